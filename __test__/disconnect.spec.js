@@ -1,0 +1,77 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+
+const live = (t, worker, primary) => run(t, 'lifecycle', { args: [{ worker, ...primary }] });
+const has = (pattern) => (line) => Object.entries(pattern).every(([key, is]) => line[key] === is);
+
+test('a worker disconnected by the primary ends by itself, and not by accident', async (t) => {
+  const { lines, code } = await live(t, ['listen', 0], { on: 'listening', call: ['disconnect'] });
+  t.is(code, 0);
+  const exit = lines.find(has({ on: 'cluster', event: 'exit' }));
+  t.like(exit, { args: [0, null], exitedAfterDisconnect: true });
+});
+
+test('disconnect in the primary returns the worker, which leaves the table at once', async (t) => {
+  const { lines } = await live(t, ['listen', 0], { on: 'listening', call: ['disconnect'] });
+  t.like(lines.find(has({ primary: 'disconnect' })), {
+    chained: true,
+    exitedAfterDisconnect: true,
+    state: 'listening',
+    workers: [],
+  });
+});
+
+test('a worker may be disconnected before it is online', async (t) => {
+  const { lines, code } = await live(t, ['listen', 0], { on: 'now', call: ['disconnect'] });
+  t.is(code, 0);
+  t.like(lines.find(has({ on: 'cluster', event: 'exit' })), { args: [0, null] });
+});
+
+test('a disconnected worker that has more to do lives on', async (t) => {
+  const { lines } = await live(t, ['stayDisconnected'], {
+    on: 'disconnect',
+    call: ['process.kill', 'SIGKILL'],
+  });
+  t.like(lines.find(has({ on: 'cluster', event: 'exit' })), { args: [null, 'SIGKILL'] });
+});
+
+test('a worker that disconnects itself ends with 0, and not by accident', async (t) => {
+  const { lines, code } = await live(t, ['call', 'disconnect']);
+  t.is(code, 0);
+  t.deepEqual(lines.filter(has({ worker: 'disconnect' })), [
+    {
+      worker: 'disconnect',
+      state: 'disconnecting',
+      exitedAfterDisconnect: true,
+      chained: true,
+    },
+  ]);
+  for (const event of ['disconnect', 'exit']) {
+    t.true(lines.find(has({ on: 'worker', event })).exitedAfterDisconnect, event);
+  }
+  t.deepEqual(lines.find(has({ on: 'cluster', event: 'exit' })).args, [0, null]);
+});
+
+test('a worker whose channel closes without its will exits with 0, as by accident', async (t) => {
+  const { lines, code } = await live(t, ['stay'], { on: 'online', call: ['process.disconnect'] });
+  t.is(code, 0);
+  const exit = lines.find(has({ on: 'cluster', event: 'exit' }));
+  t.like(exit, { args: [0, null], exitedAfterDisconnect: false });
+});
+
+for (const count of [0, 1, 3]) {
+  // The built-in calls back at the end of the first worker, when there are several.
+  if (count > 1 && isBuiltin) continue;
+  test(`cluster.disconnect calls back when all of ${count} workers are disconnected`, async (t) => {
+    const { lines, code } = await run(t, 'disconnect-all', { args: [count] });
+    t.is(code, 0);
+    t.deepEqual(lines.filter(has({ calledBack: true })), [
+      { calledBack: true, later: true, connected: 0, workers: {} },
+    ]);
+    t.is(lines.filter(has({ on: 'cluster', event: 'exit' })).length, count);
+    t.is(lines.filter(has({ listens: true })).length, Math.min(count, 1));
+  });
+}

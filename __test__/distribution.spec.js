@@ -1,0 +1,107 @@
+'use strict';
+
+const { writeFileSync } = require('node:fs');
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { startApp } = require('./helpers/app');
+const { countAnswers, get } = require('./helpers/client');
+const { isBuiltin } = require('./helpers/implementation');
+const { temporaryDirectory } = require('./helpers/temporary');
+
+test('300 connections in a row over 3 workers are 100 each', async (t) => {
+  const app = await startApp(t, { workers: 3 });
+  t.deepEqual(await countAnswers(app.target, 300), { 1: 100, 2: 100, 3: 100 });
+  await app.end();
+});
+
+test('a worker that joins gets its share', async (t) => {
+  const app = await startApp(t, { workers: 1 });
+  t.deepEqual(await countAnswers(app.target, 5), { 1: 5 });
+  app.send({ do: 'fork' });
+  await app.line({ on: 'cluster', event: 'listening', id: 2 });
+  t.deepEqual(await countAnswers(app.target, 20), { 1: 10, 2: 10 });
+  await app.end();
+});
+
+test('the share of a worker that died goes to the others', async (t) => {
+  const app = await startApp(t, { workers: 3 });
+  app.send({ do: 'signal', id: 2, signal: 'SIGKILL' });
+  await app.line({ on: 'cluster', event: 'exit', id: 2 });
+  t.deepEqual(await countAnswers(app.target, 20), { 1: 10, 3: 10 });
+  await app.end();
+});
+
+test('the share of a worker that closed its server goes to the others', async (t) => {
+  const app = await startApp(t, { workers: 3 });
+  app.tell(2, { do: 'close', index: 0 });
+  await app.line({ server: 'closed', id: 2 });
+  t.deepEqual(await countAnswers(app.target, 20), { 1: 10, 3: 10 });
+  await app.end();
+});
+
+test('a disconnected worker finishes what it has begun, and gets nothing new', async (t) => {
+  const app = await startApp(t, { workers: 2 });
+  const answers = [1, 2].map(() => get(app.target, { path: '/hold' }));
+  await app.line({ server: 'holds', id: 1 });
+  await app.line({ server: 'holds', id: 2 });
+  app.send({ do: 'disconnect', id: 1 });
+  await app.line({ did: 'disconnect', id: 1 });
+  t.deepEqual(await countAnswers(app.target, 10), { 2: 10 });
+  app.tell(1, { do: 'release' });
+  app.tell(2, { do: 'release' });
+  const held = await Promise.all(answers);
+  t.deepEqual(held.map(({ id }) => id).sort(), [1, 2]);
+  const { exitedAfterDisconnect } = await app.line({ on: 'cluster', event: 'exit', id: 1 });
+  t.true(exitedAfterDisconnect);
+  await app.end();
+});
+
+// The built-in accepts connections in the JavaScript of the primary.
+if (!isBuiltin) {
+  test('a primary blocked for 3 seconds goes on serving', async (t) => {
+    const release = path.join(temporaryDirectory(t), 'release');
+    const app = await startApp(t, { workers: 2 });
+    app.send({ do: 'block', until: release });
+    await app.line({ blocked: 'primary' });
+    const end = Date.now() + 3000;
+    const total = { 1: 0, 2: 0 };
+    do {
+      const answers = await countAnswers(app.target, 20);
+      for (const id of [1, 2]) total[id] += answers[id];
+    } while (Date.now() < end);
+    t.is(total[1], total[2]);
+    t.deepEqual(app.seen({ blocked: 'no more' }), []);
+    writeFileSync(release, '');
+    await app.end();
+  });
+
+  test('nobody waits behind a worker that is blocked', async (t) => {
+    const release = path.join(temporaryDirectory(t), 'release');
+    const app = await startApp(t, { workers: 2 });
+    app.tell(1, { do: 'block', until: release });
+    await app.line({ blocked: 1 });
+    t.deepEqual(await countAnswers(app.target, 20), { 2: 20 });
+    writeFileSync(release, '');
+    await app.end();
+  });
+}
+
+// With the built-in they hang for ever.
+if (!isBuiltin) {
+  test('connections waiting for a worker that is killed are served by the others', async (t) => {
+    const app = await startApp(t, { workers: 2 });
+    for (const id of [1, 2]) {
+      app.tell(id, { do: 'spin' });
+      await app.line({ blocked: id });
+    }
+    const answers = Array.from({ length: 10 }, () => get(app.target));
+    app.send({ do: 'fork' });
+    await app.line({ on: 'cluster', event: 'listening', id: 3 });
+    for (const id of [1, 2]) app.send({ do: 'signal', id, signal: 'SIGKILL' });
+    t.deepEqual(
+      (await Promise.all(answers)).map(({ id }) => id),
+      Array(10).fill(3),
+    );
+    await app.end();
+  });
+}

@@ -1,0 +1,64 @@
+'use strict';
+
+const { execFileSync, spawnSync } = require('node:child_process');
+const os = require('node:os');
+const { serial: test } = require('ava');
+const { startApp } = require('./helpers/app');
+const { run } = require('./helpers/fixture');
+const { execPath, isBuiltin } = require('./helpers/implementation');
+const { unprivileged } = require('./helpers/privileges');
+const { HAS_PROC } = require('./helpers/processes');
+
+const { errno } = os.constants;
+const spawnError = (code) => ({ code, errno: -errno[code], syscall: `spawn ${execPath}` });
+
+if (HAS_PROC) {
+  const fewDescriptors = ['sh', '-c', 'ulimit -n 64 && exec "$@"', 'sh'];
+
+  test('fork with too few descriptors left is an error event, and works again later', async (t) => {
+    const { lines, code } = await run(t, 'exhausted', { launcher: fewDescriptors });
+    t.is(code, 0);
+    const good = { args: [0, null] };
+    const bad = { ...spawnError('EMFILE'), pid: 'undefined' };
+    const works = lines.findIndex(({ outcome }) => 'args' in outcome);
+    t.true(works > 0);
+    for (const [left, { outcome, again }] of lines.entries()) {
+      t.deepEqual(outcome, left < works ? bad : good, `${left} left`);
+      t.deepEqual(again, good, `after ${left} left`);
+    }
+    // Where the built-in can open the channel but not spawn, it forgets one end of it.
+    if (isBuiltin) return;
+    t.deepEqual(
+      lines.filter(({ leaked }) => leaked !== 0),
+      [],
+    );
+  });
+}
+
+const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
+// The limit does not bind root.
+if (hasPrlimit && unprivileged) {
+  test('fork with no processes left is an error event, and works again later', async (t) => {
+    const app = await startApp(t, { workers: 1, listen: [] }, { spawn: unprivileged });
+    const limit = (soft) =>
+      execFileSync('prlimit', [`--pid=${app.pid}`, `--nproc=${soft}:`], unprivileged);
+    app.send({ do: 'count' });
+    const before = await app.line({ did: 'count' });
+
+    limit(1);
+    app.send({ do: 'fork' });
+    const { args, pid } = await app.line({ on: 'worker', event: 'error', id: 2 });
+    t.like(args[0], spawnError('EAGAIN'));
+    t.is(pid, 'undefined');
+
+    limit(1000);
+    app.send({ do: 'fork' });
+    await app.line({ on: 'cluster', event: 'online', id: 3 });
+    app.send({ do: 'signal', id: 3, signal: 'SIGKILL' });
+    await app.line({ on: 'process', event: 'close', id: 3 });
+    app.send({ do: 'count' });
+    const [, after] = await app.linesLike({ did: 'count' }, 2);
+    t.is(after.descriptors, before.descriptors);
+    await app.end();
+  });
+}

@@ -1,0 +1,23 @@
+'use strict';
+
+const { start } = require('./fixture');
+
+const HOST = '127.0.0.1';
+
+/**
+ * Starts the clustered server of `fixtures/app.js`, and waits until all of its workers listen,
+ * or are online if they have nothing to listen to.
+ * `app.target` is where, for clients; by default a port of 127.0.0.1.
+ */
+async function startApp(t, { workers = 1, listen = { port: 0, host: HOST }, ...rest } = {}, how) {
+  const app = start(t, 'app', { args: [{ workers, listen, ...rest }], ...how });
+  app.tell = (id, what) => app.send({ do: 'tell', id, what });
+  const servers = [listen].flat().length;
+  const event = servers > 0 ? 'listening' : 'online';
+  const lines = await app.linesLike({ on: 'cluster', event }, workers * (servers || 1));
+  const { port, address } = lines[0]?.args[0] ?? {};
+  app.target = port > 0 ? { port, host: address ?? HOST } : { socketPath: address };
+  return app;
+}
+
+module.exports = { HOST, startApp };

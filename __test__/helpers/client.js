@@ -1,0 +1,48 @@
+'use strict';
+
+const { once } = require('node:events');
+const http = require('node:http');
+const net = require('node:net');
+
+/** One request on a connection of its own, or of `options.agent`; resolves to the JSON answered. */
+async function get(target, options) {
+  const request = http.get({ agent: false, ...target, ...options });
+  const [response] = await once(request, 'response');
+  return JSON.parse(await text(response));
+}
+
+/** Requests one after the other; resolves to how many each worker has answered, by its id. */
+async function countAnswers(target, count) {
+  const answers = {};
+  for (let i = 0; i < count; i += 1) {
+    const { id } = await get(target);
+    answers[id] = (answers[id] ?? 0) + 1;
+  }
+  return answers;
+}
+
+/** Connects, and resolves to the JSON that the server sends before it ends the connection. */
+async function read(target) {
+  return JSON.parse(await text(net.connect(target)));
+}
+
+async function text(stream) {
+  let all = '';
+  for await (const chunk of stream.setEncoding('utf8')) all += chunk;
+  return all;
+}
+
+/** The code of the error a connection attempt ends with, or undefined. */
+async function connectionError(target) {
+  const socket = net.connect(target);
+  try {
+    await once(socket, 'connect');
+    return undefined;
+  } catch (error) {
+    return error.code;
+  } finally {
+    socket.destroy();
+  }
+}
+
+module.exports = { connectionError, countAnswers, get, read, text };

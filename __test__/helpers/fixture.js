@@ -1,0 +1,186 @@
+'use strict';
+
+const { spawn } = require('node:child_process');
+const { EventEmitter, once } = require('node:events');
+const path = require('node:path');
+const readline = require('node:readline');
+const { isDeepStrictEqual } = require('node:util');
+const { execPath, specifier } = require('./implementation');
+const { becomesTrue, membersOf, signalGroup } = require('./processes');
+
+const WATCHDOG = 30_000;
+// How long workers may outlive their primary.
+const GONE_WITHIN = 2_000;
+const WARNING = /^\(node:\d+\) .*/m;
+
+/** A fixture program, running as the leader of a process group that its workers belong to. */
+class Program extends EventEmitter {
+  lines = [];
+  stdout = '';
+  stderr = '';
+  #name;
+  #child;
+  #failure;
+  #warns;
+
+  /**
+   * @param {string} name of a file in `fixtures/`
+   * @param {object} [options]
+   * @param {Array} [options.args] strings, or values to be passed as JSON
+   * @param {object} [options.env] on top of the environment of the tests
+   * @param {string[]} [options.nodeArgs]
+   * @param {string[]} [options.launcher] a command that executes the command appended to it
+   * @param {number} [options.timeout] of the watchdog
+   * @param {boolean} [options.warns] whether process warnings are expected
+   * @param {object} [options.spawn] for `child_process.spawn()`: `cwd`, `uid`, …
+   */
+  constructor(name, options = {}) {
+    super();
+    this.setMaxListeners(0);
+    const { args = [], env, nodeArgs = [], launcher = [], timeout = WATCHDOG } = options;
+    this.#name = name;
+    this.#warns = options.warns ?? false;
+
+    const [file, ...rest] = [
+      ...launcher,
+      execPath,
+      ...nodeArgs,
+      path.join(__dirname, '../fixtures', `${name}.js`),
+      ...args.map((arg) => (typeof arg === 'string' ? arg : JSON.stringify(arg))),
+    ];
+    this.#child = spawn(file, rest, {
+      ...options.spawn,
+      env: { ...environment(), CLUSTER: specifier, ...env },
+      detached: true,
+      stdio: 'pipe',
+    });
+    this.#child.stdin.on('error', () => {}); // The program may end before it has read everything.
+    this.#collect();
+
+    const watchdog = setTimeout(() => this.#fail(`still ran after ${timeout} ms`), timeout);
+    this.exited = this.#exit().finally(() => clearTimeout(watchdog));
+    this.exited.catch(() => {}); // A test that failed before it awaits this needs no second report.
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  get isRunning() {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** The first line printed, until now or later, that has all the properties of the pattern. */
+  async line(pattern) {
+    const [first] = await this.linesLike(pattern, 1);
+    return first;
+  }
+
+  /** The first `count` lines like that. */
+  async linesLike(pattern, count) {
+    for (;;) {
+      const found = this.seen(pattern);
+      if (found.length >= count) return found.slice(0, count);
+      if (this.#failure) throw this.#failure;
+      if (!this.isRunning) throw this.#error(`ended before ${count} × ${JSON.stringify(pattern)}`);
+      await once(this, 'news');
+    }
+  }
+
+  /** The lines like that until now. */
+  seen(pattern) {
+    return this.lines.filter((line) => matches(line, pattern));
+  }
+
+  /** Has the program do something; see `fixtures/commands.js`. */
+  send(command) {
+    this.#child.stdin.write(`${JSON.stringify(command)}\n`);
+  }
+
+  signal(signal) {
+    this.#child.kill(signal);
+  }
+
+  /** Asks the program to end in its own way, and checks that it does, successfully. */
+  async end() {
+    this.#child.stdin.end();
+    const result = await this.exited;
+    if (result.code !== 0) throw this.#error(`ended with ${result.code ?? result.signal}, not 0`);
+    return result;
+  }
+
+  destroy() {
+    signalGroup(this.pid, 'SIGKILL');
+  }
+
+  #collect() {
+    for (const name of ['stdout', 'stderr']) {
+      this.#child[name].setEncoding('utf8').on('data', (text) => {
+        this[name] += text;
+      });
+    }
+    readline.createInterface({ input: this.#child.stdout }).on('line', (text) => {
+      if (!text.startsWith('{')) return;
+      this.lines.push(JSON.parse(text));
+      this.emit('news');
+    });
+  }
+
+  async #exit() {
+    // Workers share the outputs, so 'close' comes after the last of them has gone.
+    const closed = once(this.#child, 'close');
+    const [code, signal] = await once(this.#child, 'exit');
+    const gone = await becomesTrue(() => membersOf(this.pid).length === 0, GONE_WITHIN);
+    const left = membersOf(this.pid).map(({ pid, command }) => `${pid} ${command}`);
+    this.destroy();
+    await closed;
+    this.emit('news');
+    if (this.#failure) throw this.#failure;
+    if (!gone) throw this.#error(`left processes behind:\n${left.join('\n')}`);
+    const [warning] = this.stderr.match(WARNING) ?? [];
+    if (warning && !this.#warns) throw this.#error(`printed a warning: ${warning}`);
+    const { lines, stdout, stderr } = this;
+    return { code, signal, lines, stdout, stderr };
+  }
+
+  #fail(reason) {
+    this.#failure = this.#error(reason);
+    this.destroy();
+    this.emit('news');
+  }
+
+  #error(reason) {
+    return new Error(
+      `${this.#name}.js ${reason}\n--- stdout\n${this.stdout}--- stderr\n${this.stderr}`,
+    );
+  }
+}
+
+// Colours asked for by the test runner, or a debugged one, are not for the fixtures.
+function environment() {
+  const { FORCE_COLOR, NODE_DEBUG, NODE_OPTIONS, NODE_CLUSTER_SCHED_POLICY, ...env } = process.env;
+  return env;
+}
+
+function matches(line, pattern) {
+  return Object.entries(pattern).every(([key, value]) => isDeepStrictEqual(line[key], value));
+}
+
+/** Starts a program that the test drives; it must have ended, and been checked, before the test. */
+function start(t, name, options) {
+  const program = new Program(name, options);
+  t.teardown(async () => {
+    const forgotten = program.isRunning;
+    program.destroy();
+    if (t.passed && forgotten) throw new Error(`${name}.js still runs at the end of its test`);
+    if (t.passed) await program.exited;
+  });
+  return program;
+}
+
+/** Runs a program to its end. */
+function run(t, name, options) {
+  return start(t, name, options).exited;
+}
+
+module.exports = { run, start };

@@ -1,0 +1,19 @@
+'use strict';
+
+const { spawnSync } = require('node:child_process');
+const path = require('node:path');
+
+const NOBODY = { uid: 65534, gid: 65534 };
+
+/**
+ * `uid` and `gid` of a user who may do no more than others; empty when the tests run as such a
+ * user; undefined when there is none who can read the project.
+ */
+const unprivileged = process.getuid?.() === 0 ? (canRead(NOBODY) ? NOBODY : undefined) : {};
+
+function canRead(user) {
+  const read = `require(${JSON.stringify(path.join(__dirname, 'implementation.js'))})`;
+  return spawnSync(process.execPath, ['-e', read], user).status === 0;
+}
+
+module.exports = { unprivileged };

@@ -1,0 +1,61 @@
+'use strict';
+
+const { existsSync, readFileSync, readdirSync } = require('node:fs');
+const { setTimeout: pause } = require('node:timers/promises');
+
+const HAS_PROC = existsSync('/proc/self/stat');
+
+/** The living processes of a process group; zombies are dead. */
+function membersOf(group) {
+  try {
+    process.kill(-group, 0);
+  } catch {
+    return [];
+  }
+  if (!HAS_PROC) return [{ pid: group, command: '(some member of the group)' }];
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(describe)
+    .filter((found) => found && found.group === group && !'ZX'.includes(found.state));
+}
+
+function describe(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The command in parentheses may itself hold spaces and parentheses.
+    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return { pid: Number(pid), state, group: Number(group), command };
+  } catch {
+    return undefined; // It ended while we looked.
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return !HAS_PROC || describe(pid)?.state !== 'Z';
+  } catch {
+    return false;
+  }
+}
+
+function signalGroup(group, signal) {
+  try {
+    process.kill(-group, signal);
+  } catch {
+    // Nobody is left to hear it.
+  }
+}
+
+/** For what has no event: resolves to whether the condition became true within the time. */
+async function becomesTrue(condition, milliseconds) {
+  const deadline = Date.now() + milliseconds;
+  while (!(await condition())) {
+    if (Date.now() > deadline) return false;
+    await pause(10);
+  }
+  return true;
+}
+
+module.exports = { HAS_PROC, becomesTrue, isAlive, membersOf, signalGroup };

@@ -1,0 +1,72 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { startApp } = require('./helpers/app');
+const { connectionError, get } = require('./helpers/client');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+const { HAS_PROC } = require('./helpers/processes');
+
+// That no process is left behind by any program of any test is checked in helpers/fixture.js.
+
+test('a primary whose workers are disconnected ends by itself', async (t) => {
+  const app = await startApp(t, { workers: 2 });
+  await get(app.target);
+  const { code, signal } = await app.end();
+  t.deepEqual([code, signal], [0, null]);
+  t.is(await connectionError(app.target), 'ECONNREFUSED');
+});
+
+const circumstances = {
+  'are idle': () => {},
+  async 'are serving'(app) {
+    // They never answer, and the connections are open at the end.
+    for (const held of [1, 2]) {
+      get(app.target, { path: '/hold' }).catch(() => {});
+      await app.linesLike({ server: 'holds' }, held);
+    }
+  },
+};
+// The built-in leaves them spinning for ever.
+if (!isBuiltin) {
+  circumstances['spin in JavaScript'] = async (app) => {
+    for (const id of [1, 2]) {
+      app.tell(id, { do: 'spin' });
+      await app.line({ blocked: id });
+    }
+  };
+}
+for (const [name, prepare] of Object.entries(circumstances)) {
+  test(`workers that ${name} are gone soon after their primary is killed`, async (t) => {
+    const app = await startApp(t, { workers: 2 });
+    await prepare(app);
+    app.signal('SIGKILL');
+    const { signal } = await app.exited;
+    t.is(signal, 'SIGKILL');
+    t.is(await connectionError(app.target), 'ECONNREFUSED');
+  });
+}
+
+test('a killed worker takes its listening socket with it', async (t) => {
+  const app = await startApp(t, { workers: 1 });
+  app.send({ do: 'count' });
+  const before = await app.line({ did: 'count' });
+  app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
+  await app.line({ on: 'cluster', event: 'exit' });
+  await app.line({ on: 'cluster', event: 'disconnect' });
+  t.is(await connectionError(app.target), 'ECONNREFUSED');
+  app.send({ do: 'count' });
+  const [, after] = await app.linesLike({ did: 'count' }, 2);
+  t.true(after.descriptors < before.descriptors);
+  await app.end();
+});
+
+if (HAS_PROC) {
+  test('200 forks and deaths leave no descriptor, no zombie and no worker', async (t) => {
+    const { lines, code } = await run(t, 'many-forks', { args: ['200', '4'], timeout: 90_000 });
+    t.is(code, 0);
+    const { start, descriptors, ...rest } = lines.at(-1);
+    t.deepEqual(rest, { forked: 200, children: [], workers: [] });
+    t.is(descriptors, start);
+  });
+}

@@ -1,0 +1,151 @@
+'use strict';
+
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { execPath } = require('./helpers/implementation');
+const { unprivileged } = require('./helpers/privileges');
+const { temporaryDirectory } = require('./helpers/temporary');
+
+const FIXTURES = path.join(__dirname, 'fixtures');
+const FACTS = path.join(FIXTURES, 'facts.js');
+
+async function setup(t, ...calls) {
+  const { lines } = await run(t, 'settings', { args: [calls, 'an argument'] });
+  return lines;
+}
+
+/** What a worker with such settings finds around itself, and what its primary knows of it. */
+async function fork(t, settings, { forkEnv = {}, ...options } = {}) {
+  const args = [settings, forkEnv];
+  const { lines, code } = await run(t, 'worker-settings', { args, ...options });
+  t.is(code, 0);
+  const printed = lines.map(({ text = '' }) => text).join('');
+  const facts = lines.find((line) => line.facts) ?? (printed[0] === '{' && JSON.parse(printed));
+  return { ...facts, ...lines[0], printed };
+}
+
+test('the settings are empty before they are set up', async (t) => {
+  const [first] = await setup(t, {});
+  t.deepEqual(first, { before: {} });
+});
+
+test('the settings have the defaults of the process', async (t) => {
+  const lines = await setup(t, {});
+  t.like(lines[1].after, {
+    args: ['[{}]', 'an argument'],
+    exec: path.join(FIXTURES, 'settings.js'),
+    execArgv: [],
+    silent: false,
+  });
+});
+
+test('settings given later are merged over earlier ones', async (t) => {
+  const lines = await setup(t, { exec: 'a.js', args: ['x'] }, { silent: true }, undefined);
+  const [first, second, third] = lines.filter((line) => line.after).map((line) => line.after);
+  t.like(first, { exec: 'a.js', args: ['x'], silent: false });
+  t.like(second, { exec: 'a.js', args: ['x'], silent: true });
+  t.deepEqual(third, second);
+});
+
+test('every call has its setup event, with the settings of that call, on the next tick', async (t) => {
+  const lines = await setup(t, { exec: 'a.js' }, { exec: 'b.js' });
+  const called = lines.findIndex((line) => line.called);
+  const events = lines.slice(called + 1);
+  t.deepEqual(
+    events.map(({ setup: settings }) => settings.exec),
+    ['a.js', 'b.js'],
+  );
+  t.deepEqual(
+    events.map(({ setup: settings }) => settings),
+    lines.filter((line) => line.after).map((line) => line.after),
+  );
+});
+
+test('profiled workers write a log file each', async (t) => {
+  const lines = await setup(t, { execArgv: ['--prof'] }, { execArgv: ['--prof', '--logfile=x'] });
+  const [given, named] = lines.filter((line) => line.after).map((line) => line.after);
+  t.deepEqual(given.execArgv, ['--prof', '--logfile=v8-%p.log']);
+  t.deepEqual(named.execArgv, ['--prof', '--logfile=x']);
+});
+
+test('exec and args are the program of the worker', async (t) => {
+  const { argv, main, spawnfile } = await fork(t, { args: ['one', 'two words', ''] });
+  t.deepEqual(argv, [execPath, FACTS, 'one', 'two words', '']);
+  t.is(main, FACTS);
+  t.is(spawnfile, execPath);
+});
+
+test('execArgv are the flags of the worker', async (t) => {
+  const execArgv = ['--no-deprecation', '--max-http-header-size=20000'];
+  t.deepEqual((await fork(t, { execArgv })).execArgv, execArgv);
+  t.deepEqual((await fork(t, {}, { nodeArgs: execArgv })).execArgv, execArgv);
+});
+
+test('cwd is the directory of the worker', async (t) => {
+  const cwd = temporaryDirectory(t);
+  t.is((await fork(t, { cwd })).cwd, cwd);
+});
+
+test('the environment is that of the primary, and what fork is given', async (t) => {
+  const { env } = await fork(
+    t,
+    {},
+    {
+      env: { INHERITED: 'yes', OVERRIDDEN: 'no' },
+      forkEnv: { GIVEN: 'é=1', NUMBER: 5, OVERRIDDEN: 'yes', UNSET: undefined },
+    },
+  );
+  t.like(env, { INHERITED: 'yes', GIVEN: 'é=1', NUMBER: '5', OVERRIDDEN: 'yes' });
+  t.false('UNSET' in env);
+  t.false(Object.keys(env).some((name) => /^NODE_(UNIQUE_ID|CHANNEL)/.test(name)));
+});
+
+test('workers share the outputs of the primary', async (t) => {
+  const { streams, printed, facts } = await fork(t, {});
+  t.deepEqual(streams, [false, false, false]);
+  t.is(printed, '');
+  t.is(facts, 'worker');
+});
+
+test('a silent worker prints into its streams', async (t) => {
+  const { streams, printed } = await fork(t, { silent: true });
+  t.deepEqual(streams, [true, true, true]);
+  t.is(JSON.parse(printed).facts, 'worker');
+});
+
+test('stdio overrides silent', async (t) => {
+  const { streams } = await fork(t, { silent: true, stdio: ['ignore', 1, 2, 'ipc'] });
+  t.deepEqual(streams, [false, false, false]);
+});
+
+test('further pipes have the numbers that stdio gives them', async (t) => {
+  const { stdio, printed } = await fork(t, {
+    exec: path.join(FIXTURES, 'writes.js'),
+    args: ['5'],
+    stdio: [0, 1, 2, 'ipc', 'ignore', 'pipe'],
+  });
+  t.deepEqual(stdio, [false, false, false, false, false, true]);
+  t.is(printed, 'written');
+});
+
+test('the channel may be anywhere in stdio', async (t) => {
+  const { stdio, printed } = await fork(t, {
+    exec: path.join(FIXTURES, 'writes.js'),
+    args: ['3'],
+    stdio: [0, 1, 2, 'pipe', 'ipc'],
+  });
+  t.deepEqual(stdio, [false, false, false, true, false]);
+  t.is(printed, 'written');
+});
+
+test('inspectPort is the port of an inspected worker', async (t) => {
+  const { execArgv } = await fork(t, { execArgv: ['--inspect'], inspectPort: 0 });
+  t.deepEqual(execArgv, ['--inspect', '--inspect-port=0']);
+});
+
+if (process.getuid?.() === 0 && unprivileged) {
+  test('uid and gid are those of the worker', async (t) => {
+    t.like(await fork(t, unprivileged), unprivileged);
+  });
+}

@@ -1,0 +1,72 @@
+'use strict';
+
+// npm run bench -- <scenario> [options]: finds the scenario, runs it, prints its table.
+// Whatever happens, no process of a run outlives it (see lib/processes.js).
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { describeEnvironment, inspectEnvironment } = require('./lib/environment.js');
+const { parseOptions, usage } = require('./lib/options.js');
+const { UserError } = require('./lib/user-error.js');
+
+const SCENARIOS = path.join(__dirname, 'scenarios');
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+
+function scenarioNames() {
+  const files = fs.readdirSync(SCENARIOS).filter((file) => file.endsWith('.js'));
+  return files.map((file) => path.basename(file, '.js')).sort();
+}
+
+function loadScenario(name) {
+  const names = scenarioNames();
+  if (!names.includes(name)) {
+    throw new UserError(`No scenario "${name}". There is: ${names.join(', ')}.`);
+  }
+  return require(path.join(SCENARIOS, `${name}.js`));
+}
+
+function loadScenarios() {
+  return scenarioNames().map((name) => ({ name, ...loadScenario(name) }));
+}
+
+// Before the first round: two minutes of measuring should not end in "no such directory".
+function checkWritable(file) {
+  try {
+    fs.accessSync(path.dirname(path.resolve(file)), fs.constants.W_OK);
+  } catch (error) {
+    throw new UserError(`--json ${file}: ${error.message}`);
+  }
+}
+
+async function main(argv) {
+  const { name, options } = parseOptions(argv);
+  if (options.help || !name) {
+    process.stdout.write(usage(loadScenarios()));
+    return options.help ? 0 : 1;
+  }
+  const scenario = loadScenario(name);
+  if (options.json) checkWritable(options.json);
+  const environment = inspectEnvironment(options.node);
+  const result = await scenario.run(options, environment);
+  process.stdout.write(`${describeEnvironment(environment)}\n${scenario.format(result)}`);
+  if (options.json) {
+    const record = { scenario: name, environment, ...result };
+    fs.writeFileSync(options.json, `${JSON.stringify(record, null, 2)}\n`);
+  }
+  return 0;
+}
+
+for (const [signal, code] of Object.entries(SIGNALS)) {
+  process.once(signal, () => process.exit(code));
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error) => {
+    process.stderr.write(`${error instanceof UserError ? error.message : error.stack}\n`);
+    // Not exitCode: a load generator may still be running, and has nothing left to measure.
+    process.exit(1);
+  },
+);

@@ -1,0 +1,62 @@
+'use strict';
+
+// CPU time of other processes, from /proc. The scheduler's own count (schedstat) is in
+// nanoseconds; the classic one (stat) is in ticks of 10 ms, and serves where the kernel was built
+// without the former.
+
+const fs = require('node:fs');
+
+// USER_HZ: 100 on every architecture Node runs on, whatever the kernel's own tick is.
+const MICROSECONDS_A_TICK = 1e6 / 100;
+
+// utime and stime of proc(5), counted from the field after the command name. The name may hold
+// spaces and parentheses, hence the search from the end.
+function ticksOf(stat) {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+function fromStat(pid) {
+  return ticksOf(fs.readFileSync(`/proc/${pid}/stat`, 'utf8')) * MICROSECONDS_A_TICK;
+}
+
+function threadFromSchedstat(pid, thread) {
+  try {
+    const schedstat = fs.readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8');
+    return Number(schedstat.split(' ')[0]) / 1e3;
+  } catch (error) {
+    // The thread ended between the listing and the reading.
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return 0;
+    throw error;
+  }
+}
+
+// /proc/<pid>/schedstat is the main thread's alone, so the threads are added up.
+function fromSchedstat(pid) {
+  const threads = fs.readdirSync(`/proc/${pid}/task`);
+  return threads.reduce((sum, thread) => sum + threadFromSchedstat(pid, thread), 0);
+}
+
+function works(source) {
+  try {
+    return source(process.pid) > 0;
+  } catch {
+    return false;
+  }
+}
+
+const SOURCES = [
+  ['/proc/<pid>/task/*/schedstat', fromSchedstat],
+  ['/proc/<pid>/stat', fromStat],
+];
+
+/** Where CPU time comes from on this system; undefined where there is no /proc. */
+const [cpuSource, readCpu] = SOURCES.find(([, source]) => works(source)) ?? [];
+
+/** Microseconds of CPU the processes have used so far; null where that cannot be known. */
+function cpuOf(pids) {
+  if (!readCpu) return null;
+  return pids.reduce((sum, pid) => sum + readCpu(pid), 0);
+}
+
+module.exports = { cpuOf, cpuSource };

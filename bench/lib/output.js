@@ -1,0 +1,32 @@
+'use strict';
+
+const readline = require('node:readline');
+
+const TAIL = 4096;
+
+/** Remembers the end of what a stream says, for the message when its process fails. */
+function keepTail(stream) {
+  let text = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk) => {
+    text = (text + chunk).slice(-TAIL);
+  });
+  return () => text.trim();
+}
+
+/** The first line of a stream that is a JSON object. Never settles when there is none. */
+function firstJsonLine(stream) {
+  return new Promise((resolve) => {
+    readline.createInterface({ input: stream }).on('line', (line) => {
+      if (line.startsWith('{')) resolve(JSON.parse(line));
+    });
+  });
+}
+
+/** "exit code 1" or "SIGSEGV", with what the process said on stderr below it. */
+function describeEnd(code, signal, stderr) {
+  const how = signal ?? `exit code ${code}`;
+  return stderr ? `${how}; its stderr:\n${stderr.replace(/^/gm, '    ')}` : `${how}, stderr empty`;
+}
+
+module.exports = { describeEnd, firstJsonLine, keepTail };

@@ -1,0 +1,24 @@
+'use strict';
+
+function rotate(list, count) {
+  const start = count % list.length;
+  return [...list.slice(start), ...list.slice(0, start)];
+}
+
+/**
+ * Measures every opponent once a round, each round beginning with another one, so that neither
+ * the drift of the machine nor a place in the order favours anybody.
+ *
+ * Returns the opponents with their `rounds`, in the order given.
+ */
+async function interleave(opponents, rounds, measure) {
+  const results = new Map(opponents.map((opponent) => [opponent, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const opponent of rotate(opponents, round)) {
+      results.get(opponent).push(await measure(opponent, round + 1));
+    }
+  }
+  return opponents.map((opponent) => ({ ...opponent, rounds: results.get(opponent) }));
+}
+
+module.exports = { interleave };

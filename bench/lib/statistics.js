@@ -1,0 +1,26 @@
+'use strict';
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** Median and extremes; null where a value could not be measured. */
+function summarize(values) {
+  if (values.length === 0 || values.some((value) => value === null)) return null;
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
+}
+
+/**
+ * Value by value, so that each round is compared with its neighbour in time: what slows the
+ * machine for a while slows both.
+ */
+function ratios(values, baseline) {
+  return values.map((value, index) => {
+    const base = baseline[index];
+    return value === null || !base ? null : value / base;
+  });
+}
+
+module.exports = { median, ratios, summarize };

@@ -1,0 +1,26 @@
+'use strict';
+
+// No cluster at all: processes that share nothing but the number of a port. The first one picks
+// it, the others follow. This process starts them and then has nothing to do.
+
+const { fork } = require('node:child_process');
+const { announce, endWithBenchmark, failOnExit } = require('./parts/lifetime.js');
+
+const count = Number(process.argv[2]);
+const workers = [];
+
+function start(port, listening) {
+  const options = JSON.stringify({ host: '127.0.0.1', port, reusePort: true });
+  const worker = fork(require.resolve('./parts/http-worker.js'), [options]);
+  worker.on('exit', (code, signal) => failOnExit(() => workers, worker.pid, code, signal));
+  worker.on('message', listening);
+  workers.push(worker);
+}
+
+function startNext({ port }) {
+  if (workers.length < count) start(port, startNext);
+  else announce(port, workers);
+}
+
+endWithBenchmark(() => workers);
+startNext({ port: 0 });

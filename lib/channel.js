@@ -1,0 +1,240 @@
+'use strict';
+
+const EventEmitter = require('node:events');
+const errors = require('./errors');
+
+// What ChildProcess.prototype.send tells a caller who should slow down: two reads of 64 KiB.
+const HIGH_WATER_MARK = 2 * 65536;
+const SENDABLE = new Set(['string', 'object', 'number', 'boolean']);
+
+/** What users see as `process.channel`: it holds the event loop open, or lets it go. */
+class Control extends EventEmitter {
+  #lane;
+  #refs;
+  #decided = false;
+
+  constructor(lane, refs) {
+    super();
+    this.#lane = lane;
+    this.#refs = refs;
+  }
+
+  // Counted holds no longer matter once the user has decided.
+  refCounted() {
+    this.#refs += 1;
+    if (this.#refs === 1 && !this.#decided) this.#lane.hold(true);
+  }
+
+  unrefCounted() {
+    this.#refs -= 1;
+    if (this.#refs === 0 && !this.#decided) {
+      this.#lane.hold(false);
+      this.emit('unref');
+    }
+  }
+
+  ref() {
+    this.#decided = true;
+    this.#lane.hold(true);
+  }
+
+  unref() {
+    this.#decided = true;
+    this.#lane.hold(false);
+  }
+
+  get fd() {
+    return this.#lane.fd === -1 ? undefined : this.#lane.fd;
+  }
+}
+
+/**
+ * One end of a message lane, shown on `target` (a ChildProcess, or the global `process`) as the
+ * channel of `child_process.fork()`: `send`, `disconnect`, `connected`, `channel`, and the events
+ * `message`, `internalMessage`, `disconnect`.
+ */
+class Channel {
+  #target;
+  #lane;
+  #control;
+  #onNotice;
+  #onClosed;
+  /** Messages that came before anybody listened. */
+  #early = [];
+  /** Callbacks of messages that the socket has not taken yet, in order. */
+  #unsent = [];
+
+  /**
+   * @param {object} options
+   * @param {boolean} options.held whether the channel alone holds the event loop open
+   * @param {(notice: object) => void} options.onNotice gets what the other cluster module says
+   * @param {() => void} [options.onClosed] called once, after `disconnect`
+   */
+  constructor(target, lane, { held, onNotice, onClosed = () => {} }) {
+    this.#target = target;
+    this.#lane = lane;
+    this.#control = new Control(lane, held ? 1 : 0);
+    this.#onNotice = onNotice;
+    this.#onClosed = onClosed;
+    target.connected = true;
+    target.channel = this.#control;
+    target.send = (...args) => this.#send(...args);
+    target.disconnect = () => this.#disconnect();
+    target.on('newListener', (name) => {
+      if (name === 'message') process.nextTick(() => this.#deliverEarly());
+    });
+    lane.start(
+      (isNotice, json) => this.#receive(isNotice, json),
+      (count) => this.#flushed(count),
+      (reason) => this.#ended(reason),
+    );
+    lane.hold(held);
+  }
+
+  /** Shows on `target` the channel of a process that was never started. */
+  static showClosed(target) {
+    target.send = (_message, ...rest) => {
+      report(target, errors.ipcChannelClosed(), rest.find((it) => typeof it === 'function'));
+      return false;
+    };
+    target.disconnect = () => target.emit('error', errors.ipcDisconnected());
+  }
+
+  get control() {
+    return this.#control;
+  }
+
+  /** Tells the other cluster module something, in order with the messages. */
+  notify(notice) {
+    if (this.#target.connected) this.#write(true, JSON.stringify(notice), () => {});
+  }
+
+  /** Delivers all that a dead peer has left. */
+  finish() {
+    this.#lane.finish();
+  }
+
+  /** Ends the channel because the peer broke the protocol. */
+  fail(reason) {
+    if (!this.#target.connected) return;
+    process.nextTick(() => this.#target.emit('error', errors.laneFault(reason)));
+    this.#target.connected = false;
+    this.#close();
+  }
+
+  #send(message, handle, options, callback) {
+    if (typeof handle === 'function') {
+      [handle, options, callback] = [undefined, undefined, handle];
+    } else if (typeof options === 'function') {
+      [options, callback] = [undefined, options];
+    } else if (options !== undefined && (options === null || typeof options !== 'object')) {
+      throw errors.invalidArgType('options', 'of type object', options);
+    }
+    if (!this.#target.connected) {
+      report(this.#target, errors.ipcChannelClosed(), callback);
+      return false;
+    }
+    if (message === undefined) throw errors.missingArgs('message');
+    if (!SENDABLE.has(typeof message)) {
+      const expected = 'one of type string, object, number, or boolean';
+      throw errors.invalidArgType('message', expected, message);
+    }
+    if (handle) throw errors.invalidHandleType();
+    return this.#write(false, JSON.stringify(message) ?? 'null', callback);
+  }
+
+  #write(isNotice, json, callback) {
+    const queued = this.#lane.send(isNotice, json);
+    if (queued < 0) {
+      report(this.#target, errors.errnoException(queued, 'write'), callback);
+    } else if (queued > 0) {
+      this.#unsent.push(callback);
+      this.#control.refCounted();
+    } else if (typeof callback === 'function') {
+      process.nextTick(callback, null);
+    }
+    return queued < HIGH_WATER_MARK;
+  }
+
+  #flushed(count) {
+    for (const callback of this.#unsent.splice(0, count)) {
+      this.#control.unrefCounted();
+      if (typeof callback === 'function') process.nextTick(callback, null);
+    }
+    if (!this.#target.connected && this.#unsent.length === 0) this.#close();
+  }
+
+  #receive(isNotice, json) {
+    if (this.#target.channel === null) return;
+    let message;
+    try {
+      message = JSON.parse(json);
+    } catch (error) {
+      this.fail(`the message lane carries a message that is not JSON: ${error.message}`);
+      return;
+    }
+    if (isNotice) process.nextTick(this.#onNotice, message);
+    else process.nextTick(() => this.#deliver(message));
+  }
+
+  #deliver(message) {
+    if (isInternal(message)) this.#target.emit('internalMessage', message, undefined);
+    else if (this.#target.listenerCount('message') > 0) {
+      this.#target.emit('message', message, undefined);
+    } else this.#early.push(message);
+  }
+
+  #deliverEarly() {
+    if (this.#target.listenerCount('message') === 0) return;
+    for (const message of this.#early.splice(0)) this.#target.emit('message', message, undefined);
+  }
+
+  #disconnect() {
+    if (!this.#target.connected) {
+      this.#target.emit('error', errors.ipcDisconnected());
+      return;
+    }
+    this.#target.connected = false;
+    // What is queued goes first.
+    if (this.#unsent.length === 0) this.#close();
+  }
+
+  #ended(reason) {
+    if (reason !== null && reason !== undefined) this.fail(reason);
+    if (this.#target.channel === null) return;
+    this.#target.connected = false;
+    this.#close();
+  }
+
+  #close() {
+    if (this.#target.channel === null) return;
+    this.#target.channel = null;
+    for (const callback of this.#unsent.splice(0)) {
+      report(this.#target, errors.ipcChannelClosed(), callback ?? (() => {}));
+    }
+    process.nextTick(() => {
+      this.#lane.close();
+      this.#target.emit('disconnect');
+      this.#onClosed();
+    });
+  }
+}
+
+function report(target, error, callback) {
+  if (typeof callback === 'function') process.nextTick(callback, error);
+  else process.nextTick(() => target.emit('error', error));
+}
+
+const INTERNAL_PREFIX = 'NODE_';
+
+function isInternal(message) {
+  return (
+    message !== null &&
+    typeof message === 'object' &&
+    typeof message.cmd === 'string' &&
+    message.cmd.length > INTERNAL_PREFIX.length &&
+    message.cmd.startsWith(INTERNAL_PREFIX)
+  );
+}
+
+module.exports = Channel;

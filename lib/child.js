@@ -1,0 +1,275 @@
+'use strict';
+
+// The `cluster` object of a worker. It takes the seat of the built-in one in this process, so that
+// whatever server is started by whatever library is served by our engine.
+
+const cluster = require('node:cluster');
+const { syncBuiltinESMExports } = require('node:module');
+const path = require('node:path');
+const { debuglog } = require('node:util');
+const { WorkerLanes } = require('./native');
+const defineWorker = require('./worker');
+const Channel = require('./channel');
+const Hold = require('./hold');
+const sockets = require('./sockets');
+
+// Flags of libuv, as net and dgram pass them to _getServer.
+const TCP_IPV6ONLY = 1;
+const TCP_REUSEPORT = 2;
+const UDP_IPV6ONLY = 1;
+const UDP_REUSEADDR = 4;
+const UDP_REUSEPORT = 8;
+
+const debug = debuglog('cluster');
+
+/** Makes this process a worker of the primary at the other end of these descriptors. */
+function attach([messageLane, controlLane, connectionLane]) {
+  const lanes = new WorkerLanes(messageLane, controlLane, connectionLane);
+  /** Servers that share an address, by listener; a faux or a shared handle each. */
+  const served = new Map();
+  /** Queries that the primary has not answered, by their number. */
+  const queries = new Map();
+  /** Tells several `listen(0)` apart: the indexes in use, by address. */
+  const indexes = new Map();
+  /** What waits for the primary to know that this worker leaves of its own accord. */
+  const acknowledgements = [];
+
+  leaveBuiltin();
+  const channel = new Channel(process, lanes.takeMessageLane(), { held: false, onNotice });
+  holdByListeners(channel.control);
+
+  const Worker = defineWorker({
+    disconnect() {
+      if (this.state !== 'disconnecting' && this.state !== 'destroying') {
+        this.state = 'disconnecting';
+        disconnect(false);
+      }
+      return this;
+    },
+    destroy() {
+      if (this.state === 'destroying') return;
+      expectDisconnect();
+      if (!this.isConnected()) process.exit(0);
+      this.state = 'destroying';
+      process.once('disconnect', () => process.exit(0));
+      announceDisconnect(() => process.disconnect());
+    },
+  });
+  const worker = new Worker({ id: cluster.worker.id, process, state: 'online' });
+  Object.assign(cluster, { worker, Worker, _getServer: getServer });
+  syncBuiltinESMExports();
+
+  process.once('disconnect', () => {
+    lanes.standDown();
+    worker.emit('disconnect');
+    // The primary has exited, or died.
+    if (!worker.exitedAfterDisconnect) process.exit(0);
+  });
+  lanes.start(onReply, onConnection, (reason) => channel.fail(reason));
+  channel.notify({ act: 'online' });
+
+  function onNotice({ act }) {
+    if (act === 'disconnect') disconnect(true);
+    else if (act === 'acknowledged') acknowledgements.shift()?.();
+  }
+
+  /** What `net.Server#listen` and `dgram.Socket#bind` call in a worker. */
+  function getServer(server, options, callback) {
+    const { addressType, fd, port } = options;
+    let { address } = options;
+    const isAbstract = typeof address === 'string' && address.startsWith('\0');
+    if (port < 0 && typeof address === 'string' && !isAbstract) address = path.resolve(address);
+
+    const indexesKey = [address, port, addressType, fd].join(':');
+    const index = takeIndex(indexesKey);
+    const data = server._getServerData?.();
+    const query = toQuery(options, address, port === 0 ? index : 0);
+    const seq = lanes.listen({ ...query, data: data && JSON.stringify(data) });
+    const release = () => releaseIndex(indexesKey, index);
+    queries.set(seq, { server, options, release, callback });
+    debug('worker %d asks for %s:%s', worker.id, address ?? '*', port);
+
+    server.once('listening', () => {
+      // It may have been closed meanwhile.
+      if (!indexes.has(indexesKey)) return;
+      worker.state = 'listening';
+      const bound = server.address();
+      const listening = { address, port: bound?.port || port, addressType, fd };
+      channel.notify({ act: 'listening', ...listening });
+    });
+  }
+
+  function onReply({ seq, errno, listener, fd, data, ...bound }) {
+    const { server, options, release, callback } = queries.get(seq);
+    queries.delete(seq);
+    if (data !== undefined) server._setServerData?.(JSON.parse(data));
+    if (errno !== 0) {
+      release();
+      callback(errno, null);
+      return;
+    }
+    const close = () => {
+      served.delete(listener);
+      release();
+      lanes.closeListener(listener);
+    };
+    const isInternet = bound.port !== undefined;
+    const handle =
+      fd === -1
+        ? fauxHandle(isInternet ? bound : null, close)
+        : sharedHandle(fd, streamKind(options, isInternet), close);
+    served.set(listener, { server, handle, kind: isInternet ? 'tcp' : 'pipe' });
+    callback(0, handle);
+  }
+
+  function onConnection(listener, fd) {
+    const found = served.get(listener);
+    if (found === undefined || isFull(found.server)) {
+      debug('worker %d returns a connection', worker.id);
+      lanes.returnConnection(listener, fd);
+      return;
+    }
+    debug('worker %d serves a connection', worker.id);
+    found.handle.onconnection(0, sockets.stream(found.kind, fd));
+  }
+
+  function takeIndex(key) {
+    if (!indexes.has(key)) indexes.set(key, { next: 0, used: new Set() });
+    const entry = indexes.get(key);
+    const index = entry.next;
+    entry.next += 1;
+    entry.used.add(index);
+    return index;
+  }
+
+  function releaseIndex(key, index) {
+    const entry = indexes.get(key);
+    entry?.used.delete(index);
+    if (entry?.used.size === 0) indexes.delete(key);
+  }
+
+  function expectDisconnect() {
+    worker.exitedAfterDisconnect = true;
+    lanes.standDown();
+  }
+
+  /** Has the primary know that the disconnect to come is meant, then calls back. */
+  function announceDisconnect(callback) {
+    acknowledgements.push(callback);
+    channel.notify({ act: 'exitedAfterDisconnect' });
+  }
+
+  /** Closes the servers, waits for them, and closes the channel. */
+  function disconnect(isAsked) {
+    expectDisconnect();
+    const leave = () => {
+      if (process.connected) process.disconnect();
+    };
+    let waiting = 1;
+    const closed = () => {
+      waiting -= 1;
+      if (waiting > 0) return;
+      if (isAsked) leave();
+      else announceDisconnect(leave);
+    };
+    for (const { server } of served.values()) {
+      waiting += 1;
+      server.close(closed);
+    }
+    closed();
+  }
+}
+
+/**
+ * Node has already made this process a worker of its own cluster module, by NODE_UNIQUE_ID, with
+ * listeners on `process`. They are the first of their events, as Node adds them before any user's
+ * code runs.
+ */
+function leaveBuiltin() {
+  for (const event of ['error', 'message', 'disconnect', 'internalMessage']) {
+    const [builtin] = process.rawListeners(event);
+    if (builtin !== undefined) process.removeListener(event, builtin);
+  }
+}
+
+/** As in every process that `child_process.fork()` made: who listens, stays. */
+function holdByListeners(control) {
+  const holds = (name) => name === 'message' || name === 'disconnect';
+  process.on('newListener', (name) => {
+    if (holds(name)) control.refCounted();
+  });
+  process.on('removeListener', (name) => {
+    if (holds(name)) control.unrefCounted();
+  });
+}
+
+function toQuery(options, address, index) {
+  const { addressType, port, fd, backlog, flags, readableAll, writableAll } = options;
+  const udp = { udp4: 4, udp6: 6 }[addressType];
+  const isSet = (flag) => (flags & flag) !== 0;
+  return {
+    address: address ?? undefined,
+    port: port >= 0 ? (port ?? 0) : undefined,
+    path: port < 0 ? address : undefined,
+    fd: fd >= 0 ? fd : undefined,
+    udp,
+    backlog: backlog > 0 ? backlog : 0,
+    ipv6Only: isSet(udp ? UDP_IPV6ONLY : TCP_IPV6ONLY),
+    reuseAddress: udp !== undefined && isSet(UDP_REUSEADDR),
+    reusePort: isSet(udp ? UDP_REUSEPORT : TCP_REUSEPORT),
+    readableAll: Boolean(readableAll),
+    writableAll: Boolean(writableAll),
+    index,
+  };
+}
+
+/** Stands for the listening socket, which is the primary's. Holds the event loop as it would. */
+function fauxHandle(bound, onClose) {
+  const hold = new Hold();
+  let isOpen = true;
+  hold.ref();
+  const handle = {
+    listen: () => 0,
+    ref: () => isOpen && hold.ref(),
+    unref: () => hold.unref(),
+    hasRef: () => hold.hasRef(),
+    close() {
+      if (!isOpen) return;
+      isOpen = false;
+      hold.unref();
+      onClose();
+    },
+  };
+  // Only sockets with a port have a name to ask for.
+  if (bound !== null) {
+    handle.getsockname = (out) => {
+      if (isOpen) Object.assign(out, bound);
+      return 0;
+    };
+  }
+  return handle;
+}
+
+/** The listening socket itself; all workers accept from it. */
+function sharedHandle(fd, kind, onClose) {
+  const handle = kind === 'udp' ? sockets.datagram(fd) : sockets.stream(kind, fd);
+  const { close } = handle;
+  handle.close = function closeShared(...args) {
+    handle.close = close;
+    onClose();
+    return close.apply(this, args);
+  };
+  return handle;
+}
+
+function streamKind({ addressType }, isInternet) {
+  if (addressType === 'udp4' || addressType === 'udp6') return 'udp';
+  return isInternet ? 'tcp' : 'pipe';
+}
+
+/** Whether another worker had better serve the connection. */
+function isFull({ maxConnections, _connections, dropMaxConnection }) {
+  return maxConnections > 0 && _connections >= maxConnections && !dropMaxConnection;
+}
+
+module.exports = attach;

@@ -1,0 +1,250 @@
+'use strict';
+
+const EventEmitter = require('node:events');
+const { signals } = require('node:os').constants;
+const { debuglog } = require('node:util');
+const { Engine } = require('./native');
+const defineWorker = require('./worker');
+const WorkerProcess = require('./process');
+const Hold = require('./hold');
+const errors = require('./errors');
+const { mergeSettings, InspectPorts } = require('./settings');
+
+const SCHED_NONE = 1;
+const SCHED_RR = 2;
+const POLICIES = new Map([
+  ['none', SCHED_NONE],
+  ['rr', SCHED_RR],
+]);
+const KILL_MODES = ['graceful', 'immediate'];
+const DEFAULT_KILL_TIMEOUT = 5000;
+
+const debug = debuglog('cluster');
+
+/** The `cluster` object of a primary, with an engine of its own. */
+function createPrimary() {
+  const cluster = new EventEmitter();
+  const inspectPorts = new InspectPorts();
+  /** @type {Map<number, WorkerProcess>} processes that have not exited, by worker id */
+  const processes = new Map();
+  /** Workers whose channel is open. */
+  const connected = new Set();
+  const disconnection = new Disconnection((token) => engine.settle(token));
+  const engine = new Engine(onEngineEvent);
+  let lastId = 0;
+  /** Set by the first `setupPrimary()`, unchanging then. */
+  let policy;
+
+  const Worker = defineWorker({ disconnect, destroy });
+
+  Object.assign(cluster, {
+    isWorker: false,
+    isMaster: true,
+    isPrimary: true,
+    Worker,
+    workers: {},
+    settings: {},
+    SCHED_NONE,
+    SCHED_RR,
+    schedulingPolicy: POLICIES.get(process.env.NODE_CLUSTER_SCHED_POLICY) ?? SCHED_RR,
+    setupPrimary,
+    setupMaster: setupPrimary,
+    fork,
+    disconnect: disconnectAll,
+  });
+
+  function setupPrimary(options) {
+    const settings = mergeSettings(cluster.settings, options);
+    const { killMode = 'graceful', killTimeout = DEFAULT_KILL_TIMEOUT } = settings;
+    if (!KILL_MODES.includes(killMode)) {
+      const reason = `must be one of: 'graceful', 'immediate'`;
+      throw errors.invalidArgValue('settings.killMode', killMode, reason);
+    }
+    if (typeof killTimeout !== 'number' || !(killTimeout >= 0)) {
+      throw errors.invalidArgValue('settings.killTimeout', killTimeout, 'must be a number >= 0');
+    }
+    if (policy === undefined) {
+      const chosen = cluster.schedulingPolicy;
+      if (chosen !== SCHED_NONE && chosen !== SCHED_RR) {
+        throw errors.internalAssertion(`Bad cluster.schedulingPolicy: ${chosen}`);
+      }
+      policy = chosen;
+    }
+    cluster.settings = settings;
+    process.nextTick(() => cluster.emit('setup', settings));
+  }
+
+  function fork(env) {
+    cluster.setupPrimary();
+    const { settings } = cluster;
+    const execArgv = inspectPorts.complete(settings);
+    engine.start(policy === SCHED_NONE, debug.enabled);
+    lastId += 1;
+    const id = lastId;
+    const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
+    const started = new WorkerProcess(engine, id, { ...settings, execArgv }, workerEnv, (notice) =>
+      onNotice(worker, notice),
+    );
+    const worker = new Worker({ id, process: started.child });
+    worker.on('message', function onMessage(message, handle) {
+      cluster.emit('message', this, message, handle);
+    });
+    cluster.workers[id] = worker;
+    if (started.started) {
+      processes.set(id, started);
+      connected.add(id);
+      worker.process.once('exit', (code, signal) => onExit(worker, code, signal));
+      worker.process.once('disconnect', () => onDisconnect(worker));
+    } else {
+      // Its 'error' comes on the next tick; there will be no 'exit'.
+      worker.process.prependOnceListener('error', () => {
+        worker.state = 'dead';
+        delete cluster.workers[id];
+      });
+    }
+    process.nextTick(() => cluster.emit('fork', worker));
+    return worker;
+  }
+
+  function onExit(worker, code, signal) {
+    debug('worker %d exited: code %s, signal %s', worker.id, code, signal);
+    processes.delete(worker.id);
+    if (!worker.isConnected()) delete cluster.workers[worker.id];
+    worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
+    worker.state = 'dead';
+    worker.emit('exit', code, signal);
+    cluster.emit('exit', worker, code, signal);
+  }
+
+  function onDisconnect(worker) {
+    debug('worker %d disconnected', worker.id);
+    engine.retire(worker.id);
+    if (worker.isDead()) delete cluster.workers[worker.id];
+    worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
+    worker.state = 'disconnected';
+    worker.emit('disconnect');
+    cluster.emit('disconnect', worker);
+    connected.delete(worker.id);
+    if (connected.size === 0) disconnection.settle();
+  }
+
+  function disconnectAll(callback) {
+    if (typeof callback === 'function') disconnection.once(callback);
+    for (const worker of Object.values(cluster.workers)) {
+      if (worker.isConnected()) worker.disconnect();
+    }
+    if (connected.size === 0) disconnection.settle();
+  }
+
+  /** Of a Worker. */
+  function disconnect() {
+    this.exitedAfterDisconnect = true;
+    processes.get(this.id)?.notify({ act: 'disconnect' });
+    engine.retire(this.id);
+    delete cluster.workers[this.id];
+    return this;
+  }
+
+  /** Of a Worker. */
+  function destroy(signal = 'SIGTERM') {
+    const { killMode = 'graceful', killTimeout = DEFAULT_KILL_TIMEOUT } = cluster.settings;
+    if (killMode === 'immediate') {
+      this.process.kill(signal);
+      return;
+    }
+    if (!isSignal(signal)) throw errors.unknownSignal(signal);
+    this.exitedAfterDisconnect ??= true;
+    if (!this.isConnected() || isSigkill(signal)) {
+      this.process.kill(signal);
+      return;
+    }
+    const kill = () => {
+      clearTimeout(deadline);
+      this.process.kill(signal);
+    };
+    const deadline = setTimeout(kill, killTimeout);
+    this.process.once('disconnect', kill);
+    this.process.once('exit', () => clearTimeout(deadline));
+    this.disconnect();
+  }
+
+  /** What the worker's cluster module says, in order with its messages. */
+  function onNotice(worker, { act, ...notice }) {
+    switch (act) {
+      case 'online':
+        debug('worker %d online, pid %d', worker.id, worker.process.pid);
+        worker.state = 'online';
+        worker.emit('online');
+        cluster.emit('online', worker);
+        break;
+      case 'listening': {
+        const { addressType, address, port, fd } = notice;
+        const info = { addressType, address, port, fd };
+        debug('worker %d listening on %s:%s', worker.id, address ?? '*', port);
+        worker.state = 'listening';
+        worker.emit('listening', info);
+        cluster.emit('listening', worker, info);
+        break;
+      }
+      case 'exitedAfterDisconnect':
+        worker.exitedAfterDisconnect = true;
+        engine.retire(worker.id);
+        processes.get(worker.id)?.notify({ act: 'acknowledged' });
+        break;
+      default:
+        processes.get(worker.id)?.fail(`the message lane carries an unknown notice: ${act}`);
+    }
+  }
+
+  function onEngineEvent({ kind, id, code, signal, reason }) {
+    if (kind === 'exited') processes.get(id)?.exited(code, signal);
+    else if (kind === 'faulted') processes.get(id)?.fail(reason);
+    else disconnection.settled(id);
+  }
+
+  return cluster;
+}
+
+function isSignal(signal) {
+  return typeof signal === 'number'
+    ? Object.values(signals).includes(signal)
+    : Object.hasOwn(signals, `${signal}`.toUpperCase());
+}
+
+function isSigkill(signal) {
+  return signal === signals.SIGKILL || `${signal}`.toUpperCase() === 'SIGKILL';
+}
+
+/** The callbacks of `cluster.disconnect()`, called when the engine has closed all listeners. */
+class Disconnection {
+  #ask;
+  #callbacks = [];
+  #token = 0;
+  #hold = new Hold();
+
+  /** `ask(token)` has the engine call back `settled(token)`. */
+  constructor(ask) {
+    this.#ask = ask;
+  }
+
+  once(callback) {
+    this.#callbacks.push(callback);
+  }
+
+  /** No worker is connected any more. */
+  settle() {
+    if (this.#callbacks.length === 0) return;
+    this.#token += 1;
+    // Otherwise the primary might end before the answer.
+    this.#hold.ref();
+    this.#ask(this.#token);
+  }
+
+  settled(token) {
+    if (token !== this.#token) return;
+    this.#hold.unref();
+    for (const callback of this.#callbacks.splice(0)) callback();
+  }
+}
+
+module.exports = createPrimary;

@@ -1,0 +1,304 @@
+'use strict';
+
+const { ChildProcess } = require('node:child_process');
+const diagnostics = require('node:diagnostics_channel');
+const EventEmitter = require('node:events');
+const { constants } = require('node:os');
+const { fileURLToPath } = require('node:url');
+const path = require('node:path');
+const Channel = require('./channel');
+const Hold = require('./hold');
+const errors = require('./errors');
+
+const PRELOAD = path.join(__dirname, '..', 'preload.js');
+const LANES_VARIABLE = 'RS_CLUSTER_LANES';
+const created = diagnostics.channel('child_process');
+// Of several names of one signal, Node uses the first.
+const signalNames = new Map(
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
+
+// What the engine takes for a descriptor that is none of ours.
+const CLOSED = -1;
+const IGNORE = -2;
+const PIPE = -3;
+
+/**
+ * The `_handle` of a ChildProcess whose process our engine starts. ChildProcess.prototype drives
+ * it as it drives Node's own: `spawn`, `kill`, `ref`, `unref`, `close`, `pid`, `onexit`.
+ */
+class ProcessHandle {
+  pid = 0;
+  onexit = null;
+  #engine;
+  #id;
+  #ipc;
+  #process = null;
+  #hold = new Hold();
+
+  constructor(engine, id, ipc) {
+    this.#engine = engine;
+    this.#id = id;
+    this.#ipc = ipc;
+  }
+
+  /** Returns 0 or a negated errno. */
+  spawn(...call) {
+    const { file, args, cwd, envPairs, stdio, uid, gid } = spawnOptions(call);
+    const lanes = [this.#ipc, stdio.length, stdio.length + 1];
+    const [argv0, ...rest] = args;
+    const result = this.#engine.fork({
+      id: this.#id,
+      file,
+      // First of all, so that even the user's own preloads find the cluster in place.
+      args: [argv0, '--require', PRELOAD, ...rest],
+      env: [...envPairs, `${LANES_VARIABLE}=${lanes.join()}`],
+      cwd,
+      stdio: stdio.map(toDescriptor),
+      messageLane: lanes[0],
+      controlLane: lanes[1],
+      connectionLane: lanes[2],
+      uid,
+      gid,
+    });
+    if (typeof result === 'number') return result;
+    this.#process = result;
+    this.pid = result.pid;
+    this.#hold.ref();
+    for (const [number, { type, handle }] of stdio.entries()) {
+      if (type === 'pipe' || type === 'overlapped') handle.open(result.takePipe(number));
+    }
+    return 0;
+  }
+
+  takeLane() {
+    return this.#process?.takeLane() ?? null;
+  }
+
+  kill(signal) {
+    return this.#process.kill(signal);
+  }
+
+  ref() {
+    if (this.#process !== null) this.#hold.ref();
+  }
+
+  unref() {
+    this.#hold.unref();
+  }
+
+  hasRef() {
+    return this.#hold.hasRef();
+  }
+
+  close() {
+    this.#hold.unref();
+    this.#process?.close();
+  }
+}
+
+/** Node 26 passes what older versions pass in one object. */
+function spawnOptions([first, args, cwd, envPairs, stdio, _flags, uid, gid]) {
+  if (typeof first === 'object') return first;
+  return { file: first, args, cwd, envPairs, stdio, uid, gid };
+}
+
+function toDescriptor({ type, fd, handle }, number) {
+  switch (type) {
+    case 'ignore':
+      return number > 2 ? CLOSED : IGNORE;
+    case 'pipe':
+    case 'overlapped':
+      return PIPE;
+    case 'wrap':
+      return handle.fd;
+    default:
+      return fd;
+  }
+}
+
+/**
+ * A worker's process: a ChildProcess as `child_process.fork()` makes it, on our engine.
+ *
+ * A process that could not be started emits `'error'` on its ChildProcess on the next tick, and has
+ * no channel.
+ */
+class WorkerProcess {
+  /** What users see as `worker.process`. */
+  child;
+  #handle;
+  #channel = null;
+
+  /**
+   * @param {(notice: object) => void} onNotice gets what the worker's cluster module says
+   * @throws what `child_process.fork()` throws for options of the wrong type
+   */
+  constructor(engine, id, settings, env, onNotice) {
+    const { exec, args, execArgv, cwd, uid, gid } = validated(settings);
+    const stdio = standardStreams(settings);
+    const ipc = stdio.indexOf('ipc');
+    // Its place is ours.
+    stdio[ipc] = 'ignore';
+    const envPairs = environmentPairs(env);
+
+    this.#handle = new ProcessHandle(engine, id, ipc);
+    this.child = makeChildProcess(this.#handle);
+    const { child } = this;
+    const argv = [process.execPath, ...execArgv, exec, ...args];
+    child.spawn({ file: process.execPath, args: argv, cwd, envPairs, uid, gid, stdio });
+    const lane = this.#handle.takeLane();
+    if (lane === null) {
+      Channel.showClosed(child);
+      return;
+    }
+    child._closesNeeded += 1;
+    const onClosed = () => countClose(child);
+    this.#channel = new Channel(child, lane, { held: true, onNotice, onClosed });
+  }
+
+  /** Whether there is a process. */
+  get started() {
+    return this.#channel !== null;
+  }
+
+  notify(notice) {
+    this.#channel?.notify(notice);
+  }
+
+  /** Ends the channel of a worker that broke the protocol; the worker then exits. */
+  fail(reason) {
+    this.#channel?.fail(reason);
+  }
+
+  /** The process has ended. Its last messages come first, then `disconnect`, then `exit`. */
+  exited(code, signal) {
+    this.#channel.finish();
+    process.nextTick(() => this.#handle.onexit(code ?? 0, signalNames.get(signal) ?? null));
+  }
+}
+
+/**
+ * A ChildProcess with another `_handle`. Its own constructor would make a handle of libuv that can
+ * never be freed unless it spawns, so this does what that constructor does (lib/internal/
+ * child_process.js in Node).
+ */
+function makeChildProcess(handle) {
+  const child = Reflect.construct(EventEmitter, [], ChildProcess);
+  Object.assign(child, {
+    _closesNeeded: 1,
+    _closesGot: 0,
+    connected: false,
+    signalCode: null,
+    exitCode: null,
+    killed: false,
+    spawnfile: null,
+    _handle: handle,
+  });
+  handle.onexit = (code, signal) => {
+    if (signal) child.signalCode = signal;
+    else child.exitCode = code;
+    child.stdin?.destroy();
+    child._handle.close();
+    child._handle = null;
+    if (code < 0) {
+      const error = errors.errnoException(code, `spawn ${child.spawnfile}`);
+      const { spawnfile, spawnargs } = child;
+      child.emit('error', Object.assign(error, { path: spawnfile, spawnargs: spawnargs.slice(1) }));
+    } else {
+      child.emit('exit', child.exitCode, child.signalCode);
+    }
+    process.nextTick(drainStreams, child);
+    countClose(child);
+  };
+  if (created.hasSubscribers) created.publish({ process: child });
+  return child;
+}
+
+/** Output that nobody reads must not keep the streams from closing. */
+function drainStreams({ stdio }) {
+  for (const stream of stdio ?? []) {
+    // Streams that serve as the stdio of another process are not ours to read.
+    const symbols = stream ? Object.getOwnPropertySymbols(stream) : [];
+    const lent = symbols.some(({ description }) => description === 'kIsUsedAsStdio');
+    if (stream?.readable && !lent) stream.resume();
+  }
+}
+
+function countClose(child) {
+  child._closesGot += 1;
+  if (child._closesGot === child._closesNeeded) {
+    child.emit('close', child.exitCode, child.signalCode);
+  }
+}
+
+// What follows checks and completes settings as `child_process.fork()` and `spawn()` do.
+
+function validated({ exec, args, execArgv, cwd, serialization, uid, gid }) {
+  if (!['json', undefined].includes(serialization)) {
+    throw errors.invalidArgValue('options.serialization', serialization, "must be 'json'");
+  }
+  return {
+    exec: toPath(exec, 'modulePath'),
+    args: stringArray(args ?? [], 'args'),
+    execArgv: stringArray(execArgv, 'options.execArgv'),
+    cwd: cwd == null ? undefined : toPath(cwd, 'options.cwd'),
+    uid: identity(uid, 'options.uid'),
+    gid: identity(gid, 'options.gid'),
+  };
+}
+
+function toPath(value, name) {
+  const file = value instanceof URL ? fileURLToPath(value) : value;
+  if (Buffer.isBuffer(file)) return noNull(file.toString(), name);
+  if (typeof file === 'string') return noNull(file, name);
+  throw errors.invalidArgType(name, 'of type string or an instance of Buffer or URL', value);
+}
+
+function stringArray(value, name) {
+  if (!Array.isArray(value)) throw errors.invalidArgType(name, 'an instance of Array', value);
+  return value.map((item, index) => noNull(`${item}`, `${name}[${index}]`));
+}
+
+function noNull(text, name) {
+  if (!text.includes('\u0000')) return text;
+  throw errors.invalidArgValue(name, text, 'must be a string without null bytes');
+}
+
+function identity(value, name) {
+  if (value == null) return undefined;
+  if (typeof value !== 'number') throw errors.invalidArgType(name, 'int32', value);
+  if (!Number.isInteger(value)) throw errors.outOfRange(name, 'an integer', value);
+  if (value < -(2 ** 31) || value > 2 ** 31 - 1) {
+    throw errors.outOfRange(name, '>= -2147483648 && <= 2147483647', value);
+  }
+  return value;
+}
+
+function standardStreams({ stdio, silent }) {
+  if (Array.isArray(stdio)) {
+    const channels = stdio.filter((stream) => stream === 'ipc').length;
+    if (channels === 0) throw errors.ipcRequired('options.stdio');
+    if (channels > 1) throw errors.ipcOnePipe();
+    return stdio.slice();
+  }
+  const all = typeof stdio === 'string' ? stdio : silent ? 'pipe' : 'inherit';
+  if (all === 'inherit') return [0, 1, 2, 'ipc'];
+  if (['ignore', 'pipe', 'overlapped'].includes(all)) return [all, all, all, 'ipc'];
+  throw errors.invalidArgValue('stdio', all);
+}
+
+function environmentPairs(env) {
+  const pairs = [];
+  // Inherited properties count too.
+  for (const name in env) {
+    const value = env[name];
+    if (value === undefined) continue;
+    const property = `options.env['${name}']`;
+    pairs.push(`${noNull(name, property)}=${noNull(`${value}`, property)}`);
+  }
+  return pairs;
+}
+
+module.exports = WorkerProcess;

@@ -1,0 +1,45 @@
+'use strict';
+
+// Node's socket handles, made for descriptors. Their classes are not public; each is learnt from a
+// socket that Node made of it.
+
+const { closeSync } = require('node:fs');
+const net = require('node:net');
+const dgram = require('node:dgram');
+const { errnoException } = require('./errors');
+
+const SOCKET = 0;
+const classes = { tcp: undefined, pipe: undefined, udp: undefined };
+
+/** A stream handle ('tcp' or 'pipe') for a descriptor, which is the handle's from now on. */
+function stream(kind, fd) {
+  const Handle = classes[kind];
+  if (Handle !== undefined) return open(new Handle(SOCKET), fd);
+  const socket = new net.Socket({ fd, manualStart: true });
+  const handle = socket._handle;
+  socket._handle = null;
+  classes[kind] = handle.constructor;
+  return handle;
+}
+
+/** A UDP handle for a descriptor, which is the handle's from now on. */
+function datagram(fd) {
+  if (classes.udp === undefined) {
+    const socket = dgram.createSocket('udp4');
+    const symbols = Object.getOwnPropertySymbols(socket);
+    const state = symbols.find(({ description }) => description === 'state symbol');
+    classes.udp = socket[state].handle.constructor;
+    socket.close();
+  }
+  return open(new classes.udp(), fd);
+}
+
+function open(handle, fd) {
+  const errno = handle.open(fd);
+  if (errno === 0) return handle;
+  closeSync(fd);
+  handle.close();
+  throw errnoException(errno, 'open');
+}
+
+module.exports = { stream, datagram };

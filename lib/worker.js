@@ -1,0 +1,56 @@
+'use strict';
+
+const EventEmitter = require('node:events');
+
+/**
+ * The class `cluster.Worker`. What `disconnect` and `destroy` do depends on the role, so each role
+ * makes a class of its own.
+ */
+function defineWorker({ disconnect, destroy }) {
+  // A function rather than a class: `cluster.Worker(options)` works without `new`.
+  function Worker(options) {
+    if (!new.target) return new Worker(options);
+    EventEmitter.call(this);
+    const { id, process, state } = options !== null && typeof options === 'object' ? options : {};
+    this.exitedAfterDisconnect = undefined;
+    this.state = state || 'none';
+    this.id = id | 0;
+    if (process) {
+      this.process = process;
+      process.on('error', (...args) => this.emit('error', ...args));
+      process.on('message', (message, handle) => this.emit('message', message, handle));
+    }
+  }
+  Object.setPrototypeOf(Worker, EventEmitter);
+  Object.setPrototypeOf(Worker.prototype, EventEmitter.prototype);
+
+  Object.assign(Worker.prototype, {
+    disconnect,
+    destroy,
+    kill(...args) {
+      this.destroy(...args);
+    },
+    send(...args) {
+      return this.process.send(...args);
+    },
+    isDead() {
+      return this.process.exitCode != null || this.process.signalCode != null;
+    },
+    isConnected() {
+      return this.process.connected;
+    },
+  });
+  // The name of v0.11.
+  Object.defineProperty(Worker.prototype, 'suicide', {
+    configurable: true,
+    get() {
+      return this.exitedAfterDisconnect;
+    },
+    set(value) {
+      this.exitedAfterDisconnect = value;
+    },
+  });
+  return Worker;
+}
+
+module.exports = defineWorker;

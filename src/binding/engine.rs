@@ -1,0 +1,288 @@
+use std::{
+    cell::{Cell, RefCell},
+    ffi::CString,
+    io,
+    os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd},
+    sync::Arc,
+};
+
+use napi::{
+    Status,
+    bindgen_prelude::{Either, Function},
+    threadsafe_function::ThreadsafeFunctionCallMode,
+};
+use napi_derive::napi;
+
+use super::{callback::reason, message_lane::MessageLane};
+use crate::{
+    primary::{
+        Command, Engine as Core, Event, Scheduling, Settings,
+        fork::{Forked, LaneNumbers, fork},
+    },
+    protocol::WorkerId,
+    sys::{duplicate, errno, exit, lane, spawn::Program},
+};
+
+/// What the engine tells: `exited` (with `code` or `signal`), `settled` (`id` is the token), or
+/// `faulted` (with `reason`).
+#[napi(object)]
+pub struct EngineEvent {
+    /// Which of them.
+    #[napi(ts_type = "'exited' | 'settled' | 'faulted'")]
+    pub kind: String,
+    /// The worker's id, or the token.
+    pub id: u32,
+    /// The exit code.
+    pub code: Option<i32>,
+    /// The number of the signal that ended it.
+    pub signal: Option<i32>,
+    /// What was wrong.
+    pub reason: Option<String>,
+}
+
+impl From<Event> for EngineEvent {
+    fn from(event: Event) -> Self {
+        let plain = |kind: &str, id| Self {
+            kind: kind.into(),
+            id,
+            code: None,
+            signal: None,
+            reason: None,
+        };
+        match event {
+            Event::Settled(token) => plain("settled", token),
+            Event::Faulted { worker, error } => {
+                Self { reason: Some(error.to_string()), ..plain("faulted", worker) }
+            }
+            Event::Exited { worker, exit } => {
+                let (code, signal) = match exit {
+                    Some(exit::Exit::Code(code)) => (Some(code), None),
+                    Some(exit::Exit::Signal(signal)) => (None, Some(signal)),
+                    None => (None, None),
+                };
+                Self { code, signal, ..plain("exited", worker) }
+            }
+        }
+    }
+}
+
+/// What to start, and how.
+#[napi(object)]
+pub struct ForkOptions {
+    /// The worker's id.
+    pub id: u32,
+    /// Path of the executable.
+    pub file: String,
+    /// All arguments, `argv[0]` included.
+    pub args: Vec<String>,
+    /// The environment, as `NAME=value`.
+    pub env: Vec<String>,
+    /// The directory to start in.
+    pub cwd: Option<String>,
+    /// The child's descriptors: -1 leaves the number closed, -2 is `/dev/null`, -3 a new pipe, any
+    /// other that descriptor of ours.
+    pub stdio: Vec<i32>,
+    /// Number of the child's end of the message lane.
+    pub message_lane: i32,
+    /// Number of the child's end of the control lane.
+    pub control_lane: i32,
+    /// Number of the child's end of the connection lane.
+    pub connection_lane: i32,
+    /// The user to become.
+    pub uid: Option<u32>,
+    /// The group to become.
+    pub gid: Option<u32>,
+}
+
+const IGNORE: i32 = -2;
+const PIPE: i32 = -3;
+
+/// The engine of one primary.
+#[napi]
+pub struct Engine {
+    core: RefCell<Core>,
+}
+
+#[napi]
+impl Engine {
+    /// `onEvent` is called for each event. It does not hold the event loop open.
+    #[napi(constructor)]
+    pub fn new(on_event: Function<EngineEvent, ()>) -> napi::Result<Self> {
+        let events = on_event
+            .build_threadsafe_function::<Event>()
+            .weak::<true>()
+            .build_callback(|context| Ok(EngineEvent::from(context.value)))?;
+        let core = Core::new(move |event| {
+            // Fails only when the environment is ending.
+            let _: Status = events.call(event, ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        Ok(Self { core: RefCell::new(core.map_err(reason)?) })
+    }
+
+    /// Starts the engine's thread, with settings that hold from now on: whether workers accept from
+    /// shared sockets themselves, and whether to tell on stderr what happens.
+    #[napi]
+    pub fn start(&self, shared: bool, story: bool) -> napi::Result<()> {
+        let scheduling = if shared { Scheduling::Shared } else { Scheduling::RoundRobin };
+        self.core.borrow_mut().start(Settings { scheduling, story }).map_err(reason)
+    }
+
+    /// Starts a worker. Returns its process, or a negated errno.
+    #[napi]
+    pub fn fork(&self, options: ForkOptions) -> Either<WorkerProcess, i32> {
+        match self.try_fork(options) {
+            Ok(process) => Either::A(process),
+            Err(error) => Either::B(errno(&error)),
+        }
+    }
+
+    /// Gives the worker no more connections, and those it has not taken to others.
+    #[napi]
+    pub fn retire(&self, worker: u32) {
+        self.send(Command::Retire(worker));
+    }
+
+    /// Asks for a `settled` event once all that was asked before is done.
+    #[napi]
+    pub fn settle(&self, token: u32) {
+        self.send(Command::Settle(token));
+    }
+
+    fn send(&self, command: Command) {
+        // Without its thread the engine has no workers, so nothing is lost.
+        let _ = self.core.borrow().send(command);
+    }
+
+    fn try_fork(&self, options: ForkOptions) -> io::Result<WorkerProcess> {
+        let numbers = LaneNumbers {
+            message: options.message_lane,
+            control: options.control_lane,
+            connection: options.connection_lane,
+        };
+        let id = options.id;
+        let Stdio { descriptors, pipes, _held } = Stdio::open(&options.stdio)?;
+        let Forked { adopted, message } = fork(id, program(options, descriptors)?, numbers)?;
+        let (pid, process) = (adopted.pid, Arc::clone(&adopted.process));
+        if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
+            exit::abandon(pid);
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+        }
+        let lane = Cell::new(Some(MessageLane::new(message)));
+        let (process, pipes) = (RefCell::new(Some(process)), RefCell::new(pipes));
+        Ok(WorkerProcess { id, pid, process, lane, pipes })
+    }
+}
+
+/// The standard descriptors of a child to be.
+struct Stdio {
+    descriptors: Vec<Option<RawFd>>,
+    /// Our ends of the pipes, by the child's number.
+    pipes: Vec<Option<OwnedFd>>,
+    /// The child's ends, closed here once it runs.
+    _held: Vec<OwnedFd>,
+}
+
+impl Stdio {
+    fn open(wanted: &[i32]) -> io::Result<Self> {
+        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), _held: Vec::new() };
+        for &wish in wanted {
+            let mut pipe = None;
+            let descriptor = match wish {
+                IGNORE => Some(stdio.hold(null()?)),
+                PIPE => {
+                    let (ours, theirs) = lane::pipe()?;
+                    pipe = Some(ours);
+                    Some(stdio.hold(theirs))
+                }
+                number if number < 0 => None,
+                // Fails here for a descriptor that is not open, as Node does.
+                number => {
+                    duplicate(number)?;
+                    Some(number)
+                }
+            };
+            stdio.descriptors.push(descriptor);
+            stdio.pipes.push(pipe);
+        }
+        Ok(stdio)
+    }
+
+    fn hold(&mut self, theirs: OwnedFd) -> RawFd {
+        let number = theirs.as_raw_fd();
+        self._held.push(theirs);
+        number
+    }
+}
+
+fn null() -> io::Result<OwnedFd> {
+    Ok(std::fs::File::options().read(true).write(true).open("/dev/null")?.into())
+}
+
+fn program(options: ForkOptions, descriptors: Vec<Option<RawFd>>) -> io::Result<Program> {
+    let text = |text: String| CString::new(text).map_err(io::Error::from);
+    let texts = |list: Vec<String>| list.into_iter().map(text).collect::<io::Result<_>>();
+    Ok(Program {
+        file: text(options.file)?,
+        args: texts(options.args)?,
+        env: texts(options.env)?,
+        cwd: options.cwd.map(text).transpose()?,
+        descriptors,
+        uid: options.uid,
+        gid: options.gid,
+    })
+}
+
+/// The process of a worker.
+#[napi]
+pub struct WorkerProcess {
+    id: WorkerId,
+    pid: i32,
+    process: RefCell<Option<Arc<OwnedFd>>>,
+    lane: Cell<Option<MessageLane>>,
+    pipes: RefCell<Vec<Option<OwnedFd>>>,
+}
+
+#[napi]
+impl WorkerProcess {
+    /// The worker's id.
+    #[napi(getter)]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The process id.
+    #[napi(getter)]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Our end of the message lane; the caller's from now on.
+    #[napi]
+    pub fn take_lane(&self) -> Option<MessageLane> {
+        self.lane.take()
+    }
+
+    /// Our end of the pipe at the child's descriptor `number`, or -1; the caller's from now on.
+    #[napi]
+    pub fn take_pipe(&self, number: u32) -> i32 {
+        let mut pipes = self.pipes.borrow_mut();
+        let pipe = pipes.get_mut(number as usize).and_then(Option::take);
+        pipe.map_or(-1, IntoRawFd::into_raw_fd)
+    }
+
+    /// Sends a signal; 0 only asks. Returns 0 or a negated errno.
+    #[napi]
+    pub fn kill(&self, signal: i32) -> i32 {
+        let sent = match self.process.borrow().as_ref() {
+            Some(process) => exit::signal(process.as_fd(), signal),
+            None => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+        };
+        sent.map_or_else(|error| errno(&error), |()| 0)
+    }
+
+    /// Lets go of the process, which has ended.
+    #[napi]
+    pub fn close(&self) {
+        self.process.take();
+    }
+}

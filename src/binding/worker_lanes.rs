@@ -1,0 +1,338 @@
+use std::{
+    cell::{Cell, RefCell},
+    os::fd::{IntoRawFd, OwnedFd},
+    rc::Rc,
+};
+
+use napi::{
+    CleanupEnvHook, Env,
+    bindgen_prelude::{FnArgs, Function, FunctionRef},
+};
+use napi_derive::napi;
+use serde_json::Value;
+
+use super::{
+    callback::{Caller, reason},
+    message_lane::MessageLane,
+};
+use crate::{
+    protocol::control::{Query, Reply, Request, Target},
+    sys::{
+        adopt,
+        node::{Poll, Readiness},
+    },
+    worker::{Connections, Control, Received, Taken, Watchdog},
+};
+
+/// Connections taken in one turn of the event loop. What is taken can't be given to another worker
+/// any more, so it is few: enough that a turn's fixed cost is shared, few enough that a handler
+/// that blocks strands next to nothing.
+const TAKEN_A_TURN: usize = 4;
+
+/// The address a server wants to serve. Exactly one of `path`, `fd` and `port` says which kind.
+#[napi(object)]
+pub struct ListenQuery {
+    /// An IP address; all of them if missing.
+    pub address: Option<String>,
+    /// A TCP or UDP port.
+    pub port: Option<u16>,
+    /// A Unix socket.
+    pub path: Option<String>,
+    /// A descriptor of the primary.
+    pub fd: Option<i32>,
+    /// 4 or 6 for UDP.
+    pub udp: Option<u32>,
+    /// How many connections the kernel may queue; 0 for the default.
+    pub backlog: u32,
+    /// Bind IPv6 only.
+    pub ipv6_only: bool,
+    /// Share the UDP port.
+    pub reuse_address: bool,
+    /// Share the port among sockets.
+    pub reuse_port: bool,
+    /// Make the Unix socket readable for everybody.
+    pub readable_all: bool,
+    /// Make the Unix socket writable for everybody.
+    pub writable_all: bool,
+    /// Tells several `listen(0)` of one worker apart.
+    pub index: u32,
+    /// JSON of what the server offers to its siblings.
+    pub data: Option<String>,
+}
+
+impl From<ListenQuery> for Query {
+    fn from(query: ListenQuery) -> Self {
+        let ListenQuery { address, path, fd, udp, .. } = query;
+        let port = query.port.unwrap_or(0);
+        let target = match (path, fd, udp) {
+            (Some(path), ..) => Target::Unix { path },
+            (_, Some(fd), _) => Target::Descriptor { fd },
+            (.., Some(family)) => Target::Udp { address, port, ipv6: family == 6 },
+            _ => Target::Tcp { address, port },
+        };
+        Self {
+            target,
+            backlog: query.backlog,
+            ipv6_only: query.ipv6_only,
+            reuse_address: query.reuse_address,
+            reuse_port: query.reuse_port,
+            readable_all: query.readable_all,
+            writable_all: query.writable_all,
+            index: query.index,
+        }
+    }
+}
+
+/// The primary's answer to a `ListenQuery`.
+#[napi(object)]
+pub struct ListenReply {
+    /// What `listen` returned.
+    pub seq: u32,
+    /// 0, or a negated errno.
+    pub errno: i32,
+    /// Names the listener, as connections do.
+    pub listener: u32,
+    /// The shared socket to accept from, the callee's from now on; else -1.
+    pub fd: i32,
+    /// The bound IP address.
+    pub address: Option<String>,
+    /// `IPv4` or `IPv6`.
+    pub family: Option<String>,
+    /// The bound port.
+    pub port: Option<u16>,
+    /// JSON of what the first worker's server offered.
+    pub data: Option<String>,
+}
+
+impl ListenReply {
+    fn new(reply: Reply, shared: Option<OwnedFd>) -> Self {
+        let Reply { seq, errno, listener, shared: wants_socket, address, data } = reply;
+        let (address, family, port) = match address {
+            Some(bound) => (Some(bound.address), Some(bound.family), Some(bound.port)),
+            None => (None, None, None),
+        };
+        // Without a descriptor: this process had none left for it.
+        let lost = wants_socket && shared.is_none();
+        Self {
+            seq,
+            errno: if lost { -libc::EMFILE } else { errno },
+            listener,
+            fd: shared.map_or(-1, IntoRawFd::into_raw_fd),
+            address,
+            family,
+            port,
+            data: data.map(|data| data.to_string()),
+        }
+    }
+}
+
+/// The lanes of this worker, of which there is one set a process.
+#[napi]
+pub struct WorkerLanes {
+    inner: Rc<Inner>,
+    message: Cell<Option<MessageLane>>,
+}
+
+struct Inner {
+    control: RefCell<Control>,
+    connections: Connections,
+    watchdog: Watchdog,
+    polls: RefCell<Option<Polls>>,
+    seq: Cell<u32>,
+    /// How many replies are still to come.
+    unanswered: Cell<u32>,
+    /// Whether the primary may still send.
+    open: Cell<bool>,
+}
+
+struct Polls {
+    control: Poll,
+    connections: Poll,
+    _hook: CleanupEnvHook<Rc<Inner>>,
+}
+
+struct Handlers {
+    caller: Caller,
+    on_reply: FunctionRef<FnArgs<(ListenReply,)>, ()>,
+    on_connection: FunctionRef<FnArgs<(u32, i32)>, ()>,
+    on_garbage: FunctionRef<FnArgs<(String,)>, ()>,
+}
+
+#[napi]
+impl WorkerLanes {
+    /// Takes over the descriptors that the primary left to this process.
+    #[napi(constructor)]
+    pub fn new(message: i32, control: i32, connection: i32) -> napi::Result<Self> {
+        let message = adopt(message).map_err(reason)?;
+        let control = Control::new(adopt(control).map_err(reason)?);
+        let connections = Connections::new(adopt(connection).map_err(reason)?);
+        let watched = message.try_clone().map_err(reason)?;
+        let watchdog = Watchdog::start(watched).map_err(reason)?;
+        let inner = Inner {
+            control: RefCell::new(control),
+            connections,
+            watchdog,
+            polls: RefCell::new(None),
+            seq: Cell::new(0),
+            unanswered: Cell::new(0),
+            open: Cell::new(true),
+        };
+        let message = Cell::new(Some(MessageLane::new(message)));
+        Ok(Self { inner: Rc::new(inner), message })
+    }
+
+    /// The message lane; the caller's from now on.
+    #[napi]
+    pub fn take_message_lane(&self) -> Option<MessageLane> {
+        self.message.take()
+    }
+
+    /// Starts to read, without holding the event loop open.
+    ///
+    /// `onReply(reply)` gets the answers to `listen`; `onConnection(listener, fd)` each connection,
+    /// whose descriptor is its own from then on; `onGarbage(reason)` hears of a primary that is not
+    /// ours.
+    #[napi]
+    pub fn start(
+        &self,
+        env: Env,
+        on_reply: Function<FnArgs<(ListenReply,)>, ()>,
+        on_connection: Function<FnArgs<(u32, i32)>, ()>,
+        on_garbage: Function<FnArgs<(String,)>, ()>,
+    ) -> napi::Result<()> {
+        let inner = &self.inner;
+        if inner.polls.borrow().is_some() {
+            return Ok(());
+        }
+        let handlers = Rc::new(Handlers {
+            caller: Caller::new(env, "rs-cluster.WorkerLanes")?,
+            on_reply: on_reply.create_ref()?,
+            on_connection: on_connection.create_ref()?,
+            on_garbage: on_garbage.create_ref()?,
+        });
+        let event_loop = Caller::event_loop(&env)?;
+        let poll = |fd, on_ready: fn(&Inner, Readiness, &Handlers)| {
+            let (inner, handlers) = (Rc::downgrade(inner), Rc::clone(&handlers));
+            let poll = Poll::new(event_loop, fd, move |ready| {
+                if let Some(inner) = inner.upgrade() {
+                    on_ready(&inner, ready, &handlers);
+                }
+            });
+            let poll = poll.map_err(reason)?;
+            poll.hold(false);
+            poll.wait_for(Readiness::READ);
+            Ok::<_, napi::Error>(poll)
+        };
+        let control = poll(inner.control.borrow().fd(), Inner::control_ready)?;
+        let connections = poll(inner.connections.fd(), Inner::connections_ready)?;
+        let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| drop(inner.polls.take()))?;
+        let polls = Polls { control, connections, _hook: hook };
+        inner.polls.replace(Some(polls));
+        Ok(())
+    }
+
+    /// Asks to serve an address. Returns the `seq` of the reply to come.
+    #[napi]
+    pub fn listen(&self, mut query: ListenQuery) -> napi::Result<u32> {
+        let data = query.data.take().map(|json| serde_json::from_str::<Value>(&json));
+        let data = data.transpose().map_err(reason)?;
+        let seq = self.inner.seq.get().wrapping_add(1);
+        self.inner.seq.set(seq);
+        self.inner.send(&Request::Listen { seq, query: query.into(), data }, None)?;
+        self.inner.unanswered.set(self.inner.unanswered.get() + 1);
+        Ok(seq)
+    }
+
+    /// Says that the server on this listener is closed.
+    #[napi]
+    pub fn close_listener(&self, listener: u32) -> napi::Result<()> {
+        self.inner.send(&Request::Close { listener }, None)
+    }
+
+    /// Gives a connection back, for another worker. The descriptor is no longer the caller's.
+    #[napi]
+    pub fn return_connection(&self, listener: u32, fd: i32) -> napi::Result<()> {
+        let connection = adopt(fd).map_err(reason)?;
+        self.inner.send(&Request::Return { listener }, Some(connection))
+    }
+
+    /// Says that JavaScript knows of the channel's end, and decides itself when to exit.
+    #[napi]
+    pub fn stand_down(&self) {
+        self.inner.watchdog.stand_down();
+    }
+}
+
+impl Inner {
+    fn send(&self, request: &Request, descriptor: Option<OwnedFd>) -> napi::Result<()> {
+        let sent = self.control.borrow_mut().send(request, descriptor);
+        self.wait();
+        sent.map_err(reason)
+    }
+
+    fn wait(&self) {
+        if let Some(polls) = self.polls.borrow().as_ref() {
+            let writable = !self.control.borrow().is_idle();
+            polls.control.wait_for(Readiness { readable: self.open.get(), writable });
+        }
+    }
+
+    /// The primary is gone, which the message lane tells JavaScript. An ended lane would be
+    /// readable for ever.
+    fn end(&self) {
+        self.open.set(false);
+        if let Some(polls) = self.polls.borrow().as_ref() {
+            polls.connections.wait_for(Readiness::NONE);
+        }
+        self.wait();
+    }
+
+    fn control_ready(&self, ready: Readiness, handlers: &Handlers) {
+        if ready.writable {
+            self.control.borrow_mut().flush();
+        }
+        self.wait();
+        self.read_replies(handlers);
+    }
+
+    fn read_replies(&self, handlers: &Handlers) {
+        let Handlers { caller, on_reply, on_garbage, .. } = handlers;
+        loop {
+            let received = self.control.borrow().receive();
+            match received {
+                Ok(Received::Reply(reply, shared)) => {
+                    self.unanswered.set(self.unanswered.get().saturating_sub(1));
+                    let reply = ListenReply::new(reply, shared);
+                    caller.enter(|| caller.call(on_reply, (reply,).into()));
+                }
+                Ok(Received::Empty) => return,
+                Ok(Received::Ended) => return self.end(),
+                Err(error) => {
+                    return caller.enter(|| caller.call(on_garbage, (error.to_string(),).into()));
+                }
+            }
+        }
+    }
+
+    fn connections_ready(&self, _: Readiness, handlers: &Handlers) {
+        let Handlers { caller, on_connection, on_garbage, .. } = handlers;
+        for _ in 0..TAKEN_A_TURN {
+            match self.connections.take() {
+                Ok(Taken::Connection(listener, connection)) => {
+                    // The primary says first that we serve a listener, but on the other lane.
+                    if self.unanswered.get() > 0 {
+                        self.read_replies(handlers);
+                    }
+                    let fd = connection.into_raw_fd();
+                    caller.enter(|| caller.call(on_connection, (listener, fd).into()));
+                }
+                Ok(Taken::Lost) => {}
+                Ok(Taken::Empty) => return,
+                Ok(Taken::Ended) => return self.end(),
+                Err(error) => {
+                    return caller.enter(|| caller.call(on_garbage, (error.to_string(),).into()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The errors of the core.
+
+use std::io;
+
+use crate::protocol::{control::ControlError, frame::FrameError};
+
+/// What can go wrong between a primary and its workers.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call failed. Which one, and the errno, are both in the text.
+    #[error("{syscall}: {source}")]
+    System {
+        /// The call that failed.
+        syscall: &'static str,
+        /// With the errno.
+        source: io::Error,
+    },
+    /// The peer sent bytes on the message lane that are no frames.
+    #[error("the message lane carries garbage: {0}")]
+    Frame(#[from] FrameError),
+    /// The peer sent bytes on the message lane that are no text.
+    #[error("the message lane carries a message that is not UTF-8")]
+    NotText,
+    /// The peer sent bytes on the control lane that are no message.
+    #[error("the control lane carries garbage: {0}")]
+    Control(#[from] ControlError),
+    /// The peer sent a packet on the connection lane that names no connection.
+    #[error("the connection lane carries garbage")]
+    Connection,
+    /// The engine thread could not be started, or is gone.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// Names the system call that failed.
+    pub fn system(syscall: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { syscall, source }
+    }
+
+    /// The `code` that JavaScript sees; stable.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::System { .. } => "ERR_RS_CLUSTER_SYSTEM",
+            Self::Frame(_) | Self::NotText | Self::Control(_) | Self::Connection => {
+                "ERR_RS_CLUSTER_LANE"
+            }
+            Self::Stopped => "ERR_RS_CLUSTER_STOPPED",
+        }
+    }
+}
+
+/// A result with our [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,295 @@
+use std::{
+    cell::RefCell,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    runtime::Runtime,
+    sync::{Notify, mpsc::UnboundedReceiver},
+    task::{JoinHandle, LocalSet, spawn_local, yield_now},
+    time::sleep,
+};
+
+use super::{
+    engine::{Command, Emit, Event, Settings},
+    fork::Adopted,
+    listener::{Distribution, Listener, Socket},
+    state::{Opened, State},
+    worker::Worker,
+};
+use crate::{
+    error::{Error, Result},
+    protocol::{
+        ListenerId, WorkerId,
+        control::{self, ControlError, MAX_PACKET, Query, Request},
+    },
+    sys::{
+        exit::{self, Exit},
+        lane,
+        listen::{self, Bound},
+        watched,
+    },
+};
+
+/// Connections accepted before other tasks get a turn.
+const ACCEPTS_A_TURN: usize = 64;
+
+/// How long accepting pauses when there is no descriptor or memory left for a connection.
+const EXHAUSTION_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a worker that returned a connection gets no other of the same listener. It bounds the
+/// rate at which a connection goes round when every worker is at its `maxConnections`.
+const REST: Duration = Duration::from_millis(10);
+
+type Shared = Rc<RefCell<State>>;
+
+/// The engine thread, from beginning to end: until the [`super::Engine`] is dropped.
+pub(super) fn run(
+    runtime: &Runtime,
+    mut commands: UnboundedReceiver<Command>,
+    emit: Emit,
+    settings: Settings,
+) {
+    let state = Rc::new(RefCell::new(State::new(settings, emit)));
+    LocalSet::new().block_on(runtime, async {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Adopt(adopted) => adopt(&state, adopted),
+                Command::Retire(worker) => state.borrow_mut().retire(worker),
+                Command::Settle(token) => {
+                    closed(&state).await;
+                    state.borrow().emit(Event::Settled(token));
+                }
+            }
+        }
+    });
+}
+
+/// Waits until the sockets of listeners that were closed are closed.
+async fn closed(state: &Shared) {
+    let tasks: Vec<JoinHandle<()>> = state.borrow_mut().closing();
+    for task in tasks {
+        // It was cancelled, which is what it says.
+        let _ = task.await;
+    }
+}
+
+fn adopt(state: &Shared, adopted: Adopted) {
+    let Adopted { id, pid, process, control, connection, reclaim } = adopted;
+    let watched = || -> io::Result<_> {
+        let process = watched::watch(process, Interest::READABLE)?;
+        let control = watched::watch(control, Interest::READABLE)?;
+        let lane = watched::watch(connection, Interest::WRITABLE)?;
+        Ok((process, Rc::new(control), Rc::new(lane)))
+    };
+    let filled = Rc::new(Notify::new());
+    match watched() {
+        Ok((process, control, lane)) => {
+            let worker = Worker::new(
+                pid,
+                Rc::clone(&control),
+                Rc::clone(&lane),
+                reclaim,
+                Rc::clone(&filled),
+            );
+            state.borrow_mut().adopt(id, worker);
+            spawn_local(attend(Rc::clone(state), id, Attended { process, control, lane, filled }));
+        }
+        // The kernel has no memory for another watch: the worker can't be looked after.
+        Err(source) => {
+            exit::abandon(pid);
+            let error = Error::System { syscall: "epoll_ctl", source };
+            let state = state.borrow();
+            state.emit(Event::Faulted { worker: id, error });
+            state.emit(Event::Exited { worker: id, exit: Some(Exit::Signal(libc::SIGKILL)) });
+        }
+    }
+}
+
+/// What the task of one worker waits on.
+struct Attended {
+    process: AsyncFd<Arc<OwnedFd>>,
+    control: Rc<AsyncFd<OwnedFd>>,
+    lane: Rc<AsyncFd<OwnedFd>>,
+    filled: Rc<Notify>,
+}
+
+/// Looks after one worker until its process has ended.
+async fn attend(state: Shared, id: WorkerId, worker: Attended) {
+    let Attended { process, control, lane, filled } = worker;
+    let mut listening = true;
+    let exit = loop {
+        tokio::select! {
+            biased;
+            exit = exited(&process) => break exit,
+            received = receive(&control), if listening => {
+                let answered = match received {
+                    Ok(Some((request, descriptor))) => answer(&state, id, request, descriptor),
+                    Ok(None) => {
+                        listening = false;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = answered {
+                    listening = false;
+                    let mut state = state.borrow_mut();
+                    state.retire(id);
+                    state.emit(Event::Faulted { worker: id, error });
+                }
+            }
+            () = drained(&lane, &filled) => state.borrow_mut().drained(id),
+        }
+    };
+    // Before anybody hears of the exit, all that the worker had of us is closed.
+    drop((process, control, lane));
+    drop(state.borrow_mut().remove(id));
+    closed(&state).await;
+    let state = state.borrow();
+    state.tell_exit(id, exit);
+    state.emit(Event::Exited { worker: id, exit });
+}
+
+async fn exited(process: &AsyncFd<Arc<OwnedFd>>) -> Option<Exit> {
+    loop {
+        let Ok(mut ready) = process.readable().await else { return None };
+        match exit::reap(process.as_fd()) {
+            Ok(Some(exit)) => return Some(exit),
+            Ok(None) => ready.clear_ready(),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// The next request of a worker, or `None` when it has closed its end.
+async fn receive(control: &AsyncFd<OwnedFd>) -> Result<Option<(Request, Option<OwnedFd>)>> {
+    let packet = |socket: &OwnedFd| {
+        // As long as all waiting packets: enough for the first.
+        let length = usize::try_from(lane::unread(socket)?).unwrap_or(MAX_PACKET);
+        let mut buffer = vec![0; length.clamp(1, MAX_PACKET)];
+        let packet = lane::receive_packet(socket, &mut buffer)?;
+        buffer.truncate(packet.length);
+        Ok((buffer, packet))
+    };
+    let (buffer, packet) = match control.async_io(Interest::READABLE, packet).await {
+        Ok(received) => received,
+        // The worker died with a reply of ours unread.
+        Err(_) => return Ok(None),
+    };
+    if packet.length == 0 {
+        return Ok(None);
+    }
+    match control::decode(&buffer) {
+        Ok(request) => Ok(Some((request, packet.descriptor))),
+        Err(_) if packet.truncated => Err(ControlError::TooLong(buffer.len()).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Resolves when a lane that was full has room.
+async fn drained(lane: &AsyncFd<OwnedFd>, filled: &Notify) {
+    filled.notified().await;
+    while lane.writable().await.is_err() {
+        // The runtime is shutting down, and this task with it.
+        yield_now().await;
+    }
+}
+
+fn answer(
+    state: &Shared,
+    id: WorkerId,
+    request: Request,
+    descriptor: Option<OwnedFd>,
+) -> Result<()> {
+    match request {
+        // A worker that is disconnecting hears nothing, as with the built-in.
+        Request::Listen { .. } if state.borrow().is_retired(id) => Ok(()),
+        Request::Listen { seq, query, data } => serve(state, id, seq, query, data),
+        Request::Close { listener } => {
+            state.borrow_mut().close(id, listener);
+            Ok(())
+        }
+        Request::Return { listener } => {
+            // Without a descriptor: this process had none left for it, and it is closed.
+            if let Some(connection) = descriptor {
+                state.borrow_mut().returned(id, listener, connection);
+                let state = Rc::clone(state);
+                spawn_local(async move {
+                    sleep(REST).await;
+                    state.borrow_mut().rested(id, listener);
+                });
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Lets a worker serve an address, bound now if no other worker serves it.
+fn serve(
+    state: &Shared,
+    id: WorkerId,
+    seq: u32,
+    query: Query,
+    data: Option<serde_json::Value>,
+) -> Result<()> {
+    let found = state.borrow().find(id, &query);
+    let listener = match found {
+        Some(listener) => Ok(listener),
+        None => bind(state, query),
+    };
+    match listener {
+        Ok(listener) => state.borrow_mut().join(id, seq, listener, data),
+        Err(error) => state.borrow().refuse(id, seq, &error),
+    }
+}
+
+fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
+    let Opened { query, bound, distributed } = state.borrow().open(query)?;
+    let id = state.borrow_mut().next_listener();
+    let listener = if distributed {
+        let address = listen::bound_address(&bound)?;
+        let socket = Distribution::open(bound, &query)?;
+        let room = Rc::new(Notify::new());
+        let accepting = accept(Rc::clone(state), id, socket, Rc::clone(&room));
+        let distribution = Distribution::new(room, spawn_local(accepting));
+        Listener::new(query, address, Socket::Distributed(distribution))
+    } else {
+        Listener::new(query, listen::bound_address(&bound)?, Socket::Shared(bound))
+    };
+    state.borrow_mut().insert(id, listener);
+    Ok(id)
+}
+
+/// Accepts for one listener, as long as there is room in a lane. Otherwise connections wait in the
+/// kernel's backlog.
+async fn accept(state: Shared, id: ListenerId, socket: AsyncFd<Bound>, room: Rc<Notify>) {
+    loop {
+        while state.borrow_mut().is_congested(id) {
+            room.notified().await;
+        }
+        let Ok(mut ready) = socket.readable().await else { return };
+        for _ in 0..ACCEPTS_A_TURN {
+            match ready.try_io(|socket| listen::accept(socket.get_ref())) {
+                Ok(Ok(connection)) => state.borrow_mut().distribute(id, connection),
+                Ok(Err(error)) if is_exhaustion(&error) => sleep(EXHAUSTION_PAUSE).await,
+                // Of that one connection: its client has gone meanwhile.
+                Ok(Err(_)) => {}
+                Err(_would_block) => break,
+            }
+            if state.borrow_mut().is_congested(id) {
+                break;
+            }
+        }
+        yield_now().await;
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|errno| exhausted.contains(&errno))
+}

@@ -1,0 +1,113 @@
+use std::thread;
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+
+use super::{driver, fork::Adopted};
+use crate::{
+    error::{Error, Result},
+    protocol::WorkerId,
+    sys::exit::Exit,
+};
+
+/// What JavaScript tells the engine.
+#[derive(Debug)]
+pub enum Command {
+    /// Look after this new worker.
+    Adopt(Adopted),
+    /// Give this worker no more connections, and those it has not taken to others.
+    Retire(WorkerId),
+    /// Answer with [`Event::Settled`] when all commands before this one are done, and all sockets
+    /// they closed are closed.
+    Settle(u32),
+}
+
+/// What the engine tells JavaScript.
+#[derive(Debug)]
+pub enum Event {
+    /// The worker's process has ended and is reaped; nothing of it is open any more.
+    Exited {
+        /// Which one.
+        worker: WorkerId,
+        /// How; `None` when somebody else reaped it, as happens when `SIGCHLD` is ignored.
+        exit: Option<Exit>,
+    },
+    /// [`Command::Settle`] was reached.
+    Settled(u32),
+    /// The worker broke the protocol. It is retired and not listened to any more.
+    Faulted {
+        /// Which one.
+        worker: WorkerId,
+        /// What it did.
+        error: Error,
+    },
+}
+
+/// How connections get to workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheduling {
+    /// Each worker accepts from the shared socket: `SCHED_NONE`.
+    Shared,
+    /// The engine accepts and hands over: `SCHED_RR`.
+    RoundRobin,
+}
+
+/// What is fixed when the engine starts.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The policy of all listeners.
+    pub scheduling: Scheduling,
+    /// Whether to tell on stderr what happens (`NODE_DEBUG=cluster`).
+    pub story: bool,
+}
+
+/// Where events go; called on the engine thread.
+pub(super) type Emit = Box<dyn Fn(Event) + Send>;
+
+/// The engine of one primary. Dropping it ends the thread, which closes all it holds.
+pub struct Engine {
+    commands: UnboundedSender<Command>,
+    /// What the thread will take with it. The runtime's descriptors are opened early, so that a
+    /// fork can't fail for want of them.
+    waiting: Option<(Runtime, UnboundedReceiver<Command>, Emit)>,
+}
+
+impl Engine {
+    /// Prepares an engine that reports to `emit`, which must not block.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn new(emit: impl Fn(Event) + Send + 'static) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(Error::system("epoll_create"))?;
+        let (commands, receiver) = unbounded_channel();
+        Ok(Self { commands, waiting: Some((runtime, receiver, Box::new(emit))) })
+    }
+
+    /// Starts the thread; once it runs, does nothing.
+    ///
+    /// # Errors
+    /// When the process can have no more threads. A later call may succeed only if that fails
+    /// before anything was handed to the thread, so it is final: [`Error::Stopped`] from then on.
+    pub fn start(&mut self, settings: Settings) -> Result<()> {
+        let Some((runtime, commands, emit)) = self.waiting.take() else {
+            return Ok(());
+        };
+        let run = move || driver::run(&runtime, commands, emit, settings);
+        thread::Builder::new()
+            .name("rs-cluster".into())
+            .spawn(run)
+            .map_err(Error::system("pthread_create"))?;
+        Ok(())
+    }
+
+    /// Sends a command. It is kept until [`start`](Self::start).
+    ///
+    /// # Errors
+    /// [`Error::Stopped`].
+    pub fn send(&self, command: Command) -> Result<()> {
+        self.commands.send(command).map_err(|_| Error::Stopped)
+    }
+}

@@ -1,0 +1,93 @@
+//! A worker begins: its lanes, its process.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    sync::Arc,
+};
+
+use crate::{
+    protocol::WorkerId,
+    sys::{exit, lane, spawn},
+};
+
+/// Send buffer of the connection lane in bytes, before the kernel doubles them: a window of about a
+/// dozen connections. More would wait at one worker while others are free; fewer would run dry
+/// between two turns of a busy worker's event loop.
+const WINDOW: usize = 5000;
+
+/// The child's descriptors for its ends of the lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneNumbers {
+    /// Of the message lane.
+    pub message: i32,
+    /// Of the control lane.
+    pub control: i32,
+    /// Of the connection lane.
+    pub connection: i32,
+}
+
+/// The engine's share of a new worker.
+#[derive(Debug)]
+pub struct Adopted {
+    /// The worker.
+    pub id: WorkerId,
+    /// Its process.
+    pub pid: i32,
+    /// Becomes readable when the process ends.
+    pub process: Arc<OwnedFd>,
+    /// Our end of the control lane.
+    pub control: OwnedFd,
+    /// Our end of the connection lane.
+    pub connection: OwnedFd,
+    /// A duplicate of the worker's end, to take back what it did not take.
+    pub reclaim: OwnedFd,
+}
+
+/// A started worker.
+#[derive(Debug)]
+pub struct Forked {
+    /// For the engine.
+    pub adopted: Adopted,
+    /// Our end of the message lane, for the JavaScript thread.
+    pub message: OwnedFd,
+}
+
+/// Makes the lanes of worker `id` and starts its process, with the child's ends at `numbers` beside
+/// the descriptors that `program` already has.
+///
+/// # Errors
+/// As [`spawn::spawn`]; `EMFILE` or `ENFILE` when there are not enough descriptors. Nothing is left
+/// open or running then.
+pub fn fork(
+    id: WorkerId,
+    mut program: spawn::Program,
+    numbers: LaneNumbers,
+) -> io::Result<Forked> {
+    let (message, their_message) = lane::stream_pair()?;
+    let (control, their_control) = lane::packet_pair()?;
+    let (connection, reclaim) = lane::packet_pair()?;
+    lane::limit_send_buffer(&connection, WINDOW)?;
+    let ends = [
+        (numbers.message, &their_message),
+        (numbers.control, &their_control),
+        (numbers.connection, &reclaim),
+    ];
+    for (number, end) in ends {
+        let slot = usize::try_from(number).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if program.descriptors.len() <= slot {
+            program.descriptors.resize(slot + 1, None);
+        }
+        program.descriptors[slot] = Some(end.as_raw_fd());
+    }
+    let pid = spawn::spawn(&program)?;
+    let process = watch(pid)?;
+    let adopted =
+        Adopted { id, pid, process: Arc::new(process), control, connection, reclaim };
+    Ok(Forked { adopted, message })
+}
+
+/// Watches the new process. One that can't be watched could never be reaped: it is ended at once.
+fn watch(pid: i32) -> io::Result<OwnedFd> {
+    exit::watch(pid).inspect_err(|_| exit::abandon(pid))
+}

@@ -1,0 +1,115 @@
+use std::{
+    collections::{HashSet, VecDeque},
+    io,
+    os::fd::OwnedFd,
+    rc::Rc,
+};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::Notify,
+    task::JoinHandle,
+};
+
+use crate::{
+    protocol::{
+        WorkerId,
+        control::{BoundAddress, Query, Target},
+    },
+    scheduler::{Policy, RoundRobin},
+    sys::{
+        listen::{self, Bound},
+        watched,
+    },
+};
+
+/// An address that workers serve.
+pub(super) struct Listener {
+    query: Query,
+    /// The address as the story tells it.
+    pub(super) name: String,
+    pub(super) address: Option<BoundAddress>,
+    /// What the first worker offered to its siblings.
+    pub(super) data: Option<serde_json::Value>,
+    members: HashSet<WorkerId>,
+    pub(super) socket: Socket,
+}
+
+/// Who accepts.
+pub(super) enum Socket {
+    /// Each worker does, from this socket.
+    Shared(Bound),
+    /// The engine does, in `task`.
+    Distributed(Distribution),
+}
+
+/// What it takes to hand connections out.
+pub(super) struct Distribution {
+    pub(super) policy: RoundRobin,
+    /// Accepted, but in no lane: taken back, returned, or accepted when the last lane filled up.
+    /// While there are any, no more are accepted.
+    pub(super) pending: VecDeque<OwnedFd>,
+    /// Members that have just returned a connection of this listener, and get a rest.
+    pub(super) resting: HashSet<WorkerId>,
+    /// Tells the task that `pending` is empty.
+    pub(super) room: Rc<Notify>,
+    pub(super) task: JoinHandle<()>,
+}
+
+impl Listener {
+    pub(super) fn new(query: Query, address: Option<BoundAddress>, socket: Socket) -> Self {
+        let name = name(address.as_ref(), &query.target);
+        Self { query, name, address, data: None, members: HashSet::new(), socket }
+    }
+
+    /// Whether `worker` would get this listener for `query`: it is the same address, and not the
+    /// worker's own from another of its servers, which must find the address in use.
+    pub(super) fn suits(&self, query: &Query, worker: WorkerId) -> bool {
+        self.query.target == query.target
+            && self.query.index == query.index
+            && !self.members.contains(&worker)
+    }
+
+    pub(super) fn join(&mut self, worker: WorkerId) {
+        self.members.insert(worker);
+        if let Socket::Distributed(distribution) = &mut self.socket {
+            distribution.policy.join(worker);
+        }
+    }
+
+    /// Says whether that was the last member.
+    pub(super) fn leave(&mut self, worker: WorkerId) -> bool {
+        if !self.members.remove(&worker) {
+            return false;
+        }
+        if let Socket::Distributed(distribution) = &mut self.socket {
+            distribution.policy.leave(worker);
+            distribution.resting.remove(&worker);
+        }
+        self.members.is_empty()
+    }
+}
+
+fn name(address: Option<&BoundAddress>, target: &Target) -> String {
+    match (address, target) {
+        (Some(BoundAddress { address, port, .. }), _) if address.contains(':') => {
+            format!("[{address}]:{port}")
+        }
+        (Some(BoundAddress { address, port, .. }), _) => format!("{address}:{port}"),
+        (None, Target::Unix { path }) => path.replace('\0', "@"),
+        (None, target) => format!("{target:?}"),
+    }
+}
+
+impl Distribution {
+    pub(super) fn new(room: Rc<Notify>, task: JoinHandle<()>) -> Self {
+        let (policy, pending, resting) = <(RoundRobin, VecDeque<_>, HashSet<_>)>::default();
+        Self { policy, pending, resting, room, task }
+    }
+
+    /// The listening socket of a new distribution, ready to be waited on.
+    pub(super) fn open(bound: Bound, query: &Query) -> io::Result<AsyncFd<Bound>> {
+        listen::start(&bound, query)?;
+        watched::watch(bound, Interest::READABLE)
+    }
+}

@@ -1,0 +1,16 @@
+//! The primary's side: forking on the caller's thread, everything after it on the engine thread.
+//!
+//! - [`fork`]: lanes made, process started; what the engine and JavaScript each get of it,
+//! - [`Engine`]: the handle that JavaScript holds; [`Command`]s go down, [`Event`]s come up,
+//! - `driver`: the tasks that wait, one for each worker and each listener,
+//! - `state`: what they change, in calls that never wait,
+//! - `listener`, `worker`: what the state is made of.
+
+mod driver;
+mod engine;
+pub mod fork;
+mod listener;
+mod state;
+mod worker;
+
+pub use engine::{Command, Engine, Event, Scheduling, Settings};

@@ -1,0 +1,301 @@
+use std::{
+    collections::HashMap,
+    fmt, io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use tokio::task::JoinHandle;
+
+use super::{
+    engine::{Emit, Event, Scheduling, Settings},
+    listener::{Distribution, Listener, Socket},
+    worker::{Handover, Worker},
+};
+use crate::{
+    error::{Error, Result},
+    protocol::{
+        ListenerId, WorkerId,
+        control::{self, Query, Reply, Target},
+    },
+    scheduler::Policy,
+    sys::{
+        errno,
+        exit::Exit,
+        lane,
+        listen::{self, Bound},
+    },
+};
+
+/// Everything the engine thread owns. No call waits: the tasks of `driver` do that.
+pub(super) struct State {
+    scheduling: Scheduling,
+    story: Story,
+    emit: Emit,
+    workers: HashMap<WorkerId, Worker>,
+    listeners: HashMap<ListenerId, Listener>,
+    last_listener: ListenerId,
+    /// Tasks told to end, whose sockets close when they do.
+    closing: Vec<JoinHandle<()>>,
+}
+
+/// Tells on stderr what happens (`NODE_DEBUG=cluster`), in the form of Node's `util.debuglog`. It is
+/// written from this thread, so that it can be read while JavaScript is stuck.
+#[derive(Clone, Copy)]
+struct Story {
+    told: bool,
+}
+
+impl Story {
+    fn tell(self, line: fmt::Arguments<'_>) {
+        if self.told {
+            eprintln!("CLUSTER {}: {line}", std::process::id());
+        }
+    }
+}
+
+/// A freshly bound address, still without a task to accept from it.
+pub(super) struct Opened {
+    pub(super) query: Query,
+    pub(super) bound: Bound,
+    pub(super) distributed: bool,
+}
+
+impl State {
+    pub(super) fn new(settings: Settings, emit: Emit) -> Self {
+        Self {
+            scheduling: settings.scheduling,
+            story: Story { told: settings.story },
+            emit,
+            workers: HashMap::new(),
+            listeners: HashMap::new(),
+            last_listener: 0,
+            closing: Vec::new(),
+        }
+    }
+
+    pub(super) fn emit(&self, event: Event) {
+        (self.emit)(event);
+    }
+
+    pub(super) fn adopt(&mut self, id: WorkerId, worker: Worker) {
+        self.story.tell(format_args!("worker {id} forked, pid {}", worker.pid));
+        self.workers.insert(id, worker);
+    }
+
+    /// The worker's process has ended. What it had not taken goes to others.
+    pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
+        self.retire(id);
+        self.workers.remove(&id)
+    }
+
+    pub(super) fn tell_exit(&self, id: WorkerId, exit: Option<Exit>) {
+        match exit {
+            Some(Exit::Code(code)) => {
+                self.story.tell(format_args!("worker {id} exited with code {code}"));
+            }
+            Some(Exit::Signal(signal)) => {
+                self.story.tell(format_args!("worker {id} was ended by signal {signal}"));
+            }
+            None => self.story.tell(format_args!("worker {id} ended, nobody knows how")),
+        }
+    }
+
+    /// Takes the worker out of every rotation, and what waits in its lane to others.
+    pub(super) fn retire(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if !std::mem::replace(&mut worker.retired, true) {
+            self.story.tell(format_args!("worker {id} gets no more connections"));
+        }
+        let listeners: Vec<_> = self.listeners.keys().copied().collect();
+        for listener in listeners {
+            self.leave(id, listener);
+        }
+        self.take_back(id);
+    }
+
+    /// The worker's server on this listener is closed.
+    pub(super) fn close(&mut self, id: WorkerId, listener: ListenerId) {
+        self.leave(id, listener);
+        self.take_back(id);
+    }
+
+    fn leave(&mut self, id: WorkerId, listener_id: ListenerId) {
+        let Some(listener) = self.listeners.get_mut(&listener_id) else { return };
+        if !listener.leave(id) {
+            return;
+        }
+        self.story.tell(format_args!("{} closed", listener.name));
+        let closed = self.listeners.remove(&listener_id).map(|listener| listener.socket);
+        if let Some(Socket::Distributed(distribution)) = closed {
+            distribution.task.abort();
+            self.closing.push(distribution.task);
+        }
+    }
+
+    /// The tasks of closed listeners; once they have ended, the sockets are closed.
+    pub(super) fn closing(&mut self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut self.closing)
+    }
+
+    fn take_back(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let taken: Vec<_> = std::iter::from_fn(|| worker.take_back()).collect();
+        for (listener, connection) in taken {
+            self.story.tell(format_args!("a connection taken back from worker {id}"));
+            self.distribute(listener, connection);
+        }
+    }
+
+    /// A listener that several workers may share already has this address.
+    pub(super) fn find(&self, id: WorkerId, query: &Query) -> Option<ListenerId> {
+        let mut suiting = self.listeners.iter().filter(|(_, found)| found.suits(query, id));
+        suiting.next().map(|(&listener, _)| listener)
+    }
+
+    /// Binds a new address, as the policy wants it.
+    pub(super) fn open(&self, query: Query) -> io::Result<Opened> {
+        let bound = listen::bind_query(&query)?;
+        let datagrams = matches!(query.target, Target::Udp { .. });
+        let distributed = self.scheduling == Scheduling::RoundRobin && !datagrams;
+        Ok(Opened { query, bound, distributed })
+    }
+
+    pub(super) fn next_listener(&mut self) -> ListenerId {
+        self.last_listener += 1;
+        self.last_listener
+    }
+
+    pub(super) fn insert(&mut self, id: ListenerId, listener: Listener) {
+        self.story.tell(format_args!("{} bound", listener.name));
+        self.listeners.insert(id, listener);
+    }
+
+    /// Lets the worker serve the listener: first it is told, then it gets connections.
+    pub(super) fn join(
+        &mut self,
+        id: WorkerId,
+        seq: u32,
+        listener_id: ListenerId,
+        data: Option<serde_json::Value>,
+    ) -> Result<()> {
+        let Some(listener) = self.listeners.get_mut(&listener_id) else { return Ok(()) };
+        let Some(worker) = self.workers.get(&id) else { return Ok(()) };
+        listener.data = listener.data.take().or(data);
+        let shared = match &listener.socket {
+            Socket::Shared(bound) => Some(&bound.socket),
+            Socket::Distributed(_) => None,
+        };
+        let reply = Reply {
+            seq,
+            errno: 0,
+            listener: listener_id,
+            shared: shared.is_some(),
+            address: listener.address.clone(),
+            data: listener.data.clone(),
+        };
+        send_reply(worker, &reply, shared)?;
+        listener.join(id);
+        self.story.tell(format_args!("worker {id} serves {}", listener.name));
+        self.pump(listener_id);
+        Ok(())
+    }
+
+    /// Tells the worker why it can't serve an address.
+    pub(super) fn refuse(&self, id: WorkerId, seq: u32, error: &io::Error) -> Result<()> {
+        self.story.tell(format_args!("worker {id} can't listen: {error}"));
+        let Some(worker) = self.workers.get(&id) else { return Ok(()) };
+        send_reply(worker, &Reply { seq, errno: errno(error), ..Reply::default() }, None)
+    }
+
+    pub(super) fn is_retired(&self, id: WorkerId) -> bool {
+        self.workers.get(&id).is_none_or(|worker| worker.retired)
+    }
+
+    /// A connection that a worker could not serve; that worker is not asked again for a while.
+    pub(super) fn returned(&mut self, id: WorkerId, listener: ListenerId, connection: OwnedFd) {
+        self.story.tell(format_args!("worker {id} returned a connection"));
+        if let Some(distribution) = self.distribution(listener) {
+            distribution.resting.insert(id);
+        }
+        self.distribute(listener, connection);
+    }
+
+    /// The rest after [`returned`](Self::returned) is over.
+    pub(super) fn rested(&mut self, id: WorkerId, listener: ListenerId) {
+        if let Some(distribution) = self.distribution(listener) {
+            distribution.resting.remove(&id);
+        }
+        self.pump(listener);
+    }
+
+    fn distribution(&mut self, listener: ListenerId) -> Option<&mut Distribution> {
+        match &mut self.listeners.get_mut(&listener)?.socket {
+            Socket::Distributed(distribution) => Some(distribution),
+            Socket::Shared(_) => None,
+        }
+    }
+
+    /// Hands the connection to a worker, or keeps it until one has room. With the listener gone,
+    /// it is closed.
+    pub(super) fn distribute(&mut self, listener: ListenerId, connection: OwnedFd) {
+        if let Some(distribution) = self.distribution(listener) {
+            distribution.pending.push_back(connection);
+            self.pump(listener);
+        }
+    }
+
+    /// Whether connections wait in the engine because no lane has room.
+    pub(super) fn is_congested(&mut self, listener: ListenerId) -> bool {
+        self.distribution(listener).is_some_and(|distribution| !distribution.pending.is_empty())
+    }
+
+    /// The worker's lane has room again.
+    pub(super) fn drained(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get(&id) {
+            worker.drained();
+        }
+        let listeners: Vec<_> = self.listeners.keys().copied().collect();
+        for listener in listeners {
+            self.pump(listener);
+        }
+    }
+
+    /// Hands out what is pending, as far as there is room.
+    fn pump(&mut self, id: ListenerId) {
+        let Some(Listener { name, socket, .. }) = self.listeners.get_mut(&id) else { return };
+        let Socket::Distributed(distribution) = socket else { return };
+        while let Some(connection) = distribution.pending.pop_front() {
+            let Some(worker) = place(distribution, &self.workers, id, &connection) else {
+                distribution.pending.push_front(connection);
+                return;
+            };
+            self.story.tell(format_args!("a connection to {name} goes to worker {worker}"));
+        }
+        distribution.room.notify_one();
+    }
+}
+
+/// Puts the connection into the lane of the worker that the policy chooses.
+fn place(
+    distribution: &mut Distribution,
+    workers: &HashMap<WorkerId, Worker>,
+    listener: ListenerId,
+    connection: &OwnedFd,
+) -> Option<WorkerId> {
+    let Distribution { policy, resting, .. } = distribution;
+    loop {
+        let id = policy.choose(&mut |id| {
+            if resting.contains(&id) { None } else { workers.get(&id)?.waiting() }
+        })?;
+        // A worker without room says so itself when it is asked again.
+        if workers.get(&id)?.hand_over(listener, connection) == Handover::Done {
+            return Some(id);
+        }
+    }
+}
+
+fn send_reply(worker: &Worker, reply: &Reply, shared: Option<&OwnedFd>) -> Result<()> {
+    let packet = control::encode(reply)?;
+    lane::send_packet(&*worker.control, &packet, shared.map(OwnedFd::as_fd))
+        .map_err(Error::system("sendmsg"))
+}

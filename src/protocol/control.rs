@@ -1,0 +1,206 @@
+//! The control lane: small, rare packets of JSON, readable in a trace.
+//!
+//! A [`Request`] goes from the worker to the primary's engine, a [`Reply`] comes back. A packet may
+//! carry one descriptor: a returned connection with [`Request::Return`], the shared socket with a
+//! [`Reply`].
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::ListenerId;
+
+/// The largest packet either side accepts. A bind address, a path and the TLS ticket keys are all
+/// that ever goes into one.
+pub const MAX_PACKET: usize = 64 * 1024;
+
+/// What a worker asks of the engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "camelCase")]
+pub enum Request {
+    /// "I want to serve this address." Answered by the [`Reply`] with the same `seq`.
+    Listen {
+        /// Chosen by the worker; comes back in the reply.
+        seq: u32,
+        /// The address, with all that decides how to bind it.
+        query: Query,
+        /// What the worker's server offers to its siblings (TLS ticket keys).
+        data: Option<serde_json::Value>,
+    },
+    /// "My server on this listener is closed."
+    Close {
+        /// The listener left.
+        listener: ListenerId,
+    },
+    /// "I can't serve this connection of yours": its descriptor comes along.
+    Return {
+        /// The listener that accepted the connection.
+        listener: ListenerId,
+    },
+}
+
+/// The engine's answer to [`Request::Listen`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Of the request.
+    pub seq: u32,
+    /// 0, or a negated errno: why the address could not be bound.
+    pub errno: i32,
+    /// The listener to serve; meaningless after an error.
+    pub listener: ListenerId,
+    /// Whether the listening socket itself comes along, for the worker to accept from.
+    pub shared: bool,
+    /// The bound address, of TCP and UDP sockets only.
+    pub address: Option<BoundAddress>,
+    /// What the listener's first worker offered as `data`.
+    pub data: Option<serde_json::Value>,
+}
+
+/// A socket's own address in the shape of Node's `getsockname`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundAddress {
+    /// The IP address, in text.
+    pub address: String,
+    /// `IPv4` or `IPv6`.
+    pub family: String,
+    /// The port, never 0.
+    pub port: u16,
+}
+
+/// What a server asked to listen on, as Node's `net` and `dgram` pass it to `_getServer`.
+///
+/// Two workers that ask for equal queries share a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// What kind of address it is.
+    pub target: Target,
+    /// How many connections the kernel may queue; 0 means Node's default, 511.
+    pub backlog: u32,
+    /// Bind IPv6 only, even where the address allows both.
+    pub ipv6_only: bool,
+    /// Let others share the UDP port too (`reuseAddr` of `dgram`).
+    pub reuse_address: bool,
+    /// Let several sockets bind the port (`reusePort`, Linux and the BSDs).
+    pub reuse_port: bool,
+    /// Make the Unix socket readable for everybody.
+    pub readable_all: bool,
+    /// Make the Unix socket writable for everybody.
+    pub writable_all: bool,
+    /// Tells several `listen(0)` of one worker apart; 0 for all other ports.
+    pub index: u32,
+}
+
+/// The address of a [`Query`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// A TCP port; without an address, all of them: `::`, or `0.0.0.0` where IPv6 is missing.
+    Tcp {
+        /// An IPv4 or IPv6 address in text, the latter with an optional `%zone`.
+        address: Option<String>,
+        /// 0 lets the kernel choose.
+        port: u16,
+    },
+    /// A UDP port.
+    Udp {
+        /// As for TCP; without an address, the wildcard of the family.
+        address: Option<String>,
+        /// 0 lets the kernel choose.
+        port: u16,
+        /// `udp6` rather than `udp4`.
+        ipv6: bool,
+    },
+    /// A Unix socket: an absolute path, or an abstract name that begins with `\0`.
+    Unix {
+        /// The path or the name.
+        path: String,
+    },
+    /// A descriptor of the primary.
+    Descriptor {
+        /// Its number there.
+        fd: i32,
+    },
+}
+
+/// The bytes of one packet.
+///
+/// # Errors
+/// When the packet would exceed [`MAX_PACKET`], or `message` does not serialise.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, ControlError> {
+    let packet = serde_json::to_vec(message)?;
+    if packet.len() > MAX_PACKET {
+        return Err(ControlError::TooLong(packet.len()));
+    }
+    Ok(packet)
+}
+
+/// The message of one packet.
+///
+/// # Errors
+/// When the bytes are no such message.
+pub fn decode<T: DeserializeOwned>(packet: &[u8]) -> Result<T, ControlError> {
+    Ok(serde_json::from_slice(packet)?)
+}
+
+/// Why a control packet could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// More bytes than [`MAX_PACKET`].
+    #[error("a control packet of {0} bytes exceeds the limit of {MAX_PACKET}")]
+    TooLong(usize),
+    /// Not the JSON it should be.
+    #[error("a control packet that can't be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(target: Target) -> Query {
+        Query {
+            target,
+            backlog: 0,
+            ipv6_only: false,
+            reuse_address: false,
+            reuse_port: false,
+            readable_all: false,
+            writable_all: false,
+            index: 0,
+        }
+    }
+
+    #[test]
+    fn requests_and_replies_round_trip() {
+        let requests = [
+            Request::Listen {
+                seq: 7,
+                query: query(Target::Tcp { address: None, port: 8000 }),
+                data: Some(serde_json::json!({ "ticketKeys": "00ff" })),
+            },
+            Request::Listen {
+                seq: 8,
+                query: query(Target::Unix { path: "\0abstract ☃".into() }),
+                data: None,
+            },
+            Request::Close { listener: 3 },
+            Request::Return { listener: 3 },
+        ];
+        for request in requests {
+            assert_eq!(decode::<Request>(&encode(&request).unwrap()).unwrap(), request);
+        }
+        let reply = Reply { seq: 7, errno: -98, ..Reply::default() };
+        assert_eq!(decode::<Reply>(&encode(&reply).unwrap()).unwrap(), reply);
+    }
+
+    #[test]
+    fn garbage_and_giants_are_errors() {
+        assert!(decode::<Request>(b"").is_err());
+        assert!(decode::<Request>(b"{\"act\":\"fork\"}").is_err());
+        assert!(decode::<Request>(&[0xff; 16]).is_err());
+        let giant = Request::Listen {
+            seq: 1,
+            query: query(Target::Unix { path: "x".repeat(MAX_PACKET) }),
+            data: None,
+        };
+        assert!(matches!(encode(&giant), Err(ControlError::TooLong(_))));
+    }
+}

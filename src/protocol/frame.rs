@@ -1,0 +1,265 @@
+//! The message lane: a stream of frames, each a header of eight bytes and a payload.
+//!
+//! ```text
+//! 0        4      5          8
+//! | length | kind | reserved |  payload: `length` bytes
+//! ```
+//! Numbers are little-endian. `reserved` is zero; a peer that sets it is not one of ours.
+
+use std::borrow::Cow;
+
+/// Bytes of a frame's header.
+pub const HEADER: usize = 8;
+
+/// The longest payload, in bytes: a little more than the longest string of V8.
+pub const MAX_PAYLOAD: usize = 1 << 30;
+
+/// Bytes the decoder reads at once, and the largest frame it keeps in its buffer.
+const BUFFER: usize = 64 * 1024;
+
+/// What a payload means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A message of the user, in JSON.
+    Message = 1,
+    /// A notice between the two `cluster` modules (`online`, `disconnect`, …), in JSON.
+    Notice = 2,
+}
+
+impl Kind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Message),
+            2 => Some(Self::Notice),
+            _ => None,
+        }
+    }
+}
+
+/// One whole frame.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// What the payload means.
+    pub kind: Kind,
+    /// The bytes between this header and the next; borrowed from the buffer where they fitted.
+    pub payload: Cow<'a, [u8]>,
+}
+
+/// Why a stream is none of ours. There is no way to go on after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// No [`Kind`] has this number.
+    #[error("a frame of unknown kind {0}")]
+    UnknownKind(u8),
+    /// A payload longer than [`MAX_PAYLOAD`] was announced.
+    #[error("a frame of {0} bytes exceeds the limit of {MAX_PAYLOAD}")]
+    TooLong(usize),
+    /// A reserved byte of the header is not zero.
+    #[error("a frame with reserved bits set")]
+    Reserved,
+}
+
+/// The header of a frame with a payload of `length` bytes.
+///
+/// # Errors
+/// [`FrameError::TooLong`].
+pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], FrameError> {
+    if length > MAX_PAYLOAD {
+        return Err(FrameError::TooLong(length));
+    }
+    let mut header = [0; HEADER];
+    // MAX_PAYLOAD fits in 32 bits.
+    header[..4].copy_from_slice(&(length as u32).to_le_bytes());
+    header[4] = kind as u8;
+    Ok(header)
+}
+
+fn parse_header(header: &[u8; HEADER]) -> Result<(Kind, usize), FrameError> {
+    let [l0, l1, l2, l3, kind, r0, r1, r2] = *header;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    let kind = Kind::from_byte(kind).ok_or(FrameError::UnknownKind(kind))?;
+    if length > MAX_PAYLOAD {
+        return Err(FrameError::TooLong(length));
+    }
+    if [r0, r1, r2] != [0; 3] {
+        return Err(FrameError::Reserved);
+    }
+    Ok((kind, length))
+}
+
+/// A payload too long for the buffer, gathered as it comes in.
+struct Partial {
+    kind: Kind,
+    length: usize,
+    payload: Vec<u8>,
+}
+
+/// Cuts a stream into frames, wherever it was split.
+///
+/// Bytes go in through [`spare`](Self::spare) and [`filled`](Self::filled), frames come out of
+/// [`next`](Self::next) until it says `None`: "incomplete" is a state, not an error. The cost is
+/// linear in the bytes; memory grows with what has arrived, never with what was announced.
+pub struct Decoder {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    partial: Option<Partial>,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self { buffer: vec![0; BUFFER].into(), start: 0, end: 0, partial: None }
+    }
+}
+
+impl Decoder {
+    /// Room for the next read; never empty once `next` has said `None`.
+    pub fn spare(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.end == self.buffer.len() {
+            // At most one incomplete frame is left, so a byte moves at most once a read.
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// Says that `count` bytes were written to the front of [`spare`](Self::spare).
+    pub fn filled(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.buffer.len());
+    }
+
+    /// The next whole frame, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// When the bytes are no frames; the stream is then beyond repair.
+    #[expect(clippy::should_implement_trait, reason = "the frame borrows from the decoder")]
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        if self.partial.is_some() {
+            return Ok(self.finish_partial());
+        }
+        let unread = &self.buffer[self.start..self.end];
+        let Some((head, rest)) = unread.split_first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        let (kind, length) = parse_header(head)?;
+        if rest.len() >= length {
+            let payload = self.start + HEADER;
+            self.start = payload + length;
+            let payload = Cow::Borrowed(&self.buffer[payload..payload + length]);
+            return Ok(Some(Frame { kind, payload }));
+        }
+        if HEADER + length > self.buffer.len() {
+            self.partial = Some(Partial { kind, length, payload: rest.to_vec() });
+            (self.start, self.end) = (0, 0);
+        }
+        Ok(None)
+    }
+
+    fn finish_partial(&mut self) -> Option<Frame<'static>> {
+        let mut partial = self.partial.take()?;
+        let unread = &self.buffer[self.start..self.end];
+        let taken = unread.len().min(partial.length - partial.payload.len());
+        partial.payload.extend_from_slice(&unread[..taken]);
+        self.start += taken;
+        if partial.payload.len() < partial.length {
+            self.partial = Some(partial);
+            return None;
+        }
+        Some(Frame { kind: partial.kind, payload: Cow::Owned(partial.payload) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stream(frames: &[(Kind, Vec<u8>)]) -> Vec<u8> {
+        frames
+            .iter()
+            .flat_map(|(kind, payload)| {
+                let header = header(*kind, payload.len()).unwrap();
+                [header.as_slice(), payload.as_slice()].concat()
+            })
+            .collect()
+    }
+
+    /// Feeds `bytes` in pieces of the given sizes, in turn, and gathers what comes out.
+    fn decode(bytes: &[u8], pieces: &[usize]) -> Result<Vec<(Kind, Vec<u8>)>, FrameError> {
+        let mut decoder = Decoder::default();
+        let mut frames = Vec::new();
+        let mut rest = bytes;
+        for piece in pieces.iter().cycle() {
+            let spare = decoder.spare();
+            assert!(!spare.is_empty());
+            let count = (*piece).min(rest.len()).min(spare.len());
+            spare[..count].copy_from_slice(&rest[..count]);
+            decoder.filled(count);
+            rest = &rest[count..];
+            while let Some(frame) = decoder.next()? {
+                frames.push((frame.kind, frame.payload.into_owned()));
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        Ok(frames)
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_split_anywhere_gives_the_same_frames(
+            lengths in prop::collection::vec(prop_oneof![0usize..40, 60_000usize..200_000], 1..8),
+            pieces in prop::collection::vec(1usize..70_000, 1..6),
+        ) {
+            let frames: Vec<_> = lengths
+                .iter()
+                .enumerate()
+                .map(|(i, &length)| {
+                    let kind = if i % 2 == 0 { Kind::Message } else { Kind::Notice };
+                    (kind, vec![i as u8; length])
+                })
+                .collect();
+            prop_assert_eq!(decode(&stream(&frames), &pieces).unwrap(), frames);
+        }
+
+        #[test]
+        fn any_bytes_at_all_end_in_frames_or_an_error(
+            bytes in prop::collection::vec(any::<u8>(), 0..4096),
+            pieces in prop::collection::vec(1usize..512, 1..4),
+        ) {
+            let _ = decode(&bytes, &pieces);
+        }
+    }
+
+    #[test]
+    fn a_stream_of_single_bytes_gives_the_same_frames() {
+        let frames = [(Kind::Message, b"{}".to_vec()), (Kind::Notice, Vec::new())];
+        assert_eq!(decode(&stream(&frames), &[1]).unwrap(), frames);
+    }
+
+    #[test]
+    fn nothing_is_allocated_for_an_announced_length() {
+        let mut decoder = Decoder::default();
+        let header = header(Kind::Message, MAX_PAYLOAD).unwrap();
+        decoder.spare()[..HEADER].copy_from_slice(&header);
+        decoder.filled(HEADER);
+        assert_eq!(decoder.next(), Ok(None));
+        assert!(decoder.partial.as_ref().unwrap().payload.capacity() < BUFFER);
+    }
+
+    #[test]
+    fn a_stream_that_is_none_of_ours_is_an_error() {
+        let unknown = [0, 0, 0, 0, 9, 0, 0, 0];
+        assert_eq!(decode(&unknown, &[8]), Err(FrameError::UnknownKind(9)));
+        let reserved = [0, 0, 0, 0, 1, 0, 0, 1];
+        assert_eq!(decode(&reserved, &[8]), Err(FrameError::Reserved));
+        let giant = [255, 255, 255, 255, 1, 0, 0, 0];
+        assert_eq!(decode(&giant, &[8]), Err(FrameError::TooLong(u32::MAX as usize)));
+        assert_eq!(header(Kind::Message, MAX_PAYLOAD + 1), Err(FrameError::TooLong(MAX_PAYLOAD + 1)));
+    }
+}

@@ -1,0 +1,15 @@
+//! What goes over the lanes: bytes ↔ values. No I/O, no clock.
+//!
+//! - [`frame`]: the stream of the message lane,
+//! - [`control`]: the packets of the control lane,
+//! - [`connection`]: the packets of the connection lane.
+
+pub mod connection;
+pub mod control;
+pub mod frame;
+
+/// Names one worker of one primary: `worker.id`. Counts from 1 and is never reused.
+pub type WorkerId = u32;
+
+/// Names one listener of one primary's engine. Never reused.
+pub type ListenerId = u32;

@@ -1,0 +1,203 @@
+//! The Unix socket pairs that lanes are made of.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    cmsg_space,
+    io::Errno,
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+        SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
+        socketpair, sockopt,
+    },
+};
+
+/// A byte stream: the message lane. Neither end blocks.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`, `ENOMEM`.
+pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    pair(SocketType::STREAM)
+}
+
+/// Packets that keep their borders and their order, and an end that is seen: the control and the
+/// connection lane. Neither end blocks.
+///
+/// # Errors
+/// As [`stream_pair`].
+pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    pair(SocketType::SEQPACKET)
+}
+
+/// A child's standard stream, as libuv makes it: our end does not block, the child's does.
+///
+/// # Errors
+/// As [`stream_pair`].
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = stream_pair()?;
+    rustix::io::ioctl_fionbio(&theirs, false)?;
+    Ok((ours, theirs))
+}
+
+fn pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, kind, flags, None)?)
+}
+
+/// Makes the send buffer small: `bytes` as the kernel accounts them, which doubles what it is told.
+///
+/// # Errors
+/// When `socket` is none.
+pub fn limit_send_buffer(socket: impl AsFd, bytes: usize) -> io::Result<()> {
+    Ok(sockopt::set_socket_send_buffer_size(socket, bytes)?)
+}
+
+/// Bytes that wait to be read from `socket`; of all packets, where it carries packets.
+///
+/// # Errors
+/// When `socket` is none.
+pub fn unread(socket: impl AsFd) -> io::Result<u64> {
+    Ok(rustix::io::ioctl_fionread(socket)?)
+}
+
+/// Ends both directions for every holder of the socket; the peer still reads what was sent.
+pub fn shutdown(socket: impl AsFd) {
+    // Fails only when the peer is gone, which is what it is for.
+    let _ = rustix::net::shutdown(socket, Shutdown::Both);
+}
+
+/// Sends slices of a stream, and says how many bytes went.
+///
+/// # Errors
+/// `WouldBlock` when the buffer is full, `EPIPE` or `ECONNRESET` when the peer is gone.
+pub fn send(socket: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut control = SendAncillaryBuffer::default();
+    retry(|| rustix::net::sendmsg(socket.as_fd(), slices, &mut control, SendFlags::NOSIGNAL))
+}
+
+/// Receives bytes of a stream; 0 means that it has ended.
+///
+/// # Errors
+/// `WouldBlock` when nothing is there yet, `ECONNRESET` when the peer left data of ours unread.
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let (count, _) =
+        retry(|| rustix::net::recv(socket.as_fd(), &mut *buffer, RecvFlags::empty()))?;
+    Ok(count)
+}
+
+/// Sends one packet, with at most one descriptor.
+///
+/// # Errors
+/// As [`send`]; `EMSGSIZE` when the packet exceeds the send buffer.
+pub fn send_packet(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors: &[BorrowedFd<'_>] = descriptor.as_slice();
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    let slices = [IoSlice::new(bytes)];
+    retry(|| rustix::net::sendmsg(socket.as_fd(), &slices, &mut control, SendFlags::NOSIGNAL))?;
+    Ok(())
+}
+
+/// One packet, as [`receive_packet`] found it.
+#[derive(Debug)]
+pub struct Packet {
+    /// How many bytes of the buffer it filled; 0 means that the lane has ended.
+    pub length: usize,
+    /// The descriptor that came along.
+    pub descriptor: Option<OwnedFd>,
+    /// Whether the packet was longer than the buffer, or descriptors were lost: too many were
+    /// sent, or this process has none left.
+    pub truncated: bool,
+}
+
+/// Receives one packet, with at most one descriptor.
+///
+/// # Errors
+/// `WouldBlock` when nothing is there yet.
+pub fn receive_packet(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Packet> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    let received =
+        retry(|| rustix::net::recvmsg(socket.as_fd(), &mut slices, &mut control, flags))?;
+    let mut descriptor = None;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            descriptor = descriptors.last();
+        }
+    }
+    let truncated = received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
+    Ok(Packet { length: received.bytes, descriptor, truncated })
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::same_socket;
+
+    #[test]
+    fn a_packet_carries_its_descriptor_and_any_holder_of_the_end_may_take_it() {
+        let (ours, theirs) = packet_pair().unwrap();
+        let kept = theirs.try_clone().unwrap();
+        let (cargo, _other) = stream_pair().unwrap();
+        send_packet(&ours, b"abcd", Some(cargo.as_fd())).unwrap();
+        send_packet(&ours, b"efgh", None).unwrap();
+        assert_eq!(unread(&kept).unwrap(), 8, "the bytes of all waiting packets");
+
+        drop(theirs);
+        let mut buffer = [0; 8];
+        let packet = receive_packet(&kept, &mut buffer).unwrap();
+        assert_eq!(&buffer[..packet.length], b"abcd");
+        assert!(same_socket(&packet.descriptor.unwrap(), &cargo));
+        let packet = receive_packet(&kept, &mut buffer).unwrap();
+        assert_eq!(&buffer[..packet.length], b"efgh");
+        assert!(packet.descriptor.is_none() && !packet.truncated);
+        let empty = receive_packet(&kept, &mut buffer).unwrap_err();
+        assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_packet_that_does_not_fit_says_so() {
+        let (ours, theirs) = packet_pair().unwrap();
+        send_packet(&ours, b"too long", None).unwrap();
+        assert!(receive_packet(&theirs, &mut [0; 4]).unwrap().truncated);
+    }
+
+    #[test]
+    fn a_small_send_buffer_is_a_small_window() {
+        let (ours, theirs) = packet_pair().unwrap();
+        limit_send_buffer(&ours, 4096).unwrap();
+        let sent = (0..1000).take_while(|_| send_packet(&ours, b"abcd", Some(theirs.as_fd())).is_ok());
+        assert!((4..40).contains(&sent.count()));
+    }
+
+    #[test]
+    fn a_closed_peer_is_an_error_to_send_to_and_the_end_to_read_from() {
+        let (ours, theirs) = packet_pair().unwrap();
+        drop(theirs);
+        let gone = send_packet(&ours, b"abcd", None).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(receive_packet(&ours, &mut [0; 4]).unwrap().length, 0);
+    }
+}

@@ -1,0 +1,209 @@
+//! Addresses bound the way libuv binds them, and connections accepted.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::Mode,
+    io::Errno,
+    net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind,
+        getsockname, socket_with, sockopt,
+    },
+};
+
+use super::duplicate;
+use crate::protocol::control::{BoundAddress, Query, Target};
+
+/// What `listen(2)` gets when the server names no backlog: Node's default.
+const DEFAULT_BACKLOG: u32 = 511;
+
+/// A bound socket, and the file that has to go when it closes.
+#[derive(Debug)]
+pub struct Bound {
+    /// The socket; it does not block.
+    pub socket: OwnedFd,
+    _file: Option<SocketFile>,
+}
+
+impl AsRawFd for Bound {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// The file of a Unix socket, removed on drop.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody may have removed it already.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Binds what `query` asks for.
+///
+/// # Errors
+/// As `bind(2)`, which is what the worker's server reports: `EADDRINUSE`, `EACCES`,
+/// `EADDRNOTAVAIL`, …; `EINVAL` for an address that is none.
+pub fn bind_query(query: &Query) -> io::Result<Bound> {
+    let socket = match &query.target {
+        Target::Tcp { address, port } => bind_tcp(address.as_deref(), *port, query)?,
+        Target::Udp { address, port, ipv6 } => bind_udp(address.as_deref(), *port, *ipv6, query)?,
+        Target::Unix { path } => return bind_unix(path, query),
+        Target::Descriptor { fd } => {
+            let socket = duplicate(*fd)?;
+            // A descriptor that is no socket has no name: ENOTSOCK, which net knows as EINVAL.
+            getsockname(&socket).map_err(|_| Errno::INVAL)?;
+            rustix::io::ioctl_fionbio(&socket, true)?;
+            socket
+        }
+    };
+    Ok(Bound { socket, _file: None })
+}
+
+/// Starts to listen.
+///
+/// # Errors
+/// As `listen(2)`: `EADDRINUSE` above all.
+pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
+    let backlog = if query.backlog == 0 { DEFAULT_BACKLOG } else { query.backlog };
+    Ok(rustix::net::listen(&bound.socket, backlog.try_into().unwrap_or(i32::MAX))?)
+}
+
+/// Accepts one connection of a listening socket; it does not block.
+///
+/// # Errors
+/// `WouldBlock` when none waits; `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM` when there is no room;
+/// `ECONNABORTED` when the client has gone meanwhile.
+pub fn accept(listening: &Bound) -> io::Result<OwnedFd> {
+    Ok(accept_with(&listening.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
+}
+
+/// The socket's own address; `None` for sockets that are neither IPv4 nor IPv6.
+///
+/// # Errors
+/// `ENOTSOCK`.
+pub fn bound_address(bound: &Bound) -> io::Result<Option<BoundAddress>> {
+    Ok(SocketAddr::try_from(getsockname(&bound.socket)?).ok().map(|address| BoundAddress {
+        address: match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => ip.to_string(),
+        },
+        family: if address.is_ipv4() { "IPv4" } else { "IPv6" }.into(),
+        port: address.port(),
+    }))
+}
+
+fn bind_tcp(address: Option<&str>, port: u16, query: &Query) -> io::Result<OwnedFd> {
+    let Some(address) = address else {
+        // As net does it: the IPv6 wildcard, and IPv4's where there is no IPv6. A port in use is
+        // the same port in use there.
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        return match bind_internet(SocketType::STREAM, any, query) {
+            Err(error) if error.raw_os_error() != Some(libc::EADDRINUSE) => {
+                let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+                bind_internet(SocketType::STREAM, any, query)
+            }
+            result => result,
+        };
+    };
+    bind_internet(SocketType::STREAM, parse_address(address, port)?, query)
+}
+
+fn bind_udp(address: Option<&str>, port: u16, ipv6: bool, query: &Query) -> io::Result<OwnedFd> {
+    let address = match address {
+        Some(address) => parse_address(address, port)?,
+        None if ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+    };
+    bind_internet(SocketType::DGRAM, address, query)
+}
+
+fn bind_internet(kind: SocketType, address: SocketAddr, query: &Query) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket(family, kind)?;
+    // libuv does so for every TCP server, and for UDP when asked to.
+    if kind == SocketType::STREAM || query.reuse_address {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    if query.reuse_port {
+        sockopt::set_socket_reuseport(&socket, true)?;
+    }
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, query.ipv6_only)?;
+    }
+    bind(&socket, &address)?;
+    Ok(socket)
+}
+
+fn bind_unix(path: &str, query: &Query) -> io::Result<Bound> {
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM)?;
+    if let Some(name) = path.strip_prefix('\0') {
+        bind(&socket, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
+        return Ok(Bound { socket, _file: None });
+    }
+    let path = shortest(path);
+    bind(&socket, &SocketAddrUnix::new(&path)?).map_err(|error| match error {
+        // libuv's translation (uv_pipe_bind2), which users of net know.
+        Errno::NOENT => Errno::ACCESS,
+        error => error,
+    })?;
+    let file = SocketFile(std::path::absolute(&path)?);
+    share_file(&file.0, query)?;
+    Ok(Bound { socket, _file: Some(file) })
+}
+
+/// The path as seen from here where that is shorter: the kernel takes 107 bytes at most.
+fn shortest(path: &str) -> PathBuf {
+    let path = Path::new(path);
+    let relative = std::env::current_dir().ok().and_then(|here| pathdiff::diff_paths(path, here));
+    match relative {
+        Some(relative) if relative.as_os_str().len() < path.as_os_str().len() => relative,
+        _ => path.to_owned(),
+    }
+}
+
+/// `readableAll` and `writableAll`, as libuv's `uv_pipe_chmod` does them.
+fn share_file(path: &Path, query: &Query) -> io::Result<()> {
+    let mut extra = Mode::empty();
+    if query.readable_all {
+        extra |= Mode::RUSR | Mode::RGRP | Mode::ROTH;
+    }
+    if query.writable_all {
+        extra |= Mode::WUSR | Mode::WGRP | Mode::WOTH;
+    }
+    if extra.is_empty() {
+        return Ok(());
+    }
+    let mode = Mode::from_raw_mode(rustix::fs::stat(path)?.st_mode) | extra;
+    Ok(rustix::fs::chmod(path, mode)?)
+}
+
+fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(family, kind, flags, None)?)
+}
+
+/// An IP address in text, an IPv6 one with an optional `%zone`.
+fn parse_address(address: &str, port: u16) -> io::Result<SocketAddr> {
+    let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+    let Some((address, zone)) = address.split_once('%') else {
+        return Ok(SocketAddr::new(address.parse().map_err(|_| invalid())?, port));
+    };
+    let address: Ipv6Addr = address.parse().map_err(|_| invalid())?;
+    let scope = match zone.parse() {
+        Ok(index) => index,
+        Err(_) => {
+            let probe = socket(AddressFamily::INET6, SocketType::DGRAM)?;
+            rustix::net::netdevice::name_to_index(probe, zone).map_err(|_| invalid())?
+        }
+    };
+    Ok(SocketAddrV6::new(address, port, 0, scope).into())
+}

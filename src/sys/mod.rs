@@ -1,0 +1,81 @@
+//! System calls and the C functions of the Node executable. The only module with `unsafe`, and the
+//! only one that may differ by platform.
+//!
+//! - [`lane`]: socket pairs, and descriptors passed through them,
+//! - [`listen`]: addresses bound and connections accepted,
+//! - [`spawn`] and [`exit`]: a child process begins and ends,
+//! - [`watched`]: what the engine waits on,
+//! - [`node`]: libuv's poll and Node-API's callback scope.
+//!
+//! Every descriptor is close-on-exec from birth.
+
+pub mod exit;
+pub mod lane;
+pub mod listen;
+pub mod node;
+pub mod spawn;
+pub mod watched;
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("rs-cluster's engine needs Linux: pidfd and SOCK_SEQPACKET have no stand-in yet");
+
+use std::{
+    io,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+};
+
+/// Duplicates a descriptor that somebody else in this process owns.
+///
+/// # Errors
+/// `EBADF` when `fd` is not open, `EMFILE` when no descriptor is left.
+pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    duplicate_above(fd, 0)
+}
+
+/// As [`duplicate`], to a number of at least `min`.
+///
+/// # Errors
+/// As [`duplicate`].
+pub fn duplicate_above(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl with a number that is no open descriptor just answers EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, min) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Takes over a descriptor that this process was started with, and makes it close-on-exec.
+///
+/// # Errors
+/// `EBADF` when `fd` is not open.
+pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl with a number that is no open descriptor just answers EBADF.
+    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: open, as seen above; whoever started us left it to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Ends this process at once, without its exit handlers: they belong to a thread that is stuck.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit may be called from any thread at any time.
+    unsafe { libc::_exit(code) }
+}
+
+/// The negated errno of `error`, as libuv and Node's handles return it; `-EIO` when it has none.
+pub fn errno(error: &io::Error) -> i32 {
+    -error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// Whether two descriptors name the same open socket.
+#[cfg(test)]
+fn same_socket(one: &OwnedFd, other: &OwnedFd) -> bool {
+    use std::os::fd::AsRawFd;
+    let inode = |fd: &OwnedFd| {
+        std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).expect("an open descriptor")
+    };
+    inode(one) == inode(other)
+}

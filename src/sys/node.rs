@@ -1,0 +1,296 @@
+//! The C functions of the Node executable that no safe binding offers: libuv's poll, and Node-API's
+//! handle and callback scopes.
+//!
+//! They are looked up in the running executable, so the core links and tests without Node. libuv's
+//! structures are used through its functions only; no layout is assumed. Everything here belongs to
+//! the thread of one JavaScript environment, and the types can't leave it.
+
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc},
+    cell::RefCell,
+    ffi::{c_char, c_int, c_void},
+    io,
+    marker::PhantomData,
+    os::fd::RawFd,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr::{self, NonNull},
+    rc::Rc,
+    sync::OnceLock,
+};
+
+/// Values of libuv's `uv_handle_type` and `uv_poll_event`, stable since libuv 1.0.
+const UV_POLL: c_int = 8;
+const UV_READABLE: c_int = 1;
+const UV_WRITABLE: c_int = 2;
+const NAPI_OK: c_int = 0;
+
+type Pointer = *mut c_void;
+type OnPoll = unsafe extern "C" fn(Pointer, c_int, c_int);
+type OnClose = unsafe extern "C" fn(Pointer);
+
+macro_rules! symbols {
+    ($($name:ident: $signature:ty,)*) => {
+        /// Functions exported by every Node executable of the supported versions.
+        struct Symbols {
+            $($name: $signature,)*
+        }
+
+        impl Symbols {
+            fn load() -> Option<Self> {
+                $(
+                    // SAFETY: the name is a C string; the lookup has no other condition.
+                    let $name = unsafe {
+                        libc::dlsym(libc::RTLD_DEFAULT, concat!(stringify!($name), "\0").as_ptr().cast())
+                    };
+                    if $name.is_null() {
+                        return None;
+                    }
+                )*
+                Some(Self {
+                    // SAFETY: the signatures are those of uv.h and node_api.h.
+                    $($name: unsafe { std::mem::transmute::<Pointer, $signature>($name) },)*
+                })
+            }
+        }
+    };
+}
+
+symbols! {
+    uv_handle_size: unsafe extern "C" fn(c_int) -> usize,
+    uv_handle_set_data: unsafe extern "C" fn(Pointer, Pointer),
+    uv_handle_get_data: unsafe extern "C" fn(Pointer) -> Pointer,
+    uv_poll_init: unsafe extern "C" fn(Pointer, Pointer, c_int) -> c_int,
+    uv_poll_start: unsafe extern "C" fn(Pointer, c_int, OnPoll) -> c_int,
+    uv_poll_stop: unsafe extern "C" fn(Pointer) -> c_int,
+    uv_close: unsafe extern "C" fn(Pointer, OnClose),
+    uv_ref: unsafe extern "C" fn(Pointer),
+    uv_unref: unsafe extern "C" fn(Pointer),
+    napi_create_string_utf8: unsafe extern "C" fn(Pointer, *const c_char, usize, *mut Pointer) -> c_int,
+    napi_async_init: unsafe extern "C" fn(Pointer, Pointer, Pointer, *mut Pointer) -> c_int,
+    napi_async_destroy: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
+    napi_open_handle_scope: unsafe extern "C" fn(Pointer, *mut Pointer) -> c_int,
+    napi_close_handle_scope: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
+    napi_open_callback_scope: unsafe extern "C" fn(Pointer, Pointer, Pointer, *mut Pointer) -> c_int,
+    napi_close_callback_scope: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
+}
+
+fn symbols() -> io::Result<&'static Symbols> {
+    static SYMBOLS: OnceLock<Option<Symbols>> = OnceLock::new();
+    SYMBOLS.get_or_init(Symbols::load).as_ref().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::Unsupported, "this runtime is not Node: it hides libuv")
+    })
+}
+
+/// Which events to wait for, or which have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness {
+    /// There is something to read, or the end.
+    pub readable: bool,
+    /// There is room to write, or nobody left to read.
+    pub writable: bool,
+}
+
+impl Readiness {
+    /// Neither; the wait rests.
+    pub const NONE: Self = Self { readable: false, writable: false };
+    /// Readable only.
+    pub const READ: Self = Self { readable: true, writable: false };
+    /// Both.
+    pub const BOTH: Self = Self { readable: true, writable: true };
+
+    fn bits(self) -> c_int {
+        (if self.readable { UV_READABLE } else { 0 }) | (if self.writable { UV_WRITABLE } else { 0 })
+    }
+}
+
+/// A libuv loop, for [`Poll::new`].
+#[derive(Debug, Clone, Copy)]
+pub struct EventLoop(Pointer);
+
+impl EventLoop {
+    /// Names the loop that `napi_get_uv_event_loop` gave.
+    ///
+    /// This is a promise of the caller, not checked: the pointer is that of the calling
+    /// environment, whose cleanup hooks will close every [`Poll`] made with it.
+    pub(crate) fn of_environment(raw: *mut c_void) -> Self {
+        Self(raw)
+    }
+}
+
+/// Watches a descriptor from Node's own event loop. Closed on drop; the descriptor may be closed
+/// right after. Starts at rest, and holding the event loop open.
+pub struct Poll {
+    handle: NonNull<c_void>,
+    symbols: &'static Symbols,
+    /// Bound to the thread of its loop.
+    thread: PhantomData<*const ()>,
+}
+
+/// What hangs on the libuv handle: freed when libuv has let go of it, never before.
+struct Attachment {
+    /// Gone when the [`Poll`] is, as it may hold what must not outlive the environment. Counted,
+    /// because it may drop the `Poll` itself.
+    handler: RefCell<Option<Rc<dyn Fn(Readiness)>>>,
+    layout: Layout,
+}
+
+impl Poll {
+    /// Will call `handler` on the loop's thread, outside of any scope of JavaScript.
+    ///
+    /// # Errors
+    /// When the descriptor can't be polled, or the runtime has no libuv.
+    pub fn new(
+        on: EventLoop,
+        fd: RawFd,
+        handler: impl Fn(Readiness) + 'static,
+    ) -> io::Result<Self> {
+        let symbols = symbols()?;
+        // SAFETY: a query of a constant.
+        let size = unsafe { (symbols.uv_handle_size)(UV_POLL) };
+        let layout = Layout::from_size_align(size, align_of::<u128>())
+            .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+        // SAFETY: libuv's handles are never of size 0.
+        let memory = unsafe { alloc_zeroed(layout) };
+        let handle = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: the memory has the size libuv asked for, and the loop lives (see `EventLoop`).
+        let result = unsafe { (symbols.uv_poll_init)(on.0, handle.as_ptr(), fd) };
+        if result != 0 {
+            // SAFETY: libuv did not take the memory, which was allocated with this layout.
+            unsafe { dealloc(memory, layout) };
+            return Err(io::Error::from_raw_os_error(-result));
+        }
+        let handler: Rc<dyn Fn(Readiness)> = Rc::new(handler);
+        let attachment = Box::new(Attachment { handler: RefCell::new(Some(handler)), layout });
+        // SAFETY: initialised above.
+        unsafe {
+            (symbols.uv_handle_set_data)(handle.as_ptr(), Box::into_raw(attachment).cast());
+        };
+        Ok(Self { handle, symbols, thread: PhantomData })
+    }
+
+    /// Says which events to wait for from now on.
+    pub fn wait_for(&self, events: Readiness) {
+        // SAFETY: the handle is initialised, and not closed before drop. Neither call can fail on
+        // such a handle.
+        unsafe {
+            if events == Readiness::NONE {
+                (self.symbols.uv_poll_stop)(self.handle.as_ptr());
+            } else {
+                (self.symbols.uv_poll_start)(self.handle.as_ptr(), events.bits(), on_poll);
+            }
+        }
+    }
+
+    /// Holds the event loop open, or no longer.
+    pub fn hold(&self, hold: bool) {
+        let change = if hold { self.symbols.uv_ref } else { self.symbols.uv_unref };
+        // SAFETY: the handle is initialised, and not closed before drop.
+        unsafe { change(self.handle.as_ptr()) };
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        // SAFETY: set in `new`, and freed only by `on_close`, which runs later.
+        let attachment = unsafe {
+            &*(self.symbols.uv_handle_get_data)(self.handle.as_ptr()).cast::<Attachment>()
+        };
+        drop(attachment.handler.take());
+        // SAFETY: initialised, and closed only here. The memory stays until `on_close`.
+        unsafe { (self.symbols.uv_close)(self.handle.as_ptr(), on_close) };
+    }
+}
+
+unsafe extern "C" fn on_poll(handle: Pointer, status: c_int, events: c_int) {
+    let Ok(symbols) = symbols() else { return };
+    // SAFETY: set in `Poll::new`; libuv calls no callback after `on_close`, which frees it.
+    let attachment = unsafe { &*(symbols.uv_handle_get_data)(handle).cast::<Attachment>() };
+    // An error of the poll shows itself at the next read.
+    let readable = status < 0 || events & UV_READABLE != 0;
+    let readiness = Readiness { readable, writable: events & UV_WRITABLE != 0 };
+    let handler = attachment.handler.borrow().clone();
+    if let Some(handler) = handler {
+        contain(|| handler(readiness));
+    }
+}
+
+unsafe extern "C" fn on_close(handle: Pointer) {
+    let Ok(symbols) = symbols() else { return };
+    // SAFETY: the box made in `Poll::new`, taken back once: this is the handle's last callback.
+    let attachment =
+        unsafe { Box::from_raw((symbols.uv_handle_get_data)(handle).cast::<Attachment>()) };
+    // SAFETY: libuv is done with the memory, which was allocated with this layout.
+    unsafe { dealloc(handle.cast(), attachment.layout) };
+}
+
+/// A panic must not unwind into C; Rust's hook has already written it to stderr.
+fn contain(run: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(run));
+}
+
+/// Enters JavaScript from the event loop, as Node does for its own callbacks: `process.nextTick`
+/// and promise jobs run when the scope ends.
+pub struct CallbackContext {
+    env: Pointer,
+    context: NonNull<c_void>,
+    symbols: &'static Symbols,
+}
+
+impl CallbackContext {
+    /// `name` is what `async_hooks` shows. To be called from JavaScript.
+    ///
+    /// `env` is promised to be the environment of the caller, and to outlive the context.
+    ///
+    /// # Errors
+    /// When the environment is ending, or the runtime is not Node.
+    pub(crate) fn new(env: *mut c_void, name: &str) -> io::Result<Self> {
+        let symbols = symbols()?;
+        let mut context = ptr::null_mut();
+        let mut label = ptr::null_mut();
+        let failed = || io::Error::other("the JavaScript environment is ending");
+        // SAFETY: the environment is running, with a handle scope of the call we are in.
+        unsafe {
+            let name = (name.as_ptr().cast(), name.len());
+            if (symbols.napi_create_string_utf8)(env, name.0, name.1, &raw mut label) != NAPI_OK
+                || (symbols.napi_async_init)(env, ptr::null_mut(), label, &raw mut context)
+                    != NAPI_OK
+            {
+                return Err(failed());
+            }
+        }
+        let context = NonNull::new(context).ok_or_else(failed)?;
+        Ok(Self { env, context, symbols })
+    }
+
+    /// Runs `run` inside the scopes, or not at all when the environment is ending.
+    pub fn enter(&self, run: impl FnOnce()) {
+        let mut handles = ptr::null_mut();
+        let mut callback = ptr::null_mut();
+        // SAFETY: the environment outlives us, and we are on its thread. The resource object is
+        // ignored by Node (node_api.cc); scopes are closed in the reverse order.
+        unsafe {
+            if (self.symbols.napi_open_handle_scope)(self.env, &raw mut handles) != NAPI_OK {
+                return;
+            }
+            let context = self.context.as_ptr();
+            let opened = (self.symbols.napi_open_callback_scope)(
+                self.env,
+                ptr::null_mut(),
+                context,
+                &raw mut callback,
+            );
+            if opened == NAPI_OK {
+                contain(run);
+                (self.symbols.napi_close_callback_scope)(self.env, callback);
+            }
+            (self.symbols.napi_close_handle_scope)(self.env, handles);
+        }
+    }
+}
+
+impl Drop for CallbackContext {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, destroyed once, on its thread and before its environment ends.
+        unsafe { (self.symbols.napi_async_destroy)(self.env, self.context.as_ptr()) };
+    }
+}
