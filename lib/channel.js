@@ -94,7 +94,11 @@ class Channel {
   /** Shows on `target` the channel of a process that was never started. */
   static showClosed(target) {
     target.send = (_message, ...rest) => {
-      report(target, errors.ipcChannelClosed(), rest.find((it) => typeof it === 'function'));
+      report(
+        target,
+        errors.ipcChannelClosed(),
+        rest.find((it) => typeof it === 'function'),
+      );
       return false;
     };
     target.disconnect = () => target.emit('error', errors.ipcDisconnected());

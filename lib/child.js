@@ -213,7 +213,7 @@ function toQuery(options, address, index) {
     path: port < 0 ? address : undefined,
     fd: fd >= 0 ? fd : undefined,
     udp,
-    backlog: backlog > 0 ? backlog : 0,
+    backlog: Math.max(backlog || 0, 0),
     ipv6Only: isSet(udp ? UDP_IPV6ONLY : TCP_IPV6ONLY),
     reuseAddress: udp !== undefined && isSet(UDP_REUSEADDR),
     reusePort: isSet(udp ? UDP_REUSEPORT : TCP_REUSEPORT),

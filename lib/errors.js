@@ -55,10 +55,8 @@ module.exports = {
   invalidHandleType: () =>
     make(TypeError, 'ERR_INVALID_HANDLE_TYPE', 'This handle type cannot be sent'),
   ipcChannelClosed: () => make(Error, 'ERR_IPC_CHANNEL_CLOSED', 'Channel closed'),
-  ipcDisconnected: () =>
-    make(Error, 'ERR_IPC_DISCONNECTED', 'IPC channel is already disconnected'),
-  ipcOnePipe: () =>
-    make(Error, 'ERR_IPC_ONE_PIPE', 'Child process can have only one IPC pipe'),
+  ipcDisconnected: () => make(Error, 'ERR_IPC_DISCONNECTED', 'IPC channel is already disconnected'),
+  ipcOnePipe: () => make(Error, 'ERR_IPC_ONE_PIPE', 'Child process can have only one IPC pipe'),
   ipcRequired: (name) =>
     make(
       Error,
@@ -68,18 +66,7 @@ module.exports = {
   laneFault: (reason) => make(Error, 'ERR_RS_CLUSTER_LANE', reason),
   missingArgs: (name) =>
     make(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`),
-  outOfRange: (name, range, value) =>
-    make(
-      RangeError,
-      'ERR_OUT_OF_RANGE',
-      `The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`,
-    ),
   socketBadPort: (value) =>
-    make(
-      RangeError,
-      'ERR_SOCKET_BAD_PORT',
-      `Port should be >= 0 and < 65536. ${received(value)}.`,
-    ),
-  unknownSignal: (signal) =>
-    make(TypeError, 'ERR_UNKNOWN_SIGNAL', `Unknown signal: ${signal}`),
+    make(RangeError, 'ERR_SOCKET_BAD_PORT', `Port should be >= 0 and < 65536. ${received(value)}.`),
+  unknownSignal: (signal) => make(TypeError, 'ERR_UNKNOWN_SIGNAL', `Unknown signal: ${signal}`),
 };

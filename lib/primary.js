@@ -129,11 +129,14 @@ function createPrimary() {
   }
 
   function disconnectAll(callback) {
+    if (connected.size === 0) {
+      if (typeof callback === 'function') process.nextTick(callback);
+      return;
+    }
     if (typeof callback === 'function') disconnection.once(callback);
     for (const worker of Object.values(cluster.workers)) {
       if (worker.isConnected()) worker.disconnect();
     }
-    if (connected.size === 0) disconnection.settle();
   }
 
   /** Of a Worker. */

@@ -30,7 +30,7 @@ const PIPE = -3;
  * it as it drives Node's own: `spawn`, `kill`, `ref`, `unref`, `close`, `pid`, `onexit`.
  */
 class ProcessHandle {
-  pid = 0;
+  pid = undefined;
   onexit = null;
   #engine;
   #id;
@@ -235,7 +235,10 @@ function countClose(child) {
 
 // What follows checks and completes settings as `child_process.fork()` and `spawn()` do.
 
-function validated({ exec, args, execArgv, cwd, serialization, uid, gid }) {
+function validated({ exec, args, execArgv, cwd, serialization, uid, gid, windowsHide }) {
+  if (windowsHide != null && typeof windowsHide !== 'boolean') {
+    throw errors.invalidArgType('options.windowsHide', 'of type boolean', windowsHide);
+  }
   if (!['json', undefined].includes(serialization)) {
     throw errors.invalidArgValue('options.serialization', serialization, "must be 'json'");
   }
@@ -268,11 +271,7 @@ function noNull(text, name) {
 
 function identity(value, name) {
   if (value == null) return undefined;
-  if (typeof value !== 'number') throw errors.invalidArgType(name, 'int32', value);
-  if (!Number.isInteger(value)) throw errors.outOfRange(name, 'an integer', value);
-  if (value < -(2 ** 31) || value > 2 ** 31 - 1) {
-    throw errors.outOfRange(name, '>= -2147483648 && <= 2147483647', value);
-  }
+  if (value !== (value | 0)) throw errors.invalidArgType(name, 'int32', value);
   return value;
 }
 

@@ -1,15 +1,71 @@
 //! The engine of `rs-cluster`: Node's `cluster`, with the work taken out of JavaScript.
+//!
+//! # Data flow
+//!
+//! Between the primary and each worker run three lanes, Unix socket pairs made at
+//! [`fork`](primary::fork::fork):
+//!
+//! ```text
+//!             primary                                             worker
+//!   JavaScript      engine thread                               JavaScript
+//!       |                 |                                          |
+//!       |<=== message lane: messages and notices, both ways ========>|
+//!       | Command         |<== control lane: Request, Reply ========>|
+//!       |---------------->|=== connection lane: accepted sockets ===>|
+//!       |<----------------|<-- a duplicate of its receiving end -----|
+//!         Event
+//! ```
+//!
+//! The idea that carries the rest: **the kernel queue of the connection lane is the hand-off
+//! queue.** A packet goes to whoever receives it first, so a connection is served once without any
+//! acknowledgement; and as the primary keeps a duplicate of the receiving end, it sees how many
+//! wait there and takes back what a dead or leaving worker has not taken.
+//!
+//! # Reading order
+//!
+//! 1. [`protocol`]: what the lanes carry. [`scheduler`]: who gets the next connection. Pure rules.
+//! 2. [`sys`]: the system calls, and the few C functions of Node.
+//! 3. [`channel`]: one end of a message lane.
+//! 4. [`primary`]: fork, the engine and its tasks. [`worker`]: the other end.
+//! 5. `binding`: all that JavaScript sees.
+//!
+//! # Invariants
+//!
+//! Each is checked by what stands in brackets.
+//!
+//! 1. Only `binding` names napi; the core builds and is tested without it
+//!    (`cargo test --no-default-features`, `tests/architecture.rs`).
+//! 2. Only [`sys`] contains `unsafe`, and every block says why it is sound (`unsafe_code` is denied,
+//!    `clippy::undocumented_unsafe_blocks`, `tests/architecture.rs`).
+//! 3. [`protocol`] and [`scheduler`] do no I/O and read no clock (`tests/architecture.rs`).
+//! 4. Modules depend one way: `binding` → [`primary`], [`worker`] → [`channel`] → [`protocol`],
+//!    [`scheduler`], [`sys`] (`tests/architecture.rs`). [`sys`] knows of [`protocol`] only the
+//!    addresses it binds.
+//! 5. One thread owns the engine's state, so there are no locks: [`primary::Command`]s go down,
+//!    [`primary::Event`]s come up (the state is `!Send`).
+//! 6. A descriptor is an [`OwnedFd`](std::os::fd::OwnedFd) until JavaScript takes it, and
+//!    close-on-exec from birth (`__test__/inheritance.spec.js`, `__test__/nothing-left.spec.js`).
+//! 7. Nothing here blocks the JavaScript thread, and no panic crosses into C: no `unwrap`, `expect`
+//!    or `panic!` outside tests (clippy), and callbacks are contained (`sys::node`).
+//! 8. State belongs to an instance, not to the process: several environments may load the addon
+//!    (`__test__/environments.spec.js`).
+//!
+//! # What is absent
+//!
+//! No JavaScript decides where a connection goes. No timer polls. No policy of Node's is repeated
+//! here that JavaScript can apply itself: settings, error classes and the order of events are in
+//! `lib/`.
+
 pub mod channel;
 pub mod error;
-#[forbid(unsafe_code)]
 pub mod primary;
-#[forbid(unsafe_code)]
 pub mod protocol;
-#[forbid(unsafe_code)]
 pub mod scheduler;
-#[expect(unsafe_code, reason = "system calls")]
+#[expect(
+    unsafe_code,
+    reason = "system calls and C functions; see the second invariant"
+)]
 pub mod sys;
-#[forbid(unsafe_code)]
 pub mod worker;
 
 #[cfg(feature = "binding")]

@@ -12,6 +12,7 @@ const WATCHDOG = 30_000;
 // How long workers may outlive their primary.
 const GONE_WITHIN = 2_000;
 const WARNING = /^\(node:\d+\) .*/m;
+const CRASH = /^worker \d+ crashed.*/m; // See fixtures/cluster.js.
 
 /** A fixture program, running as the leader of a process group that its workers belong to. */
 class Program extends EventEmitter {
@@ -109,6 +110,12 @@ class Program extends EventEmitter {
     return result;
   }
 
+  /** All that a failed test should tell. */
+  toString() {
+    const failure = this.#failure ? `${this.#failure.message}\n` : '';
+    return `${failure}--- stdout\n${this.stdout}--- stderr\n${this.stderr}`;
+  }
+
   destroy() {
     signalGroup(this.pid, 'SIGKILL');
   }
@@ -135,12 +142,18 @@ class Program extends EventEmitter {
     this.destroy();
     await closed;
     this.emit('news');
+    if (!gone) this.#failure ??= this.#error(`left processes behind:\n${left.join('\n')}`);
+    this.#failure ??= this.#trouble();
     if (this.#failure) throw this.#failure;
-    if (!gone) throw this.#error(`left processes behind:\n${left.join('\n')}`);
-    const [warning] = this.stderr.match(WARNING) ?? [];
-    if (warning && !this.#warns) throw this.#error(`printed a warning: ${warning}`);
     const { lines, stdout, stderr } = this;
     return { code, signal, lines, stdout, stderr };
+  }
+
+  #trouble() {
+    const [crash] = this.stderr.match(CRASH) ?? [];
+    if (crash) return this.#error(`reports a crash: ${crash}`);
+    const [warning] = this.stderr.match(WARNING) ?? [];
+    return warning && !this.#warns ? this.#error(`printed a warning: ${warning}`) : undefined;
   }
 
   #fail(reason) {
@@ -150,9 +163,7 @@ class Program extends EventEmitter {
   }
 
   #error(reason) {
-    return new Error(
-      `${this.#name}.js ${reason}\n--- stdout\n${this.stdout}--- stderr\n${this.stderr}`,
-    );
+    return new Error(`${this.#name}.js ${reason}`);
   }
 }
 
@@ -172,8 +183,9 @@ function start(t, name, options) {
   t.teardown(async () => {
     const forgotten = program.isRunning;
     program.destroy();
-    if (t.passed && forgotten) throw new Error(`${name}.js still runs at the end of its test`);
-    if (t.passed) await program.exited;
+    if (!t.passed) return t.log(program.toString());
+    if (forgotten) throw new Error(`${name}.js still runs at the end of its test`);
+    return program.exited;
   });
   return program;
 }

@@ -34,7 +34,9 @@ impl Caller {
         function: &FunctionRef<Args, ()>,
         args: Args,
     ) {
-        let called = function.borrow_back(&self.env).and_then(|function| function.call(args));
+        let called = function
+            .borrow_back(&self.env)
+            .and_then(|function| function.call(args));
         if let Err(thrown) = called {
             self.env.fatal_exception(thrown);
         }

@@ -80,7 +80,14 @@ async fn closed(state: &Shared) {
 }
 
 fn adopt(state: &Shared, adopted: Adopted) {
-    let Adopted { id, pid, process, control, connection, reclaim } = adopted;
+    let Adopted {
+        id,
+        pid,
+        process,
+        control,
+        connection,
+        reclaim,
+    } = adopted;
     let watched = || -> io::Result<_> {
         let process = watched::watch(process, Interest::READABLE)?;
         let control = watched::watch(control, Interest::READABLE)?;
@@ -98,15 +105,30 @@ fn adopt(state: &Shared, adopted: Adopted) {
                 Rc::clone(&filled),
             );
             state.borrow_mut().adopt(id, worker);
-            spawn_local(attend(Rc::clone(state), id, Attended { process, control, lane, filled }));
+            spawn_local(attend(
+                Rc::clone(state),
+                id,
+                Attended {
+                    process,
+                    control,
+                    lane,
+                    filled,
+                },
+            ));
         }
         // The kernel has no memory for another watch: the worker can't be looked after.
         Err(source) => {
             exit::abandon(pid);
-            let error = Error::System { syscall: "epoll_ctl", source };
+            let error = Error::System {
+                syscall: "epoll_ctl",
+                source,
+            };
             let state = state.borrow();
             state.emit(Event::Faulted { worker: id, error });
-            state.emit(Event::Exited { worker: id, exit: Some(Exit::Signal(libc::SIGKILL)) });
+            state.emit(Event::Exited {
+                worker: id,
+                exit: Some(Exit::Signal(libc::SIGKILL)),
+            });
         }
     }
 }
@@ -121,7 +143,12 @@ struct Attended {
 
 /// Looks after one worker until its process has ended.
 async fn attend(state: Shared, id: WorkerId, worker: Attended) {
-    let Attended { process, control, lane, filled } = worker;
+    let Attended {
+        process,
+        control,
+        lane,
+        filled,
+    } = worker;
     let mut listening = true;
     let exit = loop {
         tokio::select! {
@@ -157,7 +184,9 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
 
 async fn exited(process: &AsyncFd<Arc<OwnedFd>>) -> Option<Exit> {
     loop {
-        let Ok(mut ready) = process.readable().await else { return None };
+        let Ok(mut ready) = process.readable().await else {
+            return None;
+        };
         match exit::reap(process.as_fd()) {
             Ok(Some(exit)) => return Some(exit),
             Ok(None) => ready.clear_ready(),
@@ -249,7 +278,11 @@ fn serve(
 }
 
 fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
-    let Opened { query, bound, distributed } = state.borrow().open(query)?;
+    let Opened {
+        query,
+        bound,
+        distributed,
+    } = state.borrow().open(query)?;
     let id = state.borrow_mut().next_listener();
     let listener = if distributed {
         let address = listen::bound_address(&bound)?;
@@ -272,7 +305,9 @@ async fn accept(state: Shared, id: ListenerId, socket: AsyncFd<Bound>, room: Rc<
         while state.borrow_mut().is_congested(id) {
             room.notified().await;
         }
-        let Ok(mut ready) = socket.readable().await else { return };
+        let Ok(mut ready) = socket.readable().await else {
+            return;
+        };
         for _ in 0..ACCEPTS_A_TURN {
             match ready.try_io(|socket| listen::accept(socket.get_ref())) {
                 Ok(Ok(connection)) => state.borrow_mut().distribute(id, connection),
@@ -291,5 +326,7 @@ async fn accept(state: Shared, id: ListenerId, socket: AsyncFd<Bound>, room: Rc<
 
 fn is_exhaustion(error: &io::Error) -> bool {
     let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|errno| exhausted.contains(&errno))
+    error
+        .raw_os_error()
+        .is_some_and(|errno| exhausted.contains(&errno))
 }

@@ -59,11 +59,7 @@ pub struct Forked {
 /// # Errors
 /// As [`spawn::spawn`]; `EMFILE` or `ENFILE` when there are not enough descriptors. Nothing is left
 /// open or running then.
-pub fn fork(
-    id: WorkerId,
-    mut program: spawn::Program,
-    numbers: LaneNumbers,
-) -> io::Result<Forked> {
+pub fn fork(id: WorkerId, mut program: spawn::Program, numbers: LaneNumbers) -> io::Result<Forked> {
     let (message, their_message) = lane::stream_pair()?;
     let (control, their_control) = lane::packet_pair()?;
     let (connection, reclaim) = lane::packet_pair()?;
@@ -82,8 +78,14 @@ pub fn fork(
     }
     let pid = spawn::spawn(&program)?;
     let process = watch(pid)?;
-    let adopted =
-        Adopted { id, pid, process: Arc::new(process), control, connection, reclaim };
+    let adopted = Adopted {
+        id,
+        pid,
+        process: Arc::new(process),
+        control,
+        connection,
+        reclaim,
+    };
     Ok(Forked { adopted, message })
 }
 

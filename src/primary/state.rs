@@ -64,7 +64,9 @@ impl State {
     pub(super) fn new(settings: Settings, emit: Emit) -> Self {
         Self {
             scheduling: settings.scheduling,
-            story: Story { told: settings.story },
+            story: Story {
+                told: settings.story,
+            },
             emit,
             workers: HashMap::new(),
             listeners: HashMap::new(),
@@ -78,7 +80,8 @@ impl State {
     }
 
     pub(super) fn adopt(&mut self, id: WorkerId, worker: Worker) {
-        self.story.tell(format_args!("worker {id} forked, pid {}", worker.pid));
+        self.story
+            .tell(format_args!("worker {id} forked, pid {}", worker.pid));
         self.workers.insert(id, worker);
     }
 
@@ -91,20 +94,27 @@ impl State {
     pub(super) fn tell_exit(&self, id: WorkerId, exit: Option<Exit>) {
         match exit {
             Some(Exit::Code(code)) => {
-                self.story.tell(format_args!("worker {id} exited with code {code}"));
+                self.story
+                    .tell(format_args!("worker {id} exited with code {code}"));
             }
             Some(Exit::Signal(signal)) => {
-                self.story.tell(format_args!("worker {id} was ended by signal {signal}"));
+                self.story
+                    .tell(format_args!("worker {id} was ended by signal {signal}"));
             }
-            None => self.story.tell(format_args!("worker {id} ended, nobody knows how")),
+            None => self
+                .story
+                .tell(format_args!("worker {id} ended, nobody knows how")),
         }
     }
 
     /// Takes the worker out of every rotation, and what waits in its lane to others.
     pub(super) fn retire(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
         if !std::mem::replace(&mut worker.retired, true) {
-            self.story.tell(format_args!("worker {id} gets no more connections"));
+            self.story
+                .tell(format_args!("worker {id} gets no more connections"));
         }
         let listeners: Vec<_> = self.listeners.keys().copied().collect();
         for listener in listeners {
@@ -120,12 +130,17 @@ impl State {
     }
 
     fn leave(&mut self, id: WorkerId, listener_id: ListenerId) {
-        let Some(listener) = self.listeners.get_mut(&listener_id) else { return };
+        let Some(listener) = self.listeners.get_mut(&listener_id) else {
+            return;
+        };
         if !listener.leave(id) {
             return;
         }
         self.story.tell(format_args!("{} closed", listener.name));
-        let closed = self.listeners.remove(&listener_id).map(|listener| listener.socket);
+        let closed = self
+            .listeners
+            .remove(&listener_id)
+            .map(|listener| listener.socket);
         if let Some(Socket::Distributed(distribution)) = closed {
             distribution.task.abort();
             self.closing.push(distribution.task);
@@ -138,17 +153,23 @@ impl State {
     }
 
     fn take_back(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get(&id) else { return };
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
         let taken: Vec<_> = std::iter::from_fn(|| worker.take_back()).collect();
         for (listener, connection) in taken {
-            self.story.tell(format_args!("a connection taken back from worker {id}"));
+            self.story
+                .tell(format_args!("a connection taken back from worker {id}"));
             self.distribute(listener, connection);
         }
     }
 
     /// A listener that several workers may share already has this address.
     pub(super) fn find(&self, id: WorkerId, query: &Query) -> Option<ListenerId> {
-        let mut suiting = self.listeners.iter().filter(|(_, found)| found.suits(query, id));
+        let mut suiting = self
+            .listeners
+            .iter()
+            .filter(|(_, found)| found.suits(query, id));
         suiting.next().map(|(&listener, _)| listener)
     }
 
@@ -157,7 +178,11 @@ impl State {
         let bound = listen::bind_query(&query)?;
         let datagrams = matches!(query.target, Target::Udp { .. });
         let distributed = self.scheduling == Scheduling::RoundRobin && !datagrams;
-        Ok(Opened { query, bound, distributed })
+        Ok(Opened {
+            query,
+            bound,
+            distributed,
+        })
     }
 
     pub(super) fn next_listener(&mut self) -> ListenerId {
@@ -178,8 +203,12 @@ impl State {
         listener_id: ListenerId,
         data: Option<serde_json::Value>,
     ) -> Result<()> {
-        let Some(listener) = self.listeners.get_mut(&listener_id) else { return Ok(()) };
-        let Some(worker) = self.workers.get(&id) else { return Ok(()) };
+        let Some(listener) = self.listeners.get_mut(&listener_id) else {
+            return Ok(());
+        };
+        let Some(worker) = self.workers.get(&id) else {
+            return Ok(());
+        };
         listener.data = listener.data.take().or(data);
         let shared = match &listener.socket {
             Socket::Shared(bound) => Some(&bound.socket),
@@ -195,16 +224,28 @@ impl State {
         };
         send_reply(worker, &reply, shared)?;
         listener.join(id);
-        self.story.tell(format_args!("worker {id} serves {}", listener.name));
+        self.story
+            .tell(format_args!("worker {id} serves {}", listener.name));
         self.pump(listener_id);
         Ok(())
     }
 
     /// Tells the worker why it can't serve an address.
     pub(super) fn refuse(&self, id: WorkerId, seq: u32, error: &io::Error) -> Result<()> {
-        self.story.tell(format_args!("worker {id} can't listen: {error}"));
-        let Some(worker) = self.workers.get(&id) else { return Ok(()) };
-        send_reply(worker, &Reply { seq, errno: errno(error), ..Reply::default() }, None)
+        self.story
+            .tell(format_args!("worker {id} can't listen: {error}"));
+        let Some(worker) = self.workers.get(&id) else {
+            return Ok(());
+        };
+        send_reply(
+            worker,
+            &Reply {
+                seq,
+                errno: errno(error),
+                ..Reply::default()
+            },
+            None,
+        )
     }
 
     pub(super) fn is_retired(&self, id: WorkerId) -> bool {
@@ -213,7 +254,8 @@ impl State {
 
     /// A connection that a worker could not serve; that worker is not asked again for a while.
     pub(super) fn returned(&mut self, id: WorkerId, listener: ListenerId, connection: OwnedFd) {
-        self.story.tell(format_args!("worker {id} returned a connection"));
+        self.story
+            .tell(format_args!("worker {id} returned a connection"));
         if let Some(distribution) = self.distribution(listener) {
             distribution.resting.insert(id);
         }
@@ -246,7 +288,8 @@ impl State {
 
     /// Whether connections wait in the engine because no lane has room.
     pub(super) fn is_congested(&mut self, listener: ListenerId) -> bool {
-        self.distribution(listener).is_some_and(|distribution| !distribution.pending.is_empty())
+        self.distribution(listener)
+            .is_some_and(|distribution| !distribution.pending.is_empty())
     }
 
     /// The worker's lane has room again.
@@ -262,14 +305,20 @@ impl State {
 
     /// Hands out what is pending, as far as there is room.
     fn pump(&mut self, id: ListenerId) {
-        let Some(Listener { name, socket, .. }) = self.listeners.get_mut(&id) else { return };
-        let Socket::Distributed(distribution) = socket else { return };
+        let Some(Listener { name, socket, .. }) = self.listeners.get_mut(&id) else {
+            return;
+        };
+        let Socket::Distributed(distribution) = socket else {
+            return;
+        };
         while let Some(connection) = distribution.pending.pop_front() {
             let Some(worker) = place(distribution, &self.workers, id, &connection) else {
                 distribution.pending.push_front(connection);
                 return;
             };
-            self.story.tell(format_args!("a connection to {name} goes to worker {worker}"));
+            self.story.tell(format_args!(
+                "a connection to {name} goes to worker {worker}"
+            ));
         }
         distribution.room.notify_one();
     }
@@ -282,10 +331,16 @@ fn place(
     listener: ListenerId,
     connection: &OwnedFd,
 ) -> Option<WorkerId> {
-    let Distribution { policy, resting, .. } = distribution;
+    let Distribution {
+        policy, resting, ..
+    } = distribution;
     loop {
         let id = policy.choose(&mut |id| {
-            if resting.contains(&id) { None } else { workers.get(&id)?.waiting() }
+            if resting.contains(&id) {
+                None
+            } else {
+                workers.get(&id)?.waiting()
+            }
         })?;
         // A worker without room says so itself when it is asked again.
         if workers.get(&id)?.hand_over(listener, connection) == Handover::Done {

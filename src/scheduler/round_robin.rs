@@ -38,7 +38,9 @@ impl Policy for RoundRobin {
         let mut best: Option<(usize, usize)> = None;
         for offset in 0..members {
             let index = (self.turn + offset) % members;
-            let Some(load) = waiting(self.ring[index]) else { continue };
+            let Some(load) = waiting(self.ring[index]) else {
+                continue;
+            };
             if best.is_none_or(|(least, _)| load < least) {
                 best = Some((load, index));
             }
@@ -85,7 +87,9 @@ mod tests {
     #[test]
     fn the_order_is_the_order_of_joining() {
         let mut policy = ring(&[1, 2, 3]);
-        let order: Vec<_> = (0..6).filter_map(|_| policy.choose(&mut |_| Some(0))).collect();
+        let order: Vec<_> = (0..6)
+            .filter_map(|_| policy.choose(&mut |_| Some(0)))
+            .collect();
         assert_eq!(order, [1, 2, 3, 1, 2, 3]);
     }
 
@@ -101,7 +105,10 @@ mod tests {
     fn the_least_waiting_of_busy_workers_is_chosen() {
         let mut policy = ring(&[1, 2, 3]);
         let loads = HashMap::from([(1, 3), (2, 1), (3, 2)]);
-        assert_eq!(policy.choose(&mut |worker| loads.get(&worker).copied()), Some(2));
+        assert_eq!(
+            policy.choose(&mut |worker| loads.get(&worker).copied()),
+            Some(2)
+        );
     }
 
     #[test]
@@ -115,7 +122,9 @@ mod tests {
         let mut policy = ring(&[1, 2]);
         assert_eq!(policy.choose(&mut |_| Some(0)), Some(1));
         policy.join(3);
-        let order: Vec<_> = (0..3).filter_map(|_| policy.choose(&mut |_| Some(0))).collect();
+        let order: Vec<_> = (0..3)
+            .filter_map(|_| policy.choose(&mut |_| Some(0)))
+            .collect();
         assert_eq!(order, [2, 1, 3]);
     }
 

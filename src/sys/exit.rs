@@ -25,9 +25,19 @@ pub fn signal(process: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     let (info, flags) = (std::ptr::null::<libc::siginfo_t>(), 0u32);
     // SAFETY: the call takes a descriptor, a number, a null pointer and no flags.
     let result = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, info, flags)
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal,
+            info,
+            flags,
+        )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Why a process ended.
@@ -71,21 +81,32 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "reaped by the code under test")]
     fn a_running_process_can_be_signalled_and_an_ended_one_can_not() {
         let child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = watch(child.id().cast_signed()).unwrap();
         signal(process.as_fd(), 0).unwrap();
         assert_eq!(reap(process.as_fd()).unwrap(), None);
         signal(process.as_fd(), libc::SIGTERM).unwrap();
-        let mut polled = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+        let mut polled = [rustix::event::PollFd::new(
+            &process,
+            rustix::event::PollFlags::IN,
+        )];
         rustix::event::poll(&mut polled, None).unwrap();
-        assert_eq!(reap(process.as_fd()).unwrap(), Some(Exit::Signal(libc::SIGTERM)));
-        assert_eq!(reap(process.as_fd()).unwrap_err().raw_os_error(), Some(libc::ECHILD));
+        assert_eq!(
+            reap(process.as_fd()).unwrap(),
+            Some(Exit::Signal(libc::SIGTERM))
+        );
+        assert_eq!(
+            reap(process.as_fd()).unwrap_err().raw_os_error(),
+            Some(libc::ECHILD)
+        );
         let gone = signal(process.as_fd(), libc::SIGTERM).unwrap_err();
         assert_eq!(gone.raw_os_error(), Some(libc::ESRCH));
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "reaped by the code under test")]
     fn an_abandoned_process_leaves_no_zombie() {
         let child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id().cast_signed();

@@ -84,8 +84,7 @@ pub fn send(socket: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
 /// # Errors
 /// `WouldBlock` when nothing is there yet, `ECONNRESET` when the peer left data of ours unread.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    let (count, _) =
-        retry(|| rustix::net::recv(socket.as_fd(), &mut *buffer, RecvFlags::empty()))?;
+    let (count, _) = retry(|| rustix::net::recv(socket.as_fd(), &mut *buffer, RecvFlags::empty()))?;
     Ok(count)
 }
 
@@ -138,8 +137,14 @@ pub fn receive_packet(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Packet
             descriptor = descriptors.last();
         }
     }
-    let truncated = received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
-    Ok(Packet { length: received.bytes, descriptor, truncated })
+    let truncated = received
+        .flags
+        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
+    Ok(Packet {
+        length: received.bytes,
+        descriptor,
+        truncated,
+    })
 }
 
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
@@ -163,7 +168,11 @@ mod tests {
         let (cargo, _other) = stream_pair().unwrap();
         send_packet(&ours, b"abcd", Some(cargo.as_fd())).unwrap();
         send_packet(&ours, b"efgh", None).unwrap();
-        assert_eq!(unread(&kept).unwrap(), 8, "the bytes of all waiting packets");
+        assert_eq!(
+            unread(&kept).unwrap(),
+            8,
+            "the bytes of all waiting packets"
+        );
 
         drop(theirs);
         let mut buffer = [0; 8];
@@ -188,7 +197,8 @@ mod tests {
     fn a_small_send_buffer_is_a_small_window() {
         let (ours, theirs) = packet_pair().unwrap();
         limit_send_buffer(&ours, 4096).unwrap();
-        let sent = (0..1000).take_while(|_| send_packet(&ours, b"abcd", Some(theirs.as_fd())).is_ok());
+        let sent =
+            (0..1000).take_while(|_| send_packet(&ours, b"abcd", Some(theirs.as_fd())).is_ok());
         assert!((4..40).contains(&sent.count()));
     }
 

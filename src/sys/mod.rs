@@ -5,13 +5,14 @@
 //! - [`listen`]: addresses bound and connections accepted,
 //! - [`spawn`] and [`exit`]: a child process begins and ends,
 //! - [`watched`]: what the engine waits on,
-//! - [`node`]: libuv's poll and Node-API's callback scope.
+//! - `node`: libuv's poll and Node-API's callback scope.
 //!
 //! Every descriptor is close-on-exec from birth.
 
 pub mod exit;
 pub mod lane;
 pub mod listen;
+#[cfg(feature = "binding")]
 pub mod node;
 pub mod spawn;
 pub mod watched;

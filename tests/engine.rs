@@ -1,0 +1,426 @@
+//! The engine without JavaScript: real sockets and processes, workers played by the test.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
+use std::{
+    io::Read,
+    net::{TcpListener, TcpStream},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    process::{Command as Process, Stdio},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
+    time::Duration,
+};
+
+use rs_cluster::{
+    primary::{Command, Engine, Event, Scheduling, Settings, fork::Adopted},
+    protocol::{
+        ListenerId, WorkerId, connection,
+        control::{Query, Reply, Request, Target},
+    },
+    sys::{
+        exit::{self, Exit},
+        lane,
+    },
+    worker::{Connections, Control, Received, Taken},
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Nothing here takes a second; whatever has not happened by then never will.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+struct Primary {
+    engine: Engine,
+    events: Receiver<Event>,
+}
+
+impl Primary {
+    fn start(scheduling: Scheduling) -> Self {
+        let (sender, events) = channel();
+        let mut engine = Engine::new(move |event| drop(sender.send(event))).expect("an engine");
+        engine
+            .start(Settings {
+                scheduling,
+                story: false,
+            })
+            .expect("a thread");
+        Self { engine, events }
+    }
+
+    fn event(&self) -> Event {
+        self.events.recv_timeout(DEADLINE).expect("an event")
+    }
+
+    fn command(&self, command: Command) {
+        self.engine.send(command).expect("a running engine");
+    }
+
+    /// Waits until all commands so far are done.
+    fn settle(&self) {
+        self.command(Command::Settle(7));
+        assert!(matches!(self.event(), Event::Settled(7)));
+    }
+
+    fn expect_exit(&self, id: WorkerId, how: Exit) {
+        match self.event() {
+            Event::Exited { worker, exit } => assert_eq!((worker, exit), (id, Some(how))),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[expect(clippy::zombie_processes, reason = "reaped by the engine")]
+    fn worker(&self, id: WorkerId) -> Worker {
+        let (control, their_control) = lane::packet_pair().expect("a lane");
+        let (lane, their_lane) = lane::packet_pair().expect("a lane");
+        lane::limit_send_buffer(&lane, 4096).expect("a small buffer");
+        let mut process = Process::new("cat");
+        let process = process.stdin(Stdio::piped()).spawn().expect("a process");
+        let pid = process.id().cast_signed();
+        let watched = Arc::new(exit::watch(pid).expect("a pidfd"));
+        self.command(Command::Adopt(Adopted {
+            id,
+            pid,
+            process: Arc::clone(&watched),
+            control,
+            connection: lane,
+            reclaim: their_lane.try_clone().expect("a duplicate"),
+        }));
+        Worker {
+            id,
+            process: watched,
+            raw: their_control.try_clone().expect("a duplicate"),
+            control: Control::new(their_control),
+            polled: their_lane.try_clone().expect("a duplicate"),
+            connections: Connections::new(their_lane),
+            stdin: process.stdin,
+        }
+    }
+}
+
+struct Worker {
+    id: WorkerId,
+    process: Arc<OwnedFd>,
+    control: Control,
+    raw: OwnedFd,
+    connections: Connections,
+    polled: OwnedFd,
+    /// The process ends when this closes.
+    stdin: Option<std::process::ChildStdin>,
+}
+
+impl Worker {
+    fn ask(&mut self, target: Target) -> (Reply, Option<OwnedFd>) {
+        let query = Query {
+            target,
+            backlog: 0,
+            ipv6_only: false,
+            reuse_address: false,
+            reuse_port: false,
+            readable_all: false,
+            writable_all: false,
+            index: 0,
+        };
+        self.send(
+            &Request::Listen {
+                seq: 5,
+                query,
+                data: Some(self.id.into()),
+            },
+            None,
+        );
+        wait_readable(self.raw.as_fd());
+        match self.control.receive().expect("a reply") {
+            Received::Reply(reply, shared) => {
+                assert_eq!(reply.seq, 5);
+                (reply, shared)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Serves a port of the loopback address; 0 for a new one.
+    fn listen(&mut self, port: u16) -> (ListenerId, u16) {
+        let address = Some("127.0.0.1".into());
+        let (reply, _) = self.ask(Target::Tcp { address, port: 0 });
+        assert_eq!(reply.errno, 0);
+        let bound = reply.address.expect("a bound address").port;
+        assert!(port == 0 || port == bound, "the same listener");
+        (reply.listener, bound)
+    }
+
+    fn send(&mut self, request: &Request, descriptor: Option<OwnedFd>) {
+        self.control.send(request, descriptor).expect("a request");
+        assert!(self.control.is_idle());
+    }
+
+    fn take(&self) -> (ListenerId, OwnedFd) {
+        wait_readable(self.polled.as_fd());
+        match self.connections.take().expect("a packet") {
+            Taken::Connection(listener, connection) => (listener, connection),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Serves the next connection: its client reads the worker's id.
+    fn serve(&self) {
+        let (_, connection) = self.take();
+        rustix::io::write(&connection, &[self.id.to_le_bytes()[0]]).expect("an open connection");
+    }
+
+    fn waiting(&self) -> usize {
+        connection::waiting(lane::unread(&self.polled).expect("a lane"))
+    }
+
+    fn kill(&self) {
+        exit::signal(self.process.as_fd(), 9).expect("a running process");
+    }
+}
+
+fn wait_readable(fd: BorrowedFd<'_>) {
+    let timeout = Timespec::try_from(DEADLINE).expect("a duration");
+    let mut polled = [PollFd::new(&fd, PollFlags::IN)];
+    assert_eq!(poll(&mut polled, Some(&timeout)), Ok(1), "nothing came");
+}
+
+fn connect(port: u16) -> TcpStream {
+    let client = TcpStream::connect(("127.0.0.1", port)).expect("a listening port");
+    client.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    client
+}
+
+/// The id of the worker that serves the client.
+fn served_by(mut client: TcpStream) -> WorkerId {
+    let mut id = [0];
+    client.read_exact(&mut id).expect("an answer");
+    id[0].into()
+}
+
+#[test]
+fn idle_workers_get_connections_in_exact_turns() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut workers = [1, 2, 3].map(|id| primary.worker(id));
+    let port = workers
+        .iter_mut()
+        .fold(0, |port, worker| worker.listen(port).1);
+    for turn in 0..30 {
+        let client = connect(port);
+        workers[turn % 3].serve();
+        assert_eq!(served_by(client), workers[turn % 3].id);
+    }
+}
+
+#[test]
+fn a_worker_that_does_not_take_its_connections_gets_no_more_than_a_window() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let (_, port) = worker.listen(0);
+    let clients: Vec<_> = (0..60).map(|_| connect(port)).collect();
+    let mut most = 0;
+    // Each taken makes room for another; all come through.
+    for client in clients {
+        most = most.max(worker.waiting());
+        worker.serve();
+        assert_eq!(served_by(client), 1);
+    }
+    assert!((2..30).contains(&most), "a window of {most}");
+}
+
+#[test]
+fn connections_of_a_killed_worker_are_served_by_another() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut doomed, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = doomed.listen(0);
+    let clients: Vec<_> = (0..3).map(|_| connect(port)).collect();
+    wait_readable(doomed.polled.as_fd());
+    other.listen(port);
+    doomed.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+    for client in clients {
+        other.serve();
+        assert_eq!(served_by(client), 2);
+    }
+}
+
+#[test]
+fn connections_of_a_retired_worker_are_served_by_another() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut leaving, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = leaving.listen(0);
+    let client = connect(port);
+    wait_readable(leaving.polled.as_fd());
+    other.listen(port);
+    primary.command(Command::Retire(1));
+    other.serve();
+    assert_eq!(served_by(client), 2);
+    for _ in 0..4 {
+        let client = connect(port);
+        other.serve();
+        assert_eq!(served_by(client), 2);
+    }
+}
+
+#[test]
+fn a_returned_connection_goes_to_the_next_worker() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut busy, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = busy.listen(0);
+    other.listen(port);
+    let client = connect(port);
+    let (listener, connection) = busy.take();
+    busy.send(&Request::Return { listener }, Some(connection));
+    other.serve();
+    assert_eq!(served_by(client), 2);
+}
+
+#[test]
+fn a_connection_that_everybody_returns_goes_round_until_somebody_serves_it() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let (_, port) = worker.listen(0);
+    let client = connect(port);
+    for _ in 0..5 {
+        let (listener, connection) = worker.take();
+        worker.send(&Request::Return { listener }, Some(connection));
+    }
+    worker.serve();
+    assert_eq!(served_by(client), 1);
+}
+
+#[test]
+fn the_socket_closes_with_the_last_worker_that_serves_it() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (listener, port) = one.listen(0);
+    other.listen(port);
+    one.send(&Request::Close { listener }, None);
+    let client = connect(port);
+    other.serve();
+    assert_eq!(served_by(client), 2);
+    primary.command(Command::Retire(2));
+    primary.settle();
+    TcpStream::connect(("127.0.0.1", port)).expect_err("a closed port");
+}
+
+#[test]
+fn a_unix_socket_is_removed_with_its_listener() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let path = std::env::temp_dir().join(format!("rs-cluster-{}.sock", std::process::id()));
+    let target = Target::Unix {
+        path: path.display().to_string(),
+    };
+    let (reply, _) = worker.ask(target.clone());
+    assert_eq!((reply.errno, reply.address), (0, None));
+    let _client = UnixStream::connect(&path).expect("a listening socket");
+    worker.take();
+    let mut second = primary.worker(2);
+    assert_eq!(second.ask(target).0.listener, reply.listener);
+    primary.command(Command::Retire(1));
+    primary.command(Command::Retire(2));
+    primary.settle();
+    assert!(!path.exists());
+}
+
+#[test]
+fn an_address_in_use_is_told_to_the_worker_which_may_try_again() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let foreign = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = foreign.local_addr().expect("an address").port();
+    let target = Target::Tcp {
+        address: Some("127.0.0.1".into()),
+        port,
+    };
+    assert_eq!(worker.ask(target.clone()).0.errno, -libc::EADDRINUSE);
+    drop(foreign);
+    assert_eq!(worker.ask(target.clone()).0.errno, 0);
+    let again = worker.ask(target).0.errno;
+    assert_eq!(again, -libc::EADDRINUSE, "a second server of one worker");
+}
+
+#[test]
+fn nonsense_addresses_are_errors() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    for (target, errno) in [
+        (
+            Target::Tcp {
+                address: Some("nowhere".into()),
+                port: 1,
+            },
+            libc::EINVAL,
+        ),
+        (
+            Target::Tcp {
+                address: Some("203.0.113.1".into()),
+                port: 0,
+            },
+            libc::EADDRNOTAVAIL,
+        ),
+        (
+            Target::Unix {
+                path: "/no/such/folder/socket".into(),
+            },
+            libc::EACCES,
+        ),
+        (Target::Descriptor { fd: 1_000_000 }, libc::EBADF),
+        (Target::Descriptor { fd: 0 }, libc::EINVAL),
+    ] {
+        assert_eq!(worker.ask(target.clone()).0.errno, -errno, "{target:?}");
+    }
+}
+
+#[test]
+fn the_first_workers_data_is_given_to_the_others() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    for id in [1, 2, 3] {
+        let (reply, _) = primary.worker(id).ask(Target::Unix {
+            path: "\0rs-cluster-data".into(),
+        });
+        assert_eq!(reply.data, Some(1.into()));
+    }
+}
+
+#[test]
+fn a_shared_socket_comes_with_the_reply() {
+    let primary = Primary::start(Scheduling::Shared);
+    let mut worker = primary.worker(1);
+    let target = Target::Tcp {
+        address: Some("127.0.0.1".into()),
+        port: 0,
+    };
+    let (reply, socket) = worker.ask(target);
+    assert!(reply.shared);
+    rustix::net::listen(socket.expect("the socket"), 1).expect("a bound socket");
+    connect(reply.address.expect("a bound address").port);
+}
+
+#[test]
+fn garbage_on_the_control_lane_harms_nobody_else() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut rogue, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = rogue.listen(0);
+    other.listen(port);
+    lane::send_packet(&rogue.raw, b"{\"act\":\"nonsense\"}", None).expect("a packet");
+    assert!(matches!(primary.event(), Event::Faulted { worker: 1, .. }));
+    for _ in 0..4 {
+        let client = connect(port);
+        other.serve();
+        assert_eq!(served_by(client), 2);
+    }
+}
+
+#[test]
+fn an_exit_is_told_with_its_code_and_nothing_stays_open() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    drop(worker.stdin.take());
+    primary.expect_exit(1, Exit::Code(0));
+    let ended = lane::receive_packet(&worker.raw, &mut [0]).expect("the end");
+    assert_eq!(ended.length, 0, "the engine has closed its end");
+}
