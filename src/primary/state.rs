@@ -1,6 +1,7 @@
 use std::{
     collections::HashMap,
-    fmt, io,
+    fmt,
+    io::{self, Write},
     os::fd::{AsFd, OwnedFd},
 };
 
@@ -48,7 +49,10 @@ struct Story {
 impl Story {
     fn tell(self, line: fmt::Arguments<'_>) {
         if self.told {
-            eprintln!("CLUSTER {}: {line}", std::process::id());
+            // In one write, lest it mix with the lines of other threads and processes. When
+            // nobody can read it, it is not worth more.
+            let line = format!("CLUSTER {}: {line}\n", std::process::id());
+            let _ = io::stderr().write_all(line.as_bytes());
         }
     }
 }
