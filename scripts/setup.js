@@ -63,7 +63,9 @@ function isInstalled() {
 
 checkTools();
 if (!isInstalled()) {
-  run('npm', ['ci', '--no-audit', '--no-fund']);
+  // Not `npm ci`: it refuses a lock file without the binaries of every other platform, which
+  // registries do not all carry.
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund']);
   const now = new Date();
   utimesSync(INSTALLED, now, now);
 }
