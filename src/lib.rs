@@ -61,10 +61,7 @@ pub mod error;
 pub mod primary;
 pub mod protocol;
 pub mod scheduler;
-#[expect(
-    unsafe_code,
-    reason = "system calls and C functions; see the second invariant"
-)]
+#[expect(unsafe_code, reason = "system calls and C functions; see the second invariant")]
 pub mod sys;
 pub mod worker;
 

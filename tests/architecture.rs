@@ -18,11 +18,7 @@ fn sources() -> Vec<(String, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path
-                    .strip_prefix(&root)
-                    .expect("below src")
-                    .display()
-                    .to_string();
+                let name = path.strip_prefix(&root).expect("below src").display().to_string();
                 files.push((name, code(&fs::read_to_string(&path).expect("text"))));
             }
         }
@@ -33,14 +29,8 @@ fn sources() -> Vec<(String, String)> {
 
 /// The lines that are compiled into the addon.
 fn code(text: &str) -> String {
-    let text = text
-        .split("#[cfg(test)]\nmod tests")
-        .next()
-        .unwrap_or_default();
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 /// The files outside `allowed` folders whose code contains one of `words`.
@@ -57,46 +47,24 @@ const NONE: [String; 0] = [];
 
 #[test]
 fn only_the_binding_names_napi() {
-    assert_eq!(
-        offenders(&["binding/"], &["napi::", "napi_derive", "#[napi"]),
-        NONE
-    );
-    assert_ne!(
-        offenders(&[], &["napi::"]),
-        NONE,
-        "the search finds what is there"
-    );
+    assert_eq!(offenders(&["binding/"], &["napi::", "napi_derive", "#[napi"]), NONE);
+    assert_ne!(offenders(&[], &["napi::"]), NONE, "the search finds what is there");
 }
 
 #[test]
 fn only_sys_is_unsafe() {
     assert_eq!(
-        offenders(
-            &["sys/"],
-            &["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]
-        ),
+        offenders(&["sys/"], &["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"]),
         NONE
     );
-    assert_ne!(
-        offenders(&[], &["unsafe {"]),
-        NONE,
-        "the search finds what is there"
-    );
+    assert_ne!(offenders(&[], &["unsafe {"]), NONE, "the search finds what is there");
 }
 
 #[test]
 fn protocol_and_scheduler_do_no_io_and_read_no_clock() {
     let pure = ["protocol/", "scheduler/"];
-    let words = [
-        "std::fs",
-        "std::net",
-        "std::os",
-        "std::io",
-        "std::time",
-        "rustix",
-        "tokio",
-        "libc",
-    ];
+    let words =
+        ["std::fs", "std::net", "std::os", "std::io", "std::time", "rustix", "tokio", "libc"];
     for (name, code) in sources() {
         if pure.iter().any(|folder| name.starts_with(folder)) {
             let found: Vec<_> = words.iter().filter(|word| code.contains(**word)).collect();
@@ -108,27 +76,13 @@ fn protocol_and_scheduler_do_no_io_and_read_no_clock() {
 #[test]
 fn modules_depend_one_way() {
     // From the top down: each may use those after it.
-    let order = [
-        "binding",
-        "primary",
-        "worker",
-        "channel",
-        "sys",
-        "scheduler",
-        "protocol",
-    ];
-    let siblings = [
-        ("primary", "worker"),
-        ("sys", "scheduler"),
-        ("scheduler", "sys"),
-    ];
+    let order = ["binding", "primary", "worker", "channel", "sys", "scheduler", "protocol"];
+    let siblings = [("primary", "worker"), ("sys", "scheduler"), ("scheduler", "sys")];
     for (name, code) in sources() {
         let Some(position) = order.iter().position(|module| name.starts_with(module)) else {
             continue;
         };
-        let above = order[..position]
-            .iter()
-            .map(|module| (order[position], *module));
+        let above = order[..position].iter().map(|module| (order[position], *module));
         for (module, used) in above.chain(siblings.iter().copied()) {
             let wrong = name.starts_with(module) && names(&code, used);
             assert!(!wrong, "{name} uses {used}");
@@ -142,9 +96,7 @@ fn names(code: &str, used: &str) -> bool {
         || code.split("use crate::{").skip(1).any(|list| {
             let list = list.split("};").next().unwrap_or_default();
             list.lines().any(|line| {
-                line.trim()
-                    .strip_prefix(used)
-                    .is_some_and(|rest| rest.starts_with("::"))
+                line.trim().strip_prefix(used).is_some_and(|rest| rest.starts_with("::"))
             })
         })
 }

@@ -43,12 +43,7 @@ impl Primary {
     fn start(scheduling: Scheduling) -> Self {
         let (sender, events) = channel();
         let mut engine = Engine::new(move |event| drop(sender.send(event))).expect("an engine");
-        engine
-            .start(Settings {
-                scheduling,
-                story: false,
-            })
-            .expect("a thread");
+        engine.start(Settings { scheduling, story: false }).expect("a thread");
         Self { engine, events }
     }
 
@@ -125,14 +120,7 @@ impl Worker {
             writable_all: false,
             index: 0,
         };
-        self.send(
-            &Request::Listen {
-                seq: 5,
-                query,
-                data: Some(self.id.into()),
-            },
-            None,
-        );
+        self.send(&Request::Listen { seq: 5, query, data: Some(self.id.into()) }, None);
         wait_readable(self.raw.as_fd());
         match self.control.receive().expect("a reply") {
             Received::Reply(reply, shared) => {
@@ -204,9 +192,7 @@ fn served_by(mut client: TcpStream) -> WorkerId {
 fn idle_workers_get_connections_in_exact_turns() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut workers = [1, 2, 3].map(|id| primary.worker(id));
-    let port = workers
-        .iter_mut()
-        .fold(0, |port, worker| worker.listen(port).1);
+    let port = workers.iter_mut().fold(0, |port, worker| worker.listen(port).1);
     for turn in 0..30 {
         let client = connect(port);
         workers[turn % 3].serve();
@@ -311,9 +297,7 @@ fn a_unix_socket_is_removed_with_its_listener() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     let path = std::env::temp_dir().join(format!("rs-cluster-{}.sock", std::process::id()));
-    let target = Target::Unix {
-        path: path.display().to_string(),
-    };
+    let target = Target::Unix { path: path.display().to_string() };
     let (reply, _) = worker.ask(target.clone());
     assert_eq!((reply.errno, reply.address), (0, None));
     let _client = UnixStream::connect(&path).expect("a listening socket");
@@ -332,10 +316,7 @@ fn an_address_in_use_is_told_to_the_worker_which_may_try_again() {
     let mut worker = primary.worker(1);
     let foreign = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = foreign.local_addr().expect("an address").port();
-    let target = Target::Tcp {
-        address: Some("127.0.0.1".into()),
-        port,
-    };
+    let target = Target::Tcp { address: Some("127.0.0.1".into()), port };
     assert_eq!(worker.ask(target.clone()).0.errno, -libc::EADDRINUSE);
     drop(foreign);
     assert_eq!(worker.ask(target.clone()).0.errno, 0);
@@ -348,26 +329,9 @@ fn nonsense_addresses_are_errors() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     for (target, errno) in [
-        (
-            Target::Tcp {
-                address: Some("nowhere".into()),
-                port: 1,
-            },
-            libc::EINVAL,
-        ),
-        (
-            Target::Tcp {
-                address: Some("203.0.113.1".into()),
-                port: 0,
-            },
-            libc::EADDRNOTAVAIL,
-        ),
-        (
-            Target::Unix {
-                path: "/no/such/folder/socket".into(),
-            },
-            libc::EACCES,
-        ),
+        (Target::Tcp { address: Some("nowhere".into()), port: 1 }, libc::EINVAL),
+        (Target::Tcp { address: Some("203.0.113.1".into()), port: 0 }, libc::EADDRNOTAVAIL),
+        (Target::Unix { path: "/no/such/folder/socket".into() }, libc::EACCES),
         (Target::Descriptor { fd: 1_000_000 }, libc::EBADF),
         (Target::Descriptor { fd: 0 }, libc::EINVAL),
     ] {
@@ -379,9 +343,7 @@ fn nonsense_addresses_are_errors() {
 fn the_first_workers_data_is_given_to_the_others() {
     let primary = Primary::start(Scheduling::RoundRobin);
     for id in [1, 2, 3] {
-        let (reply, _) = primary.worker(id).ask(Target::Unix {
-            path: "\0rs-cluster-data".into(),
-        });
+        let (reply, _) = primary.worker(id).ask(Target::Unix { path: "\0rs-cluster-data".into() });
         assert_eq!(reply.data, Some(1.into()));
     }
 }
@@ -390,10 +352,7 @@ fn the_first_workers_data_is_given_to_the_others() {
 fn a_shared_socket_comes_with_the_reply() {
     let primary = Primary::start(Scheduling::Shared);
     let mut worker = primary.worker(1);
-    let target = Target::Tcp {
-        address: Some("127.0.0.1".into()),
-        port: 0,
-    };
+    let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
     let (reply, socket) = worker.ask(target);
     assert!(reply.shared);
     rustix::net::listen(socket.expect("the socket"), 1).expect("a bound socket");

@@ -34,9 +34,7 @@ impl Caller {
         function: &FunctionRef<Args, ()>,
         args: Args,
     ) {
-        let called = function
-            .borrow_back(&self.env)
-            .and_then(|function| function.call(args));
+        let called = function.borrow_back(&self.env).and_then(|function| function.call(args));
         if let Err(thrown) = called {
             self.env.fatal_exception(thrown);
         }

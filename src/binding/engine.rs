@@ -42,30 +42,20 @@ pub struct EngineEvent {
 
 impl From<Event> for EngineEvent {
     fn from(event: Event) -> Self {
-        let plain = |kind: &str, id| Self {
-            kind: kind.into(),
-            id,
-            code: None,
-            signal: None,
-            reason: None,
-        };
+        let plain =
+            |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
         match event {
             Event::Settled(token) => plain("settled", token),
-            Event::Faulted { worker, error } => Self {
-                reason: Some(error.to_string()),
-                ..plain("faulted", worker)
-            },
+            Event::Faulted { worker, error } => {
+                Self { reason: Some(error.to_string()), ..plain("faulted", worker) }
+            }
             Event::Exited { worker, exit } => {
                 let (code, signal) = match exit {
                     Some(exit::Exit::Code(code)) => (Some(code), None),
                     Some(exit::Exit::Signal(signal)) => (None, Some(signal)),
                     None => (None, None),
                 };
-                Self {
-                    code,
-                    signal,
-                    ..plain("exited", worker)
-                }
+                Self { code, signal, ..plain("exited", worker) }
             }
         }
     }
@@ -121,24 +111,15 @@ impl Engine {
             // Fails only when the environment is ending.
             let _: Status = events.call(event, ThreadsafeFunctionCallMode::NonBlocking);
         });
-        Ok(Self {
-            core: RefCell::new(core.map_err(reason)?),
-        })
+        Ok(Self { core: RefCell::new(core.map_err(reason)?) })
     }
 
     /// Starts the engine's thread, with settings that hold from now on: whether workers accept from
     /// shared sockets themselves, and whether to tell on stderr what happens.
     #[napi]
     pub fn start(&self, shared: bool, story: bool) -> napi::Result<()> {
-        let scheduling = if shared {
-            Scheduling::Shared
-        } else {
-            Scheduling::RoundRobin
-        };
-        self.core
-            .borrow_mut()
-            .start(Settings { scheduling, story })
-            .map_err(reason)
+        let scheduling = if shared { Scheduling::Shared } else { Scheduling::RoundRobin };
+        self.core.borrow_mut().start(Settings { scheduling, story }).map_err(reason)
     }
 
     /// Starts a worker. Returns its process, or a negated errno.
@@ -174,11 +155,7 @@ impl Engine {
             connection: options.connection_lane,
         };
         let id = options.id;
-        let Stdio {
-            descriptors,
-            pipes,
-            _held,
-        } = Stdio::open(&options.stdio)?;
+        let Stdio { descriptors, pipes, _held } = Stdio::open(&options.stdio)?;
         let Forked { adopted, message } = fork(id, program(options, descriptors)?, numbers)?;
         let (pid, process) = (adopted.pid, Arc::clone(&adopted.process));
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
@@ -187,13 +164,7 @@ impl Engine {
         }
         let lane = Cell::new(Some(MessageLane::new(message)));
         let (process, pipes) = (RefCell::new(Some(process)), RefCell::new(pipes));
-        Ok(WorkerProcess {
-            id,
-            pid,
-            process,
-            lane,
-            pipes,
-        })
+        Ok(WorkerProcess { id, pid, process, lane, pipes })
     }
 }
 
@@ -208,11 +179,7 @@ struct Stdio {
 
 impl Stdio {
     fn open(wanted: &[i32]) -> io::Result<Self> {
-        let mut stdio = Self {
-            descriptors: Vec::new(),
-            pipes: Vec::new(),
-            _held: Vec::new(),
-        };
+        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), _held: Vec::new() };
         for &wish in wanted {
             let mut pipe = None;
             let descriptor = match wish {
@@ -243,11 +210,7 @@ impl Stdio {
 }
 
 fn null() -> io::Result<OwnedFd> {
-    Ok(std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/null")?
-        .into())
+    Ok(std::fs::File::options().read(true).write(true).open("/dev/null")?.into())
 }
 
 fn program(options: ForkOptions, descriptors: Vec<Option<RawFd>>) -> io::Result<Program> {

@@ -54,12 +54,7 @@ struct Handlers {
 impl MessageLane {
     pub(super) fn new(socket: OwnedFd) -> Self {
         let channel = RefCell::new(Some(Channel::new(socket)));
-        Self {
-            inner: Rc::new(Inner {
-                channel,
-                ..Inner::default()
-            }),
-        }
+        Self { inner: Rc::new(Inner { channel, ..Inner::default() }) }
     }
 }
 
@@ -101,12 +96,7 @@ impl MessageLane {
         let poll = poll.map_err(super::callback::reason)?;
         let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| inner.close(false))?;
         inner.reading.set(true);
-        inner.started.replace(Some(Started {
-            handlers,
-            poll,
-            hook,
-            env,
-        }));
+        inner.started.replace(Some(Started { handlers, poll, hook, env }));
         inner.wait();
         Ok(())
     }
@@ -114,11 +104,7 @@ impl MessageLane {
     /// Sends a message, or queues it. Returns how many bytes are queued then, or a negated errno.
     #[napi]
     pub fn send(&self, is_notice: bool, json: String) -> i64 {
-        let kind = if is_notice {
-            Kind::Notice
-        } else {
-            Kind::Message
-        };
+        let kind = if is_notice { Kind::Notice } else { Kind::Message };
         let result = match self.inner.channel.borrow_mut().as_mut() {
             Some(channel) => channel.send(kind, json).map(|()| channel.queued()),
             None => return i64::from(-libc::EPIPE),
@@ -137,12 +123,7 @@ impl MessageLane {
     /// Reads to the end what a peer that has died left behind, and calls the handlers at once.
     #[napi]
     pub fn finish(&self) {
-        let handlers = self
-            .inner
-            .started
-            .borrow()
-            .as_ref()
-            .map(|it| Rc::clone(&it.handlers));
+        let handlers = self.inner.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers));
         if let Some(handlers) = handlers {
             while self.inner.reading.get() && self.inner.read(&handlers) > 0 {}
             self.inner.wait();
@@ -173,16 +154,9 @@ impl MessageLane {
 impl Inner {
     /// Waits for what is of interest now.
     fn wait(&self) {
-        let writable = self
-            .channel
-            .borrow()
-            .as_ref()
-            .is_some_and(|channel| !channel.is_idle());
+        let writable = self.channel.borrow().as_ref().is_some_and(|channel| !channel.is_idle());
         if let Some(started) = self.started.borrow().as_ref() {
-            started.poll.wait_for(Readiness {
-                readable: self.reading.get(),
-                writable,
-            });
+            started.poll.wait_for(Readiness { readable: self.reading.get(), writable });
         }
     }
 
@@ -202,9 +176,7 @@ impl Inner {
         let Some(Ok(count)) = flushed else { return };
         if count > 0 {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
-            let Handlers {
-                caller, on_flushed, ..
-            } = handlers;
+            let Handlers { caller, on_flushed, .. } = handlers;
             caller.enter(|| caller.call(on_flushed, (count,).into()));
         }
     }
@@ -225,12 +197,7 @@ impl Inner {
             Err(error) => Some(Some(error.to_string())),
         };
         self.reading.set(end.is_none());
-        let Handlers {
-            caller,
-            on_message,
-            on_end,
-            ..
-        } = handlers;
+        let Handlers { caller, on_message, on_end, .. } = handlers;
         caller.enter(|| {
             for Incoming { kind, text } in messages {
                 caller.call(on_message, (kind == Kind::Notice, text).into());
@@ -244,10 +211,7 @@ impl Inner {
 
     /// `unhook` unless this is the hook.
     fn close(&self, unhook: bool) {
-        if let Some(Started {
-            poll, hook, env, ..
-        }) = self.started.take()
-        {
+        if let Some(Started { poll, hook, env, .. }) = self.started.take() {
             drop(poll);
             if unhook {
                 // It fails only for a hook that is not there.

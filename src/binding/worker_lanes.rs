@@ -62,22 +62,12 @@ pub struct ListenQuery {
 
 impl From<ListenQuery> for Query {
     fn from(query: ListenQuery) -> Self {
-        let ListenQuery {
-            address,
-            path,
-            fd,
-            udp,
-            ..
-        } = query;
+        let ListenQuery { address, path, fd, udp, .. } = query;
         let port = query.port.unwrap_or(0);
         let target = match (path, fd, udp) {
             (Some(path), ..) => Target::Unix { path },
             (_, Some(fd), _) => Target::Descriptor { fd },
-            (.., Some(family)) => Target::Udp {
-                address,
-                port,
-                ipv6: family == 6,
-            },
+            (.., Some(family)) => Target::Udp { address, port, ipv6: family == 6 },
             _ => Target::Tcp { address, port },
         };
         Self {
@@ -116,14 +106,7 @@ pub struct ListenReply {
 
 impl ListenReply {
     fn new(reply: Reply, shared: Option<OwnedFd>) -> Self {
-        let Reply {
-            seq,
-            errno,
-            listener,
-            shared: wants_socket,
-            address,
-            data,
-        } = reply;
+        let Reply { seq, errno, listener, shared: wants_socket, address, data } = reply;
         let (address, family, port) = match address {
             Some(bound) => (Some(bound.address), Some(bound.family), Some(bound.port)),
             None => (None, None, None),
@@ -195,10 +178,7 @@ impl WorkerLanes {
             open: Cell::new(true),
         };
         let message = Cell::new(Some(MessageLane::new(message)));
-        Ok(Self {
-            inner: Rc::new(inner),
-            message,
-        })
+        Ok(Self { inner: Rc::new(inner), message })
     }
 
     /// The message lane; the caller's from now on.
@@ -246,11 +226,7 @@ impl WorkerLanes {
         let control = poll(inner.control.borrow().fd(), Inner::control_ready)?;
         let connections = poll(inner.connections.fd(), Inner::connections_ready)?;
         let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| drop(inner.polls.take()))?;
-        let polls = Polls {
-            control,
-            connections,
-            _hook: hook,
-        };
+        let polls = Polls { control, connections, _hook: hook };
         inner.polls.replace(Some(polls));
         Ok(())
     }
@@ -258,21 +234,11 @@ impl WorkerLanes {
     /// Asks to serve an address. Returns the `seq` of the reply to come.
     #[napi]
     pub fn listen(&self, mut query: ListenQuery) -> napi::Result<u32> {
-        let data = query
-            .data
-            .take()
-            .map(|json| serde_json::from_str::<Value>(&json));
+        let data = query.data.take().map(|json| serde_json::from_str::<Value>(&json));
         let data = data.transpose().map_err(reason)?;
         let seq = self.inner.seq.get().wrapping_add(1);
         self.inner.seq.set(seq);
-        self.inner.send(
-            &Request::Listen {
-                seq,
-                query: query.into(),
-                data,
-            },
-            None,
-        )?;
+        self.inner.send(&Request::Listen { seq, query: query.into(), data }, None)?;
         self.inner.unanswered.set(self.inner.unanswered.get() + 1);
         Ok(seq)
     }
@@ -287,8 +253,7 @@ impl WorkerLanes {
     #[napi]
     pub fn return_connection(&self, listener: u32, fd: i32) -> napi::Result<()> {
         let connection = adopt(fd).map_err(reason)?;
-        self.inner
-            .send(&Request::Return { listener }, Some(connection))
+        self.inner.send(&Request::Return { listener }, Some(connection))
     }
 
     /// Says that JavaScript knows of the channel's end, and decides itself when to exit.
@@ -308,10 +273,7 @@ impl Inner {
     fn wait(&self) {
         if let Some(polls) = self.polls.borrow().as_ref() {
             let writable = !self.control.borrow().is_idle();
-            polls.control.wait_for(Readiness {
-                readable: self.open.get(),
-                writable,
-            });
+            polls.control.wait_for(Readiness { readable: self.open.get(), writable });
         }
     }
 
@@ -334,12 +296,7 @@ impl Inner {
     }
 
     fn read_replies(&self, handlers: &Handlers) {
-        let Handlers {
-            caller,
-            on_reply,
-            on_garbage,
-            ..
-        } = handlers;
+        let Handlers { caller, on_reply, on_garbage, .. } = handlers;
         loop {
             let received = self.control.borrow().receive();
             match received {
@@ -358,12 +315,7 @@ impl Inner {
     }
 
     fn connections_ready(&self, _: Readiness, handlers: &Handlers) {
-        let Handlers {
-            caller,
-            on_connection,
-            on_garbage,
-            ..
-        } = handlers;
+        let Handlers { caller, on_connection, on_garbage, .. } = handlers;
         for _ in 0..TAKEN_A_TURN {
             match self.connections.take() {
                 Ok(Taken::Connection(listener, connection)) => {

@@ -60,13 +60,7 @@ impl Channel {
     /// `socket` is one end of a [`lane::stream_pair`].
     pub fn new(socket: OwnedFd) -> Self {
         let decoder = Decoder::default();
-        Self {
-            socket,
-            decoder,
-            outgoing: VecDeque::new(),
-            queued: 0,
-            received: 0,
-        }
+        Self { socket, decoder, outgoing: VecDeque::new(), queued: 0, received: 0 }
     }
 
     /// The descriptor's number, to poll it.
@@ -115,11 +109,7 @@ impl Channel {
 
     fn queue(&mut self, bytes: Vec<u8>, sent: usize, ends_message: bool) {
         self.queued += bytes.len() - sent;
-        self.outgoing.push_back(Chunk {
-            bytes,
-            sent,
-            ends_message,
-        });
+        self.outgoing.push_back(Chunk { bytes, sent, ends_message });
     }
 
     /// Writes what is queued until the socket is full, and says how many messages are gone.
@@ -190,10 +180,7 @@ impl Channel {
             while let Some(frame) = self.decoder.next()? {
                 let text = String::from_utf8(frame.payload.into_owned());
                 let text = text.map_err(|_| Error::NotText)?;
-                messages.push(Incoming {
-                    kind: frame.kind,
-                    text,
-                });
+                messages.push(Incoming { kind: frame.kind, text });
             }
             if count < room {
                 break;
@@ -218,10 +205,7 @@ mod tests {
     }
 
     fn texts(messages: &[Incoming]) -> Vec<&str> {
-        messages
-            .iter()
-            .map(|message| message.text.as_str())
-            .collect()
+        messages.iter().map(|message| message.text.as_str()).collect()
     }
 
     #[test]
@@ -263,10 +247,7 @@ mod tests {
         let mut messages = Vec::new();
         while other.receive(&mut messages).unwrap() == Reading::Open {}
         assert_eq!(texts(&messages), ["last words"]);
-        assert!(matches!(
-            other.send(Kind::Message, "?".into()),
-            Err(Error::System { .. })
-        ));
+        assert!(matches!(other.send(Kind::Message, "?".into()), Err(Error::System { .. })));
     }
 
     #[test]

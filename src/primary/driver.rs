@@ -80,14 +80,7 @@ async fn closed(state: &Shared) {
 }
 
 fn adopt(state: &Shared, adopted: Adopted) {
-    let Adopted {
-        id,
-        pid,
-        process,
-        control,
-        connection,
-        reclaim,
-    } = adopted;
+    let Adopted { id, pid, process, control, connection, reclaim } = adopted;
     let watched = || -> io::Result<_> {
         let process = watched::watch(process, Interest::READABLE)?;
         let control = watched::watch(control, Interest::READABLE)?;
@@ -105,30 +98,15 @@ fn adopt(state: &Shared, adopted: Adopted) {
                 Rc::clone(&filled),
             );
             state.borrow_mut().adopt(id, worker);
-            spawn_local(attend(
-                Rc::clone(state),
-                id,
-                Attended {
-                    process,
-                    control,
-                    lane,
-                    filled,
-                },
-            ));
+            spawn_local(attend(Rc::clone(state), id, Attended { process, control, lane, filled }));
         }
         // The kernel has no memory for another watch: the worker can't be looked after.
         Err(source) => {
             exit::abandon(pid);
-            let error = Error::System {
-                syscall: "epoll_ctl",
-                source,
-            };
+            let error = Error::System { syscall: "epoll_ctl", source };
             let state = state.borrow();
             state.emit(Event::Faulted { worker: id, error });
-            state.emit(Event::Exited {
-                worker: id,
-                exit: Some(Exit::Signal(libc::SIGKILL)),
-            });
+            state.emit(Event::Exited { worker: id, exit: Some(Exit::Signal(libc::SIGKILL)) });
         }
     }
 }
@@ -143,12 +121,7 @@ struct Attended {
 
 /// Looks after one worker until its process has ended.
 async fn attend(state: Shared, id: WorkerId, worker: Attended) {
-    let Attended {
-        process,
-        control,
-        lane,
-        filled,
-    } = worker;
+    let Attended { process, control, lane, filled } = worker;
     let mut listening = true;
     let exit = loop {
         tokio::select! {
@@ -278,11 +251,7 @@ fn serve(
 }
 
 fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
-    let Opened {
-        query,
-        bound,
-        distributed,
-    } = state.borrow().open(query)?;
+    let Opened { query, bound, distributed } = state.borrow().open(query)?;
     let id = state.borrow_mut().next_listener();
     let listener = if distributed {
         let address = listen::bound_address(&bound)?;
@@ -326,7 +295,5 @@ async fn accept(state: Shared, id: ListenerId, socket: AsyncFd<Bound>, room: Rc<
 
 fn is_exhaustion(error: &io::Error) -> bool {
     let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error
-        .raw_os_error()
-        .is_some_and(|errno| exhausted.contains(&errno))
+    error.raw_os_error().is_some_and(|errno| exhausted.contains(&errno))
 }

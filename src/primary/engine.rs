@@ -80,16 +80,10 @@ impl Engine {
     /// # Errors
     /// When the process has no descriptors left.
     pub fn new(emit: impl Fn(Event) + Send + 'static) -> Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build();
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(Error::system("epoll_create"))?;
         let (commands, receiver) = unbounded_channel();
-        Ok(Self {
-            commands,
-            waiting: Some((runtime, receiver, Box::new(emit))),
-        })
+        Ok(Self { commands, waiting: Some((runtime, receiver, Box::new(emit))) })
     }
 
     /// Starts the thread; once it runs, does nothing.

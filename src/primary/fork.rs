@@ -78,14 +78,7 @@ pub fn fork(id: WorkerId, mut program: spawn::Program, numbers: LaneNumbers) -> 
     }
     let pid = spawn::spawn(&program)?;
     let process = watch(pid)?;
-    let adopted = Adopted {
-        id,
-        pid,
-        process: Arc::new(process),
-        control,
-        connection,
-        reclaim,
-    };
+    let adopted = Adopted { id, pid, process: Arc::new(process), control, connection, reclaim };
     Ok(Forked { adopted, message })
 }
 

@@ -59,14 +59,7 @@ pub(super) struct Distribution {
 impl Listener {
     pub(super) fn new(query: Query, address: Option<BoundAddress>, socket: Socket) -> Self {
         let name = name(address.as_ref(), &query.target);
-        Self {
-            query,
-            name,
-            address,
-            data: None,
-            members: HashSet::new(),
-            socket,
-        }
+        Self { query, name, address, data: None, members: HashSet::new(), socket }
     }
 
     /// Whether `worker` would get this listener for `query`: it is the same address, and not the
@@ -111,13 +104,7 @@ fn name(address: Option<&BoundAddress>, target: &Target) -> String {
 impl Distribution {
     pub(super) fn new(room: Rc<Notify>, task: JoinHandle<()>) -> Self {
         let (policy, pending, resting) = <(RoundRobin, VecDeque<_>, HashSet<_>)>::default();
-        Self {
-            policy,
-            pending,
-            resting,
-            room,
-            task,
-        }
+        Self { policy, pending, resting, room, task }
     }
 
     /// The listening socket of a new distribution, ready to be waited on.

@@ -68,9 +68,7 @@ impl State {
     pub(super) fn new(settings: Settings, emit: Emit) -> Self {
         Self {
             scheduling: settings.scheduling,
-            story: Story {
-                told: settings.story,
-            },
+            story: Story { told: settings.story },
             emit,
             workers: HashMap::new(),
             listeners: HashMap::new(),
@@ -84,8 +82,7 @@ impl State {
     }
 
     pub(super) fn adopt(&mut self, id: WorkerId, worker: Worker) {
-        self.story
-            .tell(format_args!("worker {id} forked, pid {}", worker.pid));
+        self.story.tell(format_args!("worker {id} forked, pid {}", worker.pid));
         self.workers.insert(id, worker);
     }
 
@@ -98,16 +95,12 @@ impl State {
     pub(super) fn tell_exit(&self, id: WorkerId, exit: Option<Exit>) {
         match exit {
             Some(Exit::Code(code)) => {
-                self.story
-                    .tell(format_args!("worker {id} exited with code {code}"));
+                self.story.tell(format_args!("worker {id} exited with code {code}"));
             }
             Some(Exit::Signal(signal)) => {
-                self.story
-                    .tell(format_args!("worker {id} was ended by signal {signal}"));
+                self.story.tell(format_args!("worker {id} was ended by signal {signal}"));
             }
-            None => self
-                .story
-                .tell(format_args!("worker {id} ended, nobody knows how")),
+            None => self.story.tell(format_args!("worker {id} ended, nobody knows how")),
         }
     }
 
@@ -117,8 +110,7 @@ impl State {
             return;
         };
         if !std::mem::replace(&mut worker.retired, true) {
-            self.story
-                .tell(format_args!("worker {id} gets no more connections"));
+            self.story.tell(format_args!("worker {id} gets no more connections"));
         }
         let listeners: Vec<_> = self.listeners.keys().copied().collect();
         for listener in listeners {
@@ -141,10 +133,7 @@ impl State {
             return;
         }
         self.story.tell(format_args!("{} closed", listener.name));
-        let closed = self
-            .listeners
-            .remove(&listener_id)
-            .map(|listener| listener.socket);
+        let closed = self.listeners.remove(&listener_id).map(|listener| listener.socket);
         if let Some(Socket::Distributed(distribution)) = closed {
             distribution.task.abort();
             self.closing.push(distribution.task);
@@ -162,18 +151,14 @@ impl State {
         };
         let taken: Vec<_> = std::iter::from_fn(|| worker.take_back()).collect();
         for (listener, connection) in taken {
-            self.story
-                .tell(format_args!("a connection taken back from worker {id}"));
+            self.story.tell(format_args!("a connection taken back from worker {id}"));
             self.distribute(listener, connection);
         }
     }
 
     /// A listener that several workers may share already has this address.
     pub(super) fn find(&self, id: WorkerId, query: &Query) -> Option<ListenerId> {
-        let mut suiting = self
-            .listeners
-            .iter()
-            .filter(|(_, found)| found.suits(query, id));
+        let mut suiting = self.listeners.iter().filter(|(_, found)| found.suits(query, id));
         suiting.next().map(|(&listener, _)| listener)
     }
 
@@ -182,11 +167,7 @@ impl State {
         let bound = listen::bind_query(&query)?;
         let datagrams = matches!(query.target, Target::Udp { .. });
         let distributed = self.scheduling == Scheduling::RoundRobin && !datagrams;
-        Ok(Opened {
-            query,
-            bound,
-            distributed,
-        })
+        Ok(Opened { query, bound, distributed })
     }
 
     pub(super) fn next_listener(&mut self) -> ListenerId {
@@ -228,28 +209,18 @@ impl State {
         };
         send_reply(worker, &reply, shared)?;
         listener.join(id);
-        self.story
-            .tell(format_args!("worker {id} serves {}", listener.name));
+        self.story.tell(format_args!("worker {id} serves {}", listener.name));
         self.pump(listener_id);
         Ok(())
     }
 
     /// Tells the worker why it can't serve an address.
     pub(super) fn refuse(&self, id: WorkerId, seq: u32, error: &io::Error) -> Result<()> {
-        self.story
-            .tell(format_args!("worker {id} can't listen: {error}"));
+        self.story.tell(format_args!("worker {id} can't listen: {error}"));
         let Some(worker) = self.workers.get(&id) else {
             return Ok(());
         };
-        send_reply(
-            worker,
-            &Reply {
-                seq,
-                errno: errno(error),
-                ..Reply::default()
-            },
-            None,
-        )
+        send_reply(worker, &Reply { seq, errno: errno(error), ..Reply::default() }, None)
     }
 
     pub(super) fn is_retired(&self, id: WorkerId) -> bool {
@@ -258,8 +229,7 @@ impl State {
 
     /// A connection that a worker could not serve; that worker is not asked again for a while.
     pub(super) fn returned(&mut self, id: WorkerId, listener: ListenerId, connection: OwnedFd) {
-        self.story
-            .tell(format_args!("worker {id} returned a connection"));
+        self.story.tell(format_args!("worker {id} returned a connection"));
         if let Some(distribution) = self.distribution(listener) {
             distribution.resting.insert(id);
         }
@@ -292,8 +262,7 @@ impl State {
 
     /// Whether connections wait in the engine because no lane has room.
     pub(super) fn is_congested(&mut self, listener: ListenerId) -> bool {
-        self.distribution(listener)
-            .is_some_and(|distribution| !distribution.pending.is_empty())
+        self.distribution(listener).is_some_and(|distribution| !distribution.pending.is_empty())
     }
 
     /// The worker's lane has room again.
@@ -320,9 +289,7 @@ impl State {
                 distribution.pending.push_front(connection);
                 return;
             };
-            self.story.tell(format_args!(
-                "a connection to {name} goes to worker {worker}"
-            ));
+            self.story.tell(format_args!("a connection to {name} goes to worker {worker}"));
         }
         distribution.room.notify_one();
     }
@@ -335,16 +302,10 @@ fn place(
     listener: ListenerId,
     connection: &OwnedFd,
 ) -> Option<WorkerId> {
-    let Distribution {
-        policy, resting, ..
-    } = distribution;
+    let Distribution { policy, resting, .. } = distribution;
     loop {
         let id = policy.choose(&mut |id| {
-            if resting.contains(&id) {
-                None
-            } else {
-                workers.get(&id)?.waiting()
-            }
+            if resting.contains(&id) { None } else { workers.get(&id)?.waiting() }
         })?;
         // A worker without room says so itself when it is asked again.
         if workers.get(&id)?.hand_over(listener, connection) == Handover::Done {

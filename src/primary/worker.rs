@@ -46,15 +46,7 @@ impl Worker {
         reclaim: OwnedFd,
         filled: Rc<Notify>,
     ) -> Self {
-        Self {
-            pid,
-            control,
-            lane,
-            reclaim,
-            full: Cell::new(false),
-            filled,
-            retired: false,
-        }
+        Self { pid, control, lane, reclaim, full: Cell::new(false), filled, retired: false }
     }
 
     /// How many connections wait in the lane, or `None` when it has no room for another.

@@ -173,33 +173,21 @@ mod tests {
         let requests = [
             Request::Listen {
                 seq: 7,
-                query: query(Target::Tcp {
-                    address: None,
-                    port: 8000,
-                }),
+                query: query(Target::Tcp { address: None, port: 8000 }),
                 data: Some(serde_json::json!({ "ticketKeys": "00ff" })),
             },
             Request::Listen {
                 seq: 8,
-                query: query(Target::Unix {
-                    path: "\0abstract ☃".into(),
-                }),
+                query: query(Target::Unix { path: "\0abstract ☃".into() }),
                 data: None,
             },
             Request::Close { listener: 3 },
             Request::Return { listener: 3 },
         ];
         for request in requests {
-            assert_eq!(
-                decode::<Request>(&encode(&request).unwrap()).unwrap(),
-                request
-            );
+            assert_eq!(decode::<Request>(&encode(&request).unwrap()).unwrap(), request);
         }
-        let reply = Reply {
-            seq: 7,
-            errno: -98,
-            ..Reply::default()
-        };
+        let reply = Reply { seq: 7, errno: -98, ..Reply::default() };
         assert_eq!(decode::<Reply>(&encode(&reply).unwrap()).unwrap(), reply);
     }
 
@@ -210,9 +198,7 @@ mod tests {
         assert!(decode::<Request>(&[0xff; 16]).is_err());
         let giant = Request::Listen {
             seq: 1,
-            query: query(Target::Unix {
-                path: "x".repeat(MAX_PACKET),
-            }),
+            query: query(Target::Unix { path: "x".repeat(MAX_PACKET) }),
             data: None,
         };
         assert!(matches!(encode(&giant), Err(ControlError::TooLong(_))));

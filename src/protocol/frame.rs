@@ -109,12 +109,7 @@ pub struct Decoder {
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self {
-            buffer: vec![0; BUFFER].into(),
-            start: 0,
-            end: 0,
-            partial: None,
-        }
+        Self { buffer: vec![0; BUFFER].into(), start: 0, end: 0, partial: None }
     }
 }
 
@@ -140,10 +135,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When the bytes are no frames; the stream is then beyond repair.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "the frame borrows from the decoder"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "the frame borrows from the decoder")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         if self.partial.is_some() {
             return Ok(self.finish_partial());
@@ -160,11 +152,7 @@ impl Decoder {
             return Ok(Some(Frame { kind, payload }));
         }
         if HEADER + length > self.buffer.len() {
-            self.partial = Some(Partial {
-                kind,
-                length,
-                payload: rest.to_vec(),
-            });
+            self.partial = Some(Partial { kind, length, payload: rest.to_vec() });
             (self.start, self.end) = (0, 0);
         }
         Ok(None)
@@ -180,10 +168,7 @@ impl Decoder {
             self.partial = Some(partial);
             return None;
         }
-        Some(Frame {
-            kind: partial.kind,
-            payload: Cow::Owned(partial.payload),
-        })
+        Some(Frame { kind: partial.kind, payload: Cow::Owned(partial.payload) })
     }
 }
 
@@ -274,10 +259,7 @@ mod tests {
         let reserved = [0, 0, 0, 0, 1, 0, 0, 1];
         assert_eq!(decode(&reserved, &[8]), Err(FrameError::Reserved));
         let giant = [255, 255, 255, 255, 1, 0, 0, 0];
-        assert_eq!(
-            decode(&giant, &[8]),
-            Err(FrameError::TooLong(u32::MAX as usize))
-        );
+        assert_eq!(decode(&giant, &[8]), Err(FrameError::TooLong(u32::MAX as usize)));
         assert_eq!(
             header(Kind::Message, MAX_PAYLOAD + 1),
             Err(FrameError::TooLong(MAX_PAYLOAD + 1))

@@ -87,9 +87,7 @@ mod tests {
     #[test]
     fn the_order_is_the_order_of_joining() {
         let mut policy = ring(&[1, 2, 3]);
-        let order: Vec<_> = (0..6)
-            .filter_map(|_| policy.choose(&mut |_| Some(0)))
-            .collect();
+        let order: Vec<_> = (0..6).filter_map(|_| policy.choose(&mut |_| Some(0))).collect();
         assert_eq!(order, [1, 2, 3, 1, 2, 3]);
     }
 
@@ -105,10 +103,7 @@ mod tests {
     fn the_least_waiting_of_busy_workers_is_chosen() {
         let mut policy = ring(&[1, 2, 3]);
         let loads = HashMap::from([(1, 3), (2, 1), (3, 2)]);
-        assert_eq!(
-            policy.choose(&mut |worker| loads.get(&worker).copied()),
-            Some(2)
-        );
+        assert_eq!(policy.choose(&mut |worker| loads.get(&worker).copied()), Some(2));
     }
 
     #[test]
@@ -122,9 +117,7 @@ mod tests {
         let mut policy = ring(&[1, 2]);
         assert_eq!(policy.choose(&mut |_| Some(0)), Some(1));
         policy.join(3);
-        let order: Vec<_> = (0..3)
-            .filter_map(|_| policy.choose(&mut |_| Some(0)))
-            .collect();
+        let order: Vec<_> = (0..3).filter_map(|_| policy.choose(&mut |_| Some(0))).collect();
         assert_eq!(order, [2, 1, 3]);
     }
 

@@ -25,19 +25,9 @@ pub fn signal(process: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     let (info, flags) = (std::ptr::null::<libc::siginfo_t>(), 0u32);
     // SAFETY: the call takes a descriptor, a number, a null pointer and no flags.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            process.as_raw_fd(),
-            signal,
-            info,
-            flags,
-        )
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, info, flags)
     };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Why a process ended.
@@ -88,19 +78,10 @@ mod tests {
         signal(process.as_fd(), 0).unwrap();
         assert_eq!(reap(process.as_fd()).unwrap(), None);
         signal(process.as_fd(), libc::SIGTERM).unwrap();
-        let mut polled = [rustix::event::PollFd::new(
-            &process,
-            rustix::event::PollFlags::IN,
-        )];
+        let mut polled = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut polled, None).unwrap();
-        assert_eq!(
-            reap(process.as_fd()).unwrap(),
-            Some(Exit::Signal(libc::SIGTERM))
-        );
-        assert_eq!(
-            reap(process.as_fd()).unwrap_err().raw_os_error(),
-            Some(libc::ECHILD)
-        );
+        assert_eq!(reap(process.as_fd()).unwrap(), Some(Exit::Signal(libc::SIGTERM)));
+        assert_eq!(reap(process.as_fd()).unwrap_err().raw_os_error(), Some(libc::ECHILD));
         let gone = signal(process.as_fd(), libc::SIGTERM).unwrap_err();
         assert_eq!(gone.raw_os_error(), Some(libc::ESRCH));
     }

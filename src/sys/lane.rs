@@ -137,14 +137,8 @@ pub fn receive_packet(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Packet
             descriptor = descriptors.last();
         }
     }
-    let truncated = received
-        .flags
-        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
-    Ok(Packet {
-        length: received.bytes,
-        descriptor,
-        truncated,
-    })
+    let truncated = received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
+    Ok(Packet { length: received.bytes, descriptor, truncated })
 }
 
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
@@ -168,11 +162,7 @@ mod tests {
         let (cargo, _other) = stream_pair().unwrap();
         send_packet(&ours, b"abcd", Some(cargo.as_fd())).unwrap();
         send_packet(&ours, b"efgh", None).unwrap();
-        assert_eq!(
-            unread(&kept).unwrap(),
-            8,
-            "the bytes of all waiting packets"
-        );
+        assert_eq!(unread(&kept).unwrap(), 8, "the bytes of all waiting packets");
 
         drop(theirs);
         let mut buffer = [0; 8];

@@ -55,11 +55,7 @@ impl Drop for SocketFile {
 pub fn bind_query(query: &Query) -> io::Result<Bound> {
     let socket = match &query.target {
         Target::Tcp { address, port } => bind_tcp(address.as_deref(), *port, query)?,
-        Target::Udp {
-            address,
-            port,
-            ipv6,
-        } => bind_udp(address.as_deref(), *port, *ipv6, query)?,
+        Target::Udp { address, port, ipv6 } => bind_udp(address.as_deref(), *port, *ipv6, query)?,
         Target::Unix { path } => return bind_unix(path, query),
         Target::Descriptor { fd } => {
             let socket = duplicate(*fd)?;
@@ -69,10 +65,7 @@ pub fn bind_query(query: &Query) -> io::Result<Bound> {
             socket
         }
     };
-    Ok(Bound {
-        socket,
-        _file: None,
-    })
+    Ok(Bound { socket, _file: None })
 }
 
 /// Starts to listen.
@@ -80,15 +73,8 @@ pub fn bind_query(query: &Query) -> io::Result<Bound> {
 /// # Errors
 /// As `listen(2)`: `EADDRINUSE` above all.
 pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
-    let backlog = if query.backlog == 0 {
-        DEFAULT_BACKLOG
-    } else {
-        query.backlog
-    };
-    Ok(rustix::net::listen(
-        &bound.socket,
-        backlog.try_into().unwrap_or(i32::MAX),
-    )?)
+    let backlog = if query.backlog == 0 { DEFAULT_BACKLOG } else { query.backlog };
+    Ok(rustix::net::listen(&bound.socket, backlog.try_into().unwrap_or(i32::MAX))?)
 }
 
 /// Accepts one connection of a listening socket; it does not block.
@@ -97,10 +83,7 @@ pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
 /// `WouldBlock` when none waits; `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM` when there is no room;
 /// `ECONNABORTED` when the client has gone meanwhile.
 pub fn accept(listening: &Bound) -> io::Result<OwnedFd> {
-    Ok(accept_with(
-        &listening.socket,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-    )?)
+    Ok(accept_with(&listening.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
 }
 
 /// The socket's own address; `None` for sockets that are neither IPv4 nor IPv6.
@@ -108,16 +91,14 @@ pub fn accept(listening: &Bound) -> io::Result<OwnedFd> {
 /// # Errors
 /// `ENOTSOCK`.
 pub fn bound_address(bound: &Bound) -> io::Result<Option<BoundAddress>> {
-    Ok(SocketAddr::try_from(getsockname(&bound.socket)?)
-        .ok()
-        .map(|address| BoundAddress {
-            address: match address.ip() {
-                IpAddr::V4(ip) => ip.to_string(),
-                IpAddr::V6(ip) => ip.to_string(),
-            },
-            family: if address.is_ipv4() { "IPv4" } else { "IPv6" }.into(),
-            port: address.port(),
-        }))
+    Ok(SocketAddr::try_from(getsockname(&bound.socket)?).ok().map(|address| BoundAddress {
+        address: match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => ip.to_string(),
+        },
+        family: if address.is_ipv4() { "IPv4" } else { "IPv6" }.into(),
+        port: address.port(),
+    }))
 }
 
 fn bind_tcp(address: Option<&str>, port: u16, query: &Query) -> io::Result<OwnedFd> {
@@ -146,11 +127,7 @@ fn bind_udp(address: Option<&str>, port: u16, ipv6: bool, query: &Query) -> io::
 }
 
 fn bind_internet(kind: SocketType, address: SocketAddr, query: &Query) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = socket(family, kind)?;
     // libuv does so for every TCP server, and for UDP when asked to.
     if kind == SocketType::STREAM || query.reuse_address {
@@ -169,14 +146,8 @@ fn bind_internet(kind: SocketType, address: SocketAddr, query: &Query) -> io::Re
 fn bind_unix(path: &str, query: &Query) -> io::Result<Bound> {
     let socket = socket(AddressFamily::UNIX, SocketType::STREAM)?;
     if let Some(name) = path.strip_prefix('\0') {
-        bind(
-            &socket,
-            &SocketAddrUnix::new_abstract_name(name.as_bytes())?,
-        )?;
-        return Ok(Bound {
-            socket,
-            _file: None,
-        });
+        bind(&socket, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
+        return Ok(Bound { socket, _file: None });
     }
     let path = shortest(path);
     bind(&socket, &SocketAddrUnix::new(&path)?).map_err(|error| match error {
@@ -186,18 +157,13 @@ fn bind_unix(path: &str, query: &Query) -> io::Result<Bound> {
     })?;
     let file = SocketFile(std::path::absolute(&path)?);
     share_file(&file.0, query)?;
-    Ok(Bound {
-        socket,
-        _file: Some(file),
-    })
+    Ok(Bound { socket, _file: Some(file) })
 }
 
 /// The path as seen from here where that is shorter: the kernel takes 107 bytes at most.
 fn shortest(path: &str) -> PathBuf {
     let path = Path::new(path);
-    let relative = std::env::current_dir()
-        .ok()
-        .and_then(|here| pathdiff::diff_paths(path, here));
+    let relative = std::env::current_dir().ok().and_then(|here| pathdiff::diff_paths(path, here));
     match relative {
         Some(relative) if relative.as_os_str().len() < path.as_os_str().len() => relative,
         _ => path.to_owned(),
@@ -229,10 +195,7 @@ fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
 fn parse_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
     let Some((address, zone)) = address.split_once('%') else {
-        return Ok(SocketAddr::new(
-            address.parse().map_err(|_| invalid())?,
-            port,
-        ));
+        return Ok(SocketAddr::new(address.parse().map_err(|_| invalid())?, port));
     };
     let address: Ipv6Addr = address.parse().map_err(|_| invalid())?;
     let scope = match zone.parse() {

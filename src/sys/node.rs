@@ -77,10 +77,7 @@ symbols! {
 fn symbols() -> io::Result<&'static Symbols> {
     static SYMBOLS: OnceLock<Option<Symbols>> = OnceLock::new();
     SYMBOLS.get_or_init(Symbols::load).as_ref().ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this runtime is not Node: it hides libuv",
-        )
+        io::Error::new(io::ErrorKind::Unsupported, "this runtime is not Node: it hides libuv")
     })
 }
 
@@ -95,20 +92,11 @@ pub struct Readiness {
 
 impl Readiness {
     /// Neither; the wait rests.
-    pub const NONE: Self = Self {
-        readable: false,
-        writable: false,
-    };
+    pub const NONE: Self = Self { readable: false, writable: false };
     /// Readable only.
-    pub const READ: Self = Self {
-        readable: true,
-        writable: false,
-    };
+    pub const READ: Self = Self { readable: true, writable: false };
     /// Both.
-    pub const BOTH: Self = Self {
-        readable: true,
-        writable: true,
-    };
+    pub const BOTH: Self = Self { readable: true, writable: true };
 
     fn bits(self) -> c_int {
         (if self.readable { UV_READABLE } else { 0 })
@@ -175,19 +163,12 @@ impl Poll {
             return Err(io::Error::from_raw_os_error(-result));
         }
         let handler: Handler = Rc::new(handler);
-        let attachment = Box::new(Attachment {
-            handler: RefCell::new(Some(handler)),
-            layout,
-        });
+        let attachment = Box::new(Attachment { handler: RefCell::new(Some(handler)), layout });
         // SAFETY: initialised above.
         unsafe {
             (symbols.uv_handle_set_data)(handle.as_ptr(), Box::into_raw(attachment).cast());
         };
-        Ok(Self {
-            handle,
-            symbols,
-            thread: PhantomData,
-        })
+        Ok(Self { handle, symbols, thread: PhantomData })
     }
 
     /// Says which events to wait for from now on.
@@ -205,11 +186,7 @@ impl Poll {
 
     /// Holds the event loop open, or no longer.
     pub fn hold(&self, hold: bool) {
-        let change = if hold {
-            self.symbols.uv_ref
-        } else {
-            self.symbols.uv_unref
-        };
+        let change = if hold { self.symbols.uv_ref } else { self.symbols.uv_unref };
         // SAFETY: the handle is initialised, and not closed before drop.
         unsafe { change(self.handle.as_ptr()) };
     }
@@ -233,10 +210,7 @@ unsafe extern "C" fn on_poll(handle: Pointer, status: c_int, events: c_int) {
     let attachment = unsafe { &*(symbols.uv_handle_get_data)(handle).cast::<Attachment>() };
     // An error of the poll shows itself at the next read.
     let readable = status < 0 || events & UV_READABLE != 0;
-    let readiness = Readiness {
-        readable,
-        writable: events & UV_WRITABLE != 0,
-    };
+    let readiness = Readiness { readable, writable: events & UV_WRITABLE != 0 };
     let handler = attachment.handler.borrow().clone();
     if let Some(handler) = handler {
         contain(|| handler(readiness));
@@ -288,11 +262,7 @@ impl CallbackContext {
             }
         }
         let context = NonNull::new(context).ok_or_else(failed)?;
-        Ok(Self {
-            env,
-            context,
-            symbols,
-        })
+        Ok(Self { env, context, symbols })
     }
 
     /// Runs `run` inside the scopes, or not at all when the environment is ending.

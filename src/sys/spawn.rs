@@ -73,9 +73,7 @@ fn out_of_the_way(wanted: &[Option<RawFd>]) -> io::Result<(Vec<Option<RawFd>>, V
 
 /// The moves from source to target, in the child.
 fn moves(descriptors: &[Option<RawFd>]) -> impl Iterator<Item = (RawFd, RawFd)> {
-    (0..)
-        .zip(descriptors)
-        .filter_map(|(target, &source)| Some((source?, target)))
+    (0..).zip(descriptors).filter_map(|(target, &source)| Some((source?, target)))
 }
 
 fn spawn_on_parents_memory(program: &Program, descriptors: &[Option<RawFd>]) -> io::Result<i32> {
@@ -106,20 +104,12 @@ fn spawn_on_parents_memory(program: &Program, descriptors: &[Option<RawFd>]) -> 
 }
 
 fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
-    strings
-        .iter()
-        .map(|s| s.as_ptr().cast_mut())
-        .chain([ptr::null_mut()])
-        .collect()
+    strings.iter().map(|s| s.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
 }
 
 /// The `posix_spawn` family returns the errno rather than setting it.
 fn check(errno: c_int) -> io::Result<()> {
-    if errno == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::from_raw_os_error(errno))
-    }
+    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
 }
 
 struct FileActions(MaybeUninit<libc::posix_spawn_file_actions_t>);
@@ -168,21 +158,12 @@ impl Attributes {
         // SAFETY: each call gets objects initialised by a call before it.
         unsafe {
             libc::sigemptyset(set.as_mut_ptr());
-            check(libc::posix_spawnattr_setsigmask(
-                attributes.0.as_mut_ptr(),
-                set.as_ptr(),
-            ))?;
+            check(libc::posix_spawnattr_setsigmask(attributes.0.as_mut_ptr(), set.as_ptr()))?;
             libc::sigfillset(set.as_mut_ptr());
             libc::sigdelset(set.as_mut_ptr(), libc::SIGKILL);
             libc::sigdelset(set.as_mut_ptr(), libc::SIGSTOP);
-            check(libc::posix_spawnattr_setsigdefault(
-                attributes.0.as_mut_ptr(),
-                set.as_ptr(),
-            ))?;
-            check(libc::posix_spawnattr_setflags(
-                attributes.0.as_mut_ptr(),
-                flags as _,
-            ))?;
+            check(libc::posix_spawnattr_setsigdefault(attributes.0.as_mut_ptr(), set.as_ptr()))?;
+            check(libc::posix_spawnattr_setflags(attributes.0.as_mut_ptr(), flags as _))?;
         }
         Ok(attributes)
     }
@@ -205,18 +186,10 @@ fn spawn_by_fork(program: &Program, descriptors: Vec<Option<RawFd>>) -> io::Resu
     for pair in &program.env {
         let pair = pair.as_bytes();
         // A name may begin with '=', but is never empty.
-        let Some(end) = pair
-            .iter()
-            .skip(1)
-            .position(|&byte| byte == b'=')
-            .map(|i| i + 1)
-        else {
+        let Some(end) = pair.iter().skip(1).position(|&byte| byte == b'=').map(|i| i + 1) else {
             continue;
         };
-        command.env(
-            OsStr::from_bytes(&pair[..end]),
-            OsStr::from_bytes(&pair[end + 1..]),
-        );
+        command.env(OsStr::from_bytes(&pair[..end]), OsStr::from_bytes(&pair[end + 1..]));
     }
     if let Some(cwd) = &program.cwd {
         command.current_dir(string(cwd));
@@ -250,11 +223,7 @@ fn place(source: RawFd, target: RawFd) -> io::Result<()> {
             libc::dup2(source, target)
         }
     };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn reset_signals() {
@@ -300,15 +269,9 @@ mod tests {
         let process: OwnedFd = exit::watch(pid)?;
         let mut output = String::new();
         File::from(reader).read_to_string(&mut output)?;
-        let mut polled = [rustix::event::PollFd::new(
-            &process,
-            rustix::event::PollFlags::IN,
-        )];
+        let mut polled = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut polled, None)?;
-        Ok((
-            output,
-            exit::reap(process.as_fd())?.expect("an ended process"),
-        ))
+        Ok((output, exit::reap(process.as_fd())?.expect("an ended process")))
     }
 
     #[test]
@@ -332,23 +295,15 @@ mod tests {
         for uid in [None, Some(rustix::process::getuid().as_raw())] {
             let mut program = shell("ls -l /proc/self/fd | sed -n 's/.* \\([0-9]* ->.*\\)/\\1/p'");
             // 3 and 4 swap places where they are these very descriptors.
-            program
-                .descriptors
-                .extend([Some(other.as_raw_fd()), None, Some(one.as_raw_fd())]);
+            program.descriptors.extend([Some(other.as_raw_fd()), None, Some(one.as_raw_fd())]);
             program.uid = uid;
             let (listing, _) = run(program).unwrap();
             let link = |fd: &OwnedFd| {
                 let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
                 std::fs::read_link(path).unwrap().display().to_string()
             };
-            assert!(
-                listing.contains(&format!("3 -> {}", link(&other))),
-                "{listing}"
-            );
-            assert!(
-                listing.contains(&format!("5 -> {}", link(&one))),
-                "{listing}"
-            );
+            assert!(listing.contains(&format!("3 -> {}", link(&other))), "{listing}");
+            assert!(listing.contains(&format!("5 -> {}", link(&one))), "{listing}");
         }
     }
 
@@ -358,10 +313,7 @@ mod tests {
         assert_eq!(sources[0], Some(0));
         assert!(sources[1..].iter().all(|source| source.unwrap() >= 3));
         assert_eq!(copies.len(), 2);
-        assert!(
-            out_of_the_way(&[Some(1_000_000)]).is_ok(),
-            "checked by the child"
-        );
+        assert!(out_of_the_way(&[Some(1_000_000)]).is_ok(), "checked by the child");
         assert!(out_of_the_way(&[Some(1), None, Some(-1)]).is_err());
     }
 

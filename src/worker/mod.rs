@@ -33,10 +33,7 @@ pub struct Control {
 impl Control {
     /// `socket` is one end of a [`lane::packet_pair`].
     pub fn new(socket: OwnedFd) -> Self {
-        Self {
-            socket,
-            outgoing: VecDeque::new(),
-        }
+        Self { socket, outgoing: VecDeque::new() }
     }
 
     /// The descriptor's number, to poll it.
@@ -54,8 +51,7 @@ impl Control {
     /// # Errors
     /// When the request is too long. That the primary is gone shows itself on the message lane.
     pub fn send(&mut self, request: &Request, descriptor: Option<OwnedFd>) -> Result<()> {
-        self.outgoing
-            .push_back((control::encode(request)?, descriptor));
+        self.outgoing.push_back((control::encode(request)?, descriptor));
         self.flush();
         Ok(())
     }
@@ -145,10 +141,7 @@ impl Connections {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Taken::Empty),
             _ => return Ok(Taken::Ended),
         };
-        match (
-            connection::decode(&buffer[..packet.length]),
-            packet.descriptor,
-        ) {
+        match (connection::decode(&buffer[..packet.length]), packet.descriptor) {
             (Some(listener), Some(accepted)) => Ok(Taken::Connection(listener, accepted)),
             (Some(_), None) if packet.truncated => Ok(Taken::Lost),
             _ => Err(Error::Connection),

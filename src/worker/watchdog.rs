@@ -36,10 +36,8 @@ impl Watchdog {
     pub fn start(lane: OwnedFd) -> io::Result<Self> {
         let stood_down = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stood_down);
-        thread::Builder::new()
-            .name("rs-cluster-dog".into())
-            .stack_size(STACK)
-            .spawn(move || {
+        thread::Builder::new().name("rs-cluster-dog".into()).stack_size(STACK).spawn(
+            move || {
                 wait_for_end(&lane);
                 drop(lane);
                 if seen.load(Ordering::Acquire) {
@@ -49,7 +47,8 @@ impl Watchdog {
                 if !seen.load(Ordering::Acquire) {
                     exit_now(0);
                 }
-            })?;
+            },
+        )?;
         Ok(Self { stood_down })
     }
 
