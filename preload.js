@@ -1,15 +1,33 @@
 'use strict';
 
-// The first code to run in every worker: fork() puts it before the user's execArgv. It takes what
-// is ours out of what the worker and its children can see, and attaches the lanes.
+// The first code to run in every worker: fork() names it in NODE_OPTIONS, before the user's own
+// preloads, and on the command line. It takes all that is ours out of what the worker and its
+// children can see, and attaches the lanes.
 
-const VARIABLE = 'RS_CLUSTER_LANES';
+const cluster = require('node:cluster');
+const { isMainThread } = require('node:worker_threads');
 
-const flag = process.execArgv.indexOf(__filename);
-if (flag > 0) process.execArgv.splice(flag - 1, 2);
+const VARIABLE = 'RS_CLUSTER_WORKER';
 
-const lanes = process.env[VARIABLE];
-if (lanes !== undefined) {
+function stripArguments(preload) {
+  const index = process.execArgv.indexOf(preload);
+  if (index > 0) process.execArgv.splice(index - 1, 2);
+}
+
+function restoreEnvironment(nodeOptions) {
   delete process.env[VARIABLE];
-  require('./lib/child')(lanes.split(',').map(Number));
+  if (nodeOptions === undefined) delete process.env.NODE_OPTIONS;
+  else process.env.NODE_OPTIONS = nodeOptions;
+}
+
+const given = process.env[VARIABLE];
+if (given === undefined) {
+  // A thread of the worker: it inherits the preload, and nothing else.
+  stripArguments(__filename);
+} else {
+  const { lanes, preload, nodeOptions } = JSON.parse(given);
+  stripArguments(preload);
+  restoreEnvironment(nodeOptions);
+  // Whatever else may have inherited the variable, the worker alone is one to Node.
+  if (isMainThread && cluster.isWorker) require('./lib/child')(lanes);
 }

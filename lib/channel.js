@@ -5,6 +5,7 @@ const errors = require('./errors');
 
 // What ChildProcess.prototype.send tells a caller who should slow down: two reads of 64 KiB.
 const HIGH_WATER_MARK = 2 * 65536;
+const INTERNAL_PREFIX = 'NODE_';
 const SENDABLE = new Set(['string', 'object', 'number', 'boolean']);
 
 /** What users see as `process.channel`: it holds the event loop open, or lets it go. */
@@ -22,25 +23,25 @@ class Control extends EventEmitter {
   // Counted holds no longer matter once the user has decided.
   refCounted() {
     this.#refs += 1;
-    if (this.#refs === 1 && !this.#decided) this.#lane.hold(true);
+    if (this.#refs === 1 && !this.#decided) this.#lane.ref();
   }
 
   unrefCounted() {
     this.#refs -= 1;
     if (this.#refs === 0 && !this.#decided) {
-      this.#lane.hold(false);
+      this.#lane.unref();
       this.emit('unref');
     }
   }
 
   ref() {
     this.#decided = true;
-    this.#lane.hold(true);
+    this.#lane.ref();
   }
 
   unref() {
     this.#decided = true;
-    this.#lane.hold(false);
+    this.#lane.unref();
   }
 
   get fd() {
@@ -58,6 +59,7 @@ class Channel {
   #lane;
   #control;
   #onNotice;
+  #onFault;
   #onClosed;
   /** Messages that came before anybody listened. */
   #early = [];
@@ -66,15 +68,17 @@ class Channel {
 
   /**
    * @param {object} options
-   * @param {boolean} options.held whether the channel alone holds the event loop open
+   * @param {number} options.refs how many reasons there are already to hold the event loop open
    * @param {(notice: object) => void} options.onNotice gets what the other cluster module says
+   * @param {(error: Error) => void} options.onFault hears that the peer broke the protocol
    * @param {() => void} [options.onClosed] called once, after `disconnect`
    */
-  constructor(target, lane, { held, onNotice, onClosed = () => {} }) {
+  constructor(target, lane, { refs, onNotice, onFault, onClosed = () => {} }) {
     this.#target = target;
     this.#lane = lane;
-    this.#control = new Control(lane, held ? 1 : 0);
+    this.#control = new Control(lane, refs);
     this.#onNotice = onNotice;
+    this.#onFault = onFault;
     this.#onClosed = onClosed;
     target.connected = true;
     target.channel = this.#control;
@@ -88,7 +92,7 @@ class Channel {
       (count) => this.#flushed(count),
       (reason) => this.#ended(reason),
     );
-    lane.hold(held);
+    if (refs === 0) lane.unref();
   }
 
   /** Shows on `target` the channel of a process that was never started. */
@@ -120,9 +124,9 @@ class Channel {
 
   /** Ends the channel because the peer broke the protocol. */
   fail(reason) {
-    if (!this.#target.connected) return;
-    process.nextTick(() => this.#target.emit('error', errors.laneFault(reason)));
+    if (this.#target.channel === null) return;
     this.#target.connected = false;
+    process.nextTick(this.#onFault, errors.laneFault(reason));
     this.#close();
   }
 
@@ -131,7 +135,7 @@ class Channel {
       [handle, options, callback] = [undefined, undefined, handle];
     } else if (typeof options === 'function') {
       [options, callback] = [undefined, options];
-    } else if (options !== undefined && (options === null || typeof options !== 'object')) {
+    } else if (options !== undefined && !isObject(options)) {
       throw errors.invalidArgType('options', 'of type object', options);
     }
     if (!this.#target.connected) {
@@ -229,7 +233,9 @@ function report(target, error, callback) {
   else process.nextTick(() => target.emit('error', error));
 }
 
-const INTERNAL_PREFIX = 'NODE_';
+function isObject(value) {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
 
 function isInternal(message) {
   return (

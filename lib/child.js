@@ -35,7 +35,11 @@ function attach([messageLane, controlLane, connectionLane]) {
   const acknowledgements = [];
 
   leaveBuiltin();
-  const channel = new Channel(process, lanes.takeMessageLane(), { held: false, onNotice });
+  const channel = new Channel(process, lanes.takeMessageLane(), {
+    refs: process.listenerCount('message') + process.listenerCount('disconnect'),
+    onNotice,
+    onFault: (error) => process.emit('error', error),
+  });
   holdByListeners(channel.control);
 
   const Worker = defineWorker({
@@ -48,7 +52,7 @@ function attach([messageLane, controlLane, connectionLane]) {
     },
     destroy() {
       if (this.state === 'destroying') return;
-      expectDisconnect();
+      this.exitedAfterDisconnect = true;
       if (!this.isConnected()) process.exit(0);
       this.state = 'destroying';
       process.once('disconnect', () => process.exit(0));
@@ -122,15 +126,16 @@ function attach([messageLane, controlLane, connectionLane]) {
     callback(0, handle);
   }
 
+  /** Returns whether the connection is ours now. */
   function onConnection(listener, fd) {
     const found = served.get(listener);
     if (found === undefined || isFull(found.server)) {
       debug('worker %d returns a connection', worker.id);
-      lanes.returnConnection(listener, fd);
-      return;
+      return false;
     }
     debug('worker %d serves a connection', worker.id);
     found.handle.onconnection(0, sockets.stream(found.kind, fd));
+    return true;
   }
 
   function takeIndex(key) {
@@ -148,11 +153,6 @@ function attach([messageLane, controlLane, connectionLane]) {
     if (entry?.used.size === 0) indexes.delete(key);
   }
 
-  function expectDisconnect() {
-    worker.exitedAfterDisconnect = true;
-    lanes.standDown();
-  }
-
   /** Has the primary know that the disconnect to come is meant, then calls back. */
   function announceDisconnect(callback) {
     acknowledgements.push(callback);
@@ -161,7 +161,7 @@ function attach([messageLane, controlLane, connectionLane]) {
 
   /** Closes the servers, waits for them, and closes the channel. */
   function disconnect(isAsked) {
-    expectDisconnect();
+    worker.exitedAfterDisconnect = true;
     const leave = () => {
       if (process.connected) process.disconnect();
     };

@@ -18,6 +18,7 @@ const POLICIES = new Map([
 ]);
 const KILL_MODES = ['graceful', 'immediate'];
 const DEFAULT_KILL_TIMEOUT = 5000;
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 const debug = debuglog('cluster');
 
@@ -29,6 +30,8 @@ function createPrimary() {
   const processes = new Map();
   /** Workers whose channel is open. */
   const connected = new Set();
+  /** The signals of graceful kills whose workers have not disconnected yet. */
+  const pendingKills = new Map();
   const disconnection = new Disconnection((token) => engine.settle(token));
   const engine = new Engine(onEngineEvent);
   let lastId = 0;
@@ -60,8 +63,9 @@ function createPrimary() {
       const reason = `must be one of: 'graceful', 'immediate'`;
       throw errors.invalidArgValue('settings.killMode', killMode, reason);
     }
-    if (typeof killTimeout !== 'number' || !(killTimeout >= 0)) {
-      throw errors.invalidArgValue('settings.killTimeout', killTimeout, 'must be a number >= 0');
+    if (!(Number.isInteger(killTimeout) && killTimeout >= 0 && killTimeout <= LONGEST_TIMEOUT)) {
+      const reason = `must be a whole number from 0 to ${LONGEST_TIMEOUT}`;
+      throw errors.invalidArgValue('settings.killTimeout', killTimeout, reason);
     }
     if (policy === undefined) {
       const chosen = cluster.schedulingPolicy;
@@ -82,16 +86,17 @@ function createPrimary() {
     lastId += 1;
     const id = lastId;
     const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
-    const started = new WorkerProcess(engine, id, { ...settings, execArgv }, workerEnv, (notice) =>
-      onNotice(worker, notice),
-    );
-    const worker = new Worker({ id, process: started.child });
+    const workerProcess = new WorkerProcess(engine, id, { ...settings, execArgv }, workerEnv, {
+      onNotice: (notice) => onNotice(worker, notice),
+      onFault: (error) => onFault(worker, error),
+    });
+    const worker = new Worker({ id, process: workerProcess.child });
     worker.on('message', function onMessage(message, handle) {
       cluster.emit('message', this, message, handle);
     });
     cluster.workers[id] = worker;
-    if (started.started) {
-      processes.set(id, started);
+    if (workerProcess.isStarted) {
+      processes.set(id, workerProcess);
       connected.add(id);
       worker.process.once('exit', (code, signal) => onExit(worker, code, signal));
       worker.process.once('disconnect', () => onDisconnect(worker));
@@ -109,6 +114,7 @@ function createPrimary() {
   function onExit(worker, code, signal) {
     debug('worker %d exited: code %s, signal %s', worker.id, code, signal);
     processes.delete(worker.id);
+    pendingKills.delete(worker);
     if (!worker.isConnected()) delete cluster.workers[worker.id];
     worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     worker.state = 'dead';
@@ -126,6 +132,13 @@ function createPrimary() {
     cluster.emit('disconnect', worker);
     connected.delete(worker.id);
     if (connected.size === 0) disconnection.settle();
+  }
+
+  /** The worker broke the protocol; its channel is closed, so it exits. */
+  function onFault(worker, error) {
+    // One odd worker must not bring the primary down, as an unheard 'error' would.
+    if (worker.listenerCount('error') > 0) worker.process.emit('error', error);
+    else process.emitWarning(`worker ${worker.id}: ${error.message}`, { code: error.code });
   }
 
   function disconnectAll(callback) {
@@ -149,7 +162,8 @@ function createPrimary() {
   }
 
   /** Of a Worker. */
-  function destroy(signal = 'SIGTERM') {
+  function destroy(signo) {
+    const signal = signo || 'SIGTERM';
     const { killMode = 'graceful', killTimeout = DEFAULT_KILL_TIMEOUT } = cluster.settings;
     if (killMode === 'immediate') {
       this.process.kill(signal);
@@ -161,9 +175,14 @@ function createPrimary() {
       this.process.kill(signal);
       return;
     }
+    // The last signal asked for counts.
+    const isPending = pendingKills.has(this);
+    pendingKills.set(this, signal);
+    if (isPending) return;
     const kill = () => {
       clearTimeout(deadline);
-      this.process.kill(signal);
+      if (pendingKills.has(this)) this.process.kill(pendingKills.get(this));
+      pendingKills.delete(this);
     };
     const deadline = setTimeout(kill, killTimeout);
     this.process.once('disconnect', kill);
@@ -221,7 +240,10 @@ function isSigkill(signal) {
 /** The callbacks of `cluster.disconnect()`, called when the engine has closed all listeners. */
 class Disconnection {
   #ask;
-  #callbacks = [];
+  /** Of workers that are still connected. */
+  #waiting = [];
+  /** Of those that the engine has been asked about, by token. */
+  #asked = new Map();
   #token = 0;
   #hold = new Hold();
 
@@ -231,22 +253,24 @@ class Disconnection {
   }
 
   once(callback) {
-    this.#callbacks.push(callback);
+    this.#waiting.push(callback);
   }
 
   /** No worker is connected any more. */
   settle() {
-    if (this.#callbacks.length === 0) return;
+    if (this.#waiting.length === 0) return;
     this.#token += 1;
+    this.#asked.set(this.#token, this.#waiting.splice(0));
     // Otherwise the primary might end before the answer.
     this.#hold.ref();
     this.#ask(this.#token);
   }
 
   settled(token) {
-    if (token !== this.#token) return;
-    this.#hold.unref();
-    for (const callback of this.#callbacks.splice(0)) callback();
+    const callbacks = this.#asked.get(token);
+    this.#asked.delete(token);
+    if (this.#asked.size === 0) this.#hold.unref();
+    for (const callback of callbacks) callback();
   }
 }
 

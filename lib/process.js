@@ -11,7 +11,7 @@ const Hold = require('./hold');
 const errors = require('./errors');
 
 const PRELOAD = path.join(__dirname, '..', 'preload.js');
-const LANES_VARIABLE = 'RS_CLUSTER_LANES';
+const VARIABLE = 'RS_CLUSTER_WORKER';
 const created = diagnostics.channel('child_process');
 // Of several names of one signal, Node uses the first.
 const signalNames = new Map(
@@ -52,9 +52,9 @@ class ProcessHandle {
     const result = this.#engine.fork({
       id: this.#id,
       file,
-      // First of all, so that even the user's own preloads find the cluster in place.
+      // Again, because Node heeds no NODE_OPTIONS in a program with privileges of its own.
       args: [argv0, '--require', PRELOAD, ...rest],
-      env: [...envPairs, `${LANES_VARIABLE}=${lanes.join()}`],
+      env: withPreload(envPairs, lanes),
       cwd,
       stdio: stdio.map(toDescriptor),
       messageLane: lanes[0],
@@ -99,6 +99,22 @@ class ProcessHandle {
   }
 }
 
+/**
+ * Has the worker load our preload first of all, so that even the user's own preloads find the
+ * cluster in place. It takes all this out again.
+ */
+function withPreload(envPairs, lanes) {
+  const isOurs = (pair) => pair.startsWith(`${VARIABLE}=`);
+  const isOptions = (pair) => pair.startsWith('NODE_OPTIONS=');
+  const nodeOptions = envPairs.find(isOptions)?.slice('NODE_OPTIONS='.length);
+  const quoted = `"${PRELOAD.replace(/[\\"]/g, '\\$&')}"`;
+  return [
+    ...envPairs.filter((pair) => !isOurs(pair) && !isOptions(pair)),
+    `NODE_OPTIONS=--require ${quoted} ${nodeOptions ?? ''}`.trimEnd(),
+    `${VARIABLE}=${JSON.stringify({ lanes, preload: PRELOAD, nodeOptions })}`,
+  ];
+}
+
 /** Node 26 passes what older versions pass in one object. */
 function spawnOptions([first, args, cwd, envPairs, stdio, _flags, uid, gid]) {
   if (typeof first === 'object') return first;
@@ -132,10 +148,10 @@ class WorkerProcess {
   #channel = null;
 
   /**
-   * @param {(notice: object) => void} onNotice gets what the worker's cluster module says
+   * @param {object} handlers `onNotice` and `onFault`, as of a Channel
    * @throws what `child_process.fork()` throws for options of the wrong type
    */
-  constructor(engine, id, settings, env, onNotice) {
+  constructor(engine, id, settings, env, handlers) {
     const { exec, args, execArgv, cwd, uid, gid } = validated(settings);
     const stdio = standardStreams(settings);
     const ipc = stdio.indexOf('ipc');
@@ -155,11 +171,11 @@ class WorkerProcess {
     }
     child._closesNeeded += 1;
     const onClosed = () => countClose(child);
-    this.#channel = new Channel(child, lane, { held: true, onNotice, onClosed });
+    this.#channel = new Channel(child, lane, { refs: 1, ...handlers, onClosed });
   }
 
   /** Whether there is a process. */
-  get started() {
+  get isStarted() {
     return this.#channel !== null;
   }
 

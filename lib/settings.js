@@ -42,7 +42,7 @@ class InspectPorts {
 
   #next(wanted) {
     let port = typeof wanted === 'function' ? wanted() : wanted;
-    if (port == null) {
+    if (wanted === undefined) {
       port = process.debugPort + this.#offset;
       this.#offset += 1;
       if (port > LAST_PORT) port = port - LAST_PORT + FIRST_FREE_PORT;

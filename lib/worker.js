@@ -9,7 +9,7 @@ const EventEmitter = require('node:events');
 function defineWorker({ disconnect, destroy }) {
   // A function rather than a class: `cluster.Worker(options)` works without `new`.
   function Worker(options) {
-    if (!new.target) return new Worker(options);
+    if (!(this instanceof Worker)) return new Worker(options);
     EventEmitter.call(this);
     const { id, process, state } = options !== null && typeof options === 'object' ? options : {};
     this.exitedAfterDisconnect = undefined;

@@ -27,6 +27,9 @@ pub enum Error {
     /// The peer sent a packet on the connection lane that names no connection.
     #[error("the connection lane carries garbage")]
     Connection,
+    /// The worker asks, and does not read the answers.
+    #[error("the control lane is full of replies that nobody reads")]
+    Unread,
     /// The engine thread could not be started, or is gone.
     #[error("the engine has stopped")]
     Stopped,
@@ -42,7 +45,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::System { .. } => "ERR_RS_CLUSTER_SYSTEM",
-            Self::Frame(_) | Self::NotText | Self::Control(_) | Self::Connection => {
+            Self::Frame(_) | Self::NotText | Self::Control(_) | Self::Connection | Self::Unread => {
                 "ERR_RS_CLUSTER_LANE"
             }
             Self::Stopped => "ERR_RS_CLUSTER_STOPPED",

@@ -1,6 +1,6 @@
 use napi::{
     Env,
-    bindgen_prelude::{Error, FunctionRef, JsValuesTupleIntoVec},
+    bindgen_prelude::{Error, FromNapiValue, FunctionRef, JsValuesTupleIntoVec},
 };
 
 use crate::sys::node::{CallbackContext, EventLoop};
@@ -23,21 +23,20 @@ impl Caller {
     }
 
     /// Runs `run` as a callback of its own: what it schedules with `process.nextTick` has run when
-    /// this returns.
+    /// this returns, unless JavaScript is running already.
     pub(super) fn enter(&self, run: impl FnOnce()) {
         self.context.enter(run);
     }
 
-    /// Calls `function`, inside [`enter`](Self::enter). What it throws is an uncaught exception.
-    pub(super) fn call<Args: JsValuesTupleIntoVec>(
+    /// Calls `function`, inside [`enter`](Self::enter). `None` when it threw, which is an uncaught
+    /// exception.
+    pub(super) fn call<Args: JsValuesTupleIntoVec, Return: FromNapiValue>(
         &self,
-        function: &FunctionRef<Args, ()>,
+        function: &FunctionRef<Args, Return>,
         args: Args,
-    ) {
+    ) -> Option<Return> {
         let called = function.borrow_back(&self.env).and_then(|function| function.call(args));
-        if let Err(thrown) = called {
-            self.env.fatal_exception(thrown);
-        }
+        called.map_err(|thrown| self.env.fatal_exception(thrown)).ok()
     }
 }
 

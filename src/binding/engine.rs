@@ -89,6 +89,8 @@ pub struct ForkOptions {
     pub gid: Option<u32>,
 }
 
+/// How many descriptors a child expects to block, as libuv leaves them to it.
+const STANDARD_STREAMS: usize = 3;
 const IGNORE: i32 = -2;
 const PIPE: i32 = -3;
 
@@ -155,8 +157,9 @@ impl Engine {
             connection: options.connection_lane,
         };
         let id = options.id;
-        let Stdio { descriptors, pipes, _held } = Stdio::open(&options.stdio)?;
+        let Stdio { descriptors, pipes, held } = Stdio::open(&options.stdio)?;
         let Forked { adopted, message } = fork(id, program(options, descriptors)?, numbers)?;
+        drop(held);
         let (pid, process) = (adopted.pid, Arc::clone(&adopted.process));
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
             exit::abandon(pid);
@@ -173,13 +176,13 @@ struct Stdio {
     descriptors: Vec<Option<RawFd>>,
     /// Our ends of the pipes, by the child's number.
     pipes: Vec<Option<OwnedFd>>,
-    /// The child's ends, closed here once it runs.
-    _held: Vec<OwnedFd>,
+    /// What `descriptors` names, closed here once the child runs.
+    held: Vec<OwnedFd>,
 }
 
 impl Stdio {
     fn open(wanted: &[i32]) -> io::Result<Self> {
-        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), _held: Vec::new() };
+        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), held: Vec::new() };
         for &wish in wanted {
             let mut pipe = None;
             let descriptor = match wish {
@@ -190,10 +193,14 @@ impl Stdio {
                     Some(stdio.hold(theirs))
                 }
                 number if number < 0 => None,
-                // Fails here for a descriptor that is not open, as Node does.
                 number => {
-                    duplicate(number)?;
-                    Some(number)
+                    // Fails here for a descriptor that is not open, as Node does.
+                    let theirs = duplicate(number)?;
+                    if stdio.descriptors.len() < STANDARD_STREAMS {
+                        // What has no such state needs none.
+                        let _ = lane::make_blocking(&theirs);
+                    }
+                    Some(stdio.hold(theirs))
                 }
             };
             stdio.descriptors.push(descriptor);
@@ -204,7 +211,7 @@ impl Stdio {
 
     fn hold(&mut self, theirs: OwnedFd) -> RawFd {
         let number = theirs.as_raw_fd();
-        self._held.push(theirs);
+        self.held.push(theirs);
         number
     }
 }

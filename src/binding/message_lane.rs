@@ -130,11 +130,19 @@ impl MessageLane {
         }
     }
 
-    /// Whether the lane holds the event loop open.
-    #[napi]
-    pub fn hold(&self, hold: bool) {
+    /// Holds the event loop open from now on.
+    #[napi(js_name = "ref")]
+    pub fn reference(&self) {
         if let Some(started) = self.inner.started.borrow().as_ref() {
-            started.poll.hold(hold);
+            started.poll.reference();
+        }
+    }
+
+    /// No longer holds the event loop open.
+    #[napi(js_name = "unref")]
+    pub fn unreference(&self) {
+        if let Some(started) = self.inner.started.borrow().as_ref() {
+            started.poll.unreference();
         }
     }
 
@@ -177,7 +185,7 @@ impl Inner {
         if count > 0 {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             let Handlers { caller, on_flushed, .. } = handlers;
-            caller.enter(|| caller.call(on_flushed, (count,).into()));
+            caller.enter(|| _ = caller.call(on_flushed, (count,).into()));
         }
     }
 

@@ -1,11 +1,11 @@
 use std::{
     cell::{Cell, RefCell},
-    os::fd::{IntoRawFd, OwnedFd},
+    os::fd::{AsRawFd, IntoRawFd, OwnedFd},
     rc::Rc,
 };
 
 use napi::{
-    CleanupEnvHook, Env,
+    Env,
     bindgen_prelude::{FnArgs, Function, FunctionRef},
 };
 use napi_derive::napi;
@@ -16,9 +16,13 @@ use super::{
     message_lane::MessageLane,
 };
 use crate::{
-    protocol::control::{Query, Reply, Request, Target},
+    protocol::{
+        ListenerId,
+        control::{Query, Reply, Request, Target},
+    },
     sys::{
-        adopt,
+        inherit,
+        lane::Kind,
         node::{Poll, Readiness},
     },
     worker::{Connections, Control, Received, Taken, Watchdog},
@@ -148,13 +152,12 @@ struct Inner {
 struct Polls {
     control: Poll,
     connections: Poll,
-    _hook: CleanupEnvHook<Rc<Inner>>,
 }
 
 struct Handlers {
     caller: Caller,
     on_reply: FunctionRef<FnArgs<(ListenReply,)>, ()>,
-    on_connection: FunctionRef<FnArgs<(u32, i32)>, ()>,
+    on_connection: FunctionRef<FnArgs<(u32, i32)>, bool>,
     on_garbage: FunctionRef<FnArgs<(String,)>, ()>,
 }
 
@@ -163,9 +166,10 @@ impl WorkerLanes {
     /// Takes over the descriptors that the primary left to this process.
     #[napi(constructor)]
     pub fn new(message: i32, control: i32, connection: i32) -> napi::Result<Self> {
-        let message = adopt(message).map_err(reason)?;
-        let control = Control::new(adopt(control).map_err(reason)?);
-        let connections = Connections::new(adopt(connection).map_err(reason)?);
+        let message = inherit(message, Kind::Stream).map_err(reason)?;
+        let control = Control::new(inherit(control, Kind::Packets).map_err(reason)?);
+        let connections = inherit(connection, Kind::Packets).map_err(reason)?;
+        let connections = Connections::new(connections);
         let watched = message.try_clone().map_err(reason)?;
         let watchdog = Watchdog::start(watched).map_err(reason)?;
         let inner = Inner {
@@ -190,14 +194,14 @@ impl WorkerLanes {
     /// Starts to read, without holding the event loop open.
     ///
     /// `onReply(reply)` gets the answers to `listen`; `onConnection(listener, fd)` each connection,
-    /// whose descriptor is its own from then on; `onGarbage(reason)` hears of a primary that is not
-    /// ours.
+    /// and returns whether it took it: if so, the descriptor is its own from then on, if not, the
+    /// connection goes to another worker; `onGarbage(reason)` hears of a primary that is not ours.
     #[napi]
     pub fn start(
         &self,
         env: Env,
         on_reply: Function<FnArgs<(ListenReply,)>, ()>,
-        on_connection: Function<FnArgs<(u32, i32)>, ()>,
+        on_connection: Function<FnArgs<(u32, i32)>, bool>,
         on_garbage: Function<FnArgs<(String,)>, ()>,
     ) -> napi::Result<()> {
         let inner = &self.inner;
@@ -219,14 +223,18 @@ impl WorkerLanes {
                 }
             });
             let poll = poll.map_err(reason)?;
-            poll.hold(false);
+            poll.unreference();
             poll.wait_for(Readiness::READ);
             Ok::<_, napi::Error>(poll)
         };
         let control = poll(inner.control.borrow().fd(), Inner::control_ready)?;
         let connections = poll(inner.connections.fd(), Inner::connections_ready)?;
-        let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| drop(inner.polls.take()))?;
-        let polls = Polls { control, connections, _hook: hook };
+        env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
+            // The lanes close before the process ends, however long that takes.
+            inner.watchdog.stand_down();
+            drop(inner.polls.take());
+        })?;
+        let polls = Polls { control, connections };
         inner.polls.replace(Some(polls));
         Ok(())
     }
@@ -247,13 +255,6 @@ impl WorkerLanes {
     #[napi]
     pub fn close_listener(&self, listener: u32) -> napi::Result<()> {
         self.inner.send(&Request::Close { listener }, None)
-    }
-
-    /// Gives a connection back, for another worker. The descriptor is no longer the caller's.
-    #[napi]
-    pub fn return_connection(&self, listener: u32, fd: i32) -> napi::Result<()> {
-        let connection = adopt(fd).map_err(reason)?;
-        self.inner.send(&Request::Return { listener }, Some(connection))
     }
 
     /// Says that JavaScript knows of the channel's end, and decides itself when to exit.
@@ -303,19 +304,33 @@ impl Inner {
                 Ok(Received::Reply(reply, shared)) => {
                     self.unanswered.set(self.unanswered.get().saturating_sub(1));
                     let reply = ListenReply::new(reply, shared);
-                    caller.enter(|| caller.call(on_reply, (reply,).into()));
+                    caller.enter(|| _ = caller.call(on_reply, (reply,).into()));
                 }
                 Ok(Received::Empty) => return,
                 Ok(Received::Ended) => return self.end(),
                 Err(error) => {
-                    return caller.enter(|| caller.call(on_garbage, (error.to_string(),).into()));
+                    let reason = (error.to_string(),).into();
+                    return caller.enter(|| _ = caller.call(on_garbage, reason));
                 }
             }
         }
     }
 
+    fn deliver(&self, handlers: &Handlers, listener: ListenerId, connection: OwnedFd) {
+        let Handlers { caller, on_connection, .. } = handlers;
+        let args = (listener, connection.as_raw_fd()).into();
+        match caller.call(on_connection, args) {
+            Some(false) => {
+                // It fails only for requests that are too long, which this is not.
+                let _ = self.send(&Request::Return { listener }, Some(connection));
+            }
+            // Taken; or what threw is a handler of the user, which had it already.
+            Some(true) | None => _ = connection.into_raw_fd(),
+        }
+    }
+
     fn connections_ready(&self, _: Readiness, handlers: &Handlers) {
-        let Handlers { caller, on_connection, on_garbage, .. } = handlers;
+        let Handlers { caller, on_garbage, .. } = handlers;
         for _ in 0..TAKEN_A_TURN {
             match self.connections.take() {
                 Ok(Taken::Connection(listener, connection)) => {
@@ -323,14 +338,14 @@ impl Inner {
                     if self.unanswered.get() > 0 {
                         self.read_replies(handlers);
                     }
-                    let fd = connection.into_raw_fd();
-                    caller.enter(|| caller.call(on_connection, (listener, fd).into()));
+                    caller.enter(|| self.deliver(handlers, listener, connection));
                 }
                 Ok(Taken::Lost) => {}
                 Ok(Taken::Empty) => return,
                 Ok(Taken::Ended) => return self.end(),
                 Err(error) => {
-                    return caller.enter(|| caller.call(on_garbage, (error.to_string(),).into()));
+                    let reason = (error.to_string(),).into();
+                    return caller.enter(|| _ = caller.call(on_garbage, reason));
                 }
             }
         }

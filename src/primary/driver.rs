@@ -11,14 +11,14 @@ use tokio::{
     io::{Interest, unix::AsyncFd},
     runtime::Runtime,
     sync::{Notify, mpsc::UnboundedReceiver},
-    task::{JoinHandle, LocalSet, spawn_local, yield_now},
+    task::{LocalSet, spawn_local, yield_now},
     time::sleep,
 };
 
 use super::{
     engine::{Command, Emit, Event, Settings},
     fork::Adopted,
-    listener::{Distribution, Listener, Socket},
+    listener::{Distribution, Listener, Open, Socket},
     state::{Opened, State},
     worker::Worker,
 };
@@ -26,7 +26,7 @@ use crate::{
     error::{Error, Result},
     protocol::{
         ListenerId, WorkerId,
-        control::{self, ControlError, MAX_PACKET, Query, Request},
+        control::{self, MAX_PACKET, Query, Request},
     },
     sys::{
         exit::{self, Exit},
@@ -39,8 +39,8 @@ use crate::{
 /// Connections accepted before other tasks get a turn.
 const ACCEPTS_A_TURN: usize = 64;
 
-/// How long accepting pauses when there is no descriptor or memory left for a connection.
-const EXHAUSTION_PAUSE: Duration = Duration::from_millis(50);
+/// How long accepting pauses after a failure, such as having no descriptor left for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a worker that returned a connection gets no other of the same listener. It bounds the
 /// rate at which a connection goes round when every worker is at its `maxConnections`.
@@ -70,12 +70,11 @@ pub(super) fn run(
     });
 }
 
-/// Waits until the sockets of listeners that were closed are closed.
+/// Waits until the sockets of listeners that were closed are closed: the runtime drops their tasks
+/// in its next turn.
 async fn closed(state: &Shared) {
-    let tasks: Vec<JoinHandle<()>> = state.borrow_mut().closing();
-    for task in tasks {
-        // It was cancelled, which is what it says.
-        let _ = task.await;
+    while state.borrow_mut().is_closing() {
+        yield_now().await;
     }
 }
 
@@ -123,7 +122,10 @@ struct Attended {
 async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     let Attended { process, control, lane, filled } = worker;
     let mut listening = true;
+    // No state of the wait may be lost with a branch that is not taken, so it is kept here.
+    let mut full = false;
     let exit = loop {
+        let replies = state.borrow().has_replies(id);
         tokio::select! {
             biased;
             exit = exited(&process) => break exit,
@@ -143,9 +145,15 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                     state.emit(Event::Faulted { worker: id, error });
                 }
             }
-            () = drained(&lane, &filled) => state.borrow_mut().drained(id),
+            _ = control.writable(), if replies => state.borrow().flush_replies(id),
+            () = filled.notified() => full = true,
+            _ = lane.writable(), if full => {
+                full = false;
+                state.borrow_mut().drained(id);
+            }
         }
     };
+    take_returned(&state, id, control.get_ref());
     // Before anybody hears of the exit, all that the worker had of us is closed.
     drop((process, control, lane));
     drop(state.borrow_mut().remove(id));
@@ -153,6 +161,19 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     let state = state.borrow();
     state.tell_exit(id, exit);
     state.emit(Event::Exited { worker: id, exit });
+}
+
+/// Takes the connections that a worker had returned before it ended.
+fn take_returned(state: &Shared, id: WorkerId, control: &OwnedFd) {
+    while let Ok(packet) = lane::receive_whole_packet(control, MAX_PACKET) {
+        if packet.length == 0 {
+            return;
+        }
+        let request = control::decode(&packet.bytes, packet.length);
+        if let (Ok(Request::Return { listener }), Some(connection)) = (request, packet.descriptor) {
+            state.borrow_mut().returned(id, listener, connection);
+        }
+    }
 }
 
 async fn exited(process: &AsyncFd<Arc<OwnedFd>>) -> Option<Exit> {
@@ -170,36 +191,16 @@ async fn exited(process: &AsyncFd<Arc<OwnedFd>>) -> Option<Exit> {
 
 /// The next request of a worker, or `None` when it has closed its end.
 async fn receive(control: &AsyncFd<OwnedFd>) -> Result<Option<(Request, Option<OwnedFd>)>> {
-    let packet = |socket: &OwnedFd| {
-        // As long as all waiting packets: enough for the first.
-        let length = usize::try_from(lane::unread(socket)?).unwrap_or(MAX_PACKET);
-        let mut buffer = vec![0; length.clamp(1, MAX_PACKET)];
-        let packet = lane::receive_packet(socket, &mut buffer)?;
-        buffer.truncate(packet.length);
-        Ok((buffer, packet))
-    };
-    let (buffer, packet) = match control.async_io(Interest::READABLE, packet).await {
-        Ok(received) => received,
+    let packet = |socket: &OwnedFd| lane::receive_whole_packet(socket, MAX_PACKET);
+    let packet = match control.async_io(Interest::READABLE, packet).await {
+        Ok(packet) if packet.length == 0 => return Ok(None),
+        Ok(packet) => packet,
         // The worker died with a reply of ours unread.
-        Err(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+        Err(source) => return Err(Error::System { syscall: "recvmsg", source }),
     };
-    if packet.length == 0 {
-        return Ok(None);
-    }
-    match control::decode(&buffer) {
-        Ok(request) => Ok(Some((request, packet.descriptor))),
-        Err(_) if packet.truncated => Err(ControlError::TooLong(buffer.len()).into()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Resolves when a lane that was full has room.
-async fn drained(lane: &AsyncFd<OwnedFd>, filled: &Notify) {
-    filled.notified().await;
-    while lane.writable().await.is_err() {
-        // The runtime is shutting down, and this task with it.
-        yield_now().await;
-    }
+    let request = control::decode(&packet.bytes, packet.length)?;
+    Ok(Some((request, packet.descriptor)))
 }
 
 fn answer(
@@ -257,8 +258,10 @@ fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
         let address = listen::bound_address(&bound)?;
         let socket = Distribution::open(bound, &query)?;
         let room = Rc::new(Notify::new());
-        let accepting = accept(Rc::clone(state), id, socket, Rc::clone(&room));
-        let distribution = Distribution::new(room, spawn_local(accepting));
+        let open = Rc::new(Open);
+        let gone = Rc::downgrade(&open);
+        let accepting = accept(Rc::clone(state), id, socket, Rc::clone(&room), open);
+        let distribution = Distribution::new(room, spawn_local(accepting), gone);
         Listener::new(query, address, Socket::Distributed(distribution))
     } else {
         Listener::new(query, listen::bound_address(&bound)?, Socket::Shared(bound))
@@ -269,7 +272,13 @@ fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
 
 /// Accepts for one listener, as long as there is room in a lane. Otherwise connections wait in the
 /// kernel's backlog.
-async fn accept(state: Shared, id: ListenerId, socket: AsyncFd<Bound>, room: Rc<Notify>) {
+async fn accept(
+    state: Shared,
+    id: ListenerId,
+    socket: AsyncFd<Bound>,
+    room: Rc<Notify>,
+    _open: Rc<Open>,
+) {
     loop {
         while state.borrow_mut().is_congested(id) {
             room.notified().await;
@@ -280,9 +289,10 @@ async fn accept(state: Shared, id: ListenerId, socket: AsyncFd<Bound>, room: Rc<
         for _ in 0..ACCEPTS_A_TURN {
             match ready.try_io(|socket| listen::accept(socket.get_ref())) {
                 Ok(Ok(connection)) => state.borrow_mut().distribute(id, connection),
-                Ok(Err(error)) if is_exhaustion(&error) => sleep(EXHAUSTION_PAUSE).await,
-                // Of that one connection: its client has gone meanwhile.
-                Ok(Err(_)) => {}
+                Ok(Err(error)) if is_of_connection(&error) => {}
+                // Nothing is left for another connection, or the socket is not ours alone and has
+                // been spoilt: neither mends by trying at once.
+                Ok(Err(_)) => sleep(ACCEPT_PAUSE).await,
                 Err(_would_block) => break,
             }
             if state.borrow_mut().is_congested(id) {
@@ -293,7 +303,9 @@ async fn accept(state: Shared, id: ListenerId, socket: AsyncFd<Bound>, room: Rc<
     }
 }
 
-fn is_exhaustion(error: &io::Error) -> bool {
-    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|errno| exhausted.contains(&errno))
+/// Whether `accept` failed because of that one connection: its client has gone meanwhile, or a
+/// firewall forbids it.
+fn is_of_connection(error: &io::Error) -> bool {
+    let errnos = [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::EINTR];
+    error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
 }

@@ -2,7 +2,7 @@ use std::{
     collections::{HashSet, VecDeque},
     io,
     os::fd::OwnedFd,
-    rc::Rc,
+    rc::{Rc, Weak},
 };
 
 use tokio::{
@@ -54,7 +54,12 @@ pub(super) struct Distribution {
     /// Tells the task that `pending` is empty.
     pub(super) room: Rc<Notify>,
     pub(super) task: JoinHandle<()>,
+    /// Tells when the task has ended.
+    pub(super) open: Weak<Open>,
 }
+
+/// Held by the task of a listener as long as its socket is open.
+pub(super) struct Open;
 
 impl Listener {
     pub(super) fn new(query: Query, address: Option<BoundAddress>, socket: Socket) -> Self {
@@ -102,9 +107,9 @@ fn name(address: Option<&BoundAddress>, target: &Target) -> String {
 }
 
 impl Distribution {
-    pub(super) fn new(room: Rc<Notify>, task: JoinHandle<()>) -> Self {
+    pub(super) fn new(room: Rc<Notify>, task: JoinHandle<()>, open: Weak<Open>) -> Self {
         let (policy, pending, resting) = <(RoundRobin, VecDeque<_>, HashSet<_>)>::default();
-        Self { policy, pending, resting, room, task }
+        Self { policy, pending, resting, room, task, open }
     }
 
     /// The listening socket of a new distribution, ready to be waited on.

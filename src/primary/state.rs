@@ -2,27 +2,25 @@ use std::{
     collections::HashMap,
     fmt,
     io::{self, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
+    rc::Weak,
 };
-
-use tokio::task::JoinHandle;
 
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
-    listener::{Distribution, Listener, Socket},
+    listener::{Distribution, Listener, Open, Socket},
     worker::{Handover, Worker},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     protocol::{
         ListenerId, WorkerId,
-        control::{self, Query, Reply, Target},
+        control::{Query, Reply},
     },
     scheduler::Policy,
     sys::{
         errno,
         exit::Exit,
-        lane,
         listen::{self, Bound},
     },
 };
@@ -35,8 +33,8 @@ pub(super) struct State {
     workers: HashMap<WorkerId, Worker>,
     listeners: HashMap<ListenerId, Listener>,
     last_listener: ListenerId,
-    /// Tasks told to end, whose sockets close when they do.
-    closing: Vec<JoinHandle<()>>,
+    /// Of listeners whose tasks have been told to end, and will close their sockets.
+    closing: Vec<Weak<Open>>,
 }
 
 /// Tells on stderr what happens (`NODE_DEBUG=cluster`), in the form of Node's `util.debuglog`. It is
@@ -49,10 +47,10 @@ struct Story {
 impl Story {
     fn tell(self, line: fmt::Arguments<'_>) {
         if self.told {
-            // In one write, lest it mix with the lines of other threads and processes. When
-            // nobody can read it, it is not worth more.
+            // In one write, lest it mix with the lines of other threads and processes. What a
+            // full pipe does not take is lost.
             let line = format!("CLUSTER {}: {line}\n", std::process::id());
-            let _ = io::stderr().write_all(line.as_bytes());
+            let _ = io::stderr().write(line.as_bytes());
         }
     }
 }
@@ -136,13 +134,14 @@ impl State {
         let closed = self.listeners.remove(&listener_id).map(|listener| listener.socket);
         if let Some(Socket::Distributed(distribution)) = closed {
             distribution.task.abort();
-            self.closing.push(distribution.task);
+            self.closing.push(distribution.open);
         }
     }
 
-    /// The tasks of closed listeners; once they have ended, the sockets are closed.
-    pub(super) fn closing(&mut self) -> Vec<JoinHandle<()>> {
-        std::mem::take(&mut self.closing)
+    /// Whether sockets of closed listeners are still open.
+    pub(super) fn is_closing(&mut self) -> bool {
+        self.closing.retain(|open| open.strong_count() > 0);
+        !self.closing.is_empty()
     }
 
     fn take_back(&mut self, id: WorkerId) {
@@ -165,8 +164,9 @@ impl State {
     /// Binds a new address, as the policy wants it.
     pub(super) fn open(&self, query: Query) -> io::Result<Opened> {
         let bound = listen::bind_query(&query)?;
-        let datagrams = matches!(query.target, Target::Udp { .. });
-        let distributed = self.scheduling == Scheduling::RoundRobin && !datagrams;
+        // Datagrams have no connections to hand over.
+        let distributed =
+            self.scheduling == Scheduling::RoundRobin && !listen::carries_datagrams(&bound)?;
         Ok(Opened { query, bound, distributed })
     }
 
@@ -207,7 +207,7 @@ impl State {
             address: listener.address.clone(),
             data: listener.data.clone(),
         };
-        send_reply(worker, &reply, shared)?;
+        worker.reply(&reply, shared)?;
         listener.join(id);
         self.story.tell(format_args!("worker {id} serves {}", listener.name));
         self.pump(listener_id);
@@ -220,7 +220,7 @@ impl State {
         let Some(worker) = self.workers.get(&id) else {
             return Ok(());
         };
-        send_reply(worker, &Reply { seq, errno: errno(error), ..Reply::default() }, None)
+        worker.reply(&Reply { seq, errno: errno(error), ..Reply::default() }, None)
     }
 
     pub(super) fn is_retired(&self, id: WorkerId) -> bool {
@@ -263,6 +263,17 @@ impl State {
     /// Whether connections wait in the engine because no lane has room.
     pub(super) fn is_congested(&mut self, listener: ListenerId) -> bool {
         self.distribution(listener).is_some_and(|distribution| !distribution.pending.is_empty())
+    }
+
+    /// Whether replies wait for room in the worker's control lane.
+    pub(super) fn has_replies(&self, id: WorkerId) -> bool {
+        self.workers.get(&id).is_some_and(Worker::has_replies)
+    }
+
+    pub(super) fn flush_replies(&self, id: WorkerId) {
+        if let Some(worker) = self.workers.get(&id) {
+            worker.flush_replies();
+        }
     }
 
     /// The worker's lane has room again.
@@ -312,10 +323,4 @@ fn place(
             return Some(id);
         }
     }
-}
-
-fn send_reply(worker: &Worker, reply: &Reply, shared: Option<&OwnedFd>) -> Result<()> {
-    let packet = control::encode(reply)?;
-    lane::send_packet(&*worker.control, &packet, shared.map(OwnedFd::as_fd))
-        .map_err(Error::system("sendmsg"))
 }

@@ -132,11 +132,14 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, ControlError> {
     Ok(packet)
 }
 
-/// The message of one packet.
+/// The message of a packet that was `length` bytes long, of which [`MAX_PACKET`] are enough.
 ///
 /// # Errors
 /// When the bytes are no such message.
-pub fn decode<T: DeserializeOwned>(packet: &[u8]) -> Result<T, ControlError> {
+pub fn decode<T: DeserializeOwned>(packet: &[u8], length: usize) -> Result<T, ControlError> {
+    if length > MAX_PACKET {
+        return Err(ControlError::TooLong(length));
+    }
     Ok(serde_json::from_slice(packet)?)
 }
 
@@ -185,17 +188,21 @@ mod tests {
             Request::Return { listener: 3 },
         ];
         for request in requests {
-            assert_eq!(decode::<Request>(&encode(&request).unwrap()).unwrap(), request);
+            let packet = encode(&request).unwrap();
+            assert_eq!(decode::<Request>(&packet, packet.len()).unwrap(), request);
         }
         let reply = Reply { seq: 7, errno: -98, ..Reply::default() };
-        assert_eq!(decode::<Reply>(&encode(&reply).unwrap()).unwrap(), reply);
+        let packet = encode(&reply).unwrap();
+        assert_eq!(decode::<Reply>(&packet, packet.len()).unwrap(), reply);
     }
 
     #[test]
     fn garbage_and_giants_are_errors() {
-        assert!(decode::<Request>(b"").is_err());
-        assert!(decode::<Request>(b"{\"act\":\"fork\"}").is_err());
-        assert!(decode::<Request>(&[0xff; 16]).is_err());
+        for garbage in [b"".as_slice(), b"{\"act\":\"fork\"}", &[0xff; 16]] {
+            assert!(decode::<Request>(garbage, garbage.len()).is_err());
+        }
+        let long = decode::<Request>(b"{", MAX_PACKET + 1);
+        assert!(matches!(long, Err(ControlError::TooLong(_))));
         let giant = Request::Listen {
             seq: 1,
             query: query(Target::Unix { path: "x".repeat(MAX_PACKET) }),

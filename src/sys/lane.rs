@@ -16,6 +16,28 @@ use rustix::{
     },
 };
 
+/// What a lane is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A byte stream.
+    Stream,
+    /// Packets.
+    Packets,
+}
+
+/// Checks that a socket is an end of such a lane.
+///
+/// # Errors
+/// `ENOTSOCK`, or `EPROTOTYPE` for another kind of socket.
+pub fn check(socket: OwnedFd, kind: Kind) -> io::Result<()> {
+    let wanted = match kind {
+        Kind::Stream => SocketType::STREAM,
+        Kind::Packets => SocketType::SEQPACKET,
+    };
+    let found = (sockopt::socket_domain(&socket)?, sockopt::socket_type(&socket)?);
+    if found == (AddressFamily::UNIX, wanted) { Ok(()) } else { Err(Errno::PROTOTYPE.into()) }
+}
+
 /// A byte stream: the message lane. Neither end blocks.
 ///
 /// # Errors
@@ -39,8 +61,16 @@ pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// As [`stream_pair`].
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = stream_pair()?;
-    rustix::io::ioctl_fionbio(&theirs, false)?;
+    make_blocking(&theirs)?;
     Ok((ours, theirs))
+}
+
+/// Has reads and writes wait, for every holder of the open file.
+///
+/// # Errors
+/// When the descriptor is of a kind that can't block.
+pub fn make_blocking(fd: impl AsFd) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(fd, false)?)
 }
 
 fn pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
@@ -141,6 +171,29 @@ pub fn receive_packet(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Packet
     Ok(Packet { length: received.bytes, descriptor, truncated })
 }
 
+/// One packet of any length, as [`receive_whole_packet`] found it.
+#[derive(Debug)]
+pub struct WholePacket {
+    /// Its bytes; none means that the lane has ended.
+    pub bytes: Vec<u8>,
+    /// How long it was, which may be more.
+    pub length: usize,
+    /// The descriptor that came along.
+    pub descriptor: Option<OwnedFd>,
+}
+
+/// Receives one packet, of which it keeps at most `limit` bytes. There must be no other receiver.
+///
+/// # Errors
+/// As [`receive_packet`].
+pub fn receive_whole_packet(socket: impl AsFd, limit: usize) -> io::Result<WholePacket> {
+    let peek = RecvFlags::PEEK | RecvFlags::TRUNC;
+    let (_, length) = retry(|| rustix::net::recv(socket.as_fd(), &mut [0u8; 0][..], peek))?;
+    let mut bytes = vec![0; length.min(limit)];
+    let packet = receive_packet(socket, &mut bytes)?;
+    Ok(WholePacket { bytes, length, descriptor: packet.descriptor })
+}
+
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -181,6 +234,31 @@ mod tests {
         let (ours, theirs) = packet_pair().unwrap();
         send_packet(&ours, b"too long", None).unwrap();
         assert!(receive_packet(&theirs, &mut [0; 4]).unwrap().truncated);
+    }
+
+    #[test]
+    fn an_end_of_another_kind_is_told_apart() {
+        let (stream, _other) = stream_pair().unwrap();
+        check(stream.try_clone().unwrap(), Kind::Stream).unwrap();
+        let errno = |result: io::Result<()>| result.unwrap_err().raw_os_error();
+        assert_eq!(errno(check(stream, Kind::Packets)), Some(libc::EPROTOTYPE));
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(errno(check(file.into(), Kind::Stream)), Some(libc::ENOTSOCK));
+    }
+
+    #[test]
+    fn a_packet_is_received_whole_whatever_its_length() {
+        let (ours, theirs) = packet_pair().unwrap();
+        for length in [1, 100, 5000] {
+            send_packet(&ours, &vec![7; length], Some(theirs.as_fd())).unwrap();
+            let packet = receive_whole_packet(&theirs, 1000).unwrap();
+            assert_eq!((packet.bytes.len(), packet.length), (length.min(1000), length));
+            assert!(packet.descriptor.is_some());
+        }
+        let empty = receive_whole_packet(&theirs, 1000).unwrap_err();
+        assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
+        drop(ours);
+        assert_eq!(receive_whole_packet(&theirs, 1000).unwrap().length, 0);
     }
 
     #[test]

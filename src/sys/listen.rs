@@ -27,7 +27,8 @@ const DEFAULT_BACKLOG: u32 = 511;
 pub struct Bound {
     /// The socket; it does not block.
     pub socket: OwnedFd,
-    _file: Option<SocketFile>,
+    #[expect(dead_code, reason = "does its work when it is dropped")]
+    file: Option<SocketFile>,
 }
 
 impl AsRawFd for Bound {
@@ -58,14 +59,14 @@ pub fn bind_query(query: &Query) -> io::Result<Bound> {
         Target::Udp { address, port, ipv6 } => bind_udp(address.as_deref(), *port, *ipv6, query)?,
         Target::Unix { path } => return bind_unix(path, query),
         Target::Descriptor { fd } => {
-            let socket = duplicate(*fd)?;
-            // A descriptor that is no socket has no name: ENOTSOCK, which net knows as EINVAL.
+            // What is no socket is EINVAL to net, whatever it is instead.
+            let socket = duplicate(*fd).map_err(|_| Errno::INVAL)?;
             getsockname(&socket).map_err(|_| Errno::INVAL)?;
             rustix::io::ioctl_fionbio(&socket, true)?;
             socket
         }
     };
-    Ok(Bound { socket, _file: None })
+    Ok(Bound { socket, file: None })
 }
 
 /// Starts to listen.
@@ -84,6 +85,14 @@ pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
 /// `ECONNABORTED` when the client has gone meanwhile.
 pub fn accept(listening: &Bound) -> io::Result<OwnedFd> {
     Ok(accept_with(&listening.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
+}
+
+/// Whether the socket carries datagrams rather than connections.
+///
+/// # Errors
+/// `ENOTSOCK`.
+pub fn carries_datagrams(bound: &Bound) -> io::Result<bool> {
+    Ok(sockopt::socket_type(&bound.socket)? == SocketType::DGRAM)
 }
 
 /// The socket's own address; `None` for sockets that are neither IPv4 nor IPv6.
@@ -147,7 +156,7 @@ fn bind_unix(path: &str, query: &Query) -> io::Result<Bound> {
     let socket = socket(AddressFamily::UNIX, SocketType::STREAM)?;
     if let Some(name) = path.strip_prefix('\0') {
         bind(&socket, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
-        return Ok(Bound { socket, _file: None });
+        return Ok(Bound { socket, file: None });
     }
     let path = shortest(path);
     bind(&socket, &SocketAddrUnix::new(&path)?).map_err(|error| match error {
@@ -157,7 +166,7 @@ fn bind_unix(path: &str, query: &Query) -> io::Result<Bound> {
     })?;
     let file = SocketFile(std::path::absolute(&path)?);
     share_file(&file.0, query)?;
-    Ok(Bound { socket, _file: Some(file) })
+    Ok(Bound { socket, file: Some(file) })
 }
 
 /// The path as seen from here where that is shorter: the kernel takes 107 bytes at most.

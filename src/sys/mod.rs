@@ -47,17 +47,17 @@ pub fn duplicate_above(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Takes over a descriptor that this process was started with, and makes it close-on-exec.
+/// Takes over the end of a lane that this process was started with, and makes it close-on-exec.
 ///
 /// # Errors
-/// `EBADF` when `fd` is not open.
-pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl with a number that is no open descriptor just answers EBADF.
-    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: open, as seen above; whoever started us left it to us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+/// `EBADF` when `fd` is not open, `ENOTSOCK` or `EPROTOTYPE` when it is not such an end.
+pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
+    // A look at a duplicate, before anything is owned: a wrong number is somebody else's.
+    lane::check(duplicate(fd)?, lane)?;
+    // SAFETY: open, and a lane, as seen above; whoever started us left it to us alone.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(socket)
 }
 
 /// Ends this process at once, without its exit handlers: they belong to a thread that is stuck.

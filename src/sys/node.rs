@@ -95,8 +95,6 @@ impl Readiness {
     pub const NONE: Self = Self { readable: false, writable: false };
     /// Readable only.
     pub const READ: Self = Self { readable: true, writable: false };
-    /// Both.
-    pub const BOTH: Self = Self { readable: true, writable: true };
 
     fn bits(self) -> c_int {
         (if self.readable { UV_READABLE } else { 0 })
@@ -184,11 +182,16 @@ impl Poll {
         }
     }
 
-    /// Holds the event loop open, or no longer.
-    pub fn hold(&self, hold: bool) {
-        let change = if hold { self.symbols.uv_ref } else { self.symbols.uv_unref };
+    /// Holds the event loop open from now on.
+    pub fn reference(&self) {
         // SAFETY: the handle is initialised, and not closed before drop.
-        unsafe { change(self.handle.as_ptr()) };
+        unsafe { (self.symbols.uv_ref)(self.handle.as_ptr()) };
+    }
+
+    /// No longer holds the event loop open.
+    pub fn unreference(&self) {
+        // SAFETY: the handle is initialised, and not closed before drop.
+        unsafe { (self.symbols.uv_unref)(self.handle.as_ptr()) };
     }
 }
 
@@ -232,7 +235,7 @@ fn contain(run: impl FnOnce()) {
 }
 
 /// Enters JavaScript from the event loop, as Node does for its own callbacks: `process.nextTick`
-/// and promise jobs run when the scope ends.
+/// and promise jobs run when the outermost scope ends.
 pub struct CallbackContext {
     env: Pointer,
     context: NonNull<c_void>,

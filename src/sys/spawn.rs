@@ -6,6 +6,7 @@
 
 use std::{
     ffi::{CStr, CString, OsStr, c_char, c_int},
+    fs::File,
     io,
     mem::MaybeUninit,
     os::{
@@ -47,7 +48,10 @@ pub fn spawn(program: &Program) -> io::Result<i32> {
     let (descriptors, _copies) = out_of_the_way(&program.descriptors)?;
     match (program.uid, program.gid) {
         (None, None) => spawn_on_parents_memory(program, &descriptors),
-        _ => spawn_by_fork(program, descriptors),
+        _ => {
+            let _taken = take_numbers_below(descriptors.len())?;
+            spawn_by_fork(program, descriptors)
+        }
     }
 }
 
@@ -69,6 +73,17 @@ fn out_of_the_way(wanted: &[Option<RawFd>]) -> io::Result<(Vec<Option<RawFd>>, V
         });
     }
     Ok((sources, copies))
+}
+
+/// Takes all free numbers below `end`, so that the pipe by which the standard library reports a
+/// failed `exec` gets none that the child moves something to.
+fn take_numbers_below(end: usize) -> io::Result<Vec<OwnedFd>> {
+    let mut taken = vec![OwnedFd::from(File::open("/dev/null")?)];
+    while taken.last().is_some_and(|last| usize::try_from(last.as_raw_fd()).is_ok_and(|n| n < end))
+    {
+        taken.push(duplicate_above(taken[0].as_raw_fd(), 0)?);
+    }
+    Ok(taken)
 }
 
 /// The moves from source to target, in the child.
@@ -321,6 +336,8 @@ mod tests {
     fn a_missing_file_or_directory_is_enoent_in_the_parent() {
         for uid in [None, Some(rustix::process::getuid().as_raw())] {
             let mut program = shell("");
+            // Many, so that they meet whatever descriptor the failure is reported through.
+            program.descriptors.extend([Some(0); 40]);
             program.uid = uid;
             program.cwd = Some(c("/no/such/directory"));
             assert_eq!(run(program).unwrap_err().raw_os_error(), Some(libc::ENOENT));

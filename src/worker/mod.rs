@@ -18,7 +18,7 @@ use crate::{
     protocol::{
         ListenerId,
         connection::{self, PACKET},
-        control::{self, ControlError, MAX_PACKET, Reply, Request},
+        control::{self, MAX_PACKET, Reply, Request},
     },
     sys::lane,
 };
@@ -73,20 +73,13 @@ impl Control {
     /// # Errors
     /// When the primary sent something else.
     pub fn receive(&self) -> Result<Received> {
-        // As long as all waiting packets: enough for the first.
-        let waiting = lane::unread(&self.socket).map_err(Error::system("ioctl"))?;
-        let length = usize::try_from(waiting).unwrap_or(MAX_PACKET);
-        let mut buffer = vec![0; length.clamp(1, MAX_PACKET)];
-        let packet = match lane::receive_packet(&self.socket, &mut buffer) {
+        let packet = match lane::receive_whole_packet(&self.socket, MAX_PACKET) {
             Ok(packet) if packet.length > 0 => packet,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Empty),
             _ => return Ok(Received::Ended),
         };
-        match control::decode(&buffer[..packet.length]) {
-            Ok(reply) => Ok(Received::Reply(reply, packet.descriptor)),
-            Err(_) if packet.truncated => Err(ControlError::TooLong(packet.length).into()),
-            Err(error) => Err(error.into()),
-        }
+        let reply = control::decode(&packet.bytes, packet.length)?;
+        Ok(Received::Reply(reply, packet.descriptor))
     }
 }
 
