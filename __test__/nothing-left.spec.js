@@ -29,11 +29,21 @@ const circumstances = {
 };
 // The built-in leaves them spinning for ever.
 if (!isBuiltin) {
-  circumstances['spin in JavaScript'] = async (app) => {
+  const spin = async (app) => {
     for (const id of [1, 2]) {
       app.tell(id, { do: 'spin' });
       await app.line({ blocked: id });
     }
+  };
+  circumstances['spin in JavaScript'] = spin;
+  circumstances['are disconnecting, and spin'] = async (app) => {
+    await circumstances['are serving'](app);
+    for (const id of [1, 2]) {
+      // In this order, as messages and the request to disconnect come in theirs.
+      app.send({ do: 'disconnect', id });
+      await app.line({ did: 'disconnect', id });
+    }
+    await spin(app);
   };
 }
 for (const [name, prepare] of Object.entries(circumstances)) {

@@ -110,23 +110,17 @@ struct Worker {
 
 impl Worker {
     fn ask(&mut self, target: Target) -> (Reply, Option<OwnedFd>) {
-        let query = Query {
-            target,
-            backlog: 0,
-            ipv6_only: false,
-            reuse_address: false,
-            reuse_port: false,
-            readable_all: false,
-            writable_all: false,
-            index: 0,
-        };
-        self.send(&Request::Listen { seq: 5, query, data: Some(self.id.into()) }, None);
+        let data = Some(self.id.into());
+        self.send(&Request::Listen { seq: 5, query: query(target), data }, None);
+        let (reply, shared) = self.reply();
+        assert_eq!(reply.seq, 5);
+        (reply, shared)
+    }
+
+    fn reply(&self) -> (Reply, Option<OwnedFd>) {
         wait_readable(self.raw.as_fd());
         match self.control.receive().expect("a reply") {
-            Received::Reply(reply, shared) => {
-                assert_eq!(reply.seq, 5);
-                (reply, shared)
-            }
+            Received::Reply(reply, shared) => (reply, shared),
             other => panic!("{other:?}"),
         }
     }
@@ -143,7 +137,10 @@ impl Worker {
 
     fn send(&mut self, request: &Request, descriptor: Option<OwnedFd>) {
         self.control.send(request, descriptor).expect("a request");
-        assert!(self.control.is_idle());
+        while !self.control.is_idle() {
+            wait_for(self.raw.as_fd(), PollFlags::OUT);
+            self.control.flush();
+        }
     }
 
     fn take(&self) -> (ListenerId, OwnedFd) {
@@ -169,9 +166,26 @@ impl Worker {
     }
 }
 
+fn query(target: Target) -> Query {
+    Query {
+        target,
+        backlog: 0,
+        ipv6_only: false,
+        reuse_address: false,
+        reuse_port: false,
+        readable_all: false,
+        writable_all: false,
+        index: 0,
+    }
+}
+
 fn wait_readable(fd: BorrowedFd<'_>) {
+    wait_for(fd, PollFlags::IN);
+}
+
+fn wait_for(fd: BorrowedFd<'_>, events: PollFlags) {
     let timeout = Timespec::try_from(DEADLINE).expect("a duration");
-    let mut polled = [PollFd::new(&fd, PollFlags::IN)];
+    let mut polled = [PollFd::new(&fd, events)];
     assert_eq!(poll(&mut polled, Some(&timeout)), Ok(1), "nothing came");
 }
 
@@ -214,6 +228,68 @@ fn a_worker_that_does_not_take_its_connections_gets_no_more_than_a_window() {
         assert_eq!(served_by(client), 1);
     }
     assert!((2..30).contains(&most), "a window of {most}");
+}
+
+#[test]
+fn a_full_worker_that_asks_for_something_meanwhile_gets_connections_again() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let (_, port) = worker.listen(0);
+    let clients: Vec<_> = (0..60).map(|_| connect(port)).collect();
+    for client in clients {
+        let nothing = Request::Close { listener: 1_000_000 };
+        worker.send(&nothing, None);
+        worker.serve();
+        worker.send(&nothing, None);
+        assert_eq!(served_by(client), 1);
+    }
+}
+
+#[test]
+fn every_request_is_answered_however_late_the_answers_are_read() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let path = "\0rs-cluster-many".to_string();
+    let query = |seq| Request::Listen {
+        seq,
+        query: query(Target::Unix { path: path.clone() }),
+        data: None,
+    };
+    for seq in 0..1000 {
+        worker.send(&query(seq), None);
+    }
+    for seq in 0..1000 {
+        assert_eq!(worker.reply().0.seq, seq);
+    }
+}
+
+#[test]
+fn a_worker_that_never_reads_answers_is_at_fault() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let target = Target::Tcp { address: Some("nowhere".into()), port: 1 };
+    for seq in 0..10_000 {
+        worker.send(&Request::Listen { seq, query: query(target.clone()), data: None }, None);
+    }
+    match primary.event() {
+        Event::Faulted { worker: 1, error } => assert_eq!(error.code(), "ERR_RS_CLUSTER_LANE"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_connection_returned_by_a_worker_that_dies_is_served_by_another() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut doomed, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = doomed.listen(0);
+    other.listen(port);
+    let client = connect(port);
+    let (listener, connection) = doomed.take();
+    doomed.kill();
+    doomed.send(&Request::Return { listener }, Some(connection));
+    primary.expect_exit(1, Exit::Signal(9));
+    other.serve();
+    assert_eq!(served_by(client), 2);
 }
 
 #[test]

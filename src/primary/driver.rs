@@ -82,7 +82,7 @@ fn adopt(state: &Shared, adopted: Adopted) {
     let Adopted { id, pid, process, control, connection, reclaim } = adopted;
     let watched = || -> io::Result<_> {
         let process = watched::watch(process, Interest::READABLE)?;
-        let control = watched::watch(control, Interest::READABLE)?;
+        let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE)?;
         let lane = watched::watch(connection, Interest::WRITABLE)?;
         Ok((process, Rc::new(control), Rc::new(lane)))
     };
@@ -140,6 +140,8 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                 };
                 if let Err(error) = answered {
                     listening = false;
+                    // The worker learns of it too, and can't fill the lane for nobody.
+                    lane::shutdown(&*control);
                     let mut state = state.borrow_mut();
                     state.retire(id);
                     state.emit(Event::Faulted { worker: id, error });

@@ -70,9 +70,12 @@ impl Listener {
     /// Whether `worker` would get this listener for `query`: it is the same address, and not the
     /// worker's own from another of its servers, which must find the address in use.
     pub(super) fn suits(&self, query: &Query, worker: WorkerId) -> bool {
-        self.query.target == query.target
-            && self.query.index == query.index
-            && !self.members.contains(&worker)
+        self.query.target == query.target && self.query.index == query.index && !self.has(worker)
+    }
+
+    /// Whether the worker serves it.
+    pub(super) fn has(&self, worker: WorkerId) -> bool {
+        self.members.contains(&worker)
     }
 
     pub(super) fn join(&mut self, worker: WorkerId) {

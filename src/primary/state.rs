@@ -119,8 +119,10 @@ impl State {
 
     /// The worker's server on this listener is closed.
     pub(super) fn close(&mut self, id: WorkerId, listener: ListenerId) {
-        self.leave(id, listener);
-        self.take_back(id);
+        if self.listeners.get(&listener).is_some_and(|listener| listener.has(id)) {
+            self.leave(id, listener);
+            self.take_back(id);
+        }
     }
 
     fn leave(&mut self, id: WorkerId, listener_id: ListenerId) {

@@ -1,0 +1,41 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+
+// Numbers of a worker's lanes; the built-in has one, and trusts what comes through it.
+const lanes = { message: 3, control: 4 };
+const code = 'ERR_RS_CLUSTER_LANE';
+
+if (!isBuiltin) {
+  for (const [name, number] of Object.entries(lanes)) {
+    test(`garbage on the ${name} lane ends its worker, and nothing else`, async (t) => {
+      const args = [String(number), 'unheard'];
+      const { lines, ...result } = await run(t, 'garbage', { args, warns: true });
+      t.is(result.code, 0);
+      t.like(
+        lines.find(({ warning }) => warning),
+        { warning: code },
+      );
+      t.like(
+        lines.find(({ exit }) => exit === 1),
+        { code: 0, exitedAfterDisconnect: false },
+      );
+      t.like(
+        lines.find(({ served }) => served),
+        { served: 2, statusCode: 200 },
+      );
+    });
+  }
+
+  test('garbage is an error event where somebody listens', async (t) => {
+    const { lines, ...result } = await run(t, 'garbage', { args: ['3', 'heard'] });
+    t.is(result.code, 0);
+    t.deepEqual(lines[0], { error: 1, code });
+    t.deepEqual(
+      lines.filter(({ warning }) => warning),
+      [],
+    );
+  });
+}

@@ -1,0 +1,21 @@
+'use strict';
+
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { startApp } = require('./helpers/app');
+const { countAnswers } = require('./helpers/client');
+
+const NODE_OPTIONS = `--require ${path.join(__dirname, 'fixtures/early.js')}`;
+
+for (const [EARLY, does] of Object.entries({
+  loader: 'registers a module loader',
+  thread: 'starts a thread',
+  child: 'runs a child process',
+  listeners: 'listens to the channel for a while',
+})) {
+  test(`a user's preload that ${does} does a worker no harm`, async (t) => {
+    const app = await startApp(t, { workers: 2 }, { env: { NODE_OPTIONS, EARLY } });
+    t.deepEqual(await countAnswers(app.target, 10), { 1: 5, 2: 5 });
+    await app.end();
+  });
+}
