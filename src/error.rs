@@ -28,7 +28,7 @@ pub enum Error {
     #[error("the connection lane carries garbage")]
     Connection,
     /// The worker asks, and does not read the answers.
-    #[error("the control lane is full of replies that nobody reads")]
+    #[error("the control lane is full of orders that nobody reads")]
     Unread,
     /// The engine thread could not be started, or is gone.
     #[error("the engine has stopped")]

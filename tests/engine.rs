@@ -125,6 +125,13 @@ impl Worker {
         }
     }
 
+    /// Shows that it is not stuck.
+    fn answer_probe(&mut self) {
+        wait_readable(self.raw.as_fd());
+        assert!(matches!(self.control.receive(), Ok(Received::Probe)));
+        self.send(&Request::Alive, None);
+    }
+
     /// Serves a port of the loopback address; 0 for a new one.
     fn listen(&mut self, port: u16) -> (ListenerId, u16) {
         let address = Some("127.0.0.1".into());
@@ -183,10 +190,18 @@ fn wait_readable(fd: BorrowedFd<'_>) {
     wait_for(fd, PollFlags::IN);
 }
 
+fn becomes_readable(fd: BorrowedFd<'_>, within: Duration) -> bool {
+    becomes(fd, PollFlags::IN, within)
+}
+
 fn wait_for(fd: BorrowedFd<'_>, events: PollFlags) {
-    let timeout = Timespec::try_from(DEADLINE).expect("a duration");
+    assert!(becomes(fd, events, DEADLINE), "nothing came");
+}
+
+fn becomes(fd: BorrowedFd<'_>, events: PollFlags, within: Duration) -> bool {
+    let timeout = Timespec::try_from(within).expect("a duration");
     let mut polled = [PollFd::new(&fd, events)];
-    assert_eq!(poll(&mut polled, Some(&timeout)), Ok(1), "nothing came");
+    poll(&mut polled, Some(&timeout)).expect("a poll") == 1
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -290,6 +305,63 @@ fn a_connection_returned_by_a_worker_that_dies_is_served_by_another() {
     primary.expect_exit(1, Exit::Signal(9));
     other.serve();
     assert_eq!(served_by(client), 2);
+}
+
+#[test]
+fn a_free_worker_serves_the_connections_of_one_that_is_stuck() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut stuck, mut free] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = stuck.listen(0);
+    free.listen(port);
+    let client = connect(port);
+    free.answer_probe();
+    free.serve();
+    assert_eq!(served_by(client), 2);
+    assert_eq!(stuck.waiting(), 0);
+    for _ in 0..4 {
+        let client = connect(port);
+        free.serve();
+        assert_eq!(served_by(client), 2, "worker 1 is not tried again");
+    }
+    stuck.answer_probe();
+    primary.settle();
+    let clients = [connect(port), connect(port)];
+    stuck.serve();
+    free.serve();
+    let mut served = clients.map(served_by);
+    served.sort_unstable();
+    assert_eq!(served, [1, 2]);
+}
+
+#[test]
+fn connections_wait_for_a_stuck_worker_when_nobody_is_free() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let (_, port) = worker.listen(0);
+    let client = connect(port);
+    wait_readable(worker.polled.as_fd());
+    // Longer than the engine's patience.
+    assert!(!becomes_readable(worker.raw.as_fd(), Duration::from_millis(50)), "it is not probed");
+    worker.serve();
+    assert_eq!(served_by(client), 1);
+}
+
+#[test]
+fn what_comes_while_the_only_other_worker_leaves_waits_for_the_stuck_one() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut stuck, mut free] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = stuck.listen(0);
+    free.listen(port);
+    let first = connect(port);
+    free.answer_probe();
+    free.serve();
+    assert_eq!(served_by(first), 2);
+    primary.command(Command::Retire(2));
+    primary.settle();
+    let client = connect(port);
+    stuck.answer_probe();
+    stuck.serve();
+    assert_eq!(served_by(client), 1);
 }
 
 #[test]

@@ -306,6 +306,10 @@ impl Inner {
                     let reply = ListenReply::new(reply, shared);
                     caller.enter(|| _ = caller.call(on_reply, (reply,).into()));
                 }
+                Ok(Received::Probe) => {
+                    // It fails only for requests that are too long, which this is not.
+                    let _ = self.send(&Request::Alive, None);
+                }
                 Ok(Received::Empty) => return,
                 Ok(Received::Ended) => return self.end(),
                 Err(error) => {

@@ -4,7 +4,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -42,6 +42,9 @@ const ACCEPTS_A_TURN: usize = 64;
 /// How long accepting pauses after a failure, such as having no descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often the patrol looks at lanes in which connections wait.
+const PATROL: Duration = Duration::from_millis(4);
+
 /// How long a worker that returned a connection gets no other of the same listener. It bounds the
 /// rate at which a connection goes round when every worker is at its `maxConnections`.
 const REST: Duration = Duration::from_millis(10);
@@ -57,6 +60,7 @@ pub(super) fn run(
 ) {
     let state = Rc::new(RefCell::new(State::new(settings, emit)));
     LocalSet::new().block_on(runtime, async {
+        spawn_local(patrol(Rc::clone(&state)));
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Adopt(adopted) => adopt(&state, adopted),
@@ -68,6 +72,17 @@ pub(super) fn run(
             }
         }
     });
+}
+
+/// Looks after the connections that wait in lanes, as long as there are any.
+async fn patrol(state: Shared) {
+    let loading = state.borrow().loading();
+    loop {
+        loading.notified().await;
+        while state.borrow_mut().patrol(Instant::now()) {
+            sleep(PATROL).await;
+        }
+    }
 }
 
 /// Waits until the sockets of listeners that were closed are closed: the runtime drops their tasks
@@ -125,7 +140,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     // No state of the wait may be lost with a branch that is not taken, so it is kept here.
     let mut full = false;
     let exit = loop {
-        let replies = state.borrow().has_replies(id);
+        let orders = state.borrow().has_orders(id);
         tokio::select! {
             biased;
             exit = exited(&process) => break exit,
@@ -147,7 +162,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                     state.emit(Event::Faulted { worker: id, error });
                 }
             }
-            _ = control.writable(), if replies => state.borrow().flush_replies(id),
+            _ = control.writable(), if orders => state.borrow().flush_orders(id),
             () = filled.notified() => full = true,
             _ = lane.writable(), if full => {
                 full = false;
@@ -197,7 +212,7 @@ async fn receive(control: &AsyncFd<OwnedFd>) -> Result<Option<(Request, Option<O
     let packet = match control.async_io(Interest::READABLE, packet).await {
         Ok(packet) if packet.length == 0 => return Ok(None),
         Ok(packet) => packet,
-        // The worker died with a reply of ours unread.
+        // The worker died with an order of ours unread.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
         Err(source) => return Err(Error::System { syscall: "recvmsg", source }),
     };
@@ -215,6 +230,10 @@ fn answer(
         // A worker that is disconnecting hears nothing, as with the built-in.
         Request::Listen { .. } if state.borrow().is_retired(id) => Ok(()),
         Request::Listen { seq, query, data } => serve(state, id, seq, query, data),
+        Request::Alive => {
+            state.borrow_mut().alive(id, Instant::now());
+            Ok(())
+        }
         Request::Close { listener } => {
             state.borrow_mut().close(id, listener);
             Ok(())

@@ -78,6 +78,10 @@ impl Listener {
         self.members.contains(&worker)
     }
 
+    pub(super) fn members(&self) -> impl Iterator<Item = &WorkerId> {
+        self.members.iter()
+    }
+
     pub(super) fn join(&mut self, worker: WorkerId) {
         self.members.insert(worker);
         if let Socket::Distributed(distribution) = &mut self.socket {

@@ -1,10 +1,13 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     io::{self, Write},
     os::fd::OwnedFd,
-    rc::Weak,
+    rc::{Rc, Weak},
+    time::Instant,
 };
+
+use tokio::sync::Notify;
 
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
@@ -15,7 +18,7 @@ use crate::{
     error::Result,
     protocol::{
         ListenerId, WorkerId,
-        control::{Query, Reply},
+        control::{Order, Query, Reply},
     },
     scheduler::Policy,
     sys::{
@@ -25,6 +28,9 @@ use crate::{
     },
 };
 
+/// Workers probed in one look of the patrol for one that is stuck: usually the first is free.
+const PROBES: usize = 2;
+
 /// Everything the engine thread owns. No call waits: the tasks of `driver` do that.
 pub(super) struct State {
     scheduling: Scheduling,
@@ -33,6 +39,9 @@ pub(super) struct State {
     workers: HashMap<WorkerId, Worker>,
     listeners: HashMap<ListenerId, Listener>,
     last_listener: ListenerId,
+    /// Workers in whose lanes connections may wait.
+    loaded: HashSet<WorkerId>,
+    loading: Rc<Notify>,
     /// Of listeners whose tasks have been told to end, and will close their sockets.
     closing: Vec<Weak<Open>>,
 }
@@ -71,6 +80,8 @@ impl State {
             workers: HashMap::new(),
             listeners: HashMap::new(),
             last_listener: 0,
+            loaded: HashSet::new(),
+            loading: Rc::new(Notify::new()),
             closing: Vec::new(),
         }
     }
@@ -209,7 +220,7 @@ impl State {
             address: listener.address.clone(),
             data: listener.data.clone(),
         };
-        worker.reply(&reply, shared)?;
+        worker.order(&Order::Reply(reply), shared)?;
         listener.join(id);
         self.story.tell(format_args!("worker {id} serves {}", listener.name));
         self.pump(listener_id);
@@ -222,7 +233,8 @@ impl State {
         let Some(worker) = self.workers.get(&id) else {
             return Ok(());
         };
-        worker.reply(&Reply { seq, errno: errno(error), ..Reply::default() }, None)
+        let reply = Reply { seq, errno: errno(error), ..Reply::default() };
+        worker.order(&Order::Reply(reply), None)
     }
 
     pub(super) fn is_retired(&self, id: WorkerId) -> bool {
@@ -267,15 +279,79 @@ impl State {
         self.distribution(listener).is_some_and(|distribution| !distribution.pending.is_empty())
     }
 
-    /// Whether replies wait for room in the worker's control lane.
-    pub(super) fn has_replies(&self, id: WorkerId) -> bool {
-        self.workers.get(&id).is_some_and(Worker::has_replies)
+    /// Whether orders wait for room in the worker's control lane.
+    pub(super) fn has_orders(&self, id: WorkerId) -> bool {
+        self.workers.get(&id).is_some_and(Worker::has_orders)
     }
 
-    pub(super) fn flush_replies(&self, id: WorkerId) {
+    pub(super) fn flush_orders(&self, id: WorkerId) {
         if let Some(worker) = self.workers.get(&id) {
-            worker.flush_replies();
+            worker.flush_orders();
         }
+    }
+
+    /// Tells when connections have been put into lanes, and there is something to patrol.
+    pub(super) fn loading(&self) -> Rc<Notify> {
+        Rc::clone(&self.loading)
+    }
+
+    /// Looks after connections that wait in lanes. Says whether any do.
+    ///
+    /// Where a worker takes none, others that seem free are probed. One that answers is running
+    /// while the stuck one, which has waited longer for the processor, is not: so a busy machine
+    /// does not look like a stuck worker.
+    pub(super) fn patrol(&mut self, now: Instant) -> bool {
+        let Self { loaded, workers, .. } = self;
+        loaded.retain(|id| workers.get(id).is_some_and(|worker| worker.queued() > 0));
+        for id in self.stuck(now) {
+            self.siblings(id)
+                .filter(|worker| worker.seems_free())
+                .take(PROBES)
+                .for_each(Worker::probe);
+        }
+        !self.loaded.is_empty()
+    }
+
+    /// Workers of which connections have waited too long, with none taken.
+    fn stuck(&self, now: Instant) -> Vec<WorkerId> {
+        let is_stuck = |id: &WorkerId| self.workers.get(id).is_some_and(|it| it.is_stuck(now));
+        self.loaded.iter().copied().filter(is_stuck).collect()
+    }
+
+    /// Other workers that serve something that this one serves.
+    fn siblings(&self, id: WorkerId) -> impl Iterator<Item = &Worker> {
+        let shared = self.listeners.values().filter(move |listener| listener.has(id));
+        let members = shared.flat_map(Listener::members).filter(move |member| **member != id);
+        members.filter_map(|member| self.workers.get(member))
+    }
+
+    /// The worker's event loop turns: it has answered a probe.
+    pub(super) fn alive(&mut self, id: WorkerId, now: Instant) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        if worker.answered() {
+            self.story.tell(format_args!("worker {id} moves again"));
+            self.pump_all();
+        }
+        for stuck in self.stuck(now) {
+            let Some(worker) = self.workers.get(&id).filter(|worker| worker.seems_free()) else {
+                return;
+            };
+            if self.siblings(stuck).any(|sibling| std::ptr::eq(sibling, worker)) {
+                self.rescue(stuck);
+            }
+        }
+    }
+
+    /// Takes back what waits at a worker whose event loop does not turn.
+    fn rescue(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        self.story.tell(format_args!("worker {id} is stuck"));
+        worker.stall();
+        self.take_back(id);
     }
 
     /// The worker's lane has room again.
@@ -283,6 +359,10 @@ impl State {
         if let Some(worker) = self.workers.get(&id) {
             worker.drained();
         }
+        self.pump_all();
+    }
+
+    fn pump_all(&mut self) {
         let listeners: Vec<_> = self.listeners.keys().copied().collect();
         for listener in listeners {
             self.pump(listener);
@@ -303,6 +383,8 @@ impl State {
                 return;
             };
             self.story.tell(format_args!("a connection to {name} goes to worker {worker}"));
+            self.loaded.insert(worker);
+            self.loading.notify_one();
         }
         distribution.room.notify_one();
     }

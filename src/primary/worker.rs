@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -15,7 +16,7 @@ use crate::{
     error::{Error, Result},
     protocol::{
         ListenerId, connection,
-        control::{self, Reply},
+        control::{self, Order},
     },
     sys::lane,
 };
@@ -31,9 +32,12 @@ pub(super) enum Handover {
     Gone,
 }
 
-/// Replies that may wait for a worker to read those before them. One that asks more often without
-/// reading breaks the protocol.
-const MAX_REPLIES: usize = 4096;
+/// Orders that may wait for a worker to read those before them. One that asks more often without
+/// reading the replies breaks the protocol.
+const MAX_ORDERS: usize = 4096;
+
+/// How long connections may wait in a lane of which the worker takes none.
+const PATIENCE: Duration = Duration::from_millis(6);
 
 /// Whether a worker's lane takes connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,10 +55,18 @@ pub(super) struct Worker {
     /// Shared with the worker's task, which waits on it, as the lane is.
     control: Rc<AsyncFd<OwnedFd>>,
     /// What the control lane had no room for.
-    replies: RefCell<VecDeque<(Vec<u8>, Option<OwnedFd>)>>,
+    orders: RefCell<VecDeque<(Vec<u8>, Option<OwnedFd>)>>,
     lane: Rc<AsyncFd<OwnedFd>>,
     reclaim: OwnedFd,
     room: Cell<Room>,
+    /// Connections put into the lane, less those taken back.
+    handed: Cell<u64>,
+    /// How many of them the worker had taken when it was last seen to take one, and when that was.
+    taken: Cell<(u64, Instant)>,
+    /// Set while a probe is unanswered.
+    probed: Cell<bool>,
+    /// Set while the worker's event loop does not turn, as far as is known.
+    stalled: Cell<bool>,
     /// Has the worker's task wait for room.
     filled: Rc<Notify>,
     /// Out of every rotation, for good.
@@ -69,23 +81,79 @@ impl Worker {
         reclaim: OwnedFd,
         filled: Rc<Notify>,
     ) -> Self {
-        let (replies, room) = (RefCell::default(), Cell::new(Room::Free));
-        Self { pid, control, replies, lane, reclaim, room, filled, retired: false }
+        Self {
+            pid,
+            control,
+            orders: RefCell::default(),
+            lane,
+            reclaim,
+            room: Cell::new(Room::Free),
+            handed: Cell::new(0),
+            taken: Cell::new((0, Instant::now())),
+            probed: Cell::new(false),
+            stalled: Cell::new(false),
+            filled,
+            retired: false,
+        }
     }
 
-    /// How many connections wait in the lane, or `None` when it has no room for another.
+    /// How many connections wait in the lane, or `None` when the worker can take no other.
     pub(super) fn waiting(&self) -> Option<usize> {
-        if self.room.get() != Room::Free {
-            return None;
+        let takes = self.room.get() == Room::Free && !self.stalled.get();
+        takes.then(|| self.queued())
+    }
+
+    /// How many connections wait in the lane.
+    pub(super) fn queued(&self) -> usize {
+        lane::unread(&self.reclaim).map_or(0, connection::waiting)
+    }
+
+    /// Whether connections have waited too long in the lane, with none taken.
+    pub(super) fn is_stuck(&self, now: Instant) -> bool {
+        let queued = self.queued();
+        let taken = self.handed.get().saturating_sub(queued as u64);
+        let (seen, since) = self.taken.get();
+        if queued == 0 || taken != seen {
+            self.taken.set((taken, now));
+            return false;
         }
-        lane::unread(&self.reclaim).ok().map(connection::waiting)
+        now.duration_since(since) >= PATIENCE
+    }
+
+    /// Whether nothing waits in the lane, which may be because the worker takes all at once, or
+    /// because it has not been given anything since it got stuck. A probe tells.
+    pub(super) fn seems_free(&self) -> bool {
+        !self.probed.get() && self.waiting() == Some(0)
+    }
+
+    /// Asks whether the worker's event loop turns.
+    pub(super) fn probe(&self) {
+        // It fails when the lane is full of orders, any of which shows the same.
+        if !self.probed.get() && self.order(&Order::Probe, None).is_ok() {
+            self.probed.set(true);
+        }
+    }
+
+    /// Gives the worker nothing more until it answers a probe.
+    pub(super) fn stall(&self) {
+        self.probe();
+        self.stalled.set(self.probed.get());
+    }
+
+    /// The worker has answered the probe. Says whether it was stalled.
+    pub(super) fn answered(&self) -> bool {
+        self.probed.set(false);
+        self.stalled.replace(false)
     }
 
     /// Puts a connection into the lane. The caller's descriptor stays open.
     pub(super) fn hand_over(&self, listener: ListenerId, accepted: impl AsFd) -> Handover {
         let packet = connection::encode(listener);
         match lane::send_packet(&*self.lane, &packet, Some(accepted.as_fd())) {
-            Ok(()) => Handover::Done,
+            Ok(()) => {
+                self.handed.set(self.handed.get() + 1);
+                Handover::Done
+            }
             Err(error) => match error.kind() {
                 // ETOOMANYREFS: too many descriptors of this user in flight, also a matter of time.
                 _ if error.raw_os_error() == Some(libc::ETOOMANYREFS) => self.fill(),
@@ -112,27 +180,27 @@ impl Worker {
         }
     }
 
-    /// Sends a reply behind those already waiting, with the shared socket if there is one.
-    pub(super) fn reply(&self, reply: &Reply, shared: Option<&OwnedFd>) -> Result<()> {
-        let packet = control::encode(reply)?;
+    /// Sends an order behind those already waiting, with the shared socket if there is one.
+    pub(super) fn order(&self, order: &Order, shared: Option<&OwnedFd>) -> Result<()> {
+        let packet = control::encode(order)?;
         let shared = shared.map(OwnedFd::try_clone).transpose().map_err(Error::system("dup"))?;
-        if self.replies.borrow().len() >= MAX_REPLIES {
+        if self.orders.borrow().len() >= MAX_ORDERS {
             return Err(Error::Unread);
         }
-        self.replies.borrow_mut().push_back((packet, shared));
-        self.flush_replies();
+        self.orders.borrow_mut().push_back((packet, shared));
+        self.flush_orders();
         Ok(())
     }
 
-    /// Whether replies wait for room in the control lane.
-    pub(super) fn has_replies(&self) -> bool {
-        !self.replies.borrow().is_empty()
+    /// Whether orders wait for room in the control lane.
+    pub(super) fn has_orders(&self) -> bool {
+        !self.orders.borrow().is_empty()
     }
 
-    /// Sends the replies that wait, until the lane is full.
-    pub(super) fn flush_replies(&self) {
-        let mut replies = self.replies.borrow_mut();
-        while let Some((packet, shared)) = replies.front() {
+    /// Sends the orders that wait, until the lane is full.
+    pub(super) fn flush_orders(&self) {
+        let mut orders = self.orders.borrow_mut();
+        while let Some((packet, shared)) = orders.front() {
             let shared = shared.as_ref().map(OwnedFd::as_fd);
             match lane::send_packet(&*self.control, packet, shared) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -140,7 +208,7 @@ impl Worker {
                     return;
                 }
                 // Sent; or the worker is gone, and its exit about to be seen.
-                _ => drop(replies.pop_front()),
+                _ => drop(orders.pop_front()),
             }
         }
     }
@@ -153,6 +221,7 @@ impl Worker {
             if packet.length == 0 {
                 return None;
             }
+            self.handed.set(self.handed.get().saturating_sub(1));
             // Without a descriptor the kernel had none left for us: that connection is closed.
             let listener = connection::decode(&buffer[..packet.length]);
             if let Some(taken) = listener.zip(packet.descriptor) {

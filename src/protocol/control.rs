@@ -1,8 +1,8 @@
 //! The control lane: small, rare packets of JSON, readable in a trace.
 //!
-//! A [`Request`] goes from the worker to the primary's engine, a [`Reply`] comes back. A packet may
-//! carry one descriptor: a returned connection with [`Request::Return`], the shared socket with a
-//! [`Reply`].
+//! A [`Request`] goes from the worker to the primary's engine, an [`Order`] from there to the worker.
+//! A packet may carry one descriptor: a returned connection with [`Request::Return`], the shared
+//! socket with [`Order::Reply`].
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -35,6 +35,18 @@ pub enum Request {
         /// The listener that accepted the connection.
         listener: ListenerId,
     },
+    /// "My event loop turns": the answer to [`Order::Probe`].
+    Alive,
+}
+
+/// What the engine tells a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "camelCase")]
+pub enum Order {
+    /// The answer to [`Request::Listen`].
+    Reply(Reply),
+    /// "Does your event loop turn?" To be answered by [`Request::Alive`].
+    Probe,
 }
 
 /// The engine's answer to [`Request::Listen`].
@@ -172,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_and_replies_round_trip() {
+    fn requests_and_orders_round_trip() {
         let requests = [
             Request::Listen {
                 seq: 7,
@@ -186,14 +198,17 @@ mod tests {
             },
             Request::Close { listener: 3 },
             Request::Return { listener: 3 },
+            Request::Alive,
         ];
         for request in requests {
             let packet = encode(&request).unwrap();
             assert_eq!(decode::<Request>(&packet, packet.len()).unwrap(), request);
         }
         let reply = Reply { seq: 7, errno: -98, ..Reply::default() };
-        let packet = encode(&reply).unwrap();
-        assert_eq!(decode::<Reply>(&packet, packet.len()).unwrap(), reply);
+        for order in [Order::Reply(reply), Order::Probe] {
+            let packet = encode(&order).unwrap();
+            assert_eq!(decode::<Order>(&packet, packet.len()).unwrap(), order);
+        }
     }
 
     #[test]

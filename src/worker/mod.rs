@@ -18,7 +18,7 @@ use crate::{
     protocol::{
         ListenerId,
         connection::{self, PACKET},
-        control::{self, MAX_PACKET, Reply, Request},
+        control::{self, MAX_PACKET, Order, Reply, Request},
     },
     sys::lane,
 };
@@ -78,8 +78,10 @@ impl Control {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Empty),
             _ => return Ok(Received::Ended),
         };
-        let reply = control::decode(&packet.bytes, packet.length)?;
-        Ok(Received::Reply(reply, packet.descriptor))
+        match control::decode(&packet.bytes, packet.length)? {
+            Order::Reply(reply) => Ok(Received::Reply(reply, packet.descriptor)),
+            Order::Probe => Ok(Received::Probe),
+        }
     }
 }
 
@@ -88,6 +90,8 @@ impl Control {
 pub enum Received {
     /// A reply, with the shared socket if it says so.
     Reply(Reply, Option<OwnedFd>),
+    /// The engine asks whether this event loop turns: it does.
+    Probe,
     /// Nothing yet.
     Empty,
     /// Nothing any more: the primary is gone.
