@@ -19,7 +19,7 @@
 //! The idea that carries the rest: **the kernel queue of the connection lane is the hand-off
 //! queue.** A packet goes to whoever receives it first, so a connection is served once without any
 //! acknowledgement; and as the primary keeps a duplicate of the receiving end, it sees how many
-//! wait there and takes back what a dead or leaving worker has not taken.
+//! wait there and takes back what a dead, leaving or stuck worker has not taken.
 //!
 //! # Reading order
 //!
@@ -52,7 +52,7 @@
 //!
 //! # What is absent
 //!
-//! No JavaScript decides where a connection goes. No timer polls. No policy of Node's is repeated
+//! No JavaScript decides where a connection goes. No timer runs while nothing waits. No policy of Node's is repeated
 //! here that JavaScript can apply itself: settings, error classes and the order of events are in
 //! `lib/`.
 

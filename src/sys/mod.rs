@@ -66,6 +66,17 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Has the calling thread wait for its turn when it wakes, rather than interrupt whoever runs.
+///
+/// For a thread that many wake for little work each, that is fewer switches with more work done in
+/// each of them.
+pub fn wake_politely() {
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the calling thread, and a structure that lives. Everybody may do so, and where it
+    // fails nothing is lost but speed.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const priority) };
+}
+
 /// The negated errno of `error`, as libuv and Node's handles return it; `-EIO` when it has none.
 pub fn errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)
