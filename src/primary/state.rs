@@ -383,8 +383,12 @@ impl State {
                 return;
             };
             self.story.tell(format_args!("a connection to {name} goes to worker {worker}"));
-            self.loaded.insert(worker);
-            self.loading.notify_one();
+            if self.loaded.insert(worker) {
+                if let Some(worker) = self.workers.get(&worker) {
+                    worker.watch(Instant::now());
+                }
+                self.loading.notify_one();
+            }
         }
         distribution.room.notify_one();
     }

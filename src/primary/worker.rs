@@ -108,16 +108,23 @@ impl Worker {
         lane::unread(&self.reclaim).map_or(0, connection::waiting)
     }
 
+    /// The first connection has been put into an empty lane: time runs from now.
+    pub(super) fn watch(&self, now: Instant) {
+        self.taken.set((self.count_taken(), now));
+    }
+
     /// Whether connections have waited too long in the lane, with none taken.
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
-        let queued = self.queued();
-        let taken = self.handed.get().saturating_sub(queued as u64);
         let (seen, since) = self.taken.get();
-        if queued == 0 || taken != seen {
-            self.taken.set((taken, now));
+        if self.count_taken() != seen {
+            self.watch(now);
             return false;
         }
-        now.duration_since(since) >= PATIENCE
+        self.queued() > 0 && now.duration_since(since) >= PATIENCE
+    }
+
+    fn count_taken(&self) -> u64 {
+        self.handed.get().saturating_sub(self.queued() as u64)
     }
 
     /// Whether nothing waits in the lane, which may be because the worker takes all at once, or
@@ -235,4 +242,72 @@ impl Worker {
 fn show_full(lane: &AsyncFd<OwnedFd>) {
     let blocked = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
     let _ = lane.try_io(Interest::WRITABLE, blocked);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::watched;
+
+    /// A worker, and its end of the connection lane.
+    fn worker() -> (Worker, OwnedFd) {
+        let (control, _) = lane::packet_pair().unwrap();
+        let (ours, theirs) = lane::packet_pair().unwrap();
+        let watch = |fd, interest| Rc::new(watched::watch(fd, interest).unwrap());
+        let control = watch(control, Interest::READABLE | Interest::WRITABLE);
+        let lane = watch(ours, Interest::WRITABLE);
+        let reclaim = theirs.try_clone().unwrap();
+        (Worker::new(1, control, lane, reclaim, Rc::new(Notify::new())), theirs)
+    }
+
+    fn hand_over(worker: &Worker) {
+        let (cargo, _) = lane::stream_pair().unwrap();
+        assert_eq!(worker.hand_over(1, &cargo), Handover::Done);
+    }
+
+    fn take(end: &OwnedFd) {
+        lane::receive_packet(end, &mut [0; connection::PACKET]).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_stuck_when_it_takes_nothing_for_a_while() {
+        let (worker, end) = worker();
+        let start = Instant::now() + Duration::from_secs(1);
+        hand_over(&worker);
+        worker.watch(start);
+        assert!(!worker.is_stuck(start), "however long it had nothing to take before");
+        assert!(worker.is_stuck(start + PATIENCE));
+        hand_over(&worker);
+        take(&end);
+        assert!(!worker.is_stuck(start + PATIENCE), "it has taken one");
+        assert!(worker.is_stuck(start + 2 * PATIENCE));
+        take(&end);
+        assert!(!worker.is_stuck(start + 9 * PATIENCE), "nothing waits");
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_back_was_not_taken() {
+        let (worker, end) = worker();
+        let start = Instant::now();
+        hand_over(&worker);
+        hand_over(&worker);
+        worker.watch(start);
+        assert!(worker.take_back().is_some());
+        assert!(worker.is_stuck(start + PATIENCE));
+        take(&end);
+        assert!(worker.take_back().is_none());
+        assert!(!worker.is_stuck(start + PATIENCE));
+    }
+
+    #[tokio::test]
+    async fn a_stalled_worker_takes_nothing_until_it_answers() {
+        let (worker, _end) = worker();
+        assert_eq!(worker.waiting(), Some(0));
+        // Its peer is gone, but the packet is queued or dropped all the same.
+        worker.stall();
+        assert_eq!((worker.waiting(), worker.seems_free()), (None, false));
+        assert!(worker.answered());
+        assert!(!worker.answered());
+        assert_eq!((worker.waiting(), worker.seems_free()), (Some(0), true));
+    }
 }
