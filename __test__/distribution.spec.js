@@ -82,12 +82,12 @@ if (!isBuiltin) {
     app.send({ do: 'block', until: release });
     await app.line({ blocked: 'primary' });
     const end = Date.now() + 3000;
-    const total = { 1: 0, 2: 0 };
     do {
-      const answers = await countAnswers(app.target, 20);
-      for (const id of [1, 2]) total[id] += answers[id];
+      // Not in exact turns: the primary that spins takes a processor from the workers, and one that
+      // has none for a while may lose a connection to the other.
+      const { 1: first, 2: second } = await countAnswers(app.target, 20);
+      t.true(first > 0 && second > 0);
     } while (Date.now() < end);
-    t.is(total[1], total[2]);
     t.deepEqual(app.seen({ blocked: 'no more' }), []);
     writeFileSync(release, '');
     await app.end();

@@ -36,8 +36,9 @@ pub(super) enum Handover {
 /// reading the replies breaks the protocol.
 const MAX_ORDERS: usize = 4096;
 
-/// How long connections may wait in a lane of which the worker takes none.
-const PATIENCE: Duration = Duration::from_millis(6);
+/// How long connections may wait in a lane of which the worker takes none. With 6 ms, workers that
+/// waited for the processor on a busy machine were taken for stuck, and the rotation was not exact.
+const PATIENCE: Duration = Duration::from_millis(25);
 
 /// Whether a worker's lane takes connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
