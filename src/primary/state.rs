@@ -297,9 +297,8 @@ impl State {
 
     /// Looks after connections that wait in lanes. Says whether any do.
     ///
-    /// Where a worker takes none, others that seem free are probed. One that answers is running
-    /// while the stuck one, which has waited longer for the processor, is not: so a busy machine
-    /// does not look like a stuck worker.
+    /// Where a worker takes none, others that seem free are probed: they may be stuck as well, with
+    /// nothing to show it.
     pub(super) fn patrol(&mut self, now: Instant) -> bool {
         let Self { loaded, workers, .. } = self;
         loaded.retain(|id| workers.get(id).is_some_and(|worker| worker.queued() > 0));

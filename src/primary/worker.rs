@@ -18,7 +18,7 @@ use crate::{
         ListenerId, connection,
         control::{self, Order},
     },
-    sys::lane,
+    sys::{lane, load::waited_for_processor},
 };
 
 /// Whether a worker took a connection into its lane.
@@ -36,9 +36,15 @@ pub(super) enum Handover {
 /// reading the replies breaks the protocol.
 const MAX_ORDERS: usize = 4096;
 
-/// How long connections may wait in a lane of which the worker takes none. With 6 ms, workers that
-/// waited for the processor on a busy machine were taken for stuck, and the rotation was not exact.
-const PATIENCE: Duration = Duration::from_millis(25);
+/// How long connections may wait in a lane, with none taken, before their worker is suspected.
+const SUSPICION: Duration = Duration::from_millis(8);
+
+/// How long a suspected worker is observed. It is stuck when it takes nothing meanwhile, although it
+/// has not waited for a processor for half of the time: a busy machine is no stuck worker.
+const OBSERVATION: Duration = Duration::from_millis(16);
+
+/// When a worker was suspected, and how long it had waited for a processor by then.
+type Suspicion = (Instant, Duration);
 
 /// Whether a worker's lane takes connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +70,7 @@ pub(super) struct Worker {
     handed: Cell<u64>,
     /// How many of them the worker had taken when it was last seen to take one, and when that was.
     taken: Cell<(u64, Instant)>,
+    suspicion: Cell<Option<Suspicion>>,
     /// Set while a probe is unanswered.
     probed: Cell<bool>,
     /// Set while the worker's event loop does not turn, as far as is known.
@@ -91,6 +98,7 @@ impl Worker {
             room: Cell::new(Room::Free),
             handed: Cell::new(0),
             taken: Cell::new((0, Instant::now())),
+            suspicion: Cell::new(None),
             probed: Cell::new(false),
             stalled: Cell::new(false),
             filled,
@@ -112,16 +120,33 @@ impl Worker {
     /// The first connection has been put into an empty lane: time runs from now.
     pub(super) fn watch(&self, now: Instant) {
         self.taken.set((self.count_taken(), now));
+        self.suspicion.set(None);
     }
 
-    /// Whether connections have waited too long in the lane, with none taken.
+    /// Whether connections wait in the lane and the worker, though it could, takes none.
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
         let (seen, since) = self.taken.get();
         if self.count_taken() != seen {
             self.watch(now);
             return false;
         }
-        self.queued() > 0 && now.duration_since(since) >= PATIENCE
+        if self.queued() == 0 || now.duration_since(since) < SUSPICION {
+            return false;
+        }
+        let waited = waited_for_processor(self.pid).unwrap_or_default();
+        let Some((suspected, before)) = self.suspicion.get() else {
+            self.suspicion.set(Some((now, waited)));
+            return false;
+        };
+        let observed = now.duration_since(suspected);
+        if observed < OBSERVATION {
+            return false;
+        }
+        let is_starved = waited.saturating_sub(before) * 2 >= observed;
+        if is_starved {
+            self.suspicion.set(Some((now, waited)));
+        }
+        !is_starved
     }
 
     fn count_taken(&self) -> u64 {
@@ -258,7 +283,8 @@ mod tests {
         let control = watch(control, Interest::READABLE | Interest::WRITABLE);
         let lane = watch(ours, Interest::WRITABLE);
         let reclaim = theirs.try_clone().unwrap();
-        (Worker::new(1, control, lane, reclaim, Rc::new(Notify::new())), theirs)
+        let pid = std::process::id().cast_signed();
+        (Worker::new(pid, control, lane, reclaim, Rc::new(Notify::new())), theirs)
     }
 
     fn hand_over(worker: &Worker) {
@@ -277,13 +303,16 @@ mod tests {
         hand_over(&worker);
         worker.watch(start);
         assert!(!worker.is_stuck(start), "however long it had nothing to take before");
-        assert!(worker.is_stuck(start + PATIENCE));
+        assert!(!worker.is_stuck(start + SUSPICION));
+        assert!(worker.is_stuck(start + SUSPICION + OBSERVATION));
         hand_over(&worker);
         take(&end);
-        assert!(!worker.is_stuck(start + PATIENCE), "it has taken one");
-        assert!(worker.is_stuck(start + 2 * PATIENCE));
+        let later = start + SUSPICION + OBSERVATION;
+        assert!(!worker.is_stuck(later), "it has taken one");
+        assert!(!worker.is_stuck(later + SUSPICION));
+        assert!(worker.is_stuck(later + SUSPICION + OBSERVATION));
         take(&end);
-        assert!(!worker.is_stuck(start + 9 * PATIENCE), "nothing waits");
+        assert!(!worker.is_stuck(later + Duration::from_secs(1)), "nothing waits");
     }
 
     #[tokio::test]
@@ -294,10 +323,11 @@ mod tests {
         hand_over(&worker);
         worker.watch(start);
         assert!(worker.take_back().is_some());
-        assert!(worker.is_stuck(start + PATIENCE));
+        assert!(!worker.is_stuck(start + SUSPICION));
+        assert!(worker.is_stuck(start + SUSPICION + OBSERVATION));
         take(&end);
         assert!(worker.take_back().is_none());
-        assert!(!worker.is_stuck(start + PATIENCE));
+        assert!(!worker.is_stuck(start + SUSPICION + OBSERVATION));
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //!
 //! - [`lane`]: socket pairs, and descriptors passed through them,
 //! - [`listen`]: addresses bound and connections accepted,
-//! - [`spawn`] and [`exit`]: a child process begins and ends,
+//! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
 //! - [`watched`]: what the engine waits on,
 //! - `node`: libuv's poll and Node-API's callback scope.
 //!
@@ -12,6 +12,7 @@
 pub mod exit;
 pub mod lane;
 pub mod listen;
+pub mod load;
 #[cfg(feature = "binding")]
 pub mod node;
 pub mod spawn;
