@@ -111,7 +111,7 @@ struct Worker {
 impl Worker {
     fn ask(&mut self, target: Target) -> (Reply, Option<OwnedFd>) {
         let data = Some(self.id.into());
-        self.send(&Request::Listen { seq: 5, query: query(target), data }, None);
+        self.send(&Request::Listen { seq: 5, query: Query::new(target), data }, None);
         let (reply, shared) = self.reply();
         assert_eq!(reply.seq, 5);
         (reply, shared)
@@ -170,19 +170,6 @@ impl Worker {
 
     fn kill(&self) {
         exit::signal(self.process.as_fd(), 9).expect("a running process");
-    }
-}
-
-fn query(target: Target) -> Query {
-    Query {
-        target,
-        backlog: 0,
-        ipv6_only: false,
-        reuse_address: false,
-        reuse_port: false,
-        readable_all: false,
-        writable_all: false,
-        index: 0,
     }
 }
 
@@ -267,7 +254,7 @@ fn every_request_is_answered_however_late_the_answers_are_read() {
     let path = "\0rs-cluster-many".to_string();
     let query = |seq| Request::Listen {
         seq,
-        query: query(Target::Unix { path: path.clone() }),
+        query: Query::new(Target::Unix { path: path.clone() }),
         data: None,
     };
     for seq in 0..1000 {
@@ -284,7 +271,7 @@ fn a_worker_that_never_reads_answers_is_at_fault() {
     let mut worker = primary.worker(1);
     let target = Target::Tcp { address: Some("nowhere".into()), port: 1 };
     for seq in 0..10_000 {
-        worker.send(&Request::Listen { seq, query: query(target.clone()), data: None }, None);
+        worker.send(&Request::Listen { seq, query: Query::new(target.clone()), data: None }, None);
     }
     match primary.event() {
         Event::Faulted { worker: 1, error } => assert_eq!(error.code(), "ERR_RS_CLUSTER_LANE"),

@@ -89,8 +89,8 @@ impl Engine {
     /// Starts the thread; once it runs, does nothing.
     ///
     /// # Errors
-    /// When the process can have no more threads. A later call may succeed only if that fails
-    /// before anything was handed to the thread, so it is final: [`Error::Stopped`] from then on.
+    /// When the process can have no more threads. That is final: every [`send`](Self::send) fails
+    /// from then on.
     pub fn start(&mut self, settings: Settings) -> Result<()> {
         let Some((runtime, commands, emit)) = self.waiting.take() else {
             return Ok(());

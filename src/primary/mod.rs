@@ -4,13 +4,14 @@
 //! - [`Engine`]: the handle that JavaScript holds; [`Command`]s go down, [`Event`]s come up,
 //! - `driver`: the tasks that wait, one for each worker and each listener,
 //! - `state`: what they change, in calls that never wait,
-//! - `listener`, `worker`: what the state is made of.
+//! - `listener`, `worker`: what the state is made of; `story`: what it tells of itself.
 
 mod driver;
 mod engine;
 pub mod fork;
 mod listener;
 mod state;
+mod story;
 mod worker;
 
 pub use engine::{Command, Engine, Event, Scheduling, Settings};

@@ -1,7 +1,6 @@
 use std::{
     collections::{HashMap, HashSet},
-    fmt,
-    io::{self, Write},
+    io,
     os::fd::OwnedFd,
     rc::{Rc, Weak},
     time::Instant,
@@ -12,6 +11,7 @@ use tokio::sync::Notify;
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
     listener::{Distribution, Listener, Open, Socket},
+    story::Story,
     worker::{Handover, Worker},
 };
 use crate::{
@@ -46,24 +46,6 @@ pub(super) struct State {
     closing: Vec<Weak<Open>>,
 }
 
-/// Tells on stderr what happens (`NODE_DEBUG=cluster`), in the form of Node's `util.debuglog`. It is
-/// written from this thread, so that it can be read while JavaScript is stuck.
-#[derive(Clone, Copy)]
-struct Story {
-    told: bool,
-}
-
-impl Story {
-    fn tell(self, line: fmt::Arguments<'_>) {
-        if self.told {
-            // In one write, lest it mix with the lines of other threads and processes. What a
-            // full pipe does not take is lost.
-            let line = format!("CLUSTER {}: {line}\n", std::process::id());
-            let _ = io::stderr().write(line.as_bytes());
-        }
-    }
-}
-
 /// A freshly bound address, still without a task to accept from it.
 pub(super) struct Opened {
     pub(super) query: Query,
@@ -75,7 +57,7 @@ impl State {
     pub(super) fn new(settings: Settings, emit: Emit) -> Self {
         Self {
             scheduling: settings.scheduling,
-            story: Story { told: settings.story },
+            story: Story::new(settings.story),
             emit,
             workers: HashMap::new(),
             listeners: HashMap::new(),
@@ -102,15 +84,7 @@ impl State {
     }
 
     pub(super) fn tell_exit(&self, id: WorkerId, exit: Option<Exit>) {
-        match exit {
-            Some(Exit::Code(code)) => {
-                self.story.tell(format_args!("worker {id} exited with code {code}"));
-            }
-            Some(Exit::Signal(signal)) => {
-                self.story.tell(format_args!("worker {id} was ended by signal {signal}"));
-            }
-            None => self.story.tell(format_args!("worker {id} ended, nobody knows how")),
-        }
+        self.story.exit(id, exit);
     }
 
     /// Takes the worker out of every rotation, and what waits in its lane to others.

@@ -100,6 +100,22 @@ pub struct Query {
     pub index: u32,
 }
 
+impl Query {
+    /// A query for this address, and nothing special.
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            backlog: 0,
+            ipv6_only: false,
+            reuse_address: false,
+            reuse_port: false,
+            readable_all: false,
+            writable_all: false,
+            index: 0,
+        }
+    }
+}
+
 /// The address of a [`Query`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -170,30 +186,17 @@ pub enum ControlError {
 mod tests {
     use super::*;
 
-    fn query(target: Target) -> Query {
-        Query {
-            target,
-            backlog: 0,
-            ipv6_only: false,
-            reuse_address: false,
-            reuse_port: false,
-            readable_all: false,
-            writable_all: false,
-            index: 0,
-        }
-    }
-
     #[test]
     fn requests_and_orders_round_trip() {
         let requests = [
             Request::Listen {
                 seq: 7,
-                query: query(Target::Tcp { address: None, port: 8000 }),
+                query: Query::new(Target::Tcp { address: None, port: 8000 }),
                 data: Some(serde_json::json!({ "ticketKeys": "00ff" })),
             },
             Request::Listen {
                 seq: 8,
-                query: query(Target::Unix { path: "\0abstract ☃".into() }),
+                query: Query::new(Target::Unix { path: "\0abstract ☃".into() }),
                 data: None,
             },
             Request::Close { listener: 3 },
@@ -220,7 +223,7 @@ mod tests {
         assert!(matches!(long, Err(ControlError::TooLong(_))));
         let giant = Request::Listen {
             seq: 1,
-            query: query(Target::Unix { path: "x".repeat(MAX_PACKET) }),
+            query: Query::new(Target::Unix { path: "x".repeat(MAX_PACKET) }),
             data: None,
         };
         assert!(matches!(encode(&giant), Err(ControlError::TooLong(_))));
