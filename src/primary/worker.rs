@@ -18,7 +18,10 @@ use crate::{
         ListenerId, connection,
         control::{self, Order},
     },
-    sys::{lane, load::waited_for_processor},
+    sys::{
+        lane,
+        load::{Load, load_of},
+    },
 };
 
 /// Whether a worker took a connection into its lane.
@@ -39,11 +42,12 @@ const MAX_ORDERS: usize = 4096;
 /// How long connections may wait in a lane, with none taken, before their worker is suspected.
 const SUSPICION: Duration = Duration::from_millis(8);
 
-/// How long a suspected worker is observed. It is stuck when it takes nothing meanwhile, although it
-/// has not waited for a processor for half of the time: a busy machine is no stuck worker.
+/// How long a suspected worker is observed. It is stuck when it takes nothing meanwhile, unless it
+/// would run and has had a processor for less than a quarter of the time: a busy machine is no stuck
+/// worker.
 const OBSERVATION: Duration = Duration::from_millis(16);
 
-/// When a worker was suspected, and how long it had waited for a processor by then.
+/// When a worker was suspected, and how long it had run by then.
 type Suspicion = (Instant, Duration);
 
 /// Whether a worker's lane takes connections.
@@ -119,38 +123,42 @@ impl Worker {
 
     /// The first connection has been put into an empty lane: time runs from now.
     pub(super) fn watch(&self, now: Instant) {
-        self.taken.set((self.count_taken(), now));
+        self.taken.set((self.count_taken(self.queued()), now));
         self.suspicion.set(None);
     }
 
     /// Whether connections wait in the lane and the worker, though it could, takes none.
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
         let (seen, since) = self.taken.get();
-        if self.count_taken() != seen {
+        let queued = self.queued();
+        if self.count_taken(queued) != seen {
             self.watch(now);
             return false;
         }
-        if self.queued() == 0 || now.duration_since(since) < SUSPICION {
+        if queued == 0 || now.duration_since(since) < SUSPICION {
             return false;
         }
-        let waited = waited_for_processor(self.pid).unwrap_or_default();
+        // Where the kernel does not tell, nobody is starved.
+        let Load { ran, runnable } =
+            load_of(self.pid).unwrap_or(Load { ran: Duration::ZERO, runnable: false });
         let Some((suspected, before)) = self.suspicion.get() else {
-            self.suspicion.set(Some((now, waited)));
+            self.suspicion.set(Some((now, ran)));
             return false;
         };
         let observed = now.duration_since(suspected);
         if observed < OBSERVATION {
             return false;
         }
-        let is_starved = waited.saturating_sub(before) * 2 >= observed;
+        let is_starved = runnable && ran.saturating_sub(before) * 4 < observed;
         if is_starved {
-            self.suspicion.set(Some((now, waited)));
+            self.suspicion.set(Some((now, ran)));
         }
         !is_starved
     }
 
-    fn count_taken(&self) -> u64 {
-        self.handed.get().saturating_sub(self.queued() as u64)
+    /// How many connections the worker has taken, when so many are left in the lane.
+    fn count_taken(&self, queued: usize) -> u64 {
+        self.handed.get().saturating_sub(queued as u64)
     }
 
     /// Whether nothing waits in the lane, which may be because the worker takes all at once, or
@@ -161,7 +169,7 @@ impl Worker {
 
     /// Asks whether the worker's event loop turns.
     pub(super) fn probe(&self) {
-        // It fails when the lane is full of orders, any of which shows the same.
+        // It fails when too many orders wait for the worker already.
         if !self.probed.get() && self.order(&Order::Probe, None).is_ok() {
             self.probed.set(true);
         }
@@ -283,7 +291,8 @@ mod tests {
         let control = watch(control, Interest::READABLE | Interest::WRITABLE);
         let lane = watch(ours, Interest::WRITABLE);
         let reclaim = theirs.try_clone().unwrap();
-        let pid = std::process::id().cast_signed();
+        // Of nobody, so that the machine's load has no say.
+        let pid = -1;
         (Worker::new(pid, control, lane, reclaim, Rc::new(Notify::new())), theirs)
     }
 

@@ -2,24 +2,50 @@
 
 use std::{fs, time::Duration};
 
-/// How long the main thread of a process has been ready to run, but has waited for a processor.
+/// How the main thread of a process gets on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// The time it has run.
+    pub ran: Duration,
+    /// Whether it runs, or would if it had a processor.
+    pub runnable: bool,
+}
+
+/// How the main thread of a process gets on now.
 ///
-/// `None` where the kernel does not tell: it has no `/proc`, or keeps no such count.
-pub fn waited_for_processor(pid: i32) -> Option<Duration> {
-    // Time run, time waited, both in nanoseconds, and a count of turns.
+/// `None` where the kernel does not tell: it has no `/proc`, or keeps no such counts.
+pub fn load_of(pid: i32) -> Option<Load> {
+    // The time run in nanoseconds comes first. The time waited, next to it, is of no use: a wait
+    // is added when it ends.
     let counts = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
-    counts.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    let ran = counts.split_ascii_whitespace().next()?.parse().map(Duration::from_nanos).ok()?;
+    // The state stands behind the name, which is in parentheses and may hold some itself.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let runnable = stat.rsplit_once(") ")?.1.starts_with('R');
+    Some(Load { ran, runnable })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
-    fn a_running_process_has_a_count_and_a_missing_one_has_none() {
-        let count = || waited_for_processor(std::process::id().cast_signed());
-        let first = count().unwrap();
-        assert!(count().unwrap() >= first);
-        assert_eq!(waited_for_processor(-1), None);
+    fn a_process_that_spins_is_runnable_and_one_that_sleeps_is_not() {
+        let load = |command: &mut Command, wanted: fn(&Load) -> bool| {
+            let mut child = command.spawn().unwrap();
+            let pid = child.id().cast_signed();
+            let found = (0..1_000_000).find_map(|_| load_of(pid).filter(wanted));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            found.is_some()
+        };
+        let spinning = &mut Command::new("sh");
+        assert!(load(spinning.args(["-c", "while :; do :; done"]), |load| {
+            load.runnable && load.ran > Duration::from_millis(20)
+        }));
+        assert!(load(Command::new("sleep").arg("60"), |load| !load.runnable));
+        assert_eq!(load_of(-1), None);
     }
 }
