@@ -58,7 +58,7 @@ function createPrimary() {
 
   function setupPrimary(options) {
     const settings = mergeSettings(cluster.settings, options);
-    const { killMode = 'graceful', killTimeout = DEFAULT_KILL_TIMEOUT } = settings;
+    const { killMode, killTimeout } = killSettings(settings);
     if (!KILL_MODES.includes(killMode)) {
       const reason = `must be one of: 'graceful', 'immediate'`;
       throw errors.invalidArgValue('settings.killMode', killMode, reason);
@@ -164,7 +164,7 @@ function createPrimary() {
   /** Of a Worker. */
   function destroy(signo) {
     const signal = signo || 'SIGTERM';
-    const { killMode = 'graceful', killTimeout = DEFAULT_KILL_TIMEOUT } = cluster.settings;
+    const { killMode, killTimeout } = killSettings(cluster.settings);
     if (killMode === 'immediate') {
       this.process.kill(signal);
       return;
@@ -225,6 +225,11 @@ function createPrimary() {
   }
 
   return cluster;
+}
+
+/** Not part of the defaults that `cluster.settings` shows: those are Node's. */
+function killSettings({ killMode = 'graceful', killTimeout = DEFAULT_KILL_TIMEOUT }) {
+  return { killMode, killTimeout };
 }
 
 function isSignal(signal) {

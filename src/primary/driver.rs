@@ -123,7 +123,7 @@ fn adopt(state: &Shared, adopted: Adopted) {
             let error = Error::System { syscall: "epoll_ctl", source };
             let state = state.borrow();
             state.emit(Event::Faulted { worker: id, error });
-            state.emit(Event::Exited { worker: id, exit: Some(Exit::Signal(libc::SIGKILL)) });
+            state.exited(id, Some(Exit::Signal(libc::SIGKILL)));
         }
     }
 }
@@ -178,9 +178,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     drop((process, control, lane));
     drop(state.borrow_mut().remove(id));
     closed(&state).await;
-    let state = state.borrow();
-    state.tell_exit(id, exit);
-    state.emit(Event::Exited { worker: id, exit });
+    state.borrow().exited(id, exit);
 }
 
 /// Takes the connections that a worker had returned before it ended.

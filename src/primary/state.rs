@@ -83,8 +83,10 @@ impl State {
         self.workers.remove(&id)
     }
 
-    pub(super) fn tell_exit(&self, id: WorkerId, exit: Option<Exit>) {
-        self.story.exit(id, exit);
+    /// Tells everybody that the worker's process has ended.
+    pub(super) fn exited(&self, worker: WorkerId, exit: Option<Exit>) {
+        self.story.exit(worker, exit);
+        self.emit(Event::Exited { worker, exit });
     }
 
     /// Takes the worker out of every rotation, and what waits in its lane to others.

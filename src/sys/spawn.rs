@@ -17,7 +17,7 @@ use std::{
     ptr,
 };
 
-use super::duplicate_above;
+use super::{duplicate, duplicate_above};
 
 /// What to start.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ fn take_numbers_below(end: usize) -> io::Result<Vec<OwnedFd>> {
     let mut taken = vec![OwnedFd::from(File::open("/dev/null")?)];
     while taken.last().is_some_and(|last| usize::try_from(last.as_raw_fd()).is_ok_and(|n| n < end))
     {
-        taken.push(duplicate_above(taken[0].as_raw_fd(), 0)?);
+        taken.push(duplicate(taken[0].as_raw_fd())?);
     }
     Ok(taken)
 }
