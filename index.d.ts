@@ -20,7 +20,7 @@ declare namespace cluster {
   type KillMode = 'graceful' | 'immediate';
 
   interface ClusterSettings extends node.ClusterSettings {
-    /** @default 'graceful' */
+    /** @default 'graceful'; under `rs-cluster/register` 'immediate' */
     killMode?: KillMode | undefined;
     /**
      * How long a graceful kill waits for the worker to disconnect, in milliseconds, before it sends
@@ -31,6 +31,8 @@ declare namespace cluster {
   }
 
   interface Cluster extends node.Cluster {
+    /** Can be called with and without `new`. */
+    readonly Worker: typeof node.Worker;
     /** Empty until the first `setupPrimary()` or `fork()`; then the settings in force. */
     readonly settings: ClusterSettings;
     /**

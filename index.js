@@ -1,7 +1,9 @@
 'use strict';
 
 // The role is the built-in module's to tell: Node decides it by NODE_UNIQUE_ID, and deletes that
-// variable, before any other code runs. In a worker our preload has taken the built-in's seat.
+// variable, before any other code runs. In a worker our preload has taken the built-in's seat, and
+// `rs-cluster/register` has in the primary.
 const builtin = require('node:cluster');
+const { isTaken } = require('./lib/seat');
 
-module.exports = builtin.isWorker ? builtin : require('./lib/primary')();
+module.exports = builtin.isWorker || isTaken(builtin) ? builtin : require('./lib/primary')();

@@ -4,13 +4,13 @@
 // whatever server is started by whatever library is served by our engine.
 
 const cluster = require('node:cluster');
-const { syncBuiltinESMExports } = require('node:module');
 const path = require('node:path');
 const { debuglog } = require('node:util');
 const { WorkerLanes } = require('./native');
 const defineWorker = require('./worker');
 const Channel = require('./channel');
 const Hold = require('./hold');
+const seat = require('./seat');
 const sockets = require('./sockets');
 
 // Flags of libuv, as net and dgram pass them to _getServer.
@@ -60,8 +60,7 @@ function attach([messageLane, controlLane, connectionLane]) {
     },
   });
   const worker = new Worker({ id: cluster.worker.id, process, state: 'online' });
-  Object.assign(cluster, { worker, Worker, _getServer: getServer });
-  syncBuiltinESMExports();
+  seat.take(cluster, () => Object.assign(cluster, { worker, Worker, _getServer: getServer }));
 
   process.once('disconnect', () => {
     lanes.standDown();

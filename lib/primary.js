@@ -22,9 +22,14 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 const debug = debuglog('cluster');
 
-/** The `cluster` object of a primary, with an engine of its own. */
-function createPrimary() {
-  const cluster = new EventEmitter();
+/**
+ * Makes an object the `cluster` object of a primary, with an engine of its own.
+ *
+ * @param {EventEmitter} cluster
+ * @param {object} defaults
+ * @param {'graceful' | 'immediate'} defaults.killMode where the settings name none
+ */
+function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'graceful' }) {
   const inspectPorts = new InspectPorts();
   /** @type {Map<number, WorkerProcess>} processes that have not exited, by worker id */
   const processes = new Map();
@@ -58,7 +63,7 @@ function createPrimary() {
 
   function setupPrimary(options) {
     const settings = mergeSettings(cluster.settings, options);
-    const { killMode, killTimeout } = killSettings(settings);
+    const { killMode, killTimeout } = killSettings(defaults, settings);
     if (!KILL_MODES.includes(killMode)) {
       const reason = `must be one of: 'graceful', 'immediate'`;
       throw errors.invalidArgValue('settings.killMode', killMode, reason);
@@ -164,7 +169,7 @@ function createPrimary() {
   /** Of a Worker. */
   function destroy(signo) {
     const signal = signo || 'SIGTERM';
-    const { killMode, killTimeout } = killSettings(cluster.settings);
+    const { killMode, killTimeout } = killSettings(defaults, cluster.settings);
     if (killMode === 'immediate') {
       this.process.kill(signal);
       return;
@@ -228,7 +233,10 @@ function createPrimary() {
 }
 
 /** Not part of the defaults that `cluster.settings` shows: those are Node's. */
-function killSettings({ killMode = 'graceful', killTimeout = DEFAULT_KILL_TIMEOUT }) {
+function killSettings(
+  defaults,
+  { killMode = defaults.killMode, killTimeout = DEFAULT_KILL_TIMEOUT },
+) {
   return { killMode, killTimeout };
 }
 

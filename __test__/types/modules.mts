@@ -1,0 +1,29 @@
+// What a user writes in an ES module. Compiled, not run: `npm run lint`.
+import http from 'node:http';
+import cluster, {
+  type Address,
+  type ClusterSettings,
+  fork,
+  isPrimary,
+  isWorker,
+  type KillMode,
+  setupPrimary,
+  Worker,
+  worker,
+  workers,
+} from 'rs-cluster';
+import 'rs-cluster/register';
+
+const killMode: KillMode = 'immediate';
+const settings: ClusterSettings = { killMode, silent: true };
+if (isPrimary) {
+  setupPrimary(settings);
+  const first: Worker = fork({ GREETING: 'hello' });
+  first.on('listening', (address: Address) => console.log(address.port));
+  console.log(first instanceof Worker, Object.keys(workers ?? {}));
+  cluster.on('exit', (gone, code) => console.log(gone.id, code.toFixed()));
+  // @ts-expect-error
+  setupPrimary({ killMode: 'brutal' });
+} else if (isWorker) {
+  http.createServer((_request, response) => response.end(`${worker?.id}`)).listen(8000);
+}

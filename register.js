@@ -1,0 +1,16 @@
+'use strict';
+
+// `node --require rs-cluster/register app.js` (or --import): the application and every library it
+// loads get this engine by require('cluster') and import 'node:cluster'. In a worker of ours there
+// is nothing to do: the preload has taken the seat.
+
+const builtin = require('node:cluster');
+const seat = require('./lib/seat');
+
+if (builtin.isPrimary && !seat.isTaken(builtin)) {
+  const createPrimary = require('./lib/primary');
+  // What the running Node does, also where that is not what it documents.
+  seat.take(builtin, () => createPrimary(builtin, { killMode: 'immediate' }));
+}
+
+module.exports = builtin;
