@@ -25,9 +25,9 @@ if (given === undefined) {
   // A thread of the worker: it inherits the preload, and nothing else.
   stripArguments(__filename);
 } else {
-  const { lanes, preload, nodeOptions } = JSON.parse(given);
+  const { lanes, serialization, preload, nodeOptions } = JSON.parse(given);
   stripArguments(preload);
   restoreEnvironment(nodeOptions);
   // Whatever else may have inherited the variable, the worker alone is one to Node.
-  if (isMainThread && cluster.isWorker) require('./lib/child')(lanes);
+  if (isMainThread && cluster.isWorker) require('./lib/child')(lanes, serialization);
 }

@@ -1,7 +1,11 @@
 'use strict';
 
 const EventEmitter = require('node:events');
+const { closeSync } = require('node:fs');
 const errors = require('./errors');
+const handles = require('./handles');
+const Hold = require('./hold');
+const serialization = require('./serialization');
 
 // What ChildProcess.prototype.send tells a caller who should slow down: two reads of 64 KiB.
 const HIGH_WATER_MARK = 2 * 65536;
@@ -57,6 +61,7 @@ class Control extends EventEmitter {
 class Channel {
   #target;
   #lane;
+  #codec;
   #control;
   #onNotice;
   #onFault;
@@ -65,17 +70,21 @@ class Channel {
   #early = [];
   /** Callbacks of messages that the socket has not taken yet, in order. */
   #unsent = [];
+  /** As long as there are any, whatever the user decided of the channel. */
+  #hold = new Hold();
 
   /**
    * @param {object} options
+   * @param {'json' | 'advanced'} [options.mode] how messages are serialized, at both ends
    * @param {number} options.refs how many reasons there are already to hold the event loop open
    * @param {(notice: object) => void} options.onNotice gets what the other cluster module says
    * @param {(error: Error) => void} options.onFault hears that the peer broke the protocol
    * @param {() => void} [options.onClosed] called once, after `disconnect`
    */
-  constructor(target, lane, { refs, onNotice, onFault, onClosed = () => {} }) {
+  constructor(target, lane, { mode = 'json', refs, onNotice, onFault, onClosed = () => {} }) {
     this.#target = target;
     this.#lane = lane;
+    this.#codec = serialization[mode];
     this.#control = new Control(lane, refs);
     this.#onNotice = onNotice;
     this.#onFault = onFault;
@@ -88,8 +97,9 @@ class Channel {
       if (name === 'message') process.nextTick(() => this.#deliverEarly());
     });
     lane.start(
-      (isNotice, json) => this.#receive(isNotice, json),
-      (count) => this.#flushed(count),
+      this.#codec.isBinary,
+      (...message) => this.#receive(...message),
+      (count, errno) => this.#flushed(count, errno),
       (reason) => this.#ended(reason),
     );
     if (refs === 0) lane.unref();
@@ -114,7 +124,8 @@ class Channel {
 
   /** Tells the other cluster module something, in order with the messages. */
   notify(notice) {
-    if (this.#target.connected) this.#write(true, JSON.stringify(notice), () => {});
+    if (this.#target.connected)
+      this.#write(true, JSON.stringify(notice), handles.NOTHING, () => {});
   }
 
   /** Delivers all that a dead peer has left. */
@@ -147,54 +158,71 @@ class Channel {
       const expected = 'one of type string, object, number, or boolean';
       throw errors.invalidArgType('message', expected, message);
     }
-    if (handle) throw errors.invalidHandleType();
-    return this.#write(false, JSON.stringify(message) ?? 'null', callback);
+    const payload = this.#codec.encode(message);
+    const packed = handle ? handles.pack(handle, options?.keepOpen) : handles.NOTHING;
+    return this.#write(false, payload, packed, callback);
   }
 
-  #write(isNotice, json, callback) {
-    const queued = this.#lane.send(isNotice, json);
+  #write(isNotice, payload, handle, callback) {
+    const queued = this.#lane.send(isNotice, payload, handle.type, handle.fd);
+    handle.release();
     if (queued < 0) {
       report(this.#target, errors.errnoException(queued, 'write'), callback);
     } else if (queued > 0) {
       this.#unsent.push(callback);
-      this.#control.refCounted();
+      this.#hold.ref();
     } else if (typeof callback === 'function') {
       process.nextTick(callback, null);
     }
     return queued < HIGH_WATER_MARK;
   }
 
-  #flushed(count) {
+  /** `errno` is why the message after those `count` could not be sent, or 0. */
+  #flushed(count, errno) {
     for (const callback of this.#unsent.splice(0, count)) {
-      this.#control.unrefCounted();
       if (typeof callback === 'function') process.nextTick(callback, null);
     }
-    if (!this.#target.connected && this.#unsent.length === 0) this.#close();
+    if (errno !== 0) {
+      report(this.#target, errors.errnoException(errno, 'write'), this.#unsent.shift());
+    }
+    if (this.#unsent.length > 0) return;
+    this.#hold.unref();
+    if (!this.#target.connected) this.#close();
   }
 
-  #receive(isNotice, json) {
-    if (this.#target.channel === null) return;
-    let message;
-    try {
-      message = JSON.parse(json);
-    } catch (error) {
-      this.fail(`the message lane carries a message that is not JSON: ${error.message}`);
+  #receive(isNotice, payload, handleType, fd) {
+    if (this.#target.channel === null) {
+      if (fd !== -1) closeSync(fd);
       return;
     }
-    if (isNotice) process.nextTick(this.#onNotice, message);
-    else process.nextTick(() => this.#deliver(message));
+    let message;
+    try {
+      message = isNotice ? JSON.parse(payload) : this.#codec.decode(payload);
+    } catch (error) {
+      if (fd !== -1) closeSync(fd);
+      this.fail(`the message lane carries a message that can't be read: ${error.message}`);
+      return;
+    }
+    if (isNotice) {
+      process.nextTick(this.#onNotice, message);
+      return;
+    }
+    const handle = fd === -1 ? undefined : handles.unpack(handleType, fd);
+    if (handleType !== 0 && fd === -1) warnOfLostHandle();
+    // A server has said by then that it is listening.
+    process.nextTick(() => this.#deliver(message, handle));
   }
 
-  #deliver(message) {
-    if (isInternal(message)) this.#target.emit('internalMessage', message, undefined);
+  #deliver(message, handle) {
+    if (isInternal(message)) this.#target.emit('internalMessage', message, handle);
     else if (this.#target.listenerCount('message') > 0) {
-      this.#target.emit('message', message, undefined);
-    } else this.#early.push(message);
+      this.#target.emit('message', message, handle);
+    } else this.#early.push([message, handle]);
   }
 
   #deliverEarly() {
     if (this.#target.listenerCount('message') === 0) return;
-    for (const message of this.#early.splice(0)) this.#target.emit('message', message, undefined);
+    for (const early of this.#early.splice(0)) this.#target.emit('message', ...early);
   }
 
   #disconnect() {
@@ -217,6 +245,7 @@ class Channel {
   #close() {
     if (this.#target.channel === null) return;
     this.#target.channel = null;
+    this.#hold.unref();
     for (const callback of this.#unsent.splice(0)) {
       report(this.#target, errors.ipcChannelClosed(), callback ?? (() => {}));
     }
@@ -231,6 +260,11 @@ class Channel {
 function report(target, error, callback) {
   if (typeof callback === 'function') process.nextTick(callback, error);
   else process.nextTick(() => target.emit('error', error));
+}
+
+function warnOfLostHandle() {
+  const lost = 'A handle did not reach this process: it has no descriptor left for it';
+  process.emitWarning(lost, 'SentHandleNotReceivedWarning');
 }
 
 function isObject(value) {

@@ -23,7 +23,7 @@ const UDP_REUSEPORT = 8;
 const debug = debuglog('cluster');
 
 /** Makes this process a worker of the primary at the other end of these descriptors. */
-function attach([messageLane, controlLane, connectionLane]) {
+function attach([messageLane, controlLane, connectionLane], serialization) {
   const lanes = new WorkerLanes(messageLane, controlLane, connectionLane);
   /** Servers that share an address, by listener; a faux or a shared handle each. */
   const served = new Map();
@@ -36,6 +36,7 @@ function attach([messageLane, controlLane, connectionLane]) {
 
   leaveBuiltin();
   const channel = new Channel(process, lanes.takeMessageLane(), {
+    mode: serialization,
     refs: process.listenerCount('message') + process.listenerCount('disconnect'),
     onNotice,
     onFault: (error) => process.emit('error', error),

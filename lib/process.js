@@ -35,13 +35,15 @@ class ProcessHandle {
   #engine;
   #id;
   #ipc;
+  #serialization;
   #process = null;
   #hold = new Hold();
 
-  constructor(engine, id, ipc) {
+  constructor(engine, id, ipc, serialization) {
     this.#engine = engine;
     this.#id = id;
     this.#ipc = ipc;
+    this.#serialization = serialization;
   }
 
   /** Returns 0 or a negated errno. */
@@ -54,7 +56,7 @@ class ProcessHandle {
       file,
       // Again, because Node heeds no NODE_OPTIONS in a program with privileges of its own.
       args: [argv0, '--require', PRELOAD, ...rest],
-      env: withPreload(envPairs, lanes),
+      env: withPreload(envPairs, { lanes, serialization: this.#serialization }),
       cwd,
       stdio: stdio.map(toDescriptor),
       messageLane: lanes[0],
@@ -103,7 +105,7 @@ class ProcessHandle {
  * Has the worker load our preload first of all, so that even the user's own preloads find the
  * cluster in place. It takes all this out again.
  */
-function withPreload(envPairs, lanes) {
+function withPreload(envPairs, worker) {
   const isOurs = (pair) => pair.startsWith(`${VARIABLE}=`);
   const isOptions = (pair) => pair.startsWith('NODE_OPTIONS=');
   const nodeOptions = envPairs.find(isOptions)?.slice('NODE_OPTIONS='.length);
@@ -111,7 +113,7 @@ function withPreload(envPairs, lanes) {
   return [
     ...envPairs.filter((pair) => !isOurs(pair) && !isOptions(pair)),
     `NODE_OPTIONS=--require ${quoted} ${nodeOptions ?? ''}`.trimEnd(),
-    `${VARIABLE}=${JSON.stringify({ lanes, preload: PRELOAD, nodeOptions })}`,
+    `${VARIABLE}=${JSON.stringify({ ...worker, preload: PRELOAD, nodeOptions })}`,
   ];
 }
 
@@ -152,14 +154,14 @@ class WorkerProcess {
    * @throws what `child_process.fork()` throws for options of the wrong type
    */
   constructor(engine, id, settings, env, handlers) {
-    const { exec, args, execArgv, cwd, uid, gid } = validated(settings);
+    const { exec, args, execArgv, cwd, serialization, uid, gid } = validated(settings);
     const stdio = standardStreams(settings);
     const ipc = stdio.indexOf('ipc');
     // Its place is ours.
     stdio[ipc] = 'ignore';
     const envPairs = environmentPairs(env);
 
-    this.#handle = new ProcessHandle(engine, id, ipc);
+    this.#handle = new ProcessHandle(engine, id, ipc, serialization);
     this.child = makeChildProcess(this.#handle);
     const { child } = this;
     const argv = [process.execPath, ...execArgv, exec, ...args];
@@ -171,7 +173,8 @@ class WorkerProcess {
     }
     child._closesNeeded += 1;
     const onClosed = () => countClose(child);
-    this.#channel = new Channel(child, lane, { refs: 1, ...handlers, onClosed });
+    const options = { mode: serialization, refs: 1, ...handlers, onClosed };
+    this.#channel = new Channel(child, lane, options);
   }
 
   /** Whether there is a process. */
@@ -255,10 +258,12 @@ function validated({ exec, args, execArgv, cwd, serialization, uid, gid, windows
   if (windowsHide != null && typeof windowsHide !== 'boolean') {
     throw errors.invalidArgType('options.windowsHide', 'of type boolean', windowsHide);
   }
-  if (!['json', undefined].includes(serialization)) {
-    throw errors.invalidArgValue('options.serialization', serialization, "must be 'json'");
+  if (![undefined, 'json', 'advanced'].includes(serialization)) {
+    const reason = "must be one of: undefined, 'json', 'advanced'";
+    throw errors.invalidArgValue('options.serialization', serialization, reason);
   }
   return {
+    serialization,
     exec: toPath(exec, 'modulePath'),
     args: stringArray(args ?? [], 'args'),
     execArgv: stringArray(execArgv, 'options.execArgv'),

@@ -10,6 +10,7 @@ const { errnoException } = require('./errors');
 
 const SOCKET = 0;
 const classes = { tcp: undefined, pipe: undefined, udp: undefined };
+const KINDS = Object.keys(classes);
 
 /** A stream handle ('tcp' or 'pipe') for a descriptor, which is the handle's from now on. */
 function stream(kind, fd) {
@@ -26,12 +27,17 @@ function stream(kind, fd) {
 function datagram(fd) {
   if (classes.udp === undefined) {
     const socket = dgram.createSocket('udp4');
-    const symbols = Object.getOwnPropertySymbols(socket);
-    const state = symbols.find(({ description }) => description === 'state symbol');
-    classes.udp = socket[state].handle.constructor;
+    classes.udp = datagramHandle(socket).constructor;
     socket.close();
   }
   return open(new classes.udp(), fd);
+}
+
+/** The handle of a dgram.Socket; null once it is closed. */
+function datagramHandle(socket) {
+  const symbols = Object.getOwnPropertySymbols(socket);
+  const state = symbols.find(({ description }) => description === 'state symbol');
+  return socket[state].handle;
 }
 
 function open(handle, fd) {
@@ -42,4 +48,4 @@ function open(handle, fd) {
   throw errnoException(errno, 'open');
 }
 
-module.exports = { stream, datagram };
+module.exports = { KINDS, datagram, datagramHandle, stream };

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::protocol::{control::ControlError, frame::FrameError};
+use crate::protocol::{control::ControlError, frame::FrameError, handle::HandleType};
 
 /// What can go wrong between a primary and its workers.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,15 @@ pub enum Error {
     /// The peer sent bytes on the message lane that are no text.
     #[error("the message lane carries a message that is not UTF-8")]
     NotText,
+    /// The peer announced a descriptor on the message lane, and sent none.
+    #[error("the message lane carries a message whose handle did not come")]
+    NoHandle,
+    /// The peer sent a descriptor on the message lane that is not what it said.
+    #[error("the message lane carries a handle that is no {0:?}")]
+    WrongHandle(HandleType),
+    /// The peer sent a descriptor on the message lane, and did not say what it is.
+    #[error("the message lane carries a handle that belongs to no message")]
+    UnclaimedHandle,
     /// The peer sent bytes on the control lane that are no message.
     #[error("the control lane carries garbage: {0}")]
     Control(#[from] ControlError),
@@ -39,17 +48,6 @@ impl Error {
     /// Names the system call that failed.
     pub fn system(syscall: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { syscall, source }
-    }
-
-    /// The `code` that JavaScript sees; stable.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::System { .. } => "ERR_RS_CLUSTER_SYSTEM",
-            Self::Frame(_) | Self::NotText | Self::Control(_) | Self::Connection | Self::Unread => {
-                "ERR_RS_CLUSTER_LANE"
-            }
-            Self::Stopped => "ERR_RS_CLUSTER_STOPPED",
-        }
     }
 }
 

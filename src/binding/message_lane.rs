@@ -1,25 +1,39 @@
 use std::{
     cell::{Cell, RefCell},
-    os::fd::OwnedFd,
+    io,
+    os::fd::{IntoRawFd, OwnedFd, RawFd},
     rc::Rc,
 };
 
 use napi::{
     CleanupEnvHook, Env,
-    bindgen_prelude::{FnArgs, Function, FunctionRef},
+    bindgen_prelude::{Buffer, Either, FnArgs, Function, FunctionRef, Uint8Array},
 };
 use napi_derive::napi;
 
 use super::callback::Caller;
 use crate::{
-    channel::{Channel, Incoming, Reading},
-    error::Error,
-    protocol::frame::Kind,
+    channel::{Channel, Flushed, Incoming, Reading},
+    error::{Error, Result},
+    protocol::{frame::Kind, handle::HandleType},
     sys::{
-        errno,
+        duplicate, errno,
         node::{Poll, Readiness},
     },
 };
+
+/// Stands for a descriptor that is not there.
+const NONE: RawFd = -1;
+
+/// A message: text, or bytes where the two ends have agreed on them.
+type Payload = Either<String, Buffer>;
+
+/// `isNotice`, the message, the type of its handle or 0, the handle's descriptor or -1.
+type OnMessage = FnArgs<(bool, Payload, u8, RawFd)>;
+/// How many queued messages are gone, why the next could not be sent (a negated errno) or 0.
+type OnFlushed = FnArgs<(u32, i32)>;
+/// What was wrong with what the peer sent, if so.
+type OnEnd = FnArgs<(Option<String>,)>;
 
 /// One end of the message lane between a primary and a worker.
 #[napi]
@@ -46,9 +60,34 @@ struct Started {
 /// The functions of JavaScript to call.
 struct Handlers {
     caller: Caller,
-    on_message: FunctionRef<FnArgs<(bool, String)>, ()>,
-    on_flushed: FunctionRef<FnArgs<(u32,)>, ()>,
-    on_end: FunctionRef<FnArgs<(Option<String>,)>, ()>,
+    /// Whether messages of users are bytes.
+    binary: bool,
+    on_message: FunctionRef<OnMessage, ()>,
+    on_flushed: FunctionRef<OnFlushed, ()>,
+    on_end: FunctionRef<OnEnd, ()>,
+}
+
+impl Handlers {
+    fn payload(&self, kind: Kind, bytes: Vec<u8>) -> Result<Payload> {
+        if self.binary && kind == Kind::Message {
+            return Ok(Either::B(bytes.into()));
+        }
+        String::from_utf8(bytes).map(Either::A).map_err(|_| Error::NotText)
+    }
+
+    /// Gives one message to JavaScript, and its descriptor too.
+    fn deliver(&self, Incoming { kind, payload, handle }: Incoming) -> Result<()> {
+        let payload = self.payload(kind, payload)?;
+        let (number, fd) = match handle {
+            None => (0, NONE),
+            Some((handle, descriptor)) => {
+                (handle.number(), descriptor.map_or(NONE, IntoRawFd::into_raw_fd))
+            }
+        };
+        let arguments = (kind == Kind::Notice, payload, number, fd).into();
+        self.caller.call(&self.on_message, arguments);
+        Ok(())
+    }
 }
 
 impl MessageLane {
@@ -62,16 +101,21 @@ impl MessageLane {
 impl MessageLane {
     /// Starts to read. The lane holds the event loop open from now on.
     ///
-    /// `onMessage(isNotice, json)` gets each message; `onFlushed(count)` hears how many of those
-    /// that `send` had to queue are gone; `onEnd(reason)` is called once, last: with null when the
-    /// peer has closed or died, with a text when it sent garbage.
+    /// `onMessage(isNotice, message, handleType, fd)` gets each message: a text, or with `binary` a
+    /// Buffer where it is no notice. The descriptor is its own from then on; it is -1 where there
+    /// is none, or this process had no room for it.
+    ///
+    /// `onFlushed(count, errno)` hears how many of the messages that `send` had to queue are gone,
+    /// and, unless `errno` is 0, why one more could not be sent. `onEnd(reason)` is called once,
+    /// last: with null when the peer has closed or died, with a text when it sent garbage.
     #[napi]
     pub fn start(
         &self,
         env: Env,
-        on_message: Function<FnArgs<(bool, String)>, ()>,
-        on_flushed: Function<FnArgs<(u32,)>, ()>,
-        on_end: Function<FnArgs<(Option<String>,)>, ()>,
+        binary: bool,
+        on_message: Function<OnMessage, ()>,
+        on_flushed: Function<OnFlushed, ()>,
+        on_end: Function<OnEnd, ()>,
     ) -> napi::Result<()> {
         let inner = &self.inner;
         let Some(fd) = inner.channel.borrow().as_ref().map(Channel::fd) else {
@@ -82,6 +126,7 @@ impl MessageLane {
         }
         let handlers = Rc::new(Handlers {
             caller: Caller::new(env, "rs-cluster.MessageLane")?,
+            binary,
             on_message: on_message.create_ref()?,
             on_flushed: on_flushed.create_ref()?,
             on_end: on_end.create_ref()?,
@@ -102,14 +147,22 @@ impl MessageLane {
     }
 
     /// Sends a message, or queues it. Returns how many bytes are queued then, or a negated errno.
+    ///
+    /// Unless `handleType` is 0, a duplicate of the descriptor `fd` goes with it.
     #[napi]
-    pub fn send(&self, is_notice: bool, json: String) -> i64 {
+    pub fn send(
+        &self,
+        is_notice: bool,
+        payload: Either<String, Uint8Array>,
+        handle_type: u8,
+        fd: RawFd,
+    ) -> i64 {
         let kind = if is_notice { Kind::Notice } else { Kind::Message };
-        let result = match self.inner.channel.borrow_mut().as_mut() {
-            Some(channel) => channel.send(kind, json).map(|()| channel.queued()),
-            None => return i64::from(-libc::EPIPE),
+        let payload = match payload {
+            Either::A(text) => text.into_bytes(),
+            Either::B(bytes) => bytes.to_vec(),
         };
-        match result {
+        match self.inner.send(kind, payload, HandleType::from_number(handle_type), fd) {
             Ok(0) => 0,
             Ok(queued) => {
                 self.inner.wait();
@@ -160,6 +213,25 @@ impl MessageLane {
 }
 
 impl Inner {
+    /// Says how many bytes are queued then.
+    fn send(
+        &self,
+        kind: Kind,
+        payload: Vec<u8>,
+        handle: Option<HandleType>,
+        fd: RawFd,
+    ) -> Result<usize> {
+        let mut channel = self.channel.borrow_mut();
+        let closed = || Error::system("sendmsg")(io::Error::from_raw_os_error(libc::EPIPE));
+        let channel = channel.as_mut().ok_or_else(closed)?;
+        let handle = match handle {
+            None => None,
+            Some(handle) => Some((handle, duplicate(fd).map_err(Error::system("fcntl"))?)),
+        };
+        channel.send(kind, payload, handle)?;
+        Ok(channel.queued())
+    }
+
     /// Waits for what is of interest now.
     fn wait(&self) {
         let writable = self.channel.borrow().as_ref().is_some_and(|channel| !channel.is_idle());
@@ -181,11 +253,12 @@ impl Inner {
     fn flush(&self, handlers: &Handlers) {
         let flushed = self.channel.borrow_mut().as_mut().map(Channel::flush);
         // Without a peer there is nothing to wait for: the end is about to be read.
-        let Some(Ok(count)) = flushed else { return };
-        if count > 0 {
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let Some(Ok(Flushed { messages, refused })) = flushed else { return };
+        if messages > 0 || refused.is_some() {
+            let count = u32::try_from(messages).unwrap_or(u32::MAX);
+            let errno = refused.as_ref().map_or(0, errno);
             let Handlers { caller, on_flushed, .. } = handlers;
-            caller.enter(|| _ = caller.call(on_flushed, (count,).into()));
+            caller.enter(|| _ = caller.call(on_flushed, (count, errno).into()));
         }
     }
 
@@ -199,20 +272,17 @@ impl Inner {
             }
             None => return 0,
         };
-        let end = match received {
-            Ok(Reading::Open) => None,
-            Ok(Reading::Ended) => Some(None),
-            Err(error) => Some(Some(error.to_string())),
-        };
-        self.reading.set(end.is_none());
-        let Handlers { caller, on_message, on_end, .. } = handlers;
+        self.reading.set(matches!(received, Ok(Reading::Open)));
+        let Handlers { caller, on_end, .. } = handlers;
         caller.enter(|| {
-            for Incoming { kind, text } in messages {
-                caller.call(on_message, (kind == Kind::Notice, text).into());
-            }
-            if let Some(reason) = end {
-                caller.call(on_end, (reason,).into());
-            }
+            let delivered = messages.into_iter().try_for_each(|it| handlers.deliver(it));
+            let end = match delivered.and(received) {
+                Ok(Reading::Open) => return,
+                Ok(Reading::Ended) => None,
+                Err(error) => Some(error.to_string()),
+            };
+            self.reading.set(false);
+            caller.call(on_end, (end,).into());
         });
         bytes
     }

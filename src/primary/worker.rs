@@ -258,7 +258,7 @@ impl Worker {
     pub(super) fn take_back(&self) -> Option<(ListenerId, OwnedFd)> {
         loop {
             let mut buffer = [0; connection::PACKET];
-            let packet = lane::receive_packet(&self.reclaim, &mut buffer).ok()?;
+            let packet = lane::receive(&self.reclaim, &mut buffer).ok()?;
             if packet.length == 0 {
                 return None;
             }
@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn take(end: &OwnedFd) {
-        lane::receive_packet(end, &mut [0; connection::PACKET]).unwrap();
+        lane::receive(end, &mut [0; connection::PACKET]).unwrap();
     }
 
     #[tokio::test]

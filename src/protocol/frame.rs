@@ -1,12 +1,16 @@
 //! The message lane: a stream of frames, each a header of eight bytes and a payload.
 //!
 //! ```text
-//! 0        4      5          8
-//! | length | kind | reserved |  payload: `length` bytes
+//! 0        4      5        6          8
+//! | length | kind | handle | reserved |  payload: `length` bytes
 //! ```
-//! Numbers are little-endian. `reserved` is zero; a peer that sets it is not one of ours.
+//! Numbers are little-endian. `handle` is zero, or says what the descriptor is that comes along with
+//! the first byte of the frame: the number of a [`HandleType`]. `reserved` is zero; a peer that sets
+//! it is not one of ours.
 
 use std::borrow::Cow;
+
+use super::handle::HandleType;
 
 /// Bytes of a frame's header.
 pub const HEADER: usize = 8;
@@ -21,7 +25,7 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// A message of the user, in JSON.
+    /// A message of the user, serialized as the two ends have agreed.
     Message = 1,
     /// A notice between the two `cluster` modules (`online`, `disconnect`, …), in JSON.
     Notice = 2,
@@ -42,6 +46,8 @@ impl Kind {
 pub struct Frame<'a> {
     /// What the payload means.
     pub kind: Kind,
+    /// What the descriptor is that comes along.
+    pub handle: Option<HandleType>,
     /// The bytes between this header and the next; borrowed from the buffer where they fitted.
     pub payload: Cow<'a, [u8]>,
 }
@@ -52,6 +58,9 @@ pub enum FrameError {
     /// No [`Kind`] has this number.
     #[error("a frame of unknown kind {0}")]
     UnknownKind(u8),
+    /// No [`HandleType`] has this number.
+    #[error("a frame with a handle of unknown type {0}")]
+    UnknownHandle(u8),
     /// A payload longer than [`MAX_PAYLOAD`] was announced.
     #[error("a frame of {0} bytes exceeds the limit of {MAX_PAYLOAD}")]
     TooLong(usize),
@@ -64,7 +73,11 @@ pub enum FrameError {
 ///
 /// # Errors
 /// [`FrameError::TooLong`].
-pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], FrameError> {
+pub fn header(
+    kind: Kind,
+    handle: Option<HandleType>,
+    length: usize,
+) -> Result<[u8; HEADER], FrameError> {
     if length > MAX_PAYLOAD {
         return Err(FrameError::TooLong(length));
     }
@@ -72,25 +85,31 @@ pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], FrameError> {
     // MAX_PAYLOAD fits in 32 bits.
     header[..4].copy_from_slice(&(length as u32).to_le_bytes());
     header[4] = kind as u8;
+    header[5] = handle.map_or(0, HandleType::number);
     Ok(header)
 }
 
-fn parse_header(header: &[u8; HEADER]) -> Result<(Kind, usize), FrameError> {
-    let [l0, l1, l2, l3, kind, r0, r1, r2] = *header;
+fn parse_header(header: &[u8; HEADER]) -> Result<(Kind, Option<HandleType>, usize), FrameError> {
+    let [l0, l1, l2, l3, kind, handle, r0, r1] = *header;
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     let kind = Kind::from_byte(kind).ok_or(FrameError::UnknownKind(kind))?;
     if length > MAX_PAYLOAD {
         return Err(FrameError::TooLong(length));
     }
-    if [r0, r1, r2] != [0; 3] {
+    if [r0, r1] != [0; 2] {
         return Err(FrameError::Reserved);
     }
-    Ok((kind, length))
+    let handle = match handle {
+        0 => None,
+        number => Some(HandleType::from_number(number).ok_or(FrameError::UnknownHandle(number))?),
+    };
+    Ok((kind, handle, length))
 }
 
 /// A payload too long for the buffer, gathered as it comes in.
 struct Partial {
     kind: Kind,
+    handle: Option<HandleType>,
     length: usize,
     payload: Vec<u8>,
 }
@@ -144,15 +163,15 @@ impl Decoder {
         let Some((head, rest)) = unread.split_first_chunk::<HEADER>() else {
             return Ok(None);
         };
-        let (kind, length) = parse_header(head)?;
+        let (kind, handle, length) = parse_header(head)?;
         if rest.len() >= length {
             let payload = self.start + HEADER;
             self.start = payload + length;
             let payload = Cow::Borrowed(&self.buffer[payload..payload + length]);
-            return Ok(Some(Frame { kind, payload }));
+            return Ok(Some(Frame { kind, handle, payload }));
         }
         if HEADER + length > self.buffer.len() {
-            self.partial = Some(Partial { kind, length, payload: rest.to_vec() });
+            self.partial = Some(Partial { kind, handle, length, payload: rest.to_vec() });
             (self.start, self.end) = (0, 0);
         }
         Ok(None)
@@ -168,7 +187,13 @@ impl Decoder {
             self.partial = Some(partial);
             return None;
         }
-        Some(Frame { kind: partial.kind, payload: Cow::Owned(partial.payload) })
+        let Partial { kind, handle, payload, .. } = partial;
+        Some(Frame { kind, handle, payload: Cow::Owned(payload) })
+    }
+
+    /// Whether a frame has begun to come in that is not whole yet.
+    pub fn is_amid_frame(&self) -> bool {
+        self.partial.is_some() || self.start < self.end
     }
 }
 
@@ -178,18 +203,20 @@ mod tests {
 
     use super::*;
 
-    fn stream(frames: &[(Kind, Vec<u8>)]) -> Vec<u8> {
+    type Parts = (Kind, Option<HandleType>, Vec<u8>);
+
+    fn stream(frames: &[Parts]) -> Vec<u8> {
         frames
             .iter()
-            .flat_map(|(kind, payload)| {
-                let header = header(*kind, payload.len()).unwrap();
+            .flat_map(|(kind, handle, payload)| {
+                let header = header(*kind, *handle, payload.len()).unwrap();
                 [header.as_slice(), payload.as_slice()].concat()
             })
             .collect()
     }
 
     /// Feeds `bytes` in pieces of the given sizes, in turn, and gathers what comes out.
-    fn decode(bytes: &[u8], pieces: &[usize]) -> Result<Vec<(Kind, Vec<u8>)>, FrameError> {
+    fn decode(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Parts>, FrameError> {
         let mut decoder = Decoder::default();
         let mut frames = Vec::new();
         let mut rest = bytes;
@@ -201,7 +228,7 @@ mod tests {
             decoder.filled(count);
             rest = &rest[count..];
             while let Some(frame) = decoder.next()? {
-                frames.push((frame.kind, frame.payload.into_owned()));
+                frames.push((frame.kind, frame.handle, frame.payload.into_owned()));
             }
             if rest.is_empty() {
                 break;
@@ -221,7 +248,7 @@ mod tests {
                 .enumerate()
                 .map(|(i, &length)| {
                     let kind = if i % 2 == 0 { Kind::Message } else { Kind::Notice };
-                    (kind, vec![i as u8; length])
+                    (kind, HandleType::from_number(i as u8), vec![i as u8; length])
                 })
                 .collect();
             prop_assert_eq!(decode(&stream(&frames), &pieces).unwrap(), frames);
@@ -238,17 +265,22 @@ mod tests {
 
     #[test]
     fn a_stream_of_single_bytes_gives_the_same_frames() {
-        let frames = [(Kind::Message, b"{}".to_vec()), (Kind::Notice, Vec::new())];
+        let frames = [
+            (Kind::Message, HandleType::from_number(7), b"{}".to_vec()),
+            (Kind::Notice, None, Vec::new()),
+        ];
         assert_eq!(decode(&stream(&frames), &[1]).unwrap(), frames);
     }
 
     #[test]
     fn nothing_is_allocated_for_an_announced_length() {
         let mut decoder = Decoder::default();
-        let header = header(Kind::Message, MAX_PAYLOAD).unwrap();
+        let header = header(Kind::Message, None, MAX_PAYLOAD).unwrap();
         decoder.spare()[..HEADER].copy_from_slice(&header);
         decoder.filled(HEADER);
+        assert!(decoder.is_amid_frame());
         assert_eq!(decoder.next(), Ok(None));
+        assert!(decoder.is_amid_frame());
         assert!(decoder.partial.as_ref().unwrap().payload.capacity() < BUFFER);
     }
 
@@ -258,10 +290,12 @@ mod tests {
         assert_eq!(decode(&unknown, &[8]), Err(FrameError::UnknownKind(9)));
         let reserved = [0, 0, 0, 0, 1, 0, 0, 1];
         assert_eq!(decode(&reserved, &[8]), Err(FrameError::Reserved));
+        let stranger = [0, 0, 0, 0, 1, 10, 0, 0];
+        assert_eq!(decode(&stranger, &[8]), Err(FrameError::UnknownHandle(10)));
         let giant = [255, 255, 255, 255, 1, 0, 0, 0];
         assert_eq!(decode(&giant, &[8]), Err(FrameError::TooLong(u32::MAX as usize)));
         assert_eq!(
-            header(Kind::Message, MAX_PAYLOAD + 1),
+            header(Kind::Message, None, MAX_PAYLOAD + 1),
             Err(FrameError::TooLong(MAX_PAYLOAD + 1))
         );
     }

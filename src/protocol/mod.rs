@@ -1,12 +1,13 @@
 //! What goes over the lanes: bytes ↔ values. No I/O, no clock.
 //!
-//! - [`frame`]: the stream of the message lane,
+//! - [`frame`]: the stream of the message lane, [`handle`]: what comes along with it,
 //! - [`control`]: the packets of the control lane,
 //! - [`connection`]: the packets of the connection lane.
 
 pub mod connection;
 pub mod control;
 pub mod frame;
+pub mod handle;
 
 /// Names one worker of one primary: `worker.id`. Counts from 1 and is never reused.
 pub type WorkerId = u32;

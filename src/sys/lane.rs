@@ -100,22 +100,23 @@ pub fn shutdown(socket: impl AsFd) {
     let _ = rustix::net::shutdown(socket, Shutdown::Both);
 }
 
-/// Sends slices of a stream, and says how many bytes went.
+/// Sends slices, and says how many bytes went. A descriptor goes with the first of them.
 ///
 /// # Errors
-/// `WouldBlock` when the buffer is full, `EPIPE` or `ECONNRESET` when the peer is gone.
-pub fn send(socket: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    let mut control = SendAncillaryBuffer::default();
+/// `WouldBlock` when the buffer is full, `EPIPE` or `ECONNRESET` when the peer is gone,
+/// `ETOOMANYREFS` when too many descriptors of this user are on their way.
+pub fn send(
+    socket: impl AsFd,
+    slices: &[IoSlice<'_>],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors: &[BorrowedFd<'_>] = descriptor.as_slice();
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
     retry(|| rustix::net::sendmsg(socket.as_fd(), slices, &mut control, SendFlags::NOSIGNAL))
-}
-
-/// Receives bytes of a stream; 0 means that it has ended.
-///
-/// # Errors
-/// `WouldBlock` when nothing is there yet, `ECONNRESET` when the peer left data of ours unread.
-pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    let (count, _) = retry(|| rustix::net::recv(socket.as_fd(), &mut *buffer, RecvFlags::empty()))?;
-    Ok(count)
 }
 
 /// Sends one packet, with at most one descriptor.
@@ -127,34 +128,29 @@ pub fn send_packet(
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
 ) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors: &[BorrowedFd<'_>] = descriptor.as_slice();
-    if !descriptors.is_empty() {
-        control.push(SendAncillaryMessage::ScmRights(descriptors));
-    }
-    let slices = [IoSlice::new(bytes)];
-    retry(|| rustix::net::sendmsg(socket.as_fd(), &slices, &mut control, SendFlags::NOSIGNAL))?;
+    send(socket, &[IoSlice::new(bytes)], descriptor)?;
     Ok(())
 }
 
-/// One packet, as [`receive_packet`] found it.
+/// What one call to [`receive`] found: bytes of a stream, or one packet.
 #[derive(Debug)]
-pub struct Packet {
+pub struct Received {
     /// How many bytes of the buffer it filled; 0 means that the lane has ended.
     pub length: usize,
-    /// The descriptor that came along.
+    /// The descriptor that came along with the last bytes of a stream, or with the packet.
     pub descriptor: Option<OwnedFd>,
-    /// Whether the packet was longer than the buffer, or descriptors were lost: too many were
-    /// sent, or this process has none left.
+    /// Whether a packet was longer than the buffer, or descriptors were lost: too many were sent,
+    /// or this process has none left.
     pub truncated: bool,
 }
 
-/// Receives one packet, with at most one descriptor.
+/// Receives bytes of a stream, up to the end of those that a descriptor came with, or one packet.
+/// In both cases there is at most one descriptor.
 ///
 /// # Errors
-/// `WouldBlock` when nothing is there yet.
-pub fn receive_packet(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Packet> {
+/// `WouldBlock` when nothing is there yet, `ECONNRESET` when the peer of a stream left data of ours
+/// unread.
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [IoSliceMut::new(buffer)];
@@ -168,7 +164,7 @@ pub fn receive_packet(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Packet
         }
     }
     let truncated = received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
-    Ok(Packet { length: received.bytes, descriptor, truncated })
+    Ok(Received { length: received.bytes, descriptor, truncated })
 }
 
 /// One packet of any length, as [`receive_whole_packet`] found it.
@@ -185,12 +181,12 @@ pub struct WholePacket {
 /// Receives one packet, of which it keeps at most `limit` bytes. There must be no other receiver.
 ///
 /// # Errors
-/// As [`receive_packet`].
+/// As [`receive`].
 pub fn receive_whole_packet(socket: impl AsFd, limit: usize) -> io::Result<WholePacket> {
     let peek = RecvFlags::PEEK | RecvFlags::TRUNC;
     let (_, length) = retry(|| rustix::net::recv(socket.as_fd(), &mut [0u8; 0][..], peek))?;
     let mut bytes = vec![0; length.min(limit)];
-    let packet = receive_packet(socket, &mut bytes)?;
+    let packet = receive(socket, &mut bytes)?;
     Ok(WholePacket { bytes, length, descriptor: packet.descriptor })
 }
 
@@ -219,13 +215,13 @@ mod tests {
 
         drop(theirs);
         let mut buffer = [0; 8];
-        let packet = receive_packet(&kept, &mut buffer).unwrap();
+        let packet = receive(&kept, &mut buffer).unwrap();
         assert_eq!(&buffer[..packet.length], b"abcd");
         assert!(same_socket(&packet.descriptor.unwrap(), &cargo));
-        let packet = receive_packet(&kept, &mut buffer).unwrap();
+        let packet = receive(&kept, &mut buffer).unwrap();
         assert_eq!(&buffer[..packet.length], b"efgh");
         assert!(packet.descriptor.is_none() && !packet.truncated);
-        let empty = receive_packet(&kept, &mut buffer).unwrap_err();
+        let empty = receive(&kept, &mut buffer).unwrap_err();
         assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
     }
 
@@ -233,7 +229,7 @@ mod tests {
     fn a_packet_that_does_not_fit_says_so() {
         let (ours, theirs) = packet_pair().unwrap();
         send_packet(&ours, b"too long", None).unwrap();
-        assert!(receive_packet(&theirs, &mut [0; 4]).unwrap().truncated);
+        assert!(receive(&theirs, &mut [0; 4]).unwrap().truncated);
     }
 
     #[test]
@@ -276,6 +272,6 @@ mod tests {
         drop(theirs);
         let gone = send_packet(&ours, b"abcd", None).unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::BrokenPipe);
-        assert_eq!(receive_packet(&ours, &mut [0; 4]).unwrap().length, 0);
+        assert_eq!(receive(&ours, &mut [0; 4]).unwrap().length, 0);
     }
 }

@@ -2,7 +2,7 @@
 //! only one that may differ by platform.
 //!
 //! - [`lane`]: socket pairs, and descriptors passed through them,
-//! - [`listen`]: addresses bound and connections accepted,
+//! - [`listen`]: addresses bound and connections accepted, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
 //! - [`watched`]: what the engine waits on,
 //! - `node`: libuv's poll and Node-API's callback scope.
@@ -15,6 +15,7 @@ pub mod listen;
 pub mod load;
 #[cfg(feature = "binding")]
 pub mod node;
+pub mod socket;
 pub mod spawn;
 pub mod watched;
 

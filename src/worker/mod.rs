@@ -133,7 +133,7 @@ impl Connections {
     /// When the primary sent something that is no connection.
     pub fn take(&self) -> Result<Taken> {
         let mut buffer = [0; PACKET];
-        let packet = match lane::receive_packet(&self.socket, &mut buffer) {
+        let packet = match lane::receive(&self.socket, &mut buffer) {
             Ok(packet) if packet.length > 0 => packet,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Taken::Empty),
             _ => return Ok(Taken::Ended),

@@ -1,0 +1,107 @@
+'use strict';
+
+// Handles that go with a message: sockets and servers of users into descriptors, and back.
+
+const dgram = require('node:dgram');
+const net = require('node:net');
+const errors = require('./errors');
+const sockets = require('./sockets');
+
+const NOTHING = { type: 0, fd: -1, release() {} };
+
+// What the lane's frames call them: the place in this list (src/protocol/handle.rs).
+const TYPES = [
+  null,
+  'tcp socket',
+  'pipe socket',
+  'tcp server',
+  'pipe server',
+  'tcp native',
+  'pipe native',
+  'udp4 socket',
+  'udp6 socket',
+  'udp native',
+];
+
+/** The `kind` of a handle of Node's own, as `sockets` has it; undefined for anything else. */
+function kindOf(handle) {
+  const kind = handle?.constructor?.name?.toLowerCase();
+  return sockets.KINDS.includes(kind) && typeof handle.fd === 'number' ? kind : undefined;
+}
+
+/**
+ * Prepares a handle for the lane. Its `release()` is to be called when the lane has duplicated the
+ * descriptor, or could not.
+ *
+ * @returns {{type: number, fd: number, release: () => void}}
+ * @throws {TypeError} `ERR_INVALID_HANDLE_TYPE`
+ */
+function pack(handle, keepOpen) {
+  if (handle instanceof net.Socket) return packSocket(handle, keepOpen);
+  if (handle instanceof net.Server) return describe(handle._handle, 'server');
+  if (handle instanceof dgram.Socket) return packDatagram(handle);
+  if (kindOf(handle) === undefined) throw errors.invalidHandleType();
+  return describe(handle, 'native');
+}
+
+function describe(handle, role, kind = kindOf(handle)) {
+  // It is closed, or was sent before: the message goes alone.
+  if (!handle) return NOTHING;
+  const type = TYPES.indexOf(`${kind} ${role}`);
+  if (type === -1) throw errors.invalidHandleType();
+  return { ...NOTHING, type, fd: handle.fd };
+}
+
+function packSocket(socket, keepOpen) {
+  const handle = socket._handle;
+  const packed = describe(handle, 'socket');
+  if (packed === NOTHING || keepOpen) return packed;
+  return {
+    ...packed,
+    release() {
+      detach(socket, handle);
+      handle.close();
+    },
+  };
+}
+
+function packDatagram(socket) {
+  return describe(sockets.datagramHandle(socket), 'socket', socket.type);
+}
+
+/** The socket is another process's now. */
+function detach(socket, handle) {
+  // Whatever comes is for the receiver to read.
+  handle.readStop();
+  handle.onread = () => {};
+  socket._handle = null;
+  socket.setTimeout(0);
+  // Servers count their connections.
+  if (socket.server) socket.server._connections -= 1;
+  // Of an HTTP server, whose parser reads from the handle itself.
+  const { parser, _httpMessage: response } = socket;
+  if (typeof parser?.unconsume !== 'function') return;
+  parser.unconsume();
+  parser.remove();
+  parser.socket = null;
+  socket.parser = null;
+  response?.detachSocket(socket);
+}
+
+/** Makes of a descriptor, which the engine found to be of that type, what was sent. */
+function unpack(type, fd) {
+  const [kind, role] = TYPES[type].split(' ');
+  if (kind.startsWith('udp')) return unpackDatagram(kind, role, fd);
+  const handle = sockets.stream(kind, fd);
+  if (role === 'native') return handle;
+  if (role === 'socket') return new net.Socket({ handle, readable: true, writable: true });
+  return new net.Server().listen(handle);
+}
+
+function unpackDatagram(kind, role, fd) {
+  const handle = sockets.datagram(fd);
+  if (role === 'native') return handle;
+  return dgram.createSocket(kind).bind(handle);
+}
+
+module.exports = { NOTHING, pack, unpack };

@@ -1,0 +1,65 @@
+//! What a descriptor on the message lane is, and what JavaScript is to make of it.
+
+/// The type of a handle. Its number on the lane is that of `lib/handles.js`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum HandleType {
+    /// A connection, for a `net.Socket`.
+    TcpSocket = 1,
+    /// A connection between processes of one machine, for a `net.Socket`.
+    PipeSocket = 2,
+    /// A listening socket, for a `net.Server`.
+    TcpServer = 3,
+    /// A listening socket for processes of one machine, for a `net.Server`.
+    PipeServer = 4,
+    /// A `TCP` handle of Node's own, as it is.
+    TcpNative = 5,
+    /// A `Pipe` handle of Node's own, as it is.
+    PipeNative = 6,
+    /// For a `dgram.Socket` of type `udp4`.
+    Udp4Socket = 7,
+    /// For a `dgram.Socket` of type `udp6`.
+    Udp6Socket = 8,
+    /// A `UDP` handle of Node's own, as it is.
+    UdpNative = 9,
+}
+
+impl HandleType {
+    /// Every type, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::TcpSocket,
+        Self::PipeSocket,
+        Self::TcpServer,
+        Self::PipeServer,
+        Self::TcpNative,
+        Self::PipeNative,
+        Self::Udp4Socket,
+        Self::Udp6Socket,
+        Self::UdpNative,
+    ];
+
+    /// The type with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.number() == number)
+    }
+
+    /// Its number on the lane.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_has_a_number_of_its_own() {
+        for (index, handle) in HandleType::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(handle.number()), index + 1);
+            assert_eq!(HandleType::from_number(handle.number()), Some(handle));
+        }
+        assert_eq!(HandleType::from_number(0), None);
+        assert_eq!(HandleType::from_number(10), None);
+    }
+}
