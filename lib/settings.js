@@ -45,7 +45,7 @@ class InspectPorts {
     if (wanted === undefined) {
       port = process.debugPort + this.#offset;
       this.#offset += 1;
-      if (port > LAST_PORT) port = port - LAST_PORT + FIRST_FREE_PORT;
+      if (port > LAST_PORT) port = port - LAST_PORT + FIRST_FREE_PORT - 1;
     }
     if (!(Number.isInteger(+port) && +port >= 0 && +port <= LAST_PORT)) {
       throw errors.socketBadPort(port);
