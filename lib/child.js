@@ -9,6 +9,7 @@ const { debuglog } = require('node:util');
 const { WorkerLanes } = require('./native');
 const defineWorker = require('./worker');
 const Channel = require('./channel');
+const handles = require('./handles');
 const Hold = require('./hold');
 const seat = require('./seat');
 const sockets = require('./sockets');
@@ -81,6 +82,11 @@ function attach([messageLane, controlLane, connectionLane], serialization) {
   function getServer(server, options, callback) {
     const { addressType, fd, port } = options;
     let { address } = options;
+    const own = ownHandle(server, options);
+    if (own !== undefined) {
+      callback(0, own);
+      return;
+    }
     const isAbstract = typeof address === 'string' && address.startsWith('\0');
     if (port < 0 && typeof address === 'string' && !isAbstract) address = path.resolve(address);
 
@@ -201,6 +207,12 @@ function holdByListeners(control) {
   process.on('removeListener', (name) => {
     if (holds(name)) control.unrefCounted();
   });
+}
+
+/** The handle that a server has already. Node 18 asks about `listen(handle)`, newer ones do not. */
+function ownHandle(server, { address, port, fd }) {
+  if (fd >= 0) return handles.handleOfReceived(server, fd);
+  return address === null && port === -1 ? server._handle : undefined;
 }
 
 function toQuery(options, address, index) {

@@ -23,6 +23,9 @@ const TYPES = [
   'udp native',
 ];
 
+/** Servers that came with a message. In a worker, Node takes their descriptor for the primary's. */
+const receivedKinds = new WeakMap();
+
 /** The `kind` of a handle of Node's own, as `sockets` has it; undefined for anything else. */
 function kindOf(handle) {
   const kind = handle?.constructor?.name?.toLowerCase();
@@ -92,10 +95,22 @@ function detach(socket, handle) {
 function unpack(type, fd) {
   const [kind, role] = TYPES[type].split(' ');
   if (kind.startsWith('udp')) return unpackDatagram(kind, role, fd);
+  if (role === 'server') return unpackServer(kind, fd);
   const handle = sockets.stream(kind, fd);
   if (role === 'native') return handle;
-  if (role === 'socket') return new net.Socket({ handle, readable: true, writable: true });
-  return new net.Server().listen(handle);
+  return new net.Socket({ handle, readable: true, writable: true });
+}
+
+function unpackServer(kind, fd) {
+  const server = new net.Server();
+  receivedKinds.set(server, kind);
+  return server.listen({ fd });
+}
+
+/** The handle of a server that came with a message; undefined for any other. */
+function handleOfReceived(server, fd) {
+  const kind = receivedKinds.get(server);
+  return kind && sockets.stream(kind, fd);
 }
 
 function unpackDatagram(kind, role, fd) {
@@ -104,4 +119,4 @@ function unpackDatagram(kind, role, fd) {
   return dgram.createSocket(kind).bind(handle);
 }
 
-module.exports = { NOTHING, pack, unpack };
+module.exports = { NOTHING, handleOfReceived, pack, unpack };

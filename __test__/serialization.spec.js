@@ -1,0 +1,30 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+
+test("what JSON does not have arrives by serialization 'advanced'", async (t) => {
+  const { lines, code } = await run(t, 'advanced-values');
+  t.is(code, 0);
+  const values = lines.filter(({ name }) => name);
+  t.true(values.length > 20);
+  t.deepEqual(
+    values.filter(({ same }) => !same),
+    [],
+  );
+});
+
+test('what V8 cannot serialize throws in the sender, and the channel lives on', async (t) => {
+  const { lines } = await run(t, 'advanced-values');
+  for (const role of ['primary', 'worker']) {
+    t.deepEqual(
+      lines.filter((line) => line.role === role),
+      [
+        { role, refused: 'a function', reason: 'f() {} could not be cloned.' },
+        { role, refused: 'a symbol', reason: 'Symbol(symbol) could not be cloned.' },
+        { role, refused: 'a promise', reason: '#<Promise> could not be cloned.' },
+        { role, refused: 'a weak map', reason: '#<WeakMap> could not be cloned.' },
+      ],
+    );
+  }
+});
