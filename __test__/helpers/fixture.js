@@ -25,7 +25,7 @@ class Program extends EventEmitter {
   #warns;
 
   /**
-   * @param {string} name of a file in `fixtures/`
+   * @param {string} name of a file in `fixtures/`, without `.js`
    * @param {object} [options]
    * @param {Array} [options.args] strings, or values to be passed as JSON
    * @param {object} [options.env] on top of the environment of the tests
@@ -46,7 +46,7 @@ class Program extends EventEmitter {
       ...launcher,
       execPath,
       ...nodeArgs,
-      path.join(__dirname, '../fixtures', `${name}.js`),
+      path.join(__dirname, '../fixtures', path.extname(name) ? name : `${name}.js`),
       ...args.map((arg) => (typeof arg === 'string' ? arg : JSON.stringify(arg))),
     ];
     this.#child = spawn(file, rest, {

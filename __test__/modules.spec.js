@@ -1,0 +1,50 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+
+const names = [
+  'SCHED_NONE',
+  'SCHED_RR',
+  'Worker',
+  'disconnect',
+  'fork',
+  'isMaster',
+  'isPrimary',
+  'isWorker',
+  'schedulingPolicy',
+  'settings',
+  'setupMaster',
+  'setupPrimary',
+  'worker',
+  'workers',
+];
+
+// The built-in has other names in each role, so that a file that imports `fork` by its name can't be
+// a worker.
+if (!isBuiltin) {
+  for (const [way, nodeArgs] of Object.entries({
+    'by itself': [],
+    'under rs-cluster/register': ['--import', 'rs-cluster/register'],
+  })) {
+    test(`every name can be imported in every role, ${way}`, async (t) => {
+      const { lines, code } = await run(t, 'modules.mjs', { nodeArgs });
+      t.is(code, 0);
+      const [primary, worker] = lines;
+      t.deepEqual(primary, { role: 'primary', names, absent: ['worker'], different: [] });
+      t.like(worker, { role: 'worker', names, different: [] });
+      t.deepEqual(worker.absent, [
+        'SCHED_NONE',
+        'SCHED_RR',
+        'disconnect',
+        'fork',
+        'schedulingPolicy',
+        'settings',
+        'setupMaster',
+        'setupPrimary',
+        'workers',
+      ]);
+    });
+  }
+}

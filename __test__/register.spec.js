@@ -1,0 +1,26 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+
+const register = 'rs-cluster/register';
+
+// The referee needs nobody to take its seat.
+const ways = isBuiltin
+  ? { 'no option': [] }
+  : { '--require': ['--require', register], '--import': ['--import', register] };
+
+for (const [way, nodeArgs] of Object.entries(ways)) {
+  test(`an unmodified application runs on the engine by ${way}`, async (t) => {
+    const { lines, code } = await run(t, 'unmodified.mjs', { nodeArgs });
+    t.is(code, 0);
+    const good = { isOneObject: true, isOurs: !isBuiltin, stale: [] };
+    t.deepEqual(lines, [
+      { role: 'primary', ...good, roles: [true, true, false] },
+      { role: 'worker', ...good, roles: [false, false, true] },
+      // What the running Node does on a kill.
+      { code: null, signal: 'SIGTERM', exitedAfterDisconnect: false },
+    ]);
+  });
+}
