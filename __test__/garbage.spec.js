@@ -5,7 +5,7 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
 // Numbers of a worker's lanes; the built-in has one, and trusts what comes through it.
-const lanes = { message: 3, control: 4 };
+const lanes = { message: 3, control: 4, connection: 5 };
 const code = 'ERR_RS_CLUSTER_LANE';
 
 if (!isBuiltin) {

@@ -33,7 +33,8 @@ pub enum Error {
     /// The peer sent bytes on the control lane that are no message.
     #[error("the control lane carries garbage: {0}")]
     Control(#[from] ControlError),
-    /// The peer sent a packet on the connection lane that names no connection.
+    /// The peer sent something on the connection lane that is no connection, or the worker anything
+    /// at all.
     #[error("the connection lane carries garbage")]
     Connection,
     /// The worker asks, and does not read the answers.

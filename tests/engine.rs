@@ -283,6 +283,27 @@ fn a_worker_that_never_reads_answers_is_at_fault() {
 }
 
 #[test]
+fn a_worker_that_talks_on_its_connection_lane_is_at_fault_and_others_serve_its_connections() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut odd, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = odd.listen(0);
+    other.listen(port);
+    let clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
+    wait_readable(odd.polled.as_fd());
+    lane::send_packet(&odd.polled, b"garbage", None).expect("a lane");
+    match primary.event() {
+        Event::Faulted { worker: 1, error } => {
+            assert!(matches!(error, Error::Connection), "{error}");
+        }
+        unexpected => panic!("{unexpected:?}"),
+    }
+    for _ in &clients {
+        other.serve();
+    }
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
+}
+
+#[test]
 fn a_connection_returned_by_a_worker_that_dies_is_served_by_another() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let [mut doomed, mut other] = [1, 2].map(|id| primary.worker(id));

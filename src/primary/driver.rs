@@ -101,7 +101,7 @@ fn adopt(state: &Shared, adopted: Adopted) {
     let watched = || -> io::Result<_> {
         let process = watched::watch(process, Interest::READABLE)?;
         let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE)?;
-        let lane = watched::watch(connection, Interest::WRITABLE)?;
+        let lane = watched::watch(connection, Interest::READABLE | Interest::WRITABLE)?;
         Ok((process, Rc::new(control), Rc::new(lane)))
     };
     let filled = Rc::new(Notify::new());
@@ -139,7 +139,7 @@ struct Attended {
 /// Looks after one worker until its process has ended.
 async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     let Attended { process, control, lane, filled } = worker;
-    let mut listening = true;
+    let mut obeying = true;
     // No state of the wait may be lost with a branch that is not taken, so it is kept here.
     let mut full = false;
     let exit = loop {
@@ -147,23 +147,24 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
         tokio::select! {
             biased;
             exit = exited(&process) => break exit,
-            received = receive(&control), if listening => {
+            received = receive(&control), if obeying => {
                 let answered = match received {
                     Ok(Some((request, descriptor))) => answer(&state, id, request, descriptor),
                     Ok(None) => {
-                        listening = false;
+                        obeying = false;
                         Ok(())
                     }
                     Err(error) => Err(error),
                 };
                 if let Err(error) = answered {
-                    listening = false;
-                    // The worker learns of it too, and can't fill the lane for nobody.
-                    lane::shutdown(&*control);
-                    let mut state = state.borrow_mut();
-                    state.retire(id);
-                    state.emit(Event::Faulted { worker: id, error });
+                    obeying = false;
+                    fault(&state, id, error, &control);
                 }
+            }
+            // Nothing ever comes from there, not even an end: its receiving end is ours as well.
+            _ = lane.readable(), if obeying => {
+                obeying = false;
+                fault(&state, id, Error::Connection, &control);
             }
             _ = control.writable(), if orders => state.borrow().flush_orders(id),
             () = filled.notified() => full = true,
@@ -179,6 +180,15 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     drop(state.borrow_mut().remove(id));
     closed(&state).await;
     state.borrow().exited(id, exit);
+}
+
+/// A worker broke the protocol: it gets nothing more, and its primary hears of it.
+fn fault(state: &Shared, id: WorkerId, error: Error, control: &AsyncFd<OwnedFd>) {
+    // The worker learns of it too, and can't fill the lane for nobody.
+    lane::shutdown(control);
+    let mut state = state.borrow_mut();
+    state.retire(id);
+    state.emit(Event::Faulted { worker: id, error });
 }
 
 /// Takes the connections that a worker had returned before it ended.
