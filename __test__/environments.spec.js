@@ -3,7 +3,7 @@
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
-const { becomesTrue, isAlive } = require('./helpers/processes');
+const { becomesTrue, isAlive } = require('../tools/process-group');
 
 // There is one built-in module in a thread.
 if (!isBuiltin) {

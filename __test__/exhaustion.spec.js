@@ -7,7 +7,7 @@ const { startApp } = require('./helpers/app');
 const { run } = require('./helpers/fixture');
 const { execPath, isBuiltin } = require('./helpers/implementation');
 const { unprivileged } = require('./helpers/privileges');
-const { HAS_PROC } = require('./helpers/processes');
+const { HAS_PROC } = require('../tools/process-group');
 
 const { errno } = os.constants;
 const spawnError = (code) => ({ code, errno: -errno[code], syscall: `spawn ${execPath}` });

@@ -5,7 +5,7 @@ const { startApp } = require('./helpers/app');
 const { connectionError, get } = require('./helpers/client');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
-const { HAS_PROC } = require('./helpers/processes');
+const { HAS_PROC } = require('../tools/process-group');
 
 // That no process is left behind by any program of any test is checked in helpers/fixture.js.
 

@@ -1,16 +1,16 @@
 'use strict';
 
 // npm run bench -- <scenario> [options]: finds the scenario, runs it, prints its table.
-// Whatever happens, no process of a run outlives it (see lib/processes.js).
+// Whatever happens, no process of a run outlives it (see ../tools/processes.js).
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { describeEnvironment, inspectEnvironment } = require('./lib/environment.js');
 const { parseOptions, usage } = require('./lib/options.js');
-const { UserError } = require('./lib/user-error.js');
+const { runCommand } = require('../tools/command.js');
+const { UserError } = require('../tools/user-error.js');
 
 const SCENARIOS = path.join(__dirname, 'scenarios');
-const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 function scenarioNames() {
   const files = fs.readdirSync(SCENARIOS).filter((file) => file.endsWith('.js'));
@@ -56,17 +56,4 @@ async function main(argv) {
   return 0;
 }
 
-for (const [signal, code] of Object.entries(SIGNALS)) {
-  process.once(signal, () => process.exit(code));
-}
-
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error) => {
-    process.stderr.write(`${error instanceof UserError ? error.message : error.stack}\n`);
-    // Not exitCode: a load generator may still be running, and has nothing left to measure.
-    process.exit(1);
-  },
-);
+runCommand(main);

@@ -6,7 +6,7 @@ const path = require('node:path');
 const readline = require('node:readline');
 const { isDeepStrictEqual } = require('node:util');
 const { execPath, specifier } = require('./implementation');
-const { becomesTrue, membersOf, signalGroup } = require('./processes');
+const { becomesTrue, membersOf, signalGroup } = require('../../tools/process-group');
 
 const WATCHDOG = 30_000;
 // How long workers may outlive their primary.

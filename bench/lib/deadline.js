@@ -1,6 +1,6 @@
 'use strict';
 
-const { UserError } = require('./user-error.js');
+const { UserError } = require('../../tools/user-error.js');
 
 /** `promise`, or a UserError saying `message` when it takes longer than `milliseconds`. */
 async function withDeadline(promise, milliseconds, message) {

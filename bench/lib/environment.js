@@ -1,17 +1,7 @@
 'use strict';
 
-const { execFileSync } = require('node:child_process');
 const os = require('node:os');
-const { UserError } = require('./user-error.js');
-
-function versionOf(node) {
-  try {
-    const output = execFileSync(node, ['-p', 'process.version'], { timeout: 10_000 });
-    return output.toString().trim();
-  } catch (error) {
-    throw new UserError(`--node ${node}: ${error.message}`);
-  }
-}
+const { versionOf } = require('../../tools/node-version.js');
 
 /** What the figures depend on besides the code: printed above every table. */
 function inspectEnvironment(node) {

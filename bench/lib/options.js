@@ -1,7 +1,7 @@
 'use strict';
 
-const { parseArgs } = require('node:util');
-const { UserError } = require('./user-error.js');
+const { parse, positiveInteger } = require('../../tools/options.js');
+const { UserError } = require('../../tools/user-error.js');
 
 const OPTIONS = {
   rounds: { type: 'string', default: '5' },
@@ -12,29 +12,14 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 };
 
-function parse(argv) {
-  try {
-    return parseArgs({ args: argv, options: OPTIONS, allowPositionals: true });
-  } catch (error) {
-    throw new UserError(error.message);
-  }
-}
-
-// wrk takes whole seconds only; rounds and workers are whole by nature.
-function positiveInteger(name, text) {
-  if (!/^[1-9]\d{0,5}$/.test(text)) {
-    throw new UserError(`--${name} must be a whole number from 1, not "${text}".`);
-  }
-  return Number(text);
-}
-
 function parseOptions(argv) {
-  const { values, positionals } = parse(argv);
+  const { values, positionals } = parse(argv, OPTIONS);
   if (positionals.length > 1) {
     throw new UserError(`One scenario at a time, not "${positionals.join(' ')}".`);
   }
   const options = {
     ...values,
+    // wrk takes whole seconds only; rounds and workers are whole by nature.
     rounds: positiveInteger('rounds', values.rounds),
     seconds: positiveInteger('seconds', values.seconds),
     workers: positiveInteger('workers', values.workers),

@@ -3,9 +3,9 @@
 const { spawnSync } = require('node:child_process');
 const path = require('node:path');
 const { withDeadline } = require('./deadline.js');
-const { describeEnd, firstJsonLine, keepTail } = require('./output.js');
-const { killGroup, startProcess } = require('./processes.js');
-const { UserError } = require('./user-error.js');
+const { describeEnd, firstJsonLine, keepTail } = require('../../tools/output.js');
+const { killGroup, startProcess } = require('../../tools/processes.js');
+const { UserError } = require('../../tools/user-error.js');
 
 const REPORT = path.join(__dirname, 'wrk-report.lua');
 const GRACE_MS = 10_000;

@@ -5,12 +5,12 @@
 
 const path = require('node:path');
 const { withDeadline } = require('../lib/deadline.js');
-const { describeEnd, firstJsonLine, keepTail } = require('../lib/output.js');
-const { startProcess } = require('../lib/processes.js');
+const { describeEnd, firstJsonLine, keepTail } = require('../../tools/output.js');
+const { startProcess } = require('../../tools/processes.js');
 const { interleave } = require('../lib/rounds.js');
 const { median, ratios, summarize } = require('../lib/statistics.js');
 const { formatNumber, formatTable } = require('../lib/table.js');
-const { UserError } = require('../lib/user-error.js');
+const { UserError } = require('../../tools/user-error.js');
 
 const PROGRAM = path.join(__dirname, '..', 'programs', 'fork.js');
 const ROOT = path.join(__dirname, '..', '..');

@@ -1,0 +1,39 @@
+'use strict';
+
+// Every process of a tool is started here, as the leader of a process group of its own, so that one
+// signal ends it together with the processes it has started.
+
+const { spawn } = require('node:child_process');
+const { signalGroup } = require('./process-group.js');
+
+const running = new Set();
+
+/** Like `spawn`; neither the child nor its own children outlive this process, or `endGroup`. */
+function startGroup(command, args, options) {
+  const child = spawn(command, args, { ...options, detached: true });
+  if (child.pid !== undefined) running.add(child); // otherwise its 'error' event tells why
+  return child;
+}
+
+function killGroup(child) {
+  signalGroup(child.pid, 'SIGKILL');
+}
+
+/** Ends what is left of a group whose leader has exited. */
+function endGroup(child) {
+  killGroup(child);
+  running.delete(child);
+}
+
+/** Like `startGroup`; the child's own children never outlive it. */
+function startProcess(command, args, options) {
+  const child = startGroup(command, args, options);
+  child.once('exit', () => endGroup(child));
+  return child;
+}
+
+process.on('exit', () => {
+  for (const child of running) killGroup(child);
+});
+
+module.exports = { endGroup, killGroup, startGroup, startProcess };
