@@ -1,0 +1,82 @@
+'use strict';
+
+// npm run conformance -- [DIRECTORY] [options]: upstream's own tests of the cluster module, on the
+// engine. Whatever happens, no process of a test outlives it (see ../tools/processes.js).
+
+const os = require('node:os');
+const path = require('node:path');
+const { runCommand } = require('../tools/command.js');
+const excluded = require('./excluded.js');
+const { attempt } = require('./lib/attempt.js');
+const { startLoad } = require('./lib/load.js');
+const { findNode } = require('./lib/node-binary.js');
+const { USAGE, parseOptions } = require('./lib/options.js');
+const { describeFailure, describeSelection, summarize } = require('./lib/report.js');
+const { runRound } = require('./lib/round.js');
+const { checkSeat } = require('./lib/seat.js');
+const { selectFiles } = require('./lib/selection.js');
+const { debianSourceTree } = require('./lib/source-tree.js');
+const { findTestFiles } = require('./lib/test-files.js');
+
+const PRELOAD = path.join(__dirname, '..', 'register.js');
+
+function say(text) {
+  process.stdout.write(text);
+}
+
+function secondsSince(start) {
+  return `${Math.round((performance.now() - start) / 1000)} s`;
+}
+
+/** Resolves to whether all that is asked of the engine, if anything is, has passed. */
+async function runOn(node, files, { rounds, load, jobs, limit }) {
+  await checkSeat(node, PRELOAD);
+  const many = rounds === 1 ? '1 round' : `${rounds} rounds`;
+  const beside = load ? ', all cores busy' : '';
+  say(`Node ${node.version}: ${files.length} files, ${jobs} at a time, ${many}${beside}\n`);
+
+  const start = performance.now();
+  const selection = await selectFiles(files, excluded, { node, jobs, limit });
+  say(`  stock Node took ${secondsSince(start)}\n${describeSelection(selection)}`);
+
+  const failed = new Set();
+  const stopLoad = startLoad(load ? os.availableParallelism() : 0);
+  for (let round = 1; round <= rounds; round += 1) {
+    const start = performance.now();
+    await runRound(selection.asked, jobs, async (file, slot) => {
+      const how = { node, preload: PRELOAD, slot, jobs, limit };
+      const failure = asFailure(await attempt(file, how));
+      if (failure === undefined) return;
+      failed.add(file);
+      say(describeFailure(file, round, failure));
+    });
+    say(`  round ${round} took ${secondsSince(start)}\n`);
+  }
+  stopLoad();
+  say(summarize(node, selection, failed.size));
+  return failed.size === 0 && selection.asked.length > 0;
+}
+
+// Stock Node has passed the file: that it now finds a reason to skip itself is the engine's doing.
+function asFailure({ outcome, reason, output }) {
+  if (outcome === 'passed') return undefined;
+  return { reason: outcome === 'skipped' ? `skips itself: ${reason}` : reason, output };
+}
+
+async function main(argv) {
+  const options = parseOptions(argv);
+  if (options.help) {
+    say(USAGE);
+    return 0;
+  }
+  const tree = options.directory ? path.resolve(options.directory) : await debianSourceTree();
+  const files = findTestFiles(tree).filter(({ name }) => options.only.test(name));
+  let isFine = true;
+  for (const wanted of options.node) {
+    const node = await findNode(wanted);
+    isFine = (await runOn(node, files, options)) && isFine;
+  }
+  return isFine ? 0 : 1;
+}
+
+runCommand(main);

@@ -1,0 +1,87 @@
+'use strict';
+
+// One run of one test file, in a process group of its own.
+
+const { once } = require('node:events');
+const { keepTail } = require('../../tools/output.js');
+const { becomesTrue, membersOf } = require('../../tools/process-group.js');
+const { endGroup, killGroup, startGroup } = require('../../tools/processes.js');
+const { testEnvironment } = require('./environment.js');
+const { makeDirectory, removeDirectory } = require('./workspace.js');
+
+// As upstream's tools/test.py.
+const SKIP = /# SKIP\S*\s+(.*)/i;
+
+// How long a test's other processes may outlive the one that was started. They hear of its end,
+// but a busy machine may keep them from acting on it.
+const GONE_WITHIN_MS = 5_000;
+const CLOSED_WITHIN_MS = 1_000;
+
+/**
+ * @typedef {object} Outcome
+ * @property {'passed' | 'failed' | 'skipped'} outcome
+ * @property {string} [reason] of a failure, or what a test that skips itself says
+ * @property {string} output the last of it
+ */
+
+/**
+ * @param {import('./test-files.js').TestFile} file
+ * @param {object} how as for `testEnvironment`, and `limit` in milliseconds
+ * @returns {Promise<Outcome>}
+ */
+async function attempt(file, how) {
+  const directory = makeDirectory();
+  const child = startGroup(how.node.path, [...file.flags, file.path], {
+    cwd: file.tree,
+    env: testEnvironment(file, { ...how, directory }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const stdout = keepTail(child.stdout);
+  const stderr = keepTail(child.stderr);
+  const end = await endOf(child, how.limit);
+  removeDirectory(directory);
+
+  const output = [stdout(), stderr()].filter(Boolean).join('\n');
+  const reasons = complaints(end);
+  if (reasons.length > 0) return { outcome: 'failed', reason: reasons.join('; '), output };
+  const [, reason] = SKIP.exec(stdout()) ?? [];
+  return { outcome: reason === undefined ? 'passed' : 'skipped', reason, output };
+}
+
+async function endOf(child, limit) {
+  let late;
+  const timer = setTimeout(() => {
+    late = limit;
+    killGroup(child);
+  }, limit);
+  let isClosed = false;
+  child.once('close', () => {
+    isClosed = true;
+  });
+  const [code, signal] = await once(child, 'exit');
+  clearTimeout(timer);
+  const gone = () => membersOf(child.pid).length === 0;
+  await becomesTrue(gone, Math.min(GONE_WITHIN_MS, limit));
+  const left = membersOf(child.pid);
+  endGroup(child);
+  // The outputs close with the last process that holds them.
+  await becomesTrue(() => isClosed, CLOSED_WITHIN_MS);
+  child.stdout.destroy();
+  child.stderr.destroy();
+  return { late, code, signal, left, isClosed };
+}
+
+function complaints({ late, code, signal, left, isClosed }) {
+  if (late !== undefined) return [`still ran after ${late / 1000} s`];
+  const reasons = [];
+  if (code !== 0) reasons.push(signal ?? `exit code ${code}`);
+  if (left.length > 0) {
+    const commands = left.map(({ pid, command }) => `${pid} ${command.trim()}`);
+    const many = left.length === 1 ? '1 process' : `${left.length} processes`;
+    reasons.push(`left ${many}: ${commands.join(', ')}`);
+  }
+  if (!isClosed) reasons.push('left a process outside its process group');
+  return reasons;
+}
+
+module.exports = { attempt };

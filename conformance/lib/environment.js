@@ -1,0 +1,47 @@
+'use strict';
+
+// What Node, npm and upstream's runner read, and colours: the tests find none of the caller's.
+const CALLERS = /^(?:NODE_|RS_CLUSTER_|TEST_|npm_)|^(?:FORCE_COLOR|NODE|NO_COLOR)$/;
+
+// Upstream's common.PORT, and how many ports from there a test may take. Two runners at once on a
+// machine had better not take the same; all stay below the ports that the kernel gives out.
+const FIRST_PORT = 12346;
+const PORTS_A_SLOT = 100;
+const SLOTS = 200;
+
+const FIRST_WITH_UNKNOWN_GLOBALS = 22;
+
+/** The caller's environment without what would change a test's outcome. */
+function callersEnvironment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !CALLERS.test(name)));
+}
+
+/** Has every Node process load a module first. */
+function preloading(module) {
+  return { NODE_OPTIONS: `--require "${module.replace(/[\\"]/g, '\\$&')}"` };
+}
+
+/**
+ * The environment of a test, as upstream's tools/test.py and test/common make it.
+ *
+ * @param {object} how
+ * @param {number} how.slot of those that run at the same time: 0, 1, …
+ * @param {string} how.directory that the test may write in
+ */
+function testEnvironment({ isParallel }, { node, preload, slot, jobs, directory }) {
+  const port = FIRST_PORT + PORTS_A_SLOT * ((process.pid * jobs + slot) % SLOTS);
+  const environment = {
+    ...callersEnvironment(),
+    NODE_TEST_DIR: directory,
+    NODE_COMMON_PORT: `${port}`,
+    TEST_THREAD_ID: `${slot}`,
+    TEST_PARALLEL: isParallel ? '1' : '0',
+  };
+  if (preload !== undefined) Object.assign(environment, preloading(preload));
+  // test/common fails a test that leaves a global it does not know. An older tree, as Debian's, does
+  // not know all that Node itself has from this version on.
+  if (node.major >= FIRST_WITH_UNKNOWN_GLOBALS) environment.NODE_TEST_KNOWN_GLOBALS = '0';
+  return environment;
+}
+
+module.exports = { callersEnvironment, preloading, testEnvironment };

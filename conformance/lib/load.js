@@ -1,0 +1,20 @@
+'use strict';
+
+const path = require('node:path');
+const { killGroup, startProcess } = require('../../tools/processes.js');
+
+const PROGRAM = path.join(__dirname, '..', 'programs', 'busy.js');
+
+/** Keeps `count` cores busy until the function returned is called, or this process ends. */
+function startLoad(count) {
+  // However this process ends, it closes their stdin, at which they end.
+  const options = { stdio: ['pipe', 'ignore', 'inherit'] };
+  const busy = Array.from({ length: count }, () =>
+    startProcess(process.execPath, [PROGRAM], options),
+  );
+  return () => {
+    for (const child of busy) killGroup(child);
+  };
+}
+
+module.exports = { startLoad };

@@ -1,0 +1,39 @@
+'use strict';
+
+const path = require('node:path');
+const { versionOf } = require('../../tools/node-version.js');
+const { cached } = require('./cache.js');
+const { runTool } = require('./tool.js');
+
+const VERSION = /^\d+(?:\.\d+){0,2}$/;
+
+/**
+ * @typedef {object} NodeBinary
+ * @property {string} path
+ * @property {string} version `20.19.0`
+ * @property {number} major
+ */
+
+/**
+ * @param {string} wanted a path; or a version, or the beginning of one: `26`, `24.1`
+ * @returns {Promise<NodeBinary>}
+ */
+async function findNode(wanted) {
+  const file = VERSION.test(wanted) ? await nodeOfVersion(wanted) : wanted;
+  const version = versionOf(file).replace(/^v/, '');
+  return { path: file, version, major: Number.parseInt(version, 10) };
+}
+
+async function nodeOfVersion(wanted) {
+  if (`${process.versions.node}.`.startsWith(`${wanted}.`)) return process.execPath;
+  const name = `node-${process.platform}-${process.arch}`;
+  const directory = await cached(`node-${wanted}`, async (prefix) => {
+    process.stdout.write(`Fetching Node ${wanted} by npm …\n`);
+    const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+    const args = ['install', '--prefix', prefix, ...quiet, `${name}@${wanted}`];
+    await runTool('npm', args, { missing: 'npm is missing: give --node the path of a binary.' });
+  });
+  return path.join(directory, 'node_modules', name, 'bin', 'node');
+}
+
+module.exports = { findNode };

@@ -1,0 +1,32 @@
+'use strict';
+
+const LINES = 30;
+
+function indent(text, by) {
+  return text.replace(/^(?=.)/gm, by);
+}
+
+/** A failure as one line, with the last lines that the test said beneath. */
+function describeFailure({ label }, round, { reason, output }) {
+  const said = output.split('\n').slice(-LINES).join('\n');
+  return `  failed in round ${round}: ${label}: ${reason}\n${said ? `${indent(said, '    | ')}\n` : ''}`;
+}
+
+/** The files that the engine is not asked to pass, a line each. */
+function describeSelection({ excluded, notPassed }) {
+  const lines = [...excluded, ...notPassed].map(({ file, reason }) => `${file.label}: ${reason}`);
+  return lines.map((line) => `  left out: ${line}\n`).join('');
+}
+
+/** What a Node binary's run has shown; the last line is for programs to read. */
+function summarize({ version }, { asked, excluded, notPassed }, failed) {
+  const passed = asked.length - failed;
+  const all = asked.length + excluded.length;
+  const names = excluded.map(({ file }) => file.name).join(', ');
+  const skipped = excluded.length + notPassed.length;
+  return `Node ${version}: ${passed} of ${all} files that stock Node passes; excluded: ${names || 'none'}
+${passed} passed, ${failed} failed, ${skipped} skipped
+`;
+}
+
+module.exports = { describeFailure, describeSelection, summarize };

@@ -1,0 +1,35 @@
+'use strict';
+
+// Before any test says something about the engine: is it the engine that it talks to?
+
+const path = require('node:path');
+const { callersEnvironment, preloading } = require('./environment.js');
+const { runTool } = require('./tool.js');
+const { UserError } = require('../../tools/user-error.js');
+
+const PROGRAM = path.join(__dirname, '..', 'programs', 'seat.js');
+const LIMIT_MS = 30_000;
+const ROLES = ['primary', 'worker'];
+
+async function look(node, preload) {
+  const env = { ...callersEnvironment(), ...(preload && preloading(preload)) };
+  return JSON.parse(await runTool(node.path, [PROGRAM], { env, limit: LIMIT_MS }));
+}
+
+/** Makes sure that the preload puts the engine into the seat, and that one would see it if not. */
+async function checkSeat(node, preload) {
+  const stock = await look(node);
+  const seen = await look(node, preload);
+  for (const role of ROLES) {
+    if (stock[role]) {
+      throw new UserError(`${PROGRAM} sees the engine in a ${role} of stock Node ${node.version}.`);
+    }
+    if (!seen[role]) {
+      throw new UserError(
+        `With ${preload}, a ${role} of Node ${node.version} still has Node's own cluster module.`,
+      );
+    }
+  }
+}
+
+module.exports = { checkSeat };

@@ -1,0 +1,55 @@
+'use strict';
+
+const { rmSync } = require('node:fs');
+const path = require('node:path');
+const { fetchSource } = require('./apt.js');
+const { cached } = require('./cache.js');
+const { runTool } = require('./tool.js');
+const { UserError } = require('../../tools/user-error.js');
+
+const PACKAGE = 'nodejs';
+// Under these names only, as the wildcards match no slash: Node's dependencies have tests of their
+// own.
+const WANTED = [
+  '*/test/common',
+  '*/test/fixtures',
+  '*/test/parallel/*cluster*',
+  '*/test/sequential/*cluster*',
+];
+
+/** The Node source tree of Debian's package: as much of it as the tests need. */
+function debianSourceTree() {
+  return cached('debian', async (directory) => {
+    process.stdout.write(`Fetching Debian's source package ${PACKAGE} by apt-get …\n`);
+    await requireTools();
+    const work = path.join(directory, 'apt');
+    await unpack(originalOf(await fetchSource(PACKAGE, work)), directory);
+    rmSync(work, { recursive: true });
+  });
+}
+
+async function requireTools() {
+  const why = 'is missing, which unpacks a source package: apt-get install';
+  await runTool('tar', ['--version'], { missing: `tar ${why} tar` });
+  await runTool('xz', ['--version'], { missing: `xz ${why} xz-utils` });
+}
+
+// What Debian adds is in files with longer names.
+function originalOf(files) {
+  const original = files.find((file) => /\.orig\.tar\.\w+$/.test(file));
+  if (original === undefined) {
+    const names = files.map((file) => path.basename(file)).join(', ');
+    throw new UserError(
+      `The source package ${PACKAGE} has no tarball .orig: ${names || 'nothing'}`,
+    );
+  }
+  return original;
+}
+
+function unpack(tarball, directory) {
+  const where = ['--directory', directory, '--strip-components=1'];
+  const which = ['--wildcards', '--no-wildcards-match-slash', ...WANTED];
+  return runTool('tar', ['--extract', '--file', tarball, ...where, ...which]);
+}
+
+module.exports = { debianSourceTree };

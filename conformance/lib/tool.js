@@ -1,0 +1,35 @@
+'use strict';
+
+const path = require('node:path');
+const { describeEnd, keepTail } = require('../../tools/output.js');
+const { killGroup, startProcess } = require('../../tools/processes.js');
+const { UserError } = require('../../tools/user-error.js');
+
+/**
+ * Runs a program to its end; resolves to what it says. That it can't be started, or fails, is for
+ * the user to mend.
+ *
+ * @param {object} [options] of `spawn`, and
+ * @param {string} [options.missing] what to do where there is no such program
+ * @param {number} [options.limit] in milliseconds
+ */
+function runTool(command, args, { missing, limit, ...options } = {}) {
+  const child = startProcess(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  const stdout = keepTail(child.stdout);
+  const stderr = keepTail(child.stderr);
+  const timer = limit && setTimeout(() => killGroup(child), limit);
+  const call = [path.basename(command), ...args].join(' ');
+  return new Promise((resolve, reject) => {
+    const fail = (reason) => reject(new UserError(reason));
+    child.once('error', ({ code, message }) => {
+      fail(code === 'ENOENT' && missing ? missing : `${call}: ${message}`);
+    });
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      if (code === 0) resolve(stdout());
+      else fail(`${call}: ${describeEnd(code, signal, stderr())}`);
+    });
+  });
+}
+
+module.exports = { runTool };
