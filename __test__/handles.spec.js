@@ -3,7 +3,7 @@
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
-const { HAS_PROC } = require('./helpers/processes');
+const { HAS_PROC } = require('../tools/process-group');
 const { temporaryDirectory } = require('./helpers/temporary');
 
 const PEERS = { primary: 'worker', worker: 'primary' };
