@@ -17,14 +17,15 @@ function mergeSettings(current, options) {
   };
   const { execArgv } = settings;
   // V8's profiles hold addresses, so those of several processes can't share one file.
-  if (startsWith(execArgv, '--prof') && !startsWith(execArgv, '--logfile=')) {
+  if (oneStartsWith(execArgv, '--prof') && !oneStartsWith(execArgv, '--logfile=')) {
     settings.execArgv = [...execArgv, '--logfile=v8-%p.log'];
   }
   return settings;
 }
 
-function startsWith(args, prefix) {
-  return args.some((arg) => arg.startsWith(prefix));
+/** Of whatever is like an array: fork() complains about others, and about what is no string. */
+function oneStartsWith(args, prefix) {
+  return Array.prototype.some.call(args, (arg) => String.prototype.startsWith.call(arg, prefix));
 }
 
 /** Gives each worker a debugger port of its own, when the inspector is in use. */
@@ -47,11 +48,15 @@ class InspectPorts {
       this.#offset += 1;
       if (port > LAST_PORT) port = port - LAST_PORT + FIRST_FREE_PORT - 1;
     }
-    if (!(Number.isInteger(+port) && +port >= 0 && +port <= LAST_PORT)) {
-      throw errors.socketBadPort(port);
-    }
+    if (!isPort(port)) throw errors.socketBadPort(port);
     return port;
   }
+}
+
+/** A number, or its decimal digits. */
+function isPort(value) {
+  const isNumber = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
+  return isNumber && Number.isInteger(+value) && +value >= 0 && +value <= LAST_PORT;
 }
 
 module.exports = { mergeSettings, InspectPorts };
