@@ -66,7 +66,14 @@ module.exports = {
   laneFault: (reason) => make(Error, 'ERR_RS_CLUSTER_LANE', reason),
   missingArgs: (name) =>
     make(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`),
+  outOfRange: (name, value) =>
+    make(
+      RangeError,
+      'ERR_OUT_OF_RANGE',
+      `The value of "${name}" is out of range. It must be an integer of 32 bits. Received ${value}`,
+    ),
   socketBadPort: (value) =>
     make(RangeError, 'ERR_SOCKET_BAD_PORT', `Port should be >= 0 and < 65536. ${received(value)}.`),
-  unknownSignal: (signal) => make(TypeError, 'ERR_UNKNOWN_SIGNAL', `Unknown signal: ${signal}`),
+  unknownSignal: (signal) =>
+    make(TypeError, 'ERR_UNKNOWN_SIGNAL', `Unknown signal: ${String(signal)}`),
 };

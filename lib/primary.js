@@ -241,9 +241,8 @@ function killSettings(
 }
 
 function isSignal(signal) {
-  return typeof signal === 'number'
-    ? Object.values(signals).includes(signal)
-    : Object.hasOwn(signals, `${signal}`.toUpperCase());
+  if (typeof signal === 'number') return Object.values(signals).includes(signal);
+  return typeof signal === 'string' && Object.hasOwn(signals, signal.toUpperCase());
 }
 
 function isSigkill(signal) {

@@ -252,7 +252,10 @@ function countClose(child) {
   }
 }
 
-// What follows checks and completes settings as `child_process.fork()` and `spawn()` do.
+// What follows checks and completes settings as `child_process.fork()` and `spawn()` do, in the Node
+// that runs.
+
+const majorVersion = Number.parseInt(process.versions.node, 10);
 
 function validated({ exec, args, execArgv, cwd, serialization, uid, gid, windowsHide }) {
   if (windowsHide != null && typeof windowsHide !== 'boolean') {
@@ -267,7 +270,8 @@ function validated({ exec, args, execArgv, cwd, serialization, uid, gid, windows
     exec: toPath(exec, 'modulePath'),
     args: stringArray(args ?? [], 'args'),
     execArgv: stringArray(execArgv, 'options.execArgv'),
-    cwd: cwd == null ? undefined : toPath(cwd, 'options.cwd'),
+    // An empty one is the primary's.
+    cwd: cwd == null || cwd === '' ? undefined : toPath(cwd, 'options.cwd'),
     uid: identity(uid, 'options.uid'),
     gid: identity(gid, 'options.gid'),
   };
@@ -292,8 +296,9 @@ function noNull(text, name) {
 
 function identity(value, name) {
   if (value == null) return undefined;
-  if (value !== (value | 0)) throw errors.invalidArgType(name, 'int32', value);
-  return value;
+  if (value === (value | 0)) return value;
+  if (typeof value === 'number' && majorVersion >= 26) throw errors.outOfRange(name, value);
+  throw errors.invalidArgType(name, 'int32', value);
 }
 
 function standardStreams({ stdio, silent }) {
