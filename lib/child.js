@@ -21,6 +21,11 @@ const UDP_IPV6ONLY = 1;
 const UDP_REUSEADDR = 4;
 const UDP_REUSEPORT = 8;
 
+const LAST_PORT = 65535;
+const LARGEST_BACKLOG = 2 ** 31 - 1;
+// For any kernel; longer ones would not fit into a packet of the control lane.
+const TOO_LONG_PATH = 4097;
+
 const debug = debuglog('cluster');
 
 /** Makes this process a worker of the primary at the other end of these descriptors. */
@@ -88,7 +93,7 @@ function attach([messageLane, controlLane, connectionLane], serialization) {
       return;
     }
     const isAbstract = typeof address === 'string' && address.startsWith('\0');
-    if (port < 0 && typeof address === 'string' && !isAbstract) address = path.resolve(address);
+    if (isPipe(options) && !isAbstract) address = path.resolve(address);
 
     const indexesKey = [address, port, addressType, fd].join(':');
     const index = takeIndex(indexesKey);
@@ -215,22 +220,28 @@ function ownHandle(server, { address, port, fd }) {
   return address === null && port === -1 ? server._handle : undefined;
 }
 
+function isPipe({ addressType, address }) {
+  return addressType === -1 && typeof address === 'string';
+}
+
 function toQuery(options, address, index) {
   const { addressType, port, fd, backlog, flags, readableAll, writableAll } = options;
   const udp = { udp4: 4, udp6: 6 }[addressType];
   const isSet = (flag) => (flags & flag) !== 0;
   return {
     address: address ?? undefined,
-    port: port >= 0 ? (port ?? 0) : undefined,
-    path: port < 0 ? address : undefined,
+    // The port of a datagram socket has not been checked: this is what libuv makes of it.
+    port: udp ? port & LAST_PORT : Math.max(port, 0),
+    path: isPipe(options) ? address.slice(0, TOO_LONG_PATH) : undefined,
     fd: fd >= 0 ? fd : undefined,
     udp,
-    backlog: Math.max(backlog || 0, 0),
+    // listen(2) takes a negative one for the largest.
+    backlog: backlog < 0 ? LARGEST_BACKLOG : Number(backlog) || 0,
     ipv6Only: isSet(udp ? UDP_IPV6ONLY : TCP_IPV6ONLY),
     reuseAddress: udp !== undefined && isSet(UDP_REUSEADDR),
     reusePort: isSet(udp ? UDP_REUSEPORT : TCP_REUSEPORT),
-    readableAll: Boolean(readableAll),
-    writableAll: Boolean(writableAll),
+    readableAll: readableAll === true,
+    writableAll: writableAll === true,
     index,
   };
 }
