@@ -4,11 +4,11 @@ const os = require('node:os');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
-const { execPath } = require('./helpers/implementation');
+const { execPath, isBuiltin } = require('./helpers/implementation');
 const { unprivileged } = require('./helpers/privileges');
+const { majorVersion } = require('./helpers/version');
 
 const MISSING = path.join(__dirname, 'missing');
-const NUL = 'a\0b';
 
 /**
  * What comes of a fork with bad settings, or a bad environment. Whatever that is, the next fork of
@@ -24,6 +24,21 @@ async function forkBadly(t, { settings = {}, env = {}, ...options }) {
   ]);
   t.is(code, 0);
   return { ...outcome, stderr };
+}
+
+/**
+ * What comes of a fork with each of these values, and of a good one in the end.
+ * `toInput(value)` is the settings, and the environment, as JavaScript.
+ */
+async function forkWith(t, toInput, outcomes) {
+  const expressions = [...Object.keys(outcomes).map(toInput), '{}'];
+  const { lines, code } = await run(t, 'bad-settings', { args: [expressions] });
+  const expected = [...Object.values(outcomes), 'exits with 0'];
+  t.deepEqual(lines.slice(1), [
+    ...expressions.map((expression, at) => ({ expression, outcome: expected[at], leaked: 0 })),
+    { workers: [] },
+  ]);
+  t.is(code, 0);
 }
 
 test('a missing program is an error of the worker', async (t) => {
@@ -63,72 +78,147 @@ test('a missing cwd is an error event, and no exit', async (t) => {
   });
 });
 
-test('a cwd that is no directory makes fork throw', async (t) => {
-  t.like(await forkBadly(t, { settings: { cwd: __filename } }), {
-    threw: 'fork',
-    code: 'ENOTDIR',
-    errno: -os.constants.errno.ENOTDIR,
-    syscall: 'spawn',
-  });
-});
+const wrongType = 'fork throws TypeError ERR_INVALID_ARG_TYPE';
+const wrongValue = 'fork throws TypeError ERR_INVALID_ARG_VALUE';
+const badPort = 'fork throws RangeError ERR_SOCKET_BAD_PORT';
+const badStream = 'fork throws TypeError ERR_INVALID_SYNC_FORK_INPUT';
+const noNumber = majorVersion < 26 ? wrongType : 'fork throws RangeError ERR_OUT_OF_RANGE';
+const good = 'exits with 0';
 
-const refused = [
-  ['an exec that is no string', { exec: 5 }, 'ERR_INVALID_ARG_TYPE'],
-  ['an exec that is null', { exec: null }, 'ERR_INVALID_ARG_TYPE'],
-  ['an exec with a null byte', { exec: NUL }, 'ERR_INVALID_ARG_VALUE'],
-  ['args that are no array', { args: 'text' }, 'ERR_INVALID_ARG_TYPE'],
-  ['args with a null byte', { args: [NUL] }, 'ERR_INVALID_ARG_VALUE'],
-  ['execArgv with a null byte', { execArgv: [NUL] }, 'ERR_INVALID_ARG_VALUE'],
-  ['a cwd that is no string', { cwd: 5 }, 'ERR_INVALID_ARG_TYPE'],
-  ['a cwd with a null byte', { cwd: NUL }, 'ERR_INVALID_ARG_VALUE'],
-  ['a uid that is a name', { uid: 'nobody-at-all' }, 'ERR_INVALID_ARG_TYPE'],
-  ['a gid that is a name', { gid: 'nobody-at-all' }, 'ERR_INVALID_ARG_TYPE'],
-  ['a uid that is a fraction', { uid: 1.5 }, 'ERR_INVALID_ARG_TYPE'],
-  ['stdio without ipc', { stdio: [0, 1, 2] }, 'ERR_CHILD_PROCESS_IPC_REQUIRED'],
-  ['stdio with ipc twice', { stdio: [0, 1, 2, 'ipc', 'ipc'] }, 'ERR_IPC_ONE_PIPE'],
-  ['stdio of an unknown kind', { stdio: 'nonsense' }, 'ERR_INVALID_ARG_VALUE'],
-  ['a serialization of an unknown kind', { serialization: 'xml' }, 'ERR_INVALID_ARG_VALUE'],
-  ['a windowsHide that is no boolean', { windowsHide: 'yes' }, 'ERR_INVALID_ARG_TYPE'],
-  ['an inspectPort that is null', { inspectPort: null }, 'ERR_SOCKET_BAD_PORT'],
-  [
-    'an inspectPort out of range',
-    { inspectPort: 99_999, execArgv: ['--inspect'] },
-    'ERR_SOCKET_BAD_PORT',
-  ],
-];
-for (const [name, settings, code] of refused) {
-  test(`${name} makes fork throw ${code}`, async (t) => {
-    t.like(await forkBadly(t, { settings }), { threw: 'fork', code });
-  });
-}
-
-test('execArgv that are no array make setupPrimary throw', async (t) => {
-  t.like(await forkBadly(t, { settings: { execArgv: null } }), { threw: 'setupPrimary' });
-});
-
-for (const [name, env] of [
-  ['a name', { [NUL]: 'value' }],
-  ['a value', { NAME: NUL }],
-]) {
-  test(`a null byte in ${name} of the environment makes fork throw`, async (t) => {
-    const code = 'ERR_INVALID_ARG_VALUE';
-    t.like(await forkBadly(t, { env }), { threw: 'fork', code });
-  });
-}
-
-const odd = {
-  'a number': 5,
-  'a string': 'text',
-  'an array': [1],
-  null: null,
-  'an object with odd members': { '': 'empty', '=': 'equals', 'A=B': 'C', N: null, O: {} },
-  'one with an id': { NODE_UNIQUE_ID: '77' },
+const identities = {
+  "'root'": wrongType,
+  '{}': wrongType,
+  true: wrongType,
+  1.5: noNumber,
+  NaN: noNumber,
+  '2 ** 31': noNumber,
+  null: good,
+  undefined: good,
 };
-for (const [name, env] of Object.entries(odd)) {
-  test(`an environment that is ${name} does no harm`, async (t) => {
-    t.like(await forkBadly(t, { env }), { event: 'exit', args: [0, null] });
+const settings = {
+  exec: {
+    5: wrongType,
+    null: wrongType,
+    undefined: wrongType,
+    "['exits.js']": wrongType,
+    "Symbol('exec')": wrongType,
+    "'a\\0b'": wrongValue,
+    "new URL('http://host/')": 'fork throws TypeError ERR_INVALID_URL_SCHEME',
+  },
+  args: {
+    "'text'": wrongType,
+    5: wrongType,
+    '() => {}': wrongType,
+    // The built-in takes an object for the options, and starts a process that is no worker.
+    '{}': isBuiltin ? good : wrongType,
+    "['a\\0b']": wrongValue,
+    null: good,
+    undefined: good,
+    '[7, null, true]': 'exits with 7',
+  },
+  execArgv: {
+    null: 'setupPrimary throws TypeError',
+    undefined: 'setupPrimary throws TypeError',
+    '[null]': 'setupPrimary throws TypeError',
+    5: 'fork throws TypeError',
+    '{}': 'fork throws TypeError',
+    "['a\\0b']": wrongValue,
+    "['--nonsense']": 'exits with 9',
+  },
+  cwd: {
+    5: wrongType,
+    true: wrongType,
+    '{}': wrongType,
+    "'a\\0b'": wrongValue,
+    "new URL('http://host/')": 'fork throws TypeError ERR_INVALID_URL_SCHEME',
+    "'/dev/null'": 'fork throws Error ENOTDIR',
+    "new URL('file:///')": good,
+    "''": good,
+    null: good,
+  },
+  uid: identities,
+  gid: identities,
+  stdio: {
+    "'nonsense'": wrongValue,
+    "'ipc'": wrongValue,
+    '[]': 'fork throws Error ERR_CHILD_PROCESS_IPC_REQUIRED',
+    '[0, 1, 2]': 'fork throws Error ERR_CHILD_PROCESS_IPC_REQUIRED',
+    "[0, 1, 2, 'ipc', 'ipc']": 'fork throws Error ERR_IPC_ONE_PIPE',
+    "[0, 1, 2, 'ipc', 'nonsense']": badStream,
+    "[0, 1, 2, 'ipc', Buffer.alloc(1)]": badStream,
+    "[0, 1, 2, 'ipc', {}]": wrongValue,
+    "[0, 1, 2, 'ipc', true]": wrongValue,
+    "[0, 1, 2, 'ipc', 999]": 'fork throws Error EBADF',
+    "[0, 1, 2, 'ipc', undefined, null, -1]": good,
+    "['ipc']": good,
+    5: good,
+    '{}': good,
+  },
+  silent: { "'yes'": good, 0: good, null: good },
+  windowsHide: { "'yes'": wrongType, 1: wrongType, '{}': wrongType, true: good, null: good },
+  serialization: { "'xml'": wrongValue, 5: wrongValue, "''": wrongValue, null: wrongValue },
+  inspectPort: { null: badPort, 70000: good, "'nonsense'": good, '{}': good },
+};
+for (const [name, outcomes] of Object.entries(settings)) {
+  test(`a bad ${name} has the outcome that Node gives it`, async (t) => {
+    await forkWith(t, (value) => `{ ${name}: ${value} }`, outcomes);
   });
 }
+
+test('a bad inspectPort is an error where the inspector is in use', async (t) => {
+  await forkWith(t, (port) => `{ execArgv: ['--inspect'], inspectPort: ${port} }`, {
+    70000: badPort,
+    '-1': badPort,
+    1.5: badPort,
+    NaN: badPort,
+    "'nonsense'": badPort,
+    "''": badPort,
+    true: badPort,
+    '{}': badPort,
+    '[5]': badPort,
+    "Symbol('port')": badPort,
+    '() => null': badPort,
+    '() => 70_000': badPort,
+    "() => { throw new SyntaxError('expected') }": 'fork throws SyntaxError',
+    0: good,
+    "'0'": good,
+    '() => 0': good,
+  });
+});
+
+if (!isBuiltin) {
+  // Settings of ours.
+  const notOurs = 'setupPrimary throws TypeError ERR_INVALID_ARG_VALUE';
+  const killSettings = {
+    killMode: { "'gentle'": notOurs, null: notOurs, 5: notOurs, "'immediate'": good },
+    killTimeout: { "'5'": notOurs, '-1': notOurs, 1.5: notOurs, '2 ** 31': notOurs, 0: good },
+  };
+  for (const [name, outcomes] of Object.entries(killSettings)) {
+    test(`a bad ${name} makes setupPrimary throw`, async (t) => {
+      await forkWith(t, (value) => `{ ${name}: ${value} }`, outcomes);
+    });
+  }
+}
+
+test('a bad environment has the outcome that Node gives it', async (t) => {
+  const outcomes = {
+    "{ 'a\\0b': 'value' }": wrongValue,
+    "{ NAME: 'a\\0b' }": wrongValue,
+    "{ NAME: Symbol('value') }": 'fork throws TypeError',
+    '{ NAME: Object.create(null) }': 'fork throws TypeError',
+    "{ get NAME() { throw new SyntaxError('expected'); } }": 'fork throws SyntaxError',
+    "{ NAME: 'x'.repeat(200_000) }": 'fork throws Error E2BIG',
+    5: good,
+    "'text'": good,
+    '[1]': good,
+    null: good,
+    '() => {}': good,
+    "Symbol('env')": good,
+    "{ '': 'empty', '=': 'equals', 'A=B': 'C', N: null, U: undefined, O: {} }": good,
+    "{ NODE_UNIQUE_ID: '77', NODE_CHANNEL_FD: '77' }": good,
+  };
+  await forkWith(t, (env) => `{}, ${env}`, outcomes);
+});
 
 test('a uid that there cannot be makes fork throw', async (t) => {
   // With the rights to change it EINVAL, without them EPERM.
