@@ -1,6 +1,8 @@
 'use strict';
 
+const { readdirSync } = require('node:fs');
 const path = require('node:path');
+const { pathToFileURL } = require('node:url');
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { execPath } = require('./helpers/implementation');
@@ -60,9 +62,29 @@ test('every call has its setup event, with the settings of that call, on the nex
     events.map(({ setup: settings }) => settings),
     lines.filter((line) => line.after).map((line) => line.after),
   );
+  // The very objects that cluster.settings was after each call.
+  t.true(events.every(({ same }) => same));
+});
+
+test('settings affect the forks to come, and no others', async (t) => {
+  const { lines } = await run(t, 'later-settings');
+  const found = lines.map(({ facts, argv, env }) => [facts, argv.slice(2), env.MARK]);
+  t.deepEqual(found.sort(), [
+    ['first', ['one'], 'one'],
+    ['second', ['two'], 'two'],
+  ]);
 });
 
 test('profiled workers write a log file each', async (t) => {
+  const cwd = temporaryDirectory(t);
+  const { pid } = await fork(t, { execArgv: ['--prof'], cwd });
+  t.deepEqual(
+    readdirSync(cwd).map((name) => name.endsWith(`v8-${pid}.log`)),
+    [true],
+  );
+});
+
+test('the log files of profiled workers can be named', async (t) => {
   const lines = await setup(t, { execArgv: ['--prof'] }, { execArgv: ['--prof', '--logfile=x'] });
   const [given, named] = lines.filter((line) => line.after).map((line) => line.after);
   t.deepEqual(given.execArgv, ['--prof', '--logfile=v8-%p.log']);
@@ -74,6 +96,13 @@ test('exec and args are the program of the worker', async (t) => {
   t.deepEqual(argv, [execPath, FACTS, 'one', 'two words', '']);
   t.is(main, FACTS);
   t.is(spawnfile, execPath);
+});
+
+test('exec may be relative to cwd, and both may be URLs', async (t) => {
+  t.is((await fork(t, { exec: './facts.js', cwd: FIXTURES })).main, FACTS);
+  const exec = `new URL('${pathToFileURL(FACTS)}')`;
+  const settings = `{ exec: ${exec}, args: [], cwd: new URL('file:///') }`;
+  t.like(await fork(t, settings), { main: FACTS, cwd: '/' });
 });
 
 test('execArgv are the flags of the worker', async (t) => {
@@ -137,11 +166,6 @@ test('the channel may be anywhere in stdio', async (t) => {
   });
   t.deepEqual(stdio, [false, false, false, true, false]);
   t.is(printed, 'written');
-});
-
-test('inspectPort is the port of an inspected worker', async (t) => {
-  const { execArgv } = await fork(t, { execArgv: ['--inspect'], inspectPort: 0 });
-  t.deepEqual(execArgv, ['--inspect', '--inspect-port=0']);
 });
 
 if (process.getuid?.() === 0 && unprivileged) {

@@ -1,0 +1,89 @@
+'use strict';
+
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { temporaryDirectory } = require('./helpers/temporary');
+
+const endings = {
+  exit: { code: 3, signal: null },
+  SIGKILL: { code: null, signal: 'SIGKILL' },
+  disconnect: { code: 0, signal: null },
+};
+for (const [way, ending] of Object.entries(endings)) {
+  test(`the output of a silent worker that ends by ${way} is complete`, async (t) => {
+    const { lines } = await run(t, 'output', { args: [way, 'from the start'] });
+    const received = { stdout: 5_000_000, stderr: 1_000_000 };
+    t.deepEqual(lines, [{ received, ended: ['stderr', 'stdout'], ...ending }]);
+  });
+}
+
+test('what a killed worker has printed can still be read after its exit', async (t) => {
+  const { lines } = await run(t, 'output', { args: ['SIGKILL', 'at the exit'] });
+  const received = { stdout: 50_000, stderr: 10_000 };
+  t.deepEqual(lines, [{ received, ended: ['stderr', 'stdout'], ...endings.SIGKILL }]);
+});
+
+test('output that nobody reads does not hold up the close event', async (t) => {
+  const { lines } = await run(t, 'output', { args: ['SIGKILL', 'never'] });
+  t.deepEqual(lines, [{ received: { stdout: 0, stderr: 0 }, ended: [], ...endings.SIGKILL }]);
+});
+
+test('a silent worker reads what its primary writes', async (t) => {
+  const { lines } = await run(t, 'echo-input');
+  t.deepEqual(lines, [{ heard: `${'é'.repeat(500_000)}!` }]);
+});
+
+/** The streams that `worker.process` has of such a stdio, and what the worker wrote to `fd`. */
+async function write(t, stdio, fd) {
+  const file = path.join(temporaryDirectory(t), 'file');
+  const settings = `{
+    exec: __dirname + '/writes.js',
+    args: ['${fd}'],
+    stdio: ${stdio.replaceAll('FILE', JSON.stringify(file))},
+  }`;
+  const { lines, code, stdout } = await run(t, 'worker-settings', { args: [settings, {}] });
+  t.is(code, 0);
+  const printed = lines.find((line) => line.fd === fd)?.text;
+  return { streams: lines[0].stdio, printed, stdout, read: () => readFileSync(file, 'utf8') };
+}
+
+const [no, yes] = [false, true];
+const strings = {
+  "'pipe'": [yes, yes, yes, no],
+  "'overlapped'": [yes, yes, yes, no],
+  "'ignore'": [no, no, no, no],
+  "'inherit'": [no, no, no, no],
+};
+for (const [stdio, streams] of Object.entries(strings)) {
+  test(`stdio ${stdio} stands for all three streams`, async (t) => {
+    const outcome = await write(t, stdio, 1);
+    t.deepEqual(outcome.streams, streams);
+    t.is(outcome.printed, streams[1] ? 'written' : undefined);
+    t.is(outcome.stdout.includes('written'), stdio !== "'ignore'");
+  });
+}
+
+const targets = {
+  'a descriptor': "['ignore', fs.openSync(FILE, 'w'), 2, 'ipc']",
+  'a stream': "['ignore', { fd: fs.openSync(FILE, 'w') }, 2, 'ipc']",
+};
+for (const [name, stdio] of Object.entries(targets)) {
+  test(`stdio may name ${name}`, async (t) => {
+    const outcome = await write(t, stdio, 1);
+    t.deepEqual(outcome.streams, [no, no, no, no]);
+    t.is(outcome.read(), 'written');
+  });
+}
+
+test("stdio 'inherit' is the descriptor of that number, also a further one", async (t) => {
+  // The primary's own 1, by its name as a stream and as a number.
+  for (const stdout of ['process.stdout', "'inherit'", '1']) {
+    const outcome = await write(t, `['ignore', ${stdout}, 2, 'ipc']`, 1);
+    t.true(outcome.stdout.endsWith('written'), stdout);
+  }
+  const outcome = await write(t, "[0, 1, 2, 'ipc', undefined, null, 1]", 6);
+  t.deepEqual(outcome.streams, [no, no, no, no, no, no, no]);
+  t.true(outcome.stdout.endsWith('written'));
+});
