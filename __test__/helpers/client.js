@@ -1,5 +1,6 @@
 'use strict';
 
+const dgram = require('node:dgram');
 const { once } = require('node:events');
 const http = require('node:http');
 const net = require('node:net');
@@ -26,6 +27,19 @@ async function read(target) {
   return JSON.parse(await text(net.connect(target)));
 }
 
+/** Sends datagrams one after the other; resolves to the JSON of all answers, by whomever. */
+async function askDatagrams({ host, port }, messages) {
+  const socket = dgram.createSocket(net.isIPv4(host) ? 'udp4' : 'udp6');
+  const answers = [];
+  socket.on('message', (answer, from) => answers.push({ ...JSON.parse(answer), from: from.port }));
+  for (const message of messages) {
+    socket.send(message, port, host);
+    await once(socket, 'message');
+  }
+  socket.close();
+  return answers;
+}
+
 async function text(stream) {
   let all = '';
   for await (const chunk of stream.setEncoding('utf8')) all += chunk;
@@ -45,4 +59,4 @@ async function connectionError(target) {
   }
 }
 
-module.exports = { connectionError, countAnswers, get, read, text };
+module.exports = { askDatagrams, connectionError, countAnswers, get, read, text };
