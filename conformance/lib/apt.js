@@ -30,6 +30,7 @@ async function fetchSource(name, directory) {
 Dir::Cache "${cache}";
 Dir::Etc::SourceList "/dev/null";
 Dir::Etc::SourceParts "${entries}";
+Acquire::Retries "3";
 // What the machine does after an update is about its own lists.
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
