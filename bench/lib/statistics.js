@@ -23,4 +23,9 @@ function ratios(values, baseline) {
   });
 }
 
-module.exports = { median, ratios, summarize };
+/** Median and extremes of the values, and of their `ratio` to those of the baseline. */
+function compare(values, baseline) {
+  return { ...summarize(values), ratio: summarize(ratios(values, baseline)) };
+}
+
+module.exports = { compare, median };

@@ -1,16 +1,14 @@
 'use strict';
 
-/** Rows of strings as aligned text: the first column to the left, the others to the right. */
-function formatTable(header, rows) {
+/** Rows of strings as aligned text: the first columns to the left, the others to the right. */
+function formatTable(header, rows, firstColumns = 1) {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  const format = (line) => line.map((cell, column) => align(cell, column, widths)).join('  ');
+  const align = (cell, column) =>
+    column < firstColumns ? cell.padEnd(widths[column]) : cell.padStart(widths[column]);
+  const format = (line) => line.map(align).join('  ');
   const rule = widths.map((width) => '-'.repeat(width)).join('  ');
   return `${[format(header), rule, ...rows.map(format)].join('\n')}\n`;
-}
-
-function align(cell, column, widths) {
-  return column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]);
 }
 
 function formatNumber(value, digits = 0) {
@@ -19,4 +17,8 @@ function formatNumber(value, digits = 0) {
   return value.toLocaleString('en-US', options);
 }
 
-module.exports = { formatNumber, formatTable };
+function formatRatio({ ratio }) {
+  return ratio ? `${formatNumber(ratio.median, 2)}x` : '-';
+}
+
+module.exports = { formatNumber, formatRatio, formatTable };

@@ -7,8 +7,8 @@ const { cpuOf, cpuSource } = require('../lib/cpu.js');
 const { hasReusePort } = require('../lib/reuse-port.js');
 const { interleave } = require('../lib/rounds.js');
 const { startServer } = require('../lib/server.js');
-const { ratios, summarize } = require('../lib/statistics.js');
-const { formatNumber, formatTable } = require('../lib/table.js');
+const { compare } = require('../lib/statistics.js');
+const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
 const { requireWrk, runWrk } = require('../lib/wrk.js');
 
 const LOAD = { threads: 1, connections: 64, headers: { Connection: 'close' } };
@@ -81,16 +81,15 @@ function logRound({ name }, round, rounds, measured) {
 
 function summarizeOpponent(opponent, baseline) {
   const { name, rounds } = opponent;
-  const compare = (key) => {
-    const values = rounds.map((round) => round[key]);
-    const base = baseline.rounds.map((round) => round[key]);
-    return { ...summarize(values), ratio: summarize(ratios(values, base)) };
+  const compareRounds = (key) => {
+    const valuesOf = (it) => it.rounds.map((round) => round[key]);
+    return compare(valuesOf(opponent), valuesOf(baseline));
   };
   return {
     name,
-    rate: compare('rate'),
-    primaryCpu: compare('primaryCpu'),
-    workersCpu: compare('workersCpu'),
+    rate: compareRounds('rate'),
+    primaryCpu: compareRounds('primaryCpu'),
+    workersCpu: compareRounds('workersCpu'),
     rounds: rounds.map((round) => ({ ...round, failures: failuresOf(round) })),
   };
 }
@@ -112,10 +111,6 @@ async function run(options, { nodeVersion }) {
     skipped: skipped.map(({ name }) => `${name}: not available on Node ${nodeVersion}`),
     opponents: results.map((opponent) => summarizeOpponent(opponent, baseline)),
   };
-}
-
-function formatRatio({ ratio }) {
-  return ratio ? `${formatNumber(ratio.median, 2)}x` : '-';
 }
 
 function formatRow({ name, rate, primaryCpu, workersCpu, rounds }) {

@@ -4,15 +4,11 @@
 // 2 GB resident.
 
 const path = require('node:path');
-const { withDeadline } = require('../lib/deadline.js');
-const { describeEnd, firstJsonLine, keepTail } = require('../../tools/output.js');
-const { startProcess } = require('../../tools/processes.js');
+const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
-const { median, ratios, summarize } = require('../lib/statistics.js');
-const { formatNumber, formatTable } = require('../lib/table.js');
-const { UserError } = require('../../tools/user-error.js');
+const { compare, median } = require('../lib/statistics.js');
+const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
 
-const PROGRAM = path.join(__dirname, '..', 'programs', 'fork.js');
 const ROOT = path.join(__dirname, '..', '..');
 const FORKS_A_ROUND = 10;
 const ROUND_LIMIT_MS = 60_000;
@@ -25,20 +21,9 @@ const OPPONENTS = [SMALL, LARGE].flatMap((megabytes) => [
 ]);
 
 async function measureRound({ name, implementation, megabytes }, node) {
-  const args = [PROGRAM, implementation, String(megabytes), String(FORKS_A_ROUND)];
-  const child = startProcess(node, args, { stdio: 'pipe' });
-  const stderr = keepTail(child.stderr);
-  const failed = new Promise((_resolve, reject) => {
-    child.once('error', (error) => reject(new UserError(`${name}: ${error.message}`)));
-    child.once('close', (code, signal) => {
-      if (code !== 0) reject(new UserError(`${name}: ${describeEnd(code, signal, stderr())}`));
-    });
-  });
-  const { times } = await withDeadline(
-    Promise.race([firstJsonLine(child.stdout), failed]),
-    ROUND_LIMIT_MS,
-    () => `${name} did not fork ${FORKS_A_ROUND} times in ${ROUND_LIMIT_MS} ms`,
-  );
+  const args = [implementation, String(megabytes), String(FORKS_A_ROUND)];
+  const limitMs = ROUND_LIMIT_MS;
+  const { times } = await runProgram({ name, node, program: 'fork.js', args, limitMs });
   return { times, median: median(times) };
 }
 
@@ -56,8 +41,7 @@ async function run({ rounds, node }) {
     opponents: results.map((opponent) => {
       const { name, megabytes } = opponent;
       const baseline = results.find((it) => it.name !== 'rs-cluster' && it.megabytes === megabytes);
-      const ratio = summarize(ratios(medians(opponent), medians(baseline)));
-      return { name, megabytes, time: { ...summarize(medians(opponent)), ratio } };
+      return { name, megabytes, time: compare(medians(opponent), medians(baseline)) };
     }),
   };
 }
@@ -70,7 +54,7 @@ function format({ settings: { rounds, forks }, opponents }) {
     formatNumber(megabytes),
     formatNumber(time.median, 2),
     `${formatNumber(time.min, 2)} - ${formatNumber(time.max, 2)}`,
-    `${formatNumber(time.ratio.median, 2)}x`,
+    formatRatio(time),
   ]);
   return [
     `Rounds: ${rounds} of ${forks} forks each, one after the other; medians of the rounds' medians`,

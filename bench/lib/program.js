@@ -1,0 +1,43 @@
+'use strict';
+
+// Measurements that programs of bench/programs make of themselves.
+
+const path = require('node:path');
+const { withDeadline } = require('./deadline.js');
+const { describeEnd, firstJsonLine, keepTail } = require('./output.js');
+const { killGroup, startProcess } = require('./processes.js');
+const { UserError } = require('./user-error.js');
+
+const PROGRAMS = path.join(__dirname, '..', 'programs');
+
+// 'close' rather than 'exit': by then the children of the program, which have its stdout and
+// stderr too, are gone, and do not disturb the next measurement.
+function successOf(child, name, stderr) {
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => reject(new UserError(`${name}: ${error.message}`)));
+    child.once('close', (code, signal) => {
+      if (code === 0) resolve();
+      else reject(new UserError(`${name}: ${describeEnd(code, signal, stderr())}`));
+    });
+  });
+}
+
+/** Runs a program to its end; gives the JSON line that it printed. */
+async function runProgram({ name, node, program, args, limitMs }) {
+  const child = startProcess(node, [path.join(PROGRAMS, program), ...args], { stdio: 'pipe' });
+  const stderr = keepTail(child.stderr);
+  const done = Promise.all([firstJsonLine(child.stdout), successOf(child, name, stderr)]);
+  try {
+    const [result] = await withDeadline(
+      done,
+      limitMs,
+      () => `${name} gave no result in ${limitMs} ms; its stderr: ${stderr() || '-'}`,
+    );
+    return result;
+  } finally {
+    done.catch(() => {}); // of a child killed here nobody needs to hear
+    if (child.exitCode === null && child.pid !== undefined) killGroup(child);
+  }
+}
+
+module.exports = { runProgram };
