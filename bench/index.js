@@ -6,7 +6,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { describeEnvironment, inspectEnvironment } = require('./lib/environment.js');
-const { parseOptions, usage } = require('./lib/options.js');
+const { completeOptions, parseArguments, usage } = require('./lib/options.js');
 const { runCommand } = require('../tools/command.js');
 const { UserError } = require('../tools/user-error.js');
 
@@ -39,12 +39,13 @@ function checkWritable(file) {
 }
 
 async function main(argv) {
-  const { name, options } = parseOptions(argv);
-  if (options.help || !name) {
+  const { name, given } = parseArguments(argv);
+  if (given.help || !name) {
     process.stdout.write(usage(loadScenarios()));
-    return options.help ? 0 : 1;
+    return given.help ? 0 : 1;
   }
   const scenario = loadScenario(name);
+  const options = completeOptions(given, scenario);
   if (options.json) checkWritable(options.json);
   const environment = inspectEnvironment(options.node);
   const result = await scenario.run(options, environment);

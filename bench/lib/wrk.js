@@ -10,7 +10,10 @@ const { UserError } = require('../../tools/user-error.js');
 const REPORT = path.join(__dirname, 'wrk-report.lua');
 const GRACE_MS = 10_000;
 
-function requireWrk() {
+function requireWrk({ seconds }) {
+  if (!Number.isInteger(seconds)) {
+    throw new UserError(`--seconds must be a whole number for wrk, not ${seconds}.`);
+  }
   if (spawnSync('wrk', ['-v']).error?.code === 'ENOENT') {
     throw new UserError('The load generator wrk is missing: apt-get install wrk');
   }

@@ -95,7 +95,7 @@ function summarizeOpponent(opponent, baseline) {
 }
 
 async function run(options, { nodeVersion }) {
-  requireWrk();
+  requireWrk(options);
   const { rounds, seconds, workers, node } = options;
   const runs = ({ supported }) => !supported || supported(node);
   const opponents = OPPONENTS.filter(runs);
