@@ -1,0 +1,225 @@
+'use strict';
+
+// Messages between primary and worker: how fast, and what they cost in CPU time at both ends.
+
+const path = require('node:path');
+const { findBun } = require('../lib/bun.js');
+const { runProgram } = require('../lib/program.js');
+const { interleave } = require('../lib/rounds.js');
+const { compare } = require('../lib/statistics.js');
+const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
+const { UserError } = require('../lib/user-error.js');
+const MESSAGES = require('../programs/parts/ipc-messages.js');
+
+const ROOT = path.join(__dirname, '..', '..');
+// It takes V8 some ten thousand messages to compile all that is between the two.
+const WARM_UP_SECONDS = 1;
+const GRACE_MS = 20_000;
+const IN_FLIGHT = 200;
+const BYTES_IN_FLIGHT = 8 * 1024 ** 2;
+
+const BASELINE = 'node:cluster';
+const OPPONENTS = [
+  { name: 'rs-cluster', implementation: ROOT },
+  { name: BASELINE, implementation: 'node:cluster' },
+];
+
+// `figure` makes of a rate what is told of it.
+const PATTERNS = {
+  burst: { unit: 'messages/s', figure: (rate) => rate },
+  one: { unit: 'µs', figure: (rate) => 1e6 / rate },
+  broadcast: { unit: 'broadcasts/s', figure: (rate) => rate },
+};
+const SERIALIZATIONS = ['json', 'advanced'];
+
+function inFlightOf(pattern, message) {
+  if (pattern !== 'burst') return 1;
+  const size = JSON.stringify(MESSAGES[message]).length;
+  return Math.min(IN_FLIGHT, Math.round(BYTES_IN_FLIGHT / size));
+}
+
+function describeCase(pattern, message, serialization, workers) {
+  return {
+    name: [pattern, message, serialization].join(' '),
+    pattern,
+    message,
+    serialization,
+    inFlight: inFlightOf(pattern, message),
+    workers: pattern === 'broadcast' ? workers : 1,
+  };
+}
+
+function allCases(workers) {
+  return Object.keys(PATTERNS).flatMap((pattern) =>
+    Object.keys(MESSAGES).flatMap((message) =>
+      SERIALIZATIONS.map((mode) => describeCase(pattern, message, mode, workers)),
+    ),
+  );
+}
+
+function toExpression(pattern) {
+  try {
+    return new RegExp(pattern, 'i');
+  } catch (error) {
+    throw new UserError(`--only ${pattern}: ${error.message}`);
+  }
+}
+
+function casesOf({ workers, only = '' }) {
+  const all = allCases(workers);
+  const expression = toExpression(only);
+  const cases = all.filter(({ name }) => expression.test(name));
+  if (cases.length > 0) return cases;
+  const names = all.map(({ name }) => `  ${name}`).join('\n');
+  throw new UserError(`--only ${only} leaves no case. There is:\n${names}`);
+}
+
+async function measure({ name, node, implementation }, { name: caseName, ...settings }, seconds) {
+  const times = { warmUpSeconds: WARM_UP_SECONDS, seconds };
+  const { messages, rate, primaryCpu, workersCpu } = await runProgram({
+    name: `${name}, ${caseName}`,
+    node,
+    program: 'ipc.js',
+    args: [implementation, JSON.stringify({ ...settings, ...times })],
+    limitMs: (WARM_UP_SECONDS + seconds) * 1000 + GRACE_MS,
+  });
+  return {
+    messages,
+    rate,
+    figure: PATTERNS[settings.pattern].figure(rate),
+    primaryCpu: primaryCpu / messages,
+    workersCpu: workersCpu / messages,
+  };
+}
+
+const NOT_MEASURED = { rate: null, figure: null, primaryCpu: null, workersCpu: null };
+
+/** A guest's failure is its own; that of others ends the run. */
+async function measureGuest(...measurement) {
+  try {
+    return await measure(...measurement);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { ...NOT_MEASURED, failure: error.message };
+  }
+}
+
+function formatFigure(value) {
+  return formatNumber(value, value < 1000 ? 1 : 0);
+}
+
+function logRound(opponent, round, rounds, { name, pattern }, { figure, failure }) {
+  const result = failure ? `! ${failure}` : `${formatFigure(figure)} ${PATTERNS[pattern].unit}`;
+  const where = `round ${round}/${rounds}  ${name.padEnd(26)}${opponent.name.padEnd(14)}`;
+  process.stderr.write(`${where}${result}\n`);
+}
+
+function summarizeOpponent({ name, rounds }, baseline) {
+  const compareRounds = (key) => {
+    const valuesOf = (it) => it.map((round) => round[key]);
+    return compare(valuesOf(rounds), valuesOf(baseline.rounds));
+  };
+  return {
+    name,
+    figure: compareRounds('figure'),
+    rate: compareRounds('rate'),
+    primaryCpu: compareRounds('primaryCpu'),
+    workersCpu: compareRounds('workersCpu'),
+    failure: rounds.find(({ failure }) => failure)?.failure,
+    rounds,
+  };
+}
+
+async function measureCase(it, opponents, { rounds, seconds }) {
+  const failed = new Map();
+  const results = await interleave(opponents, rounds, async (opponent, round) => {
+    // What failed once is not tried again: it might take its whole time to fail.
+    if (failed.has(opponent)) return failed.get(opponent);
+    const measured = await (opponent.isGuest ? measureGuest : measure)(opponent, it, seconds);
+    if (measured.failure) failed.set(opponent, measured);
+    logRound(opponent, round, rounds, it, measured);
+    return measured;
+  });
+  const baseline = results.find(({ name }) => name === BASELINE);
+  return { ...it, opponents: results.map((opponent) => summarizeOpponent(opponent, baseline)) };
+}
+
+async function run(options) {
+  const cases = casesOf(options);
+  const { rounds, seconds, workers, node } = options;
+  const { bun, version, absence } = findBun(options.bun);
+  const guest = {
+    name: `Bun ${version}`,
+    implementation: 'node:cluster',
+    node: bun,
+    isGuest: true,
+  };
+  const opponents = OPPONENTS.map((opponent) => ({ ...opponent, node }));
+  if (bun) opponents.push(guest);
+  const results = [];
+  for (const it of cases) results.push(await measureCase(it, opponents, options));
+  return {
+    settings: { rounds, seconds, workers, warmUpSeconds: WARM_UP_SECONDS },
+    skipped: absence ? [`Bun: ${absence}`] : [],
+    cases: results,
+  };
+}
+
+function formatRows({ message, serialization, opponents }) {
+  return opponents.map(({ name, figure, rate, primaryCpu, workersCpu }, index) => [
+    index === 0 ? `${message}, ${serialization}` : '',
+    name,
+    formatFigure(figure.median),
+    figure.median === undefined ? '-' : `${formatFigure(figure.min)} - ${formatFigure(figure.max)}`,
+    formatRatio(rate),
+    formatNumber(primaryCpu.median, 1),
+    formatRatio(primaryCpu),
+    formatNumber(workersCpu.median, 1),
+    formatRatio(workersCpu),
+  ]);
+}
+
+const TITLES = {
+  burst: (cases) => {
+    const few = cases.filter(({ inFlight }) => inFlight < IN_FLIGHT);
+    const exceptions = few.map(({ message, inFlight }) => `, ${inFlight} of ${message}`);
+    return `burst: ${IN_FLIGHT} messages in flight${[...new Set(exceptions)].join('')}; echoed`;
+  },
+  one: () => 'one: one message at a time, echoed; µs there and back',
+  broadcast: ([{ workers }]) =>
+    `broadcast: one message to each of ${workers} workers, and the next when all have answered`,
+};
+
+function formatPattern(pattern, cases) {
+  const header = ['message', 'opponent', PATTERNS[pattern].unit, 'min - max', 'speed'];
+  const costs = ['primary µs/msg', 'ratio', 'workers µs/msg', 'ratio'];
+  const table = formatTable([...header, ...costs], cases.flatMap(formatRows), 2);
+  return `${TITLES[pattern](cases)}\n\n${table}`;
+}
+
+function formatFailures({ opponents }) {
+  return opponents.flatMap(({ failure }) => (failure ? [`! ${failure}`] : []));
+}
+
+function format({ settings, skipped, cases }) {
+  const { rounds, seconds, warmUpSeconds } = settings;
+  const heading = [
+    `Rounds: ${rounds} of ${seconds} s each, after ${warmUpSeconds} s of warm-up`,
+    `Medians; speed and ratios: times ${BASELINE}; CPU of primary and workers for each message`,
+    ...skipped,
+  ];
+  const tables = Object.keys(PATTERNS).flatMap((pattern) => {
+    const own = cases.filter((it) => it.pattern === pattern);
+    return own.length > 0 ? [formatPattern(pattern, own)] : [];
+  });
+  const failures = cases.flatMap(formatFailures).map((line) => `${line}\n`);
+  return [`${heading.join('\n')}\n`, ...tables, ...failures].join('\n');
+}
+
+module.exports = {
+  summary: 'messages between primary and worker, CPU per message',
+  // For 24 cases to take less than five minutes.
+  defaults: { rounds: '3', seconds: '0.5', workers: '8' },
+  format,
+  run,
+};
