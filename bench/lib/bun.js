@@ -2,8 +2,8 @@
 
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
-const { cachedPackage, fetchPackage } = require('../../scripts/package-cache.js');
-const { UserError } = require('./user-error.js');
+const { fetchedPackage, fetchPackage } = require('../../tools/package.js');
+const { UserError } = require('../../tools/user-error.js');
 
 const ARCHITECTURES = { x64: 'x64', arm64: 'aarch64' };
 const PACKAGE = `@oven/bun-${process.platform}-${ARCHITECTURES[process.arch]}`;
@@ -18,7 +18,7 @@ function inspectPackage(folder) {
 }
 
 function fromCache() {
-  const folder = cachedPackage(PACKAGE);
+  const folder = fetchedPackage(PACKAGE);
   return folder ? inspectPackage(folder) : { absence: 'not here; --bun npm fetches it' };
 }
 
@@ -27,7 +27,7 @@ function fromCache() {
  *
  * `wanted` is the path of a binary; 'npm', to fetch it; or undefined, for what was fetched before.
  */
-function findBun(wanted) {
+async function findBun(wanted) {
   if (wanted !== undefined && wanted !== 'npm') {
     try {
       return inspect(wanted);
@@ -36,7 +36,7 @@ function findBun(wanted) {
     }
   }
   try {
-    return wanted === 'npm' ? inspectPackage(fetchPackage(PACKAGE)) : fromCache();
+    return wanted === 'npm' ? inspectPackage(await fetchPackage(PACKAGE)) : fromCache();
   } catch (error) {
     return { absence: error.message };
   }

@@ -4,9 +4,9 @@
 
 const path = require('node:path');
 const { withDeadline } = require('./deadline.js');
-const { describeEnd, firstJsonLine, keepTail } = require('./output.js');
-const { killGroup, startProcess } = require('./processes.js');
-const { UserError } = require('./user-error.js');
+const { describeEnd, firstJsonLine, keepTail } = require('../../tools/output.js');
+const { killGroup, startProcess } = require('../../tools/processes.js');
+const { UserError } = require('../../tools/user-error.js');
 
 const PROGRAMS = path.join(__dirname, '..', 'programs');
 

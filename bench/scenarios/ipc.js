@@ -8,7 +8,7 @@ const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
 const { compare } = require('../lib/statistics.js');
 const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
-const { UserError } = require('../lib/user-error.js');
+const { UserError } = require('../../tools/user-error.js');
 const MESSAGES = require('../programs/parts/ipc-messages.js');
 
 const ROOT = path.join(__dirname, '..', '..');
@@ -147,7 +147,7 @@ async function measureCase(it, opponents, { rounds, seconds }) {
 async function run(options) {
   const cases = casesOf(options);
   const { rounds, seconds, workers, node } = options;
-  const { bun, version, absence } = findBun(options.bun);
+  const { bun, version, absence } = await findBun(options.bun);
   const guest = {
     name: `Bun ${version}`,
     implementation: 'node:cluster',

@@ -5,7 +5,7 @@
 
 const { mkdirSync, existsSync, readFileSync, readdirSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
-const { runTool } = require('./tool.js');
+const { runTool } = require('../../tools/run-tool.js');
 const { UserError } = require('../../tools/user-error.js');
 
 const NO_APT = 'apt-get is missing, which fetches a Node source tree: give the DIRECTORY of one.';

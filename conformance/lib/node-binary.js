@@ -2,8 +2,7 @@
 
 const path = require('node:path');
 const { versionOf } = require('../../tools/node-version.js');
-const { cached } = require('./cache.js');
-const { runTool } = require('./tool.js');
+const { fetchPackage } = require('../../tools/package.js');
 
 const VERSION = /^\d+(?:\.\d+){0,2}$/;
 
@@ -27,13 +26,7 @@ async function findNode(wanted) {
 async function nodeOfVersion(wanted) {
   if (`${process.versions.node}.`.startsWith(`${wanted}.`)) return process.execPath;
   const name = `node-${process.platform}-${process.arch}`;
-  const directory = await cached(`node-${wanted}`, async (prefix) => {
-    process.stdout.write(`Fetching Node ${wanted} by npm …\n`);
-    const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
-    const args = ['install', '--prefix', prefix, ...quiet, `${name}@${wanted}`];
-    await runTool('npm', args, { missing: 'npm is missing: give --node the path of a binary.' });
-  });
-  return path.join(directory, 'node_modules', name, 'bin', 'node');
+  return path.join(await fetchPackage(`${name}@${wanted}`), 'bin', 'node');
 }
 
 module.exports = { findNode };

