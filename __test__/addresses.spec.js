@@ -1,11 +1,8 @@
 'use strict';
 
-const { existsSync, mkdirSync } = require('node:fs');
-const path = require('node:path');
 const { serial: test } = require('ava');
 const { HOST, startApp } = require('./helpers/app');
 const { connectionError, countAnswers, get } = require('./helpers/client');
-const { temporaryDirectory } = require('./helpers/temporary');
 
 /** What `server.address()` is in each worker. */
 const addresses = async (app, workers) =>
@@ -92,32 +89,6 @@ test('an address is free as soon as its last server has closed', async (t) => {
   await app.linesLike({ server: 'listening', index: 0 }, 2);
   t.is((await get(app.target)).id, 1);
   await app.end();
-});
-
-test('a Unix socket is shared, and its file gone afterwards', async (t) => {
-  const socket = path.join(temporaryDirectory(t), 'socket');
-  const app = await startApp(t, { workers: 2, listen: { path: socket } });
-  t.deepEqual(await addresses(app, 2), [socket, socket]);
-  t.deepEqual(await countAnswers({ socketPath: socket }, 10), { 1: 5, 2: 5 });
-  await app.end();
-  t.false(existsSync(socket));
-});
-
-test('a relative path is one in the directory of the worker', async (t) => {
-  const cwd = temporaryDirectory(t);
-  const app = await startApp(t, { workers: 2, listen: { path: 'socket' }, settings: { cwd } });
-  t.deepEqual(await addresses(app, 2), ['socket', 'socket']);
-  t.deepEqual(await countAnswers({ socketPath: path.join(cwd, 'socket') }, 10), { 1: 5, 2: 5 });
-  await app.end();
-});
-
-test('a path too long for the kernel works when it is short from the primary', async (t) => {
-  const cwd = path.join(temporaryDirectory(t), ...Array(4).fill('d'.repeat(30)));
-  mkdirSync(cwd, { recursive: true });
-  const app = await startApp(t, { workers: 2, listen: { path: 'socket' } }, { spawn: { cwd } });
-  t.true(existsSync(path.join(cwd, 'socket')));
-  await app.end();
-  t.false(existsSync(path.join(cwd, 'socket')));
 });
 
 test('an exclusive server is bound in its worker alone', async (t) => {
