@@ -26,6 +26,10 @@ const LARGEST_BACKLOG = 2 ** 31 - 1;
 // For any kernel; longer ones would not fit into a packet of the control lane.
 const TOO_LONG_PATH = 4097;
 
+// The name that an abstract socket has in Node 20, for its clients, is as long as can be.
+const PADS_ABSTRACT = process.versions.node.startsWith('20.');
+const ABSTRACT_LENGTH = 108;
+
 const debug = debuglog('cluster');
 
 /** Makes this process a worker of the primary at the other end of these descriptors. */
@@ -224,6 +228,11 @@ function isPipe({ addressType, address }) {
   return addressType === -1 && typeof address === 'string';
 }
 
+function kernelPath(address) {
+  if (!address.startsWith('\0') || !PADS_ABSTRACT) return address.slice(0, TOO_LONG_PATH);
+  return address + '\0'.repeat(Math.max(ABSTRACT_LENGTH - Buffer.byteLength(address), 0));
+}
+
 function toQuery(options, address, index) {
   const { addressType, port, fd, backlog, flags, readableAll, writableAll } = options;
   const udp = { udp4: 4, udp6: 6 }[addressType];
@@ -232,7 +241,7 @@ function toQuery(options, address, index) {
     address: address ?? undefined,
     // The port of a datagram socket has not been checked: this is what libuv makes of it.
     port: udp ? port & LAST_PORT : Math.max(port, 0),
-    path: isPipe(options) ? address.slice(0, TOO_LONG_PATH) : undefined,
+    path: isPipe(options) ? kernelPath(address) : undefined,
     fd: fd >= 0 ? fd : undefined,
     udp,
     // listen(2) takes a negative one for the largest.
