@@ -1,31 +1,69 @@
 'use strict';
 
-const { spawnSync } = require('node:child_process');
+const { once } = require('node:events');
+const { readFileSync } = require('node:fs');
+const net = require('node:net');
 const { serial: test } = require('ava');
-const { startApp } = require('./helpers/app');
+const { HOST, startApp } = require('./helpers/app');
+const { HAS_PROC, signalGroup, stopGroup } = require('../tools/process-group');
 
-/** The Send-Q of a listening socket: how many connections the kernel holds for it. */
-function queueOf(port) {
-  const { stdout } = spawnSync('ss', ['-Hltn', `sport = :${port}`], { encoding: 'utf8' });
-  return Number(stdout.trim().split(/\s+/)[2]);
+const WITNESSES = 5;
+
+/**
+ * Whether this socket gets a connection. On one machine that is decided while it asks, so it has one
+ * before others that ask later, one after the other, and somebody who has room.
+ */
+async function isConnected(socket, witness) {
+  const { port } = witness.address();
+  for (let i = 0; i < WITNESSES && socket.connecting; i += 1) {
+    await once(net.connect({ host: HOST, port }), 'connect');
+  }
+  return !socket.connecting;
 }
 
-if (spawnSync('ss', ['-V']).status === 0) {
-  for (const [policy, way] of Object.entries({
-    rr: 'the primary accepts',
-    none: 'all workers accept',
-  })) {
-    for (const [name, listen, expected] of [
-      ['the backlog that the server asks for', { backlog: 127 }, 127],
-      ['the backlog that Node asks for otherwise', {}, 511],
-    ]) {
-      test(`the kernel holds ${name}, of a socket from which ${way}`, async (t) => {
-        const address = { port: 0, host: '127.0.0.1', ...listen };
+/** How many of `tries` connections the kernel lets in while all processes of the app are stopped. */
+async function countConnections(app, tries) {
+  const witness = net.createServer((socket) => socket.destroy()).listen(0, HOST);
+  await once(witness, 'listening');
+  const sockets = [];
+  await stopGroup(app.pid);
+  try {
+    for (let i = 0; i < tries; i += 1) {
+      const socket = net.connect(app.target).on('error', () => {});
+      sockets.push(socket);
+      if (!(await isConnected(socket, witness))) break;
+    }
+    return sockets.filter(({ connecting }) => !connecting).length;
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    witness.close();
+    signalGroup(app.pid, 'SIGCONT');
+  }
+}
+
+// Whether everybody has stopped is asked there.
+if (HAS_PROC) {
+  const DEFAULT = 511;
+  const LARGEST = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
+
+  for (const policy of ['rr', 'none']) {
+    for (const backlog of [1, 7, undefined]) {
+      test(`by ${policy}, the backlog ${backlog ?? 'by default'} is that of the kernel`, async (t) => {
         const env = { NODE_CLUSTER_SCHED_POLICY: policy };
-        const app = await startApp(t, { workers: 2, listen: address }, { env });
-        t.is(queueOf(app.target.port), expected);
+        const listen = { port: 0, host: HOST, backlog };
+        const app = await startApp(t, { workers: 2, listen }, { env });
+        // Linux takes one more than it is told.
+        const expected = Math.min(backlog ?? DEFAULT, LARGEST) + 1;
+        t.is(await countConnections(app, expected + 5), expected);
         await app.end();
       });
     }
   }
+
+  test('a negative backlog is the largest', async (t) => {
+    const app = await startApp(t, { listen: { port: 0, host: HOST, backlog: -1 } });
+    const enough = Math.min(DEFAULT + 10, LARGEST);
+    t.is(await countConnections(app, enough), enough);
+    await app.end();
+  });
 }

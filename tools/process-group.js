@@ -3,6 +3,8 @@
 const { existsSync, readFileSync, readdirSync } = require('node:fs');
 const { setTimeout: pause } = require('node:timers/promises');
 
+const STOPPED_WITHIN = 10_000;
+
 const HAS_PROC = existsSync('/proc/self/stat');
 
 /** The living processes of a process group; zombies are dead. */
@@ -48,6 +50,18 @@ function signalGroup(group, signal) {
   }
 }
 
+/** Resolves when no thread of the process group runs any more. */
+async function stopGroup(group) {
+  signalGroup(group, 'SIGSTOP');
+  const isStopped = ({ pid }) =>
+    readdirSync(`/proc/${pid}/task`).every(
+      (thread) => describe(`${pid}/task/${thread}`)?.state === 'T',
+    );
+  if (!(await becomesTrue(() => membersOf(group).every(isStopped), STOPPED_WITHIN))) {
+    throw new Error(`process group ${group} does not stop`);
+  }
+}
+
 /** For what has no event: resolves to whether the condition became true within the time. */
 async function becomesTrue(condition, milliseconds) {
   const deadline = Date.now() + milliseconds;
@@ -58,4 +72,4 @@ async function becomesTrue(condition, milliseconds) {
   return true;
 }
 
-module.exports = { HAS_PROC, becomesTrue, isAlive, membersOf, signalGroup };
+module.exports = { HAS_PROC, becomesTrue, isAlive, membersOf, signalGroup, stopGroup };
