@@ -1,0 +1,50 @@
+'use strict';
+
+const { once } = require('node:events');
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
+const tls = require('node:tls');
+const { serial: test } = require('ava');
+const { startApp } = require('./helpers/app');
+const { text } = require('./helpers/client');
+
+const ca = readFileSync(path.join(__dirname, 'fixtures/keys/cert.pem'));
+
+/** Who answers, whether by an earlier session, and the session to come back with, if it is new. */
+async function visit(target, options) {
+  const socket = tls.connect({ ...target, ca, ...options });
+  let session;
+  socket.once('session', (ticket) => {
+    session = ticket;
+  });
+  await once(socket, 'secureConnect');
+  const reused = socket.isSessionReused();
+  const { id } = JSON.parse(await text(socket));
+  return { id, reused, session };
+}
+
+for (const version of ['TLSv1.2', 'TLSv1.3']) {
+  const options = { minVersion: version, maxVersion: version };
+
+  test(`a session by ${version} with one worker is resumed by the others`, async (t) => {
+    const app = await startApp(t, { workers: 2, kind: 'tls' });
+    const first = await visit(app.target, options);
+    t.false(first.reused);
+    const second = await visit(app.target, { ...options, session: first.session });
+    t.like(second, { id: 3 - first.id, reused: true });
+    await app.end();
+  });
+}
+
+test('a session is resumed by a worker that comes later, without the one that began it', async (t) => {
+  const app = await startApp(t, { workers: 2, kind: 'tls' });
+  const { id, session } = await visit(app.target);
+  app.send({ do: 'signal', id, signal: 'SIGKILL' });
+  await app.line({ on: 'cluster', event: 'exit', id });
+  app.send({ do: 'fork' });
+  await app.line({ on: 'cluster', event: 'listening', id: 3 });
+  const visits = [await visit(app.target, { session }), await visit(app.target, { session })];
+  t.deepEqual(visits.map((next) => next.id).sort(), [3 - id, 3]);
+  t.true(visits.every(({ reused }) => reused));
+  await app.end();
+});
