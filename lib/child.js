@@ -26,8 +26,11 @@ const LARGEST_BACKLOG = 2 ** 31 - 1;
 // For any kernel; longer ones would not fit into a packet of the control lane.
 const TOO_LONG_PATH = 4097;
 
+const majorVersion = Number.parseInt(process.versions.node, 10);
+// Until then, `maxConnections = 0` stands for no limit.
+const ZERO_IS_A_LIMIT = majorVersion >= 22;
 // The name that an abstract socket has in Node 20, for its clients, is as long as can be.
-const PADS_ABSTRACT = process.versions.node.startsWith('20.');
+const PADS_ABSTRACT = majorVersion === 20;
 const ABSTRACT_LENGTH = 108;
 
 const debug = debuglog('cluster');
@@ -301,7 +304,8 @@ function streamKind({ addressType }, isInternet) {
 
 /** Whether another worker had better serve the connection. */
 function isFull({ maxConnections, _connections, dropMaxConnection }) {
-  return maxConnections > 0 && _connections >= maxConnections && !dropMaxConnection;
+  const isLimited = ZERO_IS_A_LIMIT ? maxConnections != null : Boolean(maxConnections);
+  return isLimited && _connections >= maxConnections && !dropMaxConnection;
 }
 
 module.exports = attach;
