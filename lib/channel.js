@@ -91,17 +91,19 @@ class Channel {
     this.#onClosed = onClosed;
     target.connected = true;
     target.channel = this.#control;
-    target.send = (...args) => this.#send(...args);
+    target.send = (message, handle, options, callback) =>
+      this.#send(message, handle, options, callback);
     target.disconnect = () => this.#disconnect();
     target.on('newListener', (name) => {
       if (name === 'message') process.nextTick(() => this.#deliverEarly());
     });
-    lane.start(
-      this.#codec.isBinary,
-      (...message) => this.#receive(...message),
-      (count, errno) => this.#flushed(count, errno),
-      (reason) => this.#ended(reason),
-    );
+    lane.start(this.#codec.isBinary, {
+      onMessages: (messages, count) => this.#receiveBatch(messages, count),
+      onMessage: (...message) => this.#receive(...message),
+      onMore: () => setImmediate(() => lane.read()),
+      onFlushed: (count, errno) => this.#flushed(count, errno),
+      onEnd: (reason) => this.#ended(reason),
+    });
     if (refs === 0) lane.unref();
   }
 
@@ -190,6 +192,18 @@ class Channel {
     if (!this.#target.connected) this.#close();
   }
 
+  #receiveBatch(batch, count) {
+    if (this.#target.channel === null) return;
+    let messages;
+    try {
+      messages = this.#codec.decodeBatch(batch, count);
+    } catch (error) {
+      this.#failUnreadable(error);
+      return;
+    }
+    for (const message of messages) process.nextTick(deliver, this, message);
+  }
+
   #receive(isNotice, payload, handleType, fd) {
     if (this.#target.channel === null) {
       if (fd !== -1) closeSync(fd);
@@ -200,7 +214,7 @@ class Channel {
       message = isNotice ? JSON.parse(payload) : this.#codec.decode(payload);
     } catch (error) {
       if (fd !== -1) closeSync(fd);
-      this.fail(`the message lane carries a message that can't be read: ${error.message}`);
+      this.#failUnreadable(error);
       return;
     }
     if (isNotice) {
@@ -210,10 +224,14 @@ class Channel {
     const handle = fd === -1 ? undefined : handles.unpack(handleType, fd);
     if (handleType !== 0 && fd === -1) warnOfLostHandle();
     // A server has said by then that it is listening.
-    process.nextTick(() => this.#deliver(message, handle));
+    process.nextTick(deliver, this, message, handle);
   }
 
-  #deliver(message, handle) {
+  #failUnreadable({ message }) {
+    this.fail(`the message lane carries a message that can't be read: ${message}`);
+  }
+
+  deliver(message, handle) {
     if (isInternal(message)) this.#target.emit('internalMessage', message, handle);
     else if (this.#target.listenerCount('message') > 0) {
       this.#target.emit('message', message, handle);
@@ -255,6 +273,10 @@ class Channel {
       this.#onClosed();
     });
   }
+}
+
+function deliver(channel, message, handle) {
+  channel.deliver(message, handle);
 }
 
 function report(target, error, callback) {

@@ -8,6 +8,8 @@ const v8 = require('node:v8');
 // Tags of what V8 leaves to its embedder; as in Node (lib/internal/child_process/serialization.js).
 const VIEW = 0;
 const PLAIN = 1;
+// Bytes of a length.
+const LENGTH = 4;
 
 /** Other than `v8.serialize()`, it takes native objects for their own properties, as JSON does. */
 class Serializer extends v8.DefaultSerializer {
@@ -32,6 +34,12 @@ const json = {
   isBinary: false,
   encode: (message) => JSON.stringify(message) ?? 'null',
   decode: JSON.parse,
+  decodeBatch(text, count) {
+    if (count === 1) return [JSON.parse(text)];
+    const messages = JSON.parse(text);
+    if (messages.length !== count) throw new SyntaxError('a message is several values');
+    return messages;
+  },
 };
 
 const advanced = {
@@ -42,11 +50,22 @@ const advanced = {
     serializer.writeValue(message);
     return serializer.releaseBuffer();
   },
-  decode(bytes) {
-    const deserializer = new Deserializer(bytes);
-    deserializer.readHeader();
-    return deserializer.readValue();
+  decode: readValue,
+  decodeBatch(bytes) {
+    const messages = [];
+    for (let start = LENGTH; start <= bytes.length; ) {
+      const end = start + bytes.readUInt32LE(start - LENGTH);
+      messages.push(readValue(bytes.subarray(start, end)));
+      start = end + LENGTH;
+    }
+    return messages;
   },
 };
+
+function readValue(bytes) {
+  const deserializer = new Deserializer(bytes);
+  deserializer.readHeader();
+  return deserializer.readValue();
+}
 
 module.exports = { json, advanced };

@@ -1,7 +1,8 @@
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     io,
-    os::fd::{IntoRawFd, OwnedFd, RawFd},
+    os::fd::{IntoRawFd, RawFd},
     rc::Rc,
 };
 
@@ -11,9 +12,12 @@ use napi::{
 };
 use napi_derive::napi;
 
-use super::callback::Caller;
+use super::{
+    callback::Caller,
+    inbox::{Delivery, Inbox},
+};
 use crate::{
-    channel::{Channel, Flushed, Incoming, Reading},
+    channel::{Channel, Flushed, Reading},
     error::{Error, Result},
     protocol::{frame::Kind, handle::HandleType},
     sys::{
@@ -28,12 +32,33 @@ const NONE: RawFd = -1;
 /// A message: text, or bytes where the two ends have agreed on them.
 type Payload = Either<String, Buffer>;
 
+/// Several messages, and how many.
+type OnMessages = FnArgs<(Payload, u32)>;
 /// `isNotice`, the message, the type of its handle or 0, the handle's descriptor or -1.
 type OnMessage = FnArgs<(bool, Payload, u8, RawFd)>;
 /// How many queued messages are gone, why the next could not be sent (a negated errno) or 0.
 type OnFlushed = FnArgs<(u32, i32)>;
 /// What was wrong with what the peer sent, if so.
 type OnEnd = FnArgs<(Option<String>,)>;
+
+/// What a lane calls.
+#[napi(object, object_to_js = false)]
+pub struct LaneHandlers<'a> {
+    /// Gets several messages at once, and their count: an array of JSON, or the one value itself;
+    /// or bytes, with a length of four bytes, little-endian, before each message.
+    pub on_messages: Function<'a, OnMessages, ()>,
+    /// Gets a notice, a long message, or one with a handle. The descriptor is its own from then on;
+    /// it is -1 where there is none, or this process had no room for it.
+    pub on_message: Function<'a, OnMessage, ()>,
+    /// There is more already, for `read()` in the next turn.
+    pub on_more: Function<'a, (), ()>,
+    /// Hears how many of the messages that `send` had to queue are gone, and, as a negated errno
+    /// unless it is 0, why one more could not be sent.
+    pub on_flushed: Function<'a, OnFlushed, ()>,
+    /// Is called once, last: with null when the peer has closed or died, with a text when it sent
+    /// garbage.
+    pub on_end: Function<'a, OnEnd, ()>,
+}
 
 /// One end of the message lane between a primary and a worker.
 #[napi]
@@ -62,61 +87,57 @@ struct Handlers {
     caller: Caller,
     /// Whether messages of users are bytes.
     binary: bool,
+    on_messages: FunctionRef<OnMessages, ()>,
     on_message: FunctionRef<OnMessage, ()>,
+    on_more: FunctionRef<(), ()>,
     on_flushed: FunctionRef<OnFlushed, ()>,
     on_end: FunctionRef<OnEnd, ()>,
 }
 
 impl Handlers {
-    fn payload(&self, kind: Kind, bytes: Vec<u8>) -> Result<Payload> {
+    fn payload(&self, kind: Kind, bytes: Vec<u8>) -> Payload {
         if self.binary && kind == Kind::Message {
-            return Ok(Either::B(bytes.into()));
+            return Either::B(bytes.into());
         }
-        String::from_utf8(bytes).map(Either::A).map_err(|_| Error::NotText)
+        // The inbox has seen to it that it is text.
+        Either::A(String::from_utf8(bytes).unwrap_or_default())
     }
 
-    /// Gives one message to JavaScript, and its descriptor too.
-    fn deliver(&self, Incoming { kind, payload, handle }: Incoming) -> Result<()> {
-        let payload = self.payload(kind, payload)?;
-        let (number, fd) = match handle {
-            None => (0, NONE),
-            Some((handle, descriptor)) => {
-                (handle.number(), descriptor.map_or(NONE, IntoRawFd::into_raw_fd))
+    /// Gives messages to JavaScript, and their descriptors too.
+    fn deliver(&self, delivery: Delivery) {
+        match delivery {
+            Delivery::Batch { bytes, count } => {
+                let payload = self.payload(Kind::Message, bytes);
+                self.caller.call(&self.on_messages, (payload, count).into());
             }
-        };
-        let arguments = (kind == Kind::Notice, payload, number, fd).into();
-        self.caller.call(&self.on_message, arguments);
-        Ok(())
+            Delivery::Single { kind, payload, handle } => {
+                let payload = self.payload(kind, payload);
+                let (number, fd) = match handle {
+                    None => (0, NONE),
+                    Some((handle, descriptor)) => {
+                        (handle.number(), descriptor.map_or(NONE, IntoRawFd::into_raw_fd))
+                    }
+                };
+                let arguments = (kind == Kind::Notice, payload, number, fd).into();
+                self.caller.call(&self.on_message, arguments);
+            }
+        }
     }
 }
 
 impl MessageLane {
-    pub(super) fn new(socket: OwnedFd) -> Self {
-        let channel = RefCell::new(Some(Channel::new(socket)));
+    pub(super) fn new(channel: Channel) -> Self {
+        let channel = RefCell::new(Some(channel));
         Self { inner: Rc::new(Inner { channel, ..Inner::default() }) }
     }
 }
 
 #[napi]
 impl MessageLane {
-    /// Starts to read. The lane holds the event loop open from now on.
-    ///
-    /// `onMessage(isNotice, message, handleType, fd)` gets each message: a text, or with `binary` a
-    /// Buffer where it is no notice. The descriptor is its own from then on; it is -1 where there
-    /// is none, or this process had no room for it.
-    ///
-    /// `onFlushed(count, errno)` hears how many of the messages that `send` had to queue are gone,
-    /// and, unless `errno` is 0, why one more could not be sent. `onEnd(reason)` is called once,
-    /// last: with null when the peer has closed or died, with a text when it sent garbage.
+    /// Starts to read. The lane holds the event loop open from now on. With `binary`, messages of
+    /// users are bytes rather than texts.
     #[napi]
-    pub fn start(
-        &self,
-        env: Env,
-        binary: bool,
-        on_message: Function<OnMessage, ()>,
-        on_flushed: Function<OnFlushed, ()>,
-        on_end: Function<OnEnd, ()>,
-    ) -> napi::Result<()> {
+    pub fn start(&self, env: Env, binary: bool, handlers: LaneHandlers<'_>) -> napi::Result<()> {
         let inner = &self.inner;
         let Some(fd) = inner.channel.borrow().as_ref().map(Channel::fd) else {
             return Ok(());
@@ -127,9 +148,11 @@ impl MessageLane {
         let handlers = Rc::new(Handlers {
             caller: Caller::new(env, "rs-cluster.MessageLane")?,
             binary,
-            on_message: on_message.create_ref()?,
-            on_flushed: on_flushed.create_ref()?,
-            on_end: on_end.create_ref()?,
+            on_messages: handlers.on_messages.create_ref()?,
+            on_message: handlers.on_message.create_ref()?,
+            on_more: handlers.on_more.create_ref()?,
+            on_flushed: handlers.on_flushed.create_ref()?,
+            on_end: handlers.on_end.create_ref()?,
         });
         let (lane, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
         let on_ready = move |ready| {
@@ -158,27 +181,33 @@ impl MessageLane {
         fd: RawFd,
     ) -> i64 {
         let kind = if is_notice { Kind::Notice } else { Kind::Message };
-        let payload = match payload {
-            Either::A(text) => text.into_bytes(),
-            Either::B(bytes) => bytes.to_vec(),
+        let payload = match &payload {
+            Either::A(text) => text.as_bytes(),
+            Either::B(bytes) => bytes,
         };
         match self.inner.send(kind, payload, HandleType::from_number(handle_type), fd) {
-            Ok(0) => 0,
-            Ok(queued) => {
-                self.inner.wait();
-                i64::try_from(queued).unwrap_or(i64::MAX)
-            }
+            Ok(queued) => i64::try_from(queued).unwrap_or(i64::MAX),
             Err(Error::System { source, .. }) => i64::from(errno(&source)),
+            Err(Error::Memory) => i64::from(-libc::EPROTO),
             Err(_) => i64::from(-libc::EMSGSIZE),
+        }
+    }
+
+    /// Reads more of what is there, after `onMore`.
+    #[napi]
+    pub fn read(&self) {
+        let handlers = self.inner.handlers();
+        if let Some(handlers) = handlers.filter(|_| self.inner.reading.get()) {
+            self.inner.read(&handlers, From::Memory);
+            self.inner.wait();
         }
     }
 
     /// Reads to the end what a peer that has died left behind, and calls the handlers at once.
     #[napi]
     pub fn finish(&self) {
-        let handlers = self.inner.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers));
-        if let Some(handlers) = handlers {
-            while self.inner.reading.get() && self.inner.read(&handlers) > 0 {}
+        if let Some(handlers) = self.inner.handlers() {
+            while self.inner.reading.get() && self.inner.read(&handlers, From::Both) > 0 {}
             self.inner.wait();
         }
     }
@@ -212,24 +241,39 @@ impl MessageLane {
     }
 }
 
+/// Where to look for messages.
+#[derive(Clone, Copy)]
+enum From {
+    Both,
+    Memory,
+}
+
 impl Inner {
+    fn handlers(&self) -> Option<Rc<Handlers>> {
+        self.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers))
+    }
+
     /// Says how many bytes are queued then.
     fn send(
         &self,
         kind: Kind,
-        payload: Vec<u8>,
+        payload: &[u8],
         handle: Option<HandleType>,
         fd: RawFd,
     ) -> Result<usize> {
-        let mut channel = self.channel.borrow_mut();
+        let mut borrowed = self.channel.borrow_mut();
         let closed = || Error::system("sendmsg")(io::Error::from_raw_os_error(libc::EPIPE));
-        let channel = channel.as_mut().ok_or_else(closed)?;
+        let channel = borrowed.as_mut().ok_or_else(closed)?;
         let handle = match handle {
             None => None,
             Some(handle) => Some((handle, duplicate(fd).map_err(Error::system("fcntl"))?)),
         };
-        channel.send(kind, payload, handle)?;
-        Ok(channel.queued())
+        let queued = channel.send(kind, Cow::Borrowed(payload), handle)?;
+        if !channel.is_idle() {
+            drop(borrowed);
+            self.wait();
+        }
+        Ok(queued)
     }
 
     /// Waits for what is of interest now.
@@ -245,7 +289,7 @@ impl Inner {
             self.flush(handlers);
         }
         if ready.readable && self.reading.get() {
-            self.read(handlers);
+            self.read(handlers, From::Both);
         }
         self.wait();
     }
@@ -263,25 +307,34 @@ impl Inner {
     }
 
     /// Reads for one turn, and says how many bytes came.
-    fn read(&self, handlers: &Handlers) -> usize {
-        let mut messages = Vec::new();
+    fn read(&self, handlers: &Handlers, from: From) -> usize {
+        let mut inbox = Inbox::new(handlers.binary);
         let (received, bytes) = match self.channel.borrow_mut().as_mut() {
             Some(channel) => {
                 let before = channel.received();
-                (channel.receive(&mut messages), channel.received() - before)
+                let received = match from {
+                    From::Both => channel.receive(|message| inbox.take(message)),
+                    From::Memory => channel.receive_more(|message| inbox.take(message)),
+                };
+                (received, channel.received() - before)
             }
             None => return 0,
         };
-        self.reading.set(matches!(received, Ok(Reading::Open)));
-        let Handlers { caller, on_end, .. } = handlers;
+        self.reading.set(matches!(received, Ok(Reading::Open | Reading::More)));
+        let Handlers { caller, on_more, on_end, .. } = handlers;
         caller.enter(|| {
-            let delivered = messages.into_iter().try_for_each(|it| handlers.deliver(it));
-            let end = match delivered.and(received) {
+            for delivery in inbox.into_deliveries() {
+                handlers.deliver(delivery);
+            }
+            let end = match received {
                 Ok(Reading::Open) => return,
+                Ok(Reading::More) => {
+                    caller.call(on_more, ());
+                    return;
+                }
                 Ok(Reading::Ended) => None,
                 Err(error) => Some(error.to_string()),
             };
-            self.reading.set(false);
             caller.call(on_end, (end,).into());
         });
         bytes

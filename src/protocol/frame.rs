@@ -29,6 +29,10 @@ pub enum Kind {
     Message = 1,
     /// A notice between the two `cluster` modules (`online`, `disconnect`, …), in JSON.
     Notice = 2,
+    /// The reader is to look at the memory. Only in the stream.
+    Wake = 3,
+    /// The frames after this one are in the other of the two, stream and memory.
+    Switch = 4,
 }
 
 impl Kind {
@@ -36,6 +40,8 @@ impl Kind {
         match byte {
             1 => Some(Self::Message),
             2 => Some(Self::Notice),
+            3 => Some(Self::Wake),
+            4 => Some(Self::Switch),
             _ => None,
         }
     }
@@ -89,7 +95,13 @@ pub fn header(
     Ok(header)
 }
 
-fn parse_header(header: &[u8; HEADER]) -> Result<(Kind, Option<HandleType>, usize), FrameError> {
+/// What [`header`] made.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_header(
+    header: &[u8; HEADER],
+) -> Result<(Kind, Option<HandleType>, usize), FrameError> {
     let [l0, l1, l2, l3, kind, handle, r0, r1] = *header;
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     let kind = Kind::from_byte(kind).ok_or(FrameError::UnknownKind(kind))?;

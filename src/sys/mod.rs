@@ -15,6 +15,7 @@ pub mod listen;
 pub mod load;
 #[cfg(feature = "binding")]
 pub mod node;
+pub mod ring;
 pub mod socket;
 pub mod spawn;
 pub mod watched;
