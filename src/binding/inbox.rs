@@ -11,72 +11,90 @@ const LONG: usize = 16 * 1024;
 
 /// Many messages at once cost JavaScript less than each alone.
 pub(super) enum Delivery {
-    /// Messages of the user. Texts are an array of JSON, or the one value itself; bytes have a
-    /// length of four bytes, little-endian, before each message.
-    Batch { bytes: Vec<u8>, count: u32 },
+    /// Messages of the user: an array of JSON, or the one value itself.
+    Texts { text: String, count: u32 },
+    /// Messages of the user, each after its length in four bytes, little-endian.
+    Bytes(Vec<u8>),
     /// A notice, a long message, or one with a handle.
     Single { kind: Kind, payload: Vec<u8>, handle: Option<(HandleType, Option<OwnedFd>)> },
 }
 
 /// Gathers what comes in one turn of the event loop.
+#[derive(Default)]
 pub(super) struct Inbox {
-    binary: bool,
     deliveries: Vec<Delivery>,
-    batch: Vec<u8>,
+    texts: String,
     count: u32,
+    bytes: Vec<u8>,
 }
 
 impl Inbox {
-    /// `binary` when messages of the user are no text.
-    pub(super) fn new(binary: bool) -> Self {
-        Self { binary, deliveries: Vec::new(), batch: Vec::new(), count: 0 }
-    }
-
     /// # Errors
     /// [`Error::NotText`].
     pub(super) fn take(&mut self, message: Incoming<'_>) -> Result<()> {
         let Incoming { kind, payload, handle } = message;
-        let is_binary = self.binary && kind == Kind::Message;
-        if !is_binary && str::from_utf8(&payload).is_err() {
-            return Err(Error::NotText);
+        let is_short = handle.is_none() && payload.len() < LONG;
+        match kind {
+            Kind::Bytes if is_short => self.append_bytes(&payload),
+            Kind::Bytes => self.push(kind, payload, handle),
+            _ => {
+                let text = str::from_utf8(&payload).map_err(|_| Error::NotText)?;
+                if kind == Kind::Text && is_short {
+                    self.append_text(text);
+                } else {
+                    self.push(kind, payload, handle);
+                }
+            }
         }
-        if kind == Kind::Message && handle.is_none() && payload.len() < LONG {
-            self.append(&payload);
-            return Ok(());
-        }
-        self.end_batch();
-        self.deliveries.push(Delivery::Single { kind, payload: Cow::into_owned(payload), handle });
         Ok(())
     }
 
-    fn append(&mut self, payload: &[u8]) {
-        if self.binary {
-            // Shorter than LONG.
-            self.batch.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-        } else {
-            // No JSON that was made for a lane has such a line break, so it could be taken apart.
-            self.batch.extend_from_slice(if self.count == 0 { b"[" } else { b",\n" });
-        }
-        self.batch.extend_from_slice(payload);
+    fn append_text(&mut self, text: &str) {
+        self.end_bytes();
+        // No JSON that was made for a lane has such a line break, so it could be taken apart.
+        self.texts.push_str(if self.count == 0 { "[" } else { ",\n" });
+        self.texts.push_str(text);
         self.count += 1;
     }
 
-    fn end_batch(&mut self) {
-        if self.count == 0 {
-            return;
+    fn append_bytes(&mut self, bytes: &[u8]) {
+        self.end_texts();
+        // Shorter than LONG.
+        self.bytes.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn push(
+        &mut self,
+        kind: Kind,
+        payload: Cow<'_, [u8]>,
+        handle: Option<(HandleType, Option<OwnedFd>)>,
+    ) {
+        self.end_texts();
+        self.end_bytes();
+        self.deliveries.push(Delivery::Single { kind, payload: payload.into_owned(), handle });
+    }
+
+    fn end_texts(&mut self) {
+        let (mut text, count) = (take(&mut self.texts), take(&mut self.count));
+        match count {
+            0 => return,
+            1 => _ = text.remove(0),
+            _ => text.push(']'),
         }
-        if !self.binary && self.count == 1 {
-            self.batch.remove(0);
-        } else if !self.binary {
-            self.batch.push(b']');
+        self.deliveries.push(Delivery::Texts { text, count });
+    }
+
+    fn end_bytes(&mut self) {
+        if !self.bytes.is_empty() {
+            self.deliveries.push(Delivery::Bytes(take(&mut self.bytes)));
         }
-        let (bytes, count) = (take(&mut self.batch), take(&mut self.count));
-        self.deliveries.push(Delivery::Batch { bytes, count });
     }
 
     /// All that came, in order.
     pub(super) fn into_deliveries(mut self) -> Vec<Delivery> {
-        self.end_batch();
+        self.end_texts();
+        self.end_bytes();
         self.deliveries
     }
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use napi::{
-    CleanupEnvHook, Env,
-    bindgen_prelude::{Buffer, Either, FnArgs, Function, FunctionRef, Uint8Array},
+    CleanupEnvHook, Env, JsValue,
+    bindgen_prelude::{Buffer, Either, FnArgs, Function, FunctionRef, This, Uint8Array},
 };
 use napi_derive::napi;
 
@@ -23,17 +23,20 @@ use crate::{
     sys::{
         duplicate, errno,
         node::{Poll, Readiness},
+        node_function::{self, Argument},
     },
 };
 
 /// Stands for a descriptor that is not there.
 const NONE: RawFd = -1;
 
-/// A message: text, or bytes where the two ends have agreed on them.
+/// A message: JSON, or as V8 serializes it.
 type Payload = Either<String, Buffer>;
 
 /// Several messages, and how many.
-type OnMessages = FnArgs<(Payload, u32)>;
+type OnTexts = FnArgs<(String, u32)>;
+/// Several messages.
+type OnBytes = FnArgs<(Buffer,)>;
 /// `isNotice`, the message, the type of its handle or 0, the handle's descriptor or -1.
 type OnMessage = FnArgs<(bool, Payload, u8, RawFd)>;
 /// How many queued messages are gone, why the next could not be sent (a negated errno) or 0.
@@ -44,9 +47,11 @@ type OnEnd = FnArgs<(Option<String>,)>;
 /// What a lane calls.
 #[napi(object, object_to_js = false)]
 pub struct LaneHandlers<'a> {
-    /// Gets several messages at once, and their count: an array of JSON, or the one value itself;
-    /// or bytes, with a length of four bytes, little-endian, before each message.
-    pub on_messages: Function<'a, OnMessages, ()>,
+    /// Gets several messages at once, and their count: an array of JSON, or the one value itself.
+    pub on_texts: Function<'a, OnTexts, ()>,
+    /// Gets several messages at once, as V8 serializes them, each after its length in four bytes,
+    /// little-endian.
+    pub on_bytes: Function<'a, OnBytes, ()>,
     /// Gets a notice, a long message, or one with a handle. The descriptor is its own from then on;
     /// it is -1 where there is none, or this process had no room for it.
     pub on_message: Function<'a, OnMessage, ()>,
@@ -85,9 +90,8 @@ struct Started {
 /// The functions of JavaScript to call.
 struct Handlers {
     caller: Caller,
-    /// Whether messages of users are bytes.
-    binary: bool,
-    on_messages: FunctionRef<OnMessages, ()>,
+    on_texts: FunctionRef<OnTexts, ()>,
+    on_bytes: FunctionRef<OnBytes, ()>,
     on_message: FunctionRef<OnMessage, ()>,
     on_more: FunctionRef<(), ()>,
     on_flushed: FunctionRef<OnFlushed, ()>,
@@ -95,23 +99,21 @@ struct Handlers {
 }
 
 impl Handlers {
-    fn payload(&self, kind: Kind, bytes: Vec<u8>) -> Payload {
-        if self.binary && kind == Kind::Message {
-            return Either::B(bytes.into());
-        }
-        // The inbox has seen to it that it is text.
-        Either::A(String::from_utf8(bytes).unwrap_or_default())
-    }
-
     /// Gives messages to JavaScript, and their descriptors too.
     fn deliver(&self, delivery: Delivery) {
         match delivery {
-            Delivery::Batch { bytes, count } => {
-                let payload = self.payload(Kind::Message, bytes);
-                self.caller.call(&self.on_messages, (payload, count).into());
+            Delivery::Texts { text, count } => {
+                self.caller.call(&self.on_texts, (text, count).into());
+            }
+            Delivery::Bytes(bytes) => {
+                self.caller.call(&self.on_bytes, (bytes.into(),).into());
             }
             Delivery::Single { kind, payload, handle } => {
-                let payload = self.payload(kind, payload);
+                let payload = match kind {
+                    Kind::Bytes => Either::B(payload.into()),
+                    // The inbox has seen to it that it is text.
+                    _ => Either::A(String::from_utf8(payload).unwrap_or_default()),
+                };
                 let (number, fd) = match handle {
                     None => (0, NONE),
                     Some((handle, descriptor)) => {
@@ -134,10 +136,12 @@ impl MessageLane {
 
 #[napi]
 impl MessageLane {
-    /// Starts to read. The lane holds the event loop open from now on. With `binary`, messages of
-    /// users are bytes rather than texts.
+    /// Starts to read. The lane holds the event loop open from now on.
+    ///
+    /// Puts two methods on this object, which send a message as `send` does, without a handle, and
+    /// return what it returns: `sendText(json)` and `sendBytes(buffer)`.
     #[napi]
-    pub fn start(&self, env: Env, binary: bool, handlers: LaneHandlers<'_>) -> napi::Result<()> {
+    pub fn start(&self, env: Env, this: This<'_>, handlers: LaneHandlers<'_>) -> napi::Result<()> {
         let inner = &self.inner;
         let Some(fd) = inner.channel.borrow().as_ref().map(Channel::fd) else {
             return Ok(());
@@ -147,8 +151,8 @@ impl MessageLane {
         }
         let handlers = Rc::new(Handlers {
             caller: Caller::new(env, "rs-cluster.MessageLane")?,
-            binary,
-            on_messages: handlers.on_messages.create_ref()?,
+            on_texts: handlers.on_texts.create_ref()?,
+            on_bytes: handlers.on_bytes.create_ref()?,
             on_message: handlers.on_message.create_ref()?,
             on_more: handlers.on_more.create_ref()?,
             on_flushed: handlers.on_flushed.create_ref()?,
@@ -162,6 +166,19 @@ impl MessageLane {
         };
         let poll = Poll::new(Caller::event_loop(&env)?, fd, on_ready);
         let poll = poll.map_err(super::callback::reason)?;
+        for (name, argument, kind) in [
+            (c"sendText", Argument::Text, Kind::Text),
+            (c"sendBytes", Argument::Bytes, Kind::Bytes),
+        ] {
+            let lane = Rc::downgrade(inner);
+            let send = move |bytes: &[u8]| {
+                lane.upgrade()
+                    .map_or(f64::from(-libc::EPIPE), |lane| lane.answer(kind, bytes, None, NONE))
+            };
+            let defined =
+                node_function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
+            defined.map_err(super::callback::reason)?;
+        }
         let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| inner.close(false))?;
         inner.reading.set(true);
         inner.started.replace(Some(Started { handlers, poll, hook, env }));
@@ -179,18 +196,13 @@ impl MessageLane {
         payload: Either<String, Uint8Array>,
         handle_type: u8,
         fd: RawFd,
-    ) -> i64 {
-        let kind = if is_notice { Kind::Notice } else { Kind::Message };
-        let payload = match &payload {
-            Either::A(text) => text.as_bytes(),
-            Either::B(bytes) => bytes,
+    ) -> f64 {
+        let (kind, payload) = match &payload {
+            Either::A(text) if is_notice => (Kind::Notice, text.as_bytes()),
+            Either::A(text) => (Kind::Text, text.as_bytes()),
+            Either::B(bytes) => (Kind::Bytes, bytes.as_ref()),
         };
-        match self.inner.send(kind, payload, HandleType::from_number(handle_type), fd) {
-            Ok(queued) => i64::try_from(queued).unwrap_or(i64::MAX),
-            Err(Error::System { source, .. }) => i64::from(errno(&source)),
-            Err(Error::Memory) => i64::from(-libc::EPROTO),
-            Err(_) => i64::from(-libc::EMSGSIZE),
-        }
+        self.inner.answer(kind, payload, HandleType::from_number(handle_type), fd)
     }
 
     /// Reads more of what is there, after `onMore`.
@@ -253,6 +265,17 @@ impl Inner {
         self.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers))
     }
 
+    /// Sends, and says how many bytes are queued then, or what went wrong as a negated errno.
+    fn answer(&self, kind: Kind, payload: &[u8], handle: Option<HandleType>, fd: RawFd) -> f64 {
+        match self.send(kind, payload, handle, fd) {
+            // Exact up to 2^53.
+            Ok(queued) => queued as f64,
+            Err(Error::System { source, .. }) => f64::from(errno(&source)),
+            Err(Error::Memory) => f64::from(-libc::EPROTO),
+            Err(_) => f64::from(-libc::EMSGSIZE),
+        }
+    }
+
     /// Says how many bytes are queued then.
     fn send(
         &self,
@@ -308,7 +331,7 @@ impl Inner {
 
     /// Reads for one turn, and says how many bytes came.
     fn read(&self, handlers: &Handlers, from: From) -> usize {
-        let mut inbox = Inbox::new(handlers.binary);
+        let mut inbox = Inbox::default();
         let (received, bytes) = match self.channel.borrow_mut().as_mut() {
             Some(channel) => {
                 let before = channel.received();

@@ -189,7 +189,7 @@ impl Channel {
     ) -> Result<()> {
         let (handle, mut descriptor) = handle.unzip();
         let header = frame::header(kind, handle, payload.len())?;
-        let is_message = kind == Kind::Message || kind == Kind::Notice;
+        let is_message = kind != Kind::Switch;
         let mut sent = 0;
         if self.is_idle() {
             let slices = [IoSlice::new(&header), IoSlice::new(&payload)];
@@ -315,7 +315,7 @@ impl Channel {
             self.reader.take(frame);
             self.received += frame;
             match (kind, handle) {
-                (Kind::Message | Kind::Notice, None) => {
+                (Kind::Text | Kind::Bytes | Kind::Notice, None) => {
                     let payload = Cow::Borrowed(&self.copy[HEADER..frame]);
                     take(Incoming { kind, payload, handle: None })?;
                 }
@@ -344,7 +344,7 @@ impl Channel {
                     self.reading = Way::Memory;
                     return Ok(());
                 }
-                Kind::Message | Kind::Notice => {}
+                Kind::Text | Kind::Bytes | Kind::Notice => {}
             }
             let handle = match frame.handle {
                 None => None,
@@ -390,7 +390,7 @@ mod tests {
     }
 
     fn send(channel: &mut Channel, text: &str) {
-        channel.send(Kind::Message, payload(text), None).unwrap();
+        channel.send(Kind::Text, payload(text), None).unwrap();
     }
 
     fn receive(channel: &mut Channel, messages: &mut Vec<Incoming<'static>>) -> Result<Reading> {
@@ -403,7 +403,7 @@ mod tests {
     fn send_handle(channel: &mut Channel, text: &str) -> OwnedFd {
         let (cargo, other) = lane::stream_pair().unwrap();
         let handle = Some((HandleType::PipeSocket, cargo));
-        channel.send(Kind::Message, payload(text), handle).unwrap();
+        channel.send(Kind::Text, payload(text), handle).unwrap();
         other
     }
 
@@ -510,7 +510,7 @@ mod tests {
         let (mut one, mut other) = pair();
         for handle in [HandleType::PipeServer, HandleType::TcpSocket, HandleType::UdpNative] {
             let (cargo, _end) = lane::stream_pair().unwrap();
-            one.send(Kind::Message, payload("?"), Some((handle, cargo))).unwrap();
+            one.send(Kind::Text, payload("?"), Some((handle, cargo))).unwrap();
             let result = receive(&mut other, &mut Vec::new());
             assert!(matches!(result, Err(Error::WrongHandle(wrong)) if wrong == handle));
         }
@@ -520,7 +520,7 @@ mod tests {
     fn a_frame_whose_descriptor_does_not_come_is_garbage() {
         let (mut one, mut other) = pair();
         let _end = send_handle(&mut one, "a good one");
-        let header = frame::header(Kind::Message, Some(HandleType::TcpSocket), 0).unwrap();
+        let header = frame::header(Kind::Text, Some(HandleType::TcpSocket), 0).unwrap();
         lane::send(&one.stream, &[IoSlice::new(&header)], None).unwrap();
         assert!(matches!(receive(&mut other, &mut Vec::new()), Err(Error::NoHandle)));
     }
@@ -528,7 +528,7 @@ mod tests {
     #[test]
     fn a_message_in_the_stream_without_a_switch_before_it_is_garbage() {
         let (one, mut other) = pair();
-        let header = frame::header(Kind::Message, None, 0).unwrap();
+        let header = frame::header(Kind::Text, None, 0).unwrap();
         lane::send(&one.stream, &[IoSlice::new(&header)], None).unwrap();
         assert!(matches!(receive(&mut other, &mut Vec::new()), Err(Error::Unexpected)));
     }
@@ -538,9 +538,9 @@ mod tests {
         for garbage in [
             // Less than a header; a frame that is not all there; a wake, which makes no sense here.
             [1, 0, 0].as_slice(),
-            &frame::header(Kind::Message, None, 1).unwrap(),
+            &frame::header(Kind::Text, None, 1).unwrap(),
             &frame::header(Kind::Wake, None, 0).unwrap(),
-            &frame::header(Kind::Message, Some(HandleType::UdpNative), 0).unwrap(),
+            &frame::header(Kind::Text, Some(HandleType::UdpNative), 0).unwrap(),
             &[0xff; 20],
         ] {
             let (mut one, mut other) = pair();
