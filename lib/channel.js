@@ -61,7 +61,8 @@ class Control extends EventEmitter {
 class Channel {
   #target;
   #lane;
-  #codec;
+  #encode;
+  #mode;
   #control;
   #onNotice;
   #onFault;
@@ -84,24 +85,28 @@ class Channel {
   constructor(target, lane, { mode = 'json', refs, onNotice, onFault, onClosed = () => {} }) {
     this.#target = target;
     this.#lane = lane;
-    this.#codec = serialization[mode];
+    this.#mode = mode;
+    this.#encode = serialization.encoders[mode];
     this.#control = new Control(lane, refs);
     this.#onNotice = onNotice;
     this.#onFault = onFault;
     this.#onClosed = onClosed;
     target.connected = true;
     target.channel = this.#control;
-    target.send = (...args) => this.#send(...args);
+    target.send = (message, handle, options, callback) =>
+      this.#send(message, handle, options, callback);
     target.disconnect = () => this.#disconnect();
     target.on('newListener', (name) => {
       if (name === 'message') process.nextTick(() => this.#deliverEarly());
     });
-    lane.start(
-      this.#codec.isBinary,
-      (...message) => this.#receive(...message),
-      (count, errno) => this.#flushed(count, errno),
-      (reason) => this.#ended(reason),
-    );
+    lane.start({
+      onTexts: (text, count) => this.#receiveMany(() => serialization.fromTexts(text, count)),
+      onBytes: (bytes) => this.#receiveMany(() => this.#decodeMany(bytes)),
+      onMessage: (...message) => this.#receive(...message),
+      onMore: () => setImmediate(() => lane.read()),
+      onFlushed: (count, errno) => this.#flushed(count, errno),
+      onEnd: (reason) => this.#ended(reason),
+    });
     if (refs === 0) lane.unref();
   }
 
@@ -124,8 +129,9 @@ class Channel {
 
   /** Tells the other cluster module something, in order with the messages. */
   notify(notice) {
-    if (this.#target.connected)
-      this.#write(true, JSON.stringify(notice), handles.NOTHING, () => {});
+    if (!this.#target.connected) return;
+    const { type, fd } = handles.NOTHING;
+    this.#sent(this.#lane.send(true, JSON.stringify(notice), type, fd), () => {});
   }
 
   /** Delivers all that a dead peer has left. */
@@ -158,14 +164,22 @@ class Channel {
       const expected = 'one of type string, object, number, or boolean';
       throw errors.invalidArgType('message', expected, message);
     }
-    const payload = this.#codec.encode(message);
-    const packed = handle ? handles.pack(handle, options?.keepOpen) : handles.NOTHING;
-    return this.#write(false, payload, packed, callback);
+    const payload = this.#encode(message);
+    if (handle) return this.#sendHandle(payload, handle, options, callback);
+    const lane = this.#lane;
+    const queued = typeof payload === 'string' ? lane.sendText(payload) : lane.sendBytes(payload);
+    return this.#sent(queued, callback);
   }
 
-  #write(isNotice, payload, handle, callback) {
-    const queued = this.#lane.send(isNotice, payload, handle.type, handle.fd);
-    handle.release();
+  #sendHandle(payload, handle, options, callback) {
+    const packed = handles.pack(handle, options?.keepOpen);
+    const queued = this.#lane.send(false, payload, packed.type, packed.fd);
+    packed.release();
+    return this.#sent(queued, callback);
+  }
+
+  /** `queued` is how many bytes wait now, or why the message could not be sent: a negated errno. */
+  #sent(queued, callback) {
     if (queued < 0) {
       report(this.#target, errors.errnoException(queued, 'write'), callback);
     } else if (queued > 0) {
@@ -190,6 +204,34 @@ class Channel {
     if (!this.#target.connected) this.#close();
   }
 
+  #receiveMany(decode) {
+    if (this.#target.channel === null) return;
+    let messages;
+    try {
+      messages = decode();
+    } catch (error) {
+      this.#failUnreadable(error);
+      return;
+    }
+    process.nextTick(deliverAll, this, messages, 0);
+  }
+
+  #decodeMany(bytes) {
+    this.#expectBytes();
+    return serialization.fromManyBytes(bytes);
+  }
+
+  #decode(payload) {
+    if (typeof payload === 'string') return JSON.parse(payload);
+    this.#expectBytes();
+    return serialization.fromBytes(payload);
+  }
+
+  /** V8's deserializer is only for those whom the primary has asked to use its serializer. */
+  #expectBytes() {
+    if (this.#mode !== 'advanced') throw new TypeError('it is not JSON');
+  }
+
   #receive(isNotice, payload, handleType, fd) {
     if (this.#target.channel === null) {
       if (fd !== -1) closeSync(fd);
@@ -197,10 +239,10 @@ class Channel {
     }
     let message;
     try {
-      message = isNotice ? JSON.parse(payload) : this.#codec.decode(payload);
+      message = this.#decode(payload);
     } catch (error) {
       if (fd !== -1) closeSync(fd);
-      this.fail(`the message lane carries a message that can't be read: ${error.message}`);
+      this.#failUnreadable(error);
       return;
     }
     if (isNotice) {
@@ -210,10 +252,14 @@ class Channel {
     const handle = fd === -1 ? undefined : handles.unpack(handleType, fd);
     if (handleType !== 0 && fd === -1) warnOfLostHandle();
     // A server has said by then that it is listening.
-    process.nextTick(() => this.#deliver(message, handle));
+    process.nextTick(() => this.deliver(message, handle));
   }
 
-  #deliver(message, handle) {
+  #failUnreadable({ message }) {
+    this.fail(`the message lane carries a message that can't be read: ${message}`);
+  }
+
+  deliver(message, handle) {
     if (isInternal(message)) this.#target.emit('internalMessage', message, handle);
     else if (this.#target.listenerCount('message') > 0) {
       this.#target.emit('message', message, handle);
@@ -254,6 +300,19 @@ class Channel {
       this.#target.emit('disconnect');
       this.#onClosed();
     });
+  }
+}
+
+/** Delivers as if each message came in a tick of its own: one that throws does not stop the rest. */
+function deliverAll(channel, messages, first) {
+  let next = first;
+  try {
+    while (next < messages.length) {
+      next += 1;
+      channel.deliver(messages[next - 1], undefined);
+    }
+  } finally {
+    if (next < messages.length) process.nextTick(deliverAll, channel, messages, next);
   }
 }
 

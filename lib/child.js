@@ -36,8 +36,8 @@ const ABSTRACT_LENGTH = 108;
 const debug = debuglog('cluster');
 
 /** Makes this process a worker of the primary at the other end of these descriptors. */
-function attach([messageLane, controlLane, connectionLane], serialization) {
-  const lanes = new WorkerLanes(messageLane, controlLane, connectionLane);
+function attach([messageLane, controlLane, connectionLane, memory], serialization) {
+  const lanes = new WorkerLanes(messageLane, controlLane, connectionLane, memory);
   /** Servers that share an address, by listener; a faux or a shared handle each. */
   const served = new Map();
   /** Queries that the primary has not answered, by their number. */

@@ -49,7 +49,7 @@ class ProcessHandle {
   /** Returns 0 or a negated errno. */
   spawn(...call) {
     const { file, args, cwd, envPairs, stdio, uid, gid } = spawnOptions(call);
-    const lanes = [this.#ipc, stdio.length, stdio.length + 1];
+    const lanes = [this.#ipc, stdio.length, stdio.length + 1, stdio.length + 2];
     const [argv0, ...rest] = args;
     const result = this.#engine.fork({
       id: this.#id,
@@ -62,6 +62,7 @@ class ProcessHandle {
       messageLane: lanes[0],
       controlLane: lanes[1],
       connectionLane: lanes[2],
+      memory: lanes[3],
       uid,
       gid,
     });

@@ -21,6 +21,12 @@ pub enum Error {
     /// The peer sent bytes on the message lane that are no text.
     #[error("the message lane carries a message that is not UTF-8")]
     NotText,
+    /// The peer has spoilt the memory of the message lane.
+    #[error("the message lane's memory carries garbage")]
+    Memory,
+    /// The peer sent a frame by the stream that belongs into the memory.
+    #[error("the message lane carries a frame out of order")]
+    Unexpected,
     /// The peer announced a descriptor on the message lane, and sent none.
     #[error("the message lane carries a message whose handle did not come")]
     NoHandle,

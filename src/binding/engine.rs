@@ -83,6 +83,8 @@ pub struct ForkOptions {
     pub control_lane: i32,
     /// Number of the child's end of the connection lane.
     pub connection_lane: i32,
+    /// Number of the child's descriptor for the memory of the message lane.
+    pub memory: i32,
     /// The user to become.
     pub uid: Option<u32>,
     /// The group to become.
@@ -155,6 +157,7 @@ impl Engine {
             message: options.message_lane,
             control: options.control_lane,
             connection: options.connection_lane,
+            memory: options.memory,
         };
         let id = options.id;
         let Stdio { descriptors, pipes, held } = Stdio::open(&options.stdio)?;

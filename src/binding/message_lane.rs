@@ -1,39 +1,69 @@
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     io,
-    os::fd::{IntoRawFd, OwnedFd, RawFd},
+    os::fd::{IntoRawFd, RawFd},
     rc::Rc,
 };
 
 use napi::{
-    CleanupEnvHook, Env,
-    bindgen_prelude::{Buffer, Either, FnArgs, Function, FunctionRef, Uint8Array},
+    CleanupEnvHook, Env, JsValue,
+    bindgen_prelude::{Buffer, Either, FnArgs, Function, FunctionRef, This, Uint8Array},
 };
 use napi_derive::napi;
 
-use super::callback::Caller;
+use super::{
+    callback::Caller,
+    inbox::{Delivery, Inbox},
+};
 use crate::{
-    channel::{Channel, Flushed, Incoming, Reading},
+    channel::{Channel, Flushed, Reading},
     error::{Error, Result},
     protocol::{frame::Kind, handle::HandleType},
     sys::{
         duplicate, errno,
         node::{Poll, Readiness},
+        node_function::{self, Argument},
     },
 };
 
 /// Stands for a descriptor that is not there.
 const NONE: RawFd = -1;
 
-/// A message: text, or bytes where the two ends have agreed on them.
+/// A message: JSON, or as V8 serializes it.
 type Payload = Either<String, Buffer>;
 
+/// Several messages, and how many.
+type OnTexts = FnArgs<(String, u32)>;
+/// Several messages.
+type OnBytes = FnArgs<(Buffer,)>;
 /// `isNotice`, the message, the type of its handle or 0, the handle's descriptor or -1.
 type OnMessage = FnArgs<(bool, Payload, u8, RawFd)>;
 /// How many queued messages are gone, why the next could not be sent (a negated errno) or 0.
 type OnFlushed = FnArgs<(u32, i32)>;
 /// What was wrong with what the peer sent, if so.
 type OnEnd = FnArgs<(Option<String>,)>;
+
+/// What a lane calls.
+#[napi(object, object_to_js = false)]
+pub struct LaneHandlers<'a> {
+    /// Gets several messages at once, and their count: an array of JSON, or the one value itself.
+    pub on_texts: Function<'a, OnTexts, ()>,
+    /// Gets several messages at once, as V8 serializes them, each after its length in four bytes,
+    /// little-endian.
+    pub on_bytes: Function<'a, OnBytes, ()>,
+    /// Gets a notice, a long message, or one with a handle. The descriptor is its own from then on;
+    /// it is -1 where there is none, or this process had no room for it.
+    pub on_message: Function<'a, OnMessage, ()>,
+    /// There is more already, for `read()` in the next turn.
+    pub on_more: Function<'a, (), ()>,
+    /// Hears how many of the messages that `send` had to queue are gone, and, as a negated errno
+    /// unless it is 0, why one more could not be sent.
+    pub on_flushed: Function<'a, OnFlushed, ()>,
+    /// Is called once, last: with null when the peer has closed or died, with a text when it sent
+    /// garbage.
+    pub on_end: Function<'a, OnEnd, ()>,
+}
 
 /// One end of the message lane between a primary and a worker.
 #[napi]
@@ -60,39 +90,46 @@ struct Started {
 /// The functions of JavaScript to call.
 struct Handlers {
     caller: Caller,
-    /// Whether messages of users are bytes.
-    binary: bool,
+    on_texts: FunctionRef<OnTexts, ()>,
+    on_bytes: FunctionRef<OnBytes, ()>,
     on_message: FunctionRef<OnMessage, ()>,
+    on_more: FunctionRef<(), ()>,
     on_flushed: FunctionRef<OnFlushed, ()>,
     on_end: FunctionRef<OnEnd, ()>,
 }
 
 impl Handlers {
-    fn payload(&self, kind: Kind, bytes: Vec<u8>) -> Result<Payload> {
-        if self.binary && kind == Kind::Message {
-            return Ok(Either::B(bytes.into()));
-        }
-        String::from_utf8(bytes).map(Either::A).map_err(|_| Error::NotText)
-    }
-
-    /// Gives one message to JavaScript, and its descriptor too.
-    fn deliver(&self, Incoming { kind, payload, handle }: Incoming) -> Result<()> {
-        let payload = self.payload(kind, payload)?;
-        let (number, fd) = match handle {
-            None => (0, NONE),
-            Some((handle, descriptor)) => {
-                (handle.number(), descriptor.map_or(NONE, IntoRawFd::into_raw_fd))
+    /// Gives messages to JavaScript, and their descriptors too.
+    fn deliver(&self, delivery: Delivery) {
+        match delivery {
+            Delivery::Texts { text, count } => {
+                self.caller.call(&self.on_texts, (text, count).into());
             }
-        };
-        let arguments = (kind == Kind::Notice, payload, number, fd).into();
-        self.caller.call(&self.on_message, arguments);
-        Ok(())
+            Delivery::Bytes(bytes) => {
+                self.caller.call(&self.on_bytes, (bytes.into(),).into());
+            }
+            Delivery::Single { kind, payload, handle } => {
+                let payload = match kind {
+                    Kind::Bytes => Either::B(payload.into()),
+                    // The inbox has seen to it that it is text.
+                    _ => Either::A(String::from_utf8(payload).unwrap_or_default()),
+                };
+                let (number, fd) = match handle {
+                    None => (0, NONE),
+                    Some((handle, descriptor)) => {
+                        (handle.number(), descriptor.map_or(NONE, IntoRawFd::into_raw_fd))
+                    }
+                };
+                let arguments = (kind == Kind::Notice, payload, number, fd).into();
+                self.caller.call(&self.on_message, arguments);
+            }
+        }
     }
 }
 
 impl MessageLane {
-    pub(super) fn new(socket: OwnedFd) -> Self {
-        let channel = RefCell::new(Some(Channel::new(socket)));
+    pub(super) fn new(channel: Channel) -> Self {
+        let channel = RefCell::new(Some(channel));
         Self { inner: Rc::new(Inner { channel, ..Inner::default() }) }
     }
 }
@@ -101,22 +138,10 @@ impl MessageLane {
 impl MessageLane {
     /// Starts to read. The lane holds the event loop open from now on.
     ///
-    /// `onMessage(isNotice, message, handleType, fd)` gets each message: a text, or with `binary` a
-    /// Buffer where it is no notice. The descriptor is its own from then on; it is -1 where there
-    /// is none, or this process had no room for it.
-    ///
-    /// `onFlushed(count, errno)` hears how many of the messages that `send` had to queue are gone,
-    /// and, unless `errno` is 0, why one more could not be sent. `onEnd(reason)` is called once,
-    /// last: with null when the peer has closed or died, with a text when it sent garbage.
+    /// Puts two methods on this object, which send a message as `send` does, without a handle, and
+    /// return what it returns: `sendText(json)` and `sendBytes(buffer)`.
     #[napi]
-    pub fn start(
-        &self,
-        env: Env,
-        binary: bool,
-        on_message: Function<OnMessage, ()>,
-        on_flushed: Function<OnFlushed, ()>,
-        on_end: Function<OnEnd, ()>,
-    ) -> napi::Result<()> {
+    pub fn start(&self, env: Env, this: This<'_>, handlers: LaneHandlers<'_>) -> napi::Result<()> {
         let inner = &self.inner;
         let Some(fd) = inner.channel.borrow().as_ref().map(Channel::fd) else {
             return Ok(());
@@ -126,10 +151,12 @@ impl MessageLane {
         }
         let handlers = Rc::new(Handlers {
             caller: Caller::new(env, "rs-cluster.MessageLane")?,
-            binary,
-            on_message: on_message.create_ref()?,
-            on_flushed: on_flushed.create_ref()?,
-            on_end: on_end.create_ref()?,
+            on_texts: handlers.on_texts.create_ref()?,
+            on_bytes: handlers.on_bytes.create_ref()?,
+            on_message: handlers.on_message.create_ref()?,
+            on_more: handlers.on_more.create_ref()?,
+            on_flushed: handlers.on_flushed.create_ref()?,
+            on_end: handlers.on_end.create_ref()?,
         });
         let (lane, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
         let on_ready = move |ready| {
@@ -139,6 +166,19 @@ impl MessageLane {
         };
         let poll = Poll::new(Caller::event_loop(&env)?, fd, on_ready);
         let poll = poll.map_err(super::callback::reason)?;
+        for (name, argument, kind) in [
+            (c"sendText", Argument::Text, Kind::Text),
+            (c"sendBytes", Argument::Bytes, Kind::Bytes),
+        ] {
+            let lane = Rc::downgrade(inner);
+            let send = move |bytes: &[u8]| {
+                lane.upgrade()
+                    .map_or(f64::from(-libc::EPIPE), |lane| lane.answer(kind, bytes, None, NONE))
+            };
+            let defined =
+                node_function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
+            defined.map_err(super::callback::reason)?;
+        }
         let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| inner.close(false))?;
         inner.reading.set(true);
         inner.started.replace(Some(Started { handlers, poll, hook, env }));
@@ -156,29 +196,30 @@ impl MessageLane {
         payload: Either<String, Uint8Array>,
         handle_type: u8,
         fd: RawFd,
-    ) -> i64 {
-        let kind = if is_notice { Kind::Notice } else { Kind::Message };
-        let payload = match payload {
-            Either::A(text) => text.into_bytes(),
-            Either::B(bytes) => bytes.to_vec(),
+    ) -> f64 {
+        let (kind, payload) = match &payload {
+            Either::A(text) if is_notice => (Kind::Notice, text.as_bytes()),
+            Either::A(text) => (Kind::Text, text.as_bytes()),
+            Either::B(bytes) => (Kind::Bytes, bytes.as_ref()),
         };
-        match self.inner.send(kind, payload, HandleType::from_number(handle_type), fd) {
-            Ok(0) => 0,
-            Ok(queued) => {
-                self.inner.wait();
-                i64::try_from(queued).unwrap_or(i64::MAX)
-            }
-            Err(Error::System { source, .. }) => i64::from(errno(&source)),
-            Err(_) => i64::from(-libc::EMSGSIZE),
+        self.inner.answer(kind, payload, HandleType::from_number(handle_type), fd)
+    }
+
+    /// Reads more of what is there, after `onMore`.
+    #[napi]
+    pub fn read(&self) {
+        let handlers = self.inner.handlers();
+        if let Some(handlers) = handlers.filter(|_| self.inner.reading.get()) {
+            self.inner.read(&handlers, From::Memory);
+            self.inner.wait();
         }
     }
 
     /// Reads to the end what a peer that has died left behind, and calls the handlers at once.
     #[napi]
     pub fn finish(&self) {
-        let handlers = self.inner.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers));
-        if let Some(handlers) = handlers {
-            while self.inner.reading.get() && self.inner.read(&handlers) > 0 {}
+        if let Some(handlers) = self.inner.handlers() {
+            while self.inner.reading.get() && self.inner.read(&handlers, From::Both) > 0 {}
             self.inner.wait();
         }
     }
@@ -212,24 +253,50 @@ impl MessageLane {
     }
 }
 
+/// Where to look for messages.
+#[derive(Clone, Copy)]
+enum From {
+    Both,
+    Memory,
+}
+
 impl Inner {
+    fn handlers(&self) -> Option<Rc<Handlers>> {
+        self.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers))
+    }
+
+    /// Sends, and says how many bytes are queued then, or what went wrong as a negated errno.
+    fn answer(&self, kind: Kind, payload: &[u8], handle: Option<HandleType>, fd: RawFd) -> f64 {
+        match self.send(kind, payload, handle, fd) {
+            // Exact up to 2^53.
+            Ok(queued) => queued as f64,
+            Err(Error::System { source, .. }) => f64::from(errno(&source)),
+            Err(Error::Memory) => f64::from(-libc::EPROTO),
+            Err(_) => f64::from(-libc::EMSGSIZE),
+        }
+    }
+
     /// Says how many bytes are queued then.
     fn send(
         &self,
         kind: Kind,
-        payload: Vec<u8>,
+        payload: &[u8],
         handle: Option<HandleType>,
         fd: RawFd,
     ) -> Result<usize> {
-        let mut channel = self.channel.borrow_mut();
+        let mut borrowed = self.channel.borrow_mut();
         let closed = || Error::system("sendmsg")(io::Error::from_raw_os_error(libc::EPIPE));
-        let channel = channel.as_mut().ok_or_else(closed)?;
+        let channel = borrowed.as_mut().ok_or_else(closed)?;
         let handle = match handle {
             None => None,
             Some(handle) => Some((handle, duplicate(fd).map_err(Error::system("fcntl"))?)),
         };
-        channel.send(kind, payload, handle)?;
-        Ok(channel.queued())
+        let queued = channel.send(kind, Cow::Borrowed(payload), handle)?;
+        if !channel.is_idle() {
+            drop(borrowed);
+            self.wait();
+        }
+        Ok(queued)
     }
 
     /// Waits for what is of interest now.
@@ -245,7 +312,7 @@ impl Inner {
             self.flush(handlers);
         }
         if ready.readable && self.reading.get() {
-            self.read(handlers);
+            self.read(handlers, From::Both);
         }
         self.wait();
     }
@@ -263,25 +330,34 @@ impl Inner {
     }
 
     /// Reads for one turn, and says how many bytes came.
-    fn read(&self, handlers: &Handlers) -> usize {
-        let mut messages = Vec::new();
+    fn read(&self, handlers: &Handlers, from: From) -> usize {
+        let mut inbox = Inbox::default();
         let (received, bytes) = match self.channel.borrow_mut().as_mut() {
             Some(channel) => {
                 let before = channel.received();
-                (channel.receive(&mut messages), channel.received() - before)
+                let received = match from {
+                    From::Both => channel.receive(|message| inbox.take(message)),
+                    From::Memory => channel.receive_more(|message| inbox.take(message)),
+                };
+                (received, channel.received() - before)
             }
             None => return 0,
         };
-        self.reading.set(matches!(received, Ok(Reading::Open)));
-        let Handlers { caller, on_end, .. } = handlers;
+        self.reading.set(matches!(received, Ok(Reading::Open | Reading::More)));
+        let Handlers { caller, on_more, on_end, .. } = handlers;
         caller.enter(|| {
-            let delivered = messages.into_iter().try_for_each(|it| handlers.deliver(it));
-            let end = match delivered.and(received) {
+            for delivery in inbox.into_deliveries() {
+                handlers.deliver(delivery);
+            }
+            let end = match received {
                 Ok(Reading::Open) => return,
+                Ok(Reading::More) => {
+                    caller.call(on_more, ());
+                    return;
+                }
                 Ok(Reading::Ended) => None,
                 Err(error) => Some(error.to_string()),
             };
-            self.reading.set(false);
             caller.call(on_end, (end,).into());
         });
         bytes

@@ -6,5 +6,6 @@
 
 mod callback;
 mod engine;
+mod inbox;
 mod message_lane;
 mod worker_lanes;

@@ -16,6 +16,7 @@ use super::{
     message_lane::MessageLane,
 };
 use crate::{
+    channel::Channel,
     protocol::{
         ListenerId,
         control::{Query, Reply, Request, Target},
@@ -24,6 +25,7 @@ use crate::{
         inherit,
         lane::Kind,
         node::{Poll, Readiness},
+        ring,
     },
     worker::{Connections, Control, Received, Taken, Watchdog},
 };
@@ -165,8 +167,9 @@ struct Handlers {
 impl WorkerLanes {
     /// Takes over the descriptors that the primary left to this process.
     #[napi(constructor)]
-    pub fn new(message: i32, control: i32, connection: i32) -> napi::Result<Self> {
+    pub fn new(message: i32, control: i32, connection: i32, memory: i32) -> napi::Result<Self> {
         let message = inherit(message, Kind::Stream).map_err(reason)?;
+        let ring = ring::inherit(memory).map_err(reason)?;
         let control = Control::new(inherit(control, Kind::Packets).map_err(reason)?);
         let connections = inherit(connection, Kind::Packets).map_err(reason)?;
         let connections = Connections::new(connections);
@@ -181,7 +184,7 @@ impl WorkerLanes {
             unanswered: Cell::new(0),
             open: Cell::new(true),
         };
-        let message = Cell::new(Some(MessageLane::new(message)));
+        let message = Cell::new(Some(MessageLane::new(Channel::new(message, ring))));
         Ok(Self { inner: Rc::new(inner), message })
     }
 

@@ -7,8 +7,13 @@ use std::{
 };
 
 use crate::{
+    channel::Channel,
     protocol::WorkerId,
-    sys::{exit, lane, spawn},
+    sys::{
+        exit, lane,
+        ring::{self, Ring, Side},
+        spawn,
+    },
 };
 
 /// Send buffer of the connection lane in bytes, before the kernel doubles them: a window of about a
@@ -25,6 +30,8 @@ pub struct LaneNumbers {
     pub control: i32,
     /// Of the connection lane.
     pub connection: i32,
+    /// Of the memory of the message lane.
+    pub memory: i32,
 }
 
 /// The engine's share of a new worker.
@@ -45,12 +52,11 @@ pub struct Adopted {
 }
 
 /// A started worker.
-#[derive(Debug)]
 pub struct Forked {
     /// For the engine.
     pub adopted: Adopted,
     /// Our end of the message lane, for the JavaScript thread.
-    pub message: OwnedFd,
+    pub message: Channel,
 }
 
 /// Makes the lanes of worker `id` and starts its process, with the child's ends at `numbers` beside
@@ -61,6 +67,8 @@ pub struct Forked {
 /// open or running then.
 pub fn fork(id: WorkerId, mut program: spawn::Program, numbers: LaneNumbers) -> io::Result<Forked> {
     let (message, their_message) = lane::stream_pair()?;
+    let memory = ring::create()?;
+    let message = Channel::new(message, Ring::map(&memory, Side::Primary)?);
     let (control, their_control) = lane::packet_pair()?;
     let (connection, reclaim) = lane::packet_pair()?;
     lane::limit_send_buffer(&connection, WINDOW)?;
@@ -68,6 +76,7 @@ pub fn fork(id: WorkerId, mut program: spawn::Program, numbers: LaneNumbers) -> 
         (numbers.message, &their_message),
         (numbers.control, &their_control),
         (numbers.connection, &reclaim),
+        (numbers.memory, &memory),
     ];
     for (number, end) in ends {
         let slot = usize::try_from(number).map_err(|_| io::ErrorKind::InvalidInput)?;

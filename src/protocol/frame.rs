@@ -25,17 +25,26 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// A message of the user, serialized as the two ends have agreed.
-    Message = 1,
+    /// A message of the user, in JSON.
+    Text = 1,
     /// A notice between the two `cluster` modules (`online`, `disconnect`, …), in JSON.
     Notice = 2,
+    /// A message of the user, as V8 serializes it.
+    Bytes = 3,
+    /// The reader is to look at the memory. Only in the stream.
+    Wake = 4,
+    /// The frames after this one are in the other of the two, stream and memory.
+    Switch = 5,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         match byte {
-            1 => Some(Self::Message),
+            1 => Some(Self::Text),
             2 => Some(Self::Notice),
+            3 => Some(Self::Bytes),
+            4 => Some(Self::Wake),
+            5 => Some(Self::Switch),
             _ => None,
         }
     }
@@ -89,7 +98,13 @@ pub fn header(
     Ok(header)
 }
 
-fn parse_header(header: &[u8; HEADER]) -> Result<(Kind, Option<HandleType>, usize), FrameError> {
+/// What [`header`] made.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_header(
+    header: &[u8; HEADER],
+) -> Result<(Kind, Option<HandleType>, usize), FrameError> {
     let [l0, l1, l2, l3, kind, handle, r0, r1] = *header;
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     let kind = Kind::from_byte(kind).ok_or(FrameError::UnknownKind(kind))?;
@@ -247,7 +262,7 @@ mod tests {
                 .iter()
                 .enumerate()
                 .map(|(i, &length)| {
-                    let kind = if i % 2 == 0 { Kind::Message } else { Kind::Notice };
+                    let kind = if i % 2 == 0 { Kind::Text } else { Kind::Notice };
                     (kind, HandleType::from_number(i as u8), vec![i as u8; length])
                 })
                 .collect();
@@ -266,7 +281,7 @@ mod tests {
     #[test]
     fn a_stream_of_single_bytes_gives_the_same_frames() {
         let frames = [
-            (Kind::Message, HandleType::from_number(7), b"{}".to_vec()),
+            (Kind::Text, HandleType::from_number(7), b"{}".to_vec()),
             (Kind::Notice, None, Vec::new()),
         ];
         assert_eq!(decode(&stream(&frames), &[1]).unwrap(), frames);
@@ -275,7 +290,7 @@ mod tests {
     #[test]
     fn nothing_is_allocated_for_an_announced_length() {
         let mut decoder = Decoder::default();
-        let header = header(Kind::Message, None, MAX_PAYLOAD).unwrap();
+        let header = header(Kind::Text, None, MAX_PAYLOAD).unwrap();
         decoder.spare()[..HEADER].copy_from_slice(&header);
         decoder.filled(HEADER);
         assert!(decoder.is_amid_frame());
@@ -295,7 +310,7 @@ mod tests {
         let giant = [255, 255, 255, 255, 1, 0, 0, 0];
         assert_eq!(decode(&giant, &[8]), Err(FrameError::TooLong(u32::MAX as usize)));
         assert_eq!(
-            header(Kind::Message, None, MAX_PAYLOAD + 1),
+            header(Kind::Text, None, MAX_PAYLOAD + 1),
             Err(FrameError::TooLong(MAX_PAYLOAD + 1))
         );
     }

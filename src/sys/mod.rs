@@ -5,7 +5,7 @@
 //! - [`listen`]: addresses bound and connections accepted, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
 //! - [`watched`]: what the engine waits on,
-//! - `node`: libuv's poll and Node-API's callback scope.
+//! - `node`: libuv's poll and Node-API's callback scope, `node_function`: functions for JavaScript.
 //!
 //! Every descriptor is close-on-exec from birth.
 
@@ -15,6 +15,9 @@ pub mod listen;
 pub mod load;
 #[cfg(feature = "binding")]
 pub mod node;
+#[cfg(feature = "binding")]
+pub mod node_function;
+pub mod ring;
 pub mod socket;
 pub mod spawn;
 pub mod watched;

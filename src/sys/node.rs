@@ -22,17 +22,19 @@ use std::{
 const UV_POLL: c_int = 8;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
-const NAPI_OK: c_int = 0;
+pub(super) const NAPI_OK: c_int = 0;
 
-type Pointer = *mut c_void;
+pub(super) type Pointer = *mut c_void;
 type OnPoll = unsafe extern "C" fn(Pointer, c_int, c_int);
 type OnClose = unsafe extern "C" fn(Pointer);
+type OnCall = unsafe extern "C" fn(Pointer, Pointer) -> Pointer;
+type OnFinalize = unsafe extern "C" fn(Pointer, Pointer, Pointer);
 
 macro_rules! symbols {
     ($($name:ident: $signature:ty,)*) => {
         /// Functions exported by every Node executable of the supported versions.
-        struct Symbols {
-            $($name: $signature,)*
+        pub(super) struct Symbols {
+            $(pub(super) $name: $signature,)*
         }
 
         impl Symbols {
@@ -66,6 +68,13 @@ symbols! {
     uv_ref: unsafe extern "C" fn(Pointer),
     uv_unref: unsafe extern "C" fn(Pointer),
     napi_create_string_utf8: unsafe extern "C" fn(Pointer, *const c_char, usize, *mut Pointer) -> c_int,
+    napi_get_value_string_utf8: unsafe extern "C" fn(Pointer, Pointer, *mut c_char, usize, *mut usize) -> c_int,
+    napi_get_buffer_info: unsafe extern "C" fn(Pointer, Pointer, *mut Pointer, *mut usize) -> c_int,
+    napi_create_double: unsafe extern "C" fn(Pointer, f64, *mut Pointer) -> c_int,
+    napi_create_function: unsafe extern "C" fn(Pointer, *const c_char, usize, OnCall, Pointer, *mut Pointer) -> c_int,
+    napi_set_named_property: unsafe extern "C" fn(Pointer, Pointer, *const c_char, Pointer) -> c_int,
+    napi_add_finalizer: unsafe extern "C" fn(Pointer, Pointer, Pointer, OnFinalize, Pointer, *mut Pointer) -> c_int,
+    napi_get_cb_info: unsafe extern "C" fn(Pointer, Pointer, *mut usize, *mut Pointer, *mut Pointer, *mut Pointer) -> c_int,
     napi_async_init: unsafe extern "C" fn(Pointer, Pointer, Pointer, *mut Pointer) -> c_int,
     napi_async_destroy: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
     napi_open_handle_scope: unsafe extern "C" fn(Pointer, *mut Pointer) -> c_int,
@@ -74,7 +83,7 @@ symbols! {
     napi_close_callback_scope: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
 }
 
-fn symbols() -> io::Result<&'static Symbols> {
+pub(super) fn symbols() -> io::Result<&'static Symbols> {
     static SYMBOLS: OnceLock<Option<Symbols>> = OnceLock::new();
     SYMBOLS.get_or_init(Symbols::load).as_ref().ok_or_else(|| {
         io::Error::new(io::ErrorKind::Unsupported, "this runtime is not Node: it hides libuv")
@@ -230,7 +239,7 @@ unsafe extern "C" fn on_close(handle: Pointer) {
 }
 
 /// A panic must not unwind into C; Rust's hook has already written it to stderr.
-fn contain(run: impl FnOnce()) {
+pub(super) fn contain(run: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(run));
 }
 

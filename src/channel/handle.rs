@@ -1,0 +1,25 @@
+use std::os::fd::OwnedFd;
+
+use crate::{
+    protocol::handle::HandleType,
+    sys::socket::{self, Nature},
+};
+
+/// Whether a descriptor is what its sender says it is. What JavaScript makes of another one would
+/// fail, or abort, later on.
+pub(super) fn fits(descriptor: &OwnedFd, handle: HandleType) -> bool {
+    let Some(nature) = socket::nature(descriptor) else { return false };
+    match handle {
+        HandleType::TcpSocket => nature == Nature::Tcp { listening: false },
+        HandleType::TcpServer => nature == Nature::Tcp { listening: true },
+        HandleType::TcpNative => matches!(nature, Nature::Tcp { .. }),
+        HandleType::PipeSocket => {
+            matches!(nature, Nature::Pipe { listening: false } | Nature::Fifo)
+        }
+        HandleType::PipeServer => nature == Nature::Pipe { listening: true },
+        HandleType::PipeNative => matches!(nature, Nature::Pipe { .. } | Nature::Fifo),
+        HandleType::Udp4Socket | HandleType::Udp6Socket | HandleType::UdpNative => {
+            nature == Nature::Udp
+        }
+    }
+}

@@ -1,0 +1,138 @@
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use crate::{
+    error::{Error, Result},
+    sys::lane,
+};
+
+/// Chunks handed to the kernel in one call, at most.
+const CHUNKS_A_WRITE: usize = 64;
+
+/// What became of queued messages.
+#[derive(Debug, Default)]
+pub struct Flushed {
+    /// How many are gone.
+    pub messages: usize,
+    /// Why the one after them could not be sent, if so. It is out of the queue; there may be more
+    /// to flush.
+    pub refused: Option<io::Error>,
+}
+
+/// Bytes that wait for room in the stream.
+pub(super) struct Chunk {
+    pub(super) bytes: Vec<u8>,
+    pub(super) sent: usize,
+    /// To go with the first byte.
+    pub(super) descriptor: Option<OwnedFd>,
+    /// Whether a message is complete when these bytes are gone.
+    pub(super) ends_message: bool,
+}
+
+impl Chunk {
+    fn rest(&self) -> IoSlice<'_> {
+        IoSlice::new(&self.bytes[self.sent..])
+    }
+}
+
+/// What waits for room in the stream.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    chunks: VecDeque<Chunk>,
+    length: usize,
+}
+
+impl Outgoing {
+    /// How many bytes wait.
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    pub(super) fn push(&mut self, chunk: Chunk) {
+        self.length += chunk.bytes.len() - chunk.sent;
+        self.chunks.push_back(chunk);
+    }
+
+    /// Writes until the stream is full, or refuses a message.
+    ///
+    /// # Errors
+    /// When the peer is gone.
+    pub(super) fn flush(&mut self, stream: &OwnedFd) -> Result<Flushed> {
+        let mut flushed = Flushed::default();
+        while let Some(first) = self.chunks.front() {
+            let descriptor = first.descriptor.as_ref().map(AsFd::as_fd);
+            // A descriptor goes with the first byte of a write, so the next one ends it.
+            let others = self.chunks.iter().skip(1).take(CHUNKS_A_WRITE - 1);
+            let slices: Vec<_> = [first.rest()]
+                .into_iter()
+                .chain(others.take_while(|it| it.descriptor.is_none()).map(Chunk::rest))
+                .collect();
+            match write(stream, &slices, descriptor) {
+                Ok(0) => break,
+                Ok(sent) => flushed.messages += self.forget(sent),
+                Err(Error::System { source, .. }) if descriptor.is_some() && !is_gone(&source) => {
+                    self.drop_message();
+                    flushed.refused = Some(source);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(flushed)
+    }
+
+    /// Takes the first message out, of which nothing has been sent.
+    fn drop_message(&mut self) {
+        while let Some(chunk) = self.chunks.pop_front() {
+            self.length -= chunk.bytes.len();
+            if chunk.ends_message {
+                break;
+            }
+        }
+    }
+
+    /// Drops the first `sent` bytes, and counts the messages that end in them.
+    fn forget(&mut self, sent: usize) -> usize {
+        self.length -= sent;
+        let mut rest = sent;
+        let mut messages = 0;
+        while let Some(chunk) = self.chunks.front_mut() {
+            if rest > 0 {
+                chunk.descriptor = None;
+            }
+            let left = chunk.bytes.len() - chunk.sent;
+            if rest < left {
+                chunk.sent += rest;
+                break;
+            }
+            rest -= left;
+            messages += usize::from(chunk.ends_message);
+            self.chunks.pop_front();
+        }
+        messages
+    }
+}
+
+/// How many bytes the stream took; 0 when it is full.
+pub(super) fn write(
+    stream: &OwnedFd,
+    slices: &[IoSlice<'_>],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> Result<usize> {
+    match lane::send(stream, slices, descriptor) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        result => result.map_err(Error::system("sendmsg")),
+    }
+}
+
+/// Whether nobody will read any more; what else goes wrong is about what was to be sent.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
