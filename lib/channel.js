@@ -3,6 +3,7 @@
 const EventEmitter = require('node:events');
 const { closeSync } = require('node:fs');
 const errors = require('./errors');
+const Fifo = require('./fifo');
 const handles = require('./handles');
 const Hold = require('./hold');
 const serialization = require('./serialization');
@@ -69,8 +70,10 @@ class Channel {
   #onClosed;
   /** Messages that came before anybody listened. */
   #early = [];
-  /** Callbacks of messages that the socket has not taken yet, in order. */
-  #unsent = [];
+  /** Callbacks of messages that the lane has not taken yet, in order. */
+  #unsent = new Fifo();
+  /** Set when somebody was told to wait for 'drain'. */
+  #isAwaited = false;
   /** As long as there are any, whatever the user decided of the channel. */
   #hold = new Hold();
 
@@ -183,25 +186,45 @@ class Channel {
     if (queued < 0) {
       report(this.#target, errors.errnoException(queued, 'write'), callback);
     } else if (queued > 0) {
-      this.#unsent.push(callback);
-      this.#hold.ref();
+      this.#queue(callback);
     } else if (typeof callback === 'function') {
       process.nextTick(callback, null);
     }
-    return queued < HIGH_WATER_MARK;
+    if (queued < HIGH_WATER_MARK) return true;
+    this.#isAwaited = true;
+    return false;
+  }
+
+  #queue(callback) {
+    if (this.#unsent.length === 0) {
+      this.#hold.ref();
+      process.on('exit', this.#sendLastWords);
+    }
+    this.#unsent.push(callback);
+  }
+
+  #sendLastWords = () => this.#lane.sendLastWords();
+
+  /** Nothing is queued any more. */
+  #rest() {
+    this.#hold.unref();
+    process.removeListener('exit', this.#sendLastWords);
   }
 
   /** `errno` is why the message after those `count` could not be sent, or 0. */
   #flushed(count, errno) {
-    for (const callback of this.#unsent.splice(0, count)) {
+    for (let left = count; left > 0; left -= 1) {
+      const callback = this.#unsent.shift();
       if (typeof callback === 'function') process.nextTick(callback, null);
     }
     if (errno !== 0) {
       report(this.#target, errors.errnoException(errno, 'write'), this.#unsent.shift());
     }
     if (this.#unsent.length > 0) return;
-    this.#hold.unref();
+    this.#rest();
     if (!this.#target.connected) this.#close();
+    else if (this.#isAwaited) process.nextTick(() => this.#target.emit('drain'));
+    this.#isAwaited = false;
   }
 
   #receiveMany(decode) {
@@ -291,9 +314,9 @@ class Channel {
   #close() {
     if (this.#target.channel === null) return;
     this.#target.channel = null;
-    this.#hold.unref();
-    for (const callback of this.#unsent.splice(0)) {
-      report(this.#target, errors.ipcChannelClosed(), callback ?? (() => {}));
+    this.#rest();
+    while (this.#unsent.length > 0) {
+      report(this.#target, errors.ipcChannelClosed(), this.#unsent.shift() ?? (() => {}));
     }
     process.nextTick(() => {
       this.#lane.close();

@@ -19,6 +19,7 @@ function defineWorker({ disconnect, destroy }) {
       this.process = process;
       process.on('error', (...args) => this.emit('error', ...args));
       process.on('message', (message, handle) => this.emit('message', message, handle));
+      process.on('drain', () => this.emit('drain'));
     }
   }
   Object.setPrototypeOf(Worker, EventEmitter);

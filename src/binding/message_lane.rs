@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{IntoRawFd, RawFd},
     rc::Rc,
+    time::Duration,
 };
 
 use napi::{
@@ -29,6 +30,9 @@ use crate::{
 
 /// Stands for a descriptor that is not there.
 const NONE: RawFd = -1;
+
+/// How long a process that ends waits for a peer that reads nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A message: JSON, or as V8 serializes it.
 type Payload = Either<String, Buffer>;
@@ -221,6 +225,15 @@ impl MessageLane {
         if let Some(handlers) = self.inner.handlers() {
             while self.inner.reading.get() && self.inner.read(&handlers, From::Both) > 0 {}
             self.inner.wait();
+        }
+    }
+
+    /// Sends what is queued, because this process is about to end. Waits for the peer to make room,
+    /// for a second each time.
+    #[napi]
+    pub fn send_last_words(&self) {
+        if let Some(channel) = self.inner.channel.borrow_mut().as_mut() {
+            channel.send_last_words(PATIENCE);
         }
     }
 

@@ -17,6 +17,7 @@ use std::{
     collections::VecDeque,
     io::{self, IoSlice},
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    time::Duration,
 };
 
 pub use outgoing::Flushed;
@@ -40,6 +41,9 @@ const READS_A_TURN: usize = 16;
 /// The longest payload that goes by memory; the stream has no more to do for a longer one than for
 /// a short one.
 const LONGEST_IN_MEMORY: usize = 32 * 1024;
+
+/// Payloads below this length are queued with their header in one piece.
+const SHORT: usize = 4 * 1024;
 
 /// A whole message that has come in.
 #[derive(Debug)]
@@ -201,6 +205,11 @@ impl Channel {
                 descriptor = None;
             }
         }
+        if !payload.is_empty() && payload.len() < SHORT {
+            let bytes = [header.as_slice(), &payload].concat();
+            self.outgoing.push(Chunk { bytes, sent, descriptor, ends_message: true });
+            return Ok(());
+        }
         if sent < header.len() {
             let ends_message = is_message && payload.is_empty();
             let bytes = header.to_vec();
@@ -225,6 +234,17 @@ impl Channel {
     /// When the peer is gone.
     pub fn flush(&mut self) -> Result<Flushed> {
         self.outgoing.flush(&self.stream)
+    }
+
+    /// Sends what is queued, and waits for room, as long as the peer makes some within `patience`.
+    /// Only for a process that is about to end: it blocks.
+    pub fn send_last_words(&mut self, patience: Duration) {
+        while !self.is_idle() && lane::becomes_writable(&self.stream, patience) {
+            // Without a peer nobody waits for the rest.
+            if self.flush().is_err() {
+                return;
+            }
+        }
     }
 
     /// Reads what is there, for one turn of the event loop, and gives each message to `take`.
@@ -446,6 +466,29 @@ mod tests {
         let mut messages = Vec::new();
         while receive(&mut other, &mut messages).unwrap() == Reading::Open {}
         assert_eq!(texts(&messages), ["last words"]);
+    }
+
+    #[test]
+    fn last_words_are_sent_as_long_as_somebody_reads() {
+        let (stream, theirs) = lane::stream_pair().unwrap();
+        let memory = ring::create().unwrap();
+        let mut one = Channel::new(stream, Ring::map(&memory, Side::Primary).unwrap());
+        let long = "x".repeat(1 << 20);
+        send(&mut one, &long);
+        assert!(!one.is_idle());
+        one.send_last_words(Duration::from_millis(1));
+        assert!(!one.is_idle(), "nobody reads");
+        let reading = std::thread::spawn(move || {
+            let mut other = Channel::new(theirs, Ring::map(&memory, Side::Worker).unwrap());
+            let mut messages = Vec::new();
+            while messages.is_empty() {
+                receive(&mut other, &mut messages).unwrap();
+            }
+            messages[0].payload.len()
+        });
+        one.send_last_words(Duration::from_secs(20));
+        assert!(one.is_idle());
+        assert_eq!(reading.join().unwrap(), long.len());
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
 use rustix::{
     cmsg_space,
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
@@ -117,6 +119,13 @@ pub fn send(
         control.push(SendAncillaryMessage::ScmRights(descriptors));
     }
     retry(|| rustix::net::sendmsg(socket.as_fd(), slices, &mut control, SendFlags::NOSIGNAL))
+}
+
+/// Waits until the socket can be written to, or its peer is gone; false when `within` has passed.
+pub fn becomes_writable(socket: impl AsFd, within: Duration) -> bool {
+    let Ok(within) = Timespec::try_from(within) else { return false };
+    let mut polled = [PollFd::new(&socket, PollFlags::OUT)];
+    retry(|| poll(&mut polled, Some(&within))).is_ok_and(|count| count > 0)
 }
 
 /// Sends one packet, with at most one descriptor.
