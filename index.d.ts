@@ -8,6 +8,10 @@ declare const cluster: cluster.Cluster;
 
 declare namespace cluster {
   type Address = node.Address;
+  /**
+   * Emits `'drain'` as well, without arguments: after `send()` has returned false, when all that was
+   * queued has been sent. So do `worker.process`, and in a worker the global `process`.
+   */
   type Worker = node.Worker;
 
   /**

@@ -2,14 +2,15 @@
 //!
 //! # Data flow
 //!
-//! Between the primary and each worker run three lanes, Unix socket pairs made at
-//! [`fork`](primary::fork::fork):
+//! Between the primary and each worker run three lanes, made at [`fork`](primary::fork::fork): Unix
+//! socket pairs, one of them with shared memory beside it:
 //!
 //! ```text
 //!             primary                                             worker
 //!   JavaScript      engine thread                               JavaScript
 //!       |                 |                                          |
 //!       |<=== message lane: messages and notices, both ways ========>|
+//!       |     (shared memory, and a stream that wakes the reader)    |
 //!       | Command         |<== control lane: Request, Reply ========>|
 //!       |---------------->|=== connection lane: accepted sockets ===>|
 //!       |<----------------|<-- a duplicate of its receiving end -----|
@@ -45,7 +46,7 @@
 //!    [`primary::Event`]s come up (the state is `!Send`).
 //! 6. A descriptor is an [`OwnedFd`](std::os::fd::OwnedFd) until JavaScript takes it, and
 //!    close-on-exec from birth (`__test__/inheritance.spec.js`, `__test__/nothing-left.spec.js`).
-//! 7. Nothing here blocks the JavaScript thread, and no panic crosses into C: no `unwrap`, `expect`
+//! 7. Nothing here blocks the JavaScript thread, unless its process is about to end, and no panic crosses into C: no `unwrap`, `expect`
 //!    or `panic!` outside tests (clippy), and callbacks are contained (`sys::node`).
 //! 8. State belongs to an instance, not to the process: several environments may load the addon
 //!    (`__test__/environments.spec.js`).

@@ -1,7 +1,7 @@
 //! System calls and the C functions of the Node executable. The only module with `unsafe`, and the
 //! only one that may differ by platform.
 //!
-//! - [`lane`]: socket pairs, and descriptors passed through them,
+//! - [`lane`]: socket pairs, and descriptors passed through them, [`ring`]: shared memory,
 //! - [`listen`]: addresses bound and connections accepted, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
 //! - [`watched`]: what the engine waits on,
