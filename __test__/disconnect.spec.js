@@ -1,6 +1,8 @@
 'use strict';
 
 const { serial: test } = require('ava');
+const { startApp } = require('./helpers/app');
+const { get } = require('./helpers/client');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
@@ -60,6 +62,29 @@ test('a worker whose channel closes without its will exits with 0, as by acciden
   t.is(code, 0);
   const exit = lines.find(has({ on: 'cluster', event: 'exit' }));
   t.like(exit, { args: [0, null], exitedAfterDisconnect: false });
+});
+
+test('the channel closes after the servers, and those after their connections', async (t) => {
+  const app = await startApp(t, { workers: 1 });
+  const answer = get(app.target, { path: '/hold' });
+  await app.line({ server: 'holds', id: 1 });
+  app.tell(1, { do: 'disconnect' });
+  t.true((await app.line({ server: 'disconnects' })).connected);
+  app.tell(1, { do: 'release' });
+  t.deepEqual(await answer, { id: 1, held: true });
+  await app.line({ on: 'cluster', event: 'exit' });
+  const { lines } = await app.end();
+  const steps = lines.filter(({ on, server }) => on === 'cluster' || server);
+  t.deepEqual(
+    steps.slice(-3).map(({ server, event }) => server ?? event),
+    ['closed', 'disconnect', 'exit'],
+  );
+});
+
+test('a disconnected worker keeps the connections that it has made itself', async (t) => {
+  const { lines, code } = await run(t, 'client-connection');
+  t.is(code, 0);
+  t.deepEqual(lines, [{ disconnected: 1 }, { heard: 'yes' }, { exit: 1, args: [0, null] }]);
 });
 
 for (const count of [0, 1, 3]) {

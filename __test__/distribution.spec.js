@@ -56,6 +56,22 @@ test('a disconnected worker finishes what it has begun, and gets nothing new', a
   await app.end();
 });
 
+test('a connection that waits for a worker which closes its server goes to another', async (t) => {
+  const release = path.join(temporaryDirectory(t), 'release');
+  const app = await startApp(t, { workers: 2 });
+  app.tell(1, { do: 'block', until: release, then: { do: 'close', index: 0 } });
+  await app.line({ blocked: 1 });
+  const answers = Array.from({ length: 4 }, () => get(app.target));
+  // The last one waits for the blocked worker, if any does.
+  const waiting = new Set(answers);
+  for (const answer of answers) answer.then(() => waiting.delete(answer));
+  while (waiting.size > 1) await Promise.race(waiting);
+  writeFileSync(release, '');
+  for (const { id } of await Promise.all(answers)) t.is(id, 2);
+  await app.line({ server: 'closed', id: 1 });
+  await app.end();
+});
+
 // With the built-in, one of them waits for it.
 if (!isBuiltin) {
   test('nobody waits for a worker that is blocked, and it serves again later', async (t) => {
