@@ -3,6 +3,7 @@
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
 const { temporaryDirectory } = require('./helpers/temporary');
 
 /** The life of a worker that does `worker`, and of which the primary calls a method at an event. */
@@ -17,13 +18,62 @@ test('the primary and the worker know their roles', async (t) => {
   t.is(code, 0);
   const primary = find(lines, { role: 'primary' });
   t.like(primary, { isPrimary: true, isMaster: true, isWorker: false, emitter: true });
-  t.like(primary, { workers: {}, settings: {}, SCHED_NONE: 1, SCHED_RR: 2 });
+  t.like(primary, { workers: {}, settings: {}, SCHED_NONE: 1, SCHED_RR: 2, worker: 'undefined' });
   t.true(Object.values(primary.types).every((type) => type === 'function'));
 
   const worker = find(lines, { role: 'worker' });
   t.like(worker, { isPrimary: false, isMaster: false, isWorker: true, emitter: true });
   t.like(worker, { worker: { id: 1, state: 'online' }, instance: true, itself: true });
   t.like(worker, { dead: false, connected: true, exitedAfterDisconnect: 'undefined' });
+});
+
+const identities = [
+  ['nobody', undefined, { isPrimary: true, isMaster: true, isWorker: false, worker: 'undefined' }],
+  ['a worker', '5', { isPrimary: false, isMaster: false, isWorker: true, worker: 5 }],
+];
+for (const [who, NODE_UNIQUE_ID, expected] of identities) {
+  test(`NODE_UNIQUE_ID makes a process ${who}, at its start and once`, async (t) => {
+    const { lines, code } = await run(t, 'identity', { env: { NODE_UNIQUE_ID } });
+    t.is(code, 0);
+    t.deepEqual(lines, [
+      { ...expected, variable: 'undefined' },
+      { ...expected, variable: NODE_UNIQUE_ID ? '' : '9' },
+    ]);
+  });
+}
+
+test('the old names stand for the new ones', async (t) => {
+  const { lines, code } = await run(t, 'old-names');
+  t.is(code, 0);
+  const args = ['by the old name'];
+  t.like(lines[0], { same: true, isMaster: true, args });
+  // And once more by fork().
+  t.deepEqual(
+    lines.filter(({ setup }) => setup),
+    [{ setup: args }, { setup: args }],
+  );
+  // The built-in has forgotten this one with v9.
+  if (isBuiltin) return;
+  t.deepEqual(
+    lines.filter(({ suicide }) => suicide !== undefined),
+    [{ suicide: 'undefined' }, { suicide: true }, { suicide: false, exitedAfterDisconnect: false }],
+  );
+  t.deepEqual(find(lines, { worker: true }), { worker: true });
+});
+
+test('a worker hears of its messages and its end, and of nothing else', async (t) => {
+  const { lines, code } = await run(t, 'worker-events');
+  t.is(code, 0);
+  t.deepEqual(
+    lines.map(({ on, event, args }) => [on, event, args]),
+    [
+      ['worker', 'message', ['message', 'undefined']],
+      ['process', 'message', ['message', 'undefined']],
+      ['worker', 'disconnect', []],
+      ['process', 'disconnect', []],
+      ['process', 'exit', [0]],
+    ],
+  );
 });
 
 test('fork returns a worker that has its pid already', async (t) => {
