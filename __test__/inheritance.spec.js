@@ -13,8 +13,12 @@ async function family(t, env) {
   return Object.fromEntries(lines.map((line) => [line.facts, line]));
 }
 
-for (const member of ['worker', 'forked', 'spawned', 'sh']) {
-  const names = { worker: 'a worker', sh: 'a shell run by a worker' };
+for (const member of ['worker', 'forked', 'spawned', 'sh', 'thread']) {
+  const names = {
+    worker: 'a worker',
+    sh: 'a shell run by a worker',
+    thread: 'a thread of a worker',
+  };
   const name = names[member] ?? `a Node process ${member} by a worker`;
   test(`${name} sees exactly what it sees under the built-in`, async (t) => {
     const expected = await family(t, { CLUSTER: BUILTIN });
@@ -23,3 +27,17 @@ for (const member of ['worker', 'forked', 'spawned', 'sh']) {
     t.deepEqual(actual[member], expected[member]);
   });
 }
+
+test('a child of a worker can be the primary of a cluster of its own', async (t) => {
+  const { lines, code } = await run(t, 'nested');
+  t.is(code, 0);
+  t.deepEqual(lines, [
+    { level: 0, isPrimary: true, worker: 'undefined' },
+    { level: 1, isPrimary: false, worker: 1 },
+    { level: 2, isPrimary: true, worker: 'undefined' },
+    { level: 3, isPrimary: false, worker: 1 },
+    { level: 2, ended: [3, null] },
+    { level: 1, ended: [2, null] },
+    { level: 0, ended: [1, null] },
+  ]);
+});
