@@ -59,7 +59,7 @@ test('a disconnected worker finishes what it has begun, and gets nothing new', a
 test('a connection that waits for a worker which closes its server goes to another', async (t) => {
   const release = path.join(temporaryDirectory(t), 'release');
   const app = await startApp(t, { workers: 2 });
-  app.tell(1, { do: 'block', until: release, then: { do: 'close', index: 0 } });
+  app.tell(1, { do: 'block', until: release, next: { do: 'close', index: 0 } });
   await app.line({ blocked: 1 });
   const answers = Array.from({ length: 4 }, () => get(app.target));
   // The last one waits for the blocked worker, if any does.
