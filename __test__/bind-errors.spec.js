@@ -1,17 +1,21 @@
 'use strict';
 
 const { once } = require('node:events');
+const { existsSync, readFileSync } = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { HOST, startApp } = require('./helpers/app');
 const { get } = require('./helpers/client');
+const { unprivileged } = require('./helpers/privileges');
 const { temporaryDirectory } = require('./helpers/temporary');
 
 const { errno } = os.constants;
 // Reserved for documentation, so nobody's.
 const FOREIGN_ADDRESS = '203.0.113.1';
+const FREE_PORTS = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
+const FIRST_FREE_PORT = existsSync(FREE_PORTS) ? Number(readFileSync(FREE_PORTS, 'utf8')) : 1024;
 
 /** A process that is no worker, namely this one, listens. */
 async function occupy(options) {
@@ -29,8 +33,8 @@ const bindError = (code, address, port = -1) => ({
   port,
 });
 
-async function failing(t, options) {
-  const app = await startApp(t, { workers: 1, listen: [] });
+async function failing(t, options, how) {
+  const app = await startApp(t, { workers: 1, listen: [] }, how);
   app.tell(1, { do: 'listen', options });
   return { app, error: await app.line({ server: 'error' }) };
 }
@@ -72,6 +76,15 @@ test('an address that is not ours is an error', async (t) => {
   t.like(error, bindError('EADDRNOTAVAIL', FOREIGN_ADDRESS, 'undefined'));
   await app.end();
 });
+
+if (unprivileged && FIRST_FREE_PORT > 1) {
+  test('a port for which the rights are missing is an error', async (t) => {
+    const options = { port: 1, host: HOST };
+    const { app, error } = await failing(t, options, { spawn: unprivileged });
+    t.like(error, bindError('EACCES', HOST, 1));
+    await app.end();
+  });
+}
 
 test('a path in a directory that does not exist is an error', async (t) => {
   const socket = path.join(temporaryDirectory(t), 'missing', 'socket');

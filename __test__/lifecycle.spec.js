@@ -84,6 +84,16 @@ test('fork returns a worker that has its pid already', async (t) => {
   t.like(forked, { dead: false, connected: true, exitedAfterDisconnect: 'undefined' });
 });
 
+test('fork emits setup and fork, in this order, on the next tick', async (t) => {
+  const { lines } = await run(t, 'roles');
+  const forked = lines.findIndex(({ role }) => role === 'forked');
+  t.deepEqual(lines.slice(forked + 1, forked + 4), [
+    { event: 'setup', same: true },
+    { event: 'fork', same: true },
+    { event: 'the tick after that' },
+  ]);
+});
+
 test('what a primary alone can do is missing in a worker', async (t) => {
   const { lines } = await run(t, 'roles');
   const worker = find(lines, { role: 'worker' });
@@ -105,6 +115,20 @@ test('the Worker class works without a process, and without new', async (t) => {
     given: { id: 7, state: 'online', ...rest, process: 'object' },
     called: { id: 3, state: 'none', ...rest },
     instance: true,
+  });
+});
+
+test('the Worker class does what its process does', async (t) => {
+  const { lines } = await run(t, 'worker-class');
+  t.deepEqual(lines[1], {
+    isConnected: [true, false],
+    isDead: [false, true, true],
+    sent: ['message', 'handle', 'options', 'callback'],
+    returned: 'what send returns',
+    heard: [
+      ['message', 'a message', 'a handle'],
+      ['error', 'an error'],
+    ],
   });
 });
 

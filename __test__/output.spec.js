@@ -77,6 +77,13 @@ for (const [name, stdio] of Object.entries(targets)) {
   });
 }
 
+test('stdio may name a stream of another process', async (t) => {
+  const { lines, code, stdout } = await run(t, 'lent-stream');
+  t.is(code, 0);
+  t.deepEqual(lines, [{ stdout: null, isOpen: true }]);
+  t.true(stdout.includes('written'));
+});
+
 test("stdio 'inherit' is the descriptor of that number, also a further one", async (t) => {
   // The primary's own 1, by its name as a stream and as a number.
   for (const stdout of ['process.stdout', "'inherit'", '1']) {
