@@ -68,8 +68,9 @@ class Channel {
   #onNotice;
   #onFault;
   #onClosed;
-  /** Messages that came before anybody listened. */
-  #early = [];
+  #isHeard;
+  /** Messages that came when nobody listened, in order. */
+  #early = new Set();
   /** Callbacks of messages that the lane has not taken yet, in order. */
   #unsent = new Fifo();
   /** Set when somebody was told to wait for 'drain'. */
@@ -84,8 +85,10 @@ class Channel {
    * @param {(notice: object) => void} options.onNotice gets what the other cluster module says
    * @param {(error: Error) => void} options.onFault hears that the peer broke the protocol
    * @param {() => void} [options.onClosed] called once, after `disconnect`
+   * @param {() => boolean} [options.isHeard] whether somebody listens to messages
    */
-  constructor(target, lane, { mode = 'json', refs, onNotice, onFault, onClosed = () => {} }) {
+  constructor(target, lane, options) {
+    const { mode = 'json', refs, onNotice, onFault, onClosed = () => {}, isHeard } = options;
     this.#target = target;
     this.#lane = lane;
     this.#mode = mode;
@@ -94,14 +97,13 @@ class Channel {
     this.#onNotice = onNotice;
     this.#onFault = onFault;
     this.#onClosed = onClosed;
+    this.#isHeard = isHeard ?? (() => target.listenerCount('message') > 0);
     target.connected = true;
     target.channel = this.#control;
     target.send = (message, handle, options, callback) =>
       this.#send(message, handle, options, callback);
     target.disconnect = () => this.#disconnect();
-    target.on('newListener', (name) => {
-      if (name === 'message') process.nextTick(() => this.#deliverEarly());
-    });
+    this.deliverEarlyTo(target);
     lane.start({
       onTexts: (text, count) => this.#receiveMany(() => serialization.fromTexts(text, count)),
       onBytes: (bytes) => this.#receiveMany(() => this.#decodeMany(bytes)),
@@ -284,14 +286,33 @@ class Channel {
 
   deliver(message, handle) {
     if (isInternal(message)) this.#target.emit('internalMessage', message, handle);
-    else if (this.#target.listenerCount('message') > 0) {
+    else if (this.#early.size === 0 && this.#isHeard()) {
       this.#target.emit('message', message, handle);
-    } else this.#early.push([message, handle]);
+    } else {
+      this.#early.add([message, handle]);
+      this.#deliverEarly();
+    }
   }
 
+  /** Has the messages that nobody has heard delivered when `emitter` gets a listener. */
+  deliverEarlyTo(emitter) {
+    emitter.on('newListener', (name) => {
+      if (name === 'message') process.nextTick(() => this.#deliverEarly());
+    });
+  }
+
+  /** As long as somebody listens: one who does so once gets one. */
   #deliverEarly() {
-    if (this.#target.listenerCount('message') === 0) return;
-    for (const early of this.#early.splice(0)) this.#target.emit('message', ...early);
+    for (const early of this.#early) {
+      if (!this.#isHeard()) return;
+      this.#early.delete(early);
+      try {
+        this.#target.emit('message', ...early);
+      } catch (error) {
+        process.nextTick(() => this.#deliverEarly());
+        throw error;
+      }
+    }
   }
 
   #disconnect() {

@@ -53,6 +53,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     refs: process.listenerCount('message') + process.listenerCount('disconnect'),
     onNotice,
     onFault: (error) => process.emit('error', error),
+    isHeard,
   });
   holdByListeners(channel.control);
 
@@ -74,6 +75,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     },
   });
   const worker = new Worker({ id: cluster.worker.id, process, state: 'online' });
+  const relay = process.listeners('message').at(-1);
+  channel.deliverEarlyTo(worker);
   seat.take(cluster, () => Object.assign(cluster, { worker, Worker, _getServer: getServer }));
 
   process.once('disconnect', () => {
@@ -84,6 +87,13 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   });
   lanes.start(onReply, onConnection, (reason) => channel.fail(reason));
   channel.notify({ act: 'online' });
+
+  /** Whether anybody listens to messages, apart from the worker for those who listen to it. */
+  function isHeard() {
+    const listeners = process.listenerCount('message');
+    if (listeners !== 1) return listeners > 1;
+    return worker.listenerCount('message') > 0 || process.listeners('message')[0] !== relay;
+  }
 
   function onNotice({ act }) {
     if (act === 'disconnect') disconnect(true);
