@@ -106,9 +106,10 @@ const ways = [
   'an error',
 ];
 for (const way of ways) {
-  test(`the last messages before a worker ends by ${way} arrive`, async (t) => {
+  test(`the last messages before a worker ends by ${way} arrive before its disconnect`, async (t) => {
     const count = 100;
     const { lines } = await run(t, 'message-last', { args: [String(count), way] });
-    t.deepEqual(lines, [{ received: Array.from({ length: count }, (_, index) => index) }]);
+    const messages = Array.from({ length: count }, (_, index) => index);
+    t.deepEqual(lines, [{ received: [...messages, 'disconnect'] }]);
   });
 }

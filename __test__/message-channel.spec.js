@@ -1,0 +1,122 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+const { HAS_PROC } = require('../tools/process-group');
+
+const PEERS = { primary: 'worker', worker: 'primary' };
+
+const upTo = (count) => Array.from({ length: count }, (_, index) => index);
+const of = (lines, role) =>
+  lines.filter((line) => line.role === role).map(({ role: _, ...rest }) => rest);
+
+test("messages whose cmd begins with 'NODE_' are internal ones, and no others", async (t) => {
+  const { lines, code } = await run(t, 'message-internal');
+  t.is(code, 0);
+  const event = 'message';
+  for (const role of Object.keys(PEERS)) {
+    t.deepEqual(of(lines, role), [
+      { event: 'internalMessage', message: { cmd: 'NODE_TEST', with: [1, 2] } },
+      { event, message: { cmd: 'NODE_' } },
+      { event, message: { cmd: 'node_test' } },
+      { event, message: { cmd: ['NODE_TEST'] } },
+      { event, message: { cmd: 'A NODE_TEST' } },
+      { event, message: ['NODE_TEST'] },
+      { event, message: 'NODE_TEST' },
+    ]);
+  }
+});
+
+// There, workers listen for themselves from the start, and drop what no user listens to.
+if (!isBuiltin) {
+  for (const emitter of ['process', 'cluster.worker']) {
+    test(`a worker that listens late on ${emitter} gets all messages, in order`, async (t) => {
+      const { lines, code } = await run(t, 'message-late', { args: [emitter, 'on'] });
+      t.is(code, 0);
+      t.deepEqual(lines, [{ received: upTo(6) }]);
+    });
+
+    test(`a worker that listens on ${emitter} once at a time misses no message`, async (t) => {
+      const { lines, code } = await run(t, 'message-late', { args: [emitter, 'once'] });
+      t.is(code, 0);
+      t.deepEqual(lines, [{ received: upTo(6) }]);
+    });
+  }
+}
+
+const holds = {
+  worker: {
+    nothing: { isHeld: true, unrefs: 0 },
+    unref: { isHeld: false, unrefs: 0 },
+    'unref and ref': { isHeld: true, unrefs: 0 },
+    'no listeners': { isHeld: false, unrefs: 1 },
+    'no listeners, then one': { isHeld: true, unrefs: 1 },
+    'unref, and a listener': { isHeld: false, unrefs: 0 },
+    'ref, and no listeners': { isHeld: true, unrefs: 0 },
+  },
+  primary: {
+    nothing: { isHeld: true, unrefs: 0 },
+    unref: { isHeld: false, unrefs: 0 },
+    'unref and ref': { isHeld: true, unrefs: 0 },
+  },
+};
+for (const [role, ways] of Object.entries(holds)) {
+  for (const [way, expected] of Object.entries(ways)) {
+    const does = expected.isHeld ? 'holds' : 'does not hold';
+    test(`the channel ${does} an idle ${role} after: ${way}`, async (t) => {
+      const { lines, code } = await run(t, 'channel-ref', { args: [role, way] });
+      t.is(code, 0);
+      t.deepEqual(lines, [{ role, code: 0, connected: true, ...expected }]);
+    });
+  }
+}
+
+for (const way of ['process.exit', 'the end of its script', 'SIGKILL', 'an error']) {
+  test(`the last messages of a primary that ends by ${way} arrive`, async (t) => {
+    const { lines } = await run(t, 'farewell', { args: ['100', way] });
+    t.deepEqual(lines, [{ received: upTo(100) }]);
+  });
+}
+
+if (HAS_PROC) {
+  for (const [sender, receiver] of Object.entries(PEERS)) {
+    test(`send returns false in the ${sender} as long as much is queued, and nothing of it is lost`, async (t) => {
+      const { lines, code } = await run(t, 'message-pressure', { args: [sender, '1000'] });
+      t.is(code, 0);
+      const [meanwhile, { growth, bytes, accepted, ...after }] = of(lines, sender);
+      const { sent } = after;
+      t.true(meanwhile.calledMeanwhile <= accepted);
+      t.true(accepted > 1 && accepted < 100, `${accepted} accepted`);
+      t.deepEqual(after, { sent, refused: 1000, afterRefusal: 0, called: sent, disordered: 0 });
+      t.true(growth < 3 * bytes, `${growth} bytes for ${bytes}`);
+      t.deepEqual(of(lines, receiver), [{ received: sent, disordered: 0 }]);
+    });
+
+    // There, what the kernel has not taken goes down with the channel.
+    if (isBuiltin) continue;
+    test(`what is queued in the ${sender} when it disconnects arrives`, async (t) => {
+      const { lines } = await run(t, 'message-closing', { args: [sender] });
+      t.deepEqual(of(lines, sender), [
+        { returned: false, connected: false },
+        { again: 'ERR_IPC_DISCONNECTED' },
+        { calledBack: 'ERR_IPC_CHANNEL_CLOSED' },
+        { called: 100, errors: [], connected: false },
+      ]);
+      t.deepEqual(of(lines, receiver), [{ received: 100, disordered: 0 }]);
+    });
+  }
+}
+
+test('sends that race the death of workers never throw, and each calls back once', async (t) => {
+  const { lines, code } = await run(t, 'message-race', { args: ['10', '1000'] });
+  t.is(code, 0);
+  const { sent, outcomes, ...rest } = lines[0];
+  t.true(sent >= 10_000);
+  t.deepEqual(rest, { wrong: 0 });
+  t.true(outcomes.includes('none') && outcomes.includes('ERR_IPC_CHANNEL_CLOSED'));
+  t.deepEqual(
+    outcomes.filter((code) => !['none', 'ERR_IPC_CHANNEL_CLOSED', 'EPIPE'].includes(code)),
+    [],
+  );
+});
