@@ -46,10 +46,82 @@ for (const serialization of ['json', 'advanced']) {
   });
 }
 
+test('a socket goes with all that was not read of it, and what is left of its ends', async (t) => {
+  const env = { TEST_DIRECTORY: temporaryDirectory(t) };
+  const { lines, code } = await run(t, 'handle-states', { env });
+  t.is(code, 0);
+  for (const [role, peer] of Object.entries(PEERS)) {
+    const of = (wanted, key) =>
+      lines
+        .filter((line) => line.role === wanted && key in line)
+        .map(({ [key]: name, said, type }) => [name, said ?? type]);
+    t.deepEqual(of(role, 'sent'), [
+      ['a socket with bytes to read', `${peer}: before, after`],
+      ['a Unix socket with bytes to read', `${peer}: before, after`],
+      ['a socket whose client has ended', `${peer}: all`],
+      ['a socket that the sender has ended', 'from the sender'],
+      ['a socket that the sender has written to', `from the sender; ${peer}: all`],
+      ['a kept socket', `${peer}: before, after`],
+      ['a native TCP socket', `${peer}: before, after`],
+      ['a native Unix socket', `${peer}: before, after`],
+      ['a udp4 socket with a datagram to read', `${peer}: all`],
+      ['a native udp4 socket with a datagram to read', `${peer}: all`],
+      ['a udp6 socket with a datagram to read', `${peer}: all`],
+      ['a native udp6 socket with a datagram to read', `${peer}: all`],
+    ]);
+    const native = { TCP: 'TCP', Unix: 'Pipe', udp4: 'UDP', udp6: 'UDP' };
+    t.deepEqual(
+      of(peer, 'got'),
+      of(role, 'sent').map(([name]) => [name, native[/native (\w+)/.exec(name)?.[1]] ?? 'Socket']),
+    );
+    t.deepEqual(of(peer, 'heard'), [['a socket that the sender has ended', 'to the receiver']]);
+  }
+});
+
+test("a socket that was not sent is still the sender's", async (t) => {
+  const { lines, code } = await run(t, 'handle-refused');
+  t.is(code, 0);
+  const said = 'still here';
+  t.deepEqual(lines, [
+    { sent: 'nothing', thrown: 'ERR_MISSING_ARGS', said },
+    { sent: 'a function', thrown: 'ERR_INVALID_ARG_TYPE', said },
+    { sent: 'wrong options', thrown: 'ERR_INVALID_ARG_TYPE', said },
+    // There, nobody has it any more.
+    ...(isBuiltin ? [] : [{ sent: 'a circle', thrown: 'TypeError', said }]),
+    { sent: 'too late', returned: false, said, calledBack: 'ERR_IPC_CHANNEL_CLOSED' },
+  ]);
+});
+
 if (HAS_PROC) {
+  test('a handle that cannot be sent is an error, or its message goes alone, and nothing leaks', async (t) => {
+    const { lines, code } = await run(t, 'handle-errors');
+    t.is(code, 0);
+    const outcomes = {
+      'a closed native handle': { error: 'EBADF' },
+      'a socket that connects to nobody yet': { error: 'EBADF' },
+      'a closed socket': { error: null },
+      'a socket that was never connected': { error: null },
+      'a server that does not listen': { error: null },
+      'a datagram socket without an address': { error: 'EBADF' },
+      'a closed datagram socket': { error: null },
+      'an open file': { thrown: 'ERR_INVALID_HANDLE_TYPE' },
+      'a stream': { thrown: 'ERR_INVALID_HANDLE_TYPE' },
+      'a number': { thrown: 'ERR_INVALID_HANDLE_TYPE' },
+      'an object': { thrown: 'ERR_INVALID_HANDLE_TYPE' },
+    };
+    t.is(lines.length, 2);
+    for (const role of Object.keys(PEERS)) {
+      t.deepEqual(
+        lines.find((line) => line.role === role),
+        { role, outcomes, leaked: 0 },
+      );
+    }
+  });
+
   test('connections sent in a burst, with messages between, neither reorder nor drop', async (t) => {
-    const count = 300;
-    const { lines, code } = await run(t, 'handle-burst', { args: [String(count)] });
+    const count = 2000;
+    const how = { args: [String(count)], timeout: 90_000 };
+    const { lines, code } = await run(t, 'handle-burst', how);
     t.is(code, 0);
     const all = { received: 2 * count, served: count, callbacks: 2 * count };
     t.deepEqual(lines, [{ inOrder: true, ...all, leaked: 0 }]);
@@ -58,10 +130,19 @@ if (HAS_PROC) {
   // The built-in keeps its copy until the worker says that it has read the message, so the callback
   // waits as well.
   if (!isBuiltin) {
-    test('a connection on its way to a worker that dies is closed, and nothing leaks', async (t) => {
-      const { lines, code } = await run(t, 'handle-in-flight');
+    test('connections on their way to a worker that dies are closed, and nothing leaks', async (t) => {
+      const { lines, code } = await run(t, 'handle-in-flight', { args: ['100'] });
       t.is(code, 0);
-      t.deepEqual(lines, [{ sent: null }, { closed: true, gained: 0 }]);
+      t.deepEqual(lines, [{ sent: 100 }, { closed: true, gained: 0 }]);
+    });
+
+    test('messages go behind a handle that the receiver has not read', async (t) => {
+      const { lines, code } = await run(t, 'handle-stopped', { args: ['50'] });
+      t.is(code, 0);
+      t.deepEqual(lines, [
+        { calledBack: 100, errors: [] },
+        { isInOrder: true, handles: 50 },
+      ]);
     });
   }
 }
