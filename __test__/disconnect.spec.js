@@ -5,6 +5,7 @@ const { startApp } = require('./helpers/app');
 const { get } = require('./helpers/client');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
+const { temporaryDirectory } = require('./helpers/temporary');
 
 const live = (t, worker, primary) => run(t, 'lifecycle', { args: [{ worker, ...primary }] });
 const has = (pattern) => (line) => Object.entries(pattern).every(([key, is]) => line[key] === is);
@@ -39,6 +40,25 @@ test('a disconnected worker that has more to do lives on', async (t) => {
   });
   t.like(lines.find(has({ on: 'cluster', event: 'exit' })), { args: [null, 'SIGKILL'] });
 });
+
+for (const NODE_CLUSTER_SCHED_POLICY of ['rr', 'none']) {
+  test(`a server answered just before its worker is disconnected closes: ${NODE_CLUSTER_SCHED_POLICY}`, async (t) => {
+    const args = [temporaryDirectory(t)];
+    const { lines, code } = await run(t, 'late-answer', {
+      args,
+      env: { NODE_CLUSTER_SCHED_POLICY },
+    });
+    t.is(code, 0);
+    t.deepEqual(
+      lines.filter(has({ on: 'cluster', event: 'exit' })).map(({ args }) => args),
+      [
+        [0, null],
+        [0, null],
+      ],
+    );
+    t.is(lines.filter(({ closed }) => closed).length, 2);
+  });
+}
 
 test('a worker that disconnects itself ends with 0, and not by accident', async (t) => {
   const { lines, code } = await live(t, ['call', 'disconnect']);

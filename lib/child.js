@@ -4,6 +4,7 @@
 // whatever server is started by whatever library is served by our engine.
 
 const cluster = require('node:cluster');
+const { closeSync } = require('node:fs');
 const path = require('node:path');
 const { debuglog } = require('node:util');
 const { WorkerLanes } = require('./native');
@@ -96,8 +97,11 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   }
 
   function onNotice({ act }) {
-    if (act === 'disconnect') disconnect(true);
-    else if (act === 'acknowledged') acknowledgements.shift()?.();
+    if (act === 'disconnect') {
+      // Answers sent before it come on another lane, in the same turn of the event loop.
+      if (queries.size > 0) setImmediate(disconnect, true);
+      else disconnect(true);
+    } else if (act === 'acknowledged') acknowledgements.shift()?.();
   }
 
   /** What `net.Server#listen` and `dgram.Socket#bind` call in a worker. */
@@ -134,6 +138,12 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   function onReply({ seq, errno, listener, fd, data, ...bound }) {
     const { server, options, release, callback } = queries.get(seq);
     queries.delete(seq);
+    // The answer was on its way when this worker left: it serves nothing any more.
+    if (!process.connected) {
+      if (fd !== -1) closeSync(fd);
+      release();
+      return;
+    }
     if (data !== undefined) server._setServerData?.(JSON.parse(data));
     if (errno !== 0) {
       release();
