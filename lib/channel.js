@@ -6,6 +6,7 @@ const errors = require('./errors');
 const Fifo = require('./fifo');
 const handles = require('./handles');
 const Hold = require('./hold');
+const lastWords = require('./last-words');
 const serialization = require('./serialization');
 
 // What ChildProcess.prototype.send tells a caller who should slow down: two reads of 64 KiB.
@@ -200,17 +201,15 @@ class Channel {
   #queue(callback) {
     if (this.#unsent.length === 0) {
       this.#hold.ref();
-      process.on('exit', this.#sendLastWords);
+      lastWords.add(this.#lane);
     }
     this.#unsent.push(callback);
   }
 
-  #sendLastWords = () => this.#lane.sendLastWords();
-
   /** Nothing is queued any more. */
   #rest() {
     this.#hold.unref();
-    process.removeListener('exit', this.#sendLastWords);
+    lastWords.remove(this.#lane);
   }
 
   /** `errno` is why the message after those `count` could not be sent, or 0. */

@@ -31,9 +31,6 @@ use crate::{
 /// Stands for a descriptor that is not there.
 const NONE: RawFd = -1;
 
-/// How long a process that ends waits for a peer that reads nothing.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// A message: JSON, or as V8 serializes it.
 type Payload = Either<String, Buffer>;
 
@@ -229,12 +226,12 @@ impl MessageLane {
     }
 
     /// Sends what is queued, because this process is about to end. Waits for the peer to make room,
-    /// for a second each time.
+    /// for so many milliseconds each time. Says whether all is sent, or nobody left to read it.
     #[napi]
-    pub fn send_last_words(&self) {
-        if let Some(channel) = self.inner.channel.borrow_mut().as_mut() {
-            channel.send_last_words(PATIENCE);
-        }
+    pub fn send_last_words(&self, patience: u32) -> bool {
+        let patience = Duration::from_millis(patience.into());
+        let mut channel = self.inner.channel.borrow_mut();
+        channel.as_mut().is_none_or(|channel| channel.send_last_words(patience))
     }
 
     /// Holds the event loop open from now on.

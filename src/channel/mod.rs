@@ -237,14 +237,15 @@ impl Channel {
     }
 
     /// Sends what is queued, and waits for room, as long as the peer makes some within `patience`.
-    /// Only for a process that is about to end: it blocks.
-    pub fn send_last_words(&mut self, patience: Duration) {
+    /// Says whether all is sent, or nobody left to read it. Only for a process that is about to end:
+    /// it blocks.
+    pub fn send_last_words(&mut self, patience: Duration) -> bool {
         while !self.is_idle() && lane::becomes_writable(&self.stream, patience) {
-            // Without a peer nobody waits for the rest.
             if self.flush().is_err() {
-                return;
+                return true;
             }
         }
+        self.is_idle()
     }
 
     /// Reads what is there, for one turn of the event loop, and gives each message to `take`.
@@ -476,8 +477,7 @@ mod tests {
         let long = "x".repeat(1 << 20);
         send(&mut one, &long);
         assert!(!one.is_idle());
-        one.send_last_words(Duration::from_millis(1));
-        assert!(!one.is_idle(), "nobody reads");
+        assert!(!one.send_last_words(Duration::from_millis(1)), "nobody reads");
         let reading = std::thread::spawn(move || {
             let mut other = Channel::new(theirs, Ring::map(&memory, Side::Worker).unwrap());
             let mut messages = Vec::new();
@@ -486,8 +486,7 @@ mod tests {
             }
             messages[0].payload.len()
         });
-        one.send_last_words(Duration::from_secs(20));
-        assert!(one.is_idle());
+        assert!(one.send_last_words(Duration::from_secs(20)));
         assert_eq!(reading.join().unwrap(), long.len());
     }
 
