@@ -30,10 +30,19 @@ test('output that nobody reads does not hold up the close event', async (t) => {
   t.deepEqual(lines, [{ received: { stdout: 0, stderr: 0 }, ended: [], ...endings.SIGKILL }]);
 });
 
-test('a silent worker reads what its primary writes', async (t) => {
-  const { lines } = await run(t, 'echo-input');
-  t.deepEqual(lines, [{ heard: `${'é'.repeat(500_000)}!` }]);
-});
+for (const [name, stdio, input, output] of [
+  ['the standard streams', 'pipe', 0, 1],
+  ['a further pipe, both ways', ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'], 4, 4],
+  ['several further pipes', ['ignore', 'pipe', 'inherit', 'ipc', 'pipe', 'pipe'], 5, 4],
+]) {
+  test(`a worker reads what its primary writes, and answers, by ${name}`, async (t) => {
+    const { lines, code } = await run(t, 'echo-input', {
+      args: [stdio, input, output].map((it) => JSON.stringify(it)),
+    });
+    t.is(code, 0);
+    t.deepEqual(lines, [{ whole: true }]);
+  });
+}
 
 /** The streams that `worker.process` has of such a stdio, and what the worker wrote to `fd`. */
 async function write(t, stdio, fd) {

@@ -169,7 +169,9 @@ test('the channel may be anywhere in stdio', async (t) => {
 });
 
 if (process.getuid?.() === 0 && unprivileged) {
-  test('uid and gid are those of the worker', async (t) => {
-    t.like(await fork(t, unprivileged), unprivileged);
+  test('uid and gid are those of the worker, which has no other groups', async (t) => {
+    const { uid, gid } = unprivileged;
+    const settings = `(process.setgroups([4, 27]), { uid: ${uid}, gid: ${gid} })`;
+    t.like(await fork(t, settings), { uid, gid, groups: [gid] });
   });
 }
