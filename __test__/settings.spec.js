@@ -32,9 +32,9 @@ test('the settings are empty before they are set up', async (t) => {
   t.deepEqual(first, { before: {} });
 });
 
-test('the settings have the defaults of the process', async (t) => {
+test('the settings have the defaults of the process, and no others', async (t) => {
   const lines = await setup(t, {});
-  t.like(lines[1].after, {
+  t.deepEqual(lines[1].after, {
     args: ['[{}]', 'an argument'],
     exec: path.join(FIXTURES, 'settings.js'),
     execArgv: [],
