@@ -152,12 +152,8 @@ impl Channel {
         if payload.len() > LONGEST_IN_MEMORY || needed > self.writer.room() {
             return Ok(false);
         }
-        if self.writing == Way::Stream {
-            if !self.is_idle() {
-                return Ok(false);
-            }
-            self.send_by_stream(Kind::Switch, Cow::Borrowed(&[]), None)?;
-            self.writing = Way::Memory;
+        if self.writing == Way::Stream && !self.write_by_memory()? {
+            return Ok(false);
         }
         let header = frame::header(kind, None, payload.len())?;
         self.writer.write(&[&header, payload]);
@@ -171,6 +167,24 @@ impl Channel {
             }
         }
         Ok(true)
+    }
+
+    /// Has the frames go on in the memory, if the stream takes the switch: what is in the memory is
+    /// said to be gone, and nobody would look there if this process died with the switch.
+    fn write_by_memory(&mut self) -> Result<bool> {
+        if !self.is_idle() {
+            return Ok(false);
+        }
+        let switch = frame::header(Kind::Switch, None, 0)?;
+        let sent = write(&self.stream, &[IoSlice::new(&switch)], None)?;
+        if sent == 0 {
+            return Ok(false);
+        }
+        self.writing = Way::Memory;
+        if sent < switch.len() {
+            self.queue(switch.to_vec(), sent);
+        }
+        Ok(self.is_idle())
     }
 
     /// Has the frames go on in the stream.
@@ -193,7 +207,6 @@ impl Channel {
     ) -> Result<()> {
         let (handle, mut descriptor) = handle.unzip();
         let header = frame::header(kind, handle, payload.len())?;
-        let is_message = kind != Kind::Switch;
         let mut sent = 0;
         if self.is_idle() {
             let slices = [IoSlice::new(&header), IoSlice::new(&payload)];
@@ -211,7 +224,7 @@ impl Channel {
             return Ok(());
         }
         if sent < header.len() {
-            let ends_message = is_message && payload.is_empty();
+            let ends_message = payload.is_empty();
             let bytes = header.to_vec();
             self.outgoing.push(Chunk { bytes, sent, descriptor, ends_message });
         }
@@ -488,6 +501,23 @@ mod tests {
         });
         assert!(one.send_last_words(Duration::from_secs(20)));
         assert_eq!(reading.join().unwrap(), long.len());
+    }
+
+    #[test]
+    fn what_is_said_to_be_gone_arrives_though_its_sender_dies_with_the_stream_full() {
+        // Of one of these lengths, a message just fills the stream.
+        for length in (0..200_000).step_by(2_000) {
+            let (mut one, mut other) = pair();
+            lane::limit_send_buffer(&one.stream, 40_000).unwrap();
+            let long = "x".repeat(length);
+            let texts = [&long, "short"].map(payload);
+            let queued = texts.map(|text| one.send(Kind::Text, text, None).unwrap());
+            let gone = queued.iter().filter(|&&queued| queued == 0).count();
+            drop(one);
+            let mut messages = Vec::new();
+            while receive(&mut other, &mut messages).unwrap() != Reading::Ended {}
+            assert_eq!(messages.len(), gone, "after a message of {length} bytes");
+        }
     }
 
     #[test]
