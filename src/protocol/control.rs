@@ -215,6 +215,15 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_a_server_offers_reaches_its_siblings_as_it_is() {
+        let offer = r#"{"act":"reply","seq":1,"errno":0,"listener":1,"shared":false,
+            "data":22222200000000000000000000000000000000000005388306754169500102}"#;
+        let order = decode::<Order>(offer.as_bytes(), offer.len()).unwrap();
+        let packet = encode(&order).unwrap();
+        assert_eq!(decode::<Order>(&packet, packet.len()).unwrap(), order);
+    }
+
+    #[test]
     fn garbage_and_giants_are_errors() {
         for garbage in [b"".as_slice(), b"{\"act\":\"fork\"}", &[0xff; 16]] {
             assert!(decode::<Request>(garbage, garbage.len()).is_err());
