@@ -1,0 +1,35 @@
+//! A packet of the control and of the connection lane: garbage is an error, and what can be read
+//! is the same after it was written and read again.
+
+#![no_main]
+
+use std::fmt::Debug;
+
+use libfuzzer_sys::fuzz_target;
+use rs_cluster::protocol::{
+    connection,
+    control::{ControlError, MAX_PACKET, Order, Request, decode, encode},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+fn round_trip<T: Debug + PartialEq + Serialize + DeserializeOwned>(packet: &[u8]) {
+    let too_long = decode::<T>(packet, MAX_PACKET + 1);
+    assert!(matches!(too_long, Err(ControlError::TooLong(_))));
+    let Ok(message) = decode::<T>(packet, packet.len()) else { return };
+    let written = match encode(&message) {
+        Ok(written) => written,
+        // Text grows where numbers are written in full.
+        Err(ControlError::TooLong(_)) => return,
+        Err(error) => panic!("{message:?} can't be written: {error}"),
+    };
+    assert_eq!(decode::<T>(&written, written.len()).expect("our own packet"), message);
+}
+
+fuzz_target!(|packet: &[u8]| {
+    round_trip::<Request>(packet);
+    round_trip::<Order>(packet);
+    match connection::decode(packet) {
+        Some(listener) => assert_eq!(connection::encode(listener), packet),
+        None => assert_ne!(packet.len(), connection::PACKET),
+    }
+});
