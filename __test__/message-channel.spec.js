@@ -1,9 +1,9 @@
 'use strict';
 
 const { serial: test } = require('ava');
-const { run } = require('./helpers/fixture');
+const { run, start } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
-const { HAS_PROC } = require('../tools/process-group');
+const { HAS_PROC, becomesTrue, isAlive } = require('../tools/process-group');
 
 const PEERS = { primary: 'worker', worker: 'primary' };
 
@@ -74,9 +74,35 @@ for (const [role, ways] of Object.entries(holds)) {
 
 for (const way of ['process.exit', 'the end of its script', 'SIGKILL', 'an error']) {
   test(`the last messages of a primary that ends by ${way} arrive`, async (t) => {
-    const { lines } = await run(t, 'farewell', { args: ['100', way] });
+    const { lines } = await run(t, 'farewell', { args: ['100', way, '0'] });
     t.deepEqual(lines, [{ received: upTo(100) }]);
   });
+}
+
+// There, what the kernel has not taken is lost.
+if (!isBuiltin) {
+  const size = String(64 * 1024);
+
+  for (const way of ['process.exit', 'the end of its script', 'an error']) {
+    test(`more than the channel takes arrives from a primary that ends by ${way}`, async (t) => {
+      const { lines } = await run(t, 'farewell', { args: ['100', way, size] });
+      t.deepEqual(lines, [{ received: upTo(100) }]);
+    });
+  }
+
+  const ways = [
+    'process.exit',
+    'worker.disconnect',
+    'process.disconnect',
+    'worker.kill',
+    'an error',
+  ];
+  for (const way of ways) {
+    test(`more than the channel takes arrives from a worker that ends by ${way}`, async (t) => {
+      const { lines } = await run(t, 'message-last', { args: ['100', way, size] });
+      t.deepEqual(lines, [{ received: [...upTo(100), 'disconnect'] }]);
+    });
+  }
 }
 
 if (HAS_PROC) {
@@ -93,8 +119,20 @@ if (HAS_PROC) {
       t.deepEqual(of(lines, receiver), [{ received: sent, disordered: 0 }]);
     });
 
-    // There, what the kernel has not taken goes down with the channel.
+    // There is no such event, and what the kernel has not taken goes down with the channel.
     if (isBuiltin) continue;
+    test(`the ${sender} hears 'drain' once when everything has gone that it was told to wait for`, async (t) => {
+      const { lines, code } = await run(t, 'message-drain', { args: [sender, '20'] });
+      t.is(code, 0);
+      const [{ sent, ...drained }] = of(lines, sender);
+      t.deepEqual(drained, {
+        isWritable: true,
+        drains: { worker: 20, process: 20 },
+        calledAtDrain: Array(20).fill(true),
+      });
+      t.deepEqual(of(lines, receiver), [{ received: sent, disordered: 0 }]);
+    });
+
     test(`what is queued in the ${sender} when it disconnects arrives`, async (t) => {
       const { lines } = await run(t, 'message-closing', { args: [sender] });
       t.deepEqual(of(lines, sender), [
@@ -106,6 +144,17 @@ if (HAS_PROC) {
       t.deepEqual(of(lines, receiver), [{ received: 100, disordered: 0 }]);
     });
   }
+  test('a worker whose primary reads nothing exits all the same', async (t) => {
+    const program = start(t, 'last-words', { args: ['100'] });
+    const { exits: pid } = await program.line({});
+    t.true(await becomesTrue(() => !isAlive(pid), 20_000));
+    program.signal('SIGCONT');
+    const { lines, code } = await program.exited;
+    t.is(code, 0);
+    const { received, ...rest } = lines[1];
+    t.deepEqual(rest, { code: 7, disordered: 0 });
+    t.true(received < 100);
+  });
 }
 
 test('sends that race the death of workers never throw, and each calls back once', async (t) => {
