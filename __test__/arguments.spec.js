@@ -170,6 +170,8 @@ test('bind in a worker checks its arguments as it does without a cluster', async
     'udp4.bind(65536)': 'listens', // Modulo that.
     'udp4.bind(-65536)': 'listens',
     "udp4.bind(0, '')": 'listens',
+    "udp4.bind(0, '::1')": 'emits Error EINVAL',
+    "udp6.bind(0, '127.0.0.1')": 'emits Error EINVAL',
     'udp4.bind(0, 5)': wrongType,
     'udp4.bind(0, {})': wrongType,
     'udp4.bind({ port: 0, address: true })': wrongType,

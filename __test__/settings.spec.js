@@ -174,4 +174,10 @@ if (process.getuid?.() === 0 && unprivileged) {
     const settings = `(process.setgroups([4, 27]), { uid: ${uid}, gid: ${gid} })`;
     t.like(await fork(t, settings), { uid, gid, groups: [gid] });
   });
+
+  test('a gid alone takes the other groups away as well', async (t) => {
+    const { gid } = unprivileged;
+    const settings = `(process.setgroups([4, 27]), { gid: ${gid} })`;
+    t.like(await fork(t, settings), { gid, groups: [gid] });
+  });
 }

@@ -132,6 +132,9 @@ fn bind_udp(address: Option<&str>, port: u16, ipv6: bool, query: &Query) -> io::
         None if ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
         None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
     };
+    if address.is_ipv6() != ipv6 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
     bind_internet(SocketType::DGRAM, address, query)
 }
 
@@ -211,7 +214,8 @@ fn parse_address(address: &str, port: u16) -> io::Result<SocketAddr> {
         Ok(index) => index,
         Err(_) => {
             let probe = socket(AddressFamily::INET6, SocketType::DGRAM)?;
-            rustix::net::netdevice::name_to_index(probe, zone).map_err(|_| invalid())?
+            // One that there is not counts as none, as in Node.
+            rustix::net::netdevice::name_to_index(probe, zone).unwrap_or(0)
         }
     };
     Ok(SocketAddrV6::new(address, port, 0, scope).into())

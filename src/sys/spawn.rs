@@ -215,9 +215,16 @@ fn spawn_by_fork(program: &Program, descriptors: Vec<Option<RawFd>>) -> io::Resu
     if let Some(gid) = program.gid {
         command.gid(gid);
     }
+    let changes_group = program.gid.is_some();
     let prepare = move || {
         for (source, target) in moves(&descriptors) {
             place(source, target)?;
+        }
+        if changes_group {
+            // As libuv does, where it may. The standard library takes the other groups away only
+            // for another user.
+            // SAFETY: an empty list has no address.
+            unsafe { libc::setgroups(0, ptr::null()) };
         }
         reset_signals();
         Ok(())
