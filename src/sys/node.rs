@@ -7,7 +7,7 @@
 
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
-    cell::RefCell,
+    cell::{Cell, RefCell},
     ffi::{c_char, c_int, c_void},
     io,
     marker::PhantomData,
@@ -129,6 +129,8 @@ impl EventLoop {
 /// right after. Starts at rest, and holding the event loop open.
 pub struct Poll {
     handle: NonNull<c_void>,
+    /// What libuv waits for.
+    events: Rc<Cell<Readiness>>,
     symbols: &'static Symbols,
     /// Bound to the thread of its loop.
     thread: PhantomData<*const ()>,
@@ -141,6 +143,7 @@ struct Attachment {
     /// Gone when the [`Poll`] is, as it may hold what must not outlive the environment. Counted,
     /// because it may drop the `Poll` itself.
     handler: RefCell<Option<Handler>>,
+    events: Rc<Cell<Readiness>>,
     layout: Layout,
 }
 
@@ -170,16 +173,25 @@ impl Poll {
             return Err(io::Error::from_raw_os_error(-result));
         }
         let handler: Handler = Rc::new(handler);
-        let attachment = Box::new(Attachment { handler: RefCell::new(Some(handler)), layout });
+        let events = Rc::new(Cell::new(Readiness::NONE));
+        let attachment = Box::new(Attachment {
+            handler: RefCell::new(Some(handler)),
+            events: Rc::clone(&events),
+            layout,
+        });
         // SAFETY: initialised above.
         unsafe {
             (symbols.uv_handle_set_data)(handle.as_ptr(), Box::into_raw(attachment).cast());
         };
-        Ok(Self { handle, symbols, thread: PhantomData })
+        Ok(Self { handle, events, symbols, thread: PhantomData })
     }
 
     /// Says which events to wait for from now on.
     pub fn wait_for(&self, events: Readiness) {
+        // libuv would take the descriptor out of its epoll instance, and in again.
+        if self.events.replace(events) == events {
+            return;
+        }
         // SAFETY: the handle is initialised, and not closed before drop. Neither call can fail on
         // such a handle.
         unsafe {
@@ -220,6 +232,10 @@ unsafe extern "C" fn on_poll(handle: Pointer, status: c_int, events: c_int) {
     let Ok(symbols) = symbols() else { return };
     // SAFETY: set in `Poll::new`; libuv calls no callback after `on_close`, which frees it.
     let attachment = unsafe { &*(symbols.uv_handle_get_data)(handle).cast::<Attachment>() };
+    if status < 0 {
+        // libuv waits no longer.
+        attachment.events.set(Readiness::NONE);
+    }
     // An error of the poll shows itself at the next read.
     let readable = status < 0 || events & UV_READABLE != 0;
     let readiness = Readiness { readable, writable: events & UV_WRITABLE != 0 };
