@@ -11,6 +11,8 @@ const serialization = require('./serialization');
 
 // What ChildProcess.prototype.send tells a caller who should slow down: two reads of 64 KiB.
 const HIGH_WATER_MARK = 2 * 65536;
+// From here on, a string that goes as it is costs less than one that shares a JSON with others.
+const LONG_STRING = 1024;
 const INTERNAL_PREFIX = 'NODE_';
 const SENDABLE = new Set(['string', 'object', 'number', 'boolean']);
 
@@ -108,6 +110,7 @@ class Channel {
     lane.start({
       onTexts: (text, count) => this.#receiveMany(() => serialization.fromTexts(text, count)),
       onBytes: (bytes) => this.#receiveMany(() => this.#decodeMany(bytes)),
+      onString: (message) => this.#receiveMany(() => [message]),
       onMessage: (...message) => this.#receive(...message),
       onMore: () => setImmediate(() => lane.read()),
       onFlushed: (count, errno) => this.#flushed(count, errno),
@@ -170,14 +173,21 @@ class Channel {
       const expected = 'one of type string, object, number, or boolean';
       throw errors.invalidArgType('message', expected, message);
     }
-    const payload = this.#encode(message);
-    if (handle) return this.#sendHandle(payload, handle, options, callback);
-    const lane = this.#lane;
-    const queued = typeof payload === 'string' ? lane.sendText(payload) : lane.sendBytes(payload);
-    return this.#sent(queued, callback);
+    if (handle) return this.#sendHandle(message, handle, options, callback);
+    return this.#sent(this.#sendAlone(message), callback);
   }
 
-  #sendHandle(payload, handle, options, callback) {
+  #sendAlone(message) {
+    const lane = this.#lane;
+    if (typeof message === 'string' && message.length >= LONG_STRING) {
+      return lane.sendString(message);
+    }
+    const payload = this.#encode(message);
+    return typeof payload === 'string' ? lane.sendText(payload) : lane.sendBytes(payload);
+  }
+
+  #sendHandle(message, handle, options, callback) {
+    const payload = this.#encode(message);
     const packed = handles.pack(handle, options?.keepOpen);
     const queued = this.#lane.send(false, payload, packed.type, packed.fd);
     packed.release();

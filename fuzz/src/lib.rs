@@ -75,6 +75,9 @@ pub enum Sort {
     Text,
     Notice,
     Bytes,
+    String,
+    WideText,
+    WideString,
 }
 
 impl Sort {
@@ -84,6 +87,9 @@ impl Sort {
             Self::Text => Kind::Text,
             Self::Notice => Kind::Notice,
             Self::Bytes => Kind::Bytes,
+            Self::String => Kind::String,
+            Self::WideText => Kind::WideText,
+            Self::WideString => Kind::WideString,
         }
     }
 }

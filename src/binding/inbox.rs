@@ -1,5 +1,7 @@
 use std::{borrow::Cow, mem::take, os::fd::OwnedFd};
 
+use napi::bindgen_prelude::{Either, Either3, Latin1String, Utf16String};
+
 use crate::{
     channel::Incoming,
     error::{Error, Result},
@@ -9,14 +11,23 @@ use crate::{
 /// Messages at least as long go to JavaScript on their own, without another copy.
 const LONG: usize = 16 * 1024;
 
+/// A text, in the form that costs V8 the least: ASCII is Latin-1 as well.
+pub(super) type Text = Either3<Latin1String, Utf16String, String>;
+
 /// Many messages at once cost JavaScript less than each alone.
 pub(super) enum Delivery {
     /// Messages of the user: an array of JSON, or the one value itself.
-    Texts { text: String, count: u32 },
+    Texts { text: Text, count: u32 },
     /// Messages of the user, each after its length in four bytes, little-endian.
     Bytes(Vec<u8>),
+    /// A message of the user that is a string.
+    String(Text),
     /// A notice, a long message, or one with a handle.
-    Single { kind: Kind, payload: Vec<u8>, handle: Option<(HandleType, Option<OwnedFd>)> },
+    Single {
+        is_notice: bool,
+        payload: Either<Text, Vec<u8>>,
+        handle: Option<(HandleType, Option<OwnedFd>)>,
+    },
 }
 
 /// Gathers what comes in one turn of the event loop.
@@ -35,15 +46,26 @@ impl Inbox {
         let Incoming { kind, payload, handle } = message;
         let is_short = handle.is_none() && payload.len() < LONG;
         match kind {
+            Kind::Text if is_short => {
+                self.append_text(str::from_utf8(&payload).map_err(|_| Error::NotText)?);
+            }
             Kind::Bytes if is_short => self.append_bytes(&payload),
-            Kind::Bytes => self.push(kind, payload, handle),
+            Kind::String => self.push(Delivery::String(narrow_text(payload)?)),
+            Kind::WideString => self.push(Delivery::String(wide_text(&payload)?)),
+            Kind::WideText => {
+                let text = wide_text(&payload)?;
+                self.push(match handle {
+                    None => Delivery::Texts { text, count: 1 },
+                    _ => Delivery::Single { is_notice: false, payload: Either::A(text), handle },
+                });
+            }
+            Kind::Bytes => {
+                let payload = Either::B(payload.into_owned());
+                self.push(Delivery::Single { is_notice: false, payload, handle });
+            }
             _ => {
-                let text = str::from_utf8(&payload).map_err(|_| Error::NotText)?;
-                if kind == Kind::Text && is_short {
-                    self.append_text(text);
-                } else {
-                    self.push(kind, payload, handle);
-                }
+                let (is_notice, payload) = (kind == Kind::Notice, Either::A(narrow_text(payload)?));
+                self.push(Delivery::Single { is_notice, payload, handle });
             }
         }
         Ok(())
@@ -64,15 +86,10 @@ impl Inbox {
         self.bytes.extend_from_slice(bytes);
     }
 
-    fn push(
-        &mut self,
-        kind: Kind,
-        payload: Cow<'_, [u8]>,
-        handle: Option<(HandleType, Option<OwnedFd>)>,
-    ) {
+    fn push(&mut self, delivery: Delivery) {
         self.end_texts();
         self.end_bytes();
-        self.deliveries.push(Delivery::Single { kind, payload: payload.into_owned(), handle });
+        self.deliveries.push(delivery);
     }
 
     fn end_texts(&mut self) {
@@ -82,7 +99,7 @@ impl Inbox {
             1 => _ = text.remove(0),
             _ => text.push(']'),
         }
-        self.deliveries.push(Delivery::Texts { text, count });
+        self.deliveries.push(Delivery::Texts { text: from_utf8(text), count });
     }
 
     fn end_bytes(&mut self) {
@@ -97,4 +114,21 @@ impl Inbox {
         self.end_bytes();
         self.deliveries
     }
+}
+
+fn from_utf8(text: String) -> Text {
+    if text.is_ascii() { Either3::A(text.into()) } else { Either3::C(text) }
+}
+
+fn narrow_text(payload: Cow<'_, [u8]>) -> Result<Text> {
+    String::from_utf8(payload.into_owned()).map(from_utf8).map_err(|_| Error::NotText)
+}
+
+fn wide_text(payload: &[u8]) -> Result<Text> {
+    let (units, rest) = payload.as_chunks();
+    if !rest.is_empty() {
+        return Err(Error::NotText);
+    }
+    let units: Vec<u16> = units.iter().copied().map(u16::from_ne_bytes).collect();
+    Ok(Either3::B(units.into()))
 }

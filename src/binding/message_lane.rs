@@ -15,7 +15,7 @@ use napi_derive::napi;
 
 use super::{
     callback::Caller,
-    inbox::{Delivery, Inbox},
+    inbox::{Delivery, Inbox, Text},
 };
 use crate::{
     channel::{Channel, Flushed, Reading},
@@ -24,7 +24,7 @@ use crate::{
     sys::{
         duplicate, errno,
         node::{Poll, Readiness},
-        node_function::{self, Argument},
+        node_function::{self, Argument, Value},
     },
 };
 
@@ -32,12 +32,14 @@ use crate::{
 const NONE: RawFd = -1;
 
 /// A message: JSON, or as V8 serializes it.
-type Payload = Either<String, Buffer>;
+type Payload = Either<Text, Buffer>;
 
 /// Several messages, and how many.
-type OnTexts = FnArgs<(String, u32)>;
+type OnTexts = FnArgs<(Text, u32)>;
 /// Several messages.
 type OnBytes = FnArgs<(Buffer,)>;
+/// The message.
+type OnString = FnArgs<(Text,)>;
 /// `isNotice`, the message, the type of its handle or 0, the handle's descriptor or -1.
 type OnMessage = FnArgs<(bool, Payload, u8, RawFd)>;
 /// How many queued messages are gone, why the next could not be sent (a negated errno) or 0.
@@ -53,6 +55,8 @@ pub struct LaneHandlers<'a> {
     /// Gets several messages at once, as V8 serializes them, each after its length in four bytes,
     /// little-endian.
     pub on_bytes: Function<'a, OnBytes, ()>,
+    /// Gets a message that is a string.
+    pub on_string: Function<'a, OnString, ()>,
     /// Gets a notice, a long message, or one with a handle. The descriptor is its own from then on;
     /// it is -1 where there is none, or this process had no room for it.
     pub on_message: Function<'a, OnMessage, ()>,
@@ -93,6 +97,7 @@ struct Handlers {
     caller: Caller,
     on_texts: FunctionRef<OnTexts, ()>,
     on_bytes: FunctionRef<OnBytes, ()>,
+    on_string: FunctionRef<OnString, ()>,
     on_message: FunctionRef<OnMessage, ()>,
     on_more: FunctionRef<(), ()>,
     on_flushed: FunctionRef<OnFlushed, ()>,
@@ -109,11 +114,13 @@ impl Handlers {
             Delivery::Bytes(bytes) => {
                 self.caller.call(&self.on_bytes, (bytes.into(),).into());
             }
-            Delivery::Single { kind, payload, handle } => {
-                let payload = match kind {
-                    Kind::Bytes => Either::B(payload.into()),
-                    // The inbox has seen to it that it is text.
-                    _ => Either::A(String::from_utf8(payload).unwrap_or_default()),
+            Delivery::String(text) => {
+                self.caller.call(&self.on_string, (text,).into());
+            }
+            Delivery::Single { is_notice, payload, handle } => {
+                let payload = match payload {
+                    Either::A(text) => Either::A(text),
+                    Either::B(bytes) => Either::B(bytes.into()),
                 };
                 let (number, fd) = match handle {
                     None => (0, NONE),
@@ -121,7 +128,7 @@ impl Handlers {
                         (handle.number(), descriptor.map_or(NONE, IntoRawFd::into_raw_fd))
                     }
                 };
-                let arguments = (kind == Kind::Notice, payload, number, fd).into();
+                let arguments = (is_notice, payload, number, fd).into();
                 self.caller.call(&self.on_message, arguments);
             }
         }
@@ -139,8 +146,9 @@ impl MessageLane {
 impl MessageLane {
     /// Starts to read. The lane holds the event loop open from now on.
     ///
-    /// Puts two methods on this object, which send a message as `send` does, without a handle, and
-    /// return what it returns: `sendText(json)` and `sendBytes(buffer)`.
+    /// Puts methods on this object which send a message as `send` does, without a handle, and return
+    /// what it returns: `sendText(json)`, `sendBytes(buffer)`, and `sendString(message)` for a message
+    /// that is a string.
     #[napi]
     pub fn start(&self, env: Env, this: This<'_>, handlers: LaneHandlers<'_>) -> napi::Result<()> {
         let inner = &self.inner;
@@ -154,6 +162,7 @@ impl MessageLane {
             caller: Caller::new(env, "rs-cluster.MessageLane")?,
             on_texts: handlers.on_texts.create_ref()?,
             on_bytes: handlers.on_bytes.create_ref()?,
+            on_string: handlers.on_string.create_ref()?,
             on_message: handlers.on_message.create_ref()?,
             on_more: handlers.on_more.create_ref()?,
             on_flushed: handlers.on_flushed.create_ref()?,
@@ -167,14 +176,20 @@ impl MessageLane {
         };
         let poll = Poll::new(Caller::event_loop(&env)?, fd, on_ready);
         let poll = poll.map_err(super::callback::reason)?;
-        for (name, argument, kind) in [
-            (c"sendText", Argument::Text, Kind::Text),
-            (c"sendBytes", Argument::Bytes, Kind::Bytes),
+        for (name, argument, kind, wide) in [
+            (c"sendText", Argument::Text, Kind::Text, Kind::WideText),
+            (c"sendString", Argument::AnyText, Kind::String, Kind::WideString),
+            (c"sendBytes", Argument::Bytes, Kind::Bytes, Kind::Bytes),
         ] {
             let lane = Rc::downgrade(inner);
-            let send = move |bytes: &[u8]| {
-                lane.upgrade()
-                    .map_or(f64::from(-libc::EPIPE), |lane| lane.answer(kind, bytes, None, NONE))
+            let send = move |value: Value<'_>| {
+                let Some(lane) = lane.upgrade() else { return f64::from(-libc::EPIPE) };
+                let (kind, payload) = match value {
+                    Value::Utf8(text) => (kind, text),
+                    Value::Utf16(text) => (wide, Cow::Borrowed(text)),
+                    Value::Bytes(bytes) => (kind, Cow::Borrowed(bytes)),
+                };
+                lane.answer(kind, payload, None, NONE)
             };
             let defined =
                 node_function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
@@ -203,7 +218,7 @@ impl MessageLane {
             Either::A(text) => (Kind::Text, text.as_bytes()),
             Either::B(bytes) => (Kind::Bytes, bytes.as_ref()),
         };
-        self.inner.answer(kind, payload, HandleType::from_number(handle_type), fd)
+        self.inner.answer(kind, Cow::Borrowed(payload), HandleType::from_number(handle_type), fd)
     }
 
     /// Reads more of what is there, after `onMore`.
@@ -276,7 +291,13 @@ impl Inner {
     }
 
     /// Sends, and says how many bytes are queued then, or what went wrong as a negated errno.
-    fn answer(&self, kind: Kind, payload: &[u8], handle: Option<HandleType>, fd: RawFd) -> f64 {
+    fn answer(
+        &self,
+        kind: Kind,
+        payload: Cow<'_, [u8]>,
+        handle: Option<HandleType>,
+        fd: RawFd,
+    ) -> f64 {
         match self.send(kind, payload, handle, fd) {
             // Exact up to 2^53.
             Ok(queued) => queued as f64,
@@ -290,7 +311,7 @@ impl Inner {
     fn send(
         &self,
         kind: Kind,
-        payload: &[u8],
+        payload: Cow<'_, [u8]>,
         handle: Option<HandleType>,
         fd: RawFd,
     ) -> Result<usize> {
@@ -301,7 +322,7 @@ impl Inner {
             None => None,
             Some(handle) => Some((handle, duplicate(fd).map_err(Error::system("fcntl"))?)),
         };
-        let queued = channel.send(kind, Cow::Borrowed(payload), handle)?;
+        let queued = channel.send(kind, payload, handle)?;
         if !channel.is_idle() {
             drop(borrowed);
             self.wait();

@@ -230,7 +230,10 @@ impl Channel {
         }
         if !payload.is_empty() {
             let sent = sent.saturating_sub(header.len());
-            let bytes = payload.into_owned();
+            let (bytes, sent) = match payload {
+                Cow::Owned(payload) => (payload, sent),
+                Cow::Borrowed(payload) => (payload[sent..].to_vec(), 0),
+            };
             self.outgoing.push(Chunk { bytes, sent, descriptor: None, ends_message: true });
         }
         Ok(())
@@ -349,15 +352,15 @@ impl Channel {
             self.reader.take(frame);
             self.received += frame;
             match (kind, handle) {
-                (Kind::Text | Kind::Bytes | Kind::Notice, None) => {
-                    let payload = Cow::Borrowed(&self.copy[HEADER..frame]);
-                    take(Incoming { kind, payload, handle: None })?;
-                }
                 (Kind::Switch, None) if length == 0 => {
                     self.reading = Way::Stream;
                     return Ok(());
                 }
-                _ => return Err(Error::Memory),
+                (Kind::Switch | Kind::Wake, _) | (_, Some(_)) => return Err(Error::Memory),
+                _ => {
+                    let payload = Cow::Borrowed(&self.copy[HEADER..frame]);
+                    take(Incoming { kind, payload, handle: None })?;
+                }
             }
         }
         // The switch is written before the first frame in the stream.
@@ -378,7 +381,7 @@ impl Channel {
                     self.reading = Way::Memory;
                     return Ok(());
                 }
-                Kind::Text | Kind::Bytes | Kind::Notice => {}
+                _ => {}
             }
             let handle = match frame.handle {
                 None => None,

@@ -21,6 +21,12 @@ pub const MAX_PAYLOAD: usize = 1 << 30;
 /// Bytes the decoder reads at once, and the largest frame it keeps in its buffer.
 const BUFFER: usize = 64 * 1024;
 
+/// Bytes of a larger frame it reads at once: as much as a stream usually holds.
+const PIECE: usize = 256 * 1024;
+
+/// Bytes it makes room for, of those announced, before they come. Room is not memory yet.
+const AHEAD: usize = 1024 * 1024;
+
 /// What a payload means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -35,6 +41,12 @@ pub enum Kind {
     Wake = 4,
     /// The frames after this one are in the other of the two, stream and memory.
     Switch = 5,
+    /// A message of the user that is a string, as it is.
+    String = 6,
+    /// As [`Kind::Text`], in UTF-16 of this machine's byte order.
+    WideText = 7,
+    /// As [`Kind::String`], in UTF-16 of this machine's byte order. Surrogates may be alone.
+    WideString = 8,
 }
 
 impl Kind {
@@ -45,6 +57,9 @@ impl Kind {
             3 => Some(Self::Bytes),
             4 => Some(Self::Wake),
             5 => Some(Self::Switch),
+            6 => Some(Self::String),
+            7 => Some(Self::WideText),
+            8 => Some(Self::WideString),
             _ => None,
         }
     }
@@ -121,19 +136,32 @@ pub fn parse_header(
     Ok((kind, handle, length))
 }
 
-/// A payload too long for the buffer, gathered as it comes in.
+/// A payload too long for the buffer, read in place.
 struct Partial {
     kind: Kind,
     handle: Option<HandleType>,
     length: usize,
+    /// What has come in, and room for the next read.
     payload: Vec<u8>,
+    /// How much has come in.
+    filled: usize,
+}
+
+impl Partial {
+    fn spare(&mut self) -> &mut [u8] {
+        let end = self.length.min(self.filled + PIECE);
+        if self.payload.len() < end {
+            self.payload.resize(end, 0);
+        }
+        &mut self.payload[self.filled..]
+    }
 }
 
 /// Cuts a stream into frames, wherever it was split.
 ///
 /// Bytes go in through [`spare`](Self::spare) and [`filled`](Self::filled), frames come out of
 /// [`next`](Self::next) until it says `None`: "incomplete" is a state, not an error. The cost is
-/// linear in the bytes; memory grows with what has arrived, never with what was announced.
+/// linear in the bytes; memory grows with what has arrived, not with what was announced.
 pub struct Decoder {
     buffer: Box<[u8]>,
     start: usize,
@@ -150,6 +178,9 @@ impl Default for Decoder {
 impl Decoder {
     /// Room for the next read; never empty once `next` has said `None`.
     pub fn spare(&mut self) -> &mut [u8] {
+        if let Some(partial) = &mut self.partial {
+            return partial.spare();
+        }
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.end == self.buffer.len() {
@@ -162,7 +193,10 @@ impl Decoder {
 
     /// Says that `count` bytes were written to the front of [`spare`](Self::spare).
     pub fn filled(&mut self, count: usize) {
-        self.end = (self.end + count).min(self.buffer.len());
+        match &mut self.partial {
+            Some(partial) => partial.filled = (partial.filled + count).min(partial.payload.len()),
+            None => self.end = (self.end + count).min(self.buffer.len()),
+        }
     }
 
     /// The next whole frame, or `None` when more bytes are needed.
@@ -171,8 +205,12 @@ impl Decoder {
     /// When the bytes are no frames; the stream is then beyond repair.
     #[expect(clippy::should_implement_trait, reason = "the frame borrows from the decoder")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        if let Some(partial) = self.partial.take_if(|it| it.filled == it.length) {
+            let Partial { kind, handle, payload, .. } = partial;
+            return Ok(Some(Frame { kind, handle, payload: Cow::Owned(payload) }));
+        }
         if self.partial.is_some() {
-            return Ok(self.finish_partial());
+            return Ok(None);
         }
         let unread = &self.buffer[self.start..self.end];
         let Some((head, rest)) = unread.split_first_chunk::<HEADER>() else {
@@ -186,24 +224,13 @@ impl Decoder {
             return Ok(Some(Frame { kind, handle, payload }));
         }
         if HEADER + length > self.buffer.len() {
-            self.partial = Some(Partial { kind, handle, length, payload: rest.to_vec() });
+            let mut payload = Vec::with_capacity(length.min(AHEAD));
+            payload.extend_from_slice(rest);
+            let filled = rest.len();
+            self.partial = Some(Partial { kind, handle, length, payload, filled });
             (self.start, self.end) = (0, 0);
         }
         Ok(None)
-    }
-
-    fn finish_partial(&mut self) -> Option<Frame<'static>> {
-        let mut partial = self.partial.take()?;
-        let unread = &self.buffer[self.start..self.end];
-        let taken = unread.len().min(partial.length - partial.payload.len());
-        partial.payload.extend_from_slice(&unread[..taken]);
-        self.start += taken;
-        if partial.payload.len() < partial.length {
-            self.partial = Some(partial);
-            return None;
-        }
-        let Partial { kind, handle, payload, .. } = partial;
-        Some(Frame { kind, handle, payload: Cow::Owned(payload) })
     }
 
     /// Whether a frame has begun to come in that is not whole yet.
@@ -288,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_allocated_for_an_announced_length() {
+    fn next_to_nothing_is_allocated_for_an_announced_length() {
         let mut decoder = Decoder::default();
         let header = header(Kind::Text, None, MAX_PAYLOAD).unwrap();
         decoder.spare()[..HEADER].copy_from_slice(&header);
@@ -296,7 +323,8 @@ mod tests {
         assert!(decoder.is_amid_frame());
         assert_eq!(decoder.next(), Ok(None));
         assert!(decoder.is_amid_frame());
-        assert!(decoder.partial.as_ref().unwrap().payload.capacity() < BUFFER);
+        assert_eq!(decoder.spare().len(), PIECE);
+        assert!(decoder.partial.as_ref().unwrap().payload.capacity() <= AHEAD);
     }
 
     #[test]

@@ -68,6 +68,7 @@ symbols! {
     uv_ref: unsafe extern "C" fn(Pointer),
     uv_unref: unsafe extern "C" fn(Pointer),
     napi_create_string_utf8: unsafe extern "C" fn(Pointer, *const c_char, usize, *mut Pointer) -> c_int,
+    napi_get_value_string_utf16: unsafe extern "C" fn(Pointer, Pointer, *mut u16, usize, *mut usize) -> c_int,
     napi_get_value_string_utf8: unsafe extern "C" fn(Pointer, Pointer, *mut c_char, usize, *mut usize) -> c_int,
     napi_get_buffer_info: unsafe extern "C" fn(Pointer, Pointer, *mut Pointer, *mut usize) -> c_int,
     napi_create_double: unsafe extern "C" fn(Pointer, f64, *mut Pointer) -> c_int,

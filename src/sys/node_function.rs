@@ -2,9 +2,12 @@
 //! around each call.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     ffi::{CStr, c_void},
-    io, ptr, slice,
+    io,
+    mem::MaybeUninit,
+    ptr, slice,
 };
 
 use super::node::{NAPI_OK, Pointer, Symbols, contain, symbols};
@@ -12,30 +15,46 @@ use super::node::{NAPI_OK, Pointer, Symbols, contain, symbols};
 /// What a function reads its one argument as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Argument {
-    /// A string, as UTF-8.
+    /// A string whose surrogates are in pairs.
     Text,
+    /// A string.
+    AnyText,
     /// A Buffer.
     Bytes,
 }
 
-/// Texts up to this length, in bytes, are read by one call.
+/// The argument.
+#[derive(Debug)]
+pub enum Value<'a> {
+    /// A string in UTF-8.
+    Utf8(Cow<'a, [u8]>),
+    /// A string in UTF-16, of this machine's byte order, because that is cheaper.
+    Utf16(&'a [u8]),
+    /// The bytes of a Buffer.
+    Bytes(&'a [u8]),
+}
+
+/// Texts up to this length, in bytes, share their memory.
 const USUAL_LENGTH: usize = 4 * 1024;
 
-/// More than this is not kept for the next text.
-const KEPT_LENGTH: usize = 256 * 1024;
+/// The longest character of UTF-8, and the zero at the end of a text.
+const TAIL: usize = 5;
 
-type Run = Box<dyn Fn(&[u8]) -> f64>;
+/// What a function returns that wanted another argument.
+pub const OTHER_ARGUMENT: f64 = -(libc::EILSEQ as f64);
+
+type Run = Box<dyn Fn(Value<'_>) -> f64>;
 
 /// What belongs to one function, until JavaScript has no use for it any more.
 struct Callee {
     argument: Argument,
     run: Run,
-    text: RefCell<Vec<u8>>,
+    text: RefCell<[MaybeUninit<u8>; USUAL_LENGTH]>,
     symbols: &'static Symbols,
 }
 
-/// Gives `object` a method `name` of one argument that returns what `run` makes of its bytes; -1
-/// where the argument is something else.
+/// Gives `object` a method `name` of one argument that returns what `run` makes of it;
+/// [`OTHER_ARGUMENT`] where the argument is something else.
 ///
 /// `env` and `object` are promised to be those of the caller, who is called from JavaScript.
 ///
@@ -46,10 +65,10 @@ pub(crate) fn define(
     object: *mut c_void,
     name: &CStr,
     argument: Argument,
-    run: impl Fn(&[u8]) -> f64 + 'static,
+    run: impl Fn(Value<'_>) -> f64 + 'static,
 ) -> io::Result<()> {
     let symbols = symbols()?;
-    let text = RefCell::new(vec![0; USUAL_LENGTH]);
+    let text = RefCell::new([MaybeUninit::uninit(); USUAL_LENGTH]);
     let callee = Box::into_raw(Box::new(Callee { argument, run: Box::new(run), text, symbols }));
     let mut function = ptr::null_mut();
     // SAFETY: the environment is running, with a handle scope of the call we are in; `callee` lives
@@ -103,8 +122,8 @@ unsafe extern "C" fn on_call(env: Pointer, info: Pointer) -> Pointer {
     }
     // SAFETY: what `define` gave, which lives as long as the function.
     let callee = unsafe { &*callee.cast::<Callee>() };
-    let mut returned = -1.0;
-    contain(|| returned = callee.call(env, argument).unwrap_or(-1.0));
+    let mut returned = OTHER_ARGUMENT;
+    contain(|| returned = callee.call(env, argument).unwrap_or(OTHER_ARGUMENT));
     let mut value = ptr::null_mut();
     // SAFETY: as above. Where it fails, undefined is returned.
     unsafe { (symbols.napi_create_double)(env, returned, &raw mut value) };
@@ -114,59 +133,99 @@ unsafe extern "C" fn on_call(env: Pointer, info: Pointer) -> Pointer {
 impl Callee {
     fn call(&self, env: Pointer, argument: Pointer) -> Option<f64> {
         match self.argument {
-            Argument::Text => {
-                // Not reentrant: nothing is called back meanwhile.
-                let mut text = self.text.try_borrow_mut().ok()?;
-                let length = self.read_text(env, argument, &mut text)?;
-                let returned = (self.run)(&text[..length]);
-                if text.len() > KEPT_LENGTH {
-                    *text = vec![0; USUAL_LENGTH];
-                }
-                Some(returned)
-            }
-            Argument::Bytes => {
-                let (mut data, mut length) = (ptr::null_mut(), 0);
-                // SAFETY: the argument is a value of the call we are in.
-                let status = unsafe {
-                    let read = self.symbols.napi_get_buffer_info;
-                    read(env, argument, &raw mut data, &raw mut length)
-                };
-                if status != NAPI_OK {
-                    return None;
-                }
-                let bytes = match length {
-                    0 => &[],
-                    // SAFETY: as Node says; JavaScript does not run while we use it.
-                    _ => unsafe { slice::from_raw_parts(data.cast::<u8>(), length) },
-                };
-                Some((self.run)(bytes))
-            }
+            Argument::Text | Argument::AnyText => self.call_with_text(env, argument),
+            Argument::Bytes => self.call_with_bytes(env, argument),
         }
     }
 
-    /// Reads a string into `text`, which grows as needed, and says how long it is.
-    fn read_text(&self, env: Pointer, argument: Pointer, text: &mut Vec<u8>) -> Option<usize> {
+    /// V8 is quick to turn its strings into UTF-8 where they are ASCII; otherwise UTF-16 costs
+    /// less, unless the string is short.
+    fn call_with_text(&self, env: Pointer, argument: Pointer) -> Option<f64> {
+        // Not reentrant: nothing is called back meanwhile.
+        let mut room = self.text.try_borrow_mut().ok()?;
+        let length = self.read_utf8(env, argument, &mut room[..])?;
+        // SAFETY: that much has been written.
+        let start = unsafe { slice::from_raw_parts(room.as_ptr().cast::<u8>(), length) };
+        let is_ascii = start.is_ascii();
+        // A character that does not fit is left out.
+        let is_whole = length + TAIL <= room.len();
+        if is_whole && (is_ascii || self.argument == Argument::Text) {
+            return Some((self.run)(Value::Utf8(Cow::Borrowed(start))));
+        }
+        let units = self.units(env, argument)?;
+        if is_ascii && let Some(text) = self.read_ascii(env, argument, units) {
+            return Some((self.run)(Value::Utf8(Cow::Owned(text))));
+        }
+        let text = self.read_utf16(env, argument, units)?;
+        // SAFETY: the same memory, as bytes.
+        let bytes = unsafe { slice::from_raw_parts(text.as_ptr().cast(), text.len() * 2) };
+        Some((self.run)(Value::Utf16(bytes)))
+    }
+
+    /// How many units of UTF-16 a string has.
+    fn units(&self, env: Pointer, argument: Pointer) -> Option<usize> {
+        let read = self.symbols.napi_get_value_string_utf16;
+        let mut units = 0;
+        // SAFETY: the argument is a value of the call we are in; without room, only the length is
+        // told.
+        let status = unsafe { read(env, argument, ptr::null_mut(), 0, &raw mut units) };
+        (status == NAPI_OK).then_some(units)
+    }
+
+    /// Reads as much of a string as there is room for, and says how many bytes that is.
+    fn read_utf8(
+        &self,
+        env: Pointer,
+        argument: Pointer,
+        room: &mut [MaybeUninit<u8>],
+    ) -> Option<usize> {
         let read = self.symbols.napi_get_value_string_utf8;
         let mut length = 0;
         // SAFETY: the argument is a value of the call we are in; the room is as told.
         let status =
-            unsafe { read(env, argument, text.as_mut_ptr().cast(), text.len(), &raw mut length) };
-        if status != NAPI_OK {
-            return None;
-        }
-        // A character that does not fit is left out, and so is the zero at the end.
-        if length + 5 <= text.len() {
-            return Some(length);
-        }
-        // SAFETY: without room, only the length is told.
-        let status = unsafe { read(env, argument, ptr::null_mut(), 0, &raw mut length) };
-        if status != NAPI_OK {
-            return None;
-        }
-        text.resize(length + 5, 0);
-        // SAFETY: as above.
-        let status =
-            unsafe { read(env, argument, text.as_mut_ptr().cast(), text.len(), &raw mut length) };
+            unsafe { read(env, argument, room.as_mut_ptr().cast(), room.len(), &raw mut length) };
         (status == NAPI_OK).then_some(length)
+    }
+
+    /// Reads a string of so many units, if it is ASCII.
+    fn read_ascii(&self, env: Pointer, argument: Pointer, units: usize) -> Option<Vec<u8>> {
+        let mut text = Vec::with_capacity(units + TAIL);
+        let length = self.read_utf8(env, argument, text.spare_capacity_mut())?;
+        // SAFETY: that much has been written.
+        unsafe { text.set_len(length) };
+        // Any other character takes more bytes than units, or has too little room.
+        (length == units && text.is_ascii()).then_some(text)
+    }
+
+    /// Reads a string of so many units.
+    fn read_utf16(&self, env: Pointer, argument: Pointer, units: usize) -> Option<Vec<u16>> {
+        let read = self.symbols.napi_get_value_string_utf16;
+        let mut text = Vec::with_capacity(units + 1);
+        let mut length = 0;
+        // SAFETY: the argument is a value of the call we are in; there is room for a zero as well.
+        let status = unsafe { read(env, argument, text.as_mut_ptr(), units + 1, &raw mut length) };
+        if status != NAPI_OK {
+            return None;
+        }
+        // SAFETY: that much has been written.
+        unsafe { text.set_len(length) };
+        Some(text)
+    }
+
+    fn call_with_bytes(&self, env: Pointer, argument: Pointer) -> Option<f64> {
+        let (mut data, mut length) = (ptr::null_mut(), 0);
+        // SAFETY: the argument is a value of the call we are in.
+        let status = unsafe {
+            (self.symbols.napi_get_buffer_info)(env, argument, &raw mut data, &raw mut length)
+        };
+        if status != NAPI_OK {
+            return None;
+        }
+        let bytes = match length {
+            0 => &[],
+            // SAFETY: as Node says; JavaScript does not run while we use it.
+            _ => unsafe { slice::from_raw_parts(data.cast::<u8>(), length) },
+        };
+        Some((self.run)(Value::Bytes(bytes)))
     }
 }
