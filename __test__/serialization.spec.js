@@ -28,3 +28,11 @@ test('what V8 cannot serialize throws in the sender, and the channel lives on', 
     );
   }
 });
+
+for (const serialization of ['json', 'advanced']) {
+  test(`texts of all lengths and alphabets arrive as they are, by '${serialization}'`, async (t) => {
+    const { lines, code } = await run(t, 'texts', { args: [serialization] });
+    t.is(code, 0);
+    t.deepEqual(lines[0], { answers: 360, wrong: [] });
+  });
+}

@@ -10,7 +10,7 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use rs_cluster::{
-    channel::{Channel, Incoming, Reading},
+    channel::{Channel, Incoming, Reading, Rest},
     error::{Error, Result},
     protocol::{frame::Kind, handle::HandleType},
 };
@@ -82,6 +82,7 @@ impl Message {
 struct End {
     channel: Channel,
     reading: Reading,
+    rest: Rest,
     /// Messages sent, and how many of them the channel says are gone.
     sent: usize,
     gone: usize,
@@ -93,7 +94,8 @@ struct End {
 impl End {
     fn new(channel: Channel) -> Self {
         let expected = VecDeque::new();
-        Self { channel, reading: Reading::Open, sent: 0, gone: 0, received: 0, expected }
+        let (reading, rest) = (Reading::Open, Rest::Asleep);
+        Self { channel, reading, rest, sent: 0, gone: 0, received: 0, expected }
     }
 
     fn send(&mut self, message: &Message) -> Result<()> {
@@ -129,7 +131,7 @@ impl End {
             self.gone += flushed.messages;
             works = true;
         }
-        if self.reading == Reading::More {
+        if self.reading != Reading::Ended && self.rest == Rest::Awake {
             self.receive(false);
             works = true;
         }
@@ -153,8 +155,12 @@ impl End {
             *received += 1;
             Ok(())
         };
-        let read = if from_stream { channel.receive(take) } else { channel.receive_more(take) };
-        self.reading = read.expect("no garbage");
+        if from_stream {
+            self.reading = channel.receive(take).expect("no garbage");
+        } else {
+            channel.receive_more(take).expect("no garbage");
+        }
+        self.rest = channel.rest().expect("no garbage");
     }
 }
 

@@ -218,11 +218,11 @@ impl Run {
             return;
         }
         let take = |_: Incoming<'_>| Ok(());
-        let read = match from_stream {
-            true => self.honest.receive(take),
-            false => self.honest.receive_more(take),
+        let open = match from_stream {
+            true => matches!(self.honest.receive(take), Ok(Reading::Open)),
+            false => self.honest.receive_more(take).is_ok(),
         };
-        self.reads = matches!(read, Ok(Reading::Open | Reading::More));
+        self.reads = open && self.honest.rest().is_ok();
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     inbox::{Delivery, Inbox, Text},
 };
 use crate::{
-    channel::{Channel, Flushed, Reading},
+    channel::{Channel, Flushed, Reading, Rest},
     error::{Error, Result},
     protocol::{frame::Kind, handle::HandleType},
     sys::{
@@ -27,6 +27,9 @@ use crate::{
         node_function::{self, Argument, Value},
     },
 };
+
+/// Reads of one turn, at most: other events of the loop want theirs.
+const READS_A_TURN: usize = 16;
 
 /// Stands for a descriptor that is not there.
 const NONE: RawFd = -1;
@@ -226,7 +229,7 @@ impl MessageLane {
     pub fn read(&self) {
         let handlers = self.inner.handlers();
         if let Some(handlers) = handlers.filter(|_| self.inner.reading.get()) {
-            self.inner.read(&handlers, From::Memory);
+            self.inner.turn(&handlers, From::Memory);
             self.inner.wait();
         }
     }
@@ -343,7 +346,7 @@ impl Inner {
             self.flush(handlers);
         }
         if ready.readable && self.reading.get() {
-            self.read(handlers, From::Both);
+            self.turn(handlers, From::Both);
         }
         self.wait();
     }
@@ -360,7 +363,38 @@ impl Inner {
         }
     }
 
-    /// Reads for one turn, and says how many bytes came.
+    /// Reads for one turn of the event loop: while JavaScript handles what came, and right after,
+    /// more may come, which then needs no wake.
+    fn turn(&self, handlers: &Handlers, from: From) {
+        let mut from = from;
+        for _ in 0..READS_A_TURN {
+            self.read(handlers, from);
+            if !self.reading.get() || self.rest(handlers) == Rest::Asleep {
+                return;
+            }
+            from = From::Memory;
+        }
+        let Handlers { caller, on_more, .. } = handlers;
+        caller.enter(|| _ = caller.call(on_more, ()));
+    }
+
+    fn rest(&self, handlers: &Handlers) -> Rest {
+        let rest = self.channel.borrow_mut().as_mut().map_or(Ok(Rest::Asleep), Channel::rest);
+        rest.unwrap_or_else(|error| {
+            self.end(handlers, Some(error));
+            Rest::Asleep
+        })
+    }
+
+    /// The peer won't send any more, or nothing that makes sense.
+    fn end(&self, handlers: &Handlers, error: Option<Error>) {
+        self.reading.set(false);
+        let Handlers { caller, on_end, .. } = handlers;
+        let reason = error.map(|error| error.to_string());
+        caller.enter(|| _ = caller.call(on_end, (reason,).into()));
+    }
+
+    /// Gives what is there to JavaScript, and says how many bytes that was.
     fn read(&self, handlers: &Handlers, from: From) -> usize {
         let mut inbox = Inbox::default();
         let (received, bytes) = match self.channel.borrow_mut().as_mut() {
@@ -368,29 +402,27 @@ impl Inner {
                 let before = channel.received();
                 let received = match from {
                     From::Both => channel.receive(|message| inbox.take(message)),
-                    From::Memory => channel.receive_more(|message| inbox.take(message)),
+                    From::Memory => {
+                        channel.receive_more(|message| inbox.take(message)).map(|()| Reading::Open)
+                    }
                 };
                 (received, channel.received() - before)
             }
             None => return 0,
         };
-        self.reading.set(matches!(received, Ok(Reading::Open | Reading::More)));
-        let Handlers { caller, on_more, on_end, .. } = handlers;
-        caller.enter(|| {
-            for delivery in inbox.into_deliveries() {
-                handlers.deliver(delivery);
-            }
-            let end = match received {
-                Ok(Reading::Open) => return,
-                Ok(Reading::More) => {
-                    caller.call(on_more, ());
-                    return;
+        let deliveries = inbox.into_deliveries();
+        if !deliveries.is_empty() {
+            handlers.caller.enter(|| {
+                for delivery in deliveries {
+                    handlers.deliver(delivery);
                 }
-                Ok(Reading::Ended) => None,
-                Err(error) => Some(error.to_string()),
-            };
-            caller.call(on_end, (end,).into());
-        });
+            });
+        }
+        match received {
+            Ok(Reading::Open) => {}
+            Ok(Reading::Ended) => self.end(handlers, None),
+            Err(error) => self.end(handlers, Some(error)),
+        }
         bytes
     }
 

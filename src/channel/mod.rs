@@ -10,6 +10,7 @@
 //! it when the stream is ready, and asks [`Channel::is_idle`] whether to wait for room.
 
 mod handle;
+mod linger;
 mod outgoing;
 
 use std::{
@@ -20,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use linger::Linger;
 pub use outgoing::Flushed;
 use outgoing::{Chunk, Outgoing, write};
 
@@ -59,12 +61,19 @@ pub struct Incoming<'a> {
 /// Whether more can come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// When the stream becomes readable.
+    /// It can.
     Open,
-    /// There is more already, for the next turn.
-    More,
     /// The peer has closed its end, or died. All it sent has been received.
     Ended,
+}
+
+/// How the reader hears of more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// The stream becomes readable.
+    Asleep,
+    /// There is some already.
+    Awake,
 }
 
 /// Where frames go by.
@@ -90,6 +99,7 @@ pub struct Channel {
     arrived: VecDeque<Option<OwnedFd>>,
     outgoing: Outgoing,
     received: usize,
+    linger: Linger,
 }
 
 impl Channel {
@@ -106,6 +116,7 @@ impl Channel {
             arrived: VecDeque::new(),
             outgoing: Outgoing::default(),
             received: 0,
+            linger: Linger::default(),
         }
     }
 
@@ -264,7 +275,8 @@ impl Channel {
         self.is_idle()
     }
 
-    /// Reads what is there, for one turn of the event loop, and gives each message to `take`.
+    /// Reads what is there, for one turn of the event loop, and gives each message to `take`. The
+    /// peer says nothing of what it writes from then on, until [`rest`](Self::rest).
     ///
     /// # Errors
     /// When garbage comes, which `take` may say as well. The messages before it have been taken.
@@ -291,29 +303,36 @@ impl Channel {
             self.decoder.filled(length);
             self.decode(&mut take)?;
             if !may_be_more {
-                return self.rest();
+                return Ok(Reading::Open);
             }
         }
-        self.receive_more(take)
+        self.receive_more(take)?;
+        Ok(Reading::Open)
     }
 
     /// As [`receive`](Self::receive), without looking at the stream.
     ///
     /// # Errors
     /// As [`receive`](Self::receive).
-    pub fn receive_more(
-        &mut self,
-        mut take: impl FnMut(Incoming<'_>) -> Result<()>,
-    ) -> Result<Reading> {
-        self.decode(&mut take)?;
-        self.rest()
+    pub fn receive_more(&mut self, mut take: impl FnMut(Incoming<'_>) -> Result<()>) -> Result<()> {
+        self.decode(&mut take)
     }
 
-    /// Nothing is left to read; unless something has come meanwhile.
-    fn rest(&self) -> Result<Reading> {
-        let rests =
-            self.reading == Way::Stream || self.reader.sleep().map_err(|_| Error::Memory)?;
-        Ok(if rests { Reading::Open } else { Reading::More })
+    /// Has the peer say when it writes, unless it has written meanwhile. If it is likely to do so
+    /// in an instant, waits for that: it costs both less than a wake.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when the peer has spoilt the memory.
+    pub fn rest(&mut self) -> Result<Rest> {
+        if self.reading == Way::Stream {
+            return Ok(Rest::Asleep);
+        }
+        let Self { reader, linger, .. } = self;
+        if linger.until(|| reader.unread() != Ok(0)) {
+            return Ok(Rest::Awake);
+        }
+        let sleeps = reader.sleep().map_err(|_| Error::Memory)?;
+        Ok(if sleeps { Rest::Asleep } else { Rest::Awake })
     }
 
     fn decode(&mut self, take: &mut impl FnMut(Incoming<'_>) -> Result<()>) -> Result<()> {
@@ -405,286 +424,4 @@ impl Channel {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::sys::ring::{self, Side};
-
-    fn pair() -> (Channel, Channel) {
-        let (one, other) = lane::stream_pair().unwrap();
-        let memory = ring::create().unwrap();
-        let map = |side| Ring::map(&memory, side).unwrap();
-        (Channel::new(one, map(Side::Primary)), Channel::new(other, map(Side::Worker)))
-    }
-
-    fn texts<'a>(messages: &'a [Incoming<'_>]) -> Vec<&'a str> {
-        messages.iter().map(|message| str::from_utf8(&message.payload).unwrap()).collect()
-    }
-
-    fn payload(text: &str) -> Cow<'_, [u8]> {
-        Cow::Borrowed(text.as_bytes())
-    }
-
-    fn send(channel: &mut Channel, text: &str) {
-        channel.send(Kind::Text, payload(text), None).unwrap();
-    }
-
-    fn receive(channel: &mut Channel, messages: &mut Vec<Incoming<'static>>) -> Result<Reading> {
-        channel.receive(|Incoming { kind, payload, handle }| {
-            messages.push(Incoming { kind, payload: Cow::Owned(payload.into_owned()), handle });
-            Ok(())
-        })
-    }
-
-    fn send_handle(channel: &mut Channel, text: &str) -> OwnedFd {
-        let (cargo, other) = lane::stream_pair().unwrap();
-        let handle = Some((HandleType::PipeSocket, cargo));
-        channel.send(Kind::Text, payload(text), handle).unwrap();
-        other
-    }
-
-    #[test]
-    fn messages_arrive_whole_and_in_order() {
-        let (mut one, mut other) = pair();
-        send(&mut one, "1");
-        one.send(Kind::Notice, payload(""), None).unwrap();
-        send(&mut one, "\"☃\"");
-        assert!(one.is_idle());
-        let mut messages = Vec::new();
-        assert_eq!(receive(&mut other, &mut messages).unwrap(), Reading::Open);
-        assert_eq!(texts(&messages), ["1", "", "\"☃\""]);
-        assert_eq!(messages[1].kind, Kind::Notice);
-    }
-
-    #[test]
-    fn what_the_socket_does_not_take_is_queued_and_flushed_in_order() {
-        let (mut one, mut other) = pair();
-        let long = "x".repeat(1 << 20);
-        for text in ["first", &long, "", &long, "last"] {
-            send(&mut one, text);
-        }
-        assert!(one.outgoing.len() > 1 << 20);
-        let mut messages = Vec::new();
-        let mut flushed = 1;
-        while messages.len() < 5 {
-            flushed += one.flush().unwrap().messages;
-            receive(&mut other, &mut messages).unwrap();
-        }
-        assert_eq!(texts(&messages), ["first", &long, "", &long, "last"]);
-        assert_eq!((flushed, one.outgoing.len(), one.is_idle()), (5, 0, true));
-    }
-
-    #[test]
-    fn the_end_comes_after_the_last_message() {
-        let (mut one, mut other) = pair();
-        send(&mut one, "last words");
-        drop(one);
-        let mut messages = Vec::new();
-        while receive(&mut other, &mut messages).unwrap() == Reading::Open {}
-        assert_eq!(texts(&messages), ["last words"]);
-    }
-
-    #[test]
-    fn last_words_are_sent_as_long_as_somebody_reads() {
-        let (stream, theirs) = lane::stream_pair().unwrap();
-        let memory = ring::create().unwrap();
-        let mut one = Channel::new(stream, Ring::map(&memory, Side::Primary).unwrap());
-        let long = "x".repeat(1 << 20);
-        send(&mut one, &long);
-        assert!(!one.is_idle());
-        assert!(!one.send_last_words(Duration::from_millis(1)), "nobody reads");
-        let reading = std::thread::spawn(move || {
-            let mut other = Channel::new(theirs, Ring::map(&memory, Side::Worker).unwrap());
-            let mut messages = Vec::new();
-            while messages.is_empty() {
-                receive(&mut other, &mut messages).unwrap();
-            }
-            messages[0].payload.len()
-        });
-        assert!(one.send_last_words(Duration::from_secs(20)));
-        assert_eq!(reading.join().unwrap(), long.len());
-    }
-
-    #[test]
-    fn what_is_said_to_be_gone_arrives_though_its_sender_dies_with_the_stream_full() {
-        // Of one of these lengths, a message just fills the stream.
-        for length in (0..200_000).step_by(2_000) {
-            let (mut one, mut other) = pair();
-            lane::limit_send_buffer(&one.stream, 40_000).unwrap();
-            let long = "x".repeat(length);
-            let texts = [&long, "short"].map(payload);
-            let queued = texts.map(|text| one.send(Kind::Text, text, None).unwrap());
-            let gone = queued.iter().filter(|&&queued| queued == 0).count();
-            drop(one);
-            let mut messages = Vec::new();
-            while receive(&mut other, &mut messages).unwrap() != Reading::Ended {}
-            assert_eq!(messages.len(), gone, "after a message of {length} bytes");
-        }
-    }
-
-    #[test]
-    fn a_shutdown_ends_the_lane_though_others_hold_the_socket() {
-        let (one, mut other) = pair();
-        let _held = one.stream.try_clone().unwrap();
-        one.shutdown();
-        assert_eq!(receive(&mut other, &mut Vec::new()).unwrap(), Reading::Ended);
-    }
-
-    #[test]
-    fn garbage_is_an_error_after_the_messages_before_it() {
-        let (mut one, mut other) = pair();
-        send(&mut one, "fine");
-        lane::send(&one.stream, &[IoSlice::new(&[0xff; 16])], None).unwrap();
-        let mut messages = Vec::new();
-        assert!(receive(&mut other, &mut messages).is_err());
-        assert_eq!(texts(&messages), ["fine"]);
-        send(&mut one, "more");
-    }
-
-    #[test]
-    fn each_descriptor_arrives_with_its_own_message() {
-        let (mut one, mut other) = pair();
-        let long = "x".repeat(1 << 20);
-        let mut kept = Vec::new();
-        // Queued and not, long and short, with a descriptor and without one.
-        for round in 1..=20 {
-            send(&mut one, "plain");
-            let text = if round % 5 == 0 { &long } else { "cargo" };
-            kept.push(send_handle(&mut one, text));
-        }
-        let mut messages = Vec::new();
-        while messages.len() < 40 {
-            one.flush().unwrap();
-            receive(&mut other, &mut messages).unwrap();
-        }
-        let mut kept = kept.into_iter();
-        for (index, message) in messages.into_iter().enumerate() {
-            let Some((handle, descriptor)) = message.handle else {
-                assert_eq!((index % 2, &*message.payload), (0, b"plain".as_slice()));
-                continue;
-            };
-            assert_eq!((index % 2, handle), (1, HandleType::PipeSocket));
-            let (descriptor, kept) = (descriptor.unwrap(), kept.next().unwrap());
-            lane::send(&kept, &[IoSlice::new(b"!")], None).unwrap();
-            assert_eq!(lane::unread(&descriptor).unwrap(), 1, "the two ends of one pair");
-        }
-    }
-
-    #[test]
-    fn a_descriptor_that_no_frame_speaks_of_is_garbage() {
-        let (one, mut other) = pair();
-        let wake = frame::header(Kind::Wake, None, 0).unwrap();
-        lane::send(&one.stream, &[IoSlice::new(&wake)], Some(one.stream.as_fd())).unwrap();
-        let result = receive(&mut other, &mut Vec::new());
-        assert!(matches!(result, Err(Error::UnclaimedHandle)));
-    }
-
-    #[test]
-    fn a_descriptor_of_another_type_is_garbage() {
-        let (mut one, mut other) = pair();
-        for handle in [HandleType::PipeServer, HandleType::TcpSocket, HandleType::UdpNative] {
-            let (cargo, _end) = lane::stream_pair().unwrap();
-            one.send(Kind::Text, payload("?"), Some((handle, cargo))).unwrap();
-            let result = receive(&mut other, &mut Vec::new());
-            assert!(matches!(result, Err(Error::WrongHandle(wrong)) if wrong == handle));
-        }
-    }
-
-    #[test]
-    fn a_frame_whose_descriptor_does_not_come_is_garbage() {
-        let (mut one, mut other) = pair();
-        let _end = send_handle(&mut one, "a good one");
-        let header = frame::header(Kind::Text, Some(HandleType::TcpSocket), 0).unwrap();
-        lane::send(&one.stream, &[IoSlice::new(&header)], None).unwrap();
-        assert!(matches!(receive(&mut other, &mut Vec::new()), Err(Error::NoHandle)));
-    }
-
-    #[test]
-    fn a_message_in_the_stream_without_a_switch_before_it_is_garbage() {
-        let (one, mut other) = pair();
-        let header = frame::header(Kind::Text, None, 0).unwrap();
-        lane::send(&one.stream, &[IoSlice::new(&header)], None).unwrap();
-        assert!(matches!(receive(&mut other, &mut Vec::new()), Err(Error::Unexpected)));
-    }
-
-    #[test]
-    fn memory_that_carries_no_frames_is_garbage() {
-        for garbage in [
-            // Less than a header; a frame that is not all there; a wake, which makes no sense here.
-            [1, 0, 0].as_slice(),
-            &frame::header(Kind::Text, None, 1).unwrap(),
-            &frame::header(Kind::Wake, None, 0).unwrap(),
-            &frame::header(Kind::Text, Some(HandleType::UdpNative), 0).unwrap(),
-            &[0xff; 20],
-        ] {
-            let (mut one, mut other) = pair();
-            send(&mut one, "fine");
-            one.writer.write(&[garbage]);
-            let mut messages = Vec::new();
-            assert!(receive(&mut other, &mut messages).is_err());
-            assert_eq!(texts(&messages), ["fine"]);
-        }
-    }
-
-    /// One end does something.
-    #[derive(Debug, Clone)]
-    enum Step {
-        Send(usize),
-        SendHandle(usize),
-        Flush,
-        Receive,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let length =
-            || prop_oneof![4 => 0usize..100, 2 => 10_000usize..60_000, 1 => 0usize..300_000];
-        let step = prop_oneof![
-            6 => length().prop_map(Step::Send),
-            1 => length().prop_map(Step::SendHandle),
-            1 => Just(Step::Flush),
-            2 => Just(Step::Receive),
-        ];
-        prop::collection::vec(step, 1..120)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn all_arrives_once_and_in_order_whatever_the_two_do(steps in steps()) {
-            let (mut one, mut other) = pair();
-            let (mut sent, mut received) = (Vec::new(), Vec::new());
-            let mut reading = Reading::Open;
-            for step in steps {
-                match step {
-                    Step::Send(length) => {
-                        let text = format!("{}{}", sent.len(), "x".repeat(length));
-                        send(&mut one, &text);
-                        sent.push((text, false));
-                    }
-                    Step::SendHandle(length) => {
-                        let text = format!("{}{}", sent.len(), "h".repeat(length));
-                        drop(send_handle(&mut one, &text));
-                        sent.push((text, true));
-                    }
-                    Step::Flush => drop(one.flush().unwrap()),
-                    Step::Receive => reading = receive(&mut other, &mut received).unwrap(),
-                }
-            }
-            // As an event loop does it, which can wait for nothing but the stream.
-            for _ in 0..10_000 {
-                one.flush().unwrap();
-                if reading == Reading::More || lane::unread(&other.stream).unwrap() > 0 {
-                    reading = receive(&mut other, &mut received).unwrap();
-                }
-            }
-            let received: Vec<_> = received
-                .iter()
-                .map(|it| (str::from_utf8(&it.payload).unwrap(), it.handle.is_some()))
-                .collect();
-            let sent: Vec<_> = sent.iter().map(|(text, handle)| (text.as_str(), *handle)).collect();
-            prop_assert!(received == sent, "{} of {}", received.len(), sent.len());
-            prop_assert!(one.is_idle());
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,85 @@
+use std::time::{Duration, Instant};
+
+/// How long to look for more before going to sleep. To sleep and to be woken takes two processes
+/// about as long together.
+const LONGEST: Duration = Duration::from_micros(30);
+
+/// Turns without a look, at most, after looks in vain.
+const LONGEST_PAUSE: u32 = 255;
+
+/// Decides whether looking pays: as long as answers come at once it does, and otherwise it is tried
+/// ever more rarely.
+#[derive(Debug, Default)]
+pub(super) struct Linger {
+    /// After the last look in vain; 0 when the last one was not.
+    pause: u32,
+    /// Left of it.
+    left: u32,
+}
+
+impl Linger {
+    /// Waits until `is_there`, if that is likely to be soon. Says whether it is.
+    pub(super) fn until(&mut self, is_there: impl Fn() -> bool) -> bool {
+        if self.left > 0 {
+            self.left -= 1;
+            return false;
+        }
+        let start = Instant::now();
+        let mut came = is_there();
+        while !came && start.elapsed() < LONGEST {
+            std::hint::spin_loop();
+            came = is_there();
+        }
+        self.pause = if came { 0 } else { (2 * self.pause + 1).min(LONGEST_PAUSE) };
+        self.left = self.pause;
+        came
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How many of `turns` looked, of whom nothing came.
+    fn looks_in_vain(linger: &mut Linger, turns: u32) -> usize {
+        (0..turns)
+            .filter(|_| {
+                let looked = Cell::new(false);
+                assert!(!linger.until(|| {
+                    looked.set(true);
+                    false
+                }));
+                looked.get()
+            })
+            .count()
+    }
+
+    #[test]
+    fn it_looks_as_long_as_something_comes() {
+        let mut linger = Linger::default();
+        assert!((0..1000).all(|_| linger.until(|| true)));
+        let looks = Cell::new(0);
+        assert!(linger.until(|| {
+            looks.set(looks.get() + 1);
+            looks.get() == 3
+        }));
+    }
+
+    #[test]
+    fn it_looks_ever_more_rarely_in_vain() {
+        let mut linger = Linger::default();
+        assert_eq!(looks_in_vain(&mut linger, 1), 1);
+        assert_eq!(looks_in_vain(&mut linger, 1000), 9);
+        assert_eq!(looks_in_vain(&mut linger, 256_000), 1000);
+    }
+
+    #[test]
+    fn one_answer_in_time_is_enough_to_look_again() {
+        let mut linger = Linger::default();
+        looks_in_vain(&mut linger, 1000);
+        while !linger.until(|| true) {}
+        assert_eq!(looks_in_vain(&mut linger, 1), 1);
+    }
+}
