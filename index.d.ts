@@ -12,7 +12,19 @@ declare namespace cluster {
    * Emits `'drain'` as well, without arguments: after `send()` has returned false, when all that was
    * queued has been sent. So do `worker.process`, and in a worker the global `process`.
    */
-  type Worker = node.Worker;
+  interface Worker extends node.Worker {
+    /**
+     * Takes the worker out of the rotation: it gets no new connections, and those it has not begun to
+     * serve go to other workers. It keeps those that it serves. While all are paused, new connections
+     * wait. In a worker, does it as soon as the primary hears of it. No effect under `SCHED_NONE`, and
+     * on datagrams, which the workers take themselves.
+     */
+    pause(): this;
+    /** Puts the worker back into the rotation. */
+    resume(): this;
+    /** Whether `pause()` was called on this object, and `resume()` not since then. */
+    isPaused(): boolean;
+  }
 
   /**
    * What `worker.kill()` of the primary does.
@@ -37,6 +49,12 @@ declare namespace cluster {
   interface Cluster extends node.Cluster {
     /** Can be called with and without `new`. */
     readonly Worker: typeof node.Worker;
+    /** In a worker only: itself. */
+    readonly worker?: Worker | undefined;
+    /** In the primary only: those that have not both disconnected and exited, by id. */
+    readonly workers?: NodeJS.Dict<Worker>;
+    /** Starts a worker, with `env` added to its environment. In the primary only. */
+    fork(env?: object): Worker;
     /** Empty until the first `setupPrimary()` or `fork()`; then the settings in force. */
     readonly settings: ClusterSettings;
     /**

@@ -90,6 +90,48 @@ if (!isBuiltin) {
   });
 }
 
+// The built-in can't.
+if (!isBuiltin) {
+  test('a paused worker gets no connections until it is resumed', async (t) => {
+    const app = await startApp(t, { workers: 3 });
+    app.send({ do: 'pause', id: 2 });
+    app.send({ do: 'pause', id: 2 });
+    await app.line({ did: 'pause', id: 2, chained: true });
+    t.deepEqual(await countAnswers(app.target, 20), { 1: 10, 3: 10 });
+    app.send({ do: 'resume', id: 2 });
+    await app.line({ did: 'resume', id: 2, chained: true });
+    t.deepEqual(await countAnswers(app.target, 30), { 1: 10, 2: 10, 3: 10 });
+    await app.end();
+  });
+
+  test('a worker pauses itself, and connections wait while all are paused', async (t) => {
+    const app = await startApp(t, { workers: 2 });
+    app.tell(1, { do: 'pause' });
+    await app.line({ paused: 1, chained: true });
+    // The primary hears of it on its own time.
+    while ((await countAnswers(app.target, 4))[1] !== undefined);
+    app.send({ do: 'pause', id: 2 });
+    await app.line({ did: 'pause', id: 2 });
+    const waiting = get(app.target);
+    app.send({ do: 'resume', id: 1 });
+    t.is((await waiting).id, 1);
+    await app.end();
+  });
+
+  test('a paused worker keeps its connections, and can be disconnected', async (t) => {
+    const app = await startApp(t, { workers: 2 });
+    const answer = get(app.target, { path: '/hold' });
+    await app.line({ server: 'holds', id: 1 });
+    app.send({ do: 'pause', id: 1 });
+    await app.line({ did: 'pause', id: 1 });
+    app.send({ do: 'disconnect', id: 1 });
+    app.tell(1, { do: 'release' });
+    t.like(await answer, { id: 1, held: true });
+    await app.line({ on: 'cluster', event: 'exit', id: 1, exitedAfterDisconnect: true });
+    await app.end();
+  });
+}
+
 // The built-in accepts connections in the JavaScript of the primary.
 if (!isBuiltin) {
   test('a primary blocked for 3 seconds goes on serving', async (t) => {

@@ -74,6 +74,9 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       process.once('disconnect', () => process.exit(0));
       announceDisconnect(() => process.disconnect());
     },
+    rest(isPaused) {
+      channel.notify({ act: isPaused ? 'pause' : 'resume' });
+    },
   });
   const worker = new Worker({ id: cluster.worker.id, process, state: 'online' });
   const relay = process.listeners('message').at(-1);

@@ -43,7 +43,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** Set by the first `setupPrimary()`, unchanging then. */
   let policy;
 
-  const Worker = defineWorker({ disconnect, destroy });
+  const Worker = defineWorker({ disconnect, destroy, rest });
 
   Object.assign(cluster, {
     isWorker: false,
@@ -167,6 +167,12 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   /** Of a Worker. */
+  function rest(isPaused) {
+    if (isPaused) engine.pause(this.id);
+    else engine.resume(this.id);
+  }
+
+  /** Of a Worker. */
   function destroy(signo) {
     const signal = signo || 'SIGTERM';
     const { killMode, killTimeout } = killSettings(defaults, cluster.settings);
@@ -213,6 +219,12 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         cluster.emit('listening', worker, info);
         break;
       }
+      case 'pause':
+        worker.pause();
+        break;
+      case 'resume':
+        worker.resume();
+        break;
       case 'exitedAfterDisconnect':
         worker.exitedAfterDisconnect = true;
         engine.retire(worker.id);

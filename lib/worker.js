@@ -4,9 +4,19 @@ const EventEmitter = require('node:events');
 
 /**
  * The class `cluster.Worker`. What `disconnect` and `destroy` do depends on the role, so each role
- * makes a class of its own.
+ * makes a class of its own. `rest(isPaused)` has the primary's engine know, called on a worker.
  */
-function defineWorker({ disconnect, destroy }) {
+function defineWorker({ disconnect, destroy, rest }) {
+  /** Of all others nobody has said so; Node's workers have no such property. */
+  const paused = new WeakSet();
+
+  function setPaused(worker, isPaused) {
+    if (isPaused) paused.add(worker);
+    else paused.delete(worker);
+    rest.call(worker, isPaused);
+    return worker;
+  }
+
   // A function rather than a class: `cluster.Worker(options)` works without `new`.
   function Worker(options) {
     if (!(this instanceof Worker)) return new Worker(options);
@@ -39,6 +49,15 @@ function defineWorker({ disconnect, destroy }) {
     },
     isConnected() {
       return this.process.connected;
+    },
+    pause() {
+      return setPaused(this, true);
+    },
+    resume() {
+      return setPaused(this, false);
+    },
+    isPaused() {
+      return paused.has(this);
     },
   });
   // The name of v0.11.

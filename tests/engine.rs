@@ -410,6 +410,52 @@ fn connections_of_a_retired_worker_are_served_by_another() {
 }
 
 #[test]
+fn a_paused_worker_gets_nothing_until_it_is_resumed() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut paused, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = paused.listen(0);
+    let client = connect(port);
+    wait_readable(paused.polled.as_fd());
+    other.listen(port);
+    primary.command(Command::Pause(1));
+    other.serve();
+    assert_eq!(served_by(client), 2, "what it had not taken");
+    for _ in 0..4 {
+        let client = connect(port);
+        other.serve();
+        assert_eq!(served_by(client), 2);
+    }
+    primary.command(Command::Resume(1));
+    primary.settle();
+    let clients = [connect(port), connect(port)];
+    paused.serve();
+    other.serve();
+    let mut served = clients.map(served_by);
+    served.sort_unstable();
+    assert_eq!(served, [1, 2]);
+}
+
+#[test]
+fn connections_wait_while_everybody_is_paused() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = one.listen(0);
+    other.listen(port);
+    for id in [1, 2, 1] {
+        primary.command(Command::Pause(id));
+    }
+    primary.settle();
+    let clients: Vec<_> = (0..20).map(|_| connect(port)).collect();
+    primary.settle();
+    assert_eq!((one.waiting(), other.waiting()), (0, 0));
+    primary.command(Command::Resume(2));
+    for client in clients {
+        other.serve();
+        assert_eq!(served_by(client), 2);
+    }
+}
+
+#[test]
 fn a_returned_connection_goes_to_the_next_worker() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let [mut busy, mut other] = [1, 2].map(|id| primary.worker(id));

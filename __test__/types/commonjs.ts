@@ -7,6 +7,9 @@ if (cluster.isPrimary) {
   cluster.setupPrimary(settings);
   const worker: cluster.Worker = cluster.fork({ GREETING: 'hello' });
   worker.on('listening', (address: cluster.Address) => console.log(address.port));
+  worker.pause().resume();
+  const isPaused: boolean | undefined = cluster.workers?.[1]?.isPaused();
+  console.log(isPaused);
   worker.send({ any: 'thing' }, (error: Error | null) => console.log(error));
   cluster.on('exit', (gone, code, signal) => console.log(gone.id, code.toFixed(), signal));
   cluster.disconnect(() => console.log(cluster.settings.killMode));

@@ -141,6 +141,18 @@ impl Engine {
         self.send(Command::Retire(worker));
     }
 
+    /// Gives the worker no more connections until `resume`, and those it has not taken to others.
+    #[napi]
+    pub fn pause(&self, worker: u32) {
+        self.send(Command::Pause(worker));
+    }
+
+    /// Lets the worker have connections again.
+    #[napi]
+    pub fn resume(&self, worker: u32) {
+        self.send(Command::Resume(worker));
+    }
+
     /// Asks for a `settled` event once all that was asked before is done.
     #[napi]
     pub fn settle(&self, token: u32) {

@@ -68,6 +68,8 @@ pub(super) fn run(
             match command {
                 Command::Adopt(adopted) => adopt(&state, adopted),
                 Command::Retire(worker) => state.borrow_mut().retire(worker),
+                Command::Pause(worker) => state.borrow_mut().pause(worker),
+                Command::Resume(worker) => state.borrow_mut().resume(worker),
                 Command::Settle(token) => {
                     closed(&state).await;
                     state.borrow().emit(Event::Settled(token));

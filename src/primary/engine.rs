@@ -19,6 +19,11 @@ pub enum Command {
     Adopt(Adopted),
     /// Give this worker no more connections, and those it has not taken to others.
     Retire(WorkerId),
+    /// Give this worker no more connections until [`Command::Resume`], and those it has not taken to
+    /// others.
+    Pause(WorkerId),
+    /// Let this worker have connections again.
+    Resume(WorkerId),
     /// Answer with [`Event::Settled`] when all commands before this one are done, and all sockets
     /// they closed are closed.
     Settle(u32),

@@ -104,6 +104,28 @@ impl State {
         self.take_back(id);
     }
 
+    /// Leaves the worker its place in every rotation, but takes what waits in its lane to others.
+    pub(super) fn pause(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if !std::mem::replace(&mut worker.paused, true) {
+            self.story.tell(format_args!("worker {id} is paused"));
+            self.take_back(id);
+        }
+    }
+
+    /// The pause is over.
+    pub(super) fn resume(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if std::mem::replace(&mut worker.paused, false) {
+            self.story.tell(format_args!("worker {id} is resumed"));
+            self.pump_all();
+        }
+    }
+
     /// The worker's server on this listener is closed.
     pub(super) fn close(&mut self, id: WorkerId, listener: ListenerId) {
         if self.listeners.get(&listener).is_some_and(|listener| listener.has(id)) {

@@ -83,6 +83,8 @@ pub(super) struct Worker {
     filled: Rc<Notify>,
     /// Out of every rotation, for good.
     pub(super) retired: bool,
+    /// Gets no connections, as long as its primary wants.
+    pub(super) paused: bool,
 }
 
 impl Worker {
@@ -107,12 +109,13 @@ impl Worker {
             stalled: Cell::new(false),
             filled,
             retired: false,
+            paused: false,
         }
     }
 
     /// How many connections wait in the lane, or `None` when the worker can take no other.
     pub(super) fn waiting(&self) -> Option<usize> {
-        let takes = self.room.get() == Room::Free && !self.stalled.get();
+        let takes = self.room.get() == Room::Free && !self.stalled.get() && !self.paused;
         takes.then(|| self.queued())
     }
 
