@@ -11,6 +11,10 @@ export const Worker: typeof cluster.Worker;
 
 export const SCHED_NONE: number;
 export const SCHED_RR: number;
+/** The worker with the fewest open connections gets the next. */
+export const SCHED_LEAST_CONNECTIONS: 3;
+/** The clients of one address stay with one worker. */
+export const SCHED_SOURCE_HASH: 4;
 export const isPrimary: boolean;
 /** @deprecated use `isPrimary` */
 export const isMaster: boolean;

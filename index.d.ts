@@ -47,6 +47,25 @@ declare namespace cluster {
   }
 
   interface Cluster extends node.Cluster {
+    /**
+     * A policy: the worker with the fewest open connections gets the next one, those with equally
+     * many in turn. For connections that last and differ: WebSockets, uploads, keep-alive.
+     */
+    readonly SCHED_LEAST_CONNECTIONS: 3;
+    /**
+     * A policy: the clients of one IP address stay with one worker, as long as it can take
+     * connections. For state that a worker keeps about its clients. When a worker leaves, only its own
+     * clients move; one that joins takes an equal share from each of the others. Connections to
+     * Unix sockets take turns.
+     */
+    readonly SCHED_SOURCE_HASH: 4;
+    /**
+     * How connections get to workers: `SCHED_RR`, `SCHED_NONE`, `SCHED_LEAST_CONNECTIONS` or
+     * `SCHED_SOURCE_HASH`. The first `fork()` or `setupPrimary()` freezes it.
+     * @default by the environment variable `NODE_CLUSTER_SCHED_POLICY`: `'rr'`, `'none'`,
+     * `'least-connections'` or `'source-hash'`; otherwise `SCHED_RR`
+     */
+    schedulingPolicy: number;
     /** Can be called with and without `new`. */
     readonly Worker: typeof node.Worker;
     /** In a worker only: itself. */

@@ -3,8 +3,10 @@
 import cluster from './index.js';
 
 export const {
+  SCHED_LEAST_CONNECTIONS,
   SCHED_NONE,
   SCHED_RR,
+  SCHED_SOURCE_HASH,
   Worker,
   disconnect,
   fork,

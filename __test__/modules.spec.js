@@ -5,8 +5,10 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
 const names = [
+  'SCHED_LEAST_CONNECTIONS',
   'SCHED_NONE',
   'SCHED_RR',
+  'SCHED_SOURCE_HASH',
   'Worker',
   'disconnect',
   'fork',
@@ -35,8 +37,10 @@ if (!isBuiltin) {
       t.deepEqual(primary, { role: 'primary', names, absent: ['worker'], different: [] });
       t.like(worker, { role: 'worker', names, different: [] });
       t.deepEqual(worker.absent, [
+        'SCHED_LEAST_CONNECTIONS',
         'SCHED_NONE',
         'SCHED_RR',
+        'SCHED_SOURCE_HASH',
         'disconnect',
         'fork',
         'schedulingPolicy',

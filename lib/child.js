@@ -175,7 +175,9 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       return false;
     }
     debug('worker %d serves a connection', worker.id);
-    found.handle.onconnection(0, sockets.stream(found.kind, fd));
+    const connection = sockets.stream(found.kind, fd);
+    beforeClose(connection, () => lanes.connectionClosed());
+    found.handle.onconnection(0, connection);
     return true;
   }
 
@@ -311,13 +313,18 @@ function fauxHandle(bound, onClose) {
 /** The listening socket itself; all workers accept from it. */
 function sharedHandle(fd, kind, onClose) {
   const handle = kind === 'udp' ? sockets.datagram(fd) : sockets.stream(kind, fd);
+  beforeClose(handle, onClose);
+  return handle;
+}
+
+/** Calls back once, when a handle is about to close. */
+function beforeClose(handle, callback) {
   const { close } = handle;
-  handle.close = function closeShared(...args) {
+  handle.close = function closeOnce(...args) {
     handle.close = close;
-    onClose();
+    callback();
     return close.apply(this, args);
   };
-  return handle;
 }
 
 function streamKind({ addressType }, isInternet) {

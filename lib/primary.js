@@ -10,11 +10,19 @@ const Hold = require('./hold');
 const errors = require('./errors');
 const { mergeSettings, InspectPorts } = require('./settings');
 
-const SCHED_NONE = 1;
-const SCHED_RR = 2;
-const POLICIES = new Map([
-  ['none', SCHED_NONE],
-  ['rr', SCHED_RR],
+// As src/primary/engine.rs numbers them.
+const POLICIES = {
+  SCHED_NONE: 1,
+  SCHED_RR: 2,
+  SCHED_LEAST_CONNECTIONS: 3,
+  SCHED_SOURCE_HASH: 4,
+};
+// Of NODE_CLUSTER_SCHED_POLICY.
+const POLICY_NAMES = new Map([
+  ['none', POLICIES.SCHED_NONE],
+  ['rr', POLICIES.SCHED_RR],
+  ['least-connections', POLICIES.SCHED_LEAST_CONNECTIONS],
+  ['source-hash', POLICIES.SCHED_SOURCE_HASH],
 ]);
 const KILL_MODES = ['graceful', 'immediate'];
 const DEFAULT_KILL_TIMEOUT = 5000;
@@ -52,9 +60,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     Worker,
     workers: {},
     settings: {},
-    SCHED_NONE,
-    SCHED_RR,
-    schedulingPolicy: POLICIES.get(process.env.NODE_CLUSTER_SCHED_POLICY) ?? SCHED_RR,
+    ...POLICIES,
+    schedulingPolicy: POLICY_NAMES.get(process.env.NODE_CLUSTER_SCHED_POLICY) ?? POLICIES.SCHED_RR,
     setupPrimary,
     setupMaster: setupPrimary,
     fork,
@@ -74,7 +81,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     }
     if (policy === undefined) {
       const chosen = cluster.schedulingPolicy;
-      if (chosen !== SCHED_NONE && chosen !== SCHED_RR) {
+      if (!Object.values(POLICIES).includes(chosen)) {
         throw errors.internalAssertion(`Bad cluster.schedulingPolicy: ${chosen}`);
       }
       policy = chosen;
@@ -87,7 +94,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     cluster.setupPrimary();
     const { settings } = cluster;
     const execArgv = inspectPorts.complete(settings);
-    engine.start(policy === SCHED_NONE, debug.enabled);
+    engine.start(policy, debug.enabled);
     lastId += 1;
     const id = lastId;
     const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };

@@ -27,6 +27,7 @@ use rs_cluster::{
     sys::{
         exit::{self, Exit},
         lane,
+        ring::{self, Ring, Side, Tally},
     },
     worker::{Connections, Control, Received, Taken},
 };
@@ -74,6 +75,8 @@ impl Primary {
         let (control, their_control) = lane::packet_pair().expect("a lane");
         let (lane, their_lane) = lane::packet_pair().expect("a lane");
         lane::limit_send_buffer(&lane, 4096).expect("a small buffer");
+        let memory = ring::create().expect("memory");
+        let ring = Ring::map(memory, Side::Primary).expect("a mapping");
         let mut process = Process::new("cat");
         let process = process.stdin(Stdio::piped()).spawn().expect("a process");
         let pid = process.id().cast_signed();
@@ -85,6 +88,7 @@ impl Primary {
             control,
             connection: lane,
             reclaim: their_lane.try_clone().expect("a duplicate"),
+            tally: ring.tally.clone(),
         }));
         Worker {
             id,
@@ -93,6 +97,7 @@ impl Primary {
             control: Control::new(their_control),
             polled: their_lane.try_clone().expect("a duplicate"),
             connections: Connections::new(their_lane),
+            tally: ring.tally,
             stdin: process.stdin,
         }
     }
@@ -105,6 +110,7 @@ struct Worker {
     raw: OwnedFd,
     connections: Connections,
     polled: OwnedFd,
+    tally: Tally,
     /// The process ends when this closes.
     stdin: Option<std::process::ChildStdin>,
 }
@@ -190,6 +196,14 @@ fn becomes(fd: BorrowedFd<'_>, events: PollFlags, within: Duration) -> bool {
     let timeout = Timespec::try_from(within).expect("a duration");
     let mut polled = [PollFd::new(&fd, events)];
     poll(&mut polled, Some(&timeout)).expect("a poll") == 1
+}
+
+/// The index of the first of them that becomes readable.
+fn first_readable(fds: &[BorrowedFd<'_>]) -> usize {
+    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    let deadline = Timespec::try_from(DEADLINE).expect("a short time");
+    poll(&mut polled, Some(&deadline)).expect("poll");
+    polled.iter().position(|it| !it.revents().is_empty()).expect("one in time")
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -452,6 +466,56 @@ fn connections_wait_while_everybody_is_paused() {
     for client in clients {
         other.serve();
         assert_eq!(served_by(client), 2);
+    }
+}
+
+#[test]
+fn the_fewest_open_connections_are_counted_without_a_message() {
+    let primary = Primary::start(Scheduling::LeastConnections);
+    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = one.listen(0);
+    other.listen(port);
+    let serve = |worker: &Worker| {
+        let client = connect(port);
+        worker.serve();
+        assert_eq!(served_by(client), worker.id);
+    };
+    serve(&one);
+    serve(&other);
+    serve(&one);
+    serve(&other);
+    one.tally.add_closed();
+    one.tally.add_closed();
+    // It has none, the other has two.
+    serve(&one);
+    serve(&one);
+    serve(&other);
+    serve(&one);
+}
+
+#[test]
+fn the_clients_of_an_address_stay_with_their_worker_until_it_leaves() {
+    let primary = Primary::start(Scheduling::SourceHash);
+    let mut workers = [1, 2, 3].map(|id| primary.worker(id));
+    let (_, port) = workers[0].listen(0);
+    workers[1].listen(port);
+    workers[2].listen(port);
+    let serve = |workers: &[Worker]| {
+        let client = connect(port);
+        let ready: Vec<_> = workers.iter().map(|it| it.polled.as_fd()).collect();
+        workers[first_readable(&ready)].serve();
+        served_by(client)
+    };
+    let mine = serve(&workers);
+    for _ in 0..5 {
+        assert_eq!(serve(&workers), mine);
+    }
+    primary.command(Command::Retire(mine));
+    primary.settle();
+    let heir = serve(&workers);
+    assert_ne!(heir, mine);
+    for _ in 0..5 {
+        assert_eq!(serve(&workers), heir);
     }
 }
 

@@ -43,12 +43,15 @@ const BYTES: usize = 2 << 20;
 const LITTLE: usize = 2 * (300_000 + HEADER);
 
 /// Where things are in the memory (`src/sys/ring.rs`): the positions and flags of the one who writes
-/// a direction and of the one who reads it, then its bytes. First is the honest end's direction.
+/// a direction and of the one who reads it, then its bytes. First is the honest end's direction, last
+/// what the worker counts.
 const WRITER: u64 = 0;
 const READER: u64 = 64;
 const AWAKE: u64 = 4;
 const DATA: u64 = 128;
 const DIRECTION: u64 = DATA + CAPACITY as u64;
+const COUNTS: u64 = 128;
+const MEMORY: u64 = 2 * DIRECTION + COUNTS;
 
 #[derive(Debug, Arbitrary)]
 enum Step<'a> {
@@ -147,8 +150,8 @@ impl Peer {
     }
 
     fn scribble(&self, at: u32, bytes: &[u8]) {
-        let at = u64::from(at) % (2 * DIRECTION);
-        let room = (2 * DIRECTION - at) as usize;
+        let at = u64::from(at) % MEMORY;
+        let room = (MEMORY - at) as usize;
         let bytes = &bytes[..bytes.len().min(room)];
         self.memory.write_all_at(bytes, at).expect("the memory");
     }
@@ -165,7 +168,7 @@ impl Run {
     fn new() -> Self {
         let (honest, stream, memory) = half_a_lane();
         let memory = File::from(memory);
-        assert_eq!(memory.metadata().expect("a file").len(), 2 * DIRECTION, "as laid out here");
+        assert_eq!(memory.metadata().expect("a file").len(), MEMORY, "as laid out here");
         let peer = Peer { stream: Some(stream), memory, position: 0 };
         Self { honest, reads: true, peer }
     }

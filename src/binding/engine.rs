@@ -118,11 +118,12 @@ impl Engine {
         Ok(Self { core: RefCell::new(core.map_err(reason)?) })
     }
 
-    /// Starts the engine's thread, with settings that hold from now on: whether workers accept from
-    /// shared sockets themselves, and whether to tell on stderr what happens.
+    /// Starts the engine's thread, with settings that hold from now on: the number of the policy,
+    /// and whether to tell on stderr what happens.
     #[napi]
-    pub fn start(&self, shared: bool, story: bool) -> napi::Result<()> {
-        let scheduling = if shared { Scheduling::Shared } else { Scheduling::RoundRobin };
+    pub fn start(&self, policy: u32, story: bool) -> napi::Result<()> {
+        let scheduling = Scheduling::from_number(policy);
+        let scheduling = scheduling.ok_or_else(|| reason(format_args!("no policy {policy}")))?;
         self.core.borrow_mut().start(Settings { scheduling, story }).map_err(reason)
     }
 

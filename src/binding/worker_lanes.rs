@@ -25,7 +25,7 @@ use crate::{
         inherit,
         lane::Kind,
         node::{Poll, Readiness},
-        ring,
+        ring::{self, Tally},
     },
     worker::{Connections, Control, Received, Taken, Watchdog},
 };
@@ -142,6 +142,7 @@ pub struct WorkerLanes {
 struct Inner {
     control: RefCell<Control>,
     connections: Connections,
+    tally: Tally,
     watchdog: Watchdog,
     polls: RefCell<Option<Polls>>,
     seq: Cell<u32>,
@@ -170,6 +171,7 @@ impl WorkerLanes {
     pub fn new(message: i32, control: i32, connection: i32, memory: i32) -> napi::Result<Self> {
         let message = inherit(message, Kind::Stream).map_err(reason)?;
         let ring = ring::inherit(memory).map_err(reason)?;
+        let tally = ring.tally.clone();
         let control = Control::new(inherit(control, Kind::Packets).map_err(reason)?);
         let connections = inherit(connection, Kind::Packets).map_err(reason)?;
         let connections = Connections::new(connections);
@@ -178,6 +180,7 @@ impl WorkerLanes {
         let inner = Inner {
             control: RefCell::new(control),
             connections,
+            tally,
             watchdog,
             polls: RefCell::new(None),
             seq: Cell::new(0),
@@ -260,6 +263,12 @@ impl WorkerLanes {
         self.inner.send(&Request::Close { listener }, None)
     }
 
+    /// Says that a connection which `onConnection` took is closed.
+    #[napi]
+    pub fn connection_closed(&self) {
+        self.inner.tally.add_closed();
+    }
+
     /// Says that JavaScript knows of the channel's end, and decides itself when to exit.
     #[napi]
     pub fn stand_down(&self) {
@@ -330,6 +339,7 @@ impl Inner {
             Some(false) => {
                 // It fails only for requests that are too long, which this is not.
                 let _ = self.send(&Request::Return { listener }, Some(connection));
+                self.tally.add_closed();
             }
             // Taken; or what threw is a handler of the user, which had it already.
             Some(true) | None => _ = connection.into_raw_fd(),
@@ -347,7 +357,7 @@ impl Inner {
                     }
                     caller.enter(|| self.deliver(handlers, listener, connection));
                 }
-                Ok(Taken::Lost) => {}
+                Ok(Taken::Lost) => self.tally.add_closed(),
                 Ok(Taken::Empty) => return,
                 Ok(Taken::Ended) => return self.end(),
                 Err(error) => {

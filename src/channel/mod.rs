@@ -104,7 +104,7 @@ pub struct Channel {
 
 impl Channel {
     /// `stream` is one end of a [`lane::stream_pair`].
-    pub fn new(stream: OwnedFd, Ring { writer, reader }: Ring) -> Self {
+    pub fn new(stream: OwnedFd, Ring { writer, reader, .. }: Ring) -> Self {
         Self {
             stream,
             writer,

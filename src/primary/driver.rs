@@ -99,7 +99,7 @@ async fn closed(state: &Shared) {
 }
 
 fn adopt(state: &Shared, adopted: Adopted) {
-    let Adopted { id, pid, process, control, connection, reclaim } = adopted;
+    let Adopted { id, pid, process, control, connection, reclaim, tally } = adopted;
     let watched = || -> io::Result<_> {
         let process = watched::watch(process, Interest::READABLE)?;
         let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE)?;
@@ -114,6 +114,7 @@ fn adopt(state: &Shared, adopted: Adopted) {
                 Rc::clone(&control),
                 Rc::clone(&lane),
                 reclaim,
+                tally,
                 Rc::clone(&filled),
             );
             state.borrow_mut().adopt(id, worker);
@@ -286,16 +287,16 @@ fn serve(
 }
 
 fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
-    let Opened { query, bound, distributed } = state.borrow().open(query)?;
+    let Opened { query, bound, policy } = state.borrow().open(query)?;
     let id = state.borrow_mut().next_listener();
-    let listener = if distributed {
+    let listener = if let Some(policy) = policy {
         let address = listen::bound_address(&bound)?;
         let socket = Distribution::open(bound, &query)?;
         let room = Rc::new(Notify::new());
         let open = Rc::new(Open);
         let gone = Rc::downgrade(&open);
         let accepting = accept(Rc::clone(state), id, socket, Rc::clone(&room), open);
-        let distribution = Distribution::new(room, spawn_local(accepting), gone);
+        let distribution = Distribution::new(policy, room, spawn_local(accepting), gone);
         Listener::new(query, address, Socket::Distributed(distribution))
     } else {
         Listener::new(query, listen::bound_address(&bound)?, Socket::Shared(bound))

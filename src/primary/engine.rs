@@ -9,6 +9,7 @@ use super::{driver, fork::Adopted};
 use crate::{
     error::{Error, Result},
     protocol::WorkerId,
+    scheduler::{LeastConnections, Policy, RoundRobin, SourceHash},
     sys::exit::Exit,
 };
 
@@ -55,8 +56,35 @@ pub enum Event {
 pub enum Scheduling {
     /// Each worker accepts from the shared socket: `SCHED_NONE`.
     Shared,
-    /// The engine accepts and hands over: `SCHED_RR`.
+    /// The engine accepts and hands over, to workers in turn: `SCHED_RR`.
     RoundRobin,
+    /// As that, to the worker with the fewest open connections: `SCHED_LEAST_CONNECTIONS`.
+    LeastConnections,
+    /// As that, to the worker of the client's address: `SCHED_SOURCE_HASH`.
+    SourceHash,
+}
+
+impl Scheduling {
+    /// By its number in JavaScript.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Shared),
+            2 => Some(Self::RoundRobin),
+            3 => Some(Self::LeastConnections),
+            4 => Some(Self::SourceHash),
+            _ => None,
+        }
+    }
+
+    /// A policy for one listener, unless the workers accept themselves.
+    pub(super) fn policy(self) -> Option<Box<dyn Policy>> {
+        match self {
+            Self::Shared => None,
+            Self::RoundRobin => Some(Box::<RoundRobin>::default()),
+            Self::LeastConnections => Some(Box::<LeastConnections>::default()),
+            Self::SourceHash => Some(Box::<SourceHash>::default()),
+        }
+    }
 }
 
 /// What is fixed when the engine starts.

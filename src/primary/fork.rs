@@ -11,7 +11,7 @@ use crate::{
     protocol::WorkerId,
     sys::{
         exit, lane,
-        ring::{self, Ring, Side},
+        ring::{self, Ring, Side, Tally},
         spawn,
     },
 };
@@ -49,6 +49,8 @@ pub struct Adopted {
     pub connection: OwnedFd,
     /// A duplicate of the worker's end, to take back what it did not take.
     pub reclaim: OwnedFd,
+    /// What the worker counts.
+    pub tally: Tally,
 }
 
 /// A started worker.
@@ -68,7 +70,9 @@ pub struct Forked {
 pub fn fork(id: WorkerId, mut program: spawn::Program, numbers: LaneNumbers) -> io::Result<Forked> {
     let (message, their_message) = lane::stream_pair()?;
     let memory = ring::create()?;
-    let message = Channel::new(message, Ring::map(&memory, Side::Primary)?);
+    let ring = Ring::map(&memory, Side::Primary)?;
+    let tally = ring.tally.clone();
+    let message = Channel::new(message, ring);
     let (control, their_control) = lane::packet_pair()?;
     let (connection, reclaim) = lane::packet_pair()?;
     lane::limit_send_buffer(&connection, WINDOW)?;
@@ -87,7 +91,8 @@ pub fn fork(id: WorkerId, mut program: spawn::Program, numbers: LaneNumbers) -> 
     }
     let pid = spawn::spawn(&program)?;
     let process = watch(pid)?;
-    let adopted = Adopted { id, pid, process: Arc::new(process), control, connection, reclaim };
+    let process = Arc::new(process);
+    let adopted = Adopted { id, pid, process, control, connection, reclaim, tally };
     Ok(Forked { adopted, message })
 }
 

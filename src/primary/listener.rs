@@ -16,7 +16,7 @@ use crate::{
         WorkerId,
         control::{BoundAddress, Query, Target},
     },
-    scheduler::{Policy, RoundRobin},
+    scheduler::Policy,
     sys::{
         listen::{self, Bound},
         watched,
@@ -45,7 +45,7 @@ pub(super) enum Socket {
 
 /// What it takes to hand connections out.
 pub(super) struct Distribution {
-    pub(super) policy: RoundRobin,
+    pub(super) policy: Box<dyn Policy>,
     /// Accepted, but in no lane: taken back, returned, or accepted when the last lane filled up.
     /// While there are any, no more are accepted.
     pub(super) pending: VecDeque<OwnedFd>,
@@ -114,8 +114,13 @@ fn name(address: Option<&BoundAddress>, target: &Target) -> String {
 }
 
 impl Distribution {
-    pub(super) fn new(room: Rc<Notify>, task: JoinHandle<()>, open: Weak<Open>) -> Self {
-        let (policy, pending, resting) = <(RoundRobin, VecDeque<_>, HashSet<_>)>::default();
+    pub(super) fn new(
+        policy: Box<dyn Policy>,
+        room: Rc<Notify>,
+        task: JoinHandle<()>,
+        open: Weak<Open>,
+    ) -> Self {
+        let (pending, resting) = <(VecDeque<_>, HashSet<_>)>::default();
         Self { policy, pending, resting, room, task, open }
     }
 

@@ -1,6 +1,7 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
+    net::IpAddr,
     os::fd::OwnedFd,
     rc::{Rc, Weak},
     time::Instant,
@@ -20,11 +21,12 @@ use crate::{
         ListenerId, WorkerId,
         control::{Order, Query, Reply},
     },
-    scheduler::Policy,
+    scheduler::{Policy, Situation},
     sys::{
         errno,
         exit::Exit,
         listen::{self, Bound},
+        socket,
     },
 };
 
@@ -50,7 +52,8 @@ pub(super) struct State {
 pub(super) struct Opened {
     pub(super) query: Query,
     pub(super) bound: Bound,
-    pub(super) distributed: bool,
+    /// Unless the workers accept themselves.
+    pub(super) policy: Option<Box<dyn Policy>>,
 }
 
 impl State {
@@ -176,9 +179,11 @@ impl State {
     pub(super) fn open(&self, query: Query) -> io::Result<Opened> {
         let bound = listen::bind_query(&query)?;
         // Datagrams have no connections to hand over.
-        let distributed =
-            self.scheduling == Scheduling::RoundRobin && !listen::carries_datagrams(&bound)?;
-        Ok(Opened { query, bound, distributed })
+        let policy = match listen::carries_datagrams(&bound)? {
+            true => None,
+            false => self.scheduling.policy(),
+        };
+        Ok(Opened { query, bound, policy })
     }
 
     pub(super) fn next_listener(&mut self) -> ListenerId {
@@ -391,6 +396,33 @@ impl State {
     }
 }
 
+/// What there is to know for a policy that places this connection.
+struct Present<'a> {
+    workers: &'a HashMap<WorkerId, Worker>,
+    resting: &'a HashSet<WorkerId>,
+    connection: &'a OwnedFd,
+}
+
+impl Present<'_> {
+    fn worker(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.get(&id).filter(|_| !self.resting.contains(&id))
+    }
+}
+
+impl Situation for Present<'_> {
+    fn waiting(&self, worker: WorkerId) -> Option<usize> {
+        self.worker(worker)?.waiting()
+    }
+
+    fn open(&self, worker: WorkerId) -> Option<usize> {
+        self.worker(worker)?.open()
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        socket::source(self.connection)
+    }
+}
+
 /// Puts the connection into the lane of the worker that the policy chooses.
 fn place(
     distribution: &mut Distribution,
@@ -399,10 +431,9 @@ fn place(
     connection: &OwnedFd,
 ) -> Option<WorkerId> {
     let Distribution { policy, resting, .. } = distribution;
+    let present = Present { workers, resting, connection };
     loop {
-        let id = policy.choose(&mut |id| {
-            if resting.contains(&id) { None } else { workers.get(&id)?.waiting() }
-        })?;
+        let id = policy.choose(&present)?;
         // A worker without room says so itself when it is asked again.
         if workers.get(&id)?.hand_over(listener, connection) == Handover::Done {
             return Some(id);

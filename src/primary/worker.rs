@@ -21,6 +21,7 @@ use crate::{
     sys::{
         lane,
         load::{Load, load_of},
+        ring::Tally,
     },
 };
 
@@ -69,6 +70,7 @@ pub(super) struct Worker {
     orders: RefCell<VecDeque<(Vec<u8>, Option<OwnedFd>)>>,
     lane: Rc<AsyncFd<OwnedFd>>,
     reclaim: OwnedFd,
+    tally: Tally,
     room: Cell<Room>,
     /// Connections put into the lane, less those taken back.
     handed: Cell<u64>,
@@ -93,6 +95,7 @@ impl Worker {
         control: Rc<AsyncFd<OwnedFd>>,
         lane: Rc<AsyncFd<OwnedFd>>,
         reclaim: OwnedFd,
+        tally: Tally,
         filled: Rc<Notify>,
     ) -> Self {
         Self {
@@ -101,6 +104,7 @@ impl Worker {
             orders: RefCell::default(),
             lane,
             reclaim,
+            tally,
             room: Cell::new(Room::Free),
             handed: Cell::new(0),
             taken: Cell::new((0, Instant::now())),
@@ -113,10 +117,24 @@ impl Worker {
         }
     }
 
+    /// Whether the worker can take another connection, as far as is known.
+    fn takes(&self) -> bool {
+        self.room.get() == Room::Free && !self.stalled.get() && !self.paused
+    }
+
     /// How many connections wait in the lane, or `None` when the worker can take no other.
     pub(super) fn waiting(&self) -> Option<usize> {
-        let takes = self.room.get() == Room::Free && !self.stalled.get() && !self.paused;
-        takes.then(|| self.queued())
+        self.takes().then(|| self.queued())
+    }
+
+    /// How many connections the worker has, those in the lane among them, or `None` when it can take
+    /// no other. Costs no system call.
+    pub(super) fn open(&self) -> Option<usize> {
+        self.takes().then(|| {
+            // By its own word: one that lies harms itself, or its siblings' rest.
+            let open = (self.handed.get() as u32).wrapping_sub(self.tally.closed());
+            usize::try_from(open.cast_signed()).unwrap_or(0)
+        })
     }
 
     /// How many connections wait in the lane.
@@ -284,7 +302,10 @@ fn show_full(lane: &AsyncFd<OwnedFd>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::watched;
+    use crate::sys::{
+        ring::{self, Ring, Side},
+        watched,
+    };
 
     /// A worker, and its end of the connection lane.
     fn worker() -> (Worker, OwnedFd) {
@@ -296,7 +317,9 @@ mod tests {
         let reclaim = theirs.try_clone().unwrap();
         // Of nobody, so that the machine's load has no say.
         let pid = -1;
-        (Worker::new(pid, control, lane, reclaim, Rc::new(Notify::new())), theirs)
+        let ring = Ring::map(ring::create().unwrap(), Side::Primary).unwrap();
+        let filled = Rc::new(Notify::new());
+        (Worker::new(pid, control, lane, reclaim, ring.tally, filled), theirs)
     }
 
     fn hand_over(worker: &Worker) {
@@ -340,6 +363,23 @@ mod tests {
         take(&end);
         assert!(worker.take_back().is_none());
         assert!(!worker.is_stuck(start + SUSPICION + OBSERVATION));
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_open_until_it_is_closed_or_taken_back() {
+        let (worker, end) = worker();
+        for _ in 0..3 {
+            hand_over(&worker);
+        }
+        take(&end);
+        assert_eq!(worker.open(), Some(3));
+        worker.tally.add_closed();
+        assert!(worker.take_back().is_some());
+        assert_eq!(worker.open(), Some(1));
+        for _ in 0..2 {
+            worker.tally.add_closed();
+        }
+        assert_eq!(worker.open(), Some(0), "a worker that can't count");
     }
 
     #[tokio::test]

@@ -1,10 +1,32 @@
 //! Policies: which worker gets the next connection. No I/O, no clock.
 
+mod least_connections;
+mod ring;
 mod round_robin;
+mod source_hash;
 
+use core::net::IpAddr;
+
+pub use least_connections::LeastConnections;
 pub use round_robin::RoundRobin;
+pub use source_hash::SourceHash;
 
 use crate::protocol::WorkerId;
+
+/// What a policy can ask about the workers, and about the connection.
+pub trait Situation {
+    /// How many connections wait at a worker, or `None` when it can take no more. Costs a system
+    /// call, so a policy asks for as few workers as it can.
+    fn waiting(&self, worker: WorkerId) -> Option<usize>;
+
+    /// How many connections a worker has open, those that wait at it among them, or `None` when it
+    /// can take no more.
+    fn open(&self, worker: WorkerId) -> Option<usize>;
+
+    /// Where the connection comes from; `None` where that is no internet address. Costs a system
+    /// call.
+    fn source(&self) -> Option<IpAddr>;
+}
 
 /// Decides for one listener.
 pub trait Policy {
@@ -14,10 +36,36 @@ pub trait Policy {
     /// `worker` no longer serves the listener. Says whether it did.
     fn leave(&mut self, worker: WorkerId) -> bool;
 
-    /// The worker that gets the next connection.
-    ///
-    /// `waiting` tells how many connections wait at a worker, or `None` when it can take no more.
-    /// Asking costs a system call, so a policy asks for as few workers as it can. `None` comes out
-    /// when no worker can take one.
-    fn choose(&mut self, waiting: &mut dyn FnMut(WorkerId) -> Option<usize>) -> Option<WorkerId>;
+    /// The worker that gets the connection; `None` when no worker can take one.
+    fn choose(&mut self, situation: &dyn Situation) -> Option<WorkerId>;
+}
+
+#[cfg(test)]
+mod test_situation {
+    use super::*;
+
+    /// Made of a function for each question.
+    pub(super) struct Situated<W, O> {
+        pub(super) waiting: W,
+        pub(super) open: O,
+        pub(super) source: Option<IpAddr>,
+    }
+
+    impl<W, O> Situation for Situated<W, O>
+    where
+        W: Fn(WorkerId) -> Option<usize>,
+        O: Fn(WorkerId) -> Option<usize>,
+    {
+        fn waiting(&self, worker: WorkerId) -> Option<usize> {
+            (self.waiting)(worker)
+        }
+
+        fn open(&self, worker: WorkerId) -> Option<usize> {
+            (self.open)(worker)
+        }
+
+        fn source(&self) -> Option<IpAddr> {
+            self.source
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Memory shared by two processes, as a pipe of bytes in each direction.
+//! Memory shared by two processes: a pipe of bytes in each direction, and what one counts for the
+//! other.
 //!
 //! What is written is the reader's at once, without a system call, even if the writer dies in the
 //! next instant. A reader that runs out of bytes says that it sleeps; only then does the writer
@@ -14,8 +15,10 @@ use std::{
     mem::size_of,
     os::fd::{AsFd, FromRawFd, OwnedFd, RawFd},
     ptr::{self, NonNull},
-    rc::Rc,
-    sync::atomic::{AtomicU32, Ordering, fence},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering, fence},
+    },
 };
 
 use rustix::{
@@ -51,7 +54,20 @@ struct Direction {
     bytes: [u8; CAPACITY],
 }
 
-const SIZE: usize = size_of::<[Direction; 2]>();
+/// What the worker counts.
+#[repr(C, align(128))]
+struct Counts {
+    /// Connections that it was given and has closed, or given away.
+    closed: AtomicU32,
+}
+
+#[repr(C)]
+struct Layout {
+    directions: [Direction; 2],
+    counts: Counts,
+}
+
+const SIZE: usize = size_of::<Layout>();
 
 /// Makes the memory, for both processes to [`Ring::map`]. It can't be resized.
 ///
@@ -89,7 +105,12 @@ pub enum Side {
 pub struct Corrupt;
 
 /// A mapping, unmapped on drop.
-struct Mapping(NonNull<[Direction; 2]>);
+struct Mapping(NonNull<Layout>);
+
+// SAFETY: an address. What is there is shared with another process anyhow.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
 
 impl Drop for Mapping {
     fn drop(&mut self) {
@@ -104,6 +125,8 @@ pub struct Ring {
     pub writer: Writer,
     /// Reads from the peer.
     pub reader: Reader,
+    /// What the worker counts.
+    pub tally: Tally,
 }
 
 impl Ring {
@@ -119,29 +142,30 @@ impl Ring {
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let address =
             unsafe { mmap(ptr::null_mut(), SIZE, access, MapFlags::SHARED, memory.as_fd(), 0)? };
-        let both = NonNull::new(address.cast::<[Direction; 2]>()).ok_or(Errno::NOMEM)?;
-        let mapping = Rc::new(Mapping(both));
+        let layout = NonNull::new(address.cast::<Layout>()).ok_or(Errno::NOMEM)?;
+        let mapping = Arc::new(Mapping(layout));
         let (ours, theirs) = match side {
             Side::Primary => (0, 1),
             Side::Worker => (1, 0),
         };
-        let end = |index| End { mapping: Rc::clone(&mapping), index };
+        let end = |index| End { mapping: Arc::clone(&mapping), index };
         Ok(Self {
             writer: Writer { end: end(ours), position: 0 },
             reader: Reader { end: end(theirs), position: 0 },
+            tally: Tally(Arc::clone(&mapping)),
         })
     }
 }
 
 /// One direction, as one process has it.
 struct End {
-    mapping: Rc<Mapping>,
+    mapping: Arc<Mapping>,
     index: usize,
 }
 
 impl End {
     fn direction(&self) -> NonNull<Direction> {
-        // SAFETY: an element of the array that is mapped.
+        // SAFETY: an element of the array that is mapped, first of all.
         unsafe { self.mapping.0.cast::<Direction>().add(self.index) }
     }
 
@@ -181,6 +205,34 @@ impl End {
         if !rest.is_empty() {
             self.copy_out(position.wrapping_add(count as u32), rest);
         }
+    }
+}
+
+/// How many connections a worker has done with. It counts them itself, so that nobody has to be told
+/// of each.
+#[derive(Clone)]
+pub struct Tally(Arc<Mapping>);
+
+impl std::fmt::Debug for Tally {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Tally").field(&self.closed()).finish()
+    }
+}
+
+impl Tally {
+    fn counts(&self) -> &Counts {
+        // SAFETY: mapped as long as we live, zeroed by the kernel at first, and atomic throughout.
+        unsafe { &(*self.0.0.as_ptr()).counts }
+    }
+
+    /// One more connection is closed, or was given away.
+    pub fn add_closed(&self) {
+        self.counts().closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many they are, modulo 2^32, by the word of the worker.
+    pub fn closed(&self) -> u32 {
+        self.counts().closed.load(Ordering::Relaxed)
     }
 }
 
@@ -341,6 +393,15 @@ mod tests {
         assert_eq!(worker.reader.sleep(), Err(Corrupt));
         positions.reader.position.store(1, Ordering::Relaxed);
         assert!(!primary.writer.write(&[b"!"]));
+    }
+
+    #[test]
+    fn what_the_worker_counts_the_primary_sees() {
+        let (primary, worker) = pair();
+        assert_eq!(primary.tally.closed(), 0);
+        worker.tally.add_closed();
+        worker.tally.add_closed();
+        assert_eq!(primary.tally.closed(), 2);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What a descriptor from elsewhere really is.
 
-use std::os::fd::AsFd;
+use std::{
+    net::{IpAddr, SocketAddr},
+    os::fd::AsFd,
+};
 
 use rustix::{
     fs::{FileType, fstat},
-    net::{AddressFamily, SocketType, sockopt},
+    net::{AddressFamily, SocketType, getpeername, sockopt},
 };
 
 /// What a descriptor is, where a lane may carry it.
@@ -24,6 +27,11 @@ pub enum Nature {
     Fifo,
     /// A datagram socket for internet addresses.
     Udp,
+}
+
+/// The internet address of a connection's other end; `None` where it has none, or is gone.
+pub fn source(connection: impl AsFd) -> Option<IpAddr> {
+    SocketAddr::try_from(getpeername(connection).ok()??).ok().map(|address| address.ip())
 }
 
 /// What a descriptor is; `None` for anything else, such as a file.
