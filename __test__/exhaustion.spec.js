@@ -4,7 +4,8 @@ const { execFileSync, spawnSync } = require('node:child_process');
 const os = require('node:os');
 const { serial: test } = require('ava');
 const { startApp } = require('./helpers/app');
-const { run } = require('./helpers/fixture');
+const { get } = require('./helpers/client');
+const { run, start } = require('./helpers/fixture');
 const { execPath, isBuiltin } = require('./helpers/implementation');
 const { unprivileged } = require('./helpers/privileges');
 const { HAS_PROC } = require('../tools/process-group');
@@ -12,9 +13,9 @@ const { HAS_PROC } = require('../tools/process-group');
 const { errno } = os.constants;
 const spawnError = (code) => ({ code, errno: -errno[code], syscall: `spawn ${execPath}` });
 
-if (HAS_PROC) {
-  const fewDescriptors = ['sh', '-c', 'ulimit -n 64 && exec "$@"', 'sh'];
+const fewDescriptors = ['sh', '-c', 'ulimit -n 64 && exec "$@"', 'sh'];
 
+if (HAS_PROC) {
   test('fork with too few descriptors left is an error event, and works again later', async (t) => {
     const { lines, code } = await run(t, 'exhausted', { launcher: fewDescriptors });
     t.is(code, 0);
@@ -32,6 +33,32 @@ if (HAS_PROC) {
       lines.filter(({ leaked }) => leaked !== 0),
       [],
     );
+  });
+}
+
+// The built-in, or rather libuv, closes the connection.
+if (HAS_PROC && !isBuiltin) {
+  test('connections wait while there is no descriptor for them, with a warning', async (t) => {
+    const app = start(t, 'accept-exhausted', {
+      launcher: fewDescriptors,
+      warns: true,
+    });
+    const { port } = await app.line({});
+    const target = { port, host: '127.0.0.1' };
+    for (const round of [1, 2]) {
+      app.send({ do: 'exhaust' });
+      await app.linesLike({ did: 'exhaust', code: 'EMFILE' }, round);
+      const answers = [get(target), get(target)];
+      const warning = await app.line({ warning: 'ConnectionsWaitWarning' });
+      t.like(warning, {
+        code: 'EMFILE',
+        message: `connections to 127.0.0.1:${port} wait until they can be accepted: too many open files`,
+      });
+      app.send({ do: 'release' });
+      t.deepEqual(await Promise.all(answers), [{ id: 1 }, { id: 1 }]);
+    }
+    t.is(app.seen({ warning: 'ConnectionsWaitWarning' }).length, 1, 'not for a minute');
+    await app.end();
   });
 }
 

@@ -2,7 +2,7 @@
 
 const EventEmitter = require('node:events');
 const { signals } = require('node:os').constants;
-const { debuglog } = require('node:util');
+const { debuglog, getSystemErrorMap } = require('node:util');
 const { Engine } = require('./native');
 const defineWorker = require('./worker');
 const WorkerProcess = require('./process');
@@ -245,10 +245,18 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onEngineEvent({ kind, id, code, signal, reason }) {
     if (kind === 'exited') processes.get(id)?.exited(code, signal);
     else if (kind === 'faulted') processes.get(id)?.fail(reason);
+    else if (kind === 'unaccepted') warnOfWaiting(reason, code);
     else disconnection.settled(id);
   }
 
   return cluster;
+}
+
+/** The kernel has no descriptor, or no memory, for another connection. */
+function warnOfWaiting(address, errno) {
+  const [code, why] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error'];
+  const waits = `connections to ${address} wait until they can be accepted: ${why}`;
+  process.emitWarning(waits, { type: 'ConnectionsWaitWarning', code });
 }
 
 /** Not part of the defaults that `cluster.settings` shows: those are Node's. */

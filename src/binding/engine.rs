@@ -23,20 +23,20 @@ use crate::{
     sys::{duplicate, errno, exit, lane, spawn::Program},
 };
 
-/// What the engine tells: `exited` (with `code` or `signal`), `settled` (`id` is the token), or
-/// `faulted` (with `reason`).
+/// What the engine tells: `exited` (with `code` or `signal`), `settled` (`id` is the token), `faulted`
+/// (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
 #[napi(object)]
 pub struct EngineEvent {
     /// Which of them.
-    #[napi(ts_type = "'exited' | 'settled' | 'faulted'")]
+    #[napi(ts_type = "'exited' | 'settled' | 'faulted' | 'unaccepted'")]
     pub kind: String,
     /// The worker's id, or the token.
     pub id: u32,
-    /// The exit code.
+    /// The exit code, or what failed.
     pub code: Option<i32>,
     /// The number of the signal that ended it.
     pub signal: Option<i32>,
-    /// What was wrong.
+    /// What was wrong, or where.
     pub reason: Option<String>,
 }
 
@@ -46,6 +46,9 @@ impl From<Event> for EngineEvent {
             |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
         match event {
             Event::Settled(token) => plain("settled", token),
+            Event::Unaccepted { address, error } => {
+                Self { code: Some(errno(&error)), reason: Some(address), ..plain("unaccepted", 0) }
+            }
             Event::Faulted { worker, error } => {
                 Self { reason: Some(error.to_string()), ..plain("faulted", worker) }
             }

@@ -42,6 +42,9 @@ const ACCEPTS_A_TURN: usize = 64;
 /// How long accepting pauses after a failure, such as having no descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long the primary hears nothing more of such failures.
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
+
 /// How often the patrol looks at lanes in which connections wait.
 const PATROL: Duration = Duration::from_millis(4);
 
@@ -314,6 +317,7 @@ async fn accept(
     room: Rc<Notify>,
     _open: Rc<Open>,
 ) {
+    let mut warned = None;
     loop {
         while state.borrow_mut().is_congested(id) {
             room.notified().await;
@@ -328,7 +332,13 @@ async fn accept(
                 Ok(Err(error)) if is_of_connection(&error) => {}
                 // Nothing is left for another connection, or the socket is not ours alone and has
                 // been spoilt: neither mends by trying at once.
-                Ok(Err(_)) => sleep(ACCEPT_PAUSE).await,
+                Ok(Err(error)) => {
+                    if warned.is_none_or(|since: Instant| since.elapsed() >= WARNING_PAUSE) {
+                        warned = Some(Instant::now());
+                        state.borrow().unaccepted(id, error);
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
                 Err(_would_block) => break,
             }
             accepted += 1;

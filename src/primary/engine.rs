@@ -1,4 +1,4 @@
-use std::thread;
+use std::{io, thread};
 
 use tokio::{
     runtime::{Builder, Runtime},
@@ -42,6 +42,14 @@ pub enum Event {
     },
     /// [`Command::Settle`] was reached.
     Settled(u32),
+    /// Connections can't be accepted now, and wait in the kernel's backlog. Said at most once a minute
+    /// for each listener.
+    Unaccepted {
+        /// The address of the listener, for people.
+        address: String,
+        /// Why, above all `EMFILE`.
+        error: io::Error,
+    },
     /// The worker broke the protocol. It is retired and not listened to any more.
     Faulted {
         /// Which one.

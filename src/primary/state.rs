@@ -86,6 +86,14 @@ impl State {
         self.workers.remove(&id)
     }
 
+    /// Tells everybody that the listener can't accept for now.
+    pub(super) fn unaccepted(&self, listener: ListenerId, error: io::Error) {
+        if let Some(Listener { name, .. }) = self.listeners.get(&listener) {
+            self.story.tell(format_args!("connections to {name} have to wait: {error}"));
+            self.emit(Event::Unaccepted { address: name.clone(), error });
+        }
+    }
+
     /// Tells everybody that the worker's process has ended.
     pub(super) fn exited(&self, worker: WorkerId, exit: Option<Exit>) {
         self.story.exit(worker, exit);
