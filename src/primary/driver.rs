@@ -12,7 +12,7 @@ use tokio::{
     runtime::Runtime,
     sync::{Notify, mpsc::UnboundedReceiver},
     task::{LocalSet, spawn_local, yield_now},
-    time::sleep,
+    time::{sleep, sleep_until},
 };
 
 use super::{
@@ -149,7 +149,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     // No state of the wait may be lost with a branch that is not taken, so it is kept here.
     let mut full = false;
     let exit = loop {
-        let orders = state.borrow().has_orders(id);
+        let (orders, retry) = (state.borrow().has_orders(id), state.borrow().retry(id));
         tokio::select! {
             biased;
             exit = exited(&process) => break exit,
@@ -174,7 +174,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
             }
             _ = control.writable(), if orders => state.borrow().flush_orders(id),
             () = filled.notified() => full = true,
-            _ = lane.writable(), if full => {
+            () = has_room(&lane, retry), if full => {
                 full = false;
                 state.borrow_mut().drained(id);
             }
@@ -186,6 +186,13 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     drop(state.borrow_mut().remove(id));
     closed(&state).await;
     state.borrow().exited(id, exit);
+}
+
+/// The lane has room, and it is time to try.
+async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Instant) {
+    sleep_until(retry.into()).await;
+    // It fails only when the runtime ends.
+    let _ = lane.writable().await;
 }
 
 /// A worker broke the protocol: it gets nothing more, and its primary hears of it.

@@ -166,15 +166,24 @@ impl State {
         !self.closing.is_empty()
     }
 
+    /// Takes back what waits in the worker's lane, and gives it to others: one at a time, so that it
+    /// takes no descriptors but for those that nobody has room for.
     fn take_back(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get(&id) else {
-            return;
-        };
-        let taken: Vec<_> = std::iter::from_fn(|| worker.take_back()).collect();
-        for (listener, connection) in taken {
-            self.story.tell(format_args!("a connection taken back from worker {id}"));
-            self.distribute(listener, connection);
+        // The worker itself may get some of it again, which are not to be taken once more.
+        let waiting = self.workers.get(&id).map_or(0, Worker::queued);
+        for _ in 0..waiting {
+            if self.take_back_one(id).is_none() {
+                return;
+            }
         }
+    }
+
+    /// Says whose connection it was, if there was one.
+    fn take_back_one(&mut self, id: WorkerId) -> Option<ListenerId> {
+        let (listener, connection) = self.workers.get(&id)?.take_back()?;
+        self.story.tell(format_args!("a connection taken back from worker {id}"));
+        self.distribute(listener, connection);
+        Some(listener)
     }
 
     /// A listener that several workers may share already has this address.
@@ -295,6 +304,11 @@ impl State {
         self.workers.get(&id).is_some_and(Worker::has_orders)
     }
 
+    /// When to look for room in the worker's lane, at the earliest.
+    pub(super) fn retry(&self, id: WorkerId) -> Instant {
+        self.workers.get(&id).map_or_else(Instant::now, Worker::retry)
+    }
+
     pub(super) fn flush_orders(&self, id: WorkerId) {
         if let Some(worker) = self.workers.get(&id) {
             worker.flush_orders();
@@ -354,14 +368,19 @@ impl State {
         }
     }
 
-    /// Takes back what waits at a worker whose event loop does not turn.
+    /// Takes back what waits at a worker whose event loop does not turn, as far as others have room:
+    /// the rest has a better place where it is.
     fn rescue(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else {
             return;
         };
         self.story.tell(format_args!("worker {id} is stuck"));
         worker.stall();
-        self.take_back(id);
+        while let Some(listener) = self.take_back_one(id) {
+            if self.is_congested(listener) {
+                return;
+            }
+        }
     }
 
     /// The worker's lane has room again.

@@ -40,6 +40,9 @@ pub(super) enum Handover {
 /// reading the replies breaks the protocol.
 const MAX_ORDERS: usize = 4096;
 
+/// How long a worker gets nothing when the kernel had too little of something for the last one.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long connections may wait in a lane, with none taken, before their worker is suspected.
 const SUSPICION: Duration = Duration::from_millis(8);
 
@@ -72,6 +75,8 @@ pub(super) struct Worker {
     reclaim: OwnedFd,
     tally: Tally,
     room: Cell<Room>,
+    /// When to look for room, at the earliest.
+    retry: Cell<Instant>,
     /// Connections put into the lane, less those taken back.
     handed: Cell<u64>,
     /// How many of them the worker had taken when it was last seen to take one, and when that was.
@@ -106,6 +111,7 @@ impl Worker {
             reclaim,
             tally,
             room: Cell::new(Room::Free),
+            retry: Cell::new(Instant::now()),
             handed: Cell::new(0),
             taken: Cell::new((0, Instant::now())),
             suspicion: Cell::new(None),
@@ -185,7 +191,9 @@ impl Worker {
     /// Whether nothing waits in the lane, which may be because the worker takes all at once, or
     /// because it has not been given anything since it got stuck. A probe tells.
     pub(super) fn seems_free(&self) -> bool {
-        !self.probed.get() && self.waiting() == Some(0)
+        // The lane of one that is refused for a shortage is empty as well.
+        let may_take = self.room.get() != Room::Gone && !self.stalled.get() && !self.paused;
+        !self.probed.get() && may_take && self.queued() == 0
     }
 
     /// Asks whether the worker's event loop turns.
@@ -216,23 +224,28 @@ impl Worker {
                 self.handed.set(self.handed.get() + 1);
                 Handover::Done
             }
-            Err(error) => match error.kind() {
-                // ETOOMANYREFS: too many descriptors of this user in flight, also a matter of time.
-                _ if error.raw_os_error() == Some(libc::ETOOMANYREFS) => self.fill(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => self.fill(),
-                _ => {
-                    self.room.set(Room::Gone);
-                    Handover::Gone
-                }
-            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                show_full(&self.lane);
+                self.fill(Duration::ZERO)
+            }
+            Err(error) if is_shortage(&error) => self.fill(SHORTAGE_PAUSE),
+            Err(_) => {
+                self.room.set(Room::Gone);
+                Handover::Gone
+            }
         }
     }
 
-    fn fill(&self) -> Handover {
+    fn fill(&self, pause: Duration) -> Handover {
         self.room.set(Room::Full);
-        show_full(&self.lane);
+        self.retry.set(Instant::now() + pause);
         self.filled.notify_one();
         Handover::Full
+    }
+
+    /// When to look for room in the lane, at the earliest.
+    pub(super) fn retry(&self) -> Instant {
+        self.retry.get()
     }
 
     /// The lane has room again.
@@ -291,6 +304,13 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether the kernel is short of something that is not the lane's: memory, or descriptors that this
+/// user may have on their way. The lane won't tell when it is over.
+fn is_shortage(error: &io::Error) -> bool {
+    let errnos = [libc::ETOOMANYREFS, libc::ENOMEM, libc::ENOBUFS];
+    error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
 }
 
 /// The runtime believes a lane writable until it is shown otherwise.
