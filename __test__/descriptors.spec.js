@@ -49,7 +49,9 @@ test('workers share a UDP descriptor of their primary', async (t) => {
 
 for (const [kind, bound, syscall] of [
   ['net', 'file', 'bind'],
+  ['net', 'udp4', 'bind'],
   ['udp4', 'file', 'open'],
+  ['udp4', 'net', 'open'],
 ]) {
   test(`a descriptor of ${bound} is an error for a server of ${kind}`, async (t) => {
     const program = start(t, 'descriptor', { args: [kind, bound] });

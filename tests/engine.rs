@@ -4,9 +4,9 @@
 
 use std::{
     io::Read,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     process::{Command as Process, Stdio},
@@ -599,14 +599,18 @@ fn an_address_in_use_is_told_to_the_worker_which_may_try_again() {
 
 #[test]
 fn nonsense_addresses_are_errors() {
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a port");
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     for (target, errno) in [
         (Target::Tcp { address: Some("nowhere".into()), port: 1 }, libc::EINVAL),
         (Target::Tcp { address: Some("203.0.113.1".into()), port: 0 }, libc::EADDRNOTAVAIL),
         (Target::Unix { path: "/no/such/folder/socket".into() }, libc::EACCES),
-        (Target::Descriptor { fd: 1_000_000 }, libc::EINVAL),
-        (Target::Descriptor { fd: 0 }, libc::EINVAL),
+        (Target::Descriptor { fd: 1_000_000, datagrams: false }, libc::EINVAL),
+        (Target::Descriptor { fd: 0, datagrams: false }, libc::EINVAL),
+        (Target::Descriptor { fd: udp.as_raw_fd(), datagrams: false }, libc::EINVAL),
+        (Target::Descriptor { fd: tcp.as_raw_fd(), datagrams: true }, libc::EINVAL),
     ] {
         assert_eq!(worker.ask(target.clone()).0.errno, -errno, "{target:?}");
     }

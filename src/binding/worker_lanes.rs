@@ -72,7 +72,7 @@ impl From<ListenQuery> for Query {
         let port = query.port.unwrap_or(0);
         let target = match (path, fd, udp) {
             (Some(path), ..) => Target::Unix { path },
-            (_, Some(fd), _) => Target::Descriptor { fd },
+            (_, Some(fd), udp) => Target::Descriptor { fd, datagrams: udp.is_some() },
             (.., Some(family)) => Target::Udp { address, port, ipv6: family == 6 },
             _ => Target::Tcp { address, port },
         };

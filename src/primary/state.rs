@@ -196,10 +196,7 @@ impl State {
     pub(super) fn open(&self, query: Query) -> io::Result<Opened> {
         let bound = listen::bind_query(&query)?;
         // Datagrams have no connections to hand over.
-        let policy = match listen::carries_datagrams(&bound)? {
-            true => None,
-            false => self.scheduling.policy(),
-        };
+        let policy = if query.target.has_datagrams() { None } else { self.scheduling.policy() };
         Ok(Opened { query, bound, policy })
     }
 

@@ -145,7 +145,16 @@ pub enum Target {
     Descriptor {
         /// Its number there.
         fd: i32,
+        /// Whether it is to carry datagrams, rather than to accept connections.
+        datagrams: bool,
     },
+}
+
+impl Target {
+    /// Whether a socket there carries datagrams, rather than accepts connections.
+    pub fn has_datagrams(&self) -> bool {
+        matches!(self, Self::Udp { .. } | Self::Descriptor { datagrams: true, .. })
+    }
 }
 
 /// The bytes of one packet.

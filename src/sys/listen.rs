@@ -16,7 +16,10 @@ use rustix::{
     },
 };
 
-use super::duplicate;
+use super::{
+    duplicate,
+    socket::{Nature, nature},
+};
 use crate::protocol::control::{BoundAddress, Query, Target};
 
 /// What `listen(2)` gets when the server names no backlog: Node's default.
@@ -58,10 +61,14 @@ pub fn bind_query(query: &Query) -> io::Result<Bound> {
         Target::Tcp { address, port } => bind_tcp(address.as_deref(), *port, query)?,
         Target::Udp { address, port, ipv6 } => bind_udp(address.as_deref(), *port, *ipv6, query)?,
         Target::Unix { path } => return bind_unix(path, query),
-        Target::Descriptor { fd } => {
-            // What is no socket is EINVAL to net, whatever it is instead.
+        Target::Descriptor { fd, datagrams } => {
+            // What is no such socket is EINVAL to net and dgram, whatever it is instead.
             let socket = duplicate(*fd).map_err(|_| Errno::INVAL)?;
-            getsockname(&socket).map_err(|_| Errno::INVAL)?;
+            match nature(&socket) {
+                Some(Nature::Udp) if *datagrams => {}
+                Some(Nature::Tcp { .. } | Nature::Pipe { .. }) if !datagrams => {}
+                _ => return Err(Errno::INVAL.into()),
+            }
             rustix::io::ioctl_fionbio(&socket, true)?;
             socket
         }
@@ -85,14 +92,6 @@ pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
 /// `ECONNABORTED` when the client has gone meanwhile.
 pub fn accept(listening: &Bound) -> io::Result<OwnedFd> {
     Ok(accept_with(&listening.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
-}
-
-/// Whether the socket carries datagrams rather than connections.
-///
-/// # Errors
-/// `ENOTSOCK`.
-pub fn carries_datagrams(bound: &Bound) -> io::Result<bool> {
-    Ok(sockopt::socket_type(&bound.socket)? == SocketType::DGRAM)
 }
 
 /// The socket's own address; `None` for sockets that are neither IPv4 nor IPv6.
