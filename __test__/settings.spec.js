@@ -5,7 +5,7 @@ const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
-const { execPath } = require('./helpers/implementation');
+const { execPath, isBuiltin } = require('./helpers/implementation');
 const { unprivileged } = require('./helpers/privileges');
 const { temporaryDirectory } = require('./helpers/temporary');
 
@@ -103,6 +103,19 @@ test('exec may be relative to cwd, and both may be URLs', async (t) => {
   const exec = `new URL('${pathToFileURL(FACTS)}')`;
   const settings = `{ exec: ${exec}, args: [], cwd: new URL('file:///') }`;
   t.like(await fork(t, settings), { main: FACTS, cwd: '/' });
+});
+
+test('a worker without a file has its program from its input', async (t) => {
+  const { lines, code } = await run(t, 'program-input');
+  t.is(code, 0);
+  const common = { argv: ['', 'one'], isWorker: true, canSend: 'function' };
+  // There, it is no worker to itself, but for `isWorker`.
+  const [id, variable] = isBuiltin ? ['undefined', '1'] : [1, 'undefined'];
+  const events = isBuiltin ? [] : ['online', 'listening'];
+  t.deepEqual(lines, [
+    { ...common, id, variable },
+    { code: 0, events: [...events, 'disconnect', 'exit'] },
+  ]);
 });
 
 test('execArgv are the flags of the worker', async (t) => {

@@ -78,7 +78,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       channel.notify({ act: isPaused ? 'pause' : 'resume' });
     },
   });
-  const worker = new Worker({ id: cluster.worker.id, process, state: 'online' });
+  const worker = new Worker({ id: takeId(), process, state: 'online' });
   const relay = process.listeners('message').at(-1);
   channel.deliverEarlyTo(worker);
   seat.take(cluster, () => Object.assign(cluster, { worker, Worker, _getServer: getServer }));
@@ -233,6 +233,13 @@ function leaveBuiltin() {
     const [builtin] = process.rawListeners(event);
     if (builtin !== undefined) process.removeListener(event, builtin);
   }
+}
+
+/** Node makes no `cluster.worker` of a process that reads its program from its input (`exec: ''`). */
+function takeId() {
+  const id = cluster.worker?.id ?? Number(process.env.NODE_UNIQUE_ID);
+  delete process.env.NODE_UNIQUE_ID;
+  return id;
 }
 
 /** As in every process that `child_process.fork()` made: who listens, stays. */
