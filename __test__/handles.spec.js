@@ -92,6 +92,29 @@ test("a socket that was not sent is still the sender's", async (t) => {
   ]);
 });
 
+for (const sender of Object.keys(PEERS)) {
+  test(`a server of the ${sender} counts the sockets it has sent, and waits for their end`, async (t) => {
+    const { lines, code } = await run(t, 'sent-sockets', { args: [sender] });
+    t.is(code, 0);
+    // A socket that is kept is open twice.
+    t.deepEqual(lines, [
+      { own: 3 },
+      { sent: 3 },
+      { kept: 4 },
+      { more: 5 },
+      { left: 4 },
+      { waits: true },
+      { closed: true },
+    ]);
+  });
+}
+
+test('a server does not wait for sockets that it has sent to a worker which dies', async (t) => {
+  const { lines, code } = await run(t, 'lost-sockets');
+  t.is(code, 0);
+  t.deepEqual(lines, [{ lent: 2 }, { left: 1 }, { closed: true }]);
+});
+
 if (HAS_PROC) {
   test('a handle that cannot be sent is an error, or its message goes alone, and nothing leaks', async (t) => {
     const { lines, code } = await run(t, 'handle-errors');

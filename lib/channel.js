@@ -8,6 +8,7 @@ const handles = require('./handles');
 const Hold = require('./hold');
 const lastWords = require('./last-words');
 const serialization = require('./serialization');
+const { SocketList, socketsOf } = require('./socket-list');
 
 // What ChildProcess.prototype.send tells a caller who should slow down: two reads of 64 KiB.
 const HIGH_WATER_MARK = 2 * 65536;
@@ -80,6 +81,8 @@ class Channel {
   #isAwaited = false;
   /** As long as there are any, whatever the user decided of the channel. */
   #hold = new Hold();
+  /** Sockets of servers, at either end. */
+  #sockets = new SocketList(this);
 
   /**
    * @param {object} options
@@ -187,10 +190,14 @@ class Channel {
   }
 
   #sendHandle(message, handle, options, callback) {
-    const payload = this.#encode(message);
     const packed = handles.pack(handle, options?.keepOpen);
+    const isSocket = handles.isSocket(packed.type);
+    const sockets = isSocket && handle.server ? socketsOf(handle.server) : undefined;
+    const keyed = sockets ? [message, sockets.key] : [message];
+    const payload = this.#encode(isSocket ? keyed : message);
     const queued = this.#lane.send(false, payload, packed.type, packed.fd);
     packed.release();
+    if (sockets && queued >= 0) this.#sockets.add(sockets);
     return this.#sent(queued, callback);
   }
 
@@ -272,19 +279,22 @@ class Channel {
       return;
     }
     let message;
+    let key;
     try {
       message = this.#decode(payload);
+      if (handles.isSocket(handleType)) [message, key] = message;
     } catch (error) {
       if (fd !== -1) closeSync(fd);
       this.#failUnreadable(error);
       return;
     }
     if (isNotice) {
-      process.nextTick(this.#onNotice, message);
+      process.nextTick(() => this.#sockets.hear(message) || this.#onNotice(message));
       return;
     }
     const handle = fd === -1 ? undefined : handles.unpack(handleType, fd);
     if (handleType !== 0 && fd === -1) warnOfLostHandle();
+    else if (key !== undefined) this.#sockets.track(key, handle);
     // A server has said by then that it is listening.
     process.nextTick(() => this.deliver(message, handle));
   }
@@ -345,6 +355,7 @@ class Channel {
     if (this.#target.channel === null) return;
     this.#target.channel = null;
     this.#rest();
+    this.#sockets.end();
     while (this.#unsent.length > 0) {
       report(this.#target, errors.ipcChannelClosed(), this.#unsent.shift() ?? (() => {}));
     }

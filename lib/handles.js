@@ -23,6 +23,9 @@ const TYPES = [
   'udp native',
 ];
 
+const TCP_SOCKET = TYPES.indexOf('tcp socket');
+const PIPE_SOCKET = TYPES.indexOf('pipe socket');
+
 /** Servers that came with a message. In a worker, Node takes their descriptor for the primary's. */
 const receivedKinds = new WeakMap();
 
@@ -30,6 +33,11 @@ const receivedKinds = new WeakMap();
 function kindOf(handle) {
   const kind = handle?.constructor?.name?.toLowerCase();
   return sockets.KINDS.includes(kind) && typeof handle.fd === 'number' ? kind : undefined;
+}
+
+/** Whether a handle of this type is a net.Socket; its message goes with the key of its server. */
+function isSocket(type) {
+  return type === TCP_SOCKET || type === PIPE_SOCKET;
 }
 
 /**
@@ -119,4 +127,4 @@ function unpackDatagram(kind, role, fd) {
   return dgram.createSocket(kind).bind(handle);
 }
 
-module.exports = { NOTHING, handleOfReceived, pack, unpack };
+module.exports = { NOTHING, handleOfReceived, isSocket, pack, unpack };

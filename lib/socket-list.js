@@ -1,0 +1,118 @@
+'use strict';
+
+// A server counts its sockets that were sent to other processes: `getConnections()` asks those, and
+// 'close' waits until they have closed them. Each end of a channel has a list of what it was sent.
+
+/** What is known of a server's sockets elsewhere, by server. */
+const sent = new WeakMap();
+let lastKey = 0;
+
+/** What a net.Server takes for one of its `_workers`: all processes that it has sent sockets to. */
+class SentSockets {
+  /** Names the server to the others. */
+  key;
+  /** The lists at our ends of their channels. */
+  holders = new Set();
+
+  constructor() {
+    lastKey += 1;
+    this.key = lastKey;
+  }
+
+  getConnections(callback) {
+    const sum = (counts) => counts.reduce((all, count) => all + count, 0);
+    this.#ask('countSockets').then((counts) => callback(null, sum(counts)));
+  }
+
+  close(callback) {
+    this.#ask('awaitSockets').then(callback);
+  }
+
+  /** The server would forget it on 'exit'; but while one process exits, others have sockets. */
+  once() {}
+
+  #ask(act) {
+    return Promise.all([...this.holders].map((holder) => holder.ask(act, this.key)));
+  }
+}
+
+class SocketList {
+  #channel;
+  /** Of servers of the peer, by key: how many sockets are open here, and who waits for their end. */
+  #received = new Map();
+  /** Of servers here whose sockets the peer has had. */
+  #sent = new Set();
+  /** How to answer the questions that the peer has not answered, by number. */
+  #asked = new Map();
+  #lastQuestion = 0;
+
+  constructor(channel) {
+    this.#channel = channel;
+  }
+
+  /** The peer has got a socket of this server. */
+  add(sockets) {
+    this.#sent.add(sockets);
+    sockets.holders.add(this);
+  }
+
+  /** A socket of the peer's server has come. */
+  track(key, socket) {
+    const entry = this.#received.get(key) ?? { open: 0, waiting: [] };
+    this.#received.set(key, entry);
+    entry.open += 1;
+    socket.once('close', () => {
+      entry.open -= 1;
+      if (entry.open > 0) return;
+      this.#received.delete(key);
+      for (const question of entry.waiting) this.#answer(question, 0);
+    });
+  }
+
+  /** Resolves to how many of the server's sockets the peer has: none when the channel is closed. */
+  ask(act, key) {
+    this.#lastQuestion += 1;
+    const question = this.#lastQuestion;
+    this.#channel.notify({ act, key, question });
+    this.#channel.control.refCounted();
+    return new Promise((resolve) => this.#asked.set(question, resolve));
+  }
+
+  /** Returns whether a notice of the peer was about sockets. */
+  hear({ act, key, question, count }) {
+    const entry = this.#received.get(key);
+    if (act === 'countSockets') this.#answer(question, entry?.open ?? 0);
+    else if (act === 'awaitSockets' && entry) entry.waiting.push(question);
+    else if (act === 'awaitSockets') this.#answer(question, 0);
+    else if (act === 'sockets' && this.#asked.has(question)) this.#settle(question, Number(count));
+    else return false;
+    return true;
+  }
+
+  /** The channel is closed. */
+  end() {
+    for (const { holders } of this.#sent) holders.delete(this);
+    for (const question of this.#asked.keys()) this.#settle(question, 0);
+  }
+
+  #answer(question, count) {
+    this.#channel.notify({ act: 'sockets', question, count });
+  }
+
+  #settle(question, count) {
+    this.#asked.get(question)(count);
+    this.#asked.delete(question);
+    this.#channel.control.unrefCounted();
+  }
+}
+
+/** What a server of this process has sent, which it counts from now on. */
+function socketsOf(server) {
+  if (!sent.has(server)) {
+    sent.set(server, new SentSockets());
+    server._setupWorker(sent.get(server));
+  }
+  return sent.get(server);
+}
+
+module.exports = { SocketList, socketsOf };
