@@ -283,6 +283,7 @@ class Channel {
     try {
       message = this.#decode(payload);
       if (handles.isSocket(handleType)) [message, key] = message;
+      if (isNotice && !isObject(message)) throw new TypeError('it is no notice');
     } catch (error) {
       if (fd !== -1) closeSync(fd);
       this.#failUnreadable(error);
