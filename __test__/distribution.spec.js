@@ -121,13 +121,13 @@ if (!isBuiltin) {
   test('a paused worker keeps its connections, and can be disconnected', async (t) => {
     const app = await startApp(t, { workers: 2 });
     const answer = get(app.target, { path: '/hold' });
-    await app.line({ server: 'holds', id: 1 });
-    app.send({ do: 'pause', id: 1 });
-    await app.line({ did: 'pause', id: 1 });
-    app.send({ do: 'disconnect', id: 1 });
-    app.tell(1, { do: 'release' });
-    t.like(await answer, { id: 1, held: true });
-    await app.line({ on: 'cluster', event: 'exit', id: 1, exitedAfterDisconnect: true });
+    const { id } = await app.line({ server: 'holds' });
+    app.send({ do: 'pause', id });
+    await app.line({ did: 'pause', id });
+    app.send({ do: 'disconnect', id });
+    app.tell(id, { do: 'release' });
+    t.like(await answer, { id, held: true });
+    await app.line({ on: 'cluster', event: 'exit', id, exitedAfterDisconnect: true });
     await app.end();
   });
 }
