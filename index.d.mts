@@ -4,6 +4,9 @@ export type Address = cluster.Address;
 export type Cluster = cluster.Cluster;
 export type ClusterSettings = cluster.ClusterSettings;
 export type KillMode = cluster.KillMode;
+export type ListenerStats = cluster.ListenerStats;
+export type Stats = cluster.Stats;
+export type WorkerStats = cluster.WorkerStats;
 
 // Of one name, the class and its instances, as in node:cluster.
 export type Worker = cluster.Worker;
@@ -38,6 +41,8 @@ export const fork: Cluster['fork'];
 export const disconnect: Cluster['disconnect'];
 /** Undefined in a worker. */
 export const setupPrimary: Cluster['setupPrimary'];
+/** Undefined in a worker. */
+export const stats: Cluster['stats'];
 /** @deprecated use `setupPrimary` */
 export const setupMaster: Cluster['setupMaster'];
 

@@ -46,6 +46,52 @@ declare namespace cluster {
     killTimeout?: number | undefined;
   }
 
+  /** Counts of connections, since the listener was bound, or the worker forked. */
+  interface ConnectionCounts {
+    /** Handed over to workers. One that was taken back counts again. */
+    handedOver: number;
+    /** Taken back from workers that left, died or were paused, before they had begun to serve them. */
+    reclaimed: number;
+    /** Taken back from workers whose event loops did not turn. */
+    rescued: number;
+    /** Given back by workers that were closing their server, or at its `maxConnections`. */
+    returned: number;
+  }
+
+  /** An address that the engine accepts connections from. */
+  interface ListenerStats extends ConnectionCounts {
+    /** `127.0.0.1:8000`, `[::]:8000`, or the path of a Unix socket. */
+    address: string;
+    /** The ids of the workers that serve it. */
+    workers: number[];
+    /** Connections accepted. */
+    accepted: number;
+    /** Connections that wait in the engine, because no worker has room for them. */
+    waiting: number;
+    /**
+     * How long it took from accepting a connection to handing it over: 24 counts, the first of times
+     * below 1 µs, each other one of times not below those of the one before it and below twice as
+     * much (2 µs, 4 µs, 8 µs, …), the last also of all longer ones.
+     */
+    handoverTimes: number[];
+  }
+
+  interface WorkerStats extends ConnectionCounts {
+    /** Connections that wait for the worker to take them. */
+    waiting: number;
+    /** Connections that the worker has, those that wait among them. */
+    open: number;
+    /** Whether it gets none because its event loop does not turn. */
+    stalled: boolean;
+  }
+
+  interface Stats {
+    /** In the order in which they were bound; without those of which workers accept themselves. */
+    listeners: ListenerStats[];
+    /** Workers that have not exited, by id. */
+    workers: { [id: string]: WorkerStats };
+  }
+
   interface Cluster extends node.Cluster {
     /**
      * A policy: the worker with the fewest open connections gets the next one, those with equally
@@ -84,6 +130,12 @@ declare namespace cluster {
      * first call freezes
      */
     setupPrimary(settings?: ClusterSettings): void;
+    /**
+     * What the engine knows of connections now, also while workers are stuck. Costs no message; waits
+     * for the engine's thread, some microseconds as a rule. In the primary only. All is empty before
+     * the first `fork()`; under `SCHED_NONE` workers accept themselves and nothing is counted.
+     */
+    stats(): Stats;
     /** @deprecated use `setupPrimary` */
     setupMaster(settings?: ClusterSettings): void;
   }

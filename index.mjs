@@ -17,6 +17,7 @@ export const {
   settings,
   setupMaster,
   setupPrimary,
+  stats,
   worker,
   workers,
 } = cluster;

@@ -19,6 +19,7 @@ const names = [
   'settings',
   'setupMaster',
   'setupPrimary',
+  'stats',
   'worker',
   'workers',
 ];
@@ -47,6 +48,7 @@ if (!isBuiltin) {
         'settings',
         'setupMaster',
         'setupPrimary',
+        'stats',
         'workers',
       ]);
     });

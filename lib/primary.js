@@ -66,6 +66,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     setupMaster: setupPrimary,
     fork,
     disconnect: disconnectAll,
+    stats,
   });
 
   function setupPrimary(options) {
@@ -206,6 +207,14 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     this.process.once('disconnect', kill);
     this.process.once('exit', () => clearTimeout(deadline));
     this.disconnect();
+  }
+
+  function stats() {
+    const { listeners, workers } = engine.stats();
+    return {
+      listeners,
+      workers: Object.fromEntries(workers.map(({ id, ...counts }) => [id, counts])),
+    };
   }
 
   /** What the worker's cluster module says, in order with its messages. */

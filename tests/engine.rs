@@ -19,7 +19,11 @@ use std::{
 
 use rs_cluster::{
     error::Error,
-    primary::{Command, Engine, Event, Scheduling, Settings, fork::Adopted},
+    primary::{
+        Command, Engine, Event, Scheduling, Settings,
+        fork::Adopted,
+        stats::{Counts, Stats, WorkerStats},
+    },
     protocol::{
         ListenerId, WorkerId, connection,
         control::{Query, Reply, Request, Target},
@@ -517,6 +521,65 @@ fn the_clients_of_an_address_stay_with_their_worker_until_it_leaves() {
     for _ in 0..5 {
         assert_eq!(serve(&workers), heir);
     }
+}
+
+#[test]
+fn what_becomes_of_connections_is_counted() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = one.listen(0);
+    let clients = [connect(port), connect(port), connect(port)];
+    let (listener, connection) = one.take();
+    other.listen(port);
+    primary.command(Command::Pause(1));
+    one.send(&Request::Return { listener }, Some(connection));
+    one.tally.add_closed();
+    clients.iter().for_each(|_| other.serve());
+    assert_eq!(clients.map(served_by), [2, 2, 2]);
+    other.tally.add_closed();
+    let stats = primary.engine.stats();
+    let [listener] = stats.listeners.as_slice() else { panic!("{stats:?}") };
+    assert_eq!(
+        (&*listener.address, &*listener.workers),
+        (&*format!("127.0.0.1:{port}"), &[1, 2][..])
+    );
+    assert_eq!((listener.accepted, listener.waiting), (3, 0));
+    let counts = Counts { handed_over: 6, reclaimed: 2, rescued: 0, returned: 1 };
+    assert_eq!(listener.counts, counts);
+    assert_eq!(listener.handover.buckets.iter().sum::<u64>(), 3);
+    let worker = |id, counts, open| WorkerStats { id, counts, waiting: 0, open, stalled: false };
+    assert_eq!(
+        stats.workers,
+        [
+            worker(1, Counts { handed_over: 3, reclaimed: 2, rescued: 0, returned: 1 }, 0),
+            worker(2, Counts { handed_over: 3, ..Counts::default() }, 2),
+        ]
+    );
+    other.kill();
+    primary.expect_exit(2, Exit::Signal(9));
+    assert_eq!(primary.engine.stats().workers.len(), 1);
+}
+
+#[test]
+fn a_rescue_is_counted_and_a_stalled_worker_seen() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut stuck, mut free] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = stuck.listen(0);
+    free.listen(port);
+    let client = connect(port);
+    free.answer_probe();
+    free.serve();
+    assert_eq!(served_by(client), 2);
+    let stats = primary.engine.stats();
+    assert_eq!(stats.listeners[0].counts.rescued, 1);
+    let [stuck, free] = stats.workers.as_slice() else { panic!("{stats:?}") };
+    assert_eq!((stuck.stalled, stuck.counts.rescued, stuck.open), (true, 1, 0));
+    assert_eq!((free.stalled, free.counts.handed_over, free.open), (false, 1, 1));
+}
+
+#[test]
+fn an_engine_that_has_not_started_knows_nothing() {
+    assert_eq!(Engine::new(drop).expect("an engine").stats(), Stats::default());
 }
 
 #[test]

@@ -13,6 +13,8 @@ if (cluster.isPrimary) {
   worker.send({ any: 'thing' }, (error: Error | null) => console.log(error));
   cluster.on('exit', (gone, code, signal) => console.log(gone.id, code.toFixed(), signal));
   cluster.disconnect(() => console.log(cluster.settings.killMode));
+  const { listeners, workers }: cluster.Stats = cluster.stats();
+  console.log(listeners[0]?.handoverTimes.length, workers[1]?.open);
   // @ts-expect-error
   cluster.setupPrimary({ killMode: 'brutal' });
 } else {

@@ -13,7 +13,7 @@ use napi::{
 };
 use napi_derive::napi;
 
-use super::{callback::reason, message_lane::MessageLane};
+use super::{callback::reason, message_lane::MessageLane, stats::EngineStats};
 use crate::{
     primary::{
         Command, Engine as Core, Event, Scheduling, Settings,
@@ -155,6 +155,13 @@ impl Engine {
     #[napi]
     pub fn resume(&self, worker: u32) {
         self.send(Command::Resume(worker));
+    }
+
+    /// What the engine knows of connections now. Waits for the engine's thread, which is never busy
+    /// for long.
+    #[napi]
+    pub fn stats(&self) -> EngineStats {
+        self.core.borrow().stats().into()
     }
 
     /// Asks for a `settled` event once all that was asked before is done.

@@ -8,4 +8,5 @@ mod callback;
 mod engine;
 mod inbox;
 mod message_lane;
+mod stats;
 mod worker_lanes;

@@ -73,6 +73,8 @@ pub(super) fn run(
                 Command::Retire(worker) => state.borrow_mut().retire(worker),
                 Command::Pause(worker) => state.borrow_mut().pause(worker),
                 Command::Resume(worker) => state.borrow_mut().resume(worker),
+                // Whoever asked may have gone.
+                Command::Tell(sender) => drop(sender.send(state.borrow().stats())),
                 Command::Settle(token) => {
                     closed(&state).await;
                     state.borrow().emit(Event::Settled(token));
@@ -307,7 +309,7 @@ fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
         let gone = Rc::downgrade(&open);
         let accepting = accept(Rc::clone(state), id, socket, Rc::clone(&room), open);
         let distribution = Distribution::new(policy, room, spawn_local(accepting), gone);
-        Listener::new(query, address, Socket::Distributed(distribution))
+        Listener::new(query, address, Socket::Distributed(Box::new(distribution)))
     } else {
         Listener::new(query, listen::bound_address(&bound)?, Socket::Shared(bound))
     };
@@ -335,7 +337,7 @@ async fn accept(
         let mut accepted = 0;
         while accepted < ACCEPTS_A_TURN && !state.borrow_mut().is_congested(id) {
             match ready.try_io(|socket| listen::accept(socket.get_ref())) {
-                Ok(Ok(connection)) => state.borrow_mut().distribute(id, connection),
+                Ok(Ok(connection)) => state.borrow_mut().accepted(id, connection),
                 Ok(Err(error)) if is_of_connection(&error) => {}
                 // Nothing is left for another connection, or the socket is not ours alone and has
                 // been spoilt: neither mends by trying at once.

@@ -1,11 +1,11 @@
-use std::{io, thread};
+use std::{io, sync::mpsc, thread};
 
 use tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use super::{driver, fork::Adopted};
+use super::{driver, fork::Adopted, stats::Stats};
 use crate::{
     error::{Error, Result},
     protocol::WorkerId,
@@ -25,6 +25,8 @@ pub enum Command {
     Pause(WorkerId),
     /// Let this worker have connections again.
     Resume(WorkerId),
+    /// Answer there with what is known of connections.
+    Tell(mpsc::Sender<Stats>),
     /// Answer with [`Event::Settled`] when all commands before this one are done, and all sockets
     /// they closed are closed.
     Settle(u32),
@@ -142,6 +144,16 @@ impl Engine {
             .spawn(run)
             .map_err(Error::system("pthread_create"))?;
         Ok(())
+    }
+
+    /// What is known of connections now: nothing, before [`start`](Self::start). Waits for the
+    /// thread's turn, which takes it no longer than a connection does.
+    pub fn stats(&self) -> Stats {
+        let (sender, answer) = mpsc::channel();
+        if self.waiting.is_some() || self.send(Command::Tell(sender)).is_err() {
+            return Stats::default();
+        }
+        answer.recv().unwrap_or_default()
     }
 
     /// Sends a command. It is kept until [`start`](Self::start).

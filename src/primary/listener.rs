@@ -3,6 +3,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     rc::{Rc, Weak},
+    time::Instant,
 };
 
 use tokio::{
@@ -11,6 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::stats::{Counts, Histogram, ListenerStats};
 use crate::{
     protocol::{
         WorkerId,
@@ -40,7 +42,7 @@ pub(super) enum Socket {
     /// Each worker does, from this socket.
     Shared(Bound),
     /// The engine does, in `task`.
-    Distributed(Distribution),
+    Distributed(Box<Distribution>),
 }
 
 /// What it takes to hand connections out.
@@ -48,7 +50,11 @@ pub(super) struct Distribution {
     pub(super) policy: Box<dyn Policy>,
     /// Accepted, but in no lane: taken back, returned, or accepted when the last lane filled up.
     /// While there are any, no more are accepted.
-    pub(super) pending: VecDeque<OwnedFd>,
+    pub(super) pending: VecDeque<Pending>,
+    pub(super) accepted: u64,
+    pub(super) counts: Counts,
+    /// The times from being accepted to being handed over.
+    pub(super) handover: Histogram,
     /// Members that have just returned a connection of this listener, and get a rest.
     pub(super) resting: HashSet<WorkerId>,
     /// Tells the task that `pending` is empty.
@@ -56,6 +62,13 @@ pub(super) struct Distribution {
     pub(super) task: JoinHandle<()>,
     /// Tells when the task has ended.
     pub(super) open: Weak<Open>,
+}
+
+/// A connection in no lane.
+pub(super) struct Pending {
+    pub(super) connection: OwnedFd,
+    /// When it was accepted, unless it was in a lane before.
+    pub(super) accepted: Option<Instant>,
 }
 
 /// Held by the task of a listener as long as its socket is open.
@@ -89,6 +102,23 @@ impl Listener {
         }
     }
 
+    /// How it is now, unless its workers accept themselves.
+    pub(super) fn stats(&self) -> Option<ListenerStats> {
+        let Socket::Distributed(distribution) = &self.socket else {
+            return None;
+        };
+        let mut workers: Vec<_> = self.members.iter().copied().collect();
+        workers.sort_unstable();
+        Some(ListenerStats {
+            address: self.name.clone(),
+            workers,
+            accepted: distribution.accepted,
+            counts: distribution.counts,
+            waiting: distribution.pending.len(),
+            handover: distribution.handover,
+        })
+    }
+
     /// Says whether that was the last member.
     pub(super) fn leave(&mut self, worker: WorkerId) -> bool {
         if !self.members.remove(&worker) {
@@ -120,8 +150,17 @@ impl Distribution {
         task: JoinHandle<()>,
         open: Weak<Open>,
     ) -> Self {
-        let (pending, resting) = <(VecDeque<_>, HashSet<_>)>::default();
-        Self { policy, pending, resting, room, task, open }
+        Self {
+            policy,
+            pending: VecDeque::new(),
+            accepted: 0,
+            counts: Counts::default(),
+            handover: Histogram::default(),
+            resting: HashSet::new(),
+            room,
+            task,
+            open,
+        }
     }
 
     /// The listening socket of a new distribution, ready to be waited on.

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
-    listener::{Distribution, Listener, Open, Socket},
+    listener::{Distribution, Listener, Open, Pending, Socket},
+    stats::{Counts, Stats},
     story::Story,
     worker::{Handover, Worker},
 };
@@ -172,18 +173,29 @@ impl State {
         // The worker itself may get some of it again, which are not to be taken once more.
         let waiting = self.workers.get(&id).map_or(0, Worker::queued);
         for _ in 0..waiting {
-            if self.take_back_one(id).is_none() {
+            if self.take_back_one(id, |counts| counts.reclaimed += 1).is_none() {
                 return;
             }
         }
     }
 
-    /// Says whose connection it was, if there was one.
-    fn take_back_one(&mut self, id: WorkerId) -> Option<ListenerId> {
+    /// Says whose connection it was, if there was one. `add` counts it.
+    fn take_back_one(&mut self, id: WorkerId, add: fn(&mut Counts)) -> Option<ListenerId> {
         let (listener, connection) = self.workers.get(&id)?.take_back()?;
         self.story.tell(format_args!("a connection taken back from worker {id}"));
-        self.distribute(listener, connection);
+        self.count(id, listener, add);
+        self.distribute(listener, Pending { connection, accepted: None });
         Some(listener)
+    }
+
+    /// Counts what became of a connection.
+    fn count(&mut self, id: WorkerId, listener: ListenerId, add: fn(&mut Counts)) {
+        if let Some(worker) = self.workers.get(&id) {
+            worker.count(add);
+        }
+        if let Some(distribution) = self.distribution(listener) {
+            add(&mut distribution.counts);
+        }
     }
 
     /// A listener that several workers may share already has this address.
@@ -261,10 +273,11 @@ impl State {
     /// A connection that a worker could not serve; that worker is not asked again for a while.
     pub(super) fn returned(&mut self, id: WorkerId, listener: ListenerId, connection: OwnedFd) {
         self.story.tell(format_args!("worker {id} returned a connection"));
+        self.count(id, listener, |counts| counts.returned += 1);
         if let Some(distribution) = self.distribution(listener) {
             distribution.resting.insert(id);
         }
-        self.distribute(listener, connection);
+        self.distribute(listener, Pending { connection, accepted: None });
     }
 
     /// The rest after [`returned`](Self::returned) is over.
@@ -282,13 +295,31 @@ impl State {
         }
     }
 
+    /// A new connection.
+    pub(super) fn accepted(&mut self, listener: ListenerId, connection: OwnedFd) {
+        if let Some(distribution) = self.distribution(listener) {
+            distribution.accepted += 1;
+            self.distribute(listener, Pending { connection, accepted: Some(Instant::now()) });
+        }
+    }
+
     /// Hands the connection to a worker, or keeps it until one has room. With the listener gone,
     /// it is closed.
-    pub(super) fn distribute(&mut self, listener: ListenerId, connection: OwnedFd) {
+    fn distribute(&mut self, listener: ListenerId, pending: Pending) {
         if let Some(distribution) = self.distribution(listener) {
-            distribution.pending.push_back(connection);
+            distribution.pending.push_back(pending);
             self.pump(listener);
         }
+    }
+
+    /// All that is known of connections.
+    pub(super) fn stats(&self) -> Stats {
+        let mut listeners: Vec<_> = self.listeners.iter().collect();
+        listeners.sort_unstable_by_key(|(id, _)| **id);
+        let mut workers: Vec<_> = self.workers.iter().map(|(&id, it)| it.stats(id)).collect();
+        workers.sort_unstable_by_key(|worker| worker.id);
+        let listeners = listeners.into_iter().filter_map(|(_, listener)| listener.stats());
+        Stats { listeners: listeners.collect(), workers }
     }
 
     /// Whether connections wait in the engine because no lane has room.
@@ -373,7 +404,7 @@ impl State {
         };
         self.story.tell(format_args!("worker {id} is stuck"));
         worker.stall();
-        while let Some(listener) = self.take_back_one(id) {
+        while let Some(listener) = self.take_back_one(id, |counts| counts.rescued += 1) {
             if self.is_congested(listener) {
                 return;
             }
@@ -403,16 +434,24 @@ impl State {
         let Socket::Distributed(distribution) = socket else {
             return;
         };
-        while let Some(connection) = distribution.pending.pop_front() {
-            let Some(worker) = place(distribution, &self.workers, id, &connection) else {
-                distribution.pending.push_front(connection);
+        while let Some(pending) = distribution.pending.pop_front() {
+            let Some(chosen) = place(distribution, &self.workers, id, &pending.connection) else {
+                distribution.pending.push_front(pending);
                 return;
             };
-            self.story.tell(format_args!("a connection to {name} goes to worker {worker}"));
-            if self.loaded.insert(worker) {
-                if let Some(worker) = self.workers.get(&worker) {
+            self.story.tell(format_args!("a connection to {name} goes to worker {chosen}"));
+            distribution.counts.handed_over += 1;
+            if let Some(accepted) = pending.accepted {
+                distribution.handover.add(accepted.elapsed());
+            }
+            let is_new = self.loaded.insert(chosen);
+            if let Some(worker) = self.workers.get(&chosen) {
+                worker.count(|counts| counts.handed_over += 1);
+                if is_new {
                     worker.watch(Instant::now());
                 }
+            }
+            if is_new {
                 self.loading.notify_one();
             }
         }

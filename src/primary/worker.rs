@@ -12,10 +12,11 @@ use tokio::{
     sync::Notify,
 };
 
+use super::stats::{Counts, WorkerStats};
 use crate::{
     error::{Error, Result},
     protocol::{
-        ListenerId, connection,
+        ListenerId, WorkerId, connection,
         control::{self, Order},
     },
     sys::{
@@ -88,6 +89,8 @@ pub(super) struct Worker {
     stalled: Cell<bool>,
     /// Has the worker's task wait for room.
     filled: Rc<Notify>,
+    /// What became of the connections that it was given.
+    counts: Cell<Counts>,
     /// Out of every rotation, for good.
     pub(super) retired: bool,
     /// Gets no connections, as long as its primary wants.
@@ -118,6 +121,7 @@ impl Worker {
             probed: Cell::new(false),
             stalled: Cell::new(false),
             filled,
+            counts: Cell::default(),
             retired: false,
             paused: false,
         }
@@ -136,11 +140,31 @@ impl Worker {
     /// How many connections the worker has, those in the lane among them, or `None` when it can take
     /// no other. Costs no system call.
     pub(super) fn open(&self) -> Option<usize> {
-        self.takes().then(|| {
-            // By its own word: one that lies harms itself, or its siblings' rest.
-            let open = (self.handed.get() as u32).wrapping_sub(self.tally.closed());
-            usize::try_from(open.cast_signed()).unwrap_or(0)
-        })
+        self.takes().then(|| self.count_open())
+    }
+
+    fn count_open(&self) -> usize {
+        // By its own word: one that lies harms itself, or its siblings' rest.
+        let open = (self.handed.get() as u32).wrapping_sub(self.tally.closed());
+        usize::try_from(open.cast_signed()).unwrap_or(0)
+    }
+
+    /// Counts what became of one connection.
+    pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        add(&mut counts);
+        self.counts.set(counts);
+    }
+
+    /// How it is now.
+    pub(super) fn stats(&self, id: WorkerId) -> WorkerStats {
+        WorkerStats {
+            id,
+            counts: self.counts.get(),
+            waiting: self.queued(),
+            open: self.count_open(),
+            stalled: self.stalled.get(),
+        }
     }
 
     /// How many connections wait in the lane.
