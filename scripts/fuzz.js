@@ -1,9 +1,10 @@
 'use strict';
 
 // npm run fuzz -- [TARGET…] [options]: builds the targets of fuzz/ and has libFuzzer run them, one
-// after the other, from the corpus in the repository. Needs nothing but Rust and a C++ compiler.
+// after the other, from the corpus in the repository. Needs nothing but Rust and a C++ compiler, and
+// to replay the corpus only Rust.
 
-const { mkdirSync, readFileSync, renameSync, rmSync } = require('node:fs');
+const { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } = require('node:fs');
 const path = require('node:path');
 const readline = require('node:readline');
 const { runCommand } = require('../tools/command.js');
@@ -15,6 +16,7 @@ const { UserError } = require('../tools/user-error.js');
 
 const FUZZ = path.join(__dirname, '..', 'fuzz');
 const MANIFEST = path.join(FUZZ, 'Cargo.toml');
+const BUILT = path.join(FUZZ, 'target');
 
 // As cargo-fuzz has it, without a sanitizer, which would need a nightly compiler.
 const FLAGS = [
@@ -28,7 +30,8 @@ const FLAGS = [
 ];
 
 // One input takes milliseconds; the rest is for a machine that is busy with something else.
-const LIMITS = ['-timeout=60', '-rss_limit_mb=1024'];
+const TIMEOUT = 60;
+const LIMITS = [`-timeout=${TIMEOUT}`, '-rss_limit_mb=1024'];
 
 const USAGE = `npm run fuzz -- [TARGET…] [options]
 
@@ -36,6 +39,7 @@ Runs the targets of fuzz/, or those given.
 
   --seconds N  for each target, 20 unless given
   --keep       then put what was found into the repository's corpus, and take out what adds nothing
+  --replay     only run what is in the repository's corpus, each input once
   --help
 `;
 
@@ -48,13 +52,20 @@ function parseOptions(argv) {
   const { values, positionals } = parse(argv, {
     seconds: { type: 'string', default: '20' },
     keep: { type: 'boolean', default: false },
+    replay: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   });
   const known = allTargets();
   const unknown = positionals.find((name) => !known.includes(name));
   if (unknown) throw new UserError(`No target "${unknown}". There is: ${known.join(', ')}.`);
   const targets = positionals.length > 0 ? positionals : known;
+  if (values.replay && values.keep) throw new UserError('--replay finds nothing to keep.');
   return { ...values, seconds: positiveInteger('seconds', values.seconds), targets };
+}
+
+async function cargoBuild(options, env) {
+  const args = ['build', '--locked', '--manifest-path', MANIFEST, ...options];
+  await runTool('cargo', args, { env: { ...env, CARGO_TARGET_DIR: BUILT } });
 }
 
 /** Resolves to the folder of the programs. */
@@ -62,13 +73,17 @@ async function build() {
   const missing = 'libFuzzer needs a C++ compiler; on Debian: apt-get install g++';
   await runTool('c++', ['--version'], { missing });
   const [, host] = /^host: (.+)$/m.exec(await runTool('rustc', ['-vV']));
-  // With --target, the flags are not for build scripts.
-  const args = ['build', '--release', '--locked', '--manifest-path', MANIFEST, '--target', host];
-  const targetDirectory = path.join(FUZZ, 'target');
-  const env = { ...process.env, RUSTFLAGS: FLAGS.join(' '), CARGO_TARGET_DIR: targetDirectory };
+  const env = { ...process.env, RUSTFLAGS: FLAGS.join(' ') };
   delete env.CARGO_ENCODED_RUSTFLAGS;
-  await runTool('cargo', args, { env });
-  return path.join(targetDirectory, host, 'release');
+  // With --target, the flags are not for build scripts.
+  await cargoBuild(['--release', '--target', host], env);
+  return path.join(BUILT, host, 'release');
+}
+
+/** The same without libFuzzer: the programs run one input. */
+async function buildReplay() {
+  await cargoBuild(['--no-default-features'], process.env);
+  return path.join(BUILT, 'debug');
 }
 
 function folder(...names) {
@@ -121,15 +136,31 @@ async function keep(program, target) {
   renameSync(fresh, corpus);
 }
 
+/** Resolves to how many inputs there were; rejects with the first that fails. */
+async function replay(program, target) {
+  const corpus = folder('corpus', target);
+  const inputs = readdirSync(corpus);
+  const place = path.relative('', corpus);
+  if (inputs.length === 0) throw new UserError(`${target}: no inputs in ${place}`);
+  for (const input of inputs) {
+    await runTool(program, [path.join(corpus, input)], { limit: TIMEOUT * 1000 });
+  }
+  return `${target}: ${inputs.length} inputs replayed, none failed`;
+}
+
 async function main(argv) {
   const options = parseOptions(argv);
   if (options.help) {
     process.stdout.write(USAGE);
     return 0;
   }
-  const programs = await build();
+  const programs = await (options.replay ? buildReplay() : build());
   for (const target of options.targets) {
     const program = path.join(programs, target);
+    if (options.replay) {
+      process.stdout.write(`${await replay(program, target)}\n`);
+      continue;
+    }
     process.stdout.write(`${await fuzz(program, target, options.seconds)}\n`);
     if (options.keep) await keep(program, target);
   }

@@ -10,6 +10,8 @@ use rs_cluster::protocol::{
     connection,
     control::{ControlError, MAX_PACKET, Order, Request, decode, encode},
 };
+// Where there is no libFuzzer, it has `main`.
+use rs_cluster_fuzz as _;
 use serde::{Serialize, de::DeserializeOwned};
 
 fn round_trip<T: Debug + PartialEq + Serialize + DeserializeOwned>(packet: &[u8]) {

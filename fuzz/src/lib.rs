@@ -24,6 +24,8 @@ use rs_cluster::{
 use rustix::net::{AddressFamily, SocketType};
 
 mod memory;
+#[cfg(not(feature = "libfuzzer"))]
+mod replay;
 
 pub use memory::{Bounded, largest_request};
 
