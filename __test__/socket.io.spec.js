@@ -62,7 +62,7 @@ async function talk(t, clients, transport) {
 for (const transport of ['polling', 'websocket']) {
   const how = transport === 'polling' ? 'by polling' : 'that have upgraded to WebSockets';
   test(`clients of socket.io ${how} stay with their worker, and hear of all`, async (t) => {
-    const app = start(t, 'sticky', { args: [String(WORKERS)], nodeArgs });
+    const app = start(t, 'sticky', { args: [String(WORKERS)], nodeArgs, timeout: 90_000 });
     const { port } = await app.line({});
     const options = { forceNew: true, reconnection: false, upgrade: transport === 'websocket' };
     const clients = Array.from({ length: CLIENTS }, () => io(`http://127.0.0.1:${port}`, options));
