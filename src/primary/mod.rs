@@ -4,13 +4,14 @@
 //! - [`Engine`]: the handle that JavaScript holds; [`Command`]s go down, [`Event`]s come up,
 //! - `driver`: the tasks that wait, one for each worker and each listener,
 //! - `state`: what they change, in calls that never wait,
-//! - `listener`, `worker`: what the state is made of; `story`: what it tells of itself, and [`stats`]:
-//!   what it answers.
+//! - `listener`, `worker`: what the state is made of; `placement`: which worker gets a connection,
+//! - `story`: what the engine tells of itself; [`stats`]: what it answers.
 
 mod driver;
 mod engine;
 pub mod fork;
 mod listener;
+mod placement;
 mod state;
 /// Counts of connections.
 pub mod stats;

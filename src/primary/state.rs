@@ -1,7 +1,6 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
-    net::IpAddr,
     os::fd::OwnedFd,
     rc::{Rc, Weak},
     time::Instant,
@@ -12,9 +11,10 @@ use tokio::sync::Notify;
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
     listener::{Distribution, Listener, Open, Pending, Socket},
+    placement::place,
     stats::{Counts, Stats},
     story::Story,
-    worker::{Handover, Worker},
+    worker::Worker,
 };
 use crate::{
     error::Result,
@@ -22,12 +22,11 @@ use crate::{
         ListenerId, WorkerId,
         control::{Order, Query, Reply},
     },
-    scheduler::{Policy, Situation},
+    scheduler::Policy,
     sys::{
         errno,
         exit::Exit,
         listen::{self, Bound},
-        socket,
     },
 };
 
@@ -456,50 +455,5 @@ impl State {
             }
         }
         distribution.room.notify_one();
-    }
-}
-
-/// What there is to know for a policy that places this connection.
-struct Present<'a> {
-    workers: &'a HashMap<WorkerId, Worker>,
-    resting: &'a HashSet<WorkerId>,
-    connection: &'a OwnedFd,
-}
-
-impl Present<'_> {
-    fn worker(&self, id: WorkerId) -> Option<&Worker> {
-        self.workers.get(&id).filter(|_| !self.resting.contains(&id))
-    }
-}
-
-impl Situation for Present<'_> {
-    fn waiting(&self, worker: WorkerId) -> Option<usize> {
-        self.worker(worker)?.waiting()
-    }
-
-    fn open(&self, worker: WorkerId) -> Option<usize> {
-        self.worker(worker)?.open()
-    }
-
-    fn source(&self) -> Option<IpAddr> {
-        socket::source(self.connection)
-    }
-}
-
-/// Puts the connection into the lane of the worker that the policy chooses.
-fn place(
-    distribution: &mut Distribution,
-    workers: &HashMap<WorkerId, Worker>,
-    listener: ListenerId,
-    connection: &OwnedFd,
-) -> Option<WorkerId> {
-    let Distribution { policy, resting, .. } = distribution;
-    let present = Present { workers, resting, connection };
-    loop {
-        let id = policy.choose(&present)?;
-        // A worker without room says so itself when it is asked again.
-        if workers.get(&id)?.hand_over(listener, connection) == Handover::Done {
-            return Some(id);
-        }
     }
 }

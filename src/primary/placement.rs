@@ -1,0 +1,60 @@
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    os::fd::OwnedFd,
+};
+
+use super::{
+    listener::Distribution,
+    worker::{Handover, Worker},
+};
+use crate::{
+    protocol::{ListenerId, WorkerId},
+    scheduler::Situation,
+    sys::socket,
+};
+
+/// What there is to know for a policy that places this connection.
+struct Present<'a> {
+    workers: &'a HashMap<WorkerId, Worker>,
+    resting: &'a HashSet<WorkerId>,
+    connection: &'a OwnedFd,
+}
+
+impl Present<'_> {
+    fn worker(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.get(&id).filter(|_| !self.resting.contains(&id))
+    }
+}
+
+impl Situation for Present<'_> {
+    fn waiting(&self, worker: WorkerId) -> Option<usize> {
+        self.worker(worker)?.waiting()
+    }
+
+    fn open(&self, worker: WorkerId) -> Option<usize> {
+        self.worker(worker)?.open()
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        socket::source(self.connection)
+    }
+}
+
+/// Puts the connection into the lane of the worker that the policy chooses.
+pub(super) fn place(
+    distribution: &mut Distribution,
+    workers: &HashMap<WorkerId, Worker>,
+    listener: ListenerId,
+    connection: &OwnedFd,
+) -> Option<WorkerId> {
+    let Distribution { policy, resting, .. } = distribution;
+    let present = Present { workers, resting, connection };
+    loop {
+        let id = policy.choose(&present)?;
+        // A worker without room says so itself when it is asked again.
+        if workers.get(&id)?.hand_over(listener, connection) == Handover::Done {
+            return Some(id);
+        }
+    }
+}
