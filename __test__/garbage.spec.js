@@ -38,4 +38,9 @@ if (!isBuiltin) {
       [],
     );
   });
+} else {
+  test('garbage of a worker ends the primary', async (t) => {
+    const { code } = await run(t, 'garbage', { args: ['3', 'unheard'] });
+    t.is(code, 1);
+  });
 }

@@ -53,4 +53,10 @@ if (!isBuiltin) {
       ]);
     });
   }
+} else {
+  test('the built-in has the names of one role', async (t) => {
+    const { default: _, ...names } = await import('node:cluster');
+    t.true('fork' in names);
+    t.false('worker' in names);
+  });
 }

@@ -33,7 +33,6 @@ async function greeted(socket) {
   return { id: `${id}`, close: () => socket.destroy() };
 }
 
-// The built-in has no such policies.
 if (!isBuiltin) {
   for (const [name, policy] of [
     ['least-connections', LEAST_CONNECTIONS],
@@ -107,5 +106,10 @@ if (!isBuiltin) {
     const app = await startHashed(t, { path: socketPath });
     t.deepEqual(await countAnswers({ socketPath }, 9), { 1: 3, 2: 3, 3: 3 });
     await app.end();
+  });
+} else {
+  test('the built-in has two policies', (t) => {
+    const policies = Object.keys(require('node:cluster')).filter((name) => /^SCHED_/.test(name));
+    t.deepEqual(policies, ['SCHED_NONE', 'SCHED_RR']);
   });
 }

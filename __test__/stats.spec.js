@@ -19,7 +19,6 @@ async function statsOf(app) {
 
 const sum = (counts) => counts.reduce((all, count) => all + count, 0);
 
-// The built-in counts nothing.
 if (!isBuiltin) {
   test('what becomes of connections is counted, by listener and by worker', async (t) => {
     const app = await startApp(t, { workers: 2 });
@@ -81,4 +80,6 @@ if (!isBuiltin) {
     const { lines } = await run(t, 'no-stats');
     t.deepEqual(lines, [{ listeners: [], workers: {} }]);
   });
+} else {
+  test('the built-in counts nothing', (t) => t.is(require('node:cluster').stats, undefined));
 }
