@@ -211,9 +211,10 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   function stats() {
     const { listeners, workers } = engine.stats();
+    const flat = ({ counts, ...rest }) => ({ ...rest, ...counts });
     return {
-      listeners,
-      workers: Object.fromEntries(workers.map(({ id, ...counts }) => [id, counts])),
+      listeners: listeners.map(flat),
+      workers: Object.fromEntries(workers.map(({ id, ...rest }) => [id, flat(rest)])),
     };
   }
 

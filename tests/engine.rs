@@ -107,6 +107,15 @@ impl Primary {
     }
 }
 
+/// Workers 1 and 2, which serve one port.
+fn two_that_serve(scheduling: Scheduling) -> (Primary, [Worker; 2], u16) {
+    let primary = Primary::start(scheduling);
+    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port) = one.listen(0);
+    other.listen(port);
+    (primary, [one, other], port)
+}
+
 struct Worker {
     id: WorkerId,
     process: Arc<OwnedFd>,
@@ -302,10 +311,7 @@ fn a_worker_that_never_reads_answers_is_at_fault() {
 
 #[test]
 fn a_worker_that_talks_on_its_connection_lane_is_at_fault_and_others_serve_its_connections() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut odd, mut other] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = odd.listen(0);
-    other.listen(port);
+    let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     let clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
     wait_readable(odd.polled.as_fd());
     lane::send_packet(&odd.polled, b"garbage", None).expect("a lane");
@@ -323,10 +329,7 @@ fn a_worker_that_talks_on_its_connection_lane_is_at_fault_and_others_serve_its_c
 
 #[test]
 fn a_connection_returned_by_a_worker_that_dies_is_served_by_another() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut doomed, mut other] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = doomed.listen(0);
-    other.listen(port);
+    let (primary, [mut doomed, other], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     let (listener, connection) = doomed.take();
     doomed.kill();
@@ -338,10 +341,7 @@ fn a_connection_returned_by_a_worker_that_dies_is_served_by_another() {
 
 #[test]
 fn a_free_worker_serves_the_connections_of_one_that_is_stuck() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut stuck, mut free] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = stuck.listen(0);
-    free.listen(port);
+    let (primary, [mut stuck, mut free], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     free.answer_probe();
     free.serve();
@@ -377,10 +377,7 @@ fn connections_wait_for_a_stuck_worker_when_nobody_is_free() {
 
 #[test]
 fn what_comes_while_the_only_other_worker_leaves_waits_for_the_stuck_one() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut stuck, mut free] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = stuck.listen(0);
-    free.listen(port);
+    let (primary, [mut stuck, mut free], port) = two_that_serve(Scheduling::RoundRobin);
     let first = connect(port);
     free.answer_probe();
     free.serve();
@@ -455,10 +452,7 @@ fn a_paused_worker_gets_nothing_until_it_is_resumed() {
 
 #[test]
 fn connections_wait_while_everybody_is_paused() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = one.listen(0);
-    other.listen(port);
+    let (primary, [one, other], port) = two_that_serve(Scheduling::RoundRobin);
     for id in [1, 2, 1] {
         primary.command(Command::Pause(id));
     }
@@ -475,10 +469,7 @@ fn connections_wait_while_everybody_is_paused() {
 
 #[test]
 fn the_fewest_open_connections_are_counted_without_a_message() {
-    let primary = Primary::start(Scheduling::LeastConnections);
-    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = one.listen(0);
-    other.listen(port);
+    let (_primary, [one, other], port) = two_that_serve(Scheduling::LeastConnections);
     let serve = |worker: &Worker| {
         let client = connect(port);
         worker.serve();
@@ -562,10 +553,7 @@ fn what_becomes_of_connections_is_counted() {
 
 #[test]
 fn a_rescue_is_counted_and_a_stalled_worker_seen() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut stuck, mut free] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = stuck.listen(0);
-    free.listen(port);
+    let (primary, [_stuck, mut free], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     free.answer_probe();
     free.serve();
@@ -584,10 +572,7 @@ fn an_engine_that_has_not_started_knows_nothing() {
 
 #[test]
 fn a_returned_connection_goes_to_the_next_worker() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut busy, mut other] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = busy.listen(0);
-    other.listen(port);
+    let (_primary, [mut busy, other], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     let (listener, connection) = busy.take();
     busy.send(&Request::Return { listener }, Some(connection));
@@ -701,10 +686,7 @@ fn a_shared_socket_comes_with_the_reply() {
 
 #[test]
 fn garbage_on_the_control_lane_harms_nobody_else() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut rogue, mut other] = [1, 2].map(|id| primary.worker(id));
-    let (_, port) = rogue.listen(0);
-    other.listen(port);
+    let (primary, [rogue, other], port) = two_that_serve(Scheduling::RoundRobin);
     lane::send_packet(&rogue.raw, b"{\"act\":\"nonsense\"}", None).expect("a packet");
     assert!(matches!(primary.event(), Event::Faulted { worker: 1, .. }));
     for _ in 0..4 {

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, mem::take, os::fd::OwnedFd};
 
-use napi::bindgen_prelude::{Either, Either3, Latin1String, Utf16String};
+use napi::bindgen_prelude::{Buffer, Either, Either3, Latin1String, Utf16String};
 
 use crate::{
     channel::Incoming,
@@ -14,6 +14,9 @@ const LONG: usize = 16 * 1024;
 /// A text, in the form that costs V8 the least: ASCII is Latin-1 as well.
 pub(super) type Text = Either3<Latin1String, Utf16String, String>;
 
+/// A message: JSON, or as V8 serializes it.
+pub(super) type Payload = Either<Text, Buffer>;
+
 /// Many messages at once cost JavaScript less than each alone.
 pub(super) enum Delivery {
     /// Messages of the user: an array of JSON, or the one value itself.
@@ -23,11 +26,7 @@ pub(super) enum Delivery {
     /// A message of the user that is a string.
     String(Text),
     /// A notice, a long message, or one with a handle.
-    Single {
-        is_notice: bool,
-        payload: Either<Text, Vec<u8>>,
-        handle: Option<(HandleType, Option<OwnedFd>)>,
-    },
+    Single { is_notice: bool, payload: Payload, handle: Option<(HandleType, Option<OwnedFd>)> },
 }
 
 /// Gathers what comes in one turn of the event loop.
@@ -60,7 +59,7 @@ impl Inbox {
                 });
             }
             Kind::Bytes => {
-                let payload = Either::B(payload.into_owned());
+                let payload = Either::B(payload.into_owned().into());
                 self.push(Delivery::Single { is_notice: false, payload, handle });
             }
             _ => {

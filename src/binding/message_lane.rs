@@ -15,7 +15,7 @@ use napi_derive::napi;
 
 use super::{
     callback::Caller,
-    inbox::{Delivery, Inbox, Text},
+    inbox::{Delivery, Inbox, Payload, Text},
 };
 use crate::{
     channel::{Channel, Flushed, Reading, Rest},
@@ -33,9 +33,6 @@ const READS_A_TURN: usize = 16;
 
 /// Stands for a descriptor that is not there.
 const NONE: RawFd = -1;
-
-/// A message: JSON, or as V8 serializes it.
-type Payload = Either<Text, Buffer>;
 
 /// Several messages, and how many.
 type OnTexts = FnArgs<(Text, u32)>;
@@ -121,10 +118,6 @@ impl Handlers {
                 self.caller.call(&self.on_string, (text,).into());
             }
             Delivery::Single { is_notice, payload, handle } => {
-                let payload = match payload {
-                    Either::A(text) => Either::A(text),
-                    Either::B(bytes) => Either::B(bytes.into()),
-                };
                 let (number, fd) = match handle {
                     None => (0, NONE),
                     Some((handle, descriptor)) => {

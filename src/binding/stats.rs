@@ -11,6 +11,19 @@ pub struct EngineStats {
     pub workers: Vec<EngineWorker>,
 }
 
+/// What has become of connections.
+#[napi(object, object_from_js = false)]
+pub struct EngineCounts {
+    /// How many were put into the lanes of workers.
+    pub handed_over: f64,
+    /// How many were taken back from workers that left, died or were paused.
+    pub reclaimed: f64,
+    /// How many were taken back from workers whose event loops did not turn.
+    pub rescued: f64,
+    /// How many were given back by workers that could not serve them.
+    pub returned: f64,
+}
+
 /// An address.
 #[napi(object, object_from_js = false)]
 pub struct EngineListener {
@@ -20,14 +33,8 @@ pub struct EngineListener {
     pub workers: Vec<u32>,
     /// How many connections were accepted.
     pub accepted: f64,
-    /// How many were put into the lanes of workers.
-    pub handed_over: f64,
-    /// How many were taken back from workers that left, died or were paused.
-    pub reclaimed: f64,
-    /// How many were taken back from workers whose event loops did not turn.
-    pub rescued: f64,
-    /// How many were given back by workers that could not serve them.
-    pub returned: f64,
+    /// What became of them.
+    pub counts: EngineCounts,
     /// How many wait in the engine.
     pub waiting: u32,
     /// How many took less than 1 µs to be handed over, less than 2 µs, less than 4 µs, …
@@ -39,14 +46,8 @@ pub struct EngineListener {
 pub struct EngineWorker {
     /// Its id.
     pub id: u32,
-    /// How many connections were put into its lane.
-    pub handed_over: f64,
-    /// How many of them were taken back because it left, died or was paused.
-    pub reclaimed: f64,
-    /// How many were taken back because its event loop did not turn.
-    pub rescued: f64,
-    /// How many it gave back.
-    pub returned: f64,
+    /// What became of the connections that it was given.
+    pub counts: EngineCounts,
     /// How many wait in its lane.
     pub waiting: u32,
     /// How many it has, those that wait among them.
@@ -68,18 +69,25 @@ impl From<Stats> for EngineStats {
     }
 }
 
-impl From<ListenerStats> for EngineListener {
-    fn from(stats: ListenerStats) -> Self {
-        let ListenerStats { address, workers, accepted, counts, waiting, handover } = stats;
-        let Counts { handed_over, reclaimed, rescued, returned } = counts;
+impl From<Counts> for EngineCounts {
+    fn from(Counts { handed_over, reclaimed, rescued, returned }: Counts) -> Self {
         Self {
-            address,
-            workers,
-            accepted: accepted as f64,
             handed_over: handed_over as f64,
             reclaimed: reclaimed as f64,
             rescued: rescued as f64,
             returned: returned as f64,
+        }
+    }
+}
+
+impl From<ListenerStats> for EngineListener {
+    fn from(stats: ListenerStats) -> Self {
+        let ListenerStats { address, workers, accepted, counts, waiting, handover } = stats;
+        Self {
+            address,
+            workers,
+            accepted: accepted as f64,
+            counts: counts.into(),
             waiting: number(waiting),
             handover_times: handover.buckets.iter().map(|&count| count as f64).collect(),
         }
@@ -89,16 +97,6 @@ impl From<ListenerStats> for EngineListener {
 impl From<WorkerStats> for EngineWorker {
     fn from(stats: WorkerStats) -> Self {
         let WorkerStats { id, counts, waiting, open, stalled } = stats;
-        let Counts { handed_over, reclaimed, rescued, returned } = counts;
-        Self {
-            id,
-            handed_over: handed_over as f64,
-            reclaimed: reclaimed as f64,
-            rescued: rescued as f64,
-            returned: returned as f64,
-            waiting: number(waiting),
-            open: number(open),
-            stalled,
-        }
+        Self { id, counts: counts.into(), waiting: number(waiting), open: number(open), stalled }
     }
 }

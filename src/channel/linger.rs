@@ -24,16 +24,23 @@ impl Linger {
             self.left -= 1;
             return false;
         }
-        let start = Instant::now();
-        let mut came = is_there();
-        while !came && start.elapsed() < LONGEST {
-            std::hint::spin_loop();
-            came = is_there();
-        }
+        let came = is_there() || comes(is_there);
         self.pause = if came { 0 } else { (2 * self.pause + 1).min(LONGEST_PAUSE) };
         self.left = self.pause;
         came
     }
+}
+
+/// Whether it comes in time.
+fn comes(is_there: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < LONGEST {
+        std::hint::spin_loop();
+        if is_there() {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

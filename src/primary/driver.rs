@@ -148,10 +148,11 @@ struct Attended {
 async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     let Attended { process, control, lane, filled } = worker;
     let mut obeying = true;
-    // No state of the wait may be lost with a branch that is not taken, so it is kept here.
-    let mut full = false;
+    // No state of the wait may be lost with a branch that is not taken, so it is kept here: when to
+    // look for room in the lane, if it is full.
+    let mut retry = None;
     let exit = loop {
-        let (orders, retry) = (state.borrow().has_orders(id), state.borrow().retry(id));
+        let orders = state.borrow().has_orders(id);
         tokio::select! {
             biased;
             exit = exited(&process) => break exit,
@@ -175,9 +176,9 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                 fault(&state, id, Error::Connection, &control);
             }
             _ = control.writable(), if orders => state.borrow().flush_orders(id),
-            () = filled.notified() => full = true,
-            () = has_room(&lane, retry), if full => {
-                full = false;
+            () = filled.notified() => retry = state.borrow().retry(id),
+            () = has_room(&lane, retry), if retry.is_some() => {
+                retry = None;
                 state.borrow_mut().drained(id);
             }
         }
@@ -191,8 +192,10 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
 }
 
 /// The lane has room, and it is time to try.
-async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Instant) {
-    sleep_until(retry.into()).await;
+async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
+    if let Some(retry) = retry {
+        sleep_until(retry.into()).await;
+    }
     // It fails only when the runtime ends.
     let _ = lane.writable().await;
 }

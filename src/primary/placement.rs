@@ -41,20 +41,21 @@ impl Situation for Present<'_> {
     }
 }
 
-/// Puts the connection into the lane of the worker that the policy chooses.
-pub(super) fn place(
+/// Puts the connection into the lane of the worker that the policy chooses, and says which it is.
+pub(super) fn place<'a>(
     distribution: &mut Distribution,
-    workers: &HashMap<WorkerId, Worker>,
+    workers: &'a HashMap<WorkerId, Worker>,
     listener: ListenerId,
     connection: &OwnedFd,
-) -> Option<WorkerId> {
+) -> Option<(WorkerId, &'a Worker)> {
     let Distribution { policy, resting, .. } = distribution;
     let present = Present { workers, resting, connection };
     loop {
         let id = policy.choose(&present)?;
+        let worker = workers.get(&id)?;
         // A worker without room says so itself when it is asked again.
-        if workers.get(&id)?.hand_over(listener, connection) == Handover::Done {
-            return Some(id);
+        if worker.hand_over(listener, connection) == Handover::Done {
+            return Some((id, worker));
         }
     }
 }

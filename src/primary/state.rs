@@ -332,8 +332,8 @@ impl State {
     }
 
     /// When to look for room in the worker's lane, at the earliest.
-    pub(super) fn retry(&self, id: WorkerId) -> Instant {
-        self.workers.get(&id).map_or_else(Instant::now, Worker::retry)
+    pub(super) fn retry(&self, id: WorkerId) -> Option<Instant> {
+        self.workers.get(&id).map(Worker::retry)
     }
 
     pub(super) fn flush_orders(&self, id: WorkerId) {
@@ -434,23 +434,19 @@ impl State {
             return;
         };
         while let Some(pending) = distribution.pending.pop_front() {
-            let Some(chosen) = place(distribution, &self.workers, id, &pending.connection) else {
+            let placed = place(distribution, &self.workers, id, &pending.connection);
+            let Some((chosen, worker)) = placed else {
                 distribution.pending.push_front(pending);
                 return;
             };
             self.story.tell(format_args!("a connection to {name} goes to worker {chosen}"));
             distribution.counts.handed_over += 1;
+            worker.count(|counts| counts.handed_over += 1);
             if let Some(accepted) = pending.accepted {
                 distribution.handover.add(accepted.elapsed());
             }
-            let is_new = self.loaded.insert(chosen);
-            if let Some(worker) = self.workers.get(&chosen) {
-                worker.count(|counts| counts.handed_over += 1);
-                if is_new {
-                    worker.watch(Instant::now());
-                }
-            }
-            if is_new {
+            if self.loaded.insert(chosen) {
+                worker.watch(Instant::now());
                 self.loading.notify_one();
             }
         }

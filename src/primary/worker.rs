@@ -127,9 +127,14 @@ impl Worker {
         }
     }
 
+    /// Whether the worker is one to serve, however full its lane.
+    fn is_serving(&self) -> bool {
+        !self.stalled.get() && !self.paused
+    }
+
     /// Whether the worker can take another connection, as far as is known.
     fn takes(&self) -> bool {
-        self.room.get() == Room::Free && !self.stalled.get() && !self.paused
+        self.room.get() == Room::Free && self.is_serving()
     }
 
     /// How many connections wait in the lane, or `None` when the worker can take no other.
@@ -144,7 +149,7 @@ impl Worker {
     }
 
     fn count_open(&self) -> usize {
-        // By its own word: one that lies harms itself, or its siblings' rest.
+        // By its own word: one that lies gets too many connections, or too few.
         let open = (self.handed.get() as u32).wrapping_sub(self.tally.closed());
         usize::try_from(open.cast_signed()).unwrap_or(0)
     }
@@ -216,8 +221,8 @@ impl Worker {
     /// because it has not been given anything since it got stuck. A probe tells.
     pub(super) fn seems_free(&self) -> bool {
         // The lane of one that is refused for a shortage is empty as well.
-        let may_take = self.room.get() != Room::Gone && !self.stalled.get() && !self.paused;
-        !self.probed.get() && may_take && self.queued() == 0
+        let may_have_room = self.room.get() != Room::Gone;
+        !self.probed.get() && may_have_room && self.is_serving() && self.queued() == 0
     }
 
     /// Asks whether the worker's event loop turns.
