@@ -44,6 +44,14 @@ declare namespace cluster {
      * @default 5000
      */
     killTimeout?: number | undefined;
+    /**
+     * How long connections wait, in milliseconds, when their worker leaves or dies before it has taken
+     * them, and no other serves their address: for the next one that does. Meanwhile the address stays
+     * bound, and new connections to it wait too. Then all are closed, and at once when
+     * `cluster.disconnect()` is done. 0: they are closed at once.
+     * @default 5000
+     */
+    holdTimeout?: number | undefined;
   }
 
   /** Counts of connections, since the listener was bound, or the worker forked. */
@@ -125,7 +133,7 @@ declare namespace cluster {
     /**
      * Changes the settings of future forks. In the primary only.
      *
-     * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a bad `killMode` or `killTimeout`
+     * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a bad `killMode`, `killTimeout` or `holdTimeout`
      * @throws {Error} `ERR_INTERNAL_ASSERTION` for a bad `cluster.schedulingPolicy`, which the
      * first call freezes
      */

@@ -189,11 +189,13 @@ test('a bad inspectPort is an error where the inspector is in use', async (t) =>
 if (!isBuiltin) {
   // Settings of ours.
   const notOurs = 'setupPrimary throws TypeError ERR_INVALID_ARG_VALUE';
-  const killSettings = {
+  const timeout = { "'5'": notOurs, '-1': notOurs, 1.5: notOurs, '2 ** 31': notOurs, 0: good };
+  const ourSettings = {
     killMode: { "'gentle'": notOurs, null: notOurs, 5: notOurs, "'immediate'": good },
-    killTimeout: { "'5'": notOurs, '-1': notOurs, 1.5: notOurs, '2 ** 31': notOurs, 0: good },
+    killTimeout: timeout,
+    holdTimeout: timeout,
   };
-  for (const [name, outcomes] of Object.entries(killSettings)) {
+  for (const [name, outcomes] of Object.entries(ourSettings)) {
     test(`a bad ${name} makes setupPrimary throw`, async (t) => {
       await forkWith(t, (value) => `{ ${name}: ${value} }`, outcomes);
     });

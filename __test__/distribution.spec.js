@@ -4,7 +4,7 @@ const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { startApp } = require('./helpers/app');
-const { countAnswers, get } = require('./helpers/client');
+const { connectionError, countAnswers, get } = require('./helpers/client');
 const { isBuiltin } = require('./helpers/implementation');
 const { temporaryDirectory } = require('./helpers/temporary');
 
@@ -170,4 +170,49 @@ if (!isBuiltin) {
     );
     await app.end();
   });
+
+  test('connections of the only worker wait for the next one when it is killed', async (t) => {
+    const app = await startApp(t, { workers: 1 });
+    app.tell(1, { do: 'spin' });
+    await app.line({ blocked: 1 });
+    const answers = Array.from({ length: 40 }, () => get(app.target));
+    await inLane(app, 1);
+    app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
+    await app.line({ on: 'cluster', event: 'exit', id: 1 });
+    answers.push(get(app.target));
+    app.send({ do: 'fork' });
+    t.deepEqual(
+      (await Promise.all(answers)).map(({ id }) => id),
+      Array(41).fill(2),
+    );
+    await app.end();
+  });
+
+  test('they are closed after settings.holdTimeout, and cluster.disconnect() does not wait', async (t) => {
+    for (const [holdTimeout, ends] of [
+      [100, false],
+      [60_000, true],
+    ]) {
+      const app = await startApp(t, { workers: 1, settings: { holdTimeout } });
+      app.tell(1, { do: 'spin' });
+      await app.line({ blocked: 1 });
+      const answer = get(app.target);
+      await inLane(app, 1);
+      app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
+      await app.line({ on: 'cluster', event: 'exit', id: 1 });
+      if (ends) await app.end();
+      await t.throwsAsync(answer, { code: 'ECONNRESET' });
+      t.is(await connectionError(app.target), 'ECONNREFUSED');
+      if (!ends) await app.end();
+    }
+  });
+}
+
+/** Waits until a connection is in the lane of the worker. */
+async function inLane(app, id) {
+  let workers;
+  for (let asked = 1; !(workers?.[id].waiting > 0); asked += 1) {
+    app.send({ do: 'stats' });
+    ({ workers } = (await app.linesLike({ did: 'stats' }, asked)).at(-1));
+  }
 }

@@ -25,7 +25,7 @@ const POLICY_NAMES = new Map([
   ['source-hash', POLICIES.SCHED_SOURCE_HASH],
 ]);
 const KILL_MODES = ['graceful', 'immediate'];
-const DEFAULT_KILL_TIMEOUT = 5000;
+const DEFAULT_TIMEOUT = 5000;
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 const debug = debuglog('cluster');
@@ -71,14 +71,16 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   function setupPrimary(options) {
     const settings = mergeSettings(cluster.settings, options);
-    const { killMode, killTimeout } = killSettings(defaults, settings);
+    const { killMode, ...timeouts } = ownSettings(defaults, settings);
     if (!KILL_MODES.includes(killMode)) {
       const reason = `must be one of: 'graceful', 'immediate'`;
       throw errors.invalidArgValue('settings.killMode', killMode, reason);
     }
-    if (!(Number.isInteger(killTimeout) && killTimeout >= 0 && killTimeout <= LONGEST_TIMEOUT)) {
-      const reason = `must be a whole number from 0 to ${LONGEST_TIMEOUT}`;
-      throw errors.invalidArgValue('settings.killTimeout', killTimeout, reason);
+    for (const [name, timeout] of Object.entries(timeouts)) {
+      if (!(Number.isInteger(timeout) && timeout >= 0 && timeout <= LONGEST_TIMEOUT)) {
+        const reason = `must be a whole number from 0 to ${LONGEST_TIMEOUT}`;
+        throw errors.invalidArgValue(`settings.${name}`, timeout, reason);
+      }
     }
     if (policy === undefined) {
       const chosen = cluster.schedulingPolicy;
@@ -93,13 +95,14 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   function fork(env) {
     cluster.setupPrimary();
-    const { settings } = cluster;
-    const execArgv = inspectPorts.complete(settings);
+    const execArgv = inspectPorts.complete(cluster.settings);
+    const { holdTimeout } = ownSettings(defaults, cluster.settings);
+    const settings = { ...cluster.settings, execArgv, holdTimeout };
     engine.start(policy, debug.enabled);
     lastId += 1;
     const id = lastId;
     const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
-    const workerProcess = new WorkerProcess(engine, id, { ...settings, execArgv }, workerEnv, {
+    const workerProcess = new WorkerProcess(engine, id, settings, workerEnv, {
       onNotice: (notice) => onNotice(worker, notice),
       onFault: (error) => onFault(worker, error),
     });
@@ -183,7 +186,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** Of a Worker. */
   function destroy(signo) {
     const signal = signo || 'SIGTERM';
-    const { killMode, killTimeout } = killSettings(defaults, cluster.settings);
+    const { killMode, killTimeout } = ownSettings(defaults, cluster.settings);
     if (killMode === 'immediate') {
       this.process.kill(signal);
       return;
@@ -270,11 +273,13 @@ function warnOfWaiting(address, errno) {
 }
 
 /** Not part of the defaults that `cluster.settings` shows: those are Node's. */
-function killSettings(
-  defaults,
-  { killMode = defaults.killMode, killTimeout = DEFAULT_KILL_TIMEOUT },
-) {
-  return { killMode, killTimeout };
+function ownSettings(defaults, settings) {
+  const { killMode, killTimeout, holdTimeout } = settings;
+  return {
+    killMode: killMode === undefined ? defaults.killMode : killMode,
+    killTimeout: killTimeout === undefined ? DEFAULT_TIMEOUT : killTimeout,
+    holdTimeout: holdTimeout === undefined ? DEFAULT_TIMEOUT : holdTimeout,
+  };
 }
 
 function isSignal(signal) {

@@ -34,35 +34,41 @@ class ProcessHandle {
   onexit = null;
   #engine;
   #id;
-  #ipc;
-  #serialization;
+  #options;
   #process = null;
   #hold = new Hold();
 
-  constructor(engine, id, ipc, serialization) {
+  /**
+   * @param {object} options
+   * @param {number} options.ipc the child's descriptor for the message lane
+   * @param {string} options.serialization
+   * @param {number} options.holdTimeout
+   */
+  constructor(engine, id, options) {
     this.#engine = engine;
     this.#id = id;
-    this.#ipc = ipc;
-    this.#serialization = serialization;
+    this.#options = options;
   }
 
   /** Returns 0 or a negated errno. */
   spawn(...call) {
     const { file, args, cwd, envPairs, stdio, uid, gid } = spawnOptions(call);
-    const lanes = [this.#ipc, stdio.length, stdio.length + 1, stdio.length + 2];
+    const { ipc, serialization, holdTimeout } = this.#options;
+    const lanes = [ipc, stdio.length, stdio.length + 1, stdio.length + 2];
     const [argv0, ...rest] = args;
     const result = this.#engine.fork({
       id: this.#id,
       file,
       // Again, because Node heeds no NODE_OPTIONS in a program with privileges of its own.
       args: [argv0, '--require', PRELOAD, ...rest],
-      env: withPreload(envPairs, { lanes, serialization: this.#serialization }),
+      env: withPreload(envPairs, { lanes, serialization }),
       cwd,
       stdio: stdio.map(toDescriptor),
       messageLane: lanes[0],
       controlLane: lanes[1],
       connectionLane: lanes[2],
       memory: lanes[3],
+      holdTimeout,
       uid,
       gid,
     });
@@ -156,13 +162,14 @@ class WorkerProcess {
    */
   constructor(engine, id, settings, env, handlers) {
     const { exec, args, execArgv, cwd, serialization, uid, gid } = validated(settings);
+    const { holdTimeout } = settings;
     const stdio = standardStreams(settings);
     const ipc = stdio.indexOf('ipc');
     // Its place is ours.
     stdio[ipc] = 'ignore';
     const envPairs = environmentPairs(env);
 
-    this.#handle = new ProcessHandle(engine, id, ipc, serialization);
+    this.#handle = new ProcessHandle(engine, id, { ipc, serialization, holdTimeout });
     this.child = makeChildProcess(this.#handle);
     const { child } = this;
     const argv = [process.execPath, ...execArgv, exec, ...args];

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 use std::{
-    io::Read,
+    io::{ErrorKind, Read},
     net::{TcpListener, TcpStream, UdpSocket},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -43,6 +43,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Primary {
     engine: Engine,
     events: Receiver<Event>,
+    /// Of its workers.
+    hold: Duration,
 }
 
 impl Primary {
@@ -50,7 +52,7 @@ impl Primary {
         let (sender, events) = channel();
         let mut engine = Engine::new(move |event| drop(sender.send(event))).expect("an engine");
         engine.start(Settings { scheduling, story: false }).expect("a thread");
-        Self { engine, events }
+        Self { engine, events, hold: DEADLINE }
     }
 
     fn event(&self) -> Event {
@@ -93,6 +95,7 @@ impl Primary {
             connection: lane,
             reclaim: their_lane.try_clone().expect("a duplicate"),
             tally: ring.tally.clone(),
+            hold: self.hold,
         }));
         Worker {
             id,
@@ -223,6 +226,23 @@ fn connect(port: u16) -> TcpStream {
     let client = TcpStream::connect(("127.0.0.1", port)).expect("a listening port");
     client.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     client
+}
+
+/// Nobody serves the client: its connection ends, or is reset.
+fn expect_end(client: &mut TcpStream) {
+    match client.read(&mut [0]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+fn expect_closed(port: u16) {
+    // A process that another test has just started holds a copy of the socket until it executes.
+    let begin = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        assert!(begin.elapsed() < DEADLINE, "the port is still open");
+    }
 }
 
 /// The id of the worker that serves the client.
@@ -404,6 +424,58 @@ fn connections_of_a_killed_worker_are_served_by_another() {
         other.serve();
         assert_eq!(served_by(client), 2);
     }
+}
+
+#[test]
+fn connections_of_the_last_worker_wait_for_the_next_one_with_those_in_the_backlog() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut doomed = primary.worker(1);
+    let (_, port) = doomed.listen(0);
+    // More than the lane holds.
+    let clients: Vec<_> = (0..50).map(|_| connect(port)).collect();
+    doomed.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+    let stats = primary.engine.stats();
+    assert_eq!((stats.listeners.len(), stats.listeners[0].workers.len()), (1, 0));
+    let later = connect(port);
+    let mut next = primary.worker(2);
+    next.listen(port);
+    for client in clients.into_iter().chain([later]) {
+        next.serve();
+        assert_eq!(served_by(client), 2);
+    }
+    primary.command(Command::Retire(2));
+    primary.settle();
+    expect_closed(port);
+}
+
+#[test]
+fn connections_that_nobody_comes_for_are_closed_and_their_address_with_them() {
+    let mut primary = Primary::start(Scheduling::RoundRobin);
+    primary.hold = Duration::from_millis(200);
+    let mut worker = primary.worker(1);
+    let (listener, port) = worker.listen(0);
+    let mut client = connect(port);
+    wait_readable(worker.polled.as_fd());
+    let begin = Instant::now();
+    worker.send(&Request::Close { listener }, None);
+    expect_end(&mut client);
+    assert!(begin.elapsed() >= primary.hold);
+    assert_eq!(worker.waiting(), 0);
+    expect_closed(port);
+}
+
+#[test]
+fn connections_do_not_wait_for_the_next_worker_when_everybody_is_to_leave() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let (_, port) = worker.listen(0);
+    let mut client = connect(port);
+    wait_readable(worker.polled.as_fd());
+    primary.command(Command::Retire(1));
+    primary.settle();
+    expect_end(&mut client);
+    expect_closed(port);
 }
 
 #[test]
@@ -606,11 +678,7 @@ fn the_socket_closes_with_the_last_worker_that_serves_it() {
     assert_eq!(served_by(client), 2);
     primary.command(Command::Retire(2));
     primary.settle();
-    // A process that another test has just started holds a copy of the socket until it executes.
-    let begin = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_ok() {
-        assert!(begin.elapsed() < DEADLINE, "the port is still open");
-    }
+    expect_closed(port);
 }
 
 #[test]

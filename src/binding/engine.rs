@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd},
     sync::Arc,
+    time::Duration,
 };
 
 use napi::{
@@ -88,6 +89,9 @@ pub struct ForkOptions {
     pub connection_lane: i32,
     /// Number of the child's descriptor for the memory of the message lane.
     pub memory: i32,
+    /// How many milliseconds connections that it has not taken wait for another worker, if nobody
+    /// else serves their address.
+    pub hold_timeout: u32,
     /// The user to become.
     pub uid: Option<u32>,
     /// The group to become.
@@ -183,8 +187,9 @@ impl Engine {
             memory: options.memory,
         };
         let id = options.id;
+        let hold = Duration::from_millis(options.hold_timeout.into());
         let Stdio { descriptors, pipes, held } = Stdio::open(&options.stdio)?;
-        let Forked { adopted, message } = fork(id, program(options, descriptors)?, numbers)?;
+        let Forked { adopted, message } = fork(id, program(options, descriptors)?, numbers, hold)?;
         drop(held);
         let (pid, process) = (adopted.pid, Arc::clone(&adopted.process));
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {

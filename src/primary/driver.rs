@@ -18,8 +18,8 @@ use tokio::{
 use super::{
     engine::{Command, Emit, Event, Settings},
     fork::Adopted,
-    listener::{Distribution, Listener, Open, Socket},
-    state::{Opened, State},
+    listener::{Distribution, Listener, Socket},
+    state::{Opened, Stance, State},
     worker::Worker,
 };
 use crate::{
@@ -76,6 +76,7 @@ pub(super) fn run(
                 // Whoever asked may have gone.
                 Command::Tell(sender) => drop(sender.send(state.borrow().stats())),
                 Command::Settle(token) => {
+                    state.borrow_mut().expire_all();
                     closed(&state).await;
                     state.borrow().emit(Event::Settled(token));
                 }
@@ -104,7 +105,7 @@ async fn closed(state: &Shared) {
 }
 
 fn adopt(state: &Shared, adopted: Adopted) {
-    let Adopted { id, pid, process, control, connection, reclaim, tally } = adopted;
+    let Adopted { id, pid, process, control, connection, reclaim, tally, hold } = adopted;
     let watched = || -> io::Result<_> {
         let process = watched::watch(process, Interest::READABLE)?;
         let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE)?;
@@ -121,6 +122,7 @@ fn adopt(state: &Shared, adopted: Adopted) {
                 reclaim,
                 tally,
                 Rc::clone(&filled),
+                hold,
             );
             state.borrow_mut().adopt(id, worker);
             spawn_local(attend(Rc::clone(state), id, Attended { process, control, lane, filled }));
@@ -177,7 +179,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
             }
             _ = control.writable(), if orders => state.borrow().flush_orders(id),
             () = filled.notified() => retry = state.borrow().retry(id),
-            () = has_room(&lane, retry), if retry.is_some() => {
+            () = has_drained(&lane, retry), if retry.is_some() => {
                 retry = None;
                 state.borrow_mut().drained(id);
             }
@@ -192,7 +194,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
 }
 
 /// The lane has room, and it is time to try.
-async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
+async fn has_drained(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
     if let Some(retry) = retry {
         sleep_until(retry.into()).await;
     }
@@ -306,12 +308,11 @@ fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
     let id = state.borrow_mut().next_listener();
     let listener = if let Some(policy) = policy {
         let address = listen::bound_address(&bound)?;
-        let socket = Distribution::open(bound, &query)?;
+        let socket = Rc::new(Distribution::open(bound, &query)?);
         let room = Rc::new(Notify::new());
-        let open = Rc::new(Open);
-        let gone = Rc::downgrade(&open);
-        let accepting = accept(Rc::clone(state), id, socket, Rc::clone(&room), open);
-        let distribution = Distribution::new(policy, room, spawn_local(accepting), gone);
+        let listening = Rc::downgrade(&socket);
+        let accepting = accept(Rc::clone(state), id, socket, Rc::clone(&room));
+        let distribution = Distribution::new(policy, room, spawn_local(accepting), listening);
         Listener::new(query, address, Socket::Distributed(Box::new(distribution)))
     } else {
         Listener::new(query, listen::bound_address(&bound)?, Socket::Shared(bound))
@@ -322,23 +323,19 @@ fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
 
 /// Accepts for one listener, as long as there is room in a lane. Otherwise connections wait in the
 /// kernel's backlog.
-async fn accept(
-    state: Shared,
-    id: ListenerId,
-    socket: AsyncFd<Bound>,
-    room: Rc<Notify>,
-    _open: Rc<Open>,
-) {
+async fn accept(state: Shared, id: ListenerId, socket: Rc<AsyncFd<Bound>>, room: Rc<Notify>) {
     let mut warned = None;
-    loop {
-        while state.borrow_mut().is_congested(id) {
-            room.notified().await;
-        }
-        let Ok(mut ready) = socket.readable().await else {
+    while has_room(&state, id, &room).await {
+        let ready = tokio::select! {
+            ready = socket.readable() => ready,
+            // There may be nothing to accept for any more.
+            () = room.notified() => continue,
+        };
+        let Ok(mut ready) = ready else {
             return;
         };
         let mut accepted = 0;
-        while accepted < ACCEPTS_A_TURN && !state.borrow_mut().is_congested(id) {
+        while accepted < ACCEPTS_A_TURN && matches!(state.borrow_mut().stance(id), Stance::Accept) {
             match ready.try_io(|socket| listen::accept(socket.get_ref())) {
                 Ok(Ok(connection)) => state.borrow_mut().accepted(id, connection),
                 Ok(Err(error)) if is_of_connection(&error) => {}
@@ -357,6 +354,26 @@ async fn accept(
         }
         if accepted == ACCEPTS_A_TURN {
             yield_now().await;
+        }
+    }
+    // First the address, so that who sees a connection close finds it free.
+    drop(socket);
+    state.borrow_mut().shut(id);
+}
+
+/// Waits until there is room. Says whether there is: nobody has served the listener for too long
+/// otherwise.
+async fn has_room(state: &Shared, id: ListenerId, room: &Notify) -> bool {
+    loop {
+        let stance = state.borrow_mut().stance(id);
+        match stance {
+            Stance::Accept => return true,
+            Stance::Wait => room.notified().await,
+            Stance::Hold(until) if until <= Instant::now() => return false,
+            Stance::Hold(until) => tokio::select! {
+                () = room.notified() => {}
+                () = sleep_until(until.into()) => {}
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{AsRawFd, OwnedFd},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::{
@@ -51,6 +52,9 @@ pub struct Adopted {
     pub reclaim: OwnedFd,
     /// What the worker counts.
     pub tally: Tally,
+    /// How long connections that it has not taken wait for another worker, if it was the last that
+    /// served their address. Then they are closed.
+    pub hold: Duration,
 }
 
 /// A started worker.
@@ -62,12 +66,17 @@ pub struct Forked {
 }
 
 /// Makes the lanes of worker `id` and starts its process, with the child's ends at `numbers` beside
-/// the descriptors that `program` already has.
+/// the descriptors that `program` already has. `hold` is that of [`Adopted`].
 ///
 /// # Errors
 /// As [`spawn::spawn`]; `EMFILE` or `ENFILE` when there are not enough descriptors. Nothing is left
 /// open or running then.
-pub fn fork(id: WorkerId, mut program: spawn::Program, numbers: LaneNumbers) -> io::Result<Forked> {
+pub fn fork(
+    id: WorkerId,
+    mut program: spawn::Program,
+    numbers: LaneNumbers,
+    hold: Duration,
+) -> io::Result<Forked> {
     let (message, their_message) = lane::stream_pair()?;
     let memory = ring::create()?;
     let ring = Ring::map(&memory, Side::Primary)?;
@@ -92,7 +101,7 @@ pub fn fork(id: WorkerId, mut program: spawn::Program, numbers: LaneNumbers) -> 
     let pid = spawn::spawn(&program)?;
     let process = watch(pid)?;
     let process = Arc::new(process);
-    let adopted = Adopted { id, pid, process, control, connection, reclaim, tally };
+    let adopted = Adopted { id, pid, process, control, connection, reclaim, tally, hold };
     Ok(Forked { adopted, message })
 }
 

@@ -48,8 +48,8 @@ pub(super) enum Socket {
 /// What it takes to hand connections out.
 pub(super) struct Distribution {
     pub(super) policy: Box<dyn Policy>,
-    /// Accepted, but in no lane: taken back, returned, or accepted when the last lane filled up.
-    /// While there are any, no more are accepted.
+    /// Accepted, but in no lane: first those taken back or returned, then those accepted when the
+    /// last lane filled up. While there are any, no more are accepted.
     pub(super) pending: VecDeque<Pending>,
     pub(super) accepted: u64,
     pub(super) counts: Counts,
@@ -57,11 +57,13 @@ pub(super) struct Distribution {
     pub(super) handover: Histogram,
     /// Members that have just returned a connection of this listener, and get a rest.
     pub(super) resting: HashSet<WorkerId>,
-    /// Tells the task that `pending` is empty.
+    /// While nobody serves the listener, until when connections wait for somebody who does.
+    pub(super) held: Option<Instant>,
+    /// Has the task look again at `pending` and `held`, if it waits.
     pub(super) room: Rc<Notify>,
     pub(super) task: JoinHandle<()>,
-    /// Tells when the task has ended.
-    pub(super) open: Weak<Open>,
+    /// The listening socket, which is the task's, and closes with it.
+    pub(super) socket: Weak<AsyncFd<Bound>>,
 }
 
 /// A connection in no lane.
@@ -70,9 +72,6 @@ pub(super) struct Pending {
     /// When it was accepted, unless it was in a lane before.
     pub(super) accepted: Option<Instant>,
 }
-
-/// Held by the task of a listener as long as its socket is open.
-pub(super) struct Open;
 
 impl Listener {
     pub(super) fn new(query: Query, address: Option<BoundAddress>, socket: Socket) -> Self {
@@ -98,6 +97,7 @@ impl Listener {
     pub(super) fn join(&mut self, worker: WorkerId) {
         self.members.insert(worker);
         if let Socket::Distributed(distribution) = &mut self.socket {
+            distribution.held = None;
             distribution.policy.join(worker);
         }
     }
@@ -148,7 +148,7 @@ impl Distribution {
         policy: Box<dyn Policy>,
         room: Rc<Notify>,
         task: JoinHandle<()>,
-        open: Weak<Open>,
+        socket: Weak<AsyncFd<Bound>>,
     ) -> Self {
         Self {
             policy,
@@ -157,10 +157,34 @@ impl Distribution {
             counts: Counts::default(),
             handover: Histogram::default(),
             resting: HashSet::new(),
+            held: None,
             room,
             task,
-            open,
+            socket,
         }
+    }
+
+    /// A new connection, not in any lane yet.
+    pub(super) fn accepted(&mut self, connection: OwnedFd) {
+        self.accepted += 1;
+        self.pending.push_back(Pending { connection, accepted: Some(Instant::now()) });
+    }
+
+    /// A connection that was in a lane. It has waited longer than the new ones.
+    pub(super) fn returned(&mut self, connection: OwnedFd) {
+        let behind = self.pending.partition_point(|pending| pending.accepted.is_none());
+        self.pending.insert(behind, Pending { connection, accepted: None });
+    }
+
+    /// Whether connections wait in the engine, or in the kernel's backlog.
+    pub(super) fn has_waiting(&mut self) -> bool {
+        if self.pending.is_empty()
+            && let Some(socket) = self.socket.upgrade()
+            && let Ok(connection) = listen::accept(socket.get_ref())
+        {
+            self.accepted(connection);
+        }
+        !self.pending.is_empty()
     }
 
     /// The listening socket of a new distribution, ready to be waited on.

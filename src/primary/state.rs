@@ -3,14 +3,14 @@ use std::{
     io,
     os::fd::OwnedFd,
     rc::{Rc, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::{io::unix::AsyncFd, sync::Notify};
 
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
-    listener::{Distribution, Listener, Open, Pending, Socket},
+    listener::{Distribution, Listener, Socket},
     placement::place,
     stats::{Counts, Stats},
     story::Story,
@@ -44,8 +44,18 @@ pub(super) struct State {
     /// Workers in whose lanes connections may wait.
     loaded: HashSet<WorkerId>,
     loading: Rc<Notify>,
-    /// Of listeners whose tasks have been told to end, and will close their sockets.
-    closing: Vec<Weak<Open>>,
+    /// Of listeners whose tasks have been told to end, which closes them.
+    closing: Vec<Weak<AsyncFd<Bound>>>,
+}
+
+/// What the task of a listener may do.
+pub(super) enum Stance {
+    /// Accept connections.
+    Accept,
+    /// Wait until somebody has room for those that are accepted already.
+    Wait,
+    /// As that, and nobody serves the listener: until then.
+    Hold(Instant),
 }
 
 /// A freshly bound address, still without a task to accept from it.
@@ -108,11 +118,16 @@ impl State {
         if !std::mem::replace(&mut worker.retired, true) {
             self.story.tell(format_args!("worker {id} gets no more connections"));
         }
-        let listeners: Vec<_> = self.listeners.keys().copied().collect();
-        for listener in listeners {
-            self.leave(id, listener);
-        }
+        let hold = worker.hold;
+        let left = self
+            .listeners
+            .iter_mut()
+            .filter_map(|(&listener, it)| it.leave(id).then_some(listener));
+        let left: Vec<_> = left.collect();
         self.take_back(id);
+        for listener in left {
+            self.unserved(listener, hold);
+        }
     }
 
     /// Leaves the worker its place in every rotation, but takes what waits in its lane to others.
@@ -139,24 +154,50 @@ impl State {
 
     /// The worker's server on this listener is closed.
     pub(super) fn close(&mut self, id: WorkerId, listener: ListenerId) {
-        if self.listeners.get(&listener).is_some_and(|listener| listener.has(id)) {
-            self.leave(id, listener);
-            self.take_back(id);
+        let Some(found) = self.listeners.get_mut(&listener).filter(|found| found.has(id)) else {
+            return;
+        };
+        let is_last = found.leave(id);
+        let hold = self.workers.get(&id).map_or(Duration::ZERO, |worker| worker.hold);
+        self.take_back(id);
+        if is_last {
+            self.unserved(listener, hold);
         }
     }
 
-    fn leave(&mut self, id: WorkerId, listener_id: ListenerId) {
-        let Some(listener) = self.listeners.get_mut(&listener_id) else {
+    /// The last worker has left the listener, which closes: with connections waiting, no sooner than
+    /// after `hold`, unless another worker comes.
+    fn unserved(&mut self, id: ListenerId, hold: Duration) {
+        let Some(distribution) = self.distribution(id) else {
+            return self.shut(id);
+        };
+        if hold.is_zero() || !distribution.has_waiting() {
+            return self.shut(id);
+        }
+        distribution.held = Some(Instant::now() + hold);
+        distribution.room.notify_waiters();
+        self.story.tell(format_args!("connections wait for a worker to serve them"));
+    }
+
+    /// Closes the listener, with all that waits for it.
+    pub(super) fn shut(&mut self, id: ListenerId) {
+        let Some(Listener { name, socket, .. }) = self.listeners.remove(&id) else {
             return;
         };
-        if !listener.leave(id) {
-            return;
-        }
-        self.story.tell(format_args!("{} closed", listener.name));
-        let closed = self.listeners.remove(&listener_id).map(|listener| listener.socket);
-        if let Some(Socket::Distributed(distribution)) = closed {
+        self.story.tell(format_args!("{name} closed"));
+        if let Socket::Distributed(distribution) = socket {
             distribution.task.abort();
-            self.closing.push(distribution.open);
+            self.closing.push(distribution.socket);
+        }
+    }
+
+    /// Nobody is to come any more: closes what waits for a worker to serve it.
+    pub(super) fn expire_all(&mut self) {
+        let is_held =
+            |it: &Listener| matches!(&it.socket, Socket::Distributed(it) if it.held.is_some());
+        let held = self.listeners.iter().filter(|(_, it)| is_held(it)).map(|(&id, _)| id);
+        for id in held.collect::<Vec<_>>() {
+            self.shut(id);
         }
     }
 
@@ -183,7 +224,7 @@ impl State {
         let (listener, connection) = self.workers.get(&id)?.take_back()?;
         self.story.tell(format_args!("a connection taken back from worker {id}"));
         self.count(id, listener, add);
-        self.distribute(listener, Pending { connection, accepted: None });
+        self.distribute(listener, connection);
         Some(listener)
     }
 
@@ -276,7 +317,7 @@ impl State {
         if let Some(distribution) = self.distribution(listener) {
             distribution.resting.insert(id);
         }
-        self.distribute(listener, Pending { connection, accepted: None });
+        self.distribute(listener, connection);
     }
 
     /// The rest after [`returned`](Self::returned) is over.
@@ -297,16 +338,16 @@ impl State {
     /// A new connection.
     pub(super) fn accepted(&mut self, listener: ListenerId, connection: OwnedFd) {
         if let Some(distribution) = self.distribution(listener) {
-            distribution.accepted += 1;
-            self.distribute(listener, Pending { connection, accepted: Some(Instant::now()) });
+            distribution.accepted(connection);
+            self.pump(listener);
         }
     }
 
-    /// Hands the connection to a worker, or keeps it until one has room. With the listener gone,
-    /// it is closed.
-    fn distribute(&mut self, listener: ListenerId, pending: Pending) {
+    /// Hands a connection that was at a worker to another, or keeps it until one has room. With the
+    /// listener gone, it is closed.
+    fn distribute(&mut self, listener: ListenerId, connection: OwnedFd) {
         if let Some(distribution) = self.distribution(listener) {
-            distribution.pending.push_back(pending);
+            distribution.returned(connection);
             self.pump(listener);
         }
     }
@@ -321,9 +362,13 @@ impl State {
         Stats { listeners: listeners.collect(), workers }
     }
 
-    /// Whether connections wait in the engine because no lane has room.
-    pub(super) fn is_congested(&mut self, listener: ListenerId) -> bool {
-        self.distribution(listener).is_some_and(|distribution| !distribution.pending.is_empty())
+    /// What the task of the listener may do now.
+    pub(super) fn stance(&mut self, listener: ListenerId) -> Stance {
+        match self.distribution(listener) {
+            Some(Distribution { held: Some(until), .. }) => Stance::Hold(*until),
+            Some(distribution) if !distribution.pending.is_empty() => Stance::Wait,
+            _ => Stance::Accept,
+        }
     }
 
     /// Whether orders wait for room in the worker's control lane.
@@ -404,7 +449,7 @@ impl State {
         self.story.tell(format_args!("worker {id} is stuck"));
         worker.stall();
         while let Some(listener) = self.take_back_one(id, |counts| counts.rescued += 1) {
-            if self.is_congested(listener) {
+            if !matches!(self.stance(listener), Stance::Accept) {
                 return;
             }
         }
@@ -450,6 +495,6 @@ impl State {
                 self.loading.notify_one();
             }
         }
-        distribution.room.notify_one();
+        distribution.room.notify_waiters();
     }
 }

@@ -89,6 +89,8 @@ pub(super) struct Worker {
     stalled: Cell<bool>,
     /// Has the worker's task wait for room.
     filled: Rc<Notify>,
+    /// How long connections wait for somebody else to serve them when this worker is the last to leave.
+    pub(super) hold: Duration,
     /// What became of the connections that it was given.
     counts: Cell<Counts>,
     /// Out of every rotation, for good.
@@ -105,6 +107,7 @@ impl Worker {
         reclaim: OwnedFd,
         tally: Tally,
         filled: Rc<Notify>,
+        hold: Duration,
     ) -> Self {
         Self {
             pid,
@@ -121,6 +124,7 @@ impl Worker {
             probed: Cell::new(false),
             stalled: Cell::new(false),
             filled,
+            hold,
             counts: Cell::default(),
             retired: false,
             paused: false,
@@ -368,7 +372,7 @@ mod tests {
         let pid = -1;
         let ring = Ring::map(ring::create().unwrap(), Side::Primary).unwrap();
         let filled = Rc::new(Notify::new());
-        (Worker::new(pid, control, lane, reclaim, ring.tally, filled), theirs)
+        (Worker::new(pid, control, lane, reclaim, ring.tally, filled, Duration::ZERO), theirs)
     }
 
     fn hand_over(worker: &Worker) {
