@@ -46,7 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the patrol looks at lanes in which connections wait.
-const PATROL: Duration = Duration::from_millis(4);
+const PATROL: Duration = Duration::from_millis(2);
 
 /// How long a worker that returned a connection gets no other of the same listener. It bounds the
 /// rate at which a connection goes round when every worker is at its `maxConnections`.

@@ -45,15 +45,21 @@ const MAX_ORDERS: usize = 4096;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long connections may wait in a lane, with none taken, before their worker is suspected.
-const SUSPICION: Duration = Duration::from_millis(8);
+const SUSPICION: Duration = Duration::from_millis(2);
 
-/// How long a suspected worker is observed. It is stuck when it takes nothing meanwhile, unless it
-/// would run and has had a processor for less than a quarter of the time: a busy machine is no stuck
-/// worker.
-const OBSERVATION: Duration = Duration::from_millis(16);
+/// How long a suspected worker is observed: it is stuck when it takes nothing meanwhile. On a busy
+/// machine that is processor time, not time, because one that waits for a processor is not stuck.
+const OBSERVATION: Duration = Duration::from_millis(5);
 
-/// When a worker was suspected, and how long it had run by then.
-type Suspicion = (Instant, Duration);
+/// As much of it the main thread must have had, as far as the kernel has counted that.
+const OF_MAIN_THREAD: Duration = Duration::from_millis(3);
+
+/// How long a worker is observed that waits for one of its own threads, if it does, as in a garbage
+/// collection.
+const LONG_OBSERVATION: Duration = Duration::from_millis(20);
+
+/// When a worker was suspected, and how it got on then.
+type Suspicion = (Instant, Option<Load>);
 
 /// Whether a worker's lane takes connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,22 +204,16 @@ impl Worker {
         if queued == 0 || now.duration_since(since) < SUSPICION {
             return false;
         }
-        // Where the kernel does not tell, nobody is starved.
-        let Load { ran, runnable } =
-            load_of(self.pid).unwrap_or(Load { ran: Duration::ZERO, runnable: false });
-        let Some((suspected, before)) = self.suspicion.get() else {
-            self.suspicion.set(Some((now, ran)));
-            return false;
-        };
-        let observed = now.duration_since(suspected);
-        if observed < OBSERVATION {
-            return false;
+        let load = load_of(self.pid);
+        match self.suspicion.get() {
+            Some((suspected, before)) if is_alike(before, load) => {
+                is_blocked(before, load, now.duration_since(suspected))
+            }
+            _ => {
+                self.suspicion.set(Some((now, load)));
+                false
+            }
         }
-        let is_starved = runnable && ran.saturating_sub(before) * 4 < observed;
-        if is_starved {
-            self.suspicion.set(Some((now, ran)));
-        }
-        !is_starved
     }
 
     /// How many connections the worker has taken, when so many are left in the lane.
@@ -336,6 +336,27 @@ impl Worker {
                 return Some(taken);
             }
         }
+    }
+}
+
+/// Whether both times the process was runnable, or not.
+fn is_alike(before: Option<Load>, now: Option<Load>) -> bool {
+    before.map(|load| load.is_runnable) == now.map(|load| load.is_runnable)
+}
+
+/// Whether a worker that was suspected some time ago, and has taken nothing since, is stuck.
+fn is_blocked(before: Option<Load>, now: Option<Load>, observed: Duration) -> bool {
+    // Where the kernel does not tell, nobody waits for a processor.
+    let Some((before, now)) = before.zip(now) else {
+        return observed >= OBSERVATION;
+    };
+    if now.is_runnable {
+        now.all.saturating_sub(before.all) >= OBSERVATION
+            && now.main.saturating_sub(before.main) >= OF_MAIN_THREAD
+    } else if now.may_wait_for_thread {
+        observed >= LONG_OBSERVATION
+    } else {
+        observed >= OBSERVATION
     }
 }
 
