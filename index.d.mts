@@ -18,6 +18,7 @@ export const SCHED_RR: number;
 export const SCHED_LEAST_CONNECTIONS: 3;
 /** The clients of one address stay with one worker. */
 export const SCHED_SOURCE_HASH: 4;
+export const SCHED_REUSEPORT: 5;
 export const isPrimary: boolean;
 /** @deprecated use `isPrimary` */
 export const isMaster: boolean;

@@ -72,7 +72,7 @@ declare namespace cluster {
     address: string;
     /** The ids of the workers that serve it. */
     workers: number[];
-    /** Connections accepted. */
+    /** Connections accepted, by the engine, or by workers from sockets of their own. */
     accepted: number;
     /** Connections that wait in the engine, because no worker has room for them. */
     waiting: number;
@@ -85,9 +85,11 @@ declare namespace cluster {
   }
 
   interface WorkerStats extends ConnectionCounts {
-    /** Connections that wait for the worker to take them. */
+    /** Connections that it accepted itself, under `SCHED_REUSEPORT`. */
+    accepted: number;
+    /** Connections that wait for the worker to take them, or to accept them from its own socket. */
     waiting: number;
-    /** Connections that the worker has, those that wait among them. */
+    /** Connections that the worker has, those that wait for it to take them among them. */
     open: number;
     /** Whether it gets none because its event loop does not turn. */
     stalled: boolean;
@@ -114,10 +116,19 @@ declare namespace cluster {
      */
     readonly SCHED_SOURCE_HASH: 4;
     /**
-     * How connections get to workers: `SCHED_RR`, `SCHED_NONE`, `SCHED_LEAST_CONNECTIONS` or
-     * `SCHED_SOURCE_HASH`. The first `fork()` or `setupPrimary()` freezes it.
+     * A policy: each worker has a socket of its own on the port (`SO_REUSEPORT`), and the kernel chooses
+     * one of them for each connection, by chance. The greatest rate, and nothing to do for the
+     * primary, which keeps all sockets: what waits at the one of a worker that dies, is blocked or
+     * paused goes to others, and the port is in use for everybody else (though Linux lets a process of
+     * the same user join that asks for `SO_REUSEPORT` later). As `SCHED_RR` for `listen({ fd })` and
+     * Unix sockets.
+     */
+    readonly SCHED_REUSEPORT: 5;
+    /**
+     * How connections get to workers: `SCHED_RR`, `SCHED_NONE`, `SCHED_LEAST_CONNECTIONS`,
+     * `SCHED_SOURCE_HASH` or `SCHED_REUSEPORT`. The first `fork()` or `setupPrimary()` freezes it.
      * @default by the environment variable `NODE_CLUSTER_SCHED_POLICY`: `'rr'`, `'none'`,
-     * `'least-connections'` or `'source-hash'`; otherwise `SCHED_RR`
+     * `'least-connections'`, `'source-hash'` or `'reuseport'`; otherwise `SCHED_RR`
      */
     schedulingPolicy: number;
     /** Can be called with and without `new`. */
@@ -141,7 +152,7 @@ declare namespace cluster {
     /**
      * What the engine knows of connections now, also while workers are stuck. Costs no message; waits
      * for the engine's thread, some microseconds as a rule. In the primary only. All is empty before
-     * the first `fork()`; under `SCHED_NONE` workers accept themselves and nothing is counted.
+     * the first `fork()`; under `SCHED_NONE` workers accept from one socket and nothing is counted.
      */
     stats(): Stats;
     /** @deprecated use `setupPrimary` */

@@ -7,6 +7,7 @@ export const {
   SCHED_NONE,
   SCHED_RR,
   SCHED_SOURCE_HASH,
+  SCHED_REUSEPORT,
   Worker,
   disconnect,
   fork,

@@ -7,6 +7,7 @@ const { isBuiltin } = require('./helpers/implementation');
 const names = [
   'SCHED_LEAST_CONNECTIONS',
   'SCHED_NONE',
+  'SCHED_REUSEPORT',
   'SCHED_RR',
   'SCHED_SOURCE_HASH',
   'Worker',
@@ -40,6 +41,7 @@ if (!isBuiltin) {
       t.deepEqual(worker.absent, [
         'SCHED_LEAST_CONNECTIONS',
         'SCHED_NONE',
+        'SCHED_REUSEPORT',
         'SCHED_RR',
         'SCHED_SOURCE_HASH',
         'disconnect',

@@ -16,6 +16,7 @@ const POLICIES = {
   SCHED_RR: 2,
   SCHED_LEAST_CONNECTIONS: 3,
   SCHED_SOURCE_HASH: 4,
+  SCHED_REUSEPORT: 5,
 };
 // Of NODE_CLUSTER_SCHED_POLICY.
 const POLICY_NAMES = new Map([
@@ -23,6 +24,7 @@ const POLICY_NAMES = new Map([
   ['rr', POLICIES.SCHED_RR],
   ['least-connections', POLICIES.SCHED_LEAST_CONNECTIONS],
   ['source-hash', POLICIES.SCHED_SOURCE_HASH],
+  ['reuseport', POLICIES.SCHED_REUSEPORT],
 ]);
 const KILL_MODES = ['graceful', 'immediate'];
 const DEFAULT_TIMEOUT = 5000;

@@ -7,7 +7,8 @@ use std::{
     net::{TcpListener, TcpStream, UdpSocket},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::net::UnixStream,
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixStream},
     },
     process::{Command as Process, Stdio},
     sync::{
@@ -26,11 +27,11 @@ use rs_cluster::{
     },
     protocol::{
         ListenerId, WorkerId, connection,
-        control::{Query, Reply, Request, Target},
+        control::{Query, Reply, Request, SocketKind, Target},
     },
     sys::{
         exit::{self, Exit},
-        lane,
+        lane, listen,
         ring::{self, Ring, Side, Tally},
     },
     worker::{Connections, Control, Received, Taken},
@@ -165,6 +166,26 @@ impl Worker {
         (reply.listener, bound)
     }
 
+    /// As [`listen`](Self::listen), with a socket of its own.
+    fn listen_own(&mut self, port: u16) -> (ListenerId, u16, OwnedFd) {
+        let (reply, socket) = self.ask(Target::Tcp { address: Some("127.0.0.1".into()), port: 0 });
+        assert_eq!(reply.errno, 0);
+        assert_eq!(reply.socket, Some(SocketKind::Own { seat: Some(0) }), "{reply:?}");
+        let bound = reply.address.expect("a bound address").port;
+        assert!(port == 0 || port == bound, "the same listener");
+        (reply.listener, bound, socket.expect("a socket"))
+    }
+
+    /// Accepts from a socket of its own, if something waits there, and serves it.
+    fn accept(&self, socket: &OwnedFd) -> bool {
+        let accepted = listen::accept(socket);
+        if let Ok(connection) = &accepted {
+            self.tally.add_accepted(Some(0));
+            self.answer(connection);
+        }
+        accepted.is_ok()
+    }
+
     fn send(&mut self, request: &Request, descriptor: Option<OwnedFd>) {
         self.control.send(request, descriptor).expect("a request");
         while !self.control.is_idle() {
@@ -176,7 +197,10 @@ impl Worker {
     fn take(&self) -> (ListenerId, OwnedFd) {
         wait_readable(self.polled.as_fd());
         match self.connections.take().expect("a packet") {
-            Taken::Connection(listener, connection) => (listener, connection),
+            Taken::Connection(listener, connection) => {
+                self.tally.add_taken();
+                (listener, connection)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -184,7 +208,11 @@ impl Worker {
     /// Serves the next connection: its client reads the worker's id.
     fn serve(&self) {
         let (_, connection) = self.take();
-        rustix::io::write(&connection, &[self.id.to_le_bytes()[0]]).expect("an open connection");
+        self.answer(&connection);
+    }
+
+    fn answer(&self, connection: &OwnedFd) {
+        rustix::io::write(connection, &[self.id.to_le_bytes()[0]]).expect("an open connection");
     }
 
     fn waiting(&self) -> usize {
@@ -230,7 +258,7 @@ fn connect(port: u16) -> TcpStream {
 
 /// Nobody serves the client: its connection ends, or is reset.
 fn expect_end(client: &mut TcpStream) {
-    match client.read(&mut [0]) {
+    match client.read_to_end(&mut Vec::new()) {
         Ok(0) => {}
         Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
         other => panic!("{other:?}"),
@@ -610,7 +638,14 @@ fn what_becomes_of_connections_is_counted() {
     let counts = Counts { handed_over: 6, reclaimed: 2, rescued: 0, returned: 1 };
     assert_eq!(listener.counts, counts);
     assert_eq!(listener.handover.buckets.iter().sum::<u64>(), 3);
-    let worker = |id, counts, open| WorkerStats { id, counts, waiting: 0, open, stalled: false };
+    let worker = |id, counts, open| WorkerStats {
+        id,
+        accepted: 0,
+        counts,
+        waiting: 0,
+        open,
+        stalled: false,
+    };
     assert_eq!(
         stats.workers,
         [
@@ -635,6 +670,194 @@ fn a_rescue_is_counted_and_a_stalled_worker_seen() {
     let [stuck, free] = stats.workers.as_slice() else { panic!("{stats:?}") };
     assert_eq!((stuck.stalled, stuck.counts.rescued, stuck.open), (true, 1, 0));
     assert_eq!((free.stalled, free.counts.handed_over, free.open), (false, 1, 1));
+}
+
+/// Workers 1 and 2 with a socket each for one port, which is nobody else's.
+fn two_with_seats() -> (Primary, [Worker; 2], [OwnedFd; 2], u16) {
+    let primary = Primary::start(Scheduling::ReusePort);
+    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (_, port, socket) = one.listen_own(0);
+    let (_, _, sibling) = other.listen_own(port);
+    (primary, [one, other], [socket, sibling], port)
+}
+
+/// Connects until so many connections wait at each of the sockets.
+fn fill(port: u16, sockets: &[&OwnedFd], count: usize) -> Vec<TcpStream> {
+    let mut clients = Vec::new();
+    while sockets.iter().any(|socket| listen::backlog(socket) < count) {
+        assert!(clients.len() < 1000, "the kernel spreads connections");
+        clients.push(connect(port));
+    }
+    clients
+}
+
+#[test]
+fn each_worker_has_a_socket_of_its_own_and_the_kernel_spreads_connections() {
+    let (primary, [one, other], [socket, sibling], port) = two_with_seats();
+    let clients = fill(port, &[&socket, &sibling], 5);
+    let mut accepted = [0, 0];
+    while one.accept(&socket) {
+        accepted[0] += 1;
+    }
+    while other.accept(&sibling) {
+        accepted[1] += 1;
+    }
+    assert_eq!(accepted.iter().sum::<u64>(), clients.len() as u64);
+    one.tally.add_closed();
+    let stats = primary.engine.stats();
+    assert_eq!(stats.listeners[0].accepted, clients.len() as u64);
+    assert_eq!(stats.listeners[0].counts, Counts::default());
+    let seen: Vec<_> = stats.workers.iter().map(|it| (it.accepted, it.open as u64)).collect();
+    assert_eq!(seen, [(accepted[0], accepted[0] - 1), (accepted[1], accepted[1])]);
+    let mut by_one = clients.into_iter().map(served_by).collect::<Vec<_>>();
+    by_one.retain(|&id| id == 1);
+    assert_eq!(by_one.len() as u64, accepted[0]);
+}
+
+#[test]
+fn the_port_of_a_foreign_process_is_in_use_even_if_it_would_share_it() {
+    let (_primary, _workers, _sockets, port) = two_with_seats();
+    let foreign = Primary::start(Scheduling::ReusePort);
+    let target = Target::Tcp { address: Some("127.0.0.1".into()), port };
+    assert_eq!(foreign.worker(1).ask(target.clone()).0.errno, -libc::EADDRINUSE);
+    let other = Primary::start(Scheduling::RoundRobin);
+    assert_eq!(other.worker(1).ask(target).0.errno, -libc::EADDRINUSE);
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_err());
+}
+
+#[test]
+fn what_waits_at_the_socket_of_a_dead_worker_is_served_by_others_and_the_next_one_gets_the_socket()
+{
+    let (primary, [doomed, other], [socket, sibling], port) = two_with_seats();
+    let clients = fill(port, &[&socket], 3);
+    let orphans = listen::backlog(&socket);
+    drop(socket);
+    doomed.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+    (0..orphans).for_each(|_| other.serve());
+    while other.accept(&sibling) {}
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
+    // What comes to that socket now goes to the other one as well.
+    let later: Vec<_> = (0..20).map(|_| connect(port)).collect();
+    let own = listen::backlog(&sibling);
+    assert!(own < 20, "the kernel spreads connections");
+    (own..20).for_each(|_| other.serve());
+    while other.accept(&sibling) {}
+    assert!(later.into_iter().all(|client| served_by(client) == 2));
+    let mut next = primary.worker(3);
+    let (_, _, socket) = next.listen_own(port);
+    fill(port, &[&socket, &sibling], 3);
+    assert_eq!((next.waiting(), other.waiting()), (0, 0));
+}
+
+#[test]
+fn what_waits_at_the_socket_of_a_stuck_worker_is_served_by_one_that_is_free() {
+    let (primary, [mut stuck, mut free], [socket, sibling], port) = two_with_seats();
+    let clients = fill(port, &[&socket], 1);
+    while free.accept(&sibling) {}
+    free.answer_probe();
+    free.serve();
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
+    let clients: Vec<_> = (0..20).map(|_| connect(port)).collect();
+    (listen::backlog(&sibling)..20).for_each(|_| free.serve());
+    while free.accept(&sibling) {}
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
+    assert!(primary.engine.stats().workers[0].stalled);
+    stuck.answer_probe();
+    primary.settle();
+    let _clients = fill(port, &[&socket, &sibling], 1);
+    assert!(stuck.accept(&socket), "it accepts again");
+}
+
+#[test]
+fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_descriptors() {
+    let (primary, [mut one, other], [socket, sibling], port) = two_with_seats();
+    // Serves connections until some have come to this place.
+    let serve_until = |one: &Worker, wanted: usize| {
+        let places = [&one.polled, &other.polled, &sibling, &socket];
+        // A paused worker does not look there.
+        let places = if wanted == 3 { &places[..] } else { &places[..3] };
+        let places: Vec<_> = places.iter().map(AsFd::as_fd).collect();
+        let mut served = [0; 4];
+        while served[wanted] < 3 {
+            let client = connect(port);
+            let place = loop {
+                let place = first_readable(&places);
+                let is_served = match place {
+                    0 => {
+                        one.serve();
+                        true
+                    }
+                    1 => {
+                        other.serve();
+                        true
+                    }
+                    2 => other.accept(&sibling),
+                    // The engine may have been quicker.
+                    _ => one.accept(&socket),
+                };
+                if is_served {
+                    break place;
+                }
+            };
+            served[place] += 1;
+            assert_eq!(served_by(client), if place == 0 || place == 3 { 1 } else { 2 });
+        }
+        served
+    };
+    let next_order = |one: &Worker| {
+        wait_readable(one.raw.as_fd());
+        one.control.receive().expect("an order")
+    };
+    primary.command(Command::Pause(1));
+    assert!(matches!(next_order(&one), Received::Pause));
+    assert_eq!(serve_until(&one, 1)[0], 0);
+    primary.command(Command::Resume(1));
+    assert!(matches!(next_order(&one), Received::Resume));
+    serve_until(&one, 3);
+    one.send(&Request::Exhausted, None);
+    primary.settle();
+    assert!(matches!(next_order(&one), Received::Resume));
+}
+
+#[test]
+fn what_waits_at_the_last_workers_socket_waits_for_the_next_one() {
+    let primary = Primary::start(Scheduling::ReusePort);
+    let mut doomed = primary.worker(1);
+    let (_, port, socket) = doomed.listen_own(0);
+    let clients = fill(port, &[&socket], 20);
+    drop(socket);
+    doomed.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+    let mut next = primary.worker(2);
+    let (_, _, socket) = next.listen_own(port);
+    for _ in &clients {
+        match first_readable(&[&socket, &next.polled].map(AsFd::as_fd)) {
+            0 => assert!(next.accept(&socket)),
+            _ => next.serve(),
+        }
+    }
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
+    primary.command(Command::Retire(2));
+    drop(socket);
+    primary.settle();
+    expect_closed(port);
+}
+
+#[test]
+fn workers_with_seats_share_what_has_no_port_in_turns() {
+    let primary = Primary::start(Scheduling::ReusePort);
+    let mut workers = [1, 2].map(|id| primary.worker(id));
+    let name = "rs-cluster-no-port";
+    for worker in &mut workers {
+        let (reply, socket) = worker.ask(Target::Unix { path: format!("\0{name}") });
+        assert_eq!((reply.errno, reply.socket, socket.is_none()), (0, None, true));
+    }
+    let address = SocketAddr::from_abstract_name(name).expect("a name");
+    for turn in 0..4 {
+        let _client = UnixStream::connect_addr(&address).expect("a listening socket");
+        workers[turn % 2].take();
+    }
 }
 
 #[test]
@@ -747,7 +970,7 @@ fn a_shared_socket_comes_with_the_reply() {
     let mut worker = primary.worker(1);
     let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
     let (reply, socket) = worker.ask(target);
-    assert!(reply.shared);
+    assert_eq!(reply.socket, Some(SocketKind::Shared));
     rustix::net::listen(socket.expect("the socket"), 1).expect("a bound socket");
     connect(reply.address.expect("a bound address").port);
 }

@@ -46,9 +46,11 @@ pub struct EngineListener {
 pub struct EngineWorker {
     /// Its id.
     pub id: u32,
+    /// How many connections it accepted itself.
+    pub accepted: f64,
     /// What became of the connections that it was given.
     pub counts: EngineCounts,
-    /// How many wait in its lane.
+    /// How many wait for it.
     pub waiting: u32,
     /// How many it has, those that wait among them.
     pub open: u32,
@@ -96,7 +98,14 @@ impl From<ListenerStats> for EngineListener {
 
 impl From<WorkerStats> for EngineWorker {
     fn from(stats: WorkerStats) -> Self {
-        let WorkerStats { id, counts, waiting, open, stalled } = stats;
-        Self { id, counts: counts.into(), waiting: number(waiting), open: number(open), stalled }
+        let WorkerStats { id, accepted, counts, waiting, open, stalled } = stats;
+        Self {
+            id,
+            accepted: accepted as f64,
+            counts: counts.into(),
+            waiting: number(waiting),
+            open: number(open),
+            stalled,
+        }
     }
 }

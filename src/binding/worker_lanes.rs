@@ -1,5 +1,7 @@
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
+    io,
     os::fd::{AsRawFd, IntoRawFd, OwnedFd},
     rc::Rc,
 };
@@ -19,18 +21,19 @@ use crate::{
     channel::Channel,
     protocol::{
         ListenerId,
-        control::{Query, Reply, Request, Target},
+        control::{Query, Reply, Request, SocketKind, Target},
     },
     sys::{
-        inherit,
+        errno, inherit,
         lane::Kind,
-        node::{Poll, Readiness},
+        listen,
+        node::{EventLoop, Poll, Readiness},
         ring::{self, Tally},
     },
     worker::{Connections, Control, Received, Taken, Watchdog},
 };
 
-/// Connections taken in one turn of the event loop. What is taken can't be given to another worker
+/// Connections taken, or accepted, in one turn of the event loop. What is taken can't be given to another worker
 /// any more, so it is few: enough that a turn's fixed cost is shared, few enough that a handler
 /// that blocks strands next to nothing.
 const TAKEN_A_TURN: usize = 4;
@@ -98,7 +101,8 @@ pub struct ListenReply {
     pub errno: i32,
     /// Names the listener, as connections do.
     pub listener: u32,
-    /// The shared socket to accept from, the callee's from now on; else -1.
+    /// The shared socket to accept from, the callee's from now on; else -1. From one of its own the
+    /// worker's lanes accept, and connections come as others do.
     pub fd: i32,
     /// The bound IP address.
     pub address: Option<String>,
@@ -112,13 +116,13 @@ pub struct ListenReply {
 
 impl ListenReply {
     fn new(reply: Reply, shared: Option<OwnedFd>) -> Self {
-        let Reply { seq, errno, listener, shared: wants_socket, address, data } = reply;
+        let Reply { seq, errno, listener, socket, address, data } = reply;
         let (address, family, port) = match address {
             Some(bound) => (Some(bound.address), Some(bound.family), Some(bound.port)),
             None => (None, None, None),
         };
         // Without a descriptor: this process had none left for it.
-        let lost = wants_socket && shared.is_none();
+        let lost = socket == Some(SocketKind::Shared) && shared.is_none();
         Self {
             seq,
             errno: if lost { -libc::EMFILE } else { errno },
@@ -143,6 +147,10 @@ struct Inner {
     control: RefCell<Control>,
     connections: Connections,
     tally: Tally,
+    /// Sockets that only this worker accepts from, and the engine where it does not.
+    seats: RefCell<HashMap<ListenerId, Seat>>,
+    /// Whether nothing is to be accepted from them.
+    paused: Cell<bool>,
     watchdog: Watchdog,
     polls: RefCell<Option<Polls>>,
     seq: Cell<u32>,
@@ -152,12 +160,20 @@ struct Inner {
     open: Cell<bool>,
 }
 
+struct Seat {
+    poll: Poll,
+    socket: OwnedFd,
+    /// What the engine calls it where accepted connections are counted.
+    number: Option<u8>,
+}
+
 struct Polls {
     control: Poll,
     connections: Poll,
 }
 
 struct Handlers {
+    event_loop: EventLoop,
     caller: Caller,
     on_reply: FunctionRef<FnArgs<(ListenReply,)>, ()>,
     on_connection: FunctionRef<FnArgs<(u32, i32)>, bool>,
@@ -181,6 +197,8 @@ impl WorkerLanes {
             control: RefCell::new(control),
             connections,
             tally,
+            seats: RefCell::default(),
+            paused: Cell::new(false),
             watchdog,
             polls: RefCell::new(None),
             seq: Cell::new(0),
@@ -214,14 +232,15 @@ impl WorkerLanes {
         if inner.polls.borrow().is_some() {
             return Ok(());
         }
+        let event_loop = Caller::event_loop(&env)?;
         let handlers = Rc::new(Handlers {
+            event_loop,
             caller: Caller::new(env, "rs-cluster.WorkerLanes")?,
             on_reply: on_reply.create_ref()?,
             on_connection: on_connection.create_ref()?,
             on_garbage: on_garbage.create_ref()?,
         });
-        let event_loop = Caller::event_loop(&env)?;
-        let poll = |fd, on_ready: fn(&Inner, Readiness, &Handlers)| {
+        let poll = |fd, on_ready: fn(&Rc<Inner>, Readiness, &Rc<Handlers>)| {
             let (inner, handlers) = (Rc::downgrade(inner), Rc::clone(&handlers));
             let poll = Poll::new(event_loop, fd, move |ready| {
                 if let Some(inner) = inner.upgrade() {
@@ -239,6 +258,7 @@ impl WorkerLanes {
             // The lanes close before the process ends, however long that takes.
             inner.watchdog.stand_down();
             drop(inner.polls.take());
+            drop(inner.seats.take());
         })?;
         let polls = Polls { control, connections };
         inner.polls.replace(Some(polls));
@@ -260,6 +280,7 @@ impl WorkerLanes {
     /// Says that the server on this listener is closed.
     #[napi]
     pub fn close_listener(&self, listener: u32) -> napi::Result<()> {
+        drop(self.inner.seats.borrow_mut().remove(&listener));
         self.inner.send(&Request::Close { listener }, None)
     }
 
@@ -300,7 +321,7 @@ impl Inner {
         self.wait();
     }
 
-    fn control_ready(&self, ready: Readiness, handlers: &Handlers) {
+    fn control_ready(self: &Rc<Self>, ready: Readiness, handlers: &Rc<Handlers>) {
         if ready.writable {
             self.control.borrow_mut().flush();
         }
@@ -308,25 +329,103 @@ impl Inner {
         self.read_replies(handlers);
     }
 
-    fn read_replies(&self, handlers: &Handlers) {
-        let Handlers { caller, on_reply, on_garbage, .. } = handlers;
+    fn read_replies(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+        let Handlers { caller, on_reply, on_garbage, .. } = &**handlers;
         loop {
             let received = self.control.borrow().receive();
             match received {
                 Ok(Received::Reply(reply, shared)) => {
                     self.unanswered.set(self.unanswered.get().saturating_sub(1));
-                    let reply = ListenReply::new(reply, shared);
+                    let reply = self.take_seat(reply, shared, handlers);
                     caller.enter(|| _ = caller.call(on_reply, (reply,).into()));
                 }
                 Ok(Received::Probe) => {
                     // It fails only for requests that are too long, which this is not.
                     let _ = self.send(&Request::Alive, None);
                 }
+                Ok(Received::Pause) => self.rest(true),
+                Ok(Received::Resume) => self.rest(false),
                 Ok(Received::Empty) => return,
                 Ok(Received::Ended) => return self.end(),
                 Err(error) => {
                     let reason = (error.to_string(),).into();
                     return caller.enter(|| _ = caller.call(on_garbage, reason));
+                }
+            }
+        }
+    }
+
+    /// Begins to accept where the reply says so.
+    fn take_seat(
+        self: &Rc<Self>,
+        reply: Reply,
+        socket: Option<OwnedFd>,
+        handlers: &Rc<Handlers>,
+    ) -> ListenReply {
+        let Some(SocketKind::Own { seat }) = reply.socket else {
+            return ListenReply::new(reply, socket);
+        };
+        let listener = reply.listener;
+        // This process had no descriptor left for it.
+        let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
+        match socket.and_then(|socket| self.seat(listener, seat, socket, handlers)) {
+            Ok(()) => ListenReply::new(reply, None),
+            Err(error) => {
+                // It fails only for requests that are too long, which this is not.
+                let _ = self.send(&Request::Close { listener }, None);
+                ListenReply::new(Reply { errno: errno(&error), ..reply }, None)
+            }
+        }
+    }
+
+    fn seat(
+        self: &Rc<Self>,
+        listener: ListenerId,
+        number: Option<u8>,
+        socket: OwnedFd,
+        handlers: &Rc<Handlers>,
+    ) -> io::Result<()> {
+        let (inner, used) = (Rc::downgrade(self), Rc::clone(handlers));
+        let poll = Poll::new(handlers.event_loop, socket.as_raw_fd(), move |_| {
+            if let Some(inner) = inner.upgrade() {
+                inner.accept(listener, &used);
+            }
+        })?;
+        poll.unreference();
+        if !self.paused.get() {
+            poll.wait_for(Readiness::READ);
+        }
+        self.seats.borrow_mut().insert(listener, Seat { poll, socket, number });
+        Ok(())
+    }
+
+    /// Accepts nothing from sockets of our own, or accepts again.
+    fn rest(&self, paused: bool) {
+        self.paused.set(paused);
+        let readiness = if paused { Readiness::NONE } else { Readiness::READ };
+        self.seats.borrow().values().for_each(|seat| seat.poll.wait_for(readiness));
+    }
+
+    fn accept(&self, listener: ListenerId, handlers: &Handlers) {
+        for _ in 0..TAKEN_A_TURN {
+            // A handler may have closed the server, or paused the worker.
+            let accepted = match self.seats.borrow().get(&listener) {
+                Some(seat) if !self.paused.get() => {
+                    listen::accept(&seat.socket).inspect(|_| self.tally.add_accepted(seat.number))
+                }
+                _ => return,
+            };
+            match accepted {
+                Ok(connection) => {
+                    handlers.caller.enter(|| self.deliver(handlers, listener, connection));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if listen::is_of_connection(&error) => {}
+                Err(_) => {
+                    self.rest(true);
+                    // It fails only for requests that are too long, which this is not.
+                    let _ = self.send(&Request::Exhausted, None);
+                    return;
                 }
             }
         }
@@ -346,18 +445,22 @@ impl Inner {
         }
     }
 
-    fn connections_ready(&self, _: Readiness, handlers: &Handlers) {
-        let Handlers { caller, on_garbage, .. } = handlers;
+    fn connections_ready(self: &Rc<Self>, _: Readiness, handlers: &Rc<Handlers>) {
+        let Handlers { caller, on_garbage, .. } = &**handlers;
         for _ in 0..TAKEN_A_TURN {
             match self.connections.take() {
                 Ok(Taken::Connection(listener, connection)) => {
+                    self.tally.add_taken();
                     // The primary says first that we serve a listener, but on the other lane.
                     if self.unanswered.get() > 0 {
                         self.read_replies(handlers);
                     }
                     caller.enter(|| self.deliver(handlers, listener, connection));
                 }
-                Ok(Taken::Lost) => self.tally.add_closed(),
+                Ok(Taken::Lost) => {
+                    self.tally.add_taken();
+                    self.tally.add_closed();
+                }
                 Ok(Taken::Empty) => return,
                 Ok(Taken::Ended) => return self.end(),
                 Err(error) => {

@@ -18,8 +18,9 @@ use tokio::{
 use super::{
     engine::{Command, Emit, Event, Settings},
     fork::Adopted,
-    listener::{Distribution, Listener, Socket},
-    state::{Opened, Stance, State},
+    listener::{Listener, Socket},
+    seat::{self, ACCEPT_PAUSE},
+    state::{Opened, Shared, State},
     worker::Worker,
 };
 use crate::{
@@ -30,20 +31,9 @@ use crate::{
     },
     sys::{
         exit::{self, Exit},
-        lane,
-        listen::{self, Bound},
-        wake_politely, watched,
+        lane, listen, wake_politely, watched,
     },
 };
-
-/// Connections accepted before other tasks get a turn.
-const ACCEPTS_A_TURN: usize = 64;
-
-/// How long accepting pauses after a failure, such as having no descriptor left for a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How long the primary hears nothing more of such failures.
-const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the patrol looks at lanes in which connections wait.
 const PATROL: Duration = Duration::from_millis(2);
@@ -51,8 +41,6 @@ const PATROL: Duration = Duration::from_millis(2);
 /// How long a worker that returned a connection gets no other of the same listener. It bounds the
 /// rate at which a connection goes round when every worker is at its `maxConnections`.
 const REST: Duration = Duration::from_millis(10);
-
-type Shared = Rc<RefCell<State>>;
 
 /// The engine thread, from beginning to end: until the [`super::Engine`] is dropped.
 pub(super) fn run(
@@ -265,6 +253,15 @@ fn answer(
             state.borrow_mut().alive(id, Instant::now());
             Ok(())
         }
+        Request::Exhausted => {
+            state.borrow_mut().exhausted(id);
+            let state = Rc::clone(state);
+            spawn_local(async move {
+                sleep(ACCEPT_PAUSE).await;
+                state.borrow_mut().recovered(id);
+            });
+            Ok(())
+        }
         Request::Close { listener } => {
             state.borrow_mut().close(id, listener);
             Ok(())
@@ -293,94 +290,41 @@ fn serve(
     data: Option<serde_json::Value>,
 ) -> Result<()> {
     let found = state.borrow().find(id, &query);
-    let listener = match found {
-        Some(listener) => Ok(listener),
-        None => bind(state, query),
-    };
-    match listener {
+    let listener = found.map_or_else(|| bind(state, query), Ok);
+    match listener.and_then(|listener| complete(state, listener)) {
         Ok(listener) => state.borrow_mut().join(id, seq, listener, data),
         Err(error) => state.borrow().refuse(id, seq, &error),
     }
 }
 
 fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
-    let Opened { query, bound, policy } = state.borrow().open(query)?;
-    let id = state.borrow_mut().next_listener();
-    let listener = if let Some(policy) = policy {
-        let address = listen::bound_address(&bound)?;
-        let socket = Rc::new(Distribution::open(bound, &query)?);
-        let room = Rc::new(Notify::new());
-        let listening = Rc::downgrade(&socket);
-        let accepting = accept(Rc::clone(state), id, socket, Rc::clone(&room));
-        let distribution = Distribution::new(policy, room, spawn_local(accepting), listening);
-        Listener::new(query, address, Socket::Distributed(Box::new(distribution)))
-    } else {
-        Listener::new(query, listen::bound_address(&bound)?, Socket::Shared(bound))
+    let Opened { query, bound, distribution } = state.borrow().open(query)?;
+    let address = listen::bound_address(&bound)?;
+    let Some(distribution) = distribution else {
+        return Ok(insert(state, Listener::new(query, address, Socket::Shared(bound))));
     };
-    state.borrow_mut().insert(id, listener);
+    listen::start(&bound, &query)?;
+    if distribution.has_owners {
+        listen::allow_siblings(&bound)?;
+    }
+    let id =
+        insert(state, Listener::new(query, address, Socket::Distributed(Box::new(distribution))));
+    seat::add(state, id, bound);
     Ok(id)
 }
 
-/// Accepts for one listener, as long as there is room in a lane. Otherwise connections wait in the
-/// kernel's backlog.
-async fn accept(state: Shared, id: ListenerId, socket: Rc<AsyncFd<Bound>>, room: Rc<Notify>) {
-    let mut warned = None;
-    while has_room(&state, id, &room).await {
-        let ready = tokio::select! {
-            ready = socket.readable() => ready,
-            // There may be nothing to accept for any more.
-            () = room.notified() => continue,
-        };
-        let Ok(mut ready) = ready else {
-            return;
-        };
-        let mut accepted = 0;
-        while accepted < ACCEPTS_A_TURN && matches!(state.borrow_mut().stance(id), Stance::Accept) {
-            match ready.try_io(|socket| listen::accept(socket.get_ref())) {
-                Ok(Ok(connection)) => state.borrow_mut().accepted(id, connection),
-                Ok(Err(error)) if is_of_connection(&error) => {}
-                // Nothing is left for another connection, or the socket is not ours alone and has
-                // been spoilt: neither mends by trying at once.
-                Ok(Err(error)) => {
-                    if warned.is_none_or(|since: Instant| since.elapsed() >= WARNING_PAUSE) {
-                        warned = Some(Instant::now());
-                        state.borrow().unaccepted(id, error);
-                    }
-                    sleep(ACCEPT_PAUSE).await;
-                }
-                Err(_would_block) => break,
-            }
-            accepted += 1;
-        }
-        if accepted == ACCEPTS_A_TURN {
-            yield_now().await;
-        }
-    }
-    // First the address, so that who sees a connection close finds it free.
-    drop(socket);
-    state.borrow_mut().shut(id);
+fn insert(state: &Shared, listener: Listener) -> ListenerId {
+    let mut state = state.borrow_mut();
+    let id = state.next_listener();
+    state.insert(id, listener);
+    id
 }
 
-/// Waits until there is room. Says whether there is: nobody has served the listener for too long
-/// otherwise.
-async fn has_room(state: &Shared, id: ListenerId, room: &Notify) -> bool {
-    loop {
-        let stance = state.borrow_mut().stance(id);
-        match stance {
-            Stance::Accept => return true,
-            Stance::Wait => room.notified().await,
-            Stance::Hold(until) if until <= Instant::now() => return false,
-            Stance::Hold(until) => tokio::select! {
-                () = room.notified() => {}
-                () = sleep_until(until.into()) => {}
-            },
-        }
+/// Binds a further socket of the listener where the next worker needs one.
+fn complete(state: &Shared, listener: ListenerId) -> io::Result<ListenerId> {
+    let sibling = state.borrow().sibling(listener)?;
+    if let Some(bound) = sibling {
+        seat::add(state, listener, bound);
     }
-}
-
-/// Whether `accept` failed because of that one connection: its client has gone meanwhile, or a
-/// firewall forbids it.
-fn is_of_connection(error: &io::Error) -> bool {
-    let errnos = [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::EINTR];
-    error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
+    Ok(listener)
 }

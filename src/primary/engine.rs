@@ -72,6 +72,9 @@ pub enum Scheduling {
     LeastConnections,
     /// As that, to the worker of the client's address: `SCHED_SOURCE_HASH`.
     SourceHash,
+    /// Each worker accepts from a socket of its own, and the engine for those that can't:
+    /// `SCHED_REUSEPORT`. As `RoundRobin` where there is no port.
+    ReusePort,
 }
 
 impl Scheduling {
@@ -82,6 +85,7 @@ impl Scheduling {
             2 => Some(Self::RoundRobin),
             3 => Some(Self::LeastConnections),
             4 => Some(Self::SourceHash),
+            5 => Some(Self::ReusePort),
             _ => None,
         }
     }
@@ -90,7 +94,7 @@ impl Scheduling {
     pub(super) fn policy(self) -> Option<Box<dyn Policy>> {
         match self {
             Self::Shared => None,
-            Self::RoundRobin => Some(Box::<RoundRobin>::default()),
+            Self::RoundRobin | Self::ReusePort => Some(Box::<RoundRobin>::default()),
             Self::LeastConnections => Some(Box::<LeastConnections>::default()),
             Self::SourceHash => Some(Box::<SourceHash>::default()),
         }

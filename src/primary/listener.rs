@@ -2,15 +2,11 @@ use std::{
     collections::{HashSet, VecDeque},
     io,
     os::fd::OwnedFd,
-    rc::{Rc, Weak},
+    rc::Rc,
     time::Instant,
 };
 
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    sync::Notify,
-    task::JoinHandle,
-};
+use tokio::{sync::Notify, task::JoinHandle};
 
 use super::stats::{Counts, Histogram, ListenerStats};
 use crate::{
@@ -21,7 +17,7 @@ use crate::{
     scheduler::Policy,
     sys::{
         listen::{self, Bound},
-        watched,
+        ring::Tally,
     },
 };
 
@@ -41,7 +37,7 @@ pub(super) struct Listener {
 pub(super) enum Socket {
     /// Each worker does, from this socket.
     Shared(Bound),
-    /// The engine does, in `task`.
+    /// The engine does, or the workers do from sockets of their own.
     Distributed(Box<Distribution>),
 }
 
@@ -59,11 +55,56 @@ pub(super) struct Distribution {
     pub(super) resting: HashSet<WorkerId>,
     /// While nobody serves the listener, until when connections wait for somebody who does.
     pub(super) held: Option<Instant>,
-    /// Has the task look again at `pending` and `held`, if it waits.
+    /// When its primary heard last that nothing can be accepted.
+    pub(super) warned: Option<Instant>,
+    /// Whether each worker accepts from a seat of its own.
+    pub(super) has_owners: bool,
+    /// The first is there from the beginning, the others as more workers have needed one.
+    pub(super) seats: Vec<Seat>,
+    /// Has the tasks of seats that accept look again at `pending`, `held` and the owner.
     pub(super) room: Rc<Notify>,
+    /// Has the tasks of all other seats look again at the owner.
+    pub(super) reseated: Rc<Notify>,
+}
+
+/// A listening socket, and the task of the engine for it.
+pub(super) struct Seat {
+    pub(super) socket: Rc<Bound>,
     pub(super) task: JoinHandle<()>,
-    /// The listening socket, which is the task's, and closes with it.
-    pub(super) socket: Weak<AsyncFd<Bound>>,
+    /// Who accepts from it; the engine does while there is none, or that one is stuck or paused.
+    owner: Option<Owner>,
+}
+
+/// A worker that has a seat.
+pub(super) struct Owner {
+    worker: WorkerId,
+    /// What it calls the seat where it counts.
+    number: Option<u8>,
+    tally: Tally,
+    /// How far it had counted at this number before.
+    before: u64,
+}
+
+impl Owner {
+    pub(super) fn new(worker: WorkerId, number: Option<u8>, tally: Tally) -> Self {
+        let before = tally.accepted_at(number);
+        Self { worker, number, tally, before }
+    }
+
+    /// How many connections it has accepted.
+    fn accepted(&self) -> u64 {
+        self.tally.accepted_at(self.number).saturating_sub(self.before)
+    }
+}
+
+impl Seat {
+    pub(super) fn new(socket: Rc<Bound>, task: JoinHandle<()>) -> Self {
+        Self { socket, task, owner: None }
+    }
+
+    pub(super) fn owner(&self) -> Option<WorkerId> {
+        self.owner.as_ref().map(|owner| owner.worker)
+    }
 }
 
 /// A connection in no lane.
@@ -94,25 +135,44 @@ impl Listener {
         self.members.iter()
     }
 
-    pub(super) fn join(&mut self, worker: WorkerId) {
+    /// The worker serves it from now on, as the owner of the free seat if it is to have one.
+    pub(super) fn join(&mut self, worker: WorkerId, owner: Option<Owner>) {
         self.members.insert(worker);
         if let Socket::Distributed(distribution) = &mut self.socket {
             distribution.held = None;
             distribution.policy.join(worker);
+            let free = distribution.seats.iter_mut().find(|seat| seat.owner.is_none());
+            if let Some((seat, owner)) = free.zip(owner) {
+                seat.owner = Some(owner);
+                distribution.reseat();
+            }
+        }
+    }
+
+    /// A further socket on the address, if the next worker needs one.
+    pub(super) fn sibling(&self) -> Option<io::Result<Bound>> {
+        let distribution = self.distribution()?;
+        let lacks_seat = distribution.has_owners && distribution.free_seat().is_none();
+        let first = distribution.seats.first().filter(|_| lacks_seat)?;
+        Some(listen::sibling(&first.socket, &self.query))
+    }
+
+    pub(super) fn distribution(&self) -> Option<&Distribution> {
+        match &self.socket {
+            Socket::Distributed(distribution) => Some(distribution),
+            Socket::Shared(_) => None,
         }
     }
 
     /// How it is now, unless its workers accept themselves.
     pub(super) fn stats(&self) -> Option<ListenerStats> {
-        let Socket::Distributed(distribution) = &self.socket else {
-            return None;
-        };
+        let distribution = self.distribution()?;
         let mut workers: Vec<_> = self.members.iter().copied().collect();
         workers.sort_unstable();
         Some(ListenerStats {
             address: self.name.clone(),
             workers,
-            accepted: distribution.accepted,
+            accepted: distribution.count_accepted(),
             counts: distribution.counts,
             waiting: distribution.pending.len(),
             handover: distribution.handover,
@@ -125,8 +185,7 @@ impl Listener {
             return false;
         }
         if let Socket::Distributed(distribution) = &mut self.socket {
-            distribution.policy.leave(worker);
-            distribution.resting.remove(&worker);
+            distribution.leave(worker);
         }
         self.members.is_empty()
     }
@@ -144,12 +203,7 @@ fn name(address: Option<&BoundAddress>, target: &Target) -> String {
 }
 
 impl Distribution {
-    pub(super) fn new(
-        policy: Box<dyn Policy>,
-        room: Rc<Notify>,
-        task: JoinHandle<()>,
-        socket: Weak<AsyncFd<Bound>>,
-    ) -> Self {
+    pub(super) fn new(policy: Box<dyn Policy>, has_owners: bool) -> Self {
         Self {
             policy,
             pending: VecDeque::new(),
@@ -158,10 +212,37 @@ impl Distribution {
             handover: Histogram::default(),
             resting: HashSet::new(),
             held: None,
-            room,
-            task,
-            socket,
+            warned: None,
+            has_owners,
+            seats: Vec::new(),
+            room: Rc::new(Notify::new()),
+            reseated: Rc::new(Notify::new()),
         }
+    }
+
+    /// The seat that the next worker gets, if it is to have one and there is one.
+    pub(super) fn free_seat(&self) -> Option<&Seat> {
+        self.seats.iter().find(|seat| self.has_owners && seat.owner.is_none())
+    }
+
+    /// Who accepts from a seat may have changed.
+    pub(super) fn reseat(&self) {
+        self.room.notify_waiters();
+        self.reseated.notify_waiters();
+    }
+
+    /// Connections accepted, by whomever.
+    fn count_accepted(&self) -> u64 {
+        self.accepted + self.seats.iter().flat_map(|it| &it.owner).map(Owner::accepted).sum::<u64>()
+    }
+
+    fn leave(&mut self, worker: WorkerId) {
+        self.policy.leave(worker);
+        self.resting.remove(&worker);
+        for seat in self.seats.iter_mut().filter(|seat| seat.owner() == Some(worker)) {
+            self.accepted += seat.owner.take().map_or(0, |owner| owner.accepted());
+        }
+        self.reseat();
     }
 
     /// A new connection, not in any lane yet.
@@ -179,17 +260,11 @@ impl Distribution {
     /// Whether connections wait in the engine, or in the kernel's backlog.
     pub(super) fn has_waiting(&mut self) -> bool {
         if self.pending.is_empty()
-            && let Some(socket) = self.socket.upgrade()
-            && let Ok(connection) = listen::accept(socket.get_ref())
+            && let Some(connection) =
+                self.seats.iter().find_map(|it| listen::accept(&*it.socket).ok())
         {
             self.accepted(connection);
         }
         !self.pending.is_empty()
-    }
-
-    /// The listening socket of a new distribution, ready to be waited on.
-    pub(super) fn open(bound: Bound, query: &Query) -> io::Result<AsyncFd<Bound>> {
-        listen::start(&bound, query)?;
-        watched::watch(bound, Interest::READABLE)
     }
 }

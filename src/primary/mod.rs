@@ -2,7 +2,7 @@
 //!
 //! - [`fork`]: lanes made, process started; what the engine and JavaScript each get of it,
 //! - [`Engine`]: the handle that JavaScript holds; [`Command`]s go down, [`Event`]s come up,
-//! - `driver`: the tasks that wait, one for each worker and each listener,
+//! - `driver`, `seat`: the tasks that wait, one for each worker and each listening socket,
 //! - `state`: what they change, in calls that never wait,
 //! - `listener`, `worker`: what the state is made of; `placement`: which worker gets a connection,
 //! - `story`: what the engine tells of itself; [`stats`]: what it answers.
@@ -12,6 +12,7 @@ mod engine;
 pub mod fork;
 mod listener;
 mod placement;
+mod seat;
 mod state;
 /// Counts of connections.
 pub mod stats;

@@ -1,4 +1,5 @@
 use std::{
+    cell::RefCell,
     collections::{HashMap, HashSet},
     io,
     os::fd::OwnedFd,
@@ -6,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{io::unix::AsyncFd, sync::Notify};
+use tokio::sync::Notify;
 
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
-    listener::{Distribution, Listener, Socket},
+    listener::{Distribution, Listener, Owner, Seat, Socket},
     placement::place,
     stats::{Counts, Stats},
     story::Story,
@@ -20,9 +21,8 @@ use crate::{
     error::Result,
     protocol::{
         ListenerId, WorkerId,
-        control::{Order, Query, Reply},
+        control::{Order, Query, Reply, SocketKind, Target},
     },
-    scheduler::Policy,
     sys::{
         errno,
         exit::Exit,
@@ -32,6 +32,12 @@ use crate::{
 
 /// Workers probed in one look of the patrol for one that is stuck: usually the first is free.
 const PROBES: usize = 2;
+
+/// How long a primary hears nothing more of connections that can't be accepted.
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
+
+/// The state, as the tasks have it.
+pub(super) type Shared = Rc<RefCell<State>>;
 
 /// Everything the engine thread owns. No call waits: the tasks of `driver` do that.
 pub(super) struct State {
@@ -45,7 +51,7 @@ pub(super) struct State {
     loaded: HashSet<WorkerId>,
     loading: Rc<Notify>,
     /// Of listeners whose tasks have been told to end, which closes them.
-    closing: Vec<Weak<AsyncFd<Bound>>>,
+    closing: Vec<Weak<Bound>>,
 }
 
 /// What the task of a listener may do.
@@ -62,8 +68,8 @@ pub(super) enum Stance {
 pub(super) struct Opened {
     pub(super) query: Query,
     pub(super) bound: Bound,
-    /// Unless the workers accept themselves.
-    pub(super) policy: Option<Box<dyn Policy>>,
+    /// Unless the workers accept from this one socket.
+    pub(super) distribution: Option<Distribution>,
 }
 
 impl State {
@@ -96,11 +102,19 @@ impl State {
         self.workers.remove(&id)
     }
 
-    /// Tells everybody that the listener can't accept for now.
-    pub(super) fn unaccepted(&self, listener: ListenerId, error: io::Error) {
-        if let Some(Listener { name, .. }) = self.listeners.get(&listener) {
-            self.story.tell(format_args!("connections to {name} have to wait: {error}"));
-            self.emit(Event::Unaccepted { address: name.clone(), error });
+    /// Tells everybody that the listener can't accept for now, unless they have just heard it.
+    pub(super) fn unaccepted(&mut self, listener: ListenerId, error: io::Error, now: Instant) {
+        let Some(Listener { name, socket, .. }) = self.listeners.get_mut(&listener) else {
+            return;
+        };
+        let Socket::Distributed(distribution) = socket else {
+            return;
+        };
+        if distribution.warned.is_none_or(|since| now.duration_since(since) >= WARNING_PAUSE) {
+            distribution.warned = Some(now);
+            let address = name.clone();
+            self.story.tell(format_args!("connections to {address} have to wait: {error}"));
+            self.emit(Event::Unaccepted { address, error });
         }
     }
 
@@ -119,6 +133,7 @@ impl State {
             self.story.tell(format_args!("worker {id} gets no more connections"));
         }
         let hold = worker.hold;
+        worker.stand_up();
         let left = self
             .listeners
             .iter_mut()
@@ -137,8 +152,45 @@ impl State {
         };
         if !std::mem::replace(&mut worker.paused, true) {
             self.story.tell(format_args!("worker {id} is paused"));
+            self.tell_seats(id, &Order::Pause);
             self.take_back(id);
         }
+    }
+
+    /// The worker had no descriptor for a connection to its own socket.
+    pub(super) fn exhausted(&mut self, id: WorkerId) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.exhausted = true;
+            self.story.tell(format_args!("worker {id} has no descriptors left"));
+            self.reseat(id);
+        }
+    }
+
+    /// It may have some again.
+    pub(super) fn recovered(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        worker.exhausted = false;
+        if !worker.paused {
+            self.tell_seats(id, &Order::Resume);
+        }
+        self.pump_all();
+    }
+
+    /// Who accepts from the seats of this worker changes.
+    fn tell_seats(&self, id: WorkerId, order: &Order) {
+        if self.scheduling == Scheduling::ReusePort {
+            // It fails when too many orders wait for the worker, which is then at fault anyhow.
+            let _ = self.workers.get(&id).map(|worker| worker.order(order, None));
+            self.reseat(id);
+        }
+    }
+
+    /// Has the tasks of the worker's seats look again at who accepts.
+    fn reseat(&self, id: WorkerId) {
+        let served = self.listeners.values().filter(|listener| listener.has(id));
+        served.filter_map(Listener::distribution).for_each(Distribution::reseat);
     }
 
     /// The pause is over.
@@ -148,6 +200,7 @@ impl State {
         };
         if std::mem::replace(&mut worker.paused, false) {
             self.story.tell(format_args!("worker {id} is resumed"));
+            self.tell_seats(id, &Order::Resume);
             self.pump_all();
         }
     }
@@ -158,7 +211,10 @@ impl State {
             return;
         };
         let is_last = found.leave(id);
-        let hold = self.workers.get(&id).map_or(Duration::ZERO, |worker| worker.hold);
+        let hold = self.workers.get(&id).map_or(Duration::ZERO, |worker| {
+            worker.stand(listener);
+            worker.hold
+        });
         self.take_back(id);
         if is_last {
             self.unserved(listener, hold);
@@ -186,8 +242,10 @@ impl State {
         };
         self.story.tell(format_args!("{name} closed"));
         if let Socket::Distributed(distribution) = socket {
-            distribution.task.abort();
-            self.closing.push(distribution.socket);
+            for seat in distribution.seats {
+                seat.task.abort();
+                self.closing.push(Rc::downgrade(&seat.socket));
+            }
         }
     }
 
@@ -211,7 +269,7 @@ impl State {
     /// takes no descriptors but for those that nobody has room for.
     fn take_back(&mut self, id: WorkerId) {
         // The worker itself may get some of it again, which are not to be taken once more.
-        let waiting = self.workers.get(&id).map_or(0, Worker::queued);
+        let waiting = self.workers.get(&id).map_or(0, Worker::in_lane);
         for _ in 0..waiting {
             if self.take_back_one(id, |counts| counts.reclaimed += 1).is_none() {
                 return;
@@ -249,7 +307,48 @@ impl State {
         let bound = listen::bind_query(&query)?;
         // Datagrams have no connections to hand over.
         let policy = if query.target.has_datagrams() { None } else { self.scheduling.policy() };
-        Ok(Opened { query, bound, policy })
+        let has_port = matches!(query.target, Target::Tcp { .. });
+        let has_owners = has_port && self.scheduling == Scheduling::ReusePort;
+        let distribution = policy.map(|policy| Distribution::new(policy, has_owners));
+        Ok(Opened { query, bound, distribution })
+    }
+
+    /// A further socket of the listener, if the next worker needs one.
+    pub(super) fn sibling(&self, listener: ListenerId) -> io::Result<Option<Bound>> {
+        self.listeners.get(&listener).and_then(Listener::sibling).transpose()
+    }
+
+    /// The index of the next seat of the listener, and what tells its task of room, and of owners.
+    pub(super) fn next_seat(
+        &self,
+        listener: ListenerId,
+    ) -> Option<(usize, Rc<Notify>, Rc<Notify>)> {
+        let Distribution { seats, room, reseated, .. } =
+            self.listeners.get(&listener)?.distribution()?;
+        Some((seats.len(), Rc::clone(room), Rc::clone(reseated)))
+    }
+
+    pub(super) fn add_seat(&mut self, listener: ListenerId, seat: Seat) {
+        if let Some(distribution) = self.distribution(listener) {
+            distribution.seats.push(seat);
+        }
+    }
+
+    /// The worker that accepts from a seat; otherwise the engine does.
+    pub(super) fn acceptor(&self, listener: ListenerId, seat: usize) -> Option<WorkerId> {
+        let distribution = self.listeners.get(&listener)?.distribution()?;
+        let owner = distribution.seats.get(seat)?.owner()?;
+        self.workers.get(&owner).is_some_and(Worker::is_serving).then_some(owner)
+    }
+
+    /// Connections wait at a seat of the worker. Returns what tells when none do any more.
+    pub(super) fn load(&mut self, id: WorkerId) -> Option<Rc<Notify>> {
+        let worker = self.workers.get(&id)?;
+        if self.loaded.insert(id) {
+            worker.watch(Instant::now());
+            self.loading.notify_one();
+        }
+        Some(worker.emptied())
     }
 
     pub(super) fn next_listener(&mut self) -> ListenerId {
@@ -277,20 +376,35 @@ impl State {
             return Ok(());
         };
         listener.data = listener.data.take().or(data);
-        let shared = match &listener.socket {
-            Socket::Shared(bound) => Some(&bound.socket),
-            Socket::Distributed(_) => None,
+        let mut owner = None;
+        let (kind, socket) = match &listener.socket {
+            Socket::Shared(bound) => (Some(SocketKind::Shared), Some(bound)),
+            Socket::Distributed(distribution) => match distribution.free_seat() {
+                Some(seat) => {
+                    let number = worker.sit(listener_id, &seat.socket);
+                    owner = Some(Owner::new(id, number, worker.tally()));
+                    (Some(SocketKind::Own { seat: number }), Some(&*seat.socket))
+                }
+                None => (None, None),
+            },
+        };
+        let socket = match socket.map(|bound| bound.socket.try_clone()).transpose() {
+            Ok(socket) => socket,
+            Err(error) => {
+                worker.stand(listener_id);
+                return self.refuse(id, seq, &error);
+            }
         };
         let reply = Reply {
             seq,
             errno: 0,
             listener: listener_id,
-            shared: shared.is_some(),
+            socket: kind,
             address: listener.address.clone(),
             data: listener.data.clone(),
         };
-        worker.order(&Order::Reply(reply), shared)?;
-        listener.join(id);
+        worker.order(&Order::Reply(reply), socket)?;
+        listener.join(id, owner);
         self.story.tell(format_args!("worker {id} serves {}", listener.name));
         self.pump(listener_id);
         Ok(())
@@ -398,7 +512,7 @@ impl State {
     /// nothing to show it.
     pub(super) fn patrol(&mut self, now: Instant) -> bool {
         let Self { loaded, workers, .. } = self;
-        loaded.retain(|id| workers.get(id).is_some_and(|worker| worker.queued() > 0));
+        loaded.retain(|id| workers.get(id).is_some_and(Worker::is_loaded));
         for id in self.stuck(now) {
             self.siblings(id)
                 .filter(|worker| worker.seems_free())
@@ -428,6 +542,7 @@ impl State {
         };
         if worker.answered() {
             self.story.tell(format_args!("worker {id} moves again"));
+            self.reseat(id);
             self.pump_all();
         }
         for stuck in self.stuck(now) {
@@ -448,6 +563,7 @@ impl State {
         };
         self.story.tell(format_args!("worker {id} is stuck"));
         worker.stall();
+        self.reseat(id);
         while let Some(listener) = self.take_back_one(id, |counts| counts.rescued += 1) {
             if !matches!(self.stance(listener), Stance::Accept) {
                 return;

@@ -39,9 +39,9 @@ pub struct ListenerStats {
     pub address: String,
     /// The workers that serve it, in the order of their ids.
     pub workers: Vec<WorkerId>,
-    /// Connections accepted.
+    /// Connections accepted, by the engine and by workers.
     pub accepted: u64,
-    /// What became of them.
+    /// What became of those that the engine accepted.
     pub counts: Counts,
     /// How many wait in the engine, because no worker has room for them.
     pub waiting: usize,
@@ -54,11 +54,13 @@ pub struct ListenerStats {
 pub struct WorkerStats {
     /// Which one.
     pub id: WorkerId,
+    /// Connections that it accepted itself, from sockets of its own.
+    pub accepted: u64,
     /// What became of the connections that it was given.
     pub counts: Counts,
-    /// How many wait for it to take them.
+    /// How many wait for it to take or to accept them.
     pub waiting: usize,
-    /// How many it has, those that wait among them.
+    /// How many it has, those that wait in its lane among them.
     pub open: usize,
     /// Whether it gets none because its event loop does not turn.
     pub stalled: bool,

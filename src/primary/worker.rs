@@ -21,8 +21,9 @@ use crate::{
     },
     sys::{
         lane,
+        listen::{self, Bound},
         load::{Load, load_of},
-        ring::Tally,
+        ring::{SEATS, Tally},
     },
 };
 
@@ -71,6 +72,13 @@ enum Room {
     Gone,
 }
 
+/// A socket of a listener that a worker accepts from itself.
+struct Seated {
+    listener: ListenerId,
+    number: Option<u8>,
+    socket: Rc<Bound>,
+}
+
 /// One worker, as the engine sees it.
 pub(super) struct Worker {
     pub(super) pid: i32,
@@ -97,12 +105,18 @@ pub(super) struct Worker {
     filled: Rc<Notify>,
     /// How long connections wait for somebody else to serve them when this worker is the last to leave.
     pub(super) hold: Duration,
+    /// The sockets that it accepts from itself.
+    seats: RefCell<Vec<Seated>>,
+    /// Tells that nothing waits for it any more.
+    emptied: Rc<Notify>,
     /// What became of the connections that it was given.
     counts: Cell<Counts>,
     /// Out of every rotation, for good.
     pub(super) retired: bool,
     /// Gets no connections, as long as its primary wants.
     pub(super) paused: bool,
+    /// Gets no connections for a while, because it had no descriptor for one.
+    pub(super) exhausted: bool,
 }
 
 impl Worker {
@@ -131,15 +145,18 @@ impl Worker {
             stalled: Cell::new(false),
             filled,
             hold,
+            seats: RefCell::default(),
+            emptied: Rc::new(Notify::new()),
             counts: Cell::default(),
             retired: false,
             paused: false,
+            exhausted: false,
         }
     }
 
     /// Whether the worker is one to serve, however full its lane.
-    fn is_serving(&self) -> bool {
-        !self.stalled.get() && !self.paused
+    pub(super) fn is_serving(&self) -> bool {
+        !self.stalled.get() && !self.paused && !self.exhausted
     }
 
     /// Whether the worker can take another connection, as far as is known.
@@ -147,9 +164,10 @@ impl Worker {
         self.room.get() == Room::Free && self.is_serving()
     }
 
-    /// How many connections wait in the lane, or `None` when the worker can take no other.
+    /// How many connections wait in the lane, by the worker's own word, or `None` when it can take no
+    /// other. Costs no system call.
     pub(super) fn waiting(&self) -> Option<usize> {
-        self.takes().then(|| self.queued())
+        self.takes().then(|| count_from(self.tally.taken(), self.handed.get()))
     }
 
     /// How many connections the worker has, those in the lane among them, or `None` when it can take
@@ -160,8 +178,7 @@ impl Worker {
 
     fn count_open(&self) -> usize {
         // By its own word: one that lies gets too many connections, or too few.
-        let open = (self.handed.get() as u32).wrapping_sub(self.tally.closed());
-        usize::try_from(open.cast_signed()).unwrap_or(0)
+        count_from(self.tally.closed(), self.handed.get().wrapping_add(self.tally.accepted()))
     }
 
     /// Counts what became of one connection.
@@ -176,32 +193,77 @@ impl Worker {
         WorkerStats {
             id,
             counts: self.counts.get(),
+            accepted: self.tally.accepted(),
             waiting: self.queued(),
             open: self.count_open(),
             stalled: self.stalled.get(),
         }
     }
 
-    /// How many connections wait in the lane.
+    /// How many connections wait for the worker.
     pub(super) fn queued(&self) -> usize {
+        let at_seats =
+            self.seats.borrow().iter().map(|it| listen::backlog(&*it.socket)).sum::<usize>();
+        self.in_lane() + at_seats
+    }
+
+    /// How many of them wait in the lane.
+    pub(super) fn in_lane(&self) -> usize {
         lane::unread(&self.reclaim).map_or(0, connection::waiting)
     }
 
-    /// The first connection has been put into an empty lane: time runs from now.
+    /// The first connection waits, where there was none: time runs from now.
     pub(super) fn watch(&self, now: Instant) {
-        self.taken.set((self.count_taken(self.queued()), now));
+        self.taken.set((self.count_taken(), now));
         self.suspicion.set(None);
     }
 
-    /// Whether connections wait in the lane and the worker, though it could, takes none.
+    /// Tells when nothing waits for it any more, as far as it was watched.
+    pub(super) fn emptied(&self) -> Rc<Notify> {
+        Rc::clone(&self.emptied)
+    }
+
+    /// Gives the worker a seat, and says what it calls it: nothing, if it has too many to count.
+    pub(super) fn sit(&self, listener: ListenerId, socket: &Rc<Bound>) -> Option<u8> {
+        let mut seats = self.seats.borrow_mut();
+        let is_free = |number: &u8| seats.iter().all(|seat| seat.number != Some(*number));
+        let number = (0..SEATS as u8).find(is_free);
+        seats.push(Seated { listener, number, socket: Rc::clone(socket) });
+        number
+    }
+
+    /// Whether connections wait for the worker. Tells once they no longer do.
+    pub(super) fn is_loaded(&self) -> bool {
+        let is_loaded = self.queued() > 0;
+        if !is_loaded {
+            self.emptied.notify_waiters();
+        }
+        is_loaded
+    }
+
+    /// The worker leaves all its seats.
+    pub(super) fn stand_up(&self) {
+        self.seats.borrow_mut().clear();
+    }
+
+    /// The worker leaves its seat at this listener, if it has one.
+    pub(super) fn stand(&self, listener: ListenerId) {
+        self.seats.borrow_mut().retain(|seat| seat.listener != listener);
+    }
+
+    /// What it has counted.
+    pub(super) fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
+    /// Whether connections wait and the worker, though it could, takes none.
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
         let (seen, since) = self.taken.get();
-        let queued = self.queued();
-        if self.count_taken(queued) != seen {
+        if self.count_taken() != seen {
             self.watch(now);
             return false;
         }
-        if queued == 0 || now.duration_since(since) < SUSPICION {
+        if self.queued() == 0 || now.duration_since(since) < SUSPICION {
             return false;
         }
         let load = load_of(self.pid);
@@ -216,12 +278,13 @@ impl Worker {
         }
     }
 
-    /// How many connections the worker has taken, when so many are left in the lane.
-    fn count_taken(&self, queued: usize) -> u64 {
-        self.handed.get().saturating_sub(queued as u64)
+    /// How many connections the worker has taken from its lane, and from its seats.
+    fn count_taken(&self) -> u64 {
+        let from_lane = self.handed.get().saturating_sub(self.in_lane() as u64);
+        from_lane.wrapping_add(self.tally.accepted())
     }
 
-    /// Whether nothing waits in the lane, which may be because the worker takes all at once, or
+    /// Whether nothing waits for it, which may be because the worker takes all at once, or
     /// because it has not been given anything since it got stuck. A probe tells.
     pub(super) fn seems_free(&self) -> bool {
         // The lane of one that is refused for a shortage is empty as well.
@@ -288,14 +351,13 @@ impl Worker {
         }
     }
 
-    /// Sends an order behind those already waiting, with the shared socket if there is one.
-    pub(super) fn order(&self, order: &Order, shared: Option<&OwnedFd>) -> Result<()> {
+    /// Sends an order behind those already waiting, with the socket of a reply if there is one.
+    pub(super) fn order(&self, order: &Order, socket: Option<OwnedFd>) -> Result<()> {
         let packet = control::encode(order)?;
-        let shared = shared.map(OwnedFd::try_clone).transpose().map_err(Error::system("dup"))?;
         if self.orders.borrow().len() >= MAX_ORDERS {
             return Err(Error::Unread);
         }
-        self.orders.borrow_mut().push_back((packet, shared));
+        self.orders.borrow_mut().push_back((packet, socket));
         self.flush_orders();
         Ok(())
     }
@@ -308,9 +370,9 @@ impl Worker {
     /// Sends the orders that wait, until the lane is full.
     pub(super) fn flush_orders(&self) {
         let mut orders = self.orders.borrow_mut();
-        while let Some((packet, shared)) = orders.front() {
-            let shared = shared.as_ref().map(OwnedFd::as_fd);
-            match lane::send_packet(&*self.control, packet, shared) {
+        while let Some((packet, socket)) = orders.front() {
+            let socket = socket.as_ref().map(OwnedFd::as_fd);
+            match lane::send_packet(&*self.control, packet, socket) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     show_full(&self.control);
                     return;
@@ -337,6 +399,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// How many `total` is more than a worker has counted, modulo 2^32. One that lies has none.
+fn count_from(counted: u32, total: u64) -> usize {
+    let more = (total as u32).wrapping_sub(counted);
+    usize::try_from(more.cast_signed()).unwrap_or(0)
 }
 
 /// Whether both times the process was runnable, or not.

@@ -37,6 +37,9 @@ pub enum Request {
     },
     /// "My event loop turns": the answer to [`Order::Probe`].
     Alive,
+    /// "I have no descriptor for a connection to a socket of my own, and rest until
+    /// [`Order::Resume`]."
+    Exhausted,
 }
 
 /// What the engine tells a worker.
@@ -47,6 +50,10 @@ pub enum Order {
     Reply(Reply),
     /// "Does your event loop turn?" To be answered by [`Request::Alive`].
     Probe,
+    /// "Accept nothing from sockets of your own until [`Order::Resume`]."
+    Pause,
+    /// "Accept again."
+    Resume,
 }
 
 /// The engine's answer to [`Request::Listen`].
@@ -58,12 +65,27 @@ pub struct Reply {
     pub errno: i32,
     /// The listener to serve; meaningless after an error.
     pub listener: ListenerId,
-    /// Whether the listening socket itself comes along, for the worker to accept from.
-    pub shared: bool,
+    /// Whether a socket comes along, for the worker to accept from.
+    pub socket: Option<SocketKind>,
     /// The bound address, of TCP and UDP sockets only.
     pub address: Option<BoundAddress>,
     /// What the listener's first worker offered as `data`.
     pub data: Option<serde_json::Value>,
+}
+
+/// A listening socket that comes with a [`Reply`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SocketKind {
+    /// All workers of the listener have this one.
+    Shared,
+    /// The worker's own, though the engine accepts from it too when the worker does not. Other
+    /// connections of the listener come by the connection lane.
+    Own {
+        /// The worker's number for it, to count its connections; see
+        /// [`SEATS`](crate::sys::ring::SEATS).
+        seat: Option<u8>,
+    },
 }
 
 /// A socket's own address in the shape of Node's `getsockname`.

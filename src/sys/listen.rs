@@ -2,8 +2,9 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
-    os::fd::{AsRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
 };
 
@@ -32,6 +33,12 @@ pub struct Bound {
     pub socket: OwnedFd,
     #[expect(dead_code, reason = "does its work when it is dropped")]
     file: Option<SocketFile>,
+}
+
+impl AsFd for Bound {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 impl AsRawFd for Bound {
@@ -90,8 +97,58 @@ pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
 /// # Errors
 /// `WouldBlock` when none waits; `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM` when there is no room;
 /// `ECONNABORTED` when the client has gone meanwhile.
-pub fn accept(listening: &Bound) -> io::Result<OwnedFd> {
-    Ok(accept_with(&listening.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
+pub fn accept(listening: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(accept_with(listening, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
+}
+
+/// Whether [`accept`] failed because of that one connection: its client has gone meanwhile, or a
+/// firewall forbids it.
+pub fn is_of_connection(error: &io::Error) -> bool {
+    let errnos = [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::EINTR];
+    error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
+}
+
+/// How many connections wait to be accepted from a TCP socket.
+pub fn backlog(listening: impl AsFd) -> usize {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    let fd = listening.as_fd().as_raw_fd();
+    // SAFETY: the descriptor is open, and the kernel writes no more than `length` bytes.
+    let result = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    // SAFETY: plain numbers, for which zeros do.
+    let info = unsafe { info.assume_init() };
+    // Of a listening socket that is the length of its queue. Where there is no such, none is known.
+    if result == 0 { info.tcpi_unacked as usize } else { 0 }
+}
+
+/// Lets siblings of a listening socket have the same address, if they ask for it as well. To be called
+/// after [`start`], which would share the address of somebody else otherwise.
+///
+/// # Errors
+/// `EOPNOTSUPP` for what is no internet socket.
+pub fn allow_siblings(listening: &Bound) -> io::Result<()> {
+    Ok(sockopt::set_socket_reuseport(&listening.socket, true)?)
+}
+
+/// Another listening socket on the address of `bound`, which has [`allow_siblings`].
+///
+/// # Errors
+/// As [`bind_query`] and [`start`].
+pub fn sibling(bound: &Bound, query: &Query) -> io::Result<Bound> {
+    let address = SocketAddr::try_from(getsockname(&bound.socket)?)?;
+    let reusing = Query { reuse_port: true, ..query.clone() };
+    let socket = bind_internet(SocketType::STREAM, address, &reusing)?;
+    let sibling = Bound { socket, file: None };
+    start(&sibling, query)?;
+    Ok(sibling)
 }
 
 /// The socket's own address; `None` for sockets that are neither IPv4 nor IPv6.

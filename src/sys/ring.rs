@@ -17,7 +17,7 @@ use std::{
     ptr::{self, NonNull},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering, fence},
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
     },
 };
 
@@ -57,8 +57,14 @@ struct Direction {
 /// What the worker counts.
 #[repr(C, align(128))]
 struct Counts {
-    /// Connections that it was given and has closed, or given away.
+    /// Connections that it had and has closed, or given away.
     closed: AtomicU32,
+    /// Connections that it has taken from its lane.
+    taken: AtomicU32,
+    /// Connections that it has accepted itself.
+    accepted: AtomicU64,
+    /// Those of them that came from one of its sockets, by the number of its seat.
+    accepted_at: [AtomicU64; SEATS],
 }
 
 #[repr(C)]
@@ -68,6 +74,9 @@ struct Layout {
 }
 
 const SIZE: usize = size_of::<Layout>();
+
+/// How many sockets of its own a worker can count connections of.
+pub const SEATS: usize = 64;
 
 /// Makes the memory, for both processes to [`Ring::map`]. It can't be resized.
 ///
@@ -208,8 +217,8 @@ impl End {
     }
 }
 
-/// How many connections a worker has done with. It counts them itself, so that nobody has to be told
-/// of each.
+/// What a worker has done with connections. It counts them itself, so that nobody has to be told of
+/// each; what it counts is its own word.
 #[derive(Clone)]
 pub struct Tally(Arc<Mapping>);
 
@@ -230,9 +239,42 @@ impl Tally {
         self.counts().closed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many they are, modulo 2^32, by the word of the worker.
+    /// How many they are, modulo 2^32.
     pub fn closed(&self) -> u32 {
         self.counts().closed.load(Ordering::Relaxed)
+    }
+
+    /// One more connection is taken from the lane.
+    pub fn add_taken(&self) {
+        self.counts().taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many they are, modulo 2^32.
+    pub fn taken(&self) -> u32 {
+        self.counts().taken.load(Ordering::Relaxed)
+    }
+
+    /// One more connection is accepted from the worker's own socket of this seat; `None` where it has
+    /// too many sockets to count that.
+    pub fn add_accepted(&self, seat: Option<u8>) {
+        self.counts().accepted.fetch_add(1, Ordering::Relaxed);
+        if let Some(accepted) = self.accepted_counter(seat) {
+            accepted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many they are.
+    pub fn accepted(&self) -> u64 {
+        self.counts().accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many of them came from the socket of this seat.
+    pub fn accepted_at(&self, seat: Option<u8>) -> u64 {
+        self.accepted_counter(seat).map_or(0, |accepted| accepted.load(Ordering::Relaxed))
+    }
+
+    fn accepted_counter(&self, seat: Option<u8>) -> Option<&AtomicU64> {
+        self.counts().accepted_at.get(usize::from(seat?))
     }
 }
 
@@ -402,6 +444,13 @@ mod tests {
         worker.tally.add_closed();
         worker.tally.add_closed();
         assert_eq!(primary.tally.closed(), 2);
+        worker.tally.add_taken();
+        for seat in [Some(0), Some(SEATS as u8 - 1), Some(0), Some(SEATS as u8), None] {
+            worker.tally.add_accepted(seat);
+        }
+        assert_eq!((primary.tally.taken(), primary.tally.accepted()), (1, 5));
+        let at = |seat| primary.tally.accepted_at(seat);
+        assert_eq!((at(Some(0)), at(Some(63)), at(Some(64)), at(None)), (2, 1, 0, 0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsRawFd, OwnedFd},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -17,7 +18,7 @@ mod sealed {
 
 impl sealed::OwnsDescriptor for OwnedFd {}
 impl sealed::OwnsDescriptor for Arc<OwnedFd> {}
-impl sealed::OwnsDescriptor for Bound {}
+impl sealed::OwnsDescriptor for Rc<Bound> {}
 
 /// Waits on what `inner` owns. To be called on the engine's runtime.
 ///

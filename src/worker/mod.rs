@@ -81,6 +81,8 @@ impl Control {
         match control::decode(&packet.bytes, packet.length)? {
             Order::Reply(reply) => Ok(Received::Reply(reply, packet.descriptor)),
             Order::Probe => Ok(Received::Probe),
+            Order::Pause => Ok(Received::Pause),
+            Order::Resume => Ok(Received::Resume),
         }
     }
 }
@@ -88,10 +90,14 @@ impl Control {
 /// What [`Control::receive`] found.
 #[derive(Debug)]
 pub enum Received {
-    /// A reply, with the shared socket if it says so.
+    /// A reply, with a socket if it says so.
     Reply(Reply, Option<OwnedFd>),
     /// The engine asks whether this event loop turns: it does.
     Probe,
+    /// Sockets of the worker's own are to rest.
+    Pause,
+    /// They may be accepted from again.
+    Resume,
     /// Nothing yet.
     Empty,
     /// Nothing any more: the primary is gone.

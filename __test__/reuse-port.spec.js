@@ -1,0 +1,150 @@
+'use strict';
+
+const { writeFileSync } = require('node:fs');
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { HOST, startApp } = require('./helpers/app');
+const { countAnswers, get } = require('./helpers/client');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+const { temporaryDirectory } = require('./helpers/temporary');
+
+const REUSEPORT = 5;
+
+if (!isBuiltin) {
+  const startSeated = (t, options) => startApp(t, { policies: [REUSEPORT, REUSEPORT], ...options });
+
+  const stats = async (app) => {
+    app.send({ do: 'stats' });
+    return app.line({ did: 'stats' });
+  };
+
+  const startBlocked = async (t, options) => {
+    const app = await startSeated(t, options);
+    for (let id = 1; id <= options.workers; id += 1) {
+      app.tell(id, { do: 'spin' });
+      await app.line({ blocked: id });
+    }
+    return app;
+  };
+
+  test('NODE_CLUSTER_SCHED_POLICY=reuseport makes the policy SCHED_REUSEPORT', async (t) => {
+    const env = { NODE_CLUSTER_SCHED_POLICY: 'reuseport' };
+    t.deepEqual((await run(t, 'policy', { env })).lines, [{ policy: REUSEPORT }]);
+  });
+
+  for (const [name, listen] of [
+    ['an IPv4 address', { port: 0, host: HOST }],
+    ['an IPv6 address', { port: 0, host: '::1' }],
+    ['all addresses', { port: 0 }],
+  ]) {
+    test(`all workers accept from ${name}, nothing is handed over`, async (t) => {
+      const app = await startSeated(t, { workers: 3, listen });
+      const answers = await countAnswers(app.target, 100);
+      t.deepEqual(Object.keys(answers), ['1', '2', '3']);
+      const { listeners, workers } = await stats(app);
+      t.like(listeners, [{ workers: [1, 2, 3], accepted: 100, handedOver: 0, waiting: 0 }]);
+      for (const [id, count] of Object.entries(answers)) {
+        t.like(workers[id], { accepted: count, handedOver: 0, waiting: 0 });
+      }
+      await app.end();
+    });
+  }
+
+  test('the port is in use for others, even for those who would share it', async (t) => {
+    const app = await startSeated(t, { workers: 2 });
+    for (const policy of [REUSEPORT, 1, 2]) {
+      const other = await startApp(t, { policies: [policy, policy], listen: [], workers: 1 });
+      other.tell(1, { do: 'listen', options: app.target });
+      t.is((await other.line({ server: 'error' })).code, 'EADDRINUSE');
+      await other.end();
+    }
+    await app.end();
+  });
+
+  test('connections that wait for workers which are killed are served by another', async (t) => {
+    const app = await startBlocked(t, { workers: 2 });
+    const answers = Array.from({ length: 30 }, () => get(app.target));
+    app.send({ do: 'fork' });
+    await app.line({ on: 'cluster', event: 'listening', id: 3 });
+    for (const id of [1, 2]) app.send({ do: 'signal', id, signal: 'SIGKILL' });
+    for (const { id } of await Promise.all(answers)) t.is(id, 3);
+    t.deepEqual(await countAnswers(app.target, 20), { 3: 20 });
+    await app.end();
+  });
+
+  test('connections of the only worker wait for the next one when it is killed', async (t) => {
+    const app = await startBlocked(t, { workers: 1 });
+    const answers = Array.from({ length: 30 }, () => get(app.target));
+    app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
+    await app.line({ on: 'cluster', event: 'exit', id: 1 });
+    app.send({ do: 'fork' });
+    for (const { id } of await Promise.all(answers)) t.is(id, 2);
+    await app.end();
+  });
+
+  test('nobody waits for a worker that is blocked, and it serves again later', async (t) => {
+    const release = path.join(temporaryDirectory(t), 'release');
+    const app = await startSeated(t, { workers: 3 });
+    app.tell(2, { do: 'block', until: release });
+    await app.line({ blocked: 2 });
+    t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['1', '3']);
+    t.true((await stats(app)).workers[2].stalled);
+    writeFileSync(release, '');
+    while ((await get(app.target)).id !== 2);
+    await app.end();
+  });
+
+  test('a paused worker gets no connections until it is resumed', async (t) => {
+    const app = await startSeated(t, { workers: 2 });
+    app.send({ do: 'pause', id: 2 });
+    // The worker hears of it on its own time.
+    while ((await countAnswers(app.target, 20))[2] !== undefined);
+    t.deepEqual(await countAnswers(app.target, 50), { 1: 50 });
+    app.send({ do: 'resume', id: 2 });
+    while ((await get(app.target)).id !== 2);
+    await app.end();
+  });
+
+  test('a server that is full, or closed, leaves connections to the others', async (t) => {
+    const app = await startSeated(t, { workers: 3 });
+    app.tell(1, { do: 'close', index: 0 });
+    await app.line({ server: 'closed', id: 1 });
+    t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['2', '3']);
+    app.tell(1, { do: 'relisten', index: 0, options: { port: 0, host: HOST } });
+    while ((await get(app.target)).id !== 1);
+    const hold = { path: '/hold' };
+    app.tell(2, { do: 'limit', index: 0, connections: 1 });
+    await app.line({ server: 'limited', id: 2 });
+    const held = [];
+    while (app.seen({ server: 'holds', id: 2 }).length === 0) {
+      held.push(get(app.target, hold));
+      await app.linesLike({ server: 'holds' }, held.length);
+    }
+    t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['1', '3']);
+    for (const id of [1, 2, 3]) app.tell(id, { do: 'release' });
+    await Promise.all(held);
+    await app.end();
+  });
+
+  test('a primary that is blocked is not missed', async (t) => {
+    const release = path.join(temporaryDirectory(t), 'release');
+    const app = await startSeated(t, { workers: 2 });
+    app.send({ do: 'block', until: release });
+    await app.line({ blocked: 'primary' });
+    t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['1', '2']);
+    writeFileSync(release, '');
+    await app.end();
+  });
+
+  test('connections to a Unix socket, which has no port, take turns', async (t) => {
+    const socketPath = path.join(temporaryDirectory(t), 'socket');
+    const app = await startSeated(t, { workers: 3, listen: { path: socketPath } });
+    t.deepEqual(await countAnswers(app.target, 9), { 1: 3, 2: 3, 3: 3 });
+    await app.end();
+  });
+} else {
+  test('the built-in has no such policy', (t) => {
+    t.is(require('node:cluster').SCHED_REUSEPORT, undefined);
+  });
+}

@@ -1,0 +1,162 @@
+//! The task of one listening socket. All of them wait here; what they change is in `state`.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::Interest,
+    sync::Notify,
+    task::{spawn_local, yield_now},
+    time::{sleep, sleep_until},
+};
+
+use super::{
+    listener::Seat,
+    state::{Shared, Stance},
+};
+use crate::{
+    protocol::{ListenerId, WorkerId},
+    sys::{
+        listen::{self, Bound},
+        watched,
+    },
+};
+
+/// Connections accepted before other tasks get a turn.
+const ACCEPTS_A_TURN: usize = 64;
+
+/// How long accepting pauses after a failure, such as having no descriptor left for a connection.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Starts to accept from another socket of the listener.
+pub(super) fn add(state: &Shared, listener: ListenerId, bound: Bound) {
+    let Some((seat, room, reseated)) = state.borrow().next_seat(listener) else {
+        return;
+    };
+    let socket = Rc::new(bound);
+    let (state, shared) = (Rc::clone(state), Rc::clone(&socket));
+    let task = Task { state: Rc::clone(&state), listener, seat, socket, room, reseated };
+    let seat = Seat::new(shared, spawn_local(task.run()));
+    state.borrow_mut().add_seat(listener, seat);
+}
+
+struct Task {
+    state: Shared,
+    listener: ListenerId,
+    /// Which seat of the listener.
+    seat: usize,
+    socket: Rc<Bound>,
+    room: Rc<Notify>,
+    reseated: Rc<Notify>,
+}
+
+impl Task {
+    async fn run(self) {
+        loop {
+            let owner = self.owner();
+            match owner {
+                Some(worker) => self.look_after(worker).await,
+                None if self.accept().await => {}
+                None => break,
+            }
+        }
+        let Self { state, listener, socket, .. } = self;
+        // First the address, so that who sees a connection close finds it free.
+        drop(socket);
+        state.borrow_mut().shut(listener);
+    }
+
+    /// The worker that accepts; without one, the engine does.
+    fn owner(&self) -> Option<WorkerId> {
+        self.state.borrow().acceptor(self.listener, self.seat)
+    }
+
+    /// As long as the worker accepts: has the patrol look when something waits for it. A socket that is
+    /// watched wakes the engine for each connection, so it is watched only while nothing waits.
+    async fn look_after(&self, worker: WorkerId) {
+        // It fails when the kernel has no memory for the watch.
+        let Ok(watched) = watched::watch(Rc::clone(&self.socket), Interest::READABLE) else {
+            return sleep(ACCEPT_PAUSE).await;
+        };
+        tokio::select! {
+            _ = watched.readable() => {}
+            () = self.reseated.notified() => return,
+        }
+        drop(watched);
+        let emptied = self.state.borrow_mut().load(worker);
+        if let Some(emptied) = emptied {
+            tokio::select! {
+                () = emptied.notified() => {}
+                () = self.reseated.notified() => {}
+            }
+        }
+    }
+
+    /// Accepts as long as there is room in a lane, otherwise connections wait in the kernel's backlog:
+    /// until a worker accepts, or, which makes it false, nobody has served the listener for too long.
+    async fn accept(&self) -> bool {
+        let Ok(watched) = watched::watch(Rc::clone(&self.socket), Interest::READABLE) else {
+            sleep(ACCEPT_PAUSE).await;
+            return true;
+        };
+        while self.has_room().await {
+            if self.owner().is_some() {
+                return true;
+            }
+            let ready = tokio::select! {
+                ready = watched.readable() => ready,
+                // Somebody else may accept, or there is nothing to accept for any more.
+                () = self.room.notified() => continue,
+            };
+            let Ok(mut ready) = ready else {
+                return true;
+            };
+            let mut accepted = 0;
+            while accepted < ACCEPTS_A_TURN && self.may_accept() {
+                match ready.try_io(|socket| listen::accept(&**socket.get_ref())) {
+                    Ok(Ok(connection)) => {
+                        self.state.borrow_mut().accepted(self.listener, connection);
+                    }
+                    Ok(Err(error)) if listen::is_of_connection(&error) => {}
+                    // Nothing is left for another connection, or the socket is not ours alone and
+                    // has been spoilt: neither mends by trying at once.
+                    Ok(Err(error)) => {
+                        let now = Instant::now();
+                        self.state.borrow_mut().unaccepted(self.listener, error, now);
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                    Err(_would_block) => break,
+                }
+                accepted += 1;
+            }
+            if accepted == ACCEPTS_A_TURN {
+                yield_now().await;
+            }
+        }
+        false
+    }
+
+    fn may_accept(&self) -> bool {
+        matches!(self.state.borrow_mut().stance(self.listener), Stance::Accept)
+    }
+
+    /// Waits until there is room, or a worker accepts. Says false when nobody has served the listener
+    /// for too long.
+    async fn has_room(&self) -> bool {
+        loop {
+            let stance = self.state.borrow_mut().stance(self.listener);
+            match stance {
+                Stance::Accept => return true,
+                _ if self.owner().is_some() => return true,
+                Stance::Wait => self.room.notified().await,
+                Stance::Hold(until) if until <= Instant::now() => return false,
+                Stance::Hold(until) => tokio::select! {
+                    () = self.room.notified() => {}
+                    () = sleep_until(until.into()) => {}
+                },
+            }
+        }
+    }
+}
