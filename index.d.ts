@@ -105,14 +105,15 @@ declare namespace cluster {
   interface Cluster extends node.Cluster {
     /**
      * A policy: the worker with the fewest open connections gets the next one, those with equally
-     * many in turn. For connections that last and differ: WebSockets, uploads, keep-alive.
+     * many in turn. For connections that last and differ: WebSockets, uploads, keep-alive. Of more than
+     * 16 workers only the next 16 in turn are compared, which does nearly as well.
      */
     readonly SCHED_LEAST_CONNECTIONS: 3;
     /**
      * A policy: the clients of one IP address stay with one worker, as long as it can take
      * connections. For state that a worker keeps about its clients. When a worker leaves, only its own
-     * clients move; one that joins takes an equal share from each of the others. Connections to
-     * Unix sockets take turns.
+     * clients move; one that joins takes a share from each of the others. Connections to Unix sockets
+     * take turns.
      */
     readonly SCHED_SOURCE_HASH: 4;
     /**

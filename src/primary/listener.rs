@@ -164,6 +164,13 @@ impl Listener {
         }
     }
 
+    /// The worker may take connections again.
+    pub(super) fn restore(&mut self, worker: WorkerId) {
+        if let Socket::Distributed(distribution) = &mut self.socket {
+            distribution.policy.restore(worker);
+        }
+    }
+
     /// How it is now, unless its workers accept themselves.
     pub(super) fn stats(&self) -> Option<ListenerStats> {
         let distribution = self.distribution()?;

@@ -201,7 +201,7 @@ impl State {
         if std::mem::replace(&mut worker.paused, false) {
             self.story.tell(format_args!("worker {id} is resumed"));
             self.tell_seats(id, &Order::Resume);
-            self.pump_all();
+            self.restore(id);
         }
     }
 
@@ -438,6 +438,7 @@ impl State {
     pub(super) fn rested(&mut self, id: WorkerId, listener: ListenerId) {
         if let Some(distribution) = self.distribution(listener) {
             distribution.resting.remove(&id);
+            distribution.policy.restore(id);
         }
         self.pump(listener);
     }
@@ -543,7 +544,7 @@ impl State {
         if worker.answered() {
             self.story.tell(format_args!("worker {id} moves again"));
             self.reseat(id);
-            self.pump_all();
+            self.restore(id);
         }
         for stuck in self.stuck(now) {
             let Some(worker) = self.workers.get(&id).filter(|worker| worker.seems_free()) else {
@@ -575,6 +576,15 @@ impl State {
     pub(super) fn drained(&mut self, id: WorkerId) {
         if let Some(worker) = self.workers.get(&id) {
             worker.drained();
+        }
+        self.restore(id);
+    }
+
+    /// The worker may take connections again: policies hear of it, and what is pending may have been
+    /// waiting for that.
+    fn restore(&mut self, id: WorkerId) {
+        for listener in self.listeners.values_mut() {
+            listener.restore(id);
         }
         self.pump_all();
     }

@@ -17,6 +17,10 @@ impl Policy for LeastConnections {
         self.ring.leave(worker)
     }
 
+    fn restore(&mut self, worker: WorkerId) {
+        self.ring.restore(worker);
+    }
+
     fn choose(&mut self, situation: &dyn Situation) -> Option<WorkerId> {
         self.ring.take_least(|worker| situation.open(worker))
     }

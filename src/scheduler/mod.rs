@@ -1,8 +1,15 @@
 //! Policies: which worker gets the next connection. No I/O, no clock.
+//!
+//! What a decision costs does not depend on how many workers there are, but for a logarithm
+//! (`simulation`, with a thousand of them; `benches/scheduler.rs`).
 
+mod aside;
+mod circle;
 mod least_connections;
 mod ring;
 mod round_robin;
+#[cfg(test)]
+pub(crate) mod simulation;
 mod source_hash;
 
 use core::net::IpAddr;
@@ -35,6 +42,10 @@ pub trait Policy {
 
     /// `worker` no longer serves the listener. Says whether it did.
     fn leave(&mut self, worker: WorkerId) -> bool;
+
+    /// `worker`, which could take no more, may be able again. To be told whenever that may be so: nobody
+    /// asks for it before, as long as others can.
+    fn restore(&mut self, worker: WorkerId);
 
     /// The worker that gets the connection; `None` when no worker can take one.
     fn choose(&mut self, situation: &dyn Situation) -> Option<WorkerId>;

@@ -1,52 +1,68 @@
+use std::collections::VecDeque;
+
+use super::aside::Aside;
 use crate::protocol::WorkerId;
+
+/// How many workers a decision compares at most: exact with as many workers, and little worse with
+/// more (see [`Ring::take_least`]).
+pub(super) const COMPARED: usize = 16;
+
+/// How many that can take no more, as far as is known, are tried all the same when nobody is left.
+const TRIED: usize = 4;
 
 /// Workers in turn.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    members: Vec<WorkerId>,
-    /// Index into `members` of the worker whose turn it is.
-    turn: usize,
+    /// In the order of their turns.
+    members: VecDeque<WorkerId>,
+    /// Members as well, but without a turn.
+    aside: Aside,
 }
 
 impl Ring {
-    pub(super) fn members(&self) -> &[WorkerId] {
-        &self.members
-    }
-
+    /// Behind everybody who is already waiting for a turn.
     pub(super) fn join(&mut self, worker: WorkerId) {
-        // Behind everybody who is already waiting for a turn: just before the current one.
-        self.members.insert(self.turn, worker);
-        self.turn = (self.turn + 1) % self.members.len();
+        self.members.push_back(worker);
     }
 
     pub(super) fn leave(&mut self, worker: WorkerId) -> bool {
-        let Some(index) = self.members.iter().position(|&member| member == worker) else {
-            return false;
-        };
-        self.members.remove(index);
-        if index < self.turn {
-            self.turn -= 1;
+        let index = self.members.iter().position(|&member| member == worker);
+        index.and_then(|index| self.members.remove(index)).is_some() || self.aside.remove(worker)
+    }
+
+    /// As [`join`](Self::join), if the member has been set aside.
+    pub(super) fn restore(&mut self, worker: WorkerId) {
+        if self.aside.remove(worker) {
+            self.members.push_back(worker);
         }
-        if self.turn == self.members.len() {
-            self.turn = 0;
-        }
-        true
     }
 
     /// Takes the member with the least load, in turn among equals; `None` is no load at all, but
-    /// means that it can't be taken.
+    /// means that it can't be taken, and is not asked again before [`restore`](Self::restore).
     ///
     /// The one whose turn it is is asked first, and nobody after one without any load: the usual
-    /// decision among idle members asks one, however many there are.
+    /// decision among idle members asks one, however many there are. Of many only the next 16 that can
+    /// be taken are compared. That no more than two compared do nearly as well as all is "the power
+    /// of two choices" (Mitzenmacher, 2001).
+    ///
+    /// With nobody left, it tries a few that have been set aside. So what a decision costs does not
+    /// depend on how many members there are: whoever is asked in vain has joined, been restored or
+    /// been tried for that.
     pub(super) fn take_least(
         &mut self,
         load: impl Fn(WorkerId) -> Option<usize>,
     ) -> Option<WorkerId> {
-        let count = self.members.len();
+        if self.members.is_empty() {
+            let again = std::iter::from_fn(|| self.aside.take());
+            self.members.extend(again.take(TRIED));
+        }
         let mut best: Option<(usize, usize)> = None;
-        for offset in 0..count {
-            let index = (self.turn + offset) % count;
-            let Some(load) = load(self.members[index]) else {
+        let mut index = 0;
+        while index < self.members.len().min(COMPARED) {
+            let worker = self.members[index];
+            let Some(load) = load(worker) else {
+                self.members.remove(index);
+                self.aside.insert(worker);
                 continue;
             };
             if best.is_none_or(|(least, _)| load < least) {
@@ -55,9 +71,77 @@ impl Ring {
             if load == 0 {
                 break;
             }
+            index += 1;
         }
         let (_, index) = best?;
-        self.turn = (index + 1) % count;
-        Some(self.members[index])
+        let chosen = self.members[index];
+        self.members.rotate_left(index + 1);
+        Some(chosen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    fn ring(workers: std::ops::RangeInclusive<WorkerId>) -> Ring {
+        let mut ring = Ring::default();
+        workers.for_each(|worker| ring.join(worker));
+        ring
+    }
+
+    /// Who is chosen, and who was asked for it.
+    fn choose(
+        ring: &mut Ring,
+        load: impl Fn(WorkerId) -> Option<usize>,
+    ) -> (Option<WorkerId>, Vec<WorkerId>) {
+        let asked = RefCell::new(Vec::new());
+        let chosen = ring.take_least(|worker| {
+            asked.borrow_mut().push(worker);
+            load(worker)
+        });
+        (chosen, asked.into_inner())
+    }
+
+    #[test]
+    fn who_can_take_no_more_is_asked_again_when_restored_and_waits_for_a_whole_round() {
+        let mut ring = ring(1..=3);
+        assert_eq!(choose(&mut ring, |id| (id != 1).then_some(0)), (Some(2), vec![1, 2]));
+        assert_eq!(choose(&mut ring, |_| Some(1)), (Some(3), vec![3, 2]));
+        ring.restore(1);
+        ring.restore(1);
+        let order: Vec<_> = (0..4).map(|_| ring.take_least(|_| Some(0)).unwrap()).collect();
+        assert_eq!(order, [2, 3, 1, 2]);
+    }
+
+    #[test]
+    fn who_is_set_aside_can_leave() {
+        let mut ring = ring(1..=1);
+        assert_eq!(choose(&mut ring, |_| None), (None, vec![1]));
+        assert!(ring.leave(1));
+        assert!(!ring.leave(1));
+        ring.restore(1);
+        assert_eq!(choose(&mut ring, |_| Some(0)), (None, vec![]));
+    }
+
+    #[test]
+    fn of_many_the_next_in_turn_are_compared() {
+        let mut ring = ring(1..=100);
+        let load = |id| (id > 2).then_some(if id > 50 { 1 } else { 100 - id as usize });
+        let (chosen, asked) = choose(&mut ring, load);
+        assert_eq!((chosen, asked), (Some(18), (1..=18).collect()), "without those that can't");
+        assert_eq!(choose(&mut ring, load).1, (19..=34).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn when_nobody_is_left_a_few_are_tried_again_in_turn() {
+        let mut ring = ring(1..=40);
+        assert_eq!(choose(&mut ring, |_| None), (None, (1..=40).collect()));
+        for again in (1..=37).step_by(4) {
+            assert_eq!(choose(&mut ring, |_| None), (None, (again..again + 4).collect()));
+        }
+        assert_eq!(choose(&mut ring, |id| (id == 3).then_some(0)), (Some(3), vec![1, 2, 3]));
     }
 }

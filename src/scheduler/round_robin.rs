@@ -2,7 +2,7 @@ use super::{Policy, Situation, ring::Ring};
 use crate::protocol::WorkerId;
 
 /// `SCHED_RR`: the least waiting first, in turn among equals, so in exact rotation when everybody is
-/// idle.
+/// idle. Of more than 16 workers, only the next 16 in turn are compared.
 #[derive(Debug, Default)]
 pub struct RoundRobin {
     ring: Ring,
@@ -15,6 +15,10 @@ impl Policy for RoundRobin {
 
     fn leave(&mut self, worker: WorkerId) -> bool {
         self.ring.leave(worker)
+    }
+
+    fn restore(&mut self, worker: WorkerId) {
+        self.ring.restore(worker);
     }
 
     fn choose(&mut self, situation: &dyn Situation) -> Option<WorkerId> {

@@ -1,38 +1,46 @@
 use core::net::IpAddr;
 
-use super::{Policy, Situation, ring::Ring};
+use super::{
+    Policy, Situation,
+    circle::{Circle, mix},
+    ring::Ring,
+};
 use crate::protocol::WorkerId;
 
 /// `SCHED_SOURCE_HASH`: the clients of one address stay with one worker. For state that a worker keeps
 /// about its clients: sessions, caches, handshakes of several connections.
 ///
-/// By the highest random weight (Thaler and Ravishankar, 1998): when a worker leaves, only its own
-/// clients move, and one that joins takes an equal share from each of the others. Where the worker
-/// of a client can't take connections for a while, the client's second choice does. What comes from
-/// no internet address takes turns.
+/// When a worker leaves, only its own clients move, and one that joins takes a share from each of the
+/// others. A client has the same worker at all listeners that the same workers serve. Where the
+/// worker of a client can't take connections for a while, the client's second choice does, and so
+/// on; when 8 can't, it is whose turn it is. What comes from no internet address takes turns.
 #[derive(Debug, Default)]
 pub struct SourceHash {
+    circle: Circle,
     ring: Ring,
 }
 
 impl Policy for SourceHash {
     fn join(&mut self, worker: WorkerId) {
+        self.circle.join(worker);
         self.ring.join(worker);
     }
 
     fn leave(&mut self, worker: WorkerId) -> bool {
+        self.circle.leave(worker);
         self.ring.leave(worker)
     }
 
+    fn restore(&mut self, worker: WorkerId) {
+        self.ring.restore(worker);
+    }
+
     fn choose(&mut self, situation: &dyn Situation) -> Option<WorkerId> {
-        let Some(source) = situation.source() else {
-            return self.ring.take_least(|worker| situation.waiting(worker));
-        };
-        let client = client(source);
-        // Of two workers never the same, as it can be undone.
-        let weight = |worker: &WorkerId| mix(client ^ mix(u64::from(*worker)));
-        let members = self.ring.members().iter().copied();
-        members.filter(|&worker| situation.open(worker).is_some()).max_by_key(weight)
+        let choice = situation.source().and_then(|source| {
+            let mut choices = self.circle.choices(client(source));
+            choices.find(|&worker| situation.open(worker).is_some())
+        });
+        choice.or_else(|| self.ring.take_least(|worker| situation.waiting(worker)))
     }
 }
 
@@ -45,14 +53,6 @@ fn client(source: IpAddr) -> u64 {
             mix((bits >> 64) as u64 ^ mix(bits as u64))
         }
     }
-}
-
-/// Scatters numbers: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
-fn mix(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]
@@ -108,6 +108,36 @@ mod tests {
             }
         }
         assert_eq!(heirs, HashSet::from([1, 2, 4, 5, 6, 7, 8]));
+    }
+
+    #[test]
+    fn one_that_joins_takes_a_share_from_each_and_nobody_else_moves() {
+        let mut policy = policy(1..=4);
+        let before: Vec<_> =
+            neighbours().map(|source| choose(&mut policy, source).unwrap()).collect();
+        policy.join(5);
+        let mut taken: HashMap<WorkerId, usize> = HashMap::new();
+        for (source, before) in neighbours().zip(before) {
+            let now = choose(&mut policy, source).unwrap();
+            assert!(now == before || now == 5);
+            if now == 5 {
+                *taken.entry(before).or_default() += 1;
+            }
+        }
+        assert_eq!(taken.len(), 4);
+        for count in taken.values() {
+            assert!((100..=310).contains(count), "{count} of 205");
+        }
+    }
+
+    #[test]
+    fn in_whichever_order_workers_join_the_clients_are_the_same() {
+        let mut there = policy((1..=20).rev());
+        assert!(there.leave(20));
+        let mut here = policy(1..=19);
+        for source in neighbours() {
+            assert_eq!(choose(&mut here, source), choose(&mut there, source));
+        }
     }
 
     #[test]
