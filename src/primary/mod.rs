@@ -5,6 +5,7 @@
 //! - `driver`, `seat`: the tasks that wait, one for each worker and each listening socket,
 //! - `state`: what they change, in calls that never wait,
 //! - `listener`, `worker`: what the state is made of; `placement`: which worker gets a connection,
+//! - `simulation`: a test of the state with workers that do anything,
 //! - `story`: what the engine tells of itself; [`stats`]: what it answers.
 
 mod driver;
@@ -13,6 +14,8 @@ pub mod fork;
 mod listener;
 mod placement;
 mod seat;
+#[cfg(test)]
+mod simulation;
 mod state;
 /// Counts of connections.
 pub mod stats;
