@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// Workers probed in one look of the patrol for one that is stuck: usually the first is free.
+/// Workers probed in one look of the patrol for each that is stuck: usually the first is free.
 const PROBES: usize = 2;
 
 /// How long a primary hears nothing more of connections that can't be accepted.
@@ -175,7 +175,7 @@ impl State {
         if !worker.paused {
             self.tell_seats(id, &Order::Resume);
         }
-        self.pump_all();
+        self.restore(id);
     }
 
     /// Who accepts from the seats of this worker changes.
@@ -514,10 +514,13 @@ impl State {
     pub(super) fn patrol(&mut self, now: Instant) -> bool {
         let Self { loaded, workers, .. } = self;
         loaded.retain(|id| workers.get(id).is_some_and(Worker::is_loaded));
-        for id in self.stuck(now) {
-            self.siblings(id)
+        let stuck = self.stuck(now);
+        for listener in self.listeners.values() {
+            let count = stuck.iter().filter(|id| listener.has(**id)).count();
+            let members = listener.members().filter_map(|member| self.workers.get(member));
+            members
                 .filter(|worker| worker.seems_free())
-                .take(PROBES)
+                .take(count * PROBES)
                 .for_each(Worker::probe);
         }
         !self.loaded.is_empty()
@@ -529,11 +532,9 @@ impl State {
         self.loaded.iter().copied().filter(is_stuck).collect()
     }
 
-    /// Other workers that serve something that this one serves.
-    fn siblings(&self, id: WorkerId) -> impl Iterator<Item = &Worker> {
-        let shared = self.listeners.values().filter(move |listener| listener.has(id));
-        let members = shared.flat_map(Listener::members).filter(move |member| **member != id);
-        members.filter_map(|member| self.workers.get(member))
+    /// Whether there is something that both serve.
+    fn are_siblings(&self, one: WorkerId, other: WorkerId) -> bool {
+        self.listeners.values().any(|listener| listener.has(one) && listener.has(other))
     }
 
     /// The worker's event loop turns: it has answered a probe.
@@ -547,10 +548,10 @@ impl State {
             self.restore(id);
         }
         for stuck in self.stuck(now) {
-            let Some(worker) = self.workers.get(&id).filter(|worker| worker.seems_free()) else {
+            if !self.workers.get(&id).is_some_and(Worker::seems_free) {
                 return;
-            };
-            if self.siblings(stuck).any(|sibling| std::ptr::eq(sibling, worker)) {
+            }
+            if self.are_siblings(id, stuck) {
                 self.rescue(stuck);
             }
         }
