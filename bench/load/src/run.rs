@@ -1,0 +1,180 @@
+//! The loop that starts connections, and hears of their ends.
+
+use std::{
+    mem::MaybeUninit,
+    net::{Ipv4Addr, SocketAddrV4},
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, Event, EventData, EventFlags},
+    },
+    io::{self, Errno},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+
+use crate::{
+    connection::{Connection, Progress},
+    load::{Load, Pace},
+    report::Record,
+    timer::Timer,
+};
+
+const EVENTS: usize = 256;
+/// Not the number of a connection.
+const TIMER: EventData = EventData::new_u64(u64::MAX);
+
+/// Runs to the end of the load; gives the report.
+pub(crate) fn run(load: &Load) -> std::io::Result<String> {
+    allow_descriptors()?;
+    let mut run = Run::new(load)?;
+    let started = Instant::now();
+    match load.pace {
+        Pace::Concurrency(count) => run.keep_open(count, started + load.duration())?,
+        Pace::Rate(rate) => run.start_at(rate, started)?,
+    }
+    Ok(run.record.summarize(started.elapsed(), load.late()))
+}
+
+/// Of a server that stalls, thousands of connections may be waiting.
+fn allow_descriptors() -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+}
+
+struct Run<'a> {
+    load: &'a Load,
+    server: SocketAddrV4,
+    epoll: OwnedFd,
+    timer: Timer,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    record: Record,
+    buffer: [u8; 1024],
+}
+
+impl<'a> Run<'a> {
+    fn new(load: &'a Load) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let timer = Timer::new()?;
+        // By its edge it is never read.
+        epoll::add(&epoll, &timer, TIMER, EventFlags::IN | EventFlags::ET)?;
+        Ok(Self {
+            load,
+            server: SocketAddrV4::new(Ipv4Addr::LOCALHOST, load.port),
+            epoll,
+            timer,
+            connections: Vec::new(),
+            free: Vec::new(),
+            record: Record::default(),
+            buffer: [0; 1024],
+        })
+    }
+
+    /// Always so many, until the deadline. Those that are open then are cut off.
+    fn keep_open(&mut self, count: usize, deadline: Instant) -> io::Result<()> {
+        self.timer.set(deadline)?;
+        while Instant::now() < deadline {
+            while self.open() < count && Instant::now() < deadline {
+                self.start(Instant::now());
+            }
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    /// One at each of its moments, however late we come to it, and then until all have ended.
+    fn start_at(&mut self, rate: f64, started: Instant) -> io::Result<()> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number")]
+        let count = (self.load.seconds * rate) as u32;
+        let moment = |index: u32| started + Duration::from_secs_f64(f64::from(index) / rate);
+        let mut next = 0;
+        while next < count {
+            if moment(next) <= Instant::now() {
+                self.start(moment(next));
+                next += 1;
+                // Ends are heard of in between, or those in time would look late.
+                self.hear(Some(&Timespec::default()))?;
+            } else {
+                self.timer.set(moment(next))?;
+                self.wait()?;
+            }
+        }
+        let deadline = started + self.load.duration() + self.load.patience();
+        self.timer.set(deadline)?;
+        while self.open() > 0 && Instant::now() < deadline {
+            self.wait()?;
+        }
+        self.give_up();
+        Ok(())
+    }
+
+    fn open(&self) -> usize {
+        self.connections.len() - self.free.len()
+    }
+
+    fn start(&mut self, intended: Instant) {
+        if self.try_start(intended).is_err() {
+            self.record.failures.failed += 1;
+        }
+    }
+
+    fn try_start(&mut self, intended: Instant) -> io::Result<()> {
+        let connection = Connection::open(self.server, self.load.protocol, intended)?;
+        let index = self.free.last().copied().unwrap_or(self.connections.len());
+        let name = EventData::new_u64(index as u64);
+        epoll::add(&self.epoll, &connection, name, connection.interest())?;
+        if self.free.pop().is_some() {
+            self.connections[index] = Some(connection);
+        } else {
+            self.connections.push(Some(connection));
+        }
+        Ok(())
+    }
+
+    /// Until a connection has something to say, or it is time.
+    fn wait(&mut self) -> io::Result<()> {
+        self.hear(None)
+    }
+
+    fn hear(&mut self, timeout: Option<&Timespec>) -> io::Result<()> {
+        let mut events = [MaybeUninit::<Event>::uninit(); EVENTS];
+        let (events, _) = match epoll::wait(&self.epoll, &mut events, timeout) {
+            Err(Errno::INTR) => return Ok(()),
+            result => result?,
+        };
+        for event in events.iter().filter(|event| event.data.u64() != TIMER.u64()) {
+            #[expect(clippy::cast_possible_truncation, reason = "it was an index")]
+            self.advance(event.data.u64() as usize);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, index: usize) {
+        let Some(connection) = &mut self.connections[index] else { return };
+        let progress = connection.advance(&mut self.buffer);
+        match progress {
+            Ok(Progress::Waits) => return,
+            Ok(Progress::Served) => {
+                self.record.served += 1;
+                self.record.times.push(connection.intended.elapsed());
+            }
+            Ok(Progress::Unserved) => self.record.failures.unserved += 1,
+            Err(_) => self.record.failures.failed += 1,
+        }
+        self.connections[index] = None;
+        self.free.push(index);
+    }
+
+    /// What has not ended counts with the time that it has waited, which is less than it would take.
+    fn give_up(&mut self) {
+        for connection in self.connections.drain(..).flatten() {
+            self.record.failures.unanswered += 1;
+            self.record.times.push(connection.intended.elapsed());
+        }
+        self.free.clear();
+    }
+}
