@@ -4,12 +4,13 @@ const { parse, positiveInteger } = require('../../tools/options.js');
 const { UserError } = require('../../tools/user-error.js');
 
 // Of scenarios that have none of their own.
-const DEFAULTS = { rounds: '5', seconds: '3', workers: '2' };
+const DEFAULTS = { rounds: '5', seconds: '3', workers: '2', rate: '1000' };
 
 const OPTIONS = {
   rounds: { type: 'string' },
   seconds: { type: 'string' },
   workers: { type: 'string' },
+  rate: { type: 'string' },
   node: { type: 'string', default: process.execPath },
   json: { type: 'string' },
   only: { type: 'string' },
@@ -22,6 +23,10 @@ function positiveNumber(name, text) {
     throw new UserError(`--${name} must be a number above 0, not "${text}".`);
   }
   return Number(text);
+}
+
+function positiveIntegers(name, text) {
+  return text.split(',').map((item) => positiveInteger(name, item));
 }
 
 /** The scenario asked for, if any, and what was said of options. */
@@ -40,12 +45,13 @@ function completeOptions(given, { defaults }) {
     ...options,
     rounds: positiveInteger('rounds', options.rounds),
     seconds: positiveNumber('seconds', options.seconds),
-    workers: positiveInteger('workers', options.workers),
+    workers: positiveIntegers('workers', options.workers),
+    rate: positiveInteger('rate', options.rate),
   };
 }
 
 function usage(scenarios) {
-  const lines = scenarios.map(({ name, summary }) => `  ${name.padEnd(14)}${summary}`);
+  const lines = scenarios.map(({ name, summary }) => `  ${name.padEnd(17)}${summary}`);
   const defaultOf = (option) => {
     const others = scenarios.filter(({ defaults }) => defaults?.[option]);
     const own = others.map(({ name, defaults }) => `; ${name}: ${defaults[option]}`);
@@ -59,11 +65,14 @@ ${lines.join('\n')}
 Options:
   --rounds N      rounds of each opponent ${defaultOf('rounds')}
   --seconds S     measured seconds in each round ${defaultOf('seconds')}
-  --workers N     workers of each opponent ${defaultOf('workers')}
   --node PATH     the Node binary that runs the opponents (this one)
+  --bun PATH|npm  Bun takes part, by its binary or fetched by npm
+
+Options of a scenario:
+  --workers N     workers of each opponent, several numbers as 2,4 ${defaultOf('workers')}
+  --rate N        connections a second, of latency and stalled-worker ${defaultOf('rate')}
+  --only PATTERN  only the cases with PATTERN, a regular expression, in their names
   --json FILE     write every round and the summary to FILE as well
-  --only PATTERN  ipc: only the cases with PATTERN, a regular expression, in their names
-  --bun PATH|npm  ipc: Bun takes part, by its binary or fetched by npm
 `;
 }
 

@@ -9,7 +9,7 @@ const { killGroup, startProcess } = require('../../tools/processes.js');
 const { UserError } = require('../../tools/user-error.js');
 
 const SERVERS = path.join(__dirname, '..', 'servers');
-const START_LIMIT_MS = 15_000;
+const ANSWER_LIMIT_MS = 15_000;
 const STOP_LIMIT_MS = 3_000;
 
 // A policy set for the whole shell would turn one opponent into another.
@@ -30,8 +30,9 @@ function endOf(child, name, stderr) {
   return ended;
 }
 
-async function stopServer(child, ended) {
-  child.kill('SIGTERM');
+async function stopServer(child, ended, isBlocked) {
+  if (isBlocked) killGroup(child);
+  else child.kill('SIGTERM');
   const timer = setTimeout(() => killGroup(child), STOP_LIMIT_MS);
   await ended.catch(() => {});
   clearTimeout(timer);
@@ -40,24 +41,35 @@ async function stopServer(child, ended) {
 /**
  * Starts a server program and waits until all its workers listen.
  *
- * `primary` and `workers` are process ids; `ended` rejects if the server ends before `stop()`.
+ * `settings` are the number of `workers`, the `protocol`, and what troubles the workers (see
+ * parts/worker.js). Of the result, `primary` and `workers` are process ids; `ended` rejects if the
+ * server ends before `stop()`; `block(ms)` resolves when the primary's JavaScript stands still, for
+ * that long.
  */
-async function startServer({ name, program, node, workers }) {
-  const child = startProcess(node, [path.join(SERVERS, program), String(workers)], {
+async function startServer({ name, program, node }, settings) {
+  const child = startProcess(node, [path.join(SERVERS, program), JSON.stringify(settings)], {
     env: serverEnvironment(),
     stdio: 'pipe',
   });
   const stderr = keepTail(child.stderr);
   const ended = endOf(child, name, stderr);
-  try {
-    const ready = await withDeadline(
+  const answer = (fault) =>
+    withDeadline(
       Promise.race([firstJsonLine(child.stdout), ended]),
-      START_LIMIT_MS,
-      () => `${name} does not listen after ${START_LIMIT_MS} ms; its stderr: ${stderr() || '-'}`,
+      ANSWER_LIMIT_MS,
+      () => `${name} ${fault} after ${ANSWER_LIMIT_MS} ms; its stderr: ${stderr() || '-'}`,
     );
-    const url = `http://127.0.0.1:${ready.port}/`;
-    const stop = () => stopServer(child, ended);
-    return { name, url, primary: child.pid, workers: ready.workers, ended, stop };
+  child.stdin.on('error', () => {}); // of its end, `ended` says more
+  let isBlocked = false;
+  const block = async (blockMs) => {
+    child.stdin.write(`${JSON.stringify({ blockMs })}\n`);
+    await answer('does not block');
+    isBlocked = true;
+  };
+  try {
+    const { port, workers } = await answer('does not listen');
+    const stop = () => stopServer(child, ended, isBlocked);
+    return { name, port, primary: child.pid, workers, ended, block, stop };
   } catch (error) {
     if (child.pid !== undefined) killGroup(child);
     throw error;

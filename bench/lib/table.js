@@ -11,14 +11,33 @@ function formatTable(header, rows, firstColumns = 1) {
   return `${[format(header), rule, ...rows.map(format)].join('\n')}\n`;
 }
 
+/** The same as Markdown, for readers of its source too. */
+function formatMarkdownTable(header, rows) {
+  const lines = [header, ...rows];
+  const widths = header.map((_, column) =>
+    Math.max(3, ...lines.map((line) => line[column].length)),
+  );
+  const align = (cell, column) =>
+    column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]);
+  const format = (line) => `| ${line.map(align).join(' | ')} |`;
+  const rule = widths.map((width, column) =>
+    column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
+  );
+  return `${[format(header), `| ${rule.join(' | ')} |`, ...rows.map(format)].join('\n')}\n`;
+}
+
 function formatNumber(value, digits = 0) {
   if (value === null || value === undefined) return '-';
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return value.toLocaleString('en-US', options);
 }
 
+function formatRange({ min, max }, digits) {
+  return min === undefined ? '-' : `${formatNumber(min, digits)} - ${formatNumber(max, digits)}`;
+}
+
 function formatRatio({ ratio }) {
   return ratio ? `${formatNumber(ratio.median, 2)}x` : '-';
 }
 
-module.exports = { formatNumber, formatRatio, formatTable };
+module.exports = { formatMarkdownTable, formatNumber, formatRange, formatRatio, formatTable };

@@ -19,10 +19,10 @@ function requireWrk({ seconds }) {
   }
 }
 
-function wrkArguments({ url, seconds, threads, connections, headers = {} }) {
+function wrkArguments({ port, seconds, threads, connections, headers = {} }) {
   const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
   const size = [`-d${seconds}s`, `-t${threads}`, `-c${connections}`];
-  return [...size, ...lines, '-s', REPORT, url];
+  return [...size, ...lines, '-s', REPORT, `http://127.0.0.1:${port}/`];
 }
 
 function endOf(child, stderr) {
@@ -34,7 +34,7 @@ function endOf(child, stderr) {
   });
 }
 
-/** Loads `url` for `seconds`: completed requests, requests a second, errors, latency in µs. */
+/** Loads `port` by HTTP for `seconds`: completed requests, requests a second, errors, latency in µs. */
 async function runWrk(load) {
   const child = startProcess('wrk', wrkArguments(load), { stdio: ['ignore', 'pipe', 'pipe'] });
   const result = Promise.race([firstJsonLine(child.stdout), endOf(child, keepTail(child.stderr))]);

@@ -4,6 +4,8 @@
 
 const path = require('node:path');
 const { findBun } = require('../lib/bun.js');
+const { selectCases } = require('../lib/cases.js');
+const { sparingGuests } = require('../lib/guests.js');
 const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
 const { compare } = require('../lib/statistics.js');
@@ -57,23 +59,6 @@ function allCases(workers) {
   );
 }
 
-function toExpression(pattern) {
-  try {
-    return new RegExp(pattern, 'i');
-  } catch (error) {
-    throw new UserError(`--only ${pattern}: ${error.message}`);
-  }
-}
-
-function casesOf({ workers, only = '' }) {
-  const all = allCases(workers);
-  const expression = toExpression(only);
-  const cases = all.filter(({ name }) => expression.test(name));
-  if (cases.length > 0) return cases;
-  const names = all.map(({ name }) => `  ${name}`).join('\n');
-  throw new UserError(`--only ${only} leaves no case. There is:\n${names}`);
-}
-
 async function measure({ name, node, implementation }, { name: caseName, ...settings }, seconds) {
   const times = { warmUpSeconds: WARM_UP_SECONDS, seconds };
   const { messages, rate, primaryCpu, workersCpu } = await runProgram({
@@ -92,18 +77,6 @@ async function measure({ name, node, implementation }, { name: caseName, ...sett
   };
 }
 
-const NOT_MEASURED = { rate: null, figure: null, primaryCpu: null, workersCpu: null };
-
-/** A guest's failure is its own; that of others ends the run. */
-async function measureGuest(...measurement) {
-  try {
-    return await measure(...measurement);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { ...NOT_MEASURED, failure: error.message };
-  }
-}
-
 function formatFigure(value) {
   return formatNumber(value, value < 1000 ? 1 : 0);
 }
@@ -116,7 +89,7 @@ function logRound(opponent, round, rounds, { name, pattern }, { figure, failure 
 
 function summarizeOpponent({ name, rounds }, baseline) {
   const compareRounds = (key) => {
-    const valuesOf = (it) => it.map((round) => round[key]);
+    const valuesOf = (it) => it.map((round) => round[key] ?? null);
     return compare(valuesOf(rounds), valuesOf(baseline.rounds));
   };
   return {
@@ -131,12 +104,9 @@ function summarizeOpponent({ name, rounds }, baseline) {
 }
 
 async function measureCase(it, opponents, { rounds, seconds }) {
-  const failed = new Map();
+  const measureOne = sparingGuests((opponent) => measure(opponent, it, seconds));
   const results = await interleave(opponents, rounds, async (opponent, round) => {
-    // What failed once is not tried again: it might take its whole time to fail.
-    if (failed.has(opponent)) return failed.get(opponent);
-    const measured = await (opponent.isGuest ? measureGuest : measure)(opponent, it, seconds);
-    if (measured.failure) failed.set(opponent, measured);
+    const measured = await measureOne(opponent);
     logRound(opponent, round, rounds, it, measured);
     return measured;
   });
@@ -145,8 +115,10 @@ async function measureCase(it, opponents, { rounds, seconds }) {
 }
 
 async function run(options) {
-  const cases = casesOf(options);
-  const { rounds, seconds, workers, node } = options;
+  const { rounds, seconds, node, only } = options;
+  const [workers, ...others] = options.workers;
+  if (others.length > 0) throw new UserError('ipc takes one number of --workers.');
+  const cases = selectCases(allCases(workers), only);
   const { bun, version, absence } = await findBun(options.bun);
   const guest = {
     name: `Bun ${version}`,

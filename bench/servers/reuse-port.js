@@ -6,12 +6,18 @@
 const { fork } = require('node:child_process');
 const { announce, endWithBenchmark, failOnExit } = require('./parts/lifetime.js');
 
-const count = Number(process.argv[2]);
+const { workers: count, ...settings } = JSON.parse(process.argv[2]);
 const workers = [];
 
 function start(port, listening) {
-  const options = JSON.stringify({ host: '127.0.0.1', port, reusePort: true });
-  const worker = fork(require.resolve('./parts/http-worker.js'), [options]);
+  const listen = { host: '127.0.0.1', port, reusePort: true };
+  const worker = fork(
+    require.resolve('./parts/worker.js'),
+    [JSON.stringify({ ...settings, listen })],
+    {
+      env: { ...process.env, BENCH_WORKER: workers.length },
+    },
+  );
   worker.on('exit', (code, signal) => failOnExit(() => workers, worker.pid, code, signal));
   worker.on('message', listening);
   workers.push(worker);

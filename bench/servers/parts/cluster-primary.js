@@ -2,25 +2,25 @@
 
 const { announce, endWithBenchmark, failOnExit } = require('./lifetime.js');
 
-/** Serves HTTP with the cluster module given, under the given policy. */
-function serve(cluster, schedulingPolicy) {
-  const count = Number(process.argv[2]);
+/** Serves with the cluster module given, under the given policy. */
+function serve(cluster, schedulingPolicy, port = 0) {
+  const { workers: count, ...settings } = JSON.parse(process.argv[2]);
   const listening = new Set();
   const processes = () => Object.values(cluster.workers).map((worker) => worker.process);
 
   cluster.schedulingPolicy = schedulingPolicy;
   cluster.setupPrimary({
-    exec: require.resolve('./http-worker.js'),
-    args: [JSON.stringify({ host: '127.0.0.1', port: 0 })],
+    exec: require.resolve('./worker.js'),
+    args: [JSON.stringify({ ...settings, listen: { host: '127.0.0.1', port } })],
   });
-  cluster.on('listening', (worker, { port }) => {
-    if (listening.add(worker.id).size === count) announce(port, processes());
+  cluster.on('listening', (worker, address) => {
+    if (listening.add(worker.id).size === count) announce(address.port, processes());
   });
   cluster.on('exit', (worker, code, signal) => {
     failOnExit(processes, worker.process.pid, code, signal);
   });
   endWithBenchmark(processes);
-  for (let i = 0; i < count; i++) cluster.fork();
+  for (let i = 0; i < count; i++) cluster.fork({ BENCH_WORKER: i });
 }
 
 module.exports = { serve };

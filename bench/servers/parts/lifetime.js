@@ -1,9 +1,23 @@
 'use strict';
 
+const fs = require('node:fs');
+const { block } = require('./trouble.js');
+
+// At once: this process may be about to block.
+function tell(message) {
+  fs.writeSync(process.stdout.fd, `${JSON.stringify(message)}\n`);
+}
+
 /** Tells the benchmark, as one line of JSON, that all workers listen. */
 function announce(port, workerProcesses) {
-  const workers = workerProcesses.map(({ pid }) => pid);
-  process.stdout.write(`${JSON.stringify({ port, workers })}\n`);
+  tell({ port, workers: workerProcesses.map(({ pid }) => pid) });
+}
+
+// The only thing that a benchmark ever asks of a primary.
+function blockOnRequest(line) {
+  const { blockMs } = JSON.parse(line);
+  tell({ blockMs });
+  block(blockMs);
 }
 
 /**
@@ -13,7 +27,7 @@ function announce(port, workerProcesses) {
 function endWithBenchmark(workerProcesses) {
   const end = () => endAll(workerProcesses(), 0);
   process.on('SIGTERM', end);
-  process.stdin.on('end', end).on('error', end).resume();
+  process.stdin.on('end', end).on('error', end).on('data', blockOnRequest);
 }
 
 /** A round with a worker less would be a wrong figure, so it is none. */

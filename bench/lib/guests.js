@@ -1,0 +1,23 @@
+'use strict';
+
+const { UserError } = require('../../tools/user-error.js');
+
+/**
+ * `measure`, whose failure with a guest becomes a result, with a `failure`, and is not tried again:
+ * it might take its whole time to fail. With others it ends the run.
+ */
+function sparingGuests(measure) {
+  const failed = new Map();
+  return async (opponent, round) => {
+    if (failed.has(opponent)) return failed.get(opponent);
+    try {
+      return await measure(opponent, round);
+    } catch (error) {
+      if (!opponent.isGuest || !(error instanceof UserError)) throw error;
+      failed.set(opponent, { failure: error.message });
+      return failed.get(opponent);
+    }
+  };
+}
+
+module.exports = { sparingGuests };

@@ -1,0 +1,40 @@
+'use strict';
+
+// The load generator of bench/load.
+
+const { existsSync } = require('node:fs');
+const path = require('node:path');
+const { runTool } = require('../../tools/run-tool.js');
+
+const FOLDER = path.join(__dirname, '..', 'load');
+const TARGET = path.join(FOLDER, 'target');
+const PROGRAM = path.join(TARGET, 'release', 'rs-cluster-load');
+const GRACE_MS = 10_000;
+
+/** Builds it, unless it is up to date. */
+async function buildLoad() {
+  if (!existsSync(PROGRAM)) process.stderr.write('Building the load generator …\n');
+  const args = [
+    'build',
+    '--release',
+    '--locked',
+    '--manifest-path',
+    path.join(FOLDER, 'Cargo.toml'),
+  ];
+  const missing = 'cargo is missing, which builds the load generator: https://rustup.rs';
+  await runTool('cargo', args, { env: { ...process.env, CARGO_TARGET_DIR: TARGET }, missing });
+}
+
+/**
+ * Opens connections to `port` for `seconds`, as `pace` says: `{ concurrency }` or `{ rate }`. At a
+ * rate, those that are open at the end have `patienceSeconds` more. Latency is in µs.
+ */
+async function runLoad({ port, protocol, pace, seconds, patienceSeconds = 0, lateMs = 100 }) {
+  const load = { port, protocol, pace, seconds, patienceSeconds, lateMs };
+  const limit = (seconds + patienceSeconds) * 1000 + GRACE_MS;
+  const report = JSON.parse(await runTool(PROGRAM, [JSON.stringify(load)], { limit }));
+  const { served, failures, seconds: elapsed } = report;
+  return { ...report, requests: served, rate: served / elapsed, errors: failures };
+}
+
+module.exports = { buildLoad, runLoad };

@@ -1,0 +1,46 @@
+'use strict';
+
+// Who serves connections: programs of bench/servers, and on what they run.
+
+const { findBun } = require('./bun.js');
+const { passes } = require('./probe.js');
+
+const BASELINE = 'node:cluster round-robin';
+
+const OPPONENTS = [
+  { name: 'rs-cluster', program: 'rs-cluster.js' },
+  {
+    name: 'rs-cluster reusePort',
+    program: 'rs-cluster-reuse-port.js',
+    probe: 'reuse-port-policy.js',
+    absence: 'this rs-cluster has no SCHED_REUSEPORT',
+  },
+  { name: BASELINE, program: 'node-cluster-rr.js' },
+  { name: 'node:cluster shared', program: 'node-cluster-shared.js' },
+  {
+    name: 'independent reusePort',
+    program: 'reuse-port.js',
+    probe: 'reuse-port.js',
+    absence: 'this Node or kernel lacks reusePort',
+  },
+];
+
+/** A guest's failure is its own: see `sparingGuests`. */
+async function findGuest(wanted) {
+  const { bun, version, absence } = await findBun(wanted);
+  const name = version ? `Bun ${version}` : 'Bun';
+  return { name, node: bun, program: 'bun-cluster.js', isGuest: true, absence };
+}
+
+/** Those that can take part here, and why others can't. */
+async function findOpponents({ node, bun }) {
+  const present = ({ probe }) => !probe || passes(probe, node);
+  const guest = await findGuest(bun);
+  const all = OPPONENTS.map((opponent) => ({ ...opponent, node }));
+  const opponents = all.filter(present);
+  const absent = all.filter((opponent) => !opponents.includes(opponent));
+  (guest.node ? opponents : absent).push(guest);
+  return { opponents, skipped: absent.map(({ name, absence }) => `${name}: ${absence}`) };
+}
+
+module.exports = { BASELINE, findOpponents };
