@@ -1,33 +1,17 @@
 'use strict';
 
-// npm run bench -- <scenario> [options]: finds the scenario, runs it, prints its table.
-// Whatever happens, no process of a run outlives it (see ../tools/processes.js).
+// npm run bench -- [scenario] [options]: runs the scenario and prints its table, or runs all and
+// writes the report. Whatever happens, no process of a run outlives it (see ../tools/processes.js).
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { describeEnvironment, inspectEnvironment } = require('./lib/environment.js');
 const { completeOptions, parseArguments, usage } = require('./lib/options.js');
+const { writeReport } = require('./lib/report.js');
+const { writeResult } = require('./lib/results.js');
+const { loadScenario, loadScenarios } = require('./lib/scenarios.js');
 const { runCommand } = require('../tools/command.js');
 const { UserError } = require('../tools/user-error.js');
-
-const SCENARIOS = path.join(__dirname, 'scenarios');
-
-function scenarioNames() {
-  const files = fs.readdirSync(SCENARIOS).filter((file) => file.endsWith('.js'));
-  return files.map((file) => path.basename(file, '.js')).sort();
-}
-
-function loadScenario(name) {
-  const names = scenarioNames();
-  if (!names.includes(name)) {
-    throw new UserError(`No scenario "${name}". There is: ${names.join(', ')}.`);
-  }
-  return require(path.join(SCENARIOS, `${name}.js`));
-}
-
-function loadScenarios() {
-  return scenarioNames().map((name) => ({ name, ...loadScenario(name) }));
-}
 
 // Before the first round: two minutes of measuring should not end in "no such directory".
 function checkWritable(file) {
@@ -38,22 +22,44 @@ function checkWritable(file) {
   }
 }
 
-async function main(argv) {
-  const { name, given } = parseArguments(argv);
-  if (given.help || !name) {
-    process.stdout.write(usage(loadScenarios()));
-    return given.help ? 0 : 1;
-  }
-  const scenario = loadScenario(name);
-  const options = completeOptions(given, scenario);
-  if (options.json) checkWritable(options.json);
+/** Measures, and prints the table. */
+async function runScenario(scenario, options) {
   const environment = inspectEnvironment(options.node);
   const result = await scenario.run(options, environment);
   process.stdout.write(`${describeEnvironment(environment)}\n${scenario.format(result)}`);
+  return { environment, result };
+}
+
+async function runOne(scenario, given) {
+  const options = completeOptions(given, scenario);
+  if (options.json) checkWritable(options.json);
+  const { environment, result } = await runScenario(scenario, options);
   if (options.json) {
-    const record = { scenario: name, environment, ...result };
+    const record = { scenario: scenario.name, environment, ...result };
     fs.writeFileSync(options.json, `${JSON.stringify(record, null, 2)}\n`);
   }
+  if (options.write) {
+    writeResult(scenario, environment, result);
+    writeReport();
+  }
+}
+
+async function runAll(given) {
+  const scenarios = loadScenarios().map((scenario) => [scenario, completeOptions(given, scenario)]);
+  for (const [scenario, options] of scenarios) {
+    process.stdout.write(`${scenario.name}: ${scenario.summary}\n`);
+    const { environment, result } = await runScenario(scenario, options);
+    process.stdout.write('\n');
+    writeResult(scenario, environment, result);
+  }
+  writeReport();
+}
+
+async function main(argv) {
+  const { name, given } = parseArguments(argv);
+  if (given.help) process.stdout.write(usage(loadScenarios()));
+  else if (name) await runOne(loadScenario(name), given);
+  else await runAll(given);
   return 0;
 }
 

@@ -15,6 +15,7 @@ const OPTIONS = {
   json: { type: 'string' },
   only: { type: 'string' },
   bun: { type: 'string' },
+  write: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 };
 
@@ -35,7 +36,10 @@ function parseArguments(argv) {
   if (positionals.length > 1) {
     throw new UserError(`One scenario at a time, not "${positionals.join(' ')}".`);
   }
-  return { name: positionals[0], given: values };
+  const [name] = positionals;
+  const alone = ['workers', 'rate', 'json', 'only'].find((option) => option in values);
+  if (!name && alone) throw new UserError(`--${alone} needs a scenario.`);
+  return { name, given: values };
 }
 
 /** What was given, completed by the scenario's own defaults and the common ones. */
@@ -57,7 +61,10 @@ function usage(scenarios) {
     const own = others.map(({ name, defaults }) => `; ${name}: ${defaults[option]}`);
     return `(${DEFAULTS[option]}${own.join('')})`;
   };
-  return `npm run bench -- <scenario> [options]
+  return `npm run bench -- [scenario] [options]
+
+Without a scenario runs all, keeps the results in bench/results and makes the table and charts of the
+README of them, which "npm run bench:report" does alone.
 
 Scenarios:
 ${lines.join('\n')}
@@ -73,6 +80,7 @@ Options of a scenario:
   --rate N        connections a second, of latency and stalled-worker ${defaultOf('rate')}
   --only PATTERN  only the cases with PATTERN, a regular expression, in their names
   --json FILE     write every round and the summary to FILE as well
+  --write         keep the result, and make table and charts, as without a scenario
 `;
 }
 

@@ -112,6 +112,19 @@ function format({ settings, skipped, cases }, { columns, describe }) {
   return `${heading.join('\n')}\n\n${table}${remarks.join('')}`;
 }
 
+function figuresOf({ cases }, columns) {
+  const charted = columns.filter(({ better }) => better);
+  return cases.flatMap((it) =>
+    charted.map(({ key, unit, label, digits, better }) => ({
+      label: label ? `${it.title}, ${label}` : it.title,
+      unit,
+      digits,
+      better,
+      values: it.opponents.map(({ name, [key]: value }) => ({ name, ...value })),
+    })),
+  );
+}
+
 /**
  * A scenario that loads servers, one case after the other.
  *
@@ -138,6 +151,7 @@ function serverScenario({ summary, defaults, casesOf, prepare, ...own }) {
     defaults,
     run,
     format: (result) => format(result, own),
+    figures: (result) => figuresOf(result, own.columns),
   };
 }
 

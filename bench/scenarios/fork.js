@@ -4,6 +4,7 @@
 // 2 GB resident.
 
 const path = require('node:path');
+const { BASELINE } = require('../lib/opponents.js');
 const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
 const { compare, median } = require('../lib/statistics.js');
@@ -64,4 +65,21 @@ function format({ settings: { rounds, forks }, opponents }) {
   ].join('\n');
 }
 
-module.exports = { summary: 'how long fork() takes, with a small and a large heap', format, run };
+function figures({ opponents }) {
+  return [SMALL, LARGE].map((megabytes) => ({
+    label: megabytes === SMALL ? 'fork(), small heap' : `fork(), ${megabytes / 1024} GB held`,
+    unit: 'ms',
+    digits: 2,
+    better: 'less',
+    values: opponents
+      .filter((opponent) => opponent.megabytes === megabytes)
+      .map(({ name, time }) => ({ name: name === 'rs-cluster' ? name : BASELINE, ...time })),
+  }));
+}
+
+module.exports = {
+  summary: 'how long fork() takes, with a small and a large heap',
+  figures,
+  format,
+  run,
+};

@@ -6,6 +6,7 @@ const path = require('node:path');
 const { findBun } = require('../lib/bun.js');
 const { selectCases } = require('../lib/cases.js');
 const { sparingGuests } = require('../lib/guests.js');
+const { BASELINE: REPORTED_BASELINE } = require('../lib/opponents.js');
 const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
 const { compare } = require('../lib/statistics.js');
@@ -188,10 +189,31 @@ function format({ settings, skipped, cases }) {
   return [`${heading.join('\n')}\n`, ...tables, ...failures].join('\n');
 }
 
+// Of 24 cases, those that most programs are made of.
+const REPORTED = [
+  { name: 'burst 64 B json', label: 'messages of 64 B, many in flight', better: 'more' },
+  { name: 'one 64 B json', label: 'a message of 64 B there and back', better: 'less' },
+  { name: 'broadcast 64 B json', label: 'broadcasts of 64 B', better: 'more' },
+];
+
+function figures({ cases }) {
+  return REPORTED.flatMap(({ name, label, better }) => {
+    const it = cases.find((candidate) => candidate.name === name);
+    if (!it) return [];
+    const { unit } = PATTERNS[it.pattern];
+    const values = it.opponents.map((opponent) => ({
+      name: opponent.name === BASELINE ? REPORTED_BASELINE : opponent.name,
+      ...opponent.figure,
+    }));
+    return [{ label, unit, digits: unit === 'µs' ? 1 : 0, better, values }];
+  });
+}
+
 module.exports = {
   summary: 'messages between primary and worker, CPU per message',
   // For 24 cases to take less than five minutes.
   defaults: { rounds: '3', seconds: '0.5', workers: '8' },
+  figures,
   format,
   run,
 };

@@ -1,0 +1,33 @@
+'use strict';
+
+// What the report is made of: the figures of each scenario, as they were last measured.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { scenarioNames } = require('./scenarios.js');
+
+const RESULTS = path.join(__dirname, '..', 'results');
+
+function fileOf(name) {
+  return path.join(RESULTS, `${name}.json`);
+}
+
+// What others can compare with; a processor's name and a build of the kernel say no more to them.
+function shorten({ nodeVersion, kernel, cores }) {
+  return { nodeVersion, kernel: /^\D+\d+(\.\d+)?/.exec(kernel)?.[0] ?? kernel, cores };
+}
+
+function writeResult({ name, figures }, environment, result) {
+  const { rounds } = result.settings;
+  const record = { environment: shorten(environment), rounds, figures: figures(result) };
+  fs.mkdirSync(RESULTS, { recursive: true });
+  fs.writeFileSync(fileOf(name), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** Of the scenarios that have been measured. */
+function readResults() {
+  const measured = scenarioNames.filter((name) => fs.existsSync(fileOf(name)));
+  return measured.map((name) => ({ name, ...JSON.parse(fs.readFileSync(fileOf(name), 'utf8')) }));
+}
+
+module.exports = { readResults, writeResult };

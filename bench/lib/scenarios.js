@@ -1,0 +1,28 @@
+'use strict';
+
+const { UserError } = require('../../tools/user-error.js');
+
+// In the order in which they run, and are reported.
+const NAMES = [
+  'connections',
+  'latency',
+  'keep-alive',
+  'slow-turns',
+  'blocked-primary',
+  'stalled-worker',
+  'fork',
+  'ipc',
+];
+
+function loadScenario(name) {
+  if (!NAMES.includes(name)) {
+    throw new UserError(`No scenario "${name}". There is: ${NAMES.join(', ')}.`);
+  }
+  return { name, ...require(`../scenarios/${name}.js`) };
+}
+
+function loadScenarios() {
+  return NAMES.map(loadScenario);
+}
+
+module.exports = { loadScenario, loadScenarios, scenarioNames: NAMES };

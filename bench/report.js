@@ -1,0 +1,13 @@
+'use strict';
+
+// npm run bench:report: makes table and charts of bench/results, without measuring anything.
+
+const { writeReport } = require('./lib/report.js');
+const { runCommand } = require('../tools/command.js');
+
+async function main() {
+  writeReport();
+  return 0;
+}
+
+runCommand(main);
