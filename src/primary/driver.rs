@@ -20,7 +20,7 @@ use super::{
     fork::Adopted,
     listener::{Listener, Socket},
     seat::{self, ACCEPT_PAUSE},
-    state::{Opened, Shared, State},
+    state::{Opened, Outlook, Shared, State},
     worker::Worker,
 };
 use crate::{
@@ -37,6 +37,9 @@ use crate::{
 
 /// How often the patrol looks at lanes in which connections wait.
 const PATROL: Duration = Duration::from_millis(2);
+
+/// How often it looks when all of these workers are stuck: whoever gets free says so.
+const SLOW_PATROL: Duration = Duration::from_millis(50);
 
 /// How long a worker that returned a connection gets no other of the same listener. It bounds the
 /// rate at which a connection goes round when every worker is at its `maxConnections`.
@@ -78,8 +81,17 @@ async fn patrol(state: Shared) {
     let loading = state.borrow().loading();
     loop {
         loading.notified().await;
-        while state.borrow_mut().patrol(Instant::now()) {
-            sleep(PATROL).await;
+        loop {
+            let outlook = state.borrow_mut().patrol(Instant::now());
+            let pause = match outlook {
+                Outlook::Idle => break,
+                Outlook::Loaded => PATROL,
+                Outlook::Stuck => SLOW_PATROL,
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = loading.notified() => {}
+            }
         }
     }
 }

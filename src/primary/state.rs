@@ -54,6 +54,17 @@ pub(super) struct State {
     closing: Vec<Weak<Bound>>,
 }
 
+/// What the patrol has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outlook {
+    /// Nothing waits.
+    Idle,
+    /// Connections wait for workers that may take them any time.
+    Loaded,
+    /// Connections wait for workers that are all stuck.
+    Stuck,
+}
+
 /// What the task of a listener may do.
 pub(super) enum Stance {
     /// Accept connections.
@@ -428,7 +439,10 @@ impl State {
     pub(super) fn returned(&mut self, id: WorkerId, listener: ListenerId, connection: OwnedFd) {
         self.story.tell(format_args!("worker {id} returned a connection"));
         self.count(id, listener, |counts| counts.returned += 1);
-        if let Some(distribution) = self.distribution(listener) {
+        // It may have left meanwhile, and never come back.
+        if self.listeners.get(&listener).is_some_and(|listener| listener.has(id))
+            && let Some(distribution) = self.distribution(listener)
+        {
             distribution.resting.insert(id);
         }
         self.distribute(listener, connection);
@@ -507,11 +521,11 @@ impl State {
         Rc::clone(&self.loading)
     }
 
-    /// Looks after connections that wait in lanes. Says whether any do.
+    /// Looks after connections that wait in lanes.
     ///
     /// Where a worker takes none, others that seem free are probed: they may be stuck as well, with
     /// nothing to show it.
-    pub(super) fn patrol(&mut self, now: Instant) -> bool {
+    pub(super) fn patrol(&mut self, now: Instant) -> Outlook {
         let Self { loaded, workers, .. } = self;
         loaded.retain(|id| workers.get(id).is_some_and(Worker::is_loaded));
         let stuck = self.stuck(now);
@@ -523,7 +537,11 @@ impl State {
                 .take(count * PROBES)
                 .for_each(Worker::probe);
         }
-        !self.loaded.is_empty()
+        match self.loaded.len() {
+            0 => Outlook::Idle,
+            loaded if loaded == stuck.len() => Outlook::Stuck,
+            _ => Outlook::Loaded,
+        }
     }
 
     /// Workers of which connections have waited too long, with none taken.
@@ -544,6 +562,7 @@ impl State {
         };
         if worker.answered() {
             self.story.tell(format_args!("worker {id} moves again"));
+            self.loading.notify_one();
             self.reseat(id);
             self.restore(id);
         }

@@ -1,0 +1,148 @@
+//! A flood of connections that nobody takes: what waits is bounded, and costs nothing.
+
+#![expect(clippy::expect_used, reason = "a test may fail")]
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddrV4},
+    os::fd::OwnedFd,
+    process::{Command as Process, Stdio},
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use rs_cluster::{
+    primary::{Command, Engine, Scheduling, Settings, fork::Adopted},
+    protocol::control::{Query, Request, Target},
+    sys::{
+        exit, lane,
+        ring::{self, Ring, Side},
+    },
+    worker::{Connections, Control, Received, Taken},
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt},
+};
+
+const ATTEMPTS: usize = 100_000;
+
+/// What the engine has of the machine.
+#[derive(Debug)]
+struct Use {
+    descriptors: usize,
+    /// Resident.
+    kibibytes: u64,
+}
+
+fn used() -> Use {
+    let status = fs::read_to_string("/proc/self/status").expect("a status");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+    let kibibytes = resident.trim().trim_end_matches(" kB").parse().expect("a number");
+    Use { descriptors: fs::read_dir("/proc/self/fd").expect("descriptors").count(), kibibytes }
+}
+
+/// How long the engine's thread has run.
+fn engine_ran() -> Duration {
+    let mut threads = fs::read_dir("/proc/self/task").expect("threads").flatten();
+    let engine = threads.find(|thread| {
+        fs::read_to_string(thread.path().join("comm")).is_ok_and(|name| name == "rs-cluster\n")
+    });
+    let counts = engine.map(|thread| fs::read_to_string(thread.path().join("schedstat")));
+    let counts = counts.expect("an engine").expect("counts");
+    let nanos = counts.split_ascii_whitespace().next().expect("a time").parse();
+    Duration::from_nanos(nanos.expect("a number"))
+}
+
+/// Begins to connect, and goes away, in the rudest way that there is.
+fn attempt(port: u16) {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let client = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+    let client = client.expect("a descriptor");
+    sockopt::set_socket_linger(&client, Some(Duration::ZERO)).expect("a socket");
+    // Once the backlog is full, it goes on for longer than we wait.
+    let _ = connect(&client, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+}
+
+fn wait_readable(fd: &OwnedFd) {
+    let mut polled = [PollFd::new(fd, PollFlags::IN)];
+    let deadline = Timespec { tv_sec: 20, tv_nsec: 0 };
+    assert_eq!(poll(&mut polled, Some(&deadline)), Ok(1), "nothing came");
+}
+
+#[test]
+fn what_waits_is_bounded_whoever_comes_and_goes() {
+    let (sender, _events) = mpsc::channel();
+    let mut engine = Engine::new(move |event| drop(sender.send(event))).expect("an engine");
+    let settings = Settings { scheduling: Scheduling::RoundRobin, story: false };
+    engine.start(settings).expect("a thread");
+    let (control, their_control) = lane::packet_pair().expect("a lane");
+    let (connection, their_connection) = lane::packet_pair().expect("a lane");
+    lane::limit_send_buffer(&connection, 5000).expect("a small buffer");
+    let ring = Ring::map(ring::create().expect("memory"), Side::Primary).expect("a mapping");
+    let mut process = Process::new("cat").stdin(Stdio::piped()).spawn().expect("a process");
+    let pid = process.id().cast_signed();
+    let adopted = Adopted {
+        id: 1,
+        pid,
+        process: Arc::new(exit::watch(pid).expect("a pidfd")),
+        control,
+        connection,
+        reclaim: their_connection.try_clone().expect("a duplicate"),
+        tally: ring.tally.clone(),
+        hold: Duration::ZERO,
+    };
+    engine.send(Command::Adopt(adopted)).expect("a running engine");
+    let polled = their_control.try_clone().expect("a duplicate");
+    let mut control = Control::new(their_control);
+    let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
+    let listen = Request::Listen { seq: 1, query: Query::new(target), data: None };
+    control.send(&listen, None).expect("a request");
+    wait_readable(&polled);
+    let Ok(Received::Reply(reply, _)) = control.receive() else {
+        unreachable!("only replies come");
+    };
+    let port = reply.address.expect("an address").port;
+
+    // What the first of them need, all need.
+    (0..2000).for_each(|_| attempt(port));
+    let before = used();
+    (0..ATTEMPTS).for_each(|_| attempt(port));
+    let after = used();
+    assert!(after.descriptors <= before.descriptors + 2, "{before:?} {after:?}");
+    assert!(after.kibibytes < before.kibibytes + 2048, "{before:?} {after:?}");
+    let stats = engine.stats();
+    let waiting = stats.listeners[0].waiting + stats.workers[0].waiting;
+    assert!((2..40).contains(&waiting), "{stats:?}");
+
+    // The engine's thread does as good as nothing: it would have used up the time in a loop.
+    let (begin, ran) = (Instant::now(), engine_ran());
+    std::thread::sleep(Duration::from_millis(500));
+    let (elapsed, ran) = (begin.elapsed(), engine_ran() - ran);
+    assert!(ran * 5 < elapsed, "{ran:?} in {elapsed:?}");
+
+    // All those clients are gone, and the next one is served.
+    let client = std::thread::spawn(move || {
+        let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("a server");
+        std::io::Write::write_all(&mut client, b"?").expect("a connection");
+        std::io::Read::read(&mut client, &mut [0; 8])
+    });
+    let lane = their_connection.try_clone().expect("a duplicate");
+    let connections = Connections::new(their_connection);
+    loop {
+        wait_readable(&lane);
+        let Ok(Taken::Connection(_, connection)) = connections.take() else {
+            unreachable!("only connections come");
+        };
+        ring.tally.add_taken();
+        let mut question = [0; 8];
+        wait_readable(&connection);
+        if rustix::io::read(&connection, &mut question) == Ok(1) {
+            rustix::io::write(&connection, b"!").expect("a client");
+            break;
+        }
+    }
+    assert!(matches!(client.join(), Ok(Ok(1))));
+    drop(process.stdin.take());
+    process.wait().ok();
+}
