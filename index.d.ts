@@ -48,7 +48,8 @@ declare namespace cluster {
      * How long connections wait, in milliseconds, when their worker leaves or dies before it has taken
      * them, and no other serves their address: for the next one that does. Meanwhile the address stays
      * bound, and new connections to it wait too. Then all are closed, and at once when
-     * `cluster.disconnect()` is done. 0: they are closed at once.
+     * `cluster.disconnect()` is done. 0: they are closed at once. It is that of the worker, from when it was
+     * forked. No effect under `SCHED_NONE`.
      * @default 5000
      */
     holdTimeout?: number | undefined;
@@ -120,7 +121,8 @@ declare namespace cluster {
      * A policy: each worker has a socket of its own on the port (`SO_REUSEPORT`), and the kernel chooses
      * one of them for each connection, by chance. The greatest rate, and nothing to do for the
      * primary, which keeps all sockets: what waits at the one of a worker that dies, is blocked or
-     * paused goes to others, and the port is in use for everybody else (though Linux lets a process of
+     * paused goes to others (by the primary, as long as there are fewer workers than there were), and the port
+     * is in use for everybody else (though Linux lets a process of
      * the same user join that asks for `SO_REUSEPORT` later). As `SCHED_RR` for `listen({ fd })` and
      * Unix sockets.
      */

@@ -3,7 +3,7 @@
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
-const { startApp } = require('./helpers/app');
+const { startApp, untilWaiting } = require('./helpers/app');
 const { connectionError, countAnswers, get } = require('./helpers/client');
 const { isBuiltin } = require('./helpers/implementation');
 const { temporaryDirectory } = require('./helpers/temporary');
@@ -176,7 +176,7 @@ if (!isBuiltin) {
     app.tell(1, { do: 'spin' });
     await app.line({ blocked: 1 });
     const answers = Array.from({ length: 40 }, () => get(app.target));
-    await inLane(app, 1);
+    await untilWaiting(app, 1);
     app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
     await app.line({ on: 'cluster', event: 'exit', id: 1 });
     answers.push(get(app.target));
@@ -188,31 +188,25 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('they are closed after settings.holdTimeout, and cluster.disconnect() does not wait', async (t) => {
-    for (const [holdTimeout, ends] of [
-      [100, false],
-      [60_000, true],
-    ]) {
+  for (const [name, holdTimeout, end] of [
+    ['after settings.holdTimeout', 100, undefined],
+    ['by cluster.disconnect()', 60_000, 'end'],
+  ]) {
+    test(`connections that wait for the next worker are closed ${name}`, async (t) => {
       const app = await startApp(t, { workers: 1, settings: { holdTimeout } });
       app.tell(1, { do: 'spin' });
       await app.line({ blocked: 1 });
       const answer = get(app.target);
-      await inLane(app, 1);
+      await untilWaiting(app, 1);
       app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
       await app.line({ on: 'cluster', event: 'exit', id: 1 });
-      if (ends) await app.end();
+      if (end) {
+        app.send({ do: end });
+        await app.line({ all: 'disconnected' });
+      }
       await t.throwsAsync(answer, { code: 'ECONNRESET' });
       t.is(await connectionError(app.target), 'ECONNREFUSED');
-      if (!ends) await app.end();
-    }
-  });
-}
-
-/** Waits until a connection is in the lane of the worker. */
-async function inLane(app, id) {
-  let workers;
-  for (let asked = 1; !(workers?.[id].waiting > 0); asked += 1) {
-    app.send({ do: 'stats' });
-    ({ workers } = (await app.linesLike({ did: 'stats' }, asked)).at(-1));
+      await app.end();
+    });
   }
 }

@@ -3,7 +3,7 @@
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
-const { HOST, startApp } = require('./helpers/app');
+const { HOST, startApp, untilWaiting } = require('./helpers/app');
 const { countAnswers, get } = require('./helpers/client');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
@@ -76,6 +76,7 @@ if (!isBuiltin) {
   test('connections of the only worker wait for the next one when it is killed', async (t) => {
     const app = await startBlocked(t, { workers: 1 });
     const answers = Array.from({ length: 30 }, () => get(app.target));
+    await untilWaiting(app, 1);
     app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
     await app.line({ on: 'cluster', event: 'exit', id: 1 });
     app.send({ do: 'fork' });
@@ -124,6 +125,33 @@ if (!isBuiltin) {
     t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['1', '3']);
     for (const id of [1, 2, 3]) app.tell(id, { do: 'release' });
     await Promise.all(held);
+    await app.end();
+  });
+
+  test('connections wait in the backlog while all servers are full', async (t) => {
+    const app = await startSeated(t, { workers: 2 });
+    for (const id of [1, 2]) {
+      app.tell(id, { do: 'limit', index: 0, connections: 1 });
+      await app.line({ server: 'limited', id });
+    }
+    const hold = { path: '/hold' };
+    const held = Array.from({ length: 400 }, () => get(app.target, hold));
+    await app.linesLike({ server: 'holds' }, 2);
+    // Some go round, no more than a few times what lanes hold. The others stay in the backlog.
+    let returned = 0;
+    for (let asked = 1; returned < 200; asked += 1) {
+      app.send({ do: 'stats' });
+      const [listener] = (await app.linesLike({ did: 'stats' }, asked)).at(-1).listeners;
+      t.true(listener.waiting < 150, `${listener.waiting} wait in the primary`);
+      returned = listener.returned;
+    }
+    for (const id of [1, 2]) {
+      app.tell(id, { do: 'limit', index: 0, connections: 1000 });
+      await app.linesLike({ server: 'limited', id }, 2);
+    }
+    await app.linesLike({ server: 'holds' }, held.length);
+    for (const id of [1, 2]) app.tell(id, { do: 'release' });
+    t.is((await Promise.all(held)).length, held.length);
     await app.end();
   });
 

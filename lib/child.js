@@ -144,6 +144,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     // The answer was on its way when this worker left: it serves nothing any more.
     if (!process.connected) {
       if (fd !== -1) closeSync(fd);
+      else if (errno === 0) lanes.closeListener(listener);
       release();
       return;
     }

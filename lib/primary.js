@@ -160,11 +160,11 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function disconnectAll(callback) {
-    if (connected.size === 0) {
-      if (typeof callback === 'function') process.nextTick(callback);
-      return;
-    }
-    if (typeof callback === 'function') disconnection.once(callback);
+    const once = typeof callback === 'function' ? callback : () => {};
+    // Before the first fork the engine has not started.
+    if (lastId === 0) return void process.nextTick(once);
+    disconnection.once(once);
+    if (connected.size === 0) disconnection.settle();
     for (const worker of Object.values(cluster.workers)) {
       if (worker.isConnected()) worker.disconnect();
     }

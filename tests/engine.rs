@@ -805,19 +805,53 @@ fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_de
         }
         served
     };
-    let next_order = |one: &Worker| {
+    let next_order = |one: &mut Worker| loop {
         wait_readable(one.raw.as_fd());
-        one.control.receive().expect("an order")
+        match one.control.receive().expect("an order") {
+            Received::Probe => one.send(&Request::Alive, None),
+            order => return order,
+        }
     };
     primary.command(Command::Pause(1));
-    assert!(matches!(next_order(&one), Received::Pause));
+    assert!(matches!(next_order(&mut one), Received::Pause));
     assert_eq!(serve_until(&one, 1)[0], 0);
     primary.command(Command::Resume(1));
-    assert!(matches!(next_order(&one), Received::Resume));
+    assert!(matches!(next_order(&mut one), Received::Resume));
     serve_until(&one, 3);
-    one.send(&Request::Exhausted, None);
-    primary.settle();
-    assert!(matches!(next_order(&one), Received::Resume));
+    // It rests for a moment only, so it says so again and again, until the engine has accepted meanwhile.
+    loop {
+        one.send(&Request::Exhausted, None);
+        assert!(matches!(next_order(&mut one), Received::Pause));
+        let client = connect(port);
+        let mut rests = true;
+        let place = loop {
+            let places = [&other.polled, &sibling, if rests { &one.raw } else { &socket }];
+            let place = first_readable(&places.map(AsFd::as_fd));
+            let is_served = match place {
+                0 => {
+                    other.serve();
+                    true
+                }
+                1 => other.accept(&sibling),
+                _ if rests => {
+                    assert!(matches!(next_order(&mut one), Received::Resume));
+                    rests = false;
+                    false
+                }
+                _ => one.accept(&socket),
+            };
+            if is_served {
+                break place;
+            }
+        };
+        served_by(client);
+        if rests {
+            assert!(matches!(next_order(&mut one), Received::Resume));
+            if place == 0 {
+                return;
+            }
+        }
+    }
 }
 
 #[test]

@@ -20,4 +20,13 @@ async function startApp(t, { workers = 1, listen = { port: 0, host: HOST }, ...r
   return app;
 }
 
-module.exports = { HOST, startApp };
+/** Waits until a connection waits for the worker. With the built-in nobody knows. */
+async function untilWaiting(app, id) {
+  let workers;
+  for (let asked = 1; !(workers?.[id].waiting > 0); asked += 1) {
+    app.send({ do: 'stats' });
+    ({ workers } = (await app.linesLike({ did: 'stats' }, asked)).at(-1));
+  }
+}
+
+module.exports = { HOST, startApp, untilWaiting };

@@ -22,10 +22,11 @@ async function measureLatency({ port }, { protocol }, { rate, seconds }) {
   const warmUp = await runLoad({ ...load, seconds: WARM_UP_SECONDS, patienceSeconds });
   const loaded = await runLoad({ ...load, seconds, patienceSeconds });
   const { latency, late, served, errors } = loaded;
+  const finished = served + errors.unanswered;
   return {
     ...toMilliseconds(latency),
     served,
-    late: (late * 1e3) / (served + errors.unanswered),
+    late: finished > 0 ? (late * 1e3) / finished : null,
     failures: [...failuresOf(loaded), ...failuresOfWarmUp(warmUp)],
   };
 }

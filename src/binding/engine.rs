@@ -168,7 +168,8 @@ impl Engine {
         self.core.borrow().stats().into()
     }
 
-    /// Asks for a `settled` event once all that was asked before is done.
+    /// Closes what waits for a worker to come, and asks for a `settled` event once that and all that was
+    /// asked before is done.
     #[napi]
     pub fn settle(&self, token: u32) {
         self.send(Command::Settle(token));

@@ -52,7 +52,7 @@ pub struct EngineWorker {
     pub counts: EngineCounts,
     /// How many wait for it.
     pub waiting: u32,
-    /// How many it has, those that wait among them.
+    /// How many it has, those that wait in its lane among them.
     pub open: u32,
     /// Whether its event loop does not turn, as far as is known.
     pub stalled: bool,

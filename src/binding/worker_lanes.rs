@@ -147,7 +147,7 @@ struct Inner {
     control: RefCell<Control>,
     connections: Connections,
     tally: Tally,
-    /// Sockets that only this worker accepts from, and the engine where it does not.
+    /// Sockets that no other worker accepts from.
     seats: RefCell<HashMap<ListenerId, Seat>>,
     /// Whether nothing is to be accepted from them.
     paused: Cell<bool>,
@@ -417,7 +417,17 @@ impl Inner {
             };
             match accepted {
                 Ok(connection) => {
-                    handlers.caller.enter(|| self.deliver(handlers, listener, connection));
+                    let mut is_served = true;
+                    handlers.caller.enter(|| {
+                        is_served = self.deliver(handlers, listener, connection);
+                    });
+                    if !is_served {
+                        // Until the engine says that it is worth another try.
+                        if let Some(seat) = self.seats.borrow().get(&listener) {
+                            seat.poll.wait_for(Readiness::NONE);
+                        }
+                        return;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if listen::is_of_connection(&error) => {}
@@ -431,7 +441,8 @@ impl Inner {
         }
     }
 
-    fn deliver(&self, handlers: &Handlers, listener: ListenerId, connection: OwnedFd) {
+    /// Whether JavaScript takes the connection. Otherwise the engine gets it.
+    fn deliver(&self, handlers: &Handlers, listener: ListenerId, connection: OwnedFd) -> bool {
         let Handlers { caller, on_connection, .. } = handlers;
         let args = (listener, connection.as_raw_fd()).into();
         match caller.call(on_connection, args) {
@@ -439,9 +450,13 @@ impl Inner {
                 // It fails only for requests that are too long, which this is not.
                 let _ = self.send(&Request::Return { listener }, Some(connection));
                 self.tally.add_closed();
+                false
             }
             // Taken; or what threw is a handler of the user, which had it already.
-            Some(true) | None => _ = connection.into_raw_fd(),
+            Some(true) | None => {
+                let _ = connection.into_raw_fd();
+                true
+            }
         }
     }
 
@@ -455,7 +470,7 @@ impl Inner {
                     if self.unanswered.get() > 0 {
                         self.read_replies(handlers);
                     }
-                    caller.enter(|| self.deliver(handlers, listener, connection));
+                    caller.enter(|| _ = self.deliver(handlers, listener, connection));
                 }
                 Ok(Taken::Lost) => {
                     self.tally.add_taken();

@@ -35,10 +35,10 @@ use crate::{
     },
 };
 
-/// How often the patrol looks at lanes in which connections wait.
+/// How often the patrol looks at workers for which connections wait.
 const PATROL: Duration = Duration::from_millis(2);
 
-/// How often it looks when all of these workers are stuck: whoever gets free says so.
+/// How often it looks when all of these are stuck and nobody is left to ask: whoever gets free says so.
 const SLOW_PATROL: Duration = Duration::from_millis(50);
 
 /// How long a worker that returned a connection gets no other of the same listener. It bounds the
@@ -83,14 +83,13 @@ async fn patrol(state: Shared) {
         loading.notified().await;
         loop {
             let outlook = state.borrow_mut().patrol(Instant::now());
-            let pause = match outlook {
+            match outlook {
                 Outlook::Idle => break,
-                Outlook::Loaded => PATROL,
-                Outlook::Stuck => SLOW_PATROL,
-            };
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = loading.notified() => {}
+                Outlook::Loaded => sleep(PATROL).await,
+                Outlook::Stuck => tokio::select! {
+                    () = sleep(SLOW_PATROL) => {}
+                    () = loading.notified() => {}
+                },
             }
         }
     }
@@ -262,7 +261,7 @@ fn answer(
         Request::Listen { .. } if state.borrow().is_retired(id) => Ok(()),
         Request::Listen { seq, query, data } => serve(state, id, seq, query, data),
         Request::Alive => {
-            state.borrow_mut().alive(id, Instant::now());
+            state.borrow_mut().alive(id);
             Ok(())
         }
         Request::Exhausted => {
@@ -304,7 +303,11 @@ fn serve(
     let found = state.borrow().find(id, &query);
     let listener = found.map_or_else(|| bind(state, query), Ok);
     match listener.and_then(|listener| complete(state, listener)) {
-        Ok(listener) => state.borrow_mut().join(id, seq, listener, data),
+        Ok(listener) => {
+            let joined = state.borrow_mut().join(id, seq, listener, data);
+            state.borrow_mut().shut_unserved(listener);
+            joined
+        }
         Err(error) => state.borrow().refuse(id, seq, &error),
     }
 }

@@ -27,8 +27,8 @@ pub enum Command {
     Resume(WorkerId),
     /// Answer there with what is known of connections.
     Tell(mpsc::Sender<Stats>),
-    /// Answer with [`Event::Settled`] when all commands before this one are done, and all sockets
-    /// they closed are closed.
+    /// Close what waits for a worker to come, and answer with [`Event::Settled`] when all commands
+    /// before this one are done, and all sockets they closed are closed.
     Settle(u32),
 }
 

@@ -53,6 +53,8 @@ pub(super) struct Distribution {
     pub(super) handover: Histogram,
     /// Members that have just returned a connection of this listener, and get a rest.
     pub(super) resting: HashSet<WorkerId>,
+    /// Members that accept nothing from their seats since they returned a connection.
+    pub(super) parked: HashSet<WorkerId>,
     /// While nobody serves the listener, until when connections wait for somebody who does.
     pub(super) held: Option<Instant>,
     /// When its primary heard last that nothing can be accepted.
@@ -124,6 +126,12 @@ impl Listener {
     /// worker's own from another of its servers, which must find the address in use.
     pub(super) fn suits(&self, query: &Query, worker: WorkerId) -> bool {
         self.query.target == query.target && self.query.index == query.index && !self.has(worker)
+    }
+
+    /// Whether it has no worker, and does not wait for one.
+    pub(super) fn is_unserved(&self) -> bool {
+        let is_held = self.distribution().is_some_and(|distribution| distribution.held.is_some());
+        self.members.is_empty() && !is_held
     }
 
     /// Whether the worker serves it.
@@ -218,6 +226,7 @@ impl Distribution {
             counts: Counts::default(),
             handover: Histogram::default(),
             resting: HashSet::new(),
+            parked: HashSet::new(),
             held: None,
             warned: None,
             has_owners,
@@ -240,14 +249,18 @@ impl Distribution {
 
     /// Connections accepted, by whomever.
     fn count_accepted(&self) -> u64 {
-        self.accepted + self.seats.iter().flat_map(|it| &it.owner).map(Owner::accepted).sum::<u64>()
+        let owners = self.seats.iter().flat_map(|seat| &seat.owner);
+        // By their own word.
+        owners.fold(self.accepted, |sum, owner| sum.saturating_add(owner.accepted()))
     }
 
     fn leave(&mut self, worker: WorkerId) {
         self.policy.leave(worker);
         self.resting.remove(&worker);
+        self.parked.remove(&worker);
         for seat in self.seats.iter_mut().filter(|seat| seat.owner() == Some(worker)) {
-            self.accepted += seat.owner.take().map_or(0, |owner| owner.accepted());
+            let accepted = seat.owner.take().map_or(0, |owner| owner.accepted());
+            self.accepted = self.accepted.saturating_add(accepted);
         }
         self.reseat();
     }
@@ -265,13 +278,7 @@ impl Distribution {
     }
 
     /// Whether connections wait in the engine, or in the kernel's backlog.
-    pub(super) fn has_waiting(&mut self) -> bool {
-        if self.pending.is_empty()
-            && let Some(connection) =
-                self.seats.iter().find_map(|it| listen::accept(&*it.socket).ok())
-        {
-            self.accepted(connection);
-        }
-        !self.pending.is_empty()
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.pending.is_empty() || self.seats.iter().any(|it| listen::has_waiting(&*it.socket))
     }
 }

@@ -63,7 +63,8 @@ impl Task {
             }
         }
         let Self { state, listener, socket, .. } = self;
-        // First the address, so that who sees a connection close finds it free.
+        // What waits is closed after the address, if nobody else has that open: who sees it finds the
+        // address free.
         drop(socket);
         state.borrow_mut().shut(listener);
     }
@@ -81,8 +82,9 @@ impl Task {
             return sleep(ACCEPT_PAUSE).await;
         };
         tokio::select! {
-            _ = watched.readable() => {}
+            biased;
             () = self.reseated.notified() => return,
+            _ = watched.readable() => {}
         }
         drop(watched);
         let emptied = self.state.borrow_mut().load(worker);

@@ -68,6 +68,10 @@ enum Step {
     Hang,
     Pause,
     Resume,
+    /// It has no descriptors left.
+    Exhaust,
+    /// It may have some again.
+    Recover,
     /// For long enough to be seen, its event loop does not turn, while those of all others do.
     Stick,
     /// Its event loop turns, and answers probes.
@@ -253,7 +257,7 @@ impl Simulation {
                 return;
             };
             if control::decode::<Order>(&packet.bytes, packet.length).unwrap() == Order::Probe {
-                self.state.alive(id, self.now);
+                self.state.alive(id);
             }
             self.state.flush_orders(id);
         }
@@ -297,6 +301,8 @@ impl Simulation {
                 }
             }
             Step::Pause => self.state.pause(id),
+            Step::Exhaust => self.state.exhausted(id),
+            Step::Recover => self.state.recovered(id),
             Step::Resume => self.state.resume(id),
             Step::Stick => {
                 let others: Vec<_> = self.workers.keys().copied().filter(|it| *it != id).collect();
@@ -345,7 +351,10 @@ impl Simulation {
         let next = self.fork();
         (0..self.listeners.len()).for_each(|address| self.listen(next, address));
         let workers: Vec<_> = self.workers.keys().copied().collect();
-        workers.iter().for_each(|&id| self.state.resume(id));
+        for &id in &workers {
+            self.state.resume(id);
+            self.state.recovered(id);
+        }
         loop {
             let mut goes_on = self.rest();
             for &id in &workers {
@@ -410,6 +419,8 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => Just(Step::Return),
         2 => Just(Step::Hang),
         1 => Just(Step::Pause),
+        1 => Just(Step::Exhaust),
+        2 => Just(Step::Recover),
         2 => Just(Step::Resume),
         2 => Just(Step::Stick),
         2 => Just(Step::Answer),

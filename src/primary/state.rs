@@ -47,7 +47,7 @@ pub(super) struct State {
     workers: HashMap<WorkerId, Worker>,
     listeners: HashMap<ListenerId, Listener>,
     last_listener: ListenerId,
-    /// Workers in whose lanes connections may wait.
+    /// Workers for which connections may wait, in lanes or at seats.
     loaded: HashSet<WorkerId>,
     loading: Rc<Notify>,
     /// Of listeners whose tasks have been told to end, which closes them.
@@ -61,7 +61,7 @@ pub(super) enum Outlook {
     Idle,
     /// Connections wait for workers that may take them any time.
     Loaded,
-    /// Connections wait for workers that are all stuck.
+    /// Connections wait for workers that are all stuck, and those that may be free have been asked.
     Stuck,
 }
 
@@ -163,7 +163,7 @@ impl State {
         };
         if !std::mem::replace(&mut worker.paused, true) {
             self.story.tell(format_args!("worker {id} is paused"));
-            self.tell_seats(id, &Order::Pause);
+            self.tell_seats(id);
             self.take_back(id);
         }
     }
@@ -173,7 +173,7 @@ impl State {
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.exhausted = true;
             self.story.tell(format_args!("worker {id} has no descriptors left"));
-            self.reseat(id);
+            self.tell_seats(id);
         }
     }
 
@@ -183,17 +183,16 @@ impl State {
             return;
         };
         worker.exhausted = false;
-        if !worker.paused {
-            self.tell_seats(id, &Order::Resume);
-        }
+        self.tell_seats(id);
         self.restore(id);
     }
 
     /// Who accepts from the seats of this worker changes.
-    fn tell_seats(&self, id: WorkerId, order: &Order) {
-        if self.scheduling == Scheduling::ReusePort {
-            // It fails when too many orders wait for the worker, which is then at fault anyhow.
-            let _ = self.workers.get(&id).map(|worker| worker.order(order, None));
+    fn tell_seats(&self, id: WorkerId) {
+        if let Some(worker) = self.workers.get(&id)
+            && self.scheduling == Scheduling::ReusePort
+        {
+            worker.tell_seats();
             self.reseat(id);
         }
     }
@@ -211,7 +210,7 @@ impl State {
         };
         if std::mem::replace(&mut worker.paused, false) {
             self.story.tell(format_args!("worker {id} is resumed"));
-            self.tell_seats(id, &Order::Resume);
+            self.tell_seats(id);
             self.restore(id);
         }
     }
@@ -257,6 +256,13 @@ impl State {
                 seat.task.abort();
                 self.closing.push(Rc::downgrade(&seat.socket));
             }
+        }
+    }
+
+    /// Closes a listener that the worker which asked for it could not join.
+    pub(super) fn shut_unserved(&mut self, id: ListenerId) {
+        if self.listeners.get(&id).is_some_and(Listener::is_unserved) {
+            self.shut(id);
         }
     }
 
@@ -347,9 +353,15 @@ impl State {
 
     /// The worker that accepts from a seat; otherwise the engine does.
     pub(super) fn acceptor(&self, listener: ListenerId, seat: usize) -> Option<WorkerId> {
-        let distribution = self.listeners.get(&listener)?.distribution()?;
+        let listener = self.listeners.get(&listener)?;
+        let distribution = listener.distribution()?;
         let owner = distribution.seats.get(seat)?.owner()?;
-        self.workers.get(&owner).is_some_and(Worker::is_serving).then_some(owner)
+        let serves = |id: &WorkerId| {
+            !distribution.resting.contains(id)
+                && self.workers.get(id).is_some_and(Worker::is_serving)
+        };
+        // Where nobody serves, connections had better wait in the backlog.
+        (serves(&owner) || !listener.members().any(serves)).then_some(owner)
     }
 
     /// Connections wait at a seat of the worker. Returns what tells when none do any more.
@@ -444,6 +456,8 @@ impl State {
             && let Some(distribution) = self.distribution(listener)
         {
             distribution.resting.insert(id);
+            distribution.parked.insert(id);
+            distribution.reseat();
         }
         self.distribute(listener, connection);
     }
@@ -516,7 +530,7 @@ impl State {
         }
     }
 
-    /// Tells when connections have been put into lanes, and there is something to patrol.
+    /// Tells when there is something to patrol: connections wait for a worker for which none did.
     pub(super) fn loading(&self) -> Rc<Notify> {
         Rc::clone(&self.loading)
     }
@@ -529,17 +543,19 @@ impl State {
         let Self { loaded, workers, .. } = self;
         loaded.retain(|id| workers.get(id).is_some_and(Worker::is_loaded));
         let stuck = self.stuck(now);
+        let mut probed = 0;
         for listener in self.listeners.values() {
             let count = stuck.iter().filter(|id| listener.has(**id)).count();
             let members = listener.members().filter_map(|member| self.workers.get(member));
-            members
+            probed += members
                 .filter(|worker| worker.seems_free())
                 .take(count * PROBES)
-                .for_each(Worker::probe);
+                .map(Worker::probe)
+                .count();
         }
         match self.loaded.len() {
             0 => Outlook::Idle,
-            loaded if loaded == stuck.len() => Outlook::Stuck,
+            loaded if loaded == stuck.len() && probed == 0 => Outlook::Stuck,
             _ => Outlook::Loaded,
         }
     }
@@ -556,7 +572,7 @@ impl State {
     }
 
     /// The worker's event loop turns: it has answered a probe.
-    pub(super) fn alive(&mut self, id: WorkerId, now: Instant) {
+    pub(super) fn alive(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else {
             return;
         };
@@ -566,7 +582,9 @@ impl State {
             self.reseat(id);
             self.restore(id);
         }
-        for stuck in self.stuck(now) {
+        let is_stuck = |id: &WorkerId| self.workers.get(id).is_some_and(Worker::is_still_stuck);
+        let stuck: Vec<_> = self.loaded.iter().copied().filter(is_stuck).collect();
+        for stuck in stuck {
             if !self.workers.get(&id).is_some_and(Worker::seems_free) {
                 return;
             }
@@ -642,5 +660,9 @@ impl State {
             }
         }
         distribution.room.notify_waiters();
+        // What they would accept now has room.
+        let Distribution { parked, resting, .. } = &mut **distribution;
+        let accepting: Vec<_> = parked.extract_if(|id| !resting.contains(id)).collect();
+        accepting.into_iter().for_each(|id| self.tell_seats(id));
     }
 }

@@ -55,12 +55,21 @@ const OBSERVATION: Duration = Duration::from_millis(5);
 /// As much of it the main thread must have had, as far as the kernel has counted that.
 const OF_MAIN_THREAD: Duration = Duration::from_millis(3);
 
-/// How long a worker is observed that waits for one of its own threads, if it does, as in a garbage
-/// collection.
+/// How long a worker is observed that sleeps now and then, or waits for one of its own threads, as in a
+/// garbage collection.
 const LONG_OBSERVATION: Duration = Duration::from_millis(20);
 
-/// When a worker was suspected, and how it got on then.
-type Suspicion = (Instant, Option<Load>);
+/// What is known of a worker that is suspected.
+#[derive(Debug, Clone, Copy)]
+struct Suspicion {
+    /// Since when it is, and how it got on then.
+    since: Instant,
+    load: Option<Load>,
+    /// Since when it has been seen to sleep, with no other of its threads running.
+    asleep: Option<Instant>,
+    /// It is stuck, as long as it takes nothing.
+    confirmed: bool,
+}
 
 /// Whether a worker's lane takes connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,16 +275,19 @@ impl Worker {
         if self.queued() == 0 || now.duration_since(since) < SUSPICION {
             return false;
         }
-        let load = load_of(self.pid);
-        match self.suspicion.get() {
-            Some((suspected, before)) if is_alike(before, load) => {
-                is_blocked(before, load, now.duration_since(suspected))
-            }
-            _ => {
-                self.suspicion.set(Some((now, load)));
-                false
-            }
-        }
+        let suspicion = match self.suspicion.get() {
+            Some(suspicion) if suspicion.confirmed => return true,
+            Some(suspicion) => suspicion.confirm(load_of(self.pid), now),
+            None => Suspicion::new(load_of(self.pid), now),
+        };
+        self.suspicion.set(Some(suspicion));
+        suspicion.confirmed
+    }
+
+    /// Whether it was stuck when it was looked at last, and has taken nothing since.
+    pub(super) fn is_still_stuck(&self) -> bool {
+        let is_confirmed = self.suspicion.get().is_some_and(|suspicion| suspicion.confirmed);
+        is_confirmed && self.count_taken() == self.taken.get().0 && self.queued() > 0
     }
 
     /// How many connections the worker has taken from its lane, and from its seats.
@@ -362,6 +374,20 @@ impl Worker {
         Ok(())
     }
 
+    /// Tells the worker whether it is to accept from its seats.
+    pub(super) fn tell_seats(&self) {
+        let rests = self.paused || self.exhausted;
+        // Encoding fails only for what is too long, which these are not.
+        let told = [Order::Resume, Order::Pause].map(|it| control::encode(&it).unwrap_or_default());
+        let packet = told[usize::from(rests)].clone();
+        let mut orders = self.orders.borrow_mut();
+        // What it has not read is out of date.
+        orders.retain(|(order, _)| !told.contains(order));
+        orders.push_back((packet, None));
+        drop(orders);
+        self.flush_orders();
+    }
+
     /// Whether orders wait for room in the control lane.
     pub(super) fn has_orders(&self) -> bool {
         !self.orders.borrow().is_empty()
@@ -407,25 +433,30 @@ fn count_from(counted: u32, total: u64) -> usize {
     usize::try_from(more.cast_signed()).unwrap_or(0)
 }
 
-/// Whether both times the process was runnable, or not.
-fn is_alike(before: Option<Load>, now: Option<Load>) -> bool {
-    before.map(|load| load.is_runnable) == now.map(|load| load.is_runnable)
+impl Suspicion {
+    fn new(load: Option<Load>, now: Instant) -> Self {
+        let asleep = load.is_none_or(is_asleep).then_some(now);
+        Self { since: now, load, asleep, confirmed: false }
+    }
+
+    /// With how the worker gets on now, while it still has taken nothing.
+    fn confirm(self, load: Option<Load>, now: Instant) -> Self {
+        // Where the kernel does not tell, nobody waits for a processor.
+        let asleep = load.is_none_or(is_asleep).then_some(self.asleep.unwrap_or(now));
+        let has_slept = asleep.is_some_and(|since| now.duration_since(since) >= OBSERVATION);
+        let has_run = load.zip(self.load).is_some_and(|(load, before)| {
+            load.all.saturating_sub(before.all) >= OBSERVATION
+                && load.main.saturating_sub(before.main) >= OF_MAIN_THREAD
+        });
+        let is_long_off = load.is_some_and(|load| !load.is_runnable)
+            && now.duration_since(self.since) >= LONG_OBSERVATION;
+        Self { asleep, confirmed: has_slept || has_run || is_long_off, ..self }
+    }
 }
 
-/// Whether a worker that was suspected some time ago, and has taken nothing since, is stuck.
-fn is_blocked(before: Option<Load>, now: Option<Load>, observed: Duration) -> bool {
-    // Where the kernel does not tell, nobody waits for a processor.
-    let Some((before, now)) = before.zip(now) else {
-        return observed >= OBSERVATION;
-    };
-    if now.is_runnable {
-        now.all.saturating_sub(before.all) >= OBSERVATION
-            && now.main.saturating_sub(before.main) >= OF_MAIN_THREAD
-    } else if now.may_wait_for_thread {
-        observed >= LONG_OBSERVATION
-    } else {
-        observed >= OBSERVATION
-    }
+/// Whether neither the main thread nor another has, or waits for, a processor.
+fn is_asleep(load: Load) -> bool {
+    !load.is_runnable && !load.may_wait_for_thread
 }
 
 /// Whether the kernel is short of something that is not the lane's: memory, or descriptors that this

@@ -1,8 +1,8 @@
 //! The control lane: small, rare packets of JSON, readable in a trace.
 //!
 //! A [`Request`] goes from the worker to the primary's engine, an [`Order`] from there to the worker.
-//! A packet may carry one descriptor: a returned connection with [`Request::Return`], the shared
-//! socket with [`Order::Reply`].
+//! A packet may carry one descriptor: a returned connection with [`Request::Return`], a
+//! listening socket with [`Order::Reply`].
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -233,13 +233,17 @@ mod tests {
             Request::Close { listener: 3 },
             Request::Return { listener: 3 },
             Request::Alive,
+            Request::Exhausted,
         ];
         for request in requests {
             let packet = encode(&request).unwrap();
             assert_eq!(decode::<Request>(&packet, packet.len()).unwrap(), request);
         }
-        let reply = Reply { seq: 7, errno: -98, ..Reply::default() };
-        for order in [Order::Reply(reply), Order::Probe] {
+        let reply = |errno, socket| Reply { seq: 7, errno, socket, ..Reply::default() };
+        let kinds = [SocketKind::Shared, SocketKind::Own { seat: Some(63) }];
+        let given = kinds.map(|kind| Order::Reply(reply(0, Some(kind))));
+        let plain = [Order::Reply(reply(-98, None)), Order::Probe, Order::Pause, Order::Resume];
+        for order in given.into_iter().chain(plain) {
             let packet = encode(&order).unwrap();
             assert_eq!(decode::<Order>(&packet, packet.len()).unwrap(), order);
         }
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_number_that_a_server_offers_reaches_its_siblings_as_it_is() {
-        let offer = r#"{"act":"reply","seq":1,"errno":0,"listener":1,"shared":false,
+        let offer = r#"{"act":"reply","seq":1,"errno":0,"listener":1,"socket":null,
             "data":22222200000000000000000000000000000000000005388306754169500102}"#;
         let order = decode::<Order>(offer.as_bytes(), offer.len()).unwrap();
         let packet = encode(&order).unwrap();

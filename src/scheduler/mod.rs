@@ -22,8 +22,8 @@ use crate::protocol::WorkerId;
 
 /// What a policy can ask about the workers, and about the connection.
 pub trait Situation {
-    /// How many connections wait at a worker, or `None` when it can take no more. Costs a system
-    /// call, so a policy asks for as few workers as it can.
+    /// How many connections wait at a worker, or `None` when it can take no more. A policy asks for
+    /// few workers, however many there are.
     fn waiting(&self, worker: WorkerId) -> Option<usize>;
 
     /// How many connections a worker has open, those that wait at it among them, or `None` when it

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::Mode,
     io::Errno,
     net::{
@@ -106,6 +107,12 @@ pub fn accept(listening: impl AsFd) -> io::Result<OwnedFd> {
 pub fn is_of_connection(error: &io::Error) -> bool {
     let errnos = [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::EINTR];
     error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
+}
+
+/// Whether connections wait to be accepted.
+pub fn has_waiting(listening: impl AsFd) -> bool {
+    let mut polled = [PollFd::new(&listening, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())) == Ok(1)
 }
 
 /// How many connections wait to be accepted from a TCP socket.

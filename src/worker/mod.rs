@@ -68,7 +68,7 @@ impl Control {
         }
     }
 
-    /// The next reply that has come in.
+    /// The next order that has come in.
     ///
     /// # Errors
     /// When the primary sent something else.
