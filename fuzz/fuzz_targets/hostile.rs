@@ -22,7 +22,10 @@ use libfuzzer_sys::{
 use rs_cluster::{
     channel::{Channel, Incoming, Reading},
     protocol::frame::HEADER,
-    sys::{lane, ring::CAPACITY},
+    sys::{
+        lane,
+        ring::{CAPACITY, SEATS},
+    },
 };
 use rs_cluster_fuzz::{
     Bounded, Length, Sort, any_descriptor, fitting, half_a_lane, handle_type, largest_request,
@@ -51,7 +54,7 @@ const READER: u64 = 64;
 const AWAKE: u64 = 4;
 const DATA: u64 = 128;
 const DIRECTION: u64 = DATA + CAPACITY as u64;
-const COUNTS: u64 = 128;
+const COUNTS: u64 = (16 + 8 * SEATS as u64).next_multiple_of(128);
 const MEMORY: u64 = 2 * DIRECTION + COUNTS;
 
 #[derive(Debug, Arbitrary)]
