@@ -6,7 +6,7 @@ const { countAnswers, get } = require('./helpers/client');
 const { start } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
-// `KILLS=10000 npx ava __test__/storm.spec.js` takes its time.
+// `KILLS=10000 npx ava --timeout=1h __test__/storm.spec.js` takes half an hour.
 const KILLS = Number(process.env.KILLS ?? 60);
 const CLIENTS = 8;
 

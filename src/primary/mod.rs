@@ -3,7 +3,8 @@
 //! - [`fork`]: lanes made, process started; what the engine and JavaScript each get of it,
 //! - [`Engine`]: the handle that JavaScript holds; [`Command`]s go down, [`Event`]s come up,
 //! - `driver`, `seat`: the tasks that wait, one for each worker and each listening socket,
-//! - `state`: what they change, in calls that never wait,
+//! - `state`: what they change, in calls that never wait; its `patrol` looks after workers that take
+//!   nothing, and `suspicion` tells whether one is stuck,
 //! - `listener`, `worker`: what the state is made of; `placement`: which worker gets a connection,
 //! - `simulation`: a test of the state with workers that do anything,
 //! - `story`: what the engine tells of itself; [`stats`]: what it answers.
@@ -20,6 +21,7 @@ mod state;
 /// Counts of connections.
 pub mod stats;
 mod story;
+mod suspicion;
 mod worker;
 
 pub use engine::{Command, Engine, Event, Scheduling, Settings};

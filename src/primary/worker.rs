@@ -12,7 +12,10 @@ use tokio::{
     sync::Notify,
 };
 
-use super::stats::{Counts, WorkerStats};
+use super::{
+    stats::{Counts, WorkerStats},
+    suspicion::{SUSPICION, Suspicion},
+};
 use crate::{
     error::{Error, Result},
     protocol::{
@@ -22,7 +25,6 @@ use crate::{
     sys::{
         lane,
         listen::{self, Bound},
-        load::{Load, load_of},
         ring::{SEATS, Tally},
     },
 };
@@ -44,32 +46,6 @@ const MAX_ORDERS: usize = 4096;
 
 /// How long a worker gets nothing when the kernel had too little of something for the last one.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
-
-/// How long connections may wait in a lane, with none taken, before their worker is suspected.
-const SUSPICION: Duration = Duration::from_millis(2);
-
-/// How long a suspected worker is observed: it is stuck when it takes nothing meanwhile. On a busy
-/// machine that is processor time, not time, because one that waits for a processor is not stuck.
-const OBSERVATION: Duration = Duration::from_millis(5);
-
-/// As much of it the main thread must have had, as far as the kernel has counted that.
-const OF_MAIN_THREAD: Duration = Duration::from_millis(3);
-
-/// How long a worker is observed that sleeps now and then, or waits for one of its own threads, as in a
-/// garbage collection.
-const LONG_OBSERVATION: Duration = Duration::from_millis(20);
-
-/// What is known of a worker that is suspected.
-#[derive(Debug, Clone, Copy)]
-struct Suspicion {
-    /// Since when it is, and how it got on then.
-    since: Instant,
-    load: Option<Load>,
-    /// Since when it has been seen to sleep, with no other of its threads running.
-    asleep: Option<Instant>,
-    /// It is stuck, as long as it takes nothing.
-    confirmed: bool,
-}
 
 /// Whether a worker's lane takes connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,8 +253,8 @@ impl Worker {
         }
         let suspicion = match self.suspicion.get() {
             Some(suspicion) if suspicion.confirmed => return true,
-            Some(suspicion) => suspicion.confirm(load_of(self.pid), now),
-            None => Suspicion::new(load_of(self.pid), now),
+            Some(suspicion) => suspicion.confirm(self.pid, now),
+            None => Suspicion::new(self.pid, now),
         };
         self.suspicion.set(Some(suspicion));
         suspicion.confirmed
@@ -433,32 +409,6 @@ fn count_from(counted: u32, total: u64) -> usize {
     usize::try_from(more.cast_signed()).unwrap_or(0)
 }
 
-impl Suspicion {
-    fn new(load: Option<Load>, now: Instant) -> Self {
-        let asleep = load.is_none_or(is_asleep).then_some(now);
-        Self { since: now, load, asleep, confirmed: false }
-    }
-
-    /// With how the worker gets on now, while it still has taken nothing.
-    fn confirm(self, load: Option<Load>, now: Instant) -> Self {
-        // Where the kernel does not tell, nobody waits for a processor.
-        let asleep = load.is_none_or(is_asleep).then_some(self.asleep.unwrap_or(now));
-        let has_slept = asleep.is_some_and(|since| now.duration_since(since) >= OBSERVATION);
-        let has_run = load.zip(self.load).is_some_and(|(load, before)| {
-            load.all.saturating_sub(before.all) >= OBSERVATION
-                && load.main.saturating_sub(before.main) >= OF_MAIN_THREAD
-        });
-        let is_long_off = load.is_some_and(|load| !load.is_runnable)
-            && now.duration_since(self.since) >= LONG_OBSERVATION;
-        Self { asleep, confirmed: has_slept || has_run || is_long_off, ..self }
-    }
-}
-
-/// Whether neither the main thread nor another has, or waits for, a processor.
-fn is_asleep(load: Load) -> bool {
-    !load.is_runnable && !load.may_wait_for_thread
-}
-
 /// Whether the kernel is short of something that is not the lane's: memory, or descriptors that this
 /// user may have on their way. The lane won't tell when it is over.
 fn is_shortage(error: &io::Error) -> bool {
@@ -474,7 +424,7 @@ fn show_full(lane: &AsyncFd<OwnedFd>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::suspicion::OBSERVATION, *};
     use crate::sys::{
         ring::{self, Ring, Side},
         watched,

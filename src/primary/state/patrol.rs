@@ -1,0 +1,95 @@
+use std::time::Instant;
+
+use super::{super::worker::Worker, Stance, State};
+use crate::protocol::WorkerId;
+
+/// Workers probed in one look of the patrol for each that is stuck: usually the first is free.
+const PROBES: usize = 2;
+
+/// What the patrol has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Outlook {
+    /// Nothing waits.
+    Idle,
+    /// Connections wait for workers that may take them any time.
+    Loaded,
+    /// Connections wait for workers that are all stuck, and those that may be free have been asked.
+    Stuck,
+}
+
+impl State {
+    /// Looks after connections that wait in lanes.
+    ///
+    /// Where a worker takes none, others that seem free are probed: they may be stuck as well, with
+    /// nothing to show it.
+    pub(in super::super) fn patrol(&mut self, now: Instant) -> Outlook {
+        let Self { loaded, workers, .. } = self;
+        loaded.retain(|id| workers.get(id).is_some_and(Worker::is_loaded));
+        let stuck = self.stuck(now);
+        let mut probed = 0;
+        for listener in self.listeners.values() {
+            let count = stuck.iter().filter(|id| listener.has(**id)).count();
+            let members = listener.members().filter_map(|member| self.workers.get(member));
+            probed += members
+                .filter(|worker| worker.seems_free())
+                .take(count * PROBES)
+                .map(Worker::probe)
+                .count();
+        }
+        match self.loaded.len() {
+            0 => Outlook::Idle,
+            loaded if loaded == stuck.len() && probed == 0 => Outlook::Stuck,
+            _ => Outlook::Loaded,
+        }
+    }
+
+    /// Workers of which connections have waited too long, with none taken.
+    fn stuck(&self, now: Instant) -> Vec<WorkerId> {
+        let is_stuck = |id: &WorkerId| self.workers.get(id).is_some_and(|it| it.is_stuck(now));
+        self.loaded.iter().copied().filter(is_stuck).collect()
+    }
+
+    /// Whether there is something that both serve.
+    fn are_siblings(&self, one: WorkerId, other: WorkerId) -> bool {
+        self.listeners.values().any(|listener| listener.has(one) && listener.has(other))
+    }
+
+    /// The worker's event loop turns: it has answered a probe.
+    pub(in super::super) fn alive(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        if worker.answered() {
+            self.story.tell(format_args!("worker {id} moves again"));
+            self.loading.notify_one();
+            self.reseat(id);
+            self.restore(id);
+        }
+        let is_stuck = |id: &WorkerId| self.workers.get(id).is_some_and(Worker::is_still_stuck);
+        let stuck: Vec<_> = self.loaded.iter().copied().filter(is_stuck).collect();
+        for stuck in stuck {
+            if !self.workers.get(&id).is_some_and(Worker::seems_free) {
+                return;
+            }
+            if self.are_siblings(id, stuck) {
+                self.rescue(stuck);
+            }
+        }
+    }
+
+    /// Takes back what waits at a worker whose event loop does not turn, as far as others have room:
+    /// the rest has a better place where it is.
+    fn rescue(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        self.story.tell(format_args!("worker {id} is stuck"));
+        worker.stall();
+        self.reseat(id);
+        while let Some(listener) = self.take_back_one(id, |counts| counts.rescued += 1) {
+            if !matches!(self.stance(listener), Stance::Accept) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Whether a worker that takes no connections is stuck, or only waits for a processor.
+
+use std::time::{Duration, Instant};
+
+use crate::sys::load::{Load, load_of};
+
+/// How long connections may wait in a lane, with none taken, before their worker is suspected.
+pub(super) const SUSPICION: Duration = Duration::from_millis(2);
+
+/// How long a suspected worker is observed: it is stuck when it takes nothing meanwhile. On a busy
+/// machine that is processor time, not time, because one that waits for a processor is not stuck.
+pub(super) const OBSERVATION: Duration = Duration::from_millis(5);
+
+/// As much of it the main thread must have had, as far as the kernel has counted that.
+const OF_MAIN_THREAD: Duration = Duration::from_millis(3);
+
+/// How long a worker is observed that sleeps now and then, or waits for one of its own threads, as in a
+/// garbage collection.
+const LONG_OBSERVATION: Duration = Duration::from_millis(20);
+
+/// What is known of a worker that is suspected.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Suspicion {
+    /// Since when it is, and how it got on then.
+    since: Instant,
+    load: Option<Load>,
+    /// Since when it has been seen to sleep, with no other of its threads running.
+    asleep: Option<Instant>,
+    /// It is stuck, as long as it takes nothing.
+    pub(super) confirmed: bool,
+}
+
+impl Suspicion {
+    /// Of a worker whose process is `pid`.
+    pub(super) fn new(pid: i32, now: Instant) -> Self {
+        let load = load_of(pid);
+        let asleep = load.is_none_or(is_asleep).then_some(now);
+        Self { since: now, load, asleep, confirmed: false }
+    }
+
+    /// With how the worker gets on now, while it still has taken nothing.
+    pub(super) fn confirm(self, pid: i32, now: Instant) -> Self {
+        let load = load_of(pid);
+        // Where the kernel does not tell, nobody waits for a processor.
+        let asleep = load.is_none_or(is_asleep).then_some(self.asleep.unwrap_or(now));
+        let has_slept = asleep.is_some_and(|since| now.duration_since(since) >= OBSERVATION);
+        let has_run = load.zip(self.load).is_some_and(|(load, before)| {
+            load.all.saturating_sub(before.all) >= OBSERVATION
+                && load.main.saturating_sub(before.main) >= OF_MAIN_THREAD
+        });
+        let is_long_off = load.is_some_and(|load| !load.is_runnable)
+            && now.duration_since(self.since) >= LONG_OBSERVATION;
+        Self { asleep, confirmed: has_slept || has_run || is_long_off, ..self }
+    }
+}
+
+/// Whether neither the main thread nor another has, or waits for, a processor.
+fn is_asleep(load: Load) -> bool {
+    !load.is_runnable && !load.may_wait_for_thread
+}
