@@ -380,8 +380,8 @@ fn a_connection_returned_by_a_worker_that_dies_is_served_by_another() {
     let (primary, [mut doomed, other], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     let (listener, connection) = doomed.take();
-    doomed.kill();
     doomed.send(&Request::Return { listener }, Some(connection));
+    doomed.kill();
     primary.expect_exit(1, Exit::Signal(9));
     other.serve();
     assert_eq!(served_by(client), 2);
