@@ -33,9 +33,9 @@ use crate::{
     worker::{Connections, Control, Received, Taken, Watchdog},
 };
 
-/// Connections taken, or accepted, in one turn of the event loop. What is taken can't be given to another worker
-/// any more, so it is few: enough that a turn's fixed cost is shared, few enough that a handler
-/// that blocks strands next to nothing.
+/// Connections taken, or accepted, in one turn of the event loop. What is taken can't be given to
+/// another worker any more, so it is few: enough that a turn's fixed cost is shared, few enough that
+/// a handler that blocks strands next to nothing.
 const TAKEN_A_TURN: usize = 6;
 
 /// The address a server wants to serve. Exactly one of `path`, `fd` and `port` says which kind.

@@ -36,9 +36,9 @@ pub(super) fn add(state: &Shared, listener: ListenerId, bound: Bound) {
         return;
     };
     let socket = Rc::new(bound);
-    let (state, shared) = (Rc::clone(state), Rc::clone(&socket));
-    let task = Task { state: Rc::clone(&state), listener, seat, socket, room, reseated };
-    let seat = Seat::new(shared, spawn_local(task.run()));
+    let (of_task, shared) = (Rc::clone(&socket), Rc::clone(state));
+    let task = Task { state: shared, listener, seat, socket: of_task, room, reseated };
+    let seat = Seat::new(socket, spawn_local(task.run()));
     state.borrow_mut().add_seat(listener, seat);
 }
 
