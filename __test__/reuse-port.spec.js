@@ -3,7 +3,7 @@
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
-const { HOST, startApp, untilWaiting } = require('./helpers/app');
+const { HOST, startApp, statsOf, untilWaiting } = require('./helpers/app');
 const { countAnswers, get } = require('./helpers/client');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
@@ -13,11 +13,6 @@ const REUSEPORT = 5;
 
 if (!isBuiltin) {
   const startSeated = (t, options) => startApp(t, { policies: [REUSEPORT, REUSEPORT], ...options });
-
-  const stats = async (app) => {
-    app.send({ do: 'stats' });
-    return app.line({ did: 'stats' });
-  };
 
   const startBlocked = async (t, options) => {
     const app = await startSeated(t, options);
@@ -42,7 +37,7 @@ if (!isBuiltin) {
       const app = await startSeated(t, { workers: 3, listen });
       const answers = await countAnswers(app.target, 100);
       t.deepEqual(Object.keys(answers), ['1', '2', '3']);
-      const { listeners, workers } = await stats(app);
+      const { listeners, workers } = await statsOf(app);
       t.like(listeners, [{ workers: [1, 2, 3], accepted: 100, waiting: 0 }]);
       for (const [id, count] of Object.entries(answers)) {
         // On a busy machine one may seem stuck for a moment, and the engine hands over what is its.
@@ -93,7 +88,7 @@ if (!isBuiltin) {
     app.tell(2, { do: 'block', until: release });
     await app.line({ blocked: 2 });
     t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['1', '3']);
-    t.true((await stats(app)).workers[2].stalled);
+    t.true((await statsOf(app)).workers[2].stalled);
     writeFileSync(release, '');
     while ((await get(app.target)).id !== 2);
     await app.end();
@@ -142,9 +137,8 @@ if (!isBuiltin) {
     await app.linesLike({ server: 'holds' }, 2);
     // Some go round, no more than a few times what lanes hold. The others stay in the backlog.
     let returned = 0;
-    for (let asked = 1; returned < 200; asked += 1) {
-      app.send({ do: 'stats' });
-      const [listener] = (await app.linesLike({ did: 'stats' }, asked)).at(-1).listeners;
+    while (returned < 200) {
+      const [listener] = (await statsOf(app)).listeners;
       t.true(listener.waiting < 150, `${listener.waiting} wait in the primary`);
       returned = listener.returned;
     }

@@ -3,19 +3,11 @@
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
-const { startApp } = require('./helpers/app');
+const { startApp, statsOf } = require('./helpers/app');
 const { countAnswers, get } = require('./helpers/client');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 const { temporaryDirectory } = require('./helpers/temporary');
-
-/** What `cluster.stats()` says now. */
-async function statsOf(app) {
-  const before = app.seen({ did: 'stats' }).length;
-  app.send({ do: 'stats' });
-  const lines = await app.linesLike({ did: 'stats' }, before + 1);
-  return lines.at(-1);
-}
 
 const sum = (counts) => counts.reduce((all, count) => all + count, 0);
 

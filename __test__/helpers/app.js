@@ -20,13 +20,17 @@ async function startApp(t, { workers = 1, listen = { port: 0, host: HOST }, ...r
   return app;
 }
 
-/** Waits until a connection waits for the worker. With the built-in nobody knows. */
-async function untilWaiting(app, id) {
-  let workers;
-  for (let asked = 1; !(workers?.[id].waiting > 0); asked += 1) {
-    app.send({ do: 'stats' });
-    ({ workers } = (await app.linesLike({ did: 'stats' }, asked)).at(-1));
-  }
+/** What `cluster.stats()` says now. */
+async function statsOf(app) {
+  const before = app.seen({ did: 'stats' }).length;
+  app.send({ do: 'stats' });
+  const lines = await app.linesLike({ did: 'stats' }, before + 1);
+  return lines.at(-1);
 }
 
-module.exports = { HOST, startApp, untilWaiting };
+/** Waits until a connection waits for the worker. With the built-in nobody knows. */
+async function untilWaiting(app, id) {
+  while ((await statsOf(app)).workers[id].waiting === 0);
+}
+
+module.exports = { HOST, startApp, statsOf, untilWaiting };
