@@ -5,6 +5,7 @@
 // children can see, and attaches the lanes.
 
 const cluster = require('node:cluster');
+const { writeSync } = require('node:fs');
 const { isMainThread } = require('node:worker_threads');
 
 const VARIABLE = 'RS_CLUSTER_WORKER';
@@ -20,6 +21,16 @@ function restoreEnvironment(nodeOptions) {
   else process.env.NODE_OPTIONS = nodeOptions;
 }
 
+function load([, controlLane]) {
+  try {
+    return require('./lib/child');
+  } catch (error) {
+    // Once, by the primary, and not by every worker.
+    writeSync(controlLane, JSON.stringify({ act: 'unable', reason: error.message }));
+    return process.exit(1);
+  }
+}
+
 const given = process.env[VARIABLE];
 if (given === undefined) {
   // A thread of the worker: it inherits the preload, and nothing else.
@@ -29,5 +40,5 @@ if (given === undefined) {
   stripArguments(preload);
   restoreEnvironment(nodeOptions);
   // Whatever else may have inherited the variable, the worker alone is one to Node.
-  if (isMainThread && cluster.isWorker) require('./lib/child')(lanes, serialization);
+  if (isMainThread && cluster.isWorker) load(lanes)(lanes, serialization);
 }

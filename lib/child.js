@@ -10,6 +10,7 @@ const { debuglog } = require('node:util');
 const { WorkerLanes } = require('./native');
 const defineWorker = require('./worker');
 const Channel = require('./channel');
+const errors = require('./errors');
 const handles = require('./handles');
 const Hold = require('./hold');
 const seat = require('./seat');
@@ -33,6 +34,8 @@ const ZERO_IS_A_LIMIT = majorVersion >= 22;
 // The name that an abstract socket has in Node 20, for its clients, is as long as can be.
 const PADS_ABSTRACT = majorVersion === 20;
 const ABSTRACT_LENGTH = 108;
+// Older permission models let everybody listen.
+const ASKS_TO_LISTEN = majorVersion >= 25;
 
 const debug = debuglog('cluster');
 
@@ -111,6 +114,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   function getServer(server, options, callback) {
     const { addressType, fd, port } = options;
     let { address } = options;
+    checkPermission();
     const own = ownHandle(server, options);
     if (own !== undefined) {
       callback(0, own);
@@ -221,6 +225,13 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       server.close(closed);
     }
     closed();
+  }
+}
+
+/** As Node does it for its own servers: the engine would not ask. */
+function checkPermission() {
+  if (ASKS_TO_LISTEN && process.permission?.has('net') === false) {
+    throw errors.accessDenied('Net', '--allow-net', '');
   }
 }
 

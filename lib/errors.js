@@ -21,6 +21,12 @@ function errnoException(errno, syscall) {
   return Object.assign(error, { errno, code, syscall });
 }
 
+/** Why the addon can't be loaded. */
+function loading(code, message, cause) {
+  const error = make(Error, `ERR_RS_CLUSTER_${code}`, message);
+  return cause === undefined ? error : Object.assign(error, { cause });
+}
+
 function received(value) {
   if (value == null) return `Received ${value}`;
   if (typeof value === 'function') return `Received function ${value.name}`;
@@ -38,6 +44,24 @@ function describe(name) {
 }
 
 module.exports = {
+  /** Node's permission model, or `--no-addons`. */
+  addonsRefused: (cause) =>
+    loading(
+      'ADDONS_REFUSED',
+      "Node refuses to load rs-cluster's addon: run it with --allow-addons where the permission " +
+        'model is on (--permission), and without --no-addons.',
+      cause,
+    ),
+  /** What Node's permission model says of `--allow-…` flags that were not given. */
+  accessDenied: (permission, flag, resource) =>
+    Object.assign(
+      make(
+        Error,
+        'ERR_ACCESS_DENIED',
+        `Access to this API has been restricted. Use ${flag} to manage permissions.`,
+      ),
+      { permission, resource },
+    ),
   errnoException,
   internalAssertion: (message) => make(Error, 'ERR_INTERNAL_ASSERTION', message),
   invalidArgType: (name, expected, value) =>
@@ -63,9 +87,11 @@ module.exports = {
       'ERR_CHILD_PROCESS_IPC_REQUIRED',
       `Forked processes must have an IPC channel, missing value 'ipc' in ${name}`,
     ),
+  loading,
   laneFault: (reason) => make(Error, 'ERR_RS_CLUSTER_LANE', reason),
   missingArgs: (name) =>
     make(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`),
+  notLoaded: (reason) => make(Error, 'ERR_RS_CLUSTER_NOT_LOADED', reason),
   outOfRange: (name, value) =>
     make(
       RangeError,

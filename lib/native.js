@@ -1,12 +1,85 @@
 'use strict';
 
-if (process.platform === 'win32') {
-  const error = new Error(
-    'rs-cluster does not support Windows: its engine needs Unix sockets that carry descriptors. ' +
-      "Use require('node:cluster') there.",
+// The addon: the one that `npm run build` has put beside this file, or else that of the package of
+// prebuilt binaries for this platform, which npm installs as an optional dependency.
+
+const { version } = require('../package.json');
+const { examine, targetOf } = require('./binary');
+const errors = require('./errors');
+
+const PREBUILT = [
+  'linux-x64-gnu',
+  'linux-x64-musl',
+  'linux-arm64-gnu',
+  'linux-arm64-musl',
+  'darwin-x64',
+  'darwin-arm64',
+];
+
+const BUILD =
+  'To build it, run `npm install && npm run build` in a clone of the repository, with Rust and a C ' +
+  'compiler, then install that folder';
+
+function load() {
+  if (process.platform === 'win32') {
+    throw errors.loading(
+      'UNSUPPORTED_PLATFORM',
+      'rs-cluster does not support Windows: its engine needs Unix sockets that carry descriptors. ' +
+        "Use require('node:cluster') there.",
+    );
+  }
+  const target = targetOf(process);
+  const file = find(target);
+  if (file !== undefined) return open(file, target);
+  if (!PREBUILT.includes(target)) {
+    throw errors.loading(
+      'UNSUPPORTED_PLATFORM',
+      `rs-cluster has no binary for this platform, ${target}; there are those for ` +
+        `${PREBUILT.join(', ')}. ${BUILD}.`,
+    );
+  }
+  throw errors.loading(
+    'NO_BINARY',
+    `rs-cluster finds no binary for this platform: the package rs-cluster-${target} is not there. ` +
+      'npm installs it as an optional dependency, unless told --omit=optional or --no-optional, or ' +
+      'by a node_modules or a lock file that was made on another platform: delete both, and install ' +
+      `again. A bundler has to leave rs-cluster out (as an external). ${BUILD}.`,
   );
-  error.code = 'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM';
-  throw error;
 }
 
-module.exports = require('./binding.js');
+/** The addon's file: our own, or else that of the package. */
+function find(target) {
+  for (const specifier of [`./rs-cluster.${target}.node`, `rs-cluster-${target}`]) {
+    try {
+      return require.resolve(specifier);
+    } catch (error) {
+      if (error.code !== 'MODULE_NOT_FOUND') throw error;
+    }
+  }
+  return undefined;
+}
+
+function open(file, target) {
+  let reason = examine(file, process);
+  let cause;
+  if (reason === undefined) {
+    try {
+      const binding = require(file);
+      const its = binding.Engine.version();
+      if (its === version) return binding;
+      reason = `it is that of version ${its}, and this is ${version}`;
+    } catch (error) {
+      if (error.code === 'ERR_DLOPEN_DISABLED') throw errors.addonsRefused(error);
+      reason = error.message;
+      cause = error;
+    }
+  }
+  throw errors.loading(
+    'BAD_BINARY',
+    `rs-cluster can't load its binary on ${target}: ${reason} (${file}). Install rs-cluster again, ` +
+      `on this platform: \`npm install --force\`. ${BUILD}.`,
+    cause,
+  );
+}
+
+module.exports = load();

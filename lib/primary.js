@@ -5,7 +5,6 @@ const { signals } = require('node:os').constants;
 const { debuglog, getSystemErrorMap } = require('node:util');
 const { Engine } = require('./native');
 const defineWorker = require('./worker');
-const WorkerProcess = require('./process');
 const Hold = require('./hold');
 const errors = require('./errors');
 const { mergeSettings, InspectPorts } = require('./settings');
@@ -30,6 +29,9 @@ const KILL_MODES = ['graceful', 'immediate'];
 const DEFAULT_TIMEOUT = 5000;
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
+const UNLOADED =
+  "it has exited without loading rs-cluster's preload.js: can its user read that file?";
+
 const debug = debuglog('cluster');
 
 /**
@@ -43,12 +45,16 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   const inspectPorts = new InspectPorts();
   /** @type {Map<number, WorkerProcess>} processes that have not exited, by worker id */
   const processes = new Map();
+  /** Workers that have not been heard of. */
+  const starting = new Set();
   /** Workers whose channel is open. */
   const connected = new Set();
   /** The signals of graceful kills whose workers have not disconnected yet. */
   const pendingKills = new Map();
   const disconnection = new Disconnection((token) => engine.settle(token));
   const engine = new Engine(onEngineEvent);
+  /** Why workers could not load the engine; each is told once. */
+  const knownReasons = new Set();
   let lastId = 0;
   /** Set by the first `setupPrimary()`, unchanging then. */
   let policy;
@@ -96,6 +102,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function fork(env) {
+    // Not before: it is half of what there is to load.
+    const WorkerProcess = require('./process');
     cluster.setupPrimary();
     const execArgv = inspectPorts.complete(cluster.settings);
     const { holdTimeout } = ownSettings(defaults, cluster.settings);
@@ -115,6 +123,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     cluster.workers[id] = worker;
     if (workerProcess.isStarted) {
       processes.set(id, workerProcess);
+      starting.add(worker);
       connected.add(id);
       worker.process.once('exit', (code, signal) => onExit(worker, code, signal));
       worker.process.once('disconnect', () => onDisconnect(worker));
@@ -135,6 +144,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     pendingKills.delete(worker);
     if (!worker.isConnected()) delete cluster.workers[worker.id];
     worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
+    // Node ends like this when it can't find, or read, what it is to load first.
+    if (starting.delete(worker) && code === 1) onUnable(worker, UNLOADED);
     worker.state = 'dead';
     worker.emit('exit', code, signal);
     cluster.emit('exit', worker, code, signal);
@@ -157,6 +168,14 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     // One odd worker must not bring the primary down, as an unheard 'error' would.
     if (worker.listenerCount('error') > 0) worker.process.emit('error', error);
     else process.emitWarning(`worker ${worker.id}: ${error.message}`, { code: error.code });
+  }
+
+  /** The worker exits, because it can't load the engine. So will the next one. */
+  function onUnable(worker, reason) {
+    starting.delete(worker);
+    const isHeard = worker.listenerCount('error') > 0;
+    if (isHeard || !knownReasons.has(reason)) onFault(worker, errors.notLoaded(reason));
+    knownReasons.add(reason);
   }
 
   function disconnectAll(callback) {
@@ -227,6 +246,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onNotice(worker, { act, ...notice }) {
     switch (act) {
       case 'online':
+        starting.delete(worker);
         debug('worker %d online, pid %d', worker.id, worker.process.pid);
         worker.state = 'online';
         worker.emit('online');
@@ -260,6 +280,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onEngineEvent({ kind, id, code, signal, reason }) {
     if (kind === 'exited') processes.get(id)?.exited(code, signal);
     else if (kind === 'faulted') processes.get(id)?.fail(reason);
+    else if (kind === 'unable') onUnable(cluster.workers[id], reason);
     else if (kind === 'unaccepted') warnOfWaiting(reason, code);
     else disconnection.settled(id);
   }

@@ -5,13 +5,11 @@ const diagnostics = require('node:diagnostics_channel');
 const EventEmitter = require('node:events');
 const { constants } = require('node:os');
 const { fileURLToPath } = require('node:url');
-const path = require('node:path');
 const Channel = require('./channel');
 const Hold = require('./hold');
 const errors = require('./errors');
+const preloading = require('./preloading');
 
-const PRELOAD = path.join(__dirname, '..', 'preload.js');
-const VARIABLE = 'RS_CLUSTER_WORKER';
 const created = diagnostics.channel('child_process');
 // Of several names of one signal, Node uses the first.
 const signalNames = new Map(
@@ -60,8 +58,8 @@ class ProcessHandle {
       id: this.#id,
       file,
       // Again, because Node heeds no NODE_OPTIONS in a program with privileges of its own.
-      args: [argv0, '--require', PRELOAD, ...rest],
-      env: withPreload(envPairs, { lanes, serialization }),
+      args: [argv0, '--require', preloading.FILE, ...rest],
+      env: preloading.environment(envPairs, { lanes, serialization }),
       cwd,
       stdio: stdio.map(toDescriptor),
       messageLane: lanes[0],
@@ -108,22 +106,6 @@ class ProcessHandle {
   }
 }
 
-/**
- * Has the worker load our preload first of all, so that even the user's own preloads find the
- * cluster in place. It takes all this out again.
- */
-function withPreload(envPairs, worker) {
-  const isOurs = (pair) => pair.startsWith(`${VARIABLE}=`);
-  const isOptions = (pair) => pair.startsWith('NODE_OPTIONS=');
-  const nodeOptions = envPairs.find(isOptions)?.slice('NODE_OPTIONS='.length);
-  const quoted = `"${PRELOAD.replace(/[\\"]/g, '\\$&')}"`;
-  return [
-    ...envPairs.filter((pair) => !isOurs(pair) && !isOptions(pair)),
-    `NODE_OPTIONS=--require ${quoted} ${nodeOptions ?? ''}`.trimEnd(),
-    `${VARIABLE}=${JSON.stringify({ ...worker, preload: PRELOAD, nodeOptions })}`,
-  ];
-}
-
 /** Node 26 passes what older versions pass in one object. */
 function spawnOptions([first, args, cwd, envPairs, stdio, _flags, uid, gid]) {
   if (typeof first === 'object') return first;
@@ -162,6 +144,8 @@ class WorkerProcess {
    */
   constructor(engine, id, settings, env, handlers) {
     const { exec, args, execArgv, cwd, serialization, uid, gid } = validated(settings);
+    checkPermission();
+    preloading.check();
     const { holdTimeout } = settings;
     const stdio = standardStreams(settings);
     const ipc = stdio.indexOf('ipc');
@@ -257,6 +241,13 @@ function countClose(child) {
   child._closesGot += 1;
   if (child._closesGot === child._closesNeeded) {
     child.emit('close', child.exitCode, child.signalCode);
+  }
+}
+
+/** As Node does it for its own child processes: the addon would not ask. */
+function checkPermission() {
+  if (process.permission?.has('child') === false) {
+    throw errors.accessDenied('ChildProcess', '--allow-child-process', process.execPath);
   }
 }
 

@@ -46,6 +46,9 @@ pub enum Error {
     /// The worker asks, and does not read the answers.
     #[error("the control lane is full of orders that nobody reads")]
     Unread,
+    /// The worker can't load the addon, and says why.
+    #[error("{0}")]
+    Unable(String),
     /// The engine thread could not be started, or is gone.
     #[error("the engine has stopped")]
     Stopped,

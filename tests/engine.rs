@@ -1022,6 +1022,19 @@ fn garbage_on_the_control_lane_harms_nobody_else() {
 }
 
 #[test]
+fn a_worker_that_can_not_load_the_addon_says_why() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    worker.send(&Request::Unable { reason: "a reason".into() }, None);
+    match primary.event() {
+        Event::Unable { worker: 1, reason } => assert_eq!(reason, "a reason"),
+        unexpected => panic!("{unexpected:?}"),
+    }
+    drop(worker.stdin.take());
+    primary.expect_exit(1, Exit::Code(0));
+}
+
+#[test]
 fn an_exit_is_told_with_its_code_and_nothing_stays_open() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);

@@ -25,11 +25,11 @@ use crate::{
 };
 
 /// What the engine tells: `exited` (with `code` or `signal`), `settled` (`id` is the token), `faulted`
-/// (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
+/// or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
 #[napi(object)]
 pub struct EngineEvent {
     /// Which of them.
-    #[napi(ts_type = "'exited' | 'settled' | 'faulted' | 'unaccepted'")]
+    #[napi(ts_type = "'exited' | 'settled' | 'faulted' | 'unable' | 'unaccepted'")]
     pub kind: String,
     /// The worker's id, or the token.
     pub id: u32,
@@ -52,6 +52,9 @@ impl From<Event> for EngineEvent {
             }
             Event::Faulted { worker, error } => {
                 Self { reason: Some(error.to_string()), ..plain("faulted", worker) }
+            }
+            Event::Unable { worker, reason } => {
+                Self { reason: Some(reason), ..plain("unable", worker) }
             }
             Event::Exited { worker, exit } => {
                 let (code, signal) = match exit {
@@ -111,6 +114,12 @@ pub struct Engine {
 
 #[napi]
 impl Engine {
+    /// The version of the package that the addon is part of: the JavaScript beside it checks it.
+    #[napi]
+    pub fn version() -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
     /// `onEvent` is called for each event. It does not hold the event loop open.
     #[napi(constructor)]
     pub fn new(on_event: Function<EngineEvent, ()>) -> napi::Result<Self> {

@@ -184,7 +184,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
             }
         }
     };
-    take_returned(&state, id, control.get_ref());
+    take_last_requests(&state, id, control.get_ref());
     // Before anybody hears of the exit, all that the worker had of us is closed.
     drop((process, control, lane));
     drop(state.borrow_mut().remove(id));
@@ -201,24 +201,34 @@ async fn has_drained(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
     let _ = lane.writable().await;
 }
 
-/// A worker broke the protocol: it gets nothing more, and its primary hears of it.
+/// A worker broke the protocol, or can't begin: it gets nothing more, and its primary hears of it.
 fn fault(state: &Shared, id: WorkerId, error: Error, control: &AsyncFd<OwnedFd>) {
     // The worker learns of it too, and can't fill the lane for nobody.
     lane::shutdown(control);
-    let mut state = state.borrow_mut();
-    state.retire(id);
-    state.emit(Event::Faulted { worker: id, error });
+    state.borrow_mut().retire(id);
+    report(state, id, error);
 }
 
-/// Takes the connections that a worker had returned before it ended.
-fn take_returned(state: &Shared, id: WorkerId, control: &OwnedFd) {
+fn report(state: &Shared, worker: WorkerId, error: Error) {
+    state.borrow().emit(match error {
+        Error::Unable(reason) => Event::Unable { worker, reason },
+        error => Event::Faulted { worker, error },
+    });
+}
+
+/// Takes the connections that a worker had returned before it ended, and hears why it could not begin.
+fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) {
     while let Ok(packet) = lane::receive_whole_packet(control, MAX_PACKET) {
         if packet.length == 0 {
             return;
         }
         let request = control::decode(&packet.bytes, packet.length);
-        if let (Ok(Request::Return { listener }), Some(connection)) = (request, packet.descriptor) {
-            state.borrow_mut().returned(id, listener, connection);
+        match (request, packet.descriptor) {
+            (Ok(Request::Return { listener }), Some(connection)) => {
+                state.borrow_mut().returned(id, listener, connection);
+            }
+            (Ok(Request::Unable { reason }), _) => report(state, id, Error::Unable(reason)),
+            _ => {}
         }
     }
 }
@@ -273,6 +283,7 @@ fn answer(
             });
             Ok(())
         }
+        Request::Unable { reason } => Err(Error::Unable(reason)),
         Request::Close { listener } => {
             state.borrow_mut().close(id, listener);
             Ok(())

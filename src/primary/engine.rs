@@ -59,6 +59,13 @@ pub enum Event {
         /// What it did.
         error: Error,
     },
+    /// The worker can't load the addon, and exits.
+    Unable {
+        /// Which one.
+        worker: WorkerId,
+        /// Why, in its words.
+        reason: String,
+    },
 }
 
 /// How connections get to workers.

@@ -40,6 +40,11 @@ pub enum Request {
     /// "I have no descriptor for a connection to a socket of my own, and rest until
     /// [`Order::Resume`]."
     Exhausted,
+    /// "I can't load the addon, and exit." From JavaScript, which is all there is then.
+    Unable {
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 /// What the engine tells a worker.

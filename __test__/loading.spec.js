@@ -1,0 +1,207 @@
+'use strict';
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+const { unprivileged } = require('./helpers/privileges');
+const { temporaryDirectory } = require('./helpers/temporary');
+const { majorVersion } = require('./helpers/version');
+const { targetOf } = require('../lib/binary');
+
+const ROOT = path.join(__dirname, '..');
+const TARGET = targetOf(process);
+const BINARY = `rs-cluster.${TARGET}.node`;
+const MACHINE = 18; // Of an ELF header.
+const MACHINES = { x64: 62, arm64: 183 };
+
+/** A package as npm installs it, but for the binary, which `spoil(file)` puts there or not. */
+function install(t, spoil) {
+  const modules = path.join(temporaryDirectory(t), 'node_modules');
+  const home = path.join(modules, 'rs-cluster');
+  fs.mkdirSync(path.join(home, 'lib'), { recursive: true });
+  for (const name of ['package.json', 'index.js', 'preload.js', 'register.js']) {
+    fs.copyFileSync(path.join(ROOT, name), path.join(home, name));
+  }
+  const isScript = (name) => !name.startsWith(path.join(ROOT, 'lib', 'rs-cluster.'));
+  fs.cpSync(path.join(ROOT, 'lib'), path.join(home, 'lib'), { recursive: true, filter: isScript });
+  fs.symlinkSync(path.join(ROOT, 'node_modules/detect-libc'), path.join(modules, 'detect-libc'));
+  const platform = path.join(modules, `rs-cluster-${TARGET}`);
+  fs.mkdirSync(platform);
+  fs.copyFileSync(
+    path.join(ROOT, 'npm', TARGET, 'package.json'),
+    path.join(platform, 'package.json'),
+  );
+  spoil(path.join(platform, BINARY), home);
+  return home;
+}
+
+const good = fs.readFileSync(path.join(ROOT, 'lib', BINARY));
+
+if (!isBuiltin) {
+  test('the package of the platform brings the binary', async (t) => {
+    const home = install(t, (file) => fs.writeFileSync(file, good));
+    const { lines, code } = await run(t, 'load', { args: [home] });
+    t.deepEqual(lines, []);
+    t.is(code, 0);
+  });
+
+  const failures = {
+    'no binary': [() => {}, 'NO_BINARY', `rs-cluster-${TARGET} is not there`],
+    'a file that is no binary': [
+      (file) => fs.writeFileSync(file, 'version https://git-lfs'.repeat(9)),
+      'BAD_BINARY',
+      'it is no shared library',
+    ],
+    'a file that is empty': [
+      (file) => fs.writeFileSync(file, ''),
+      'BAD_BINARY',
+      'it is no shared library',
+    ],
+    // It would crash the process.
+    'a binary that is cut short': [
+      (file) => fs.writeFileSync(file, good.subarray(0, good.length / 2)),
+      'BAD_BINARY',
+      'it is cut short',
+    ],
+    'the binary of another processor': [
+      (file) => {
+        const other = Buffer.from(good);
+        const [machine] = Object.values(MACHINES).filter((it) => it !== MACHINES[process.arch]);
+        other.writeUInt16LE(machine, MACHINE);
+        fs.writeFileSync(file, other);
+      },
+      'BAD_BINARY',
+      `and this is ${process.arch}`,
+    ],
+    'a binary that is damaged': [
+      (file) => fs.writeFileSync(file, Buffer.from(good).fill(0xa5, 64, 4096)),
+      'BAD_BINARY',
+      `${BINARY}: `,
+      'ERR_DLOPEN_FAILED',
+    ],
+    'the binary of another version': [
+      (file, home) => {
+        fs.writeFileSync(file, good);
+        const manifest = path.join(home, 'package.json');
+        const { version, ...rest } = JSON.parse(fs.readFileSync(manifest));
+        fs.writeFileSync(manifest, JSON.stringify({ ...rest, version: '99.0.0' }));
+      },
+      'BAD_BINARY',
+      'and this is 99.0.0',
+    ],
+    'no preload': [
+      (file, home) => {
+        fs.writeFileSync(file, good);
+        fs.rmSync(path.join(home, 'preload.js'));
+      },
+      'NO_PRELOAD',
+      'ENOENT',
+      'ENOENT',
+    ],
+  };
+  for (const [what, [spoil, code, text, cause = null]] of Object.entries(failures)) {
+    test(`${what}: ERR_RS_CLUSTER_${code}`, async (t) => {
+      const { lines, stderr } = await run(t, 'load', { args: [install(t, spoil)] });
+      t.like(lines, { length: 1, 0: { code: `ERR_RS_CLUSTER_${code}`, cause } });
+      t.true(lines[0].message.includes(text), lines[0].message);
+      t.is(stderr, '');
+    });
+  }
+
+  const platforms = {
+    'Windows, which': ['win32', 'x64'],
+    'a processor that': ['linux', 'riscv64'],
+  };
+  for (const [what, [platform, arch]] of Object.entries(platforms)) {
+    test(`${what} is not supported: ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM`, async (t) => {
+      const pretence = path.join(temporaryDirectory(t), 'platform.js');
+      const properties = { platform: { value: platform }, arch: { value: arch } };
+      fs.writeFileSync(
+        pretence,
+        `Object.defineProperties(process, ${JSON.stringify(properties)});`,
+      );
+      const home = install(t, (file) => fs.writeFileSync(file, good));
+      const { lines } = await run(t, 'load', { args: [home], nodeArgs: ['--require', pretence] });
+      t.like(lines, { length: 1, 0: { code: 'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM' } });
+      t.regex(lines[0].message, platform === 'win32' ? /Windows/ : /linux-riscv64-gnu.*Rust/);
+    });
+  }
+
+  const permission = majorVersion < 22 ? '--experimental-permission' : '--permission';
+  const permitted = [permission, '--allow-fs-read=*'];
+  const refusals = { '--no-addons': ['--no-addons'], 'the permission model': permitted };
+  for (const [by, flags] of Object.entries(refusals)) {
+    // Node 18 has no such model.
+    if (majorVersion < 20 && flags === permitted) continue;
+
+    test(`an addon refused by ${by}: ERR_RS_CLUSTER_ADDONS_REFUSED`, async (t) => {
+      const options = { args: [ROOT], nodeArgs: flags, warns: true };
+      const { lines } = await run(t, 'load', options);
+      t.like(lines, { length: 1, 0: { code: 'ERR_RS_CLUSTER_ADDONS_REFUSED' } });
+      t.regex(lines[0].message, /--allow-addons/);
+    });
+
+    test(`workers whose addon is refused by ${by}: the primary tells once`, async (t) => {
+      const args = [ROOT, { execArgv: flags }];
+      const { lines, stderr } = await run(t, 'workers-load', { args, warns: true });
+      t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
+      t.is(stderr.match(/ERR_RS_CLUSTER_NOT_LOADED/g)?.length, 1, stderr);
+      t.regex(stderr, /--allow-addons/);
+    });
+
+    test(`workers whose addon is refused by ${by}: an 'error' each, if heard`, async (t) => {
+      const args = [ROOT, { execArgv: flags }, 'heard'];
+      const { lines } = await run(t, 'workers-load', { args });
+      const refused = lines.filter(({ code }) => code === 'ERR_RS_CLUSTER_NOT_LOADED');
+      t.is(refused.length, 2);
+      t.deepEqual(
+        lines.filter(({ exited }) => exited !== undefined),
+        [{ exited: 1 }, { exited: 1 }],
+      );
+    });
+  }
+
+  if (unprivileged?.uid) {
+    test('workers whose user may not read the preload: the primary tells once', async (t) => {
+      const home = install(t, (file, directory) => {
+        fs.writeFileSync(file, good);
+        fs.chmodSync(path.join(directory, 'preload.js'), 0o600);
+      });
+      // Every directory on the way is for all, but for the temporary one.
+      fs.chmodSync(path.join(home, '../..'), 0o755);
+      const args = [home, unprivileged];
+      const { lines, stderr } = await run(t, 'workers-load', { args, warns: true });
+      t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
+      t.is(stderr.match(/ERR_RS_CLUSTER_NOT_LOADED/g)?.length, 1, stderr);
+      t.regex(stderr, /can its user read that file/);
+    });
+  }
+
+  if (majorVersion >= 20) {
+    const fork = { args: [ROOT], nodeArgs: [...permitted, '--allow-addons'], warns: true };
+
+    test('the permission model refuses fork() as it does with child_process', async (t) => {
+      const { lines } = await run(t, 'load', fork);
+      t.like(lines, { length: 1, 0: { code: 'ERR_ACCESS_DENIED' } });
+      t.regex(lines[0].message, /--allow-child-process/);
+    });
+
+    // Older ones know no --allow-net.
+    if (majorVersion >= 25) {
+      test('the permission model refuses listen() as it does without a cluster', async (t) => {
+        const nodeArgs = [...fork.nodeArgs, '--allow-child-process'];
+        const { lines } = await run(t, 'listen-refused', { nodeArgs, warns: true });
+        t.deepEqual(lines, [{ code: 'ERR_ACCESS_DENIED', permission: 'Net' }]);
+      });
+    }
+
+    test('the permission model allows fork() with --allow-child-process', async (t) => {
+      const nodeArgs = [...fork.nodeArgs, '--allow-child-process'];
+      const { lines, code } = await run(t, 'load', { ...fork, nodeArgs });
+      t.deepEqual(lines, []);
+      t.is(code, 0);
+    });
+  }
+}
