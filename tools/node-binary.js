@@ -1,8 +1,8 @@
 'use strict';
 
 const path = require('node:path');
-const { versionOf } = require('../../tools/node-version.js');
-const { fetchPackage } = require('../../tools/package.js');
+const { versionOf } = require('./node-version.js');
+const { fetchPackage } = require('./package.js');
 
 const VERSION = /^\d+(?:\.\d+){0,2}$/;
 

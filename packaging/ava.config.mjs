@@ -1,0 +1,7 @@
+// What only a release build can be asked: `npm run release:dry`.
+export default {
+  files: ['packaging/**/*.spec.js'],
+  concurrency: 1,
+  timeout: '5m',
+  verbose: true,
+};

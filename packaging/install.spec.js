@@ -1,0 +1,140 @@
+'use strict';
+
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const fs = require('node:fs');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+const test = require('ava');
+const { NODES } = require('./lib/nodes.js');
+const { ROOT, builtPackages, manifestOf, pack, platformPackages } = require('./lib/packages.js');
+const { startRegistry } = require('./lib/registry.js');
+const { findNode } = require('../tools/node-binary.js');
+const { becomesTrue, membersOf, signalGroup } = require('../tools/process-group.js');
+const { runTool } = require('../tools/run-tool.js');
+
+const DETECT_LIBC = path.join(ROOT, 'node_modules', 'detect-libc');
+const GONE_WITHIN = 5_000;
+const ANSWERS_WITHIN = 10_000;
+
+const place = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'rs-cluster-'));
+// The built package of the machine that this runs on.
+const [own] = builtPackages();
+let registry;
+let tarballs;
+
+test.before('all packages are packed, and a registry has them', async () => {
+  const packed = async (directory) => (await pack(directory, path.join(place, 'packed'))).file;
+  tarballs = { main: await packed(ROOT), platform: await packed(own.directory) };
+  registry = await startRegistry([
+    { manifest: manifestOf(ROOT), tarball: tarballs.main },
+    { manifest: manifestOf(DETECT_LIBC), tarball: await packed(DETECT_LIBC) },
+    ...platformPackages().map(({ target, manifest }) => ({
+      manifest,
+      tarball: target === own.target ? tarballs.platform : undefined,
+    })),
+  ]);
+});
+
+test.after.always('nothing is left', () => {
+  registry?.close();
+  fs.rmSync(place, { recursive: true, force: true });
+});
+
+function which(command) {
+  const found = process.env.PATH.split(path.delimiter)
+    .map((directory) => path.join(directory, command))
+    .find((file) => fs.existsSync(file));
+  return fs.realpathSync(found);
+}
+
+/** An empty directory, and an environment with nothing on the PATH but Node and npm. */
+function prepare(name) {
+  const bin = path.join(place, name, 'bin');
+  const project = path.join(place, name, 'project');
+  for (const directory of [bin, project]) fs.mkdirSync(directory, { recursive: true });
+  fs.symlinkSync(process.execPath, path.join(bin, 'node'));
+  fs.symlinkSync(which('npm'), path.join(bin, 'npm'));
+  const env = { PATH: bin, HOME: place, npm_config_registry: registry.url };
+  return { project, env };
+}
+
+async function install(name, ...what) {
+  const { project, env } = prepare(name);
+  const npm = path.join(env.PATH, 'npm');
+  const args = ['install', '--no-audit', '--no-fund', '--no-update-notifier', ...what];
+  await runTool(npm, args, { cwd: project, env });
+  return project;
+}
+
+/** The program that the README begins with, on a free port. */
+async function exampleOfReadme() {
+  const [, program] = /^```js\n(.*?)^```$/ms.exec(
+    fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8'),
+  );
+  const server = net.createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return { port, program: program.replaceAll('8000', `${port}`) };
+}
+
+async function answerOf(url) {
+  try {
+    return await (await fetch(url)).text();
+  } catch {
+    return undefined; // It does not listen yet.
+  }
+}
+
+/** Runs the example with this Node; resolves to its answer to a request. */
+async function askExample(t, project, node) {
+  const { port, program } = await exampleOfReadme();
+  const file = path.join(project, 'example.js');
+  fs.writeFileSync(file, program);
+  const child = spawn(node, [file], { cwd: project, env: {}, detached: true, stdio: 'pipe' });
+  t.teardown(() => signalGroup(child.pid, 'SIGKILL'));
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  let answer;
+  await becomesTrue(async () => {
+    answer = await answerOf(`http://127.0.0.1:${port}/`);
+    return answer !== undefined || child.exitCode !== null;
+  }, ANSWERS_WITHIN);
+  const exited = once(child, 'exit');
+  child.kill();
+  await exited;
+  t.true(await becomesTrue(() => membersOf(child.pid).length === 0, GONE_WITHIN));
+  t.is(stderr, '');
+  return answer;
+}
+
+test('npm brings the binary of this platform, and that alone', async (t) => {
+  const project = await install('by-name', 'rs-cluster');
+  const installed = fs.readdirSync(path.join(project, 'node_modules'));
+  t.deepEqual(installed.filter((name) => !name.startsWith('.')).sort(), [
+    'detect-libc',
+    'rs-cluster',
+    own.manifest.name,
+  ]);
+});
+
+test('without optional dependencies, `require` tells what is missing', async (t) => {
+  const project = await install('without', '--omit=optional', 'rs-cluster');
+  const program = "try { require('rs-cluster') } catch ({ code }) { console.log(code) }";
+  const said = await runTool(process.execPath, ['-e', program], { cwd: project });
+  t.is(said, 'ERR_RS_CLUSTER_NO_BINARY');
+});
+
+for (const version of NODES) {
+  test(`installed from the tarballs, the README's example runs on Node ${version}`, async (t) => {
+    const { main, platform } = tarballs;
+    const project = await install(`node-${version}`, main, platform);
+    const { path: node } = await findNode(version);
+    t.regex(await askExample(t, project, node), /worker \d+/);
+  });
+}

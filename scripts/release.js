@@ -1,0 +1,98 @@
+'use strict';
+
+// npm run release:dry: all of a release that one machine can do. Builds the binary of this platform
+// as the release workflow does, puts it into its package, tries the packages on every Node, and has
+// npm publish them without sending anything.
+
+const { copyFileSync, existsSync, rmSync } = require('node:fs');
+const path = require('node:path');
+const { ROOT, builtPackages, platformPackages } = require('../packaging/lib/packages.js');
+const { cached } = require('../tools/cache.js');
+const { runCommand } = require('../tools/command.js');
+const { fetchPackage } = require('../tools/package.js');
+const { startProcess } = require('../tools/processes.js');
+const { runTool } = require('../tools/run-tool.js');
+const { UserError } = require('../tools/user-error.js');
+
+// What napi-rs links its releases with, for a glibc that every Node has; see `--use-napi-cross`,
+// which unpacks it into the user's home.
+const TOOLCHAIN = '@napi-rs/cross-toolchain-x64-target-x86_64@1.0.0';
+const BUILT = path.join(ROOT, 'target', 'prebuilt');
+const TARGET = 'x86_64-unknown-linux-gnu';
+
+const USAGE = `npm run release:dry
+
+Builds, checks and packs a release, and does not publish it.
+`;
+
+/** Runs a program to its end, in the user's sight. */
+function run(command, args, env = {}) {
+  const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: 'inherit' };
+  const child = startProcess(command, args, options);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => {
+      if (code === 0) resolve();
+      else reject(new UserError(`${[command, ...args].join(' ')} failed`));
+    });
+  });
+}
+
+/** Resolves to the linker of the toolchain. */
+async function findLinker() {
+  const toolchain = await cached('cross-toolchain', async (directory) => {
+    const archive = path.join(await fetchPackage(TOOLCHAIN), `${TARGET}.tar.xz`);
+    const missing = 'tar or xz is missing; on Debian: apt-get install xz-utils';
+    await runTool('tar', ['-xJf', archive, '-C', directory], { missing });
+  });
+  return path.join(toolchain, 'bin', `${TARGET}-gcc`);
+}
+
+/** What to build for, and with what. */
+async function choose() {
+  if (process.platform === 'linux' && process.arch === 'x64') {
+    return [TARGET, { CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER: await findLinker() }];
+  }
+  const [, host] = /^host: (.+)$/m.exec(await runTool('rustc', ['-vV']));
+  return [host, {}];
+}
+
+/** Builds the addon, and puts it into the package of its platform. */
+async function build(target, env) {
+  rmSync(BUILT, { recursive: true, force: true });
+  const options = ['--platform', '--release', '--no-js', '--dts', 'binding.d.ts'];
+  await run(
+    'npx',
+    ['napi', 'build', ...options, '--target', target, '-o', BUILT, '--', '--locked'],
+    env,
+  );
+  for (const { manifest, binary } of platformPackages()) {
+    rmSync(binary, { force: true });
+    const built = path.join(BUILT, manifest.main);
+    if (existsSync(built)) copyFileSync(built, binary);
+  }
+}
+
+async function main(argv) {
+  if (argv.length > 0) {
+    process.stdout.write(USAGE);
+    return argv[0] === '--help' ? 0 : 2;
+  }
+  const [target, env] = await choose();
+  await build(target, env);
+  await run('npx', ['ava', '--config', 'packaging/ava.config.mjs']);
+  for (const directory of [...builtPackages().map((it) => it.directory), ROOT]) {
+    await run('npm', [
+      'publish',
+      directory,
+      '--dry-run',
+      '--access',
+      'public',
+      '--loglevel',
+      'notice',
+    ]);
+  }
+  return 0;
+}
+
+runCommand(main);
