@@ -1,3 +1,4 @@
+import type { SendHandle } from 'node:child_process';
 import type * as node from 'node:cluster';
 
 /**
@@ -103,7 +104,35 @@ declare namespace cluster {
     workers: { [id: string]: WorkerStats };
   }
 
+  /** What the listeners of the primary's events are called with. */
+  interface ClusterEvents {
+    disconnect: [worker: Worker];
+    /** One of `code` and `signal` is `null`, whatever Node's types say. */
+    exit: [worker: Worker, code: number, signal: string];
+    fork: [worker: Worker];
+    listening: [worker: Worker, address: Address];
+    // biome-ignore lint/suspicious/noExplicitAny: whatever was sent, as in Node's types
+    message: [worker: Worker, message: any, handle: SendHandle];
+    online: [worker: Worker];
+    setup: [settings: ClusterSettings];
+  }
+
+  /** `on()` and its like: with workers of ours where Node's types have workers of Node's. */
+  interface Listen<Target> {
+    <Event extends keyof ClusterEvents>(
+      event: Event,
+      listener: (...args: ClusterEvents[Event]) => void,
+    ): Target;
+    // biome-ignore lint/suspicious/noExplicitAny: as in Node's types
+    (event: string | symbol, listener: (...args: any[]) => void): Target;
+  }
+
   interface Cluster extends node.Cluster {
+    on: Listen<this>;
+    once: Listen<this>;
+    addListener: Listen<this>;
+    prependListener: Listen<this>;
+    prependOnceListener: Listen<this>;
     /**
      * A policy: the worker with the fewest open connections gets the next one, those with equally
      * many in turn. For connections that last and differ: WebSockets, uploads, keep-alive. Of more than

@@ -1,4 +1,6 @@
 // What a user writes in CommonJS. Compiled, not run: `npm run lint`.
+import type { Cluster as NodeCluster } from 'node:cluster';
+
 import http = require('node:http');
 import cluster = require('rs-cluster');
 
@@ -12,6 +14,16 @@ if (cluster.isPrimary) {
   console.log(isPaused);
   worker.send({ any: 'thing' }, (error: Error | null) => console.log(error));
   cluster.on('exit', (gone, code, signal) => console.log(gone.id, code.toFixed(), signal));
+  cluster
+    .once('online', (online) => online.pause())
+    .on('listening', (it, { port }) => it.send(port));
+  cluster.prependListener('setup', ({ holdTimeout }) => console.log(holdTimeout));
+  cluster.on('message', (sender, message, handle) => sender.send(message, handle));
+  cluster.on('any other', (one: number, other: string) => console.log(one, other));
+  const nodeCluster: NodeCluster = cluster;
+  nodeCluster.on('exit', (gone) => console.log(gone.process.pid));
+  // @ts-expect-error
+  cluster.on('online', (online) => online.paws());
   cluster.disconnect(() => console.log(cluster.settings.killMode));
   const { listeners, workers }: cluster.Stats = cluster.stats();
   console.log(listeners[0]?.handoverTimes.length, workers[1]?.open);
