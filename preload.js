@@ -6,7 +6,6 @@
 
 const cluster = require('node:cluster');
 const { writeSync } = require('node:fs');
-const { isMainThread } = require('node:worker_threads');
 
 const VARIABLE = 'RS_CLUSTER_WORKER';
 
@@ -40,5 +39,5 @@ if (given === undefined) {
   stripArguments(preload);
   restoreEnvironment(nodeOptions);
   // Whatever else may have inherited the variable, the worker alone is one to Node.
-  if (isMainThread && cluster.isWorker) load(lanes)(lanes, serialization);
+  if (cluster.isWorker) load(lanes)(lanes, serialization);
 }

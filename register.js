@@ -5,12 +5,15 @@
 // is nothing to do: the preload has taken the seat.
 
 const builtin = require('node:cluster');
+const { syncBuiltinESMExports } = require('node:module');
 const seat = require('./lib/seat');
 
 if (builtin.isPrimary && !seat.isTaken(builtin)) {
   const createPrimary = require('./lib/primary');
   // What the running Node does, also where that is not what it documents.
   seat.take(builtin, () => createPrimary(builtin, { killMode: 'immediate' }));
+  // Modules may have imported it already.
+  syncBuiltinESMExports();
 }
 
 module.exports = builtin;

@@ -1,7 +1,5 @@
 'use strict';
 
-const { syncBuiltinESMExports } = require('node:module');
-
 // Registered, because several copies of this package may be loaded, and there is one seat.
 const TAKEN = Symbol.for('rs-cluster.seat');
 
@@ -14,7 +12,6 @@ function isTaken(builtin) {
 function take(builtin, replace) {
   Object.defineProperty(builtin, TAKEN, { value: true });
   replace();
-  syncBuiltinESMExports();
 }
 
 module.exports = { isTaken, take };
