@@ -1,0 +1,89 @@
+'use strict';
+
+// What an application pays before its first request: the time to load the module and to start a
+// worker, and the memory and threads of that worker.
+
+const path = require('node:path');
+const { BASELINE } = require('../lib/opponents.js');
+const { runProgram } = require('../lib/program.js');
+const { interleave } = require('../lib/rounds.js');
+const { compare, median } = require('../lib/statistics.js');
+const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
+
+const ROOT = path.join(__dirname, '..', '..');
+const STARTS_A_ROUND = 5;
+const ROUND_LIMIT_MS = 30_000;
+
+const OPPONENTS = [
+  { name: 'rs-cluster', implementation: ROOT },
+  { name: BASELINE, implementation: 'node:cluster' },
+];
+
+const FIGURES = [
+  { key: 'load', label: 'require()', unit: 'ms', digits: 1 },
+  { key: 'start', label: 'a worker, until it listens', unit: 'ms', digits: 1 },
+  { key: 'resident', label: 'memory of a worker, resident', unit: 'MB', digits: 1 },
+  { key: 'own', label: 'memory of a worker, its own', unit: 'MB', digits: 1 },
+  { key: 'threads', label: 'threads of a worker', unit: '1', digits: 0 },
+];
+
+async function measureRound({ name, implementation }, node) {
+  const starts = [];
+  for (let i = 0; i < STARTS_A_ROUND; i += 1) {
+    const limitMs = ROUND_LIMIT_MS;
+    const args = [implementation];
+    starts.push(await runProgram({ name, node, program: 'footprint.js', args, limitMs }));
+  }
+  const medianOf = ({ key }) => [key, median(starts.map((start) => start[key]))];
+  return Object.fromEntries(FIGURES.map(medianOf));
+}
+
+async function run({ rounds, node }) {
+  const results = await interleave(OPPONENTS, rounds, async (opponent, round) => {
+    const measured = await measureRound(opponent, node);
+    const load = `${formatNumber(measured.load, 1)} ms`;
+    process.stderr.write(`round ${round}/${rounds}  ${opponent.name.padEnd(28)}${load}\n`);
+    return measured;
+  });
+  const valuesOf = (name, key) =>
+    results.find((it) => it.name === name).rounds.map((round) => round[key]);
+  return {
+    settings: { rounds, starts: STARTS_A_ROUND },
+    opponents: OPPONENTS.map(({ name }) => {
+      const compared = ({ key }) => [key, compare(valuesOf(name, key), valuesOf(BASELINE, key))];
+      return { name, ...Object.fromEntries(FIGURES.map(compared)) };
+    }),
+  };
+}
+
+function format({ settings: { rounds, starts }, opponents }) {
+  const rows = FIGURES.flatMap(({ key, label, unit, digits }) =>
+    opponents.map(({ name, [key]: it }) => [
+      `${label}: ${unit}`,
+      name,
+      formatNumber(it.median, digits),
+      `${formatNumber(it.min, digits)} - ${formatNumber(it.max, digits)}`,
+      formatRatio(it),
+    ]),
+  );
+  return [
+    `Rounds: ${rounds} of ${starts} starts each; medians of the rounds' medians`,
+    '',
+    formatTable(['figure', 'opponent', 'median', 'min - max', 'ratio'], rows),
+  ].join('\n');
+}
+
+function figures({ opponents }) {
+  return FIGURES.map(({ key, ...figure }) => ({
+    ...figure,
+    better: 'less',
+    values: opponents.map(({ name, [key]: compared }) => ({ name, ...compared })),
+  }));
+}
+
+module.exports = {
+  summary: 'what loading the module and starting a worker take, and what the worker has',
+  figures,
+  format,
+  run,
+};
