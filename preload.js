@@ -20,7 +20,8 @@ function restoreEnvironment(nodeOptions) {
   else process.env.NODE_OPTIONS = nodeOptions;
 }
 
-function load([, controlLane]) {
+function load([, controlLane], binary) {
+  require('./lib/binary').chosen.file = binary;
   try {
     return require('./lib/child');
   } catch (error) {
@@ -35,9 +36,9 @@ if (given === undefined) {
   // A thread of the worker: it inherits the preload, and nothing else.
   stripArguments(__filename);
 } else {
-  const { lanes, serialization, preload, nodeOptions } = JSON.parse(given);
+  const { lanes, serialization, preload, binary, nodeOptions } = JSON.parse(given);
   stripArguments(preload);
   restoreEnvironment(nodeOptions);
   // Whatever else may have inherited the variable, the worker alone is one to Node.
-  if (cluster.isWorker) load(lanes)(lanes, serialization);
+  if (cluster.isWorker) load(lanes, binary)(lanes, serialization);
 }

@@ -18,6 +18,12 @@ const SECTION_COUNT = 60;
 // Processors, as musl names them.
 const LOADERS = { x64: 'x86_64', arm64: 'aarch64' };
 
+/**
+ * The file in use. Workers are told, because they load it before what a package manager may put
+ * between them and their modules (`.pnp.cjs` of Yarn).
+ */
+const chosen = { file: undefined };
+
 /** `linux-x64-gnu`, as packages of Node-API addons are named. */
 function targetOf({ platform, arch }) {
   if (platform !== 'linux') return `${platform}-${arch}`;
@@ -60,4 +66,4 @@ function read(file) {
   }
 }
 
-module.exports = { examine, targetOf };
+module.exports = { chosen, examine, targetOf };

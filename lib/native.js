@@ -4,7 +4,7 @@
 // prebuilt binaries for this platform, which npm installs as an optional dependency.
 
 const { version } = require('../package.json');
-const { examine, targetOf } = require('./binary');
+const { chosen, examine, targetOf } = require('./binary');
 const errors = require('./errors');
 
 const PREBUILT = [
@@ -29,8 +29,9 @@ function load() {
     );
   }
   const target = targetOf(process);
-  const file = find(target);
-  if (file !== undefined) return open(file, target);
+  // A worker's primary has found it.
+  chosen.file ??= find(target);
+  if (chosen.file !== undefined) return open(chosen.file, target);
   if (!PREBUILT.includes(target)) {
     throw errors.loading(
       'UNSUPPORTED_PLATFORM',

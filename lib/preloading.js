@@ -4,6 +4,7 @@
 
 const { accessSync, constants } = require('node:fs');
 const path = require('node:path');
+const { chosen } = require('./binary');
 const errors = require('./errors');
 
 const FILE = path.join(__dirname, '..', 'preload.js');
@@ -39,7 +40,7 @@ function environment(envPairs, worker) {
   return [
     ...envPairs.filter((pair) => !isOurs(pair) && !isOptions(pair)),
     `NODE_OPTIONS=--require ${quoted} ${nodeOptions ?? ''}`.trimEnd(),
-    `${VARIABLE}=${JSON.stringify({ ...worker, preload: FILE, nodeOptions })}`,
+    `${VARIABLE}=${JSON.stringify({ ...worker, preload: FILE, binary: chosen.file, nodeOptions })}`,
   ];
 }
 
