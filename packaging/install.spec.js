@@ -11,6 +11,7 @@ const { NODES } = require('./lib/nodes.js');
 const { ROOT, builtPackages, manifestOf, pack, platformPackages } = require('./lib/packages.js');
 const { startRegistry } = require('./lib/registry.js');
 const { findNode } = require('../tools/node-binary.js');
+const { fetchPackage } = require('../tools/package.js');
 const { becomesTrue, membersOf, signalGroup } = require('../tools/process-group.js');
 const { runTool } = require('../tools/run-tool.js');
 
@@ -90,11 +91,11 @@ async function answerOf(url) {
 }
 
 /** Runs the example with this Node; resolves to its answer to a request. */
-async function askExample(t, project, node) {
+async function askExample(t, project, node, env = {}) {
   const { port, program } = await exampleOfReadme();
   const file = path.join(project, 'example.js');
   fs.writeFileSync(file, program);
-  const child = spawn(node, [file], { cwd: project, env: {}, detached: true, stdio: 'pipe' });
+  const child = spawn(node, [file], { cwd: project, env, detached: true, stdio: 'pipe' });
   t.teardown(() => signalGroup(child.pid, 'SIGKILL'));
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
@@ -128,6 +129,32 @@ test('without optional dependencies, `require` tells what is missing', async (t)
   const program = "try { require('rs-cluster') } catch ({ code }) { console.log(code) }";
   const said = await runTool(process.execPath, ['-e', program], { cwd: project });
   t.is(said, 'ERR_RS_CLUSTER_NO_BINARY');
+});
+
+test("installed by pnpm, the README's example runs", async (t) => {
+  const pnpm = path.join(await fetchPackage('pnpm@10'), 'bin', 'pnpm.cjs');
+  const { project, env } = prepare('pnpm');
+  const args = ['add', 'rs-cluster', '--store-dir', path.join(place, 'pnpm-store')];
+  await runTool(process.execPath, [pnpm, ...args], { cwd: project, env });
+  t.regex(await askExample(t, project, process.execPath), /worker \d+/);
+});
+
+test("installed by Yarn with Plug'n'Play, the README's example runs", async (t) => {
+  const yarn = path.join(await fetchPackage('@yarnpkg/cli-dist@4'), 'bin', 'yarn.js');
+  const { project, env } = prepare('yarn');
+  fs.writeFileSync(path.join(project, 'package.json'), '{}');
+  fs.writeFileSync(path.join(project, 'yarn.lock'), '');
+  const settings = {
+    YARN_NPM_REGISTRY_SERVER: registry.url,
+    YARN_UNSAFE_HTTP_WHITELIST: new URL(registry.url).hostname,
+    YARN_GLOBAL_FOLDER: path.join(place, 'yarn'),
+    YARN_ENABLE_TELEMETRY: '0',
+  };
+  const options = { cwd: project, env: { ...env, ...settings } };
+  await runTool(process.execPath, [yarn, 'add', 'rs-cluster'], options);
+  // As `yarn node` does.
+  const NODE_OPTIONS = `--require ${path.join(project, '.pnp.cjs')}`;
+  t.regex(await askExample(t, project, process.execPath, { NODE_OPTIONS }), /worker \d+/);
 });
 
 for (const version of NODES) {

@@ -41,7 +41,13 @@ function describe({ manifest, tarball }, url) {
   const { name, version } = manifest;
   const hash = tarball && createHash('sha512').update(readFileSync(tarball)).digest('base64');
   const dist = { tarball: `${url}/${name}/${version}.tgz`, integrity: hash && `sha512-${hash}` };
-  return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } };
+  return {
+    name,
+    'dist-tags': { latest: version },
+    versions: { [version]: { ...manifest, dist } },
+    // Yarn leaves out what is too new.
+    time: { [version]: '2000-01-01T00:00:00.000Z' },
+  };
 }
 
 module.exports = { startRegistry };
