@@ -132,7 +132,7 @@ test('without optional dependencies, `require` tells what is missing', async (t)
 });
 
 test("installed by pnpm, the README's example runs", async (t) => {
-  const pnpm = path.join(await fetchPackage('pnpm@10'), 'bin', 'pnpm.cjs');
+  const pnpm = path.join(await fetchPackage('pnpm@10.34.9'), 'bin', 'pnpm.cjs');
   const { project, env } = prepare('pnpm');
   const args = ['add', 'rs-cluster', '--store-dir', path.join(place, 'pnpm-store')];
   await runTool(process.execPath, [pnpm, ...args], { cwd: project, env });
@@ -140,7 +140,7 @@ test("installed by pnpm, the README's example runs", async (t) => {
 });
 
 test("installed by Yarn with Plug'n'Play, the README's example runs", async (t) => {
-  const yarn = path.join(await fetchPackage('@yarnpkg/cli-dist@4'), 'bin', 'yarn.js');
+  const yarn = path.join(await fetchPackage('@yarnpkg/cli-dist@4.18.1'), 'bin', 'yarn.js');
   const { project, env } = prepare('yarn');
   fs.writeFileSync(path.join(project, 'package.json'), '{}');
   fs.writeFileSync(path.join(project, 'yarn.lock'), '');
