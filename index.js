@@ -4,6 +4,9 @@
 // variable, before any other code runs. In a worker our preload has taken the built-in's seat, and
 // `rs-cluster/register` has in the primary.
 const builtin = require('node:cluster');
+const instance = require('./lib/instance');
 const { isTaken } = require('./lib/seat');
 
-module.exports = builtin.isWorker || isTaken(builtin) ? builtin : require('./lib/primary')();
+const createPrimary = () => require('./lib/primary')();
+
+module.exports = builtin.isWorker || isTaken(builtin) ? builtin : instance(builtin, createPrimary);

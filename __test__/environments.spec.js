@@ -5,16 +5,27 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 const { becomesTrue, isAlive } = require('../tools/process-group');
 
-// There is one built-in module in a thread.
+test('a reset of the module registry gives the same cluster again', async (t) => {
+  const { lines, code } = await run(t, 'environments', { args: ['reset'] });
+  t.is(code, 0);
+  t.deepEqual(lines, [{ isSame: true, code: 3 }]);
+});
+
+// There is one built-in module in a thread, under rs-cluster/register too.
 if (!isBuiltin) {
-  test('two instances in one thread each have workers of their own', async (t) => {
-    const { lines, code } = await run(t, 'environments', { args: ['registries'] });
+  test('each global object has a cluster of its own, whatever its clock says', async (t) => {
+    const { lines, code } = await run(t, 'environments', { args: ['globals'] });
     t.is(code, 0);
-    const exits = [
-      [3, null],
-      [4, null],
-    ];
-    t.deepEqual(lines, [{ distinct: true, ids: [1, 1], exits }]);
+    const lengths = [3_000_000, 3_000_000];
+    t.deepEqual(lines, [{ areSame: [true, true], areDistinct: true, ids: [1, 1], lengths }]);
+  });
+
+  test('under rs-cluster/register there is one, for all global objects', async (t) => {
+    const nodeArgs = ['--require', 'rs-cluster/register'];
+    const { lines, code } = await run(t, 'environments', { args: ['globals'], nodeArgs });
+    t.is(code, 0);
+    const lengths = [3_000_000, 3_000_000];
+    t.deepEqual(lines, [{ areSame: [true, true], areDistinct: false, ids: [1, 2], lengths }]);
   });
 }
 

@@ -2,6 +2,7 @@
 
 const EventEmitter = require('node:events');
 const { closeSync } = require('node:fs');
+const { nextTick, setImmediate } = require('./clock');
 const errors = require('./errors');
 const Fifo = require('./fifo');
 const handles = require('./handles');
@@ -155,7 +156,7 @@ class Channel {
   fail(reason) {
     if (this.#target.channel === null) return;
     this.#target.connected = false;
-    process.nextTick(this.#onFault, errors.laneFault(reason));
+    nextTick(this.#onFault, errors.laneFault(reason));
     this.#close();
   }
 
@@ -208,7 +209,7 @@ class Channel {
     } else if (queued > 0) {
       this.#queue(callback);
     } else if (typeof callback === 'function') {
-      process.nextTick(callback, null);
+      nextTick(callback, null);
     }
     if (queued < HIGH_WATER_MARK) return true;
     this.#isAwaited = true;
@@ -233,7 +234,7 @@ class Channel {
   #flushed(count, errno) {
     for (let left = count; left > 0; left -= 1) {
       const callback = this.#unsent.shift();
-      if (typeof callback === 'function') process.nextTick(callback, null);
+      if (typeof callback === 'function') nextTick(callback, null);
     }
     if (errno !== 0) {
       report(this.#target, errors.errnoException(errno, 'write'), this.#unsent.shift());
@@ -241,7 +242,7 @@ class Channel {
     if (this.#unsent.length > 0) return;
     this.#rest();
     if (!this.#target.connected) this.#close();
-    else if (this.#isAwaited) process.nextTick(() => this.#target.emit('drain'));
+    else if (this.#isAwaited) nextTick(() => this.#target.emit('drain'));
     this.#isAwaited = false;
   }
 
@@ -254,7 +255,7 @@ class Channel {
       this.#failUnreadable(error);
       return;
     }
-    process.nextTick(deliverAll, this, messages, 0);
+    nextTick(deliverAll, this, messages, 0);
   }
 
   #decodeMany(bytes) {
@@ -290,14 +291,14 @@ class Channel {
       return;
     }
     if (isNotice) {
-      process.nextTick(() => this.#sockets.hear(message) || this.#onNotice(message));
+      nextTick(() => this.#sockets.hear(message) || this.#onNotice(message));
       return;
     }
     const handle = fd === -1 ? undefined : handles.unpack(handleType, fd);
     if (handleType !== 0 && fd === -1) warnOfLostHandle();
     else if (key !== undefined) this.#sockets.track(key, handle);
     // A server has said by then that it is listening.
-    process.nextTick(() => this.deliver(message, handle));
+    nextTick(() => this.deliver(message, handle));
   }
 
   #failUnreadable({ message }) {
@@ -317,7 +318,7 @@ class Channel {
   /** Has the messages that nobody has heard delivered when `emitter` gets a listener. */
   deliverEarlyTo(emitter) {
     emitter.on('newListener', (name) => {
-      if (name === 'message') process.nextTick(() => this.#deliverEarly());
+      if (name === 'message') nextTick(() => this.#deliverEarly());
     });
   }
 
@@ -329,7 +330,7 @@ class Channel {
       try {
         this.#target.emit('message', ...early);
       } catch (error) {
-        process.nextTick(() => this.#deliverEarly());
+        nextTick(() => this.#deliverEarly());
         throw error;
       }
     }
@@ -360,7 +361,7 @@ class Channel {
     while (this.#unsent.length > 0) {
       report(this.#target, errors.ipcChannelClosed(), this.#unsent.shift() ?? (() => {}));
     }
-    process.nextTick(() => {
+    nextTick(() => {
       this.#lane.close();
       this.#target.emit('disconnect');
       this.#onClosed();
@@ -377,13 +378,13 @@ function deliverAll(channel, messages, first) {
       channel.deliver(messages[next - 1], undefined);
     }
   } finally {
-    if (next < messages.length) process.nextTick(deliverAll, channel, messages, next);
+    if (next < messages.length) nextTick(deliverAll, channel, messages, next);
   }
 }
 
 function report(target, error, callback) {
-  if (typeof callback === 'function') process.nextTick(callback, error);
-  else process.nextTick(() => target.emit('error', error));
+  if (typeof callback === 'function') nextTick(callback, error);
+  else nextTick(() => target.emit('error', error));
 }
 
 function warnOfLostHandle() {

@@ -11,6 +11,7 @@ const { WorkerLanes } = require('./native');
 const defineWorker = require('./worker');
 const Channel = require('./channel');
 const errors = require('./errors');
+const { setImmediate } = require('./clock');
 const handles = require('./handles');
 const Hold = require('./hold');
 const seat = require('./seat');

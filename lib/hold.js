@@ -1,6 +1,6 @@
 'use strict';
 
-const { clearInterval, setInterval } = require('node:timers');
+const { clearInterval, setInterval } = require('./clock');
 
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 

@@ -5,6 +5,7 @@ const { signals } = require('node:os').constants;
 const { debuglog, getSystemErrorMap } = require('node:util');
 const { Engine } = require('./native');
 const defineWorker = require('./worker');
+const { clearTimeout, nextTick, setTimeout } = require('./clock');
 const Hold = require('./hold');
 const errors = require('./errors');
 const { mergeSettings, InspectPorts } = require('./settings');
@@ -98,7 +99,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
       policy = chosen;
     }
     cluster.settings = settings;
-    process.nextTick(() => cluster.emit('setup', settings));
+    nextTick(() => cluster.emit('setup', settings));
   }
 
   function fork(env) {
@@ -134,7 +135,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         delete cluster.workers[id];
       });
     }
-    process.nextTick(() => cluster.emit('fork', worker));
+    nextTick(() => cluster.emit('fork', worker));
     return worker;
   }
 
@@ -181,7 +182,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function disconnectAll(callback) {
     const once = typeof callback === 'function' ? callback : () => {};
     // Before the first fork the engine has not started.
-    if (lastId === 0) return void process.nextTick(once);
+    if (lastId === 0) return void nextTick(once);
     disconnection.once(once);
     if (connected.size === 0) disconnection.settle();
     for (const worker of Object.values(cluster.workers)) {

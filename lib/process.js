@@ -6,6 +6,7 @@ const EventEmitter = require('node:events');
 const { constants } = require('node:os');
 const { fileURLToPath } = require('node:url');
 const Channel = require('./channel');
+const { nextTick } = require('./clock');
 const Hold = require('./hold');
 const errors = require('./errors');
 const preloading = require('./preloading');
@@ -186,7 +187,7 @@ class WorkerProcess {
   /** The process has ended. Its last messages come first, then `disconnect`, then `exit`. */
   exited(code, signal) {
     this.#channel.finish();
-    process.nextTick(() => this.#handle.onexit(code ?? 0, signalNames.get(signal) ?? null));
+    nextTick(() => this.#handle.onexit(code ?? 0, signalNames.get(signal) ?? null));
   }
 }
 
@@ -220,7 +221,7 @@ function makeChildProcess(handle) {
     } else {
       child.emit('exit', child.exitCode, child.signalCode);
     }
-    process.nextTick(drainStreams, child);
+    nextTick(drainStreams, child);
     countClose(child);
   };
   if (created.hasSubscribers) created.publish({ process: child });
