@@ -52,8 +52,12 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   const connected = new Set();
   /** The signals of graceful kills whose workers have not disconnected yet. */
   const pendingKills = new Map();
-  const disconnection = new Disconnection((token) => engine.settle(token));
-  const engine = new Engine(onEngineEvent);
+  const disconnection = new Disconnection((token) => engine().settle(token));
+  let made;
+  const engine = () => {
+    made ??= new Engine(onEngineEvent);
+    return made;
+  };
   /** Why workers could not load the engine; each is told once. */
   const knownReasons = new Set();
   let lastId = 0;
@@ -77,6 +81,12 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     disconnect: disconnectAll,
     stats,
   });
+
+  // Not by fork(), where `jest --detectOpenHandles` would take the engine, which holds nothing open and
+  // stays, for something that a test has left open. If it can't be made, fork() says so.
+  Promise.resolve()
+    .then(engine)
+    .catch(() => {});
 
   function setupPrimary(options) {
     const settings = mergeSettings(cluster.settings, options);
@@ -109,11 +119,11 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     const execArgv = inspectPorts.complete(cluster.settings);
     const { holdTimeout } = ownSettings(defaults, cluster.settings);
     const settings = { ...cluster.settings, execArgv, holdTimeout };
-    engine.start(policy, debug.enabled);
+    engine().start(policy, debug.enabled);
     lastId += 1;
     const id = lastId;
     const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
-    const workerProcess = new WorkerProcess(engine, id, settings, workerEnv, {
+    const workerProcess = new WorkerProcess(engine(), id, settings, workerEnv, {
       onNotice: (notice) => onNotice(worker, notice),
       onFault: (error) => onFault(worker, error),
     });
@@ -154,7 +164,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   function onDisconnect(worker) {
     debug('worker %d disconnected', worker.id);
-    engine.retire(worker.id);
+    engine().retire(worker.id);
     if (worker.isDead()) delete cluster.workers[worker.id];
     worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     worker.state = 'disconnected';
@@ -194,15 +204,15 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function disconnect() {
     this.exitedAfterDisconnect = true;
     processes.get(this.id)?.notify({ act: 'disconnect' });
-    engine.retire(this.id);
+    engine().retire(this.id);
     delete cluster.workers[this.id];
     return this;
   }
 
   /** Of a Worker. */
   function rest(isPaused) {
-    if (isPaused) engine.pause(this.id);
-    else engine.resume(this.id);
+    if (isPaused) engine().pause(this.id);
+    else engine().resume(this.id);
   }
 
   /** Of a Worker. */
@@ -235,7 +245,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function stats() {
-    const { listeners, workers } = engine.stats();
+    const { listeners, workers } = engine().stats();
     const flat = ({ counts, ...rest }) => ({ ...rest, ...counts });
     return {
       listeners: listeners.map(flat),
@@ -270,7 +280,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         break;
       case 'exitedAfterDisconnect':
         worker.exitedAfterDisconnect = true;
-        engine.retire(worker.id);
+        engine().retire(worker.id);
         processes.get(worker.id)?.notify({ act: 'acknowledged' });
         break;
       default:
