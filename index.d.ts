@@ -20,9 +20,9 @@ declare namespace cluster {
      * wait. In a worker, does it as soon as the primary hears of it. No effect under `SCHED_NONE`, and
      * on datagrams, which the workers take themselves.
      */
-    pause(): this;
+    pause(): Worker;
     /** Puts the worker back into the rotation. */
-    resume(): this;
+    resume(): Worker;
     /** Whether `pause()` was called on this object, and `resume()` not since then. */
     isPaused(): boolean;
   }
