@@ -1,39 +1,26 @@
 'use strict';
 
 // An Express application on every core.
+//
+//   node examples/express.js            PORT=0 node examples/express.js
 
 const os = require('node:os');
 const express = require('express');
 const cluster = require('rs-cluster');
 
-const PORT = Number(process.env.PORT || 8000);
-
 if (cluster.isPrimary) {
-  const count = Math.max(2, os.availableParallelism());
-  const listening = new Set();
+  for (let i = 0; i < os.availableParallelism(); i++) cluster.fork();
   cluster.on('listening', (worker, { port }) => {
-    console.log(`Worker ${worker.id} (pid ${worker.process.pid}) is listening`);
-    if (listening.add(worker.id).size === count) console.log(`Open http://127.0.0.1:${port}/`);
+    console.log(`Worker ${worker.id} is listening on port ${port}`);
+    worker.once('exit', () => worker.exitedAfterDisconnect || cluster.fork());
   });
-  cluster.on('exit', (worker, code) => {
-    const crashed = code !== 0 && !worker.exitedAfterDisconnect;
-    if (crashed && listening.has(worker.id)) cluster.fork();
-    else if (crashed) process.exitCode = 1; // it has never listened, and the next one would not
-  });
-  cluster.on('message', (_worker, { failure }) => {
-    console.error(failure);
-    for (const worker of Object.values(cluster.workers)) worker.process.kill();
-    process.exit(1);
-  });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => cluster.disconnect());
-  for (let i = 0; i < count; i++) cluster.fork();
+  process.once('SIGTERM', () => cluster.disconnect());
 } else {
   const app = express();
   app.get('/', (_request, response) => {
-    response.send(`Hello from worker ${cluster.worker.id} (pid ${process.pid})\n`);
+    response.send(`Hello from worker ${cluster.worker.id}\n`);
   });
-  app.listen(PORT, (error) => {
-    if (error) process.send({ failure: `Cannot listen on port ${PORT}: ${error.code}` });
+  app.listen(process.env.PORT ?? 8000, (error) => {
+    if (error) throw error;
   });
-  process.on('SIGINT', () => {}); // Ctrl-C reaches workers too; the primary ends them in order
 }

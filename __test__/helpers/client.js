@@ -3,13 +3,20 @@
 const dgram = require('node:dgram');
 const { once } = require('node:events');
 const http = require('node:http');
+const https = require('node:https');
 const net = require('node:net');
 
 /** One request on a connection of its own, or of `options.agent`; resolves to the JSON answered. */
 async function get(target, options) {
-  const request = http.get({ agent: false, ...target, ...options });
+  return JSON.parse(await getText(target, options));
+}
+
+/** The same; resolves to the text answered. */
+async function getText(target, options) {
+  const { get } = target.protocol === 'https:' ? https : http;
+  const request = get({ agent: false, ...target, ...options });
   const [response] = await once(request, 'response');
-  return JSON.parse(await text(response));
+  return text(response);
 }
 
 /** Requests one after the other; resolves to how many each worker has answered, by its id. */
@@ -59,4 +66,4 @@ async function connectionError(target) {
   }
 }
 
-module.exports = { askDatagrams, connectionError, countAnswers, get, read, text };
+module.exports = { askDatagrams, connectionError, countAnswers, get, getText, read, text };

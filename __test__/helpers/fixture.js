@@ -25,7 +25,7 @@ class Program extends EventEmitter {
   #warns;
 
   /**
-   * @param {string} name of a file in `fixtures/`, without `.js`
+   * @param {string} name of a file in `fixtures/`, without `.js`; or the path of any other
    * @param {object} [options]
    * @param {Array} [options.args] strings, or values to be passed as JSON
    * @param {object} [options.env] on top of the environment of the tests
@@ -46,7 +46,7 @@ class Program extends EventEmitter {
       ...launcher,
       execPath,
       ...nodeArgs,
-      path.join(__dirname, '../fixtures', path.extname(name) ? name : `${name}.js`),
+      path.resolve(__dirname, '../fixtures', path.extname(name) ? name : `${name}.js`),
       ...args.map((arg) => (typeof arg === 'string' ? arg : JSON.stringify(arg))),
     ];
     this.#child = spawn(file, rest, {
@@ -93,6 +93,17 @@ class Program extends EventEmitter {
     return this.lines.filter((line) => matches(line, pattern));
   }
 
+  /** All matches of a regular expression in the output, as soon as there are `count`. */
+  async matches(pattern, count = 1) {
+    for (;;) {
+      const found = [...this.stdout.matchAll(pattern)];
+      if (found.length >= count) return found;
+      if (this.#failure) throw this.#failure;
+      if (!this.isRunning) throw this.#error(`ended before ${count} × ${pattern}`);
+      await once(this, 'news');
+    }
+  }
+
   /** Has the program do something; see `fixtures/commands.js`. */
   send(command) {
     this.#child.stdin.write(`${JSON.stringify(command)}\n`);
@@ -124,6 +135,7 @@ class Program extends EventEmitter {
     for (const name of ['stdout', 'stderr']) {
       this.#child[name].setEncoding('utf8').on('data', (text) => {
         this[name] += text;
+        this.emit('news');
       });
     }
     readline.createInterface({ input: this.#child.stdout }).on('line', (text) => {
@@ -163,7 +175,7 @@ class Program extends EventEmitter {
   }
 
   #error(reason) {
-    return new Error(`${this.#name}.js ${reason}`);
+    return new Error(`${this.#name} ${reason}`);
   }
 }
 
@@ -184,7 +196,7 @@ function start(t, name, options) {
     const forgotten = program.isRunning;
     program.destroy();
     if (!t.passed) return t.log(program.toString());
-    if (forgotten) throw new Error(`${name}.js still runs at the end of its test`);
+    if (forgotten) throw new Error(`${name} still runs at the end of its test`);
     return program.exited;
   });
   return program;
