@@ -1,0 +1,4 @@
+'use strict';
+
+// npx jest --config examples/jest/jest.config.js
+module.exports = { testEnvironment: 'node' };
