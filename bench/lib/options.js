@@ -63,8 +63,8 @@ function usage(scenarios) {
   };
   return `npm run bench -- [scenario] [options]
 
-Without a scenario runs all, keeps the results in bench/results and makes the table and charts of the
-README of them, which "npm run bench:report" does alone.
+Without a scenario runs all, keeps the results in bench/results and makes tables and charts of them,
+in README.md and docs/benchmarks.md, which "npm run bench:report" does alone.
 
 Scenarios:
 ${lines.join('\n')}

@@ -1,6 +1,6 @@
 'use strict';
 
-// The results for readers: a table and pictures in the README.
+// The results for readers: a few of them in the README, all in docs/benchmarks.md.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -12,9 +12,31 @@ const { UserError } = require('../../tools/user-error.js');
 
 const ROOT = path.join(__dirname, '..', '..');
 const README = path.join(ROOT, 'README.md');
+const ALL = path.join(ROOT, 'docs', 'benchmarks.md');
 const CHARTS = path.join(ROOT, 'bench', 'charts');
 const BEGIN = '<!-- bench -->\n';
 const END = '<!-- /bench -->';
+
+// What the README tells: where the engine differs, and where it does not or is slower.
+const SUMMARY = [
+  'HTTP, 2 workers',
+  'HTTP, 2 workers, CPU of the primary',
+  'HTTP, 1000/s, 2 workers, p50',
+  'HTTP, 1000/s, 2 workers, p99',
+  'HTTP, one of 3 workers stalls, p99.9',
+  'HTTP, 2 workers, primary blocked',
+  'HTTP keep-alive, 2 workers',
+  'fork(), 2 GB held',
+  'messages of 64 B, many in flight',
+  'broadcasts of 64 B',
+];
+const SUMMARY_CHART = [
+  'HTTP, 2 workers',
+  'HTTP, 2 workers, CPU of the primary',
+  'HTTP, one of 3 workers stalls, p99.9',
+  'fork(), 2 GB held',
+];
+const SUMMARY_NAMES = ['rs-cluster', 'node:cluster round-robin'];
 
 function namesOf(results) {
   const values = results.flatMap(({ figures }) => figures.flatMap((figure) => figure.values));
@@ -45,6 +67,14 @@ function formatFigures(results) {
   return formatMarkdownTable(['', ...names], rows);
 }
 
+/** The figures of the summary, of the engine and of its model alone. */
+function summarize(results) {
+  const figures = results.flatMap((result) => result.figures);
+  const chosen = SUMMARY.flatMap((wanted) => figures.filter(({ label }) => label === wanted));
+  const ofTwo = (values) => values.filter(({ name }) => SUMMARY_NAMES.includes(name));
+  return chosen.map((figure) => ({ ...figure, values: ofTwo(figure.values) }));
+}
+
 function describeRounds(results) {
   const counts = results.map(({ rounds }) => rounds);
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
@@ -64,20 +94,26 @@ function describe(results) {
 }
 
 function chartOf(name) {
-  return `![${name}: the figures of the table as bars](bench/charts/${name}.svg)\n`;
+  return `![${name}: the figures of the table as bars](../bench/charts/${name}.svg)\n`;
 }
 
 function formatReport(results) {
   const pictures = results.map(({ name }) => chartOf(name)).join('\n');
-  const folded = `<details><summary>As charts</summary>\n\n${pictures}\n</details>\n`;
-  return [describe(results), '', formatFigures(results), folded].join('\n');
+  return [describe(results), '', formatFigures(results), pictures].join('\n');
 }
 
-function replaceBetweenMarkers(text, replacement) {
+function formatSummary(results, figures) {
+  const picture = `![${SUMMARY_CHART.length} figures of the table as bars](bench/charts/summary.svg)`;
+  return [picture, '', formatFigures([{ figures }]), describe(results), ''].join('\n');
+}
+
+function replaceBetweenMarkers(file, replacement) {
+  const text = fs.readFileSync(file, 'utf8');
   const begin = text.indexOf(BEGIN);
   const end = text.indexOf(END, begin);
   if (begin < 0 || end < 0) {
-    throw new UserError(`README.md has no ${BEGIN.trim()} … ${END} to write the table between.`);
+    const name = path.relative(ROOT, file);
+    throw new UserError(`${name} has no ${BEGIN.trim()} … ${END} to write the table between.`);
   }
   return `${text.slice(0, begin + BEGIN.length)}\n${replacement}\n${text.slice(end)}`;
 }
@@ -85,12 +121,16 @@ function replaceBetweenMarkers(text, replacement) {
 function writeReport() {
   const results = readResults();
   if (results.length === 0) throw new UserError('Nothing is measured yet: npm run bench');
-  const readme = replaceBetweenMarkers(fs.readFileSync(README, 'utf8'), formatReport(results));
+  const summary = summarize(results);
+  const readme = replaceBetweenMarkers(README, formatSummary(results, summary));
+  const all = replaceBetweenMarkers(ALL, formatReport(results));
+  const drawn = summary.filter(({ label }) => SUMMARY_CHART.includes(label));
   fs.mkdirSync(CHARTS, { recursive: true });
-  for (const result of results) {
+  for (const result of [...results, { name: 'summary', figures: drawn }]) {
     fs.writeFileSync(path.join(CHARTS, `${result.name}.svg`), drawChart(result));
   }
   fs.writeFileSync(README, readme);
+  fs.writeFileSync(ALL, all);
 }
 
 module.exports = { writeReport };
