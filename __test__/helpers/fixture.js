@@ -179,7 +179,7 @@ class Program extends EventEmitter {
   }
 }
 
-// Colours asked for by the test runner, or a debugged one, are not for the fixtures.
+/** Colours asked for by the test runner, or a debugged one, are not for the fixtures. */
 function environment() {
   const { FORCE_COLOR, NODE_DEBUG, NODE_OPTIONS, NODE_CLUSTER_SCHED_POLICY, ...env } = process.env;
   return env;
@@ -207,4 +207,4 @@ function run(t, name, options) {
   return start(t, name, options).exited;
 }
 
-module.exports = { run, start };
+module.exports = { environment, run, start };
