@@ -5,17 +5,15 @@
 // The steps of `<!-- run: step; step; … -->`, in their order:
 //
 //   asks=3          as many GETs of `/` at the port, on a connection each; all are answered with 200.
-//                   The first is tried again until somebody listens. `asks=3 /path` gets another path
+//                   The first is tried again until somebody listens
 //   answers=/…/     each of these answers matches
 //   prints=/…/      what it prints after what the step like this before it has found matches, now or later
 //   loads           clients ask one after the other from now on; all are answered with 200
 //   rests           … until now
 //   signal=SIGHUP   goes to the process that the block starts, or the only one
-//   exits=1         the exit code, or the signal, that it ends with; 0 if there is no such step
 //   warns           it may print process warnings
-//   node=20         it runs from this version of Node on; it is left out on older ones
 //
-// It has 8000 and 8001 for its ports, which become free ones. In the end no process may be left.
+// It ends by itself after the last step, with code 0, and leaves no process. 8000 becomes a free port.
 
 const { spawn, spawnSync } = require('node:child_process');
 const { EventEmitter, once } = require('node:events');
@@ -33,7 +31,7 @@ const { becomesTrue, membersOf, signalGroup } = require('../../tools/process-gro
 const WATCHDOG = 30_000;
 const GONE_WITHIN = 2_000;
 const WARNING = /^\(node:\d+\) .*/m;
-const PORTS = ['8000', '8001'];
+const PORT = '8000';
 // Not those that the kernel gives away: other tests have theirs from it.
 const FIRST_PORT = 10_000;
 const LAST_PORT = 30_000;
@@ -131,7 +129,6 @@ function toPattern(value) {
 class Run extends EventEmitter {
   output = '';
   answers = [];
-  expected = '0';
   warns = false;
   #child;
   #seen = 0;
@@ -162,7 +159,7 @@ class Run extends EventEmitter {
       await closed;
       this.emit('news');
       if (!gone) throw new Error(`it left processes behind: ${left.join(', ')}`);
-      return signal ?? String(code);
+      return signal ?? code;
     });
     this.exited.catch(() => {}); // Whoever runs the steps has failed, or is to look at it yet.
   }
@@ -175,9 +172,8 @@ class Run extends EventEmitter {
     signalGroup(this.#child.pid, 'SIGKILL');
   }
 
-  async ask(path = '/') {
-    const options = { port: this.port, host: '127.0.0.1', path, agent: false };
-    const request = http.get(options);
+  async ask() {
+    const request = http.get({ port: this.port, host: '127.0.0.1', agent: false });
     const [response] = await once(request, 'response');
     const answer = await text(response);
     if (response.statusCode !== 200) throw new Error(`${response.statusCode}: ${answer}`);
@@ -185,10 +181,10 @@ class Run extends EventEmitter {
   }
 
   /** For servers that may not listen yet. */
-  async askFirst(path) {
+  async askFirst() {
     let answer;
     const isAnswered = () =>
-      this.ask(path).then(
+      this.ask().then(
         (said) => {
           answer = said;
           return true;
@@ -243,9 +239,8 @@ class Run extends EventEmitter {
 
 const STEPS = {
   async asks(run, value) {
-    const [count, path] = value.split(' ');
-    run.answers = [await run.askFirst(path)];
-    while (run.answers.length < Number(count)) run.answers.push(await run.ask(path));
+    run.answers = [await run.askFirst()];
+    while (run.answers.length < Number(value)) run.answers.push(await run.ask());
   },
   answers(run, value) {
     const odd = run.answers.find((answer) => !toPattern(value).test(answer));
@@ -255,19 +250,10 @@ const STEPS = {
   loads: (run) => run.startLoad(),
   rests: (run) => run.endLoad(),
   signal: (run, value) => run.signal(value),
-  exits(run, value) {
-    run.expected = value;
-  },
   warns(run) {
     run.warns = true;
   },
-  node() {},
 };
-
-/** The version of Node that a block needs; 0 for any. */
-function wantedNode(block) {
-  return Number(parseSteps(block).find(({ name }) => name === 'node')?.value ?? 0);
-}
 
 /** Lines with what differs from run to run, process ids above all, made equal. */
 function normalized(output) {
@@ -289,10 +275,10 @@ async function runBlock(t, block, { files, printed }) {
   const language = LANGUAGES[block.language];
   if (!language) throw new Error(`blocks of "${block.language}" can't be run`);
   const directory = temporaryDirectory(t);
-  const ports = [];
-  for (const _ of PORTS) ports.push(await freePort());
+  const port = await freePort();
   const adapt = (source) =>
-    PORTS.reduce((all, port, index) => all.replaceAll(port, ports[index]), source)
+    source
+      .replaceAll(PORT, port)
       .replaceAll('/srv/app', directory)
       .replaceAll('/usr/bin/node', execPath);
   const all = { ...files, [language.name]: block.text };
@@ -307,7 +293,7 @@ async function runBlock(t, block, { files, printed }) {
   if (!installs) installInto(directory, Object.values(all));
 
   const command = language.command(language.name, adapt(block.text));
-  const run = new Run(command, { directory, port: ports[0] });
+  const run = new Run(command, { directory, port });
   t.teardown(async () => {
     run.destroy();
     if (!t.passed) t.log(`--- output of ${block.place}\n${run.output}`);
@@ -315,7 +301,7 @@ async function runBlock(t, block, { files, printed }) {
   });
   for (const { name, value } of parseSteps(block)) await STEPS[name](run, value);
   const end = await run.exited;
-  if (end !== run.expected) throw new Error(`it ended with ${end}, not ${run.expected}`);
+  if (end !== 0) throw new Error(`it ended with ${end}`);
   const [warning] = WARNING.exec(run.output) ?? [];
   if (warning && !run.warns) throw new Error(`it printed a warning: ${warning}`);
   if (printed !== undefined) {
@@ -325,4 +311,4 @@ async function runBlock(t, block, { files, printed }) {
   }
 }
 
-module.exports = { LANGUAGES, runBlock, wantedNode };
+module.exports = { LANGUAGES, runBlock };
