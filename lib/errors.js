@@ -23,7 +23,7 @@ function errnoException(errno, syscall) {
 
 /** Why the addon can't be loaded. */
 function loading(code, message, cause) {
-  const error = make(Error, `ERR_RS_CLUSTER_${code}`, message);
+  const error = make(Error, code, message);
   return cause === undefined ? error : Object.assign(error, { cause });
 }
 
@@ -47,7 +47,7 @@ module.exports = {
   /** Node's permission model, or `--no-addons`. */
   addonsRefused: (cause) =>
     loading(
-      'ADDONS_REFUSED',
+      'ERR_RS_CLUSTER_ADDONS_REFUSED',
       "Node refuses to load rs-cluster's addon: run it with --allow-addons where the permission " +
         'model is on (--permission), and without --no-addons.',
       cause,

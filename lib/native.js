@@ -23,7 +23,7 @@ const BUILD =
 function load() {
   if (process.platform === 'win32') {
     throw errors.loading(
-      'UNSUPPORTED_PLATFORM',
+      'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM',
       'rs-cluster does not support Windows: its engine needs Unix sockets that carry descriptors. ' +
         "Use require('node:cluster') there.",
     );
@@ -34,13 +34,13 @@ function load() {
   if (chosen.file !== undefined) return open(chosen.file, target);
   if (!PREBUILT.includes(target)) {
     throw errors.loading(
-      'UNSUPPORTED_PLATFORM',
+      'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM',
       `rs-cluster has no binary for this platform, ${target}; there are those for ` +
         `${PREBUILT.join(', ')}. ${BUILD}.`,
     );
   }
   throw errors.loading(
-    'NO_BINARY',
+    'ERR_RS_CLUSTER_NO_BINARY',
     `rs-cluster finds no binary for this platform: the package rs-cluster-${target} is not there. ` +
       'npm installs it as an optional dependency, unless told --omit=optional or --no-optional, or ' +
       'by a node_modules or a lock file that was made on another platform: delete both, and install ' +
@@ -76,7 +76,7 @@ function open(file, target) {
     }
   }
   throw errors.loading(
-    'BAD_BINARY',
+    'ERR_RS_CLUSTER_BAD_BINARY',
     `rs-cluster can't load its binary on ${target}: ${reason} (${file}). Install rs-cluster again, ` +
       `on this platform: \`npm install --force\`. ${BUILD}.`,
     cause,

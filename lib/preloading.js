@@ -20,7 +20,7 @@ function check() {
     accessSync(FILE, constants.R_OK);
   } catch (error) {
     throw errors.loading(
-      'NO_PRELOAD',
+      'ERR_RS_CLUSTER_NO_PRELOAD',
       `fork() needs the file ${FILE}, which workers load first, and can't read it: ` +
         `${error.message}. A bundler has to leave rs-cluster out (as an external).`,
       error,
