@@ -6,9 +6,9 @@
 //
 //   node examples/socket.io.js            PORT=0 node examples/socket.io.js
 //
-// While a worker's event loop is blocked, for 10 ms and more, its requests go to others, who do not know
-// the session; then the client connects again, as those of socket.io do by themselves. Behind a proxy
-// all clients have one address; there @socket.io/sticky tells them apart.
+// When a worker is blocked for a second, its requests go to others, who do not know the session; then
+// the client connects again, as those of socket.io do by themselves. Behind a proxy all clients have
+// one address; there @socket.io/sticky tells them apart.
 
 // So that the adapter, which knows node:cluster only, is on the engine too.
 const cluster = require('rs-cluster/register');

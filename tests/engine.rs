@@ -411,6 +411,19 @@ fn a_free_worker_serves_the_connections_of_one_that_is_stuck() {
 }
 
 #[test]
+fn the_clients_of_a_stuck_worker_wait_longer_for_it_where_it_knows_them() {
+    let (_primary, [one, other], port) = two_that_serve(Scheduling::SourceHash);
+    let asked = Instant::now();
+    let client = connect(port);
+    let home = first_readable(&[one.polled.as_fd(), other.polled.as_fd()]);
+    let mut free = if home == 0 { other } else { one };
+    free.answer_probe();
+    assert!(asked.elapsed() >= Duration::from_secs(1), "it was asked after {:?}", asked.elapsed());
+    free.serve();
+    assert_eq!(served_by(client), free.id);
+}
+
+#[test]
 fn connections_wait_for_a_stuck_worker_when_nobody_is_free() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);

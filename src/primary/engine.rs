@@ -1,11 +1,16 @@
-use std::{io, sync::mpsc, thread};
+use std::{io, sync::mpsc, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use super::{driver, fork::Adopted, stats::Stats};
+use super::{
+    driver,
+    fork::Adopted,
+    stats::Stats,
+    suspicion::{LOYAL_SUSPICION, SUSPICION},
+};
 use crate::{
     error::{Error, Result},
     protocol::WorkerId,
@@ -104,6 +109,14 @@ impl Scheduling {
             Self::RoundRobin | Self::ReusePort => Some(Box::<RoundRobin>::default()),
             Self::LeastConnections => Some(Box::<LeastConnections>::default()),
             Self::SourceHash => Some(Box::<SourceHash>::default()),
+        }
+    }
+
+    /// How long connections wait for a worker that takes none, before it is suspected to be stuck.
+    pub(super) fn patience(self) -> Duration {
+        match self {
+            Self::SourceHash => LOYAL_SUSPICION,
+            _ => SUSPICION,
         }
     }
 }

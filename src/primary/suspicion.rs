@@ -7,6 +7,9 @@ use crate::sys::load::{Load, load_of};
 /// How long connections may wait in a lane, with none taken, before their worker is suspected.
 pub(super) const SUSPICION: Duration = Duration::from_millis(2);
 
+/// The same where clients would rather wait than have another worker, which does not know them.
+pub(super) const LOYAL_SUSPICION: Duration = Duration::from_secs(1);
+
 /// How long a suspected worker is observed: it is stuck when it takes nothing meanwhile. On a busy
 /// machine that is processor time, not time, because one that waits for a processor is not stuck.
 pub(super) const OBSERVATION: Duration = Duration::from_millis(5);

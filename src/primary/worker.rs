@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     stats::{Counts, WorkerStats},
-    suspicion::{SUSPICION, Suspicion},
+    suspicion::Suspicion,
 };
 use crate::{
     error::{Error, Result},
@@ -241,14 +241,14 @@ impl Worker {
         self.tally.clone()
     }
 
-    /// Whether connections wait and the worker, though it could, takes none.
-    pub(super) fn is_stuck(&self, now: Instant) -> bool {
+    /// Whether connections have waited for so long and the worker, though it could, takes none.
+    pub(super) fn is_stuck(&self, now: Instant, patience: Duration) -> bool {
         let (seen, since) = self.taken.get();
         if self.count_taken() != seen {
             self.watch(now);
             return false;
         }
-        if self.queued() == 0 || now.duration_since(since) < SUSPICION {
+        if self.queued() == 0 || now.duration_since(since) < patience {
             return false;
         }
         let suspicion = match self.suspicion.get() {
@@ -424,7 +424,10 @@ fn show_full(lane: &AsyncFd<OwnedFd>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::suspicion::OBSERVATION, *};
+    use super::{
+        super::suspicion::{OBSERVATION, SUSPICION},
+        *,
+    };
     use crate::sys::{
         ring::{self, Ring, Side},
         watched,
@@ -460,17 +463,17 @@ mod tests {
         let start = Instant::now() + Duration::from_secs(1);
         hand_over(&worker);
         worker.watch(start);
-        assert!(!worker.is_stuck(start), "however long it had nothing to take before");
-        assert!(!worker.is_stuck(start + SUSPICION));
-        assert!(worker.is_stuck(start + SUSPICION + OBSERVATION));
+        assert!(!worker.is_stuck(start, SUSPICION), "however long it had nothing to take before");
+        assert!(!worker.is_stuck(start + SUSPICION, SUSPICION));
+        assert!(worker.is_stuck(start + SUSPICION + OBSERVATION, SUSPICION));
         hand_over(&worker);
         take(&end);
         let later = start + SUSPICION + OBSERVATION;
-        assert!(!worker.is_stuck(later), "it has taken one");
-        assert!(!worker.is_stuck(later + SUSPICION));
-        assert!(worker.is_stuck(later + SUSPICION + OBSERVATION));
+        assert!(!worker.is_stuck(later, SUSPICION), "it has taken one");
+        assert!(!worker.is_stuck(later + SUSPICION, SUSPICION));
+        assert!(worker.is_stuck(later + SUSPICION + OBSERVATION, SUSPICION));
         take(&end);
-        assert!(!worker.is_stuck(later + Duration::from_secs(1)), "nothing waits");
+        assert!(!worker.is_stuck(later + Duration::from_secs(1), SUSPICION), "nothing waits");
     }
 
     #[tokio::test]
@@ -481,11 +484,11 @@ mod tests {
         hand_over(&worker);
         worker.watch(start);
         assert!(worker.take_back().is_some());
-        assert!(!worker.is_stuck(start + SUSPICION));
-        assert!(worker.is_stuck(start + SUSPICION + OBSERVATION));
+        assert!(!worker.is_stuck(start + SUSPICION, SUSPICION));
+        assert!(worker.is_stuck(start + SUSPICION + OBSERVATION, SUSPICION));
         take(&end);
         assert!(worker.take_back().is_none());
-        assert!(!worker.is_stuck(start + SUSPICION + OBSERVATION));
+        assert!(!worker.is_stuck(start + SUSPICION + OBSERVATION, SUSPICION));
     }
 
     #[tokio::test]

@@ -45,7 +45,9 @@ impl State {
 
     /// Workers of which connections have waited too long, with none taken.
     fn stuck(&self, now: Instant) -> Vec<WorkerId> {
-        let is_stuck = |id: &WorkerId| self.workers.get(id).is_some_and(|it| it.is_stuck(now));
+        let patience = self.scheduling.patience();
+        let is_stuck =
+            |id: &WorkerId| self.workers.get(id).is_some_and(|it| it.is_stuck(now, patience));
         self.loaded.iter().copied().filter(is_stuck).collect()
     }
 
