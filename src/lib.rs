@@ -41,7 +41,7 @@
 //! 3. [`protocol`] and [`scheduler`] do no I/O and read no clock (`tests/architecture.rs`).
 //! 4. Modules depend one way: `binding` → [`primary`], [`worker`] → [`channel`] → [`protocol`],
 //!    [`scheduler`], [`sys`] (`tests/architecture.rs`). [`sys`] knows of [`protocol`] only the
-//!    addresses it binds.
+//!    addresses it binds, and how long a packet may be.
 //! 5. One thread owns the engine's state, so there are no locks: [`primary::Command`]s go down,
 //!    [`primary::Event`]s come up (the state is `!Send`).
 //! 6. A descriptor is an [`OwnedFd`](std::os::fd::OwnedFd) until JavaScript takes it, and

@@ -7,8 +7,7 @@ use std::{
     net::{TcpListener, TcpStream, UdpSocket},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        linux::net::SocketAddrExt,
-        unix::net::{SocketAddr, UnixStream},
+        unix::net::UnixStream,
     },
     process::{Command as Process, Stdio},
     sync::{
@@ -87,7 +86,7 @@ impl Primary {
         let mut process = Process::new("cat");
         let process = process.stdin(Stdio::piped()).spawn().expect("a process");
         let pid = process.id().cast_signed();
-        let watched = Arc::new(exit::watch(pid).expect("a pidfd"));
+        let watched = Arc::new(exit::Process::watch(pid).expect("a child"));
         self.command(Command::Adopt(Adopted {
             id,
             pid,
@@ -122,7 +121,7 @@ fn two_that_serve(scheduling: Scheduling) -> (Primary, [Worker; 2], u16) {
 
 struct Worker {
     id: WorkerId,
-    process: Arc<OwnedFd>,
+    process: Arc<exit::Process>,
     control: Control,
     raw: OwnedFd,
     connections: Connections,
@@ -220,7 +219,7 @@ impl Worker {
     }
 
     fn kill(&self) {
-        exit::signal(self.process.as_fd(), 9).expect("a running process");
+        self.process.signal(9).expect("a running process");
     }
 }
 
@@ -705,6 +704,7 @@ fn fill(port: u16, sockets: &[&OwnedFd], count: usize) -> Vec<TcpStream> {
 }
 
 #[test]
+#[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn each_worker_has_a_socket_of_its_own_and_the_kernel_spreads_connections() {
     let (primary, [one, other], [socket, sibling], port) = two_with_seats();
     let clients = fill(port, &[&socket, &sibling], 5);
@@ -728,6 +728,7 @@ fn each_worker_has_a_socket_of_its_own_and_the_kernel_spreads_connections() {
 }
 
 #[test]
+#[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn the_port_of_a_foreign_process_is_in_use_even_if_it_would_share_it() {
     let (_primary, _workers, _sockets, port) = two_with_seats();
     let foreign = Primary::start(Scheduling::ReusePort);
@@ -739,6 +740,7 @@ fn the_port_of_a_foreign_process_is_in_use_even_if_it_would_share_it() {
 }
 
 #[test]
+#[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn what_waits_at_the_socket_of_a_dead_worker_is_served_by_others_and_the_next_one_gets_the_socket()
 {
     let (primary, [doomed, other], [socket, sibling], port) = two_with_seats();
@@ -764,6 +766,7 @@ fn what_waits_at_the_socket_of_a_dead_worker_is_served_by_others_and_the_next_on
 }
 
 #[test]
+#[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn what_waits_at_the_socket_of_a_stuck_worker_is_served_by_one_that_is_free() {
     let (primary, [mut stuck, mut free], [socket, sibling], port) = two_with_seats();
     let clients = fill(port, &[&socket], 1);
@@ -783,6 +786,7 @@ fn what_waits_at_the_socket_of_a_stuck_worker_is_served_by_one_that_is_free() {
 }
 
 #[test]
+#[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_descriptors() {
     let (primary, [mut one, other], [socket, sibling], port) = two_with_seats();
     // Serves connections until some have come to this place.
@@ -868,6 +872,7 @@ fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_de
 }
 
 #[test]
+#[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn what_waits_at_the_last_workers_socket_waits_for_the_next_one() {
     let primary = Primary::start(Scheduling::ReusePort);
     let mut doomed = primary.worker(1);
@@ -895,14 +900,14 @@ fn what_waits_at_the_last_workers_socket_waits_for_the_next_one() {
 fn workers_with_seats_share_what_has_no_port_in_turns() {
     let primary = Primary::start(Scheduling::ReusePort);
     let mut workers = [1, 2].map(|id| primary.worker(id));
-    let name = "rs-cluster-no-port";
+    let name = format!("rs-cluster-{}-turns.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
     for worker in &mut workers {
-        let (reply, socket) = worker.ask(Target::Unix { path: format!("\0{name}") });
+        let (reply, socket) = worker.ask(Target::Unix { path: path.display().to_string() });
         assert_eq!((reply.errno, reply.socket, socket.is_none()), (0, None, true));
     }
-    let address = SocketAddr::from_abstract_name(name).expect("a name");
     for turn in 0..4 {
-        let _client = UnixStream::connect_addr(&address).expect("a listening socket");
+        let _client = UnixStream::connect(&path).expect("a listening socket");
         workers[turn % 2].take();
     }
 }

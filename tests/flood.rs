@@ -1,5 +1,7 @@
-//! A flood of connections that nobody takes: what waits is bounded, and costs nothing.
+//! A flood of connections that nobody takes: what waits is bounded, and costs nothing. What the engine
+//! uses is looked up in `/proc`.
 
+#![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a test may fail")]
 
 use std::{
@@ -85,7 +87,7 @@ fn what_waits_is_bounded_whoever_comes_and_goes() {
     let adopted = Adopted {
         id: 1,
         pid,
-        process: Arc::new(exit::watch(pid).expect("a pidfd")),
+        process: Arc::new(exit::Process::watch(pid).expect("a child")),
         control,
         connection,
         reclaim: their_connection.try_clone().expect("a duplicate"),

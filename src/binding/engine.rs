@@ -2,7 +2,7 @@ use std::{
     cell::{Cell, RefCell},
     ffi::CString,
     io,
-    os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd},
     sync::Arc,
     time::Duration,
 };
@@ -21,7 +21,12 @@ use crate::{
         fork::{Forked, LaneNumbers, fork},
     },
     protocol::WorkerId,
-    sys::{duplicate, errno, exit, lane, spawn::Program},
+    sys::{
+        duplicate, errno,
+        exit::{self, Process},
+        lane,
+        spawn::Program,
+    },
 };
 
 /// What the engine tells: `exited` (with `code` or `signal`), `settled` (`id` is the token), `faulted`
@@ -280,7 +285,7 @@ fn program(options: ForkOptions, descriptors: Vec<Option<RawFd>>) -> io::Result<
 pub struct WorkerProcess {
     id: WorkerId,
     pid: i32,
-    process: RefCell<Option<Arc<OwnedFd>>>,
+    process: RefCell<Option<Arc<Process>>>,
     lane: Cell<Option<MessageLane>>,
     pipes: RefCell<Vec<Option<OwnedFd>>>,
 }
@@ -317,7 +322,7 @@ impl WorkerProcess {
     #[napi]
     pub fn kill(&self, signal: i32) -> i32 {
         let sent = match self.process.borrow().as_ref() {
-            Some(process) => exit::signal(process.as_fd(), signal),
+            Some(process) => process.signal(signal),
             None => Err(io::Error::from_raw_os_error(libc::ESRCH)),
         };
         sent.map_or_else(|error| errno(&error), |()| 0)

@@ -1,7 +1,7 @@
 use std::{
     cell::RefCell,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -30,7 +30,7 @@ use crate::{
         control::{self, MAX_PACKET, Query, Request},
     },
     sys::{
-        exit::{self, Exit},
+        exit::{self, Exit, Process},
         lane, listen, wake_politely, watched,
     },
 };
@@ -129,7 +129,7 @@ fn adopt(state: &Shared, adopted: Adopted) {
         // The kernel has no memory for another watch: the worker can't be looked after.
         Err(source) => {
             exit::abandon(pid);
-            let error = Error::System { syscall: "epoll_ctl", source };
+            let error = Error::System { syscall: watched::ADD_WATCH, source };
             let state = state.borrow();
             state.emit(Event::Faulted { worker: id, error });
             state.exited(id, Some(Exit::Signal(libc::SIGKILL)));
@@ -139,7 +139,7 @@ fn adopt(state: &Shared, adopted: Adopted) {
 
 /// What the task of one worker waits on.
 struct Attended {
-    process: AsyncFd<Arc<OwnedFd>>,
+    process: AsyncFd<Arc<Process>>,
     control: Rc<AsyncFd<OwnedFd>>,
     lane: Rc<AsyncFd<OwnedFd>>,
     filled: Rc<Notify>,
@@ -233,12 +233,12 @@ fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) {
     }
 }
 
-async fn exited(process: &AsyncFd<Arc<OwnedFd>>) -> Option<Exit> {
+async fn exited(process: &AsyncFd<Arc<Process>>) -> Option<Exit> {
     loop {
         let Ok(mut ready) = process.readable().await else {
             return None;
         };
-        match exit::reap(process.as_fd()) {
+        match process.get_ref().reap() {
             Ok(Some(exit)) => return Some(exit),
             Ok(None) => ready.clear_ready(),
             Err(_) => return None,

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     protocol::WorkerId,
     scheduler::{LeastConnections, Policy, RoundRobin, SourceHash},
-    sys::exit::Exit,
+    sys::{exit::Exit, listen::SPREADS_CONNECTIONS, watched::NEW_WATCH},
 };
 
 /// What JavaScript tells the engine.
@@ -85,7 +85,8 @@ pub enum Scheduling {
     /// As that, to the worker of the client's address: `SCHED_SOURCE_HASH`.
     SourceHash,
     /// Each worker accepts from a socket of its own, and the engine for those that can't:
-    /// `SCHED_REUSEPORT`. As `RoundRobin` where there is no port.
+    /// `SCHED_REUSEPORT`. As `RoundRobin` where there is no port, or the kernel does not spread
+    /// connections.
     ReusePort,
 }
 
@@ -99,6 +100,15 @@ impl Scheduling {
             4 => Some(Self::SourceHash),
             5 => Some(Self::ReusePort),
             _ => None,
+        }
+    }
+
+    /// What the kernel can do of it: with sockets that share a port where connections are not spread,
+    /// one worker would get all.
+    pub(super) fn available(self) -> Self {
+        match self {
+            Self::ReusePort if !SPREADS_CONNECTIONS => Self::RoundRobin,
+            scheduling => scheduling,
         }
     }
 
@@ -148,7 +158,7 @@ impl Engine {
     /// When the process has no descriptors left.
     pub fn new(emit: impl Fn(Event) + Send + 'static) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.map_err(Error::system("epoll_create"))?;
+        let runtime = runtime.map_err(Error::system(NEW_WATCH))?;
         let (commands, receiver) = unbounded_channel();
         Ok(Self { commands, waiting: Some((runtime, receiver, Box::new(emit))) })
     }

@@ -11,16 +11,12 @@ use crate::{
     channel::Channel,
     protocol::WorkerId,
     sys::{
-        exit, lane,
+        exit::{self, Process},
+        lane,
         ring::{self, Ring, Side, Tally},
         spawn,
     },
 };
-
-/// Send buffer of the connection lane in bytes, before the kernel doubles them: a window of about a
-/// dozen connections. More would wait at one worker while others are free; fewer would run dry
-/// between two turns of a busy worker's event loop.
-const WINDOW: usize = 5000;
 
 /// The child's descriptors for its ends of the lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +38,8 @@ pub struct Adopted {
     pub id: WorkerId,
     /// Its process.
     pub pid: i32,
-    /// Becomes readable when the process ends.
-    pub process: Arc<OwnedFd>,
+    /// As the engine watches it; JavaScript has it too, for signals.
+    pub process: Arc<Process>,
     /// Our end of the control lane.
     pub control: OwnedFd,
     /// Our end of the connection lane.
@@ -84,7 +80,9 @@ pub fn fork(
     let message = Channel::new(message, ring);
     let (control, their_control) = lane::packet_pair()?;
     let (connection, reclaim) = lane::packet_pair()?;
-    lane::limit_send_buffer(&connection, WINDOW)?;
+    // More connections would wait at one worker while others are free; fewer would run dry between
+    // two turns of a busy worker's event loop.
+    lane::limit_send_buffer(&connection, lane::WINDOW)?;
     let ends = [
         (numbers.message, &their_message),
         (numbers.control, &their_control),
@@ -106,6 +104,6 @@ pub fn fork(
 }
 
 /// Watches the new process. One that can't be watched could never be reaped: it is ended at once.
-fn watch(pid: i32) -> io::Result<OwnedFd> {
-    exit::watch(pid).inspect_err(|_| exit::abandon(pid))
+fn watch(pid: i32) -> io::Result<Process> {
+    Process::watch(pid).inspect_err(|_| exit::abandon(pid))
 }

@@ -76,7 +76,7 @@ pub(super) struct Opened {
 impl State {
     pub(super) fn new(settings: Settings, emit: Emit) -> Self {
         Self {
-            scheduling: settings.scheduling,
+            scheduling: settings.scheduling.available(),
             story: Story::new(settings.story),
             emit,
             workers: HashMap::new(),

@@ -23,7 +23,7 @@ use crate::{
         control::{self, Order},
     },
     sys::{
-        lane,
+        lane::{self, Transit},
         listen::{self, Bound},
         ring::{SEATS, Tally},
     },
@@ -73,6 +73,8 @@ pub(super) struct Worker {
     orders: RefCell<VecDeque<(Vec<u8>, Option<OwnedFd>)>>,
     lane: Rc<AsyncFd<OwnedFd>>,
     reclaim: OwnedFd,
+    /// What is in the lane.
+    transit: Transit,
     tally: Tally,
     room: Cell<Room>,
     /// When to look for room, at the earliest.
@@ -120,6 +122,7 @@ impl Worker {
             orders: RefCell::default(),
             lane,
             reclaim,
+            transit: Transit::default(),
             tally,
             room: Cell::new(Room::Free),
             retry: Cell::new(Instant::now()),
@@ -219,6 +222,7 @@ impl Worker {
 
     /// Whether connections wait for the worker. Tells once they no longer do.
     pub(super) fn is_loaded(&self) -> bool {
+        self.transit.settle(|| self.in_lane());
         let is_loaded = self.queued() > 0;
         if !is_loaded {
             self.emptied.notify_waiters();
@@ -303,8 +307,10 @@ impl Worker {
     /// Puts a connection into the lane. The caller's descriptor stays open.
     pub(super) fn hand_over(&self, listener: ListenerId, accepted: impl AsFd) -> Handover {
         let packet = connection::encode(listener);
-        match lane::send_packet(&*self.lane, &packet, Some(accepted.as_fd())) {
+        self.transit.settle(|| self.in_lane());
+        match lane::send_fixed_packet(&*self.lane, &packet, Some(accepted.as_fd())) {
             Ok(()) => {
+                self.transit.keep(accepted.as_fd());
                 self.handed.set(self.handed.get() + 1);
                 Handover::Done
             }

@@ -1,8 +1,8 @@
 //! Addresses bound the way libuv binds them, and connections accepted.
 
 use std::{
+    ffi::CString,
     io,
-    mem::MaybeUninit,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
@@ -12,14 +12,13 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::Mode,
     io::Errno,
-    net::{
-        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, getsockname,
-        socket_with, sockopt,
-    },
+    net::{AddressFamily, SocketAddrUnix, SocketType, bind, getsockname, sockopt},
 };
 
+pub use super::platform::listen::SPREADS_CONNECTIONS;
 use super::{
     duplicate,
+    platform::listen as platform,
     socket::{Nature, nature},
 };
 use crate::protocol::control::{BoundAddress, Query, Target};
@@ -99,7 +98,7 @@ pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
 /// `WouldBlock` when none waits; `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM` when there is no room;
 /// `ECONNABORTED` when the client has gone meanwhile.
 pub fn accept(listening: impl AsFd) -> io::Result<OwnedFd> {
-    Ok(accept_with(listening, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
+    platform::accept(listening.as_fd())
 }
 
 /// Whether [`accept`] failed because of that one connection: its client has gone meanwhile, or a
@@ -115,25 +114,9 @@ pub fn has_waiting(listening: impl AsFd) -> bool {
     poll(&mut polled, Some(&Timespec::default())) == Ok(1)
 }
 
-/// How many connections wait to be accepted from a TCP socket.
+/// How many connections wait to be accepted from a TCP socket; on macOS 1 where there are some.
 pub fn backlog(listening: impl AsFd) -> usize {
-    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    let fd = listening.as_fd().as_raw_fd();
-    // SAFETY: the descriptor is open, and the kernel writes no more than `length` bytes.
-    let result = unsafe {
-        libc::getsockopt(
-            fd,
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    // SAFETY: plain numbers, for which zeros do.
-    let info = unsafe { info.assume_init() };
-    // Of a listening socket that is the length of its queue. Where there is no such, none is known.
-    if result == 0 { info.tcpi_unacked as usize } else { 0 }
+    platform::backlog(listening.as_fd())
 }
 
 /// Lets siblings of a listening socket have the same address, if they ask for it as well. To be called
@@ -203,13 +186,13 @@ fn bind_udp(address: Option<&str>, port: u16, ipv6: bool, query: &Query) -> io::
 
 fn bind_internet(kind: SocketType, address: SocketAddr, query: &Query) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = socket(family, kind)?;
+    let socket = platform::socket(family, kind)?;
     // libuv does so for every TCP server, and for UDP when asked to.
     if kind == SocketType::STREAM || query.reuse_address {
-        sockopt::set_socket_reuseaddr(&socket, true)?;
+        platform::reuse_address(&socket, kind)?;
     }
     if query.reuse_port {
-        sockopt::set_socket_reuseport(&socket, true)?;
+        platform::reuse_port(&socket)?;
     }
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, query.ipv6_only)?;
@@ -219,9 +202,9 @@ fn bind_internet(kind: SocketType, address: SocketAddr, query: &Query) -> io::Re
 }
 
 fn bind_unix(path: &str, query: &Query) -> io::Result<Bound> {
-    let socket = socket(AddressFamily::UNIX, SocketType::STREAM)?;
+    let socket = platform::socket(AddressFamily::UNIX, SocketType::STREAM)?;
     if let Some(name) = path.strip_prefix('\0') {
-        bind(&socket, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
+        bind(&socket, &platform::abstract_name(name.as_bytes())?)?;
         return Ok(Bound { socket, file: None });
     }
     let path = shortest(path);
@@ -235,7 +218,7 @@ fn bind_unix(path: &str, query: &Query) -> io::Result<Bound> {
     Ok(Bound { socket, file: Some(file) })
 }
 
-/// The path as seen from here where that is shorter: the kernel takes 107 bytes at most.
+/// The path as seen from here where that is shorter: the kernel takes about a hundred bytes at most.
 fn shortest(path: &str) -> PathBuf {
     let path = Path::new(path);
     let relative = std::env::current_dir().ok().and_then(|here| pathdiff::diff_paths(path, here));
@@ -261,11 +244,6 @@ fn share_file(path: &Path, query: &Query) -> io::Result<()> {
     Ok(rustix::fs::chmod(path, mode)?)
 }
 
-fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(socket_with(family, kind, flags, None)?)
-}
-
 /// An IP address in text, an IPv6 one with an optional `%zone`.
 fn parse_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
@@ -275,11 +253,16 @@ fn parse_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     let address: Ipv6Addr = address.parse().map_err(|_| invalid())?;
     let scope = match zone.parse() {
         Ok(index) => index,
-        Err(_) => {
-            let probe = socket(AddressFamily::INET6, SocketType::DGRAM)?;
-            // One that there is not counts as none, as in Node.
-            rustix::net::netdevice::name_to_index(probe, zone).unwrap_or(0)
-        }
+        // One that there is not counts as none, as in Node.
+        Err(_) => interface(zone).unwrap_or(0),
     };
     Ok(SocketAddrV6::new(address, port, 0, scope).into())
+}
+
+/// The number of a network interface.
+fn interface(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a C string that lives.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index != 0).then_some(index)
 }

@@ -5,6 +5,7 @@
 //! - [`listen`]: addresses bound and connections accepted, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
 //! - [`watched`]: what the engine waits on,
+//! - `linux`: what other systems have not,
 //! - `node`: libuv's poll and Node-API's callback scope, `node_function`: functions for JavaScript.
 //!
 //! Every descriptor is close-on-exec from birth.
@@ -22,13 +23,18 @@ pub mod socket;
 pub mod spawn;
 pub mod watched;
 
+#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+mod platform;
+
 #[cfg(not(target_os = "linux"))]
-compile_error!("rs-cluster's engine needs Linux: pidfd and SOCK_SEQPACKET have no stand-in yet");
+compile_error!("rs-cluster's engine needs Linux: what it has is in src/sys/linux");
 
 use std::{
     io,
     os::fd::{FromRawFd, OwnedFd, RawFd},
 };
+
+pub use platform::wake_politely;
 
 /// Duplicates a descriptor that somebody else in this process owns.
 ///
@@ -71,17 +77,6 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Has the calling thread wait for its turn when it wakes, rather than interrupt whoever runs.
-///
-/// For a thread that many wake for little work each, that is fewer switches with more work done in
-/// each of them.
-pub fn wake_politely() {
-    let priority = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the calling thread, and a structure that lives. Everybody may do so, and where it
-    // fails nothing is lost but speed.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const priority) };
-}
-
 /// The negated errno of `error`, as libuv and Node's handles return it; `-EIO` when it has none.
 pub fn errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)
@@ -90,9 +85,6 @@ pub fn errno(error: &io::Error) -> i32 {
 /// Whether two descriptors name the same open socket.
 #[cfg(test)]
 fn same_socket(one: &OwnedFd, other: &OwnedFd) -> bool {
-    use std::os::fd::AsRawFd;
-    let inode = |fd: &OwnedFd| {
-        std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).expect("an open descriptor")
-    };
-    inode(one) == inode(other)
+    let identity = |fd| rustix::fs::fstat(fd).map(|it| (it.st_dev, it.st_ino));
+    identity(one).expect("an open descriptor") == identity(other).expect("an open descriptor")
 }

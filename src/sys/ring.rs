@@ -7,7 +7,7 @@
 //!
 //! The peer may be malicious: it can write anything anywhere into the memory at any time. So bytes
 //! are copied out before anybody looks at them, positions that make no sense are errors, and the
-//! memory can't shrink under a reader (`F_SEAL_SHRINK`).
+//! memory can't shrink under a reader: on Linux it is sealed, on macOS such memory never can.
 
 use std::{
     ffi::c_void,
@@ -22,10 +22,12 @@ use std::{
 };
 
 use rustix::{
-    fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, ftruncate, memfd_create},
+    fs::fstat,
     io::Errno,
     mm::{MapFlags, ProtFlags, mmap, munmap},
 };
+
+use super::platform::memory;
 
 /// Bytes that one direction holds. Memory is used as far as messages fill it.
 pub const CAPACITY: usize = 128 * 1024;
@@ -83,10 +85,7 @@ pub const SEATS: usize = 64;
 /// # Errors
 /// `EMFILE`, `ENFILE`, `ENOMEM`.
 pub fn create() -> io::Result<OwnedFd> {
-    let memory = memfd_create("rs-cluster", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    ftruncate(&memory, SIZE as u64)?;
-    fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(memory)
+    memory::create(SIZE)
 }
 
 /// Maps, and closes, the memory that this process was started with.
@@ -144,7 +143,7 @@ impl Ring {
     /// # Errors
     /// `EPROTOTYPE` when it is something else, `ENOMEM`.
     pub fn map(memory: impl AsFd, side: Side) -> io::Result<Self> {
-        if fstat(&memory)?.st_size != SIZE as i64 {
+        if !memory::is_sized(&fstat(&memory)?, SIZE) {
             return Err(Errno::PROTOTYPE.into());
         }
         let access = ProtFlags::READ | ProtFlags::WRITE;
@@ -456,8 +455,8 @@ mod tests {
     #[test]
     fn the_memory_can_not_shrink_and_other_files_are_refused() {
         let memory = create().unwrap();
-        assert_eq!(ftruncate(&memory, 0), Err(Errno::PERM));
-        let other = memfd_create("other", MemfdFlags::CLOEXEC).unwrap();
+        assert!(rustix::fs::ftruncate(&memory, 0).is_err());
+        let other = std::fs::File::open("/dev/null").unwrap();
         let refused = Ring::map(&other, Side::Worker).err().unwrap();
         assert_eq!(refused.raw_os_error(), Some(libc::EPROTOTYPE));
     }

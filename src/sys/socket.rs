@@ -10,6 +10,8 @@ use rustix::{
     net::{AddressFamily, SocketType, getpeername, sockopt},
 };
 
+use super::platform::socket as platform;
+
 /// What a descriptor is, where a lane may carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {
@@ -37,10 +39,10 @@ pub fn source(connection: impl AsFd) -> Option<IpAddr> {
 /// What a descriptor is; `None` for anything else, such as a file.
 pub fn nature(descriptor: impl AsFd) -> Option<Nature> {
     let fd = descriptor.as_fd();
-    let (Ok(domain), Ok(kind)) = (sockopt::socket_domain(fd), sockopt::socket_type(fd)) else {
+    let (Ok(domain), Ok(kind)) = (platform::family(fd), sockopt::socket_type(fd)) else {
         return is_fifo(fd).then_some(Nature::Fifo);
     };
-    let listening = sockopt::socket_acceptconn(fd).unwrap_or(false);
+    let listening = platform::is_listening(fd);
     let is_internet = domain == AddressFamily::INET || domain == AddressFamily::INET6;
     match kind {
         SocketType::STREAM if is_internet => Some(Nature::Tcp { listening }),
@@ -59,6 +61,7 @@ mod tests {
     use std::{
         fs::File,
         net::{TcpListener, TcpStream, UdpSocket},
+        os::unix::net::UnixDatagram,
     };
 
     use super::*;
@@ -73,8 +76,8 @@ mod tests {
         assert_eq!(nature(UdpSocket::bind("[::1]:0").unwrap()), Some(Nature::Udp));
         let (stream, _other) = lane::stream_pair().unwrap();
         assert_eq!(nature(stream), Some(Nature::Pipe { listening: false }));
-        let (packets, _other) = lane::packet_pair().unwrap();
-        assert_eq!(nature(packets), None);
+        let datagrams = UnixDatagram::unbound().unwrap();
+        assert_eq!(nature(datagrams), None);
         let (fifo, _end) = rustix::pipe::pipe().unwrap();
         assert_eq!(nature(fifo), Some(Nature::Fifo));
         assert_eq!(nature(File::open("/dev/null").unwrap()), None);

@@ -1,4 +1,4 @@
-//! Descriptors that the engine's runtime waits on.
+//! Descriptors that the engine's runtime waits on, and how system calls for that are called.
 
 use std::{
     io,
@@ -9,7 +9,8 @@ use std::{
 
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::listen::Bound;
+pub use super::platform::watched::{ADD_WATCH, NEW_WATCH};
+use super::{exit::Process, listen::Bound};
 
 mod sealed {
     /// Types that own one descriptor from beginning to end, and always name that one.
@@ -17,7 +18,7 @@ mod sealed {
 }
 
 impl sealed::OwnsDescriptor for OwnedFd {}
-impl sealed::OwnsDescriptor for Arc<OwnedFd> {}
+impl sealed::OwnsDescriptor for Arc<Process> {}
 impl sealed::OwnsDescriptor for Rc<Bound> {}
 
 /// Waits on what `inner` owns. To be called on the engine's runtime.

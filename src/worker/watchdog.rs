@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::event::{PollFd, PollFlags, poll};
-
-use crate::sys::exit_now;
+use crate::sys::{exit_now, lane::wait_for_end};
 
 /// How long JavaScript has to notice that the channel has closed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -55,16 +53,5 @@ impl Watchdog {
     /// JavaScript has seen the channel close, or closes it itself, and decides what follows.
     pub fn stand_down(&self) {
         self.stood_down.store(true, Ordering::Release);
-    }
-}
-
-fn wait_for_end(lane: &OwnedFd) {
-    loop {
-        // No event is asked for: a hang-up is told always, and only once both ends are closed.
-        let mut polled = [PollFd::new(lane, PollFlags::empty())];
-        match poll(&mut polled, None) {
-            Err(rustix::io::Errno::INTR) => {}
-            _ => return,
-        }
     }
 }

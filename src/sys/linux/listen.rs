@@ -1,0 +1,56 @@
+use std::{
+    io,
+    mem::MaybeUninit,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, socket_with, sockopt,
+};
+
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+
+/// Whether the kernel spreads connections over sockets that share a port.
+pub const SPREADS_CONNECTIONS: bool = true;
+
+pub(in crate::sys) fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    Ok(socket_with(family, kind, FLAGS, None)?)
+}
+
+pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(accept_with(listening, FLAGS)?)
+}
+
+/// Lets a socket have an address that another one has had, or for datagrams: has.
+pub(in crate::sys) fn reuse_address(socket: impl AsFd, _: SocketType) -> io::Result<()> {
+    Ok(sockopt::set_socket_reuseaddr(socket, true)?)
+}
+
+/// Has the kernel spread what comes over all sockets that ask for it.
+pub(in crate::sys) fn reuse_port(socket: impl AsFd) -> io::Result<()> {
+    Ok(sockopt::set_socket_reuseport(socket, true)?)
+}
+
+/// An address that is no file.
+pub(in crate::sys) fn abstract_name(name: &[u8]) -> io::Result<SocketAddrUnix> {
+    Ok(SocketAddrUnix::new_abstract_name(name)?)
+}
+
+pub(in crate::sys) fn backlog(listening: BorrowedFd<'_>) -> usize {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the kernel writes no more than `length` bytes.
+    let result = unsafe {
+        libc::getsockopt(
+            listening.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    // SAFETY: plain numbers, for which zeros do.
+    let info = unsafe { info.assume_init() };
+    // Of a listening socket that is the length of its queue. Where there is no such, none is known.
+    if result == 0 { info.tcpi_unacked as usize } else { 0 }
+}

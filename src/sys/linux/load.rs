@@ -1,0 +1,43 @@
+use std::{fs, path::Path, time::Duration};
+
+use crate::sys::load::Load;
+
+/// `None` where the kernel has no `/proc`, or keeps no such counts.
+pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
+    // The time run in nanoseconds comes first. The time waited, next to it, is of no use: a wait
+    // is added when it ends.
+    let counts = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    let main = counts.split_ascii_whitespace().next()?.parse().map(Duration::from_nanos).ok()?;
+    let is_runnable = is_runnable(format!("/proc/{pid}/stat"))?;
+    let may_wait_for_thread = !is_runnable && has_runnable_thread(pid)?;
+    Some(Load { main, all: processor_time(pid)?, is_runnable, may_wait_for_thread })
+}
+
+/// The state stands behind the name, which is in parentheses and may hold some itself.
+fn is_runnable(stat: impl AsRef<Path>) -> Option<bool> {
+    let stat = fs::read_to_string(stat).ok()?;
+    Some(stat.rsplit_once(") ")?.1.starts_with('R'))
+}
+
+fn has_runnable_thread(pid: i32) -> Option<bool> {
+    let mut threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    // One that has ended meanwhile is not.
+    Some(threads.any(|thread| is_runnable(thread.path().join("stat")).unwrap_or(false)))
+}
+
+/// The clock that counts the processor time of a process is named after it: see
+/// `clock_getcpuclockid(3)`.
+fn processor_time(pid: i32) -> Option<Duration> {
+    let mut clock = 0;
+    // SAFETY: writes one clock id.
+    if unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } != 0 {
+        return None;
+    }
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one time.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return None;
+    }
+    let nanos = u32::try_from(time.tv_nsec).ok()?;
+    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, nanos))
+}
