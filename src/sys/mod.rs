@@ -5,10 +5,11 @@
 //! - [`listen`]: addresses bound and connections accepted, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
 //! - [`watched`]: what the engine waits on,
-//! - `linux`: what other systems have not,
+//! - `linux`, `macos`: where these differ. Callers of this module see no difference,
 //! - `node`: libuv's poll and Node-API's callback scope, `node_function`: functions for JavaScript.
 //!
-//! Every descriptor is close-on-exec from birth.
+//! Every descriptor is close-on-exec from birth; on macOS as soon as it is there, and a process that is
+//! started meanwhile does not get it.
 
 pub mod exit;
 pub mod lane;
@@ -24,10 +25,11 @@ pub mod spawn;
 pub mod watched;
 
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(target_os = "macos", path = "macos/mod.rs")]
 mod platform;
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("rs-cluster's engine needs Linux: what it has is in src/sys/linux");
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+compile_error!("rs-cluster's engine needs Linux or macOS: what they have is in src/sys/linux");
 
 use std::{
     io,

@@ -1,0 +1,202 @@
+//! There are no sockets here that keep the borders of packets and tell of the end, nor does a datagram
+//! socket say when there is room (`uipc_send`). So packets go by streams. Those of a connection lane
+//! are all of one length; others have theirs in front of them, and are written whole or not at all.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair, sockopt,
+    },
+};
+
+use super::{queue::Queue, socket::disown};
+use crate::{
+    protocol::control::MAX_PACKET,
+    sys::lane::{self, WholePacket, receive_slices, retry},
+};
+
+/// What packets go by.
+pub(in crate::sys) const PACKETS: SocketType = SocketType::STREAM;
+
+/// The send buffer, in bytes, that holds about a dozen packets with a descriptor: each takes two of the
+/// kernel's smallest buffers, for which there is room eight times as large (`sbreserve`).
+pub const WINDOW: usize = 1000;
+
+/// Nobody is killed for writing to a process that is gone: that is a setting of the socket here.
+pub(in crate::sys) const SEND: SendFlags = SendFlags::empty();
+
+/// There is no flag for what is to become of descriptors; see [`arrived`].
+pub(in crate::sys) const RECEIVE: RecvFlags = RecvFlags::empty();
+
+/// As many as there can be. Those that a receiver has no room for, the kernel leaves open.
+pub(in crate::sys) const DESCRIPTORS: usize = 512;
+
+/// The bytes before a packet, which say how long it is.
+const HEADER: usize = size_of::<u32>();
+
+/// What a lane of packets holds, besides descriptors.
+const ROOM: usize = 4 * MAX_PACKET;
+
+/// With less room nothing is written, and with as much the longest packet is written whole
+/// (`sosendcheck`).
+const ENOUGH: usize = MAX_PACKET + 1024;
+
+pub(in crate::sys) fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = pipe()?;
+    sockopt::set_socket_nosigpipe(&theirs, true)?;
+    Ok((ours, theirs))
+}
+
+pub(in crate::sys) fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = stream_pair()?;
+    for end in [&ours, &theirs] {
+        sockopt::set_socket_send_buffer_size(end, ROOM)?;
+        sockopt::set_socket_recv_buffer_size(end, ROOM)?;
+        wait_for_room(end.as_fd(), ENOUGH)?;
+    }
+    Ok((ours, theirs))
+}
+
+/// Ours first, then that of a child, which may be no program of ours and want the signal.
+pub(in crate::sys) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)?;
+    for end in [&ours, &theirs] {
+        disown(end)?;
+    }
+    sockopt::set_socket_nosigpipe(&ours, true)?;
+    Ok((ours, theirs))
+}
+
+/// It is writable again when it is mostly empty, as on Linux.
+pub(in crate::sys) fn limit_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    sockopt::set_socket_send_buffer_size(socket, bytes)?;
+    wait_for_room(socket, bytes / 4 * 3)
+}
+
+/// Takes a socket for full while it has less room than that.
+fn wait_for_room(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the descriptor is open, and the kernel reads the one number.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_SNDLOWAT,
+            (&raw const bytes).cast(),
+            size_of_val(&bytes) as libc::socklen_t,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `FIONREAD` would count what goes with descriptors as well.
+pub(in crate::sys) fn unread(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    let mut length = size_of_val(&bytes) as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the kernel writes one number.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NREAD,
+            (&raw mut bytes).cast(),
+            &raw mut length,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(bytes.unsigned_abs().into()) }
+}
+
+pub(in crate::sys) fn send_packet(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    if bytes.len() > MAX_PACKET {
+        return Err(Errno::MSGSIZE.into());
+    }
+    let header = (bytes.len() as u32).to_ne_bytes();
+    let slices = [IoSlice::new(&header), IoSlice::new(bytes)];
+    if lane::send(socket, &slices, descriptor)? < HEADER + bytes.len() {
+        // The peer would take the next packet for the rest of this one.
+        lane::shutdown(socket);
+        return Err(Errno::PIPE.into());
+    }
+    Ok(())
+}
+
+pub(in crate::sys) fn receive_whole_packet(
+    socket: BorrowedFd<'_>,
+    limit: usize,
+) -> io::Result<WholePacket> {
+    let mut header = [0; HEADER];
+    let (_, found) = retry(|| recv(socket, &mut header[..], RecvFlags::PEEK))?;
+    let length = u32::from_ne_bytes(header) as usize;
+    let end = |length| WholePacket { bytes: Vec::new(), length, descriptor: None };
+    if found == 0 {
+        return Ok(end(0));
+    }
+    if found == HEADER && length > limit {
+        // No packet of ours, so nothing behind it is.
+        lane::shutdown(socket);
+        return Ok(end(length));
+    }
+    if found < HEADER || unread(socket)? < (HEADER + length) as u64 {
+        // The kernel adds a long packet in pieces, with hardly any time between them.
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let mut bytes = vec![0; length];
+    let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(&mut bytes)];
+    let received = receive_slices(socket, &mut slices)?;
+    // Fewer, where a descriptor comes with its middle.
+    bytes.truncate(received.length.saturating_sub(HEADER));
+    Ok(WholePacket { bytes, length, descriptor: received.descriptor })
+}
+
+/// A stream that has no room for as much as a descriptor says that this is too long (`sosendcheck`).
+pub(in crate::sys) fn as_full(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EMSGSIZE) => io::ErrorKind::WouldBlock.into(),
+        _ => error,
+    }
+}
+
+/// Whether the next call will get the bytes of a descriptor which this process had no number for
+/// (`unp_externalize`).
+pub(in crate::sys) fn has_lost_descriptor(error: &io::Error) -> bool {
+    let errnos = [libc::EMSGSIZE, libc::EMFILE, libc::ENFILE];
+    error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
+}
+
+/// Makes it close-on-exec. A process that is started this very moment does not inherit it for all that:
+/// see `spawn`.
+pub(in crate::sys) fn arrived(descriptor: OwnedFd) -> Option<OwnedFd> {
+    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC).ok()?;
+    Some(descriptor)
+}
+
+/// `poll` would tell of a hang-up only together with every byte that comes (`poll_nocancel`). The queue
+/// is told that we want more bytes than there can be; so it tells of the end, and of a full buffer.
+pub(in crate::sys) fn wait_for_end(stream: &OwnedFd) {
+    let socket = stream.as_raw_fd().unsigned_abs() as usize;
+    let watched = || {
+        let queue = Queue::new()?;
+        queue.watch(socket, libc::EVFILT_READ, libc::NOTE_LOWAT, i32::MAX as isize)?;
+        io::Result::Ok(queue)
+    };
+    let queue = loop {
+        match watched() {
+            Ok(queue) => break queue,
+            // There may be descriptors later.
+            Err(_) => thread::sleep(Duration::from_secs(1)),
+        }
+    };
+    while !queue.next(true).is_ok_and(|event| event.is_some_and(|event| event.is_end)) {}
+}

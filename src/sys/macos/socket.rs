@@ -1,0 +1,59 @@
+use std::{
+    ffi::c_short,
+    io,
+    mem::{MaybeUninit, offset_of},
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+};
+
+use rustix::net::{AddressFamily, getsockname};
+
+/// The family of a socket's addresses.
+pub(in crate::sys) fn family(socket: BorrowedFd<'_>) -> io::Result<AddressFamily> {
+    Ok(getsockname(socket)?.address_family())
+}
+
+/// What `proc_pidfdinfo` tells of a socket: `struct socket_fdinfo` of `sys/proc_info.h`, as far as it is
+/// of use here.
+#[repr(C)]
+struct Info {
+    /// The open file, and the file's status.
+    file: [u64; 20],
+    /// Addresses in the kernel.
+    addresses: [u64; 2],
+    /// Type, protocol, family.
+    kind: [i32; 3],
+    options: c_short,
+    rest: [MaybeUninit<u8>; 602],
+}
+
+const _: () = assert!(size_of::<Info>() == 792 && offset_of!(Info, options) == 188);
+
+const PROC_PIDFDSOCKETINFO: libc::c_int = 3;
+const SO_ACCEPTCONN: c_short = 2;
+
+/// Whether a socket accepts connections. As an option of the socket, that is not to be had here
+/// (`sogetoptlock`).
+pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
+    let mut info = MaybeUninit::<Info>::zeroed();
+    let size = size_of::<Info>() as libc::c_int;
+    // SAFETY: of this process, and the kernel writes no more than `size` bytes.
+    let written = unsafe {
+        libc::proc_pidfdinfo(
+            libc::getpid(),
+            socket.as_raw_fd(),
+            PROC_PIDFDSOCKETINFO,
+            info.as_mut_ptr().cast(),
+            size,
+        )
+    };
+    // SAFETY: plain numbers, for which zeros do.
+    let info = unsafe { info.assume_init() };
+    written == size && info.options & SO_ACCEPTCONN != 0
+}
+
+/// What a new descriptor is from birth on Linux: it does not block, and is close-on-exec. A process that
+/// is started meanwhile does not inherit it for all that: see `spawn`.
+pub(super) fn disown(socket: impl AsFd) -> io::Result<()> {
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(rustix::io::ioctl_fionbio(&socket, true)?)
+}

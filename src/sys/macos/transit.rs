@@ -1,0 +1,109 @@
+//! When a Unix socket of any process closes, the kernel looks for sockets that only messages name, takes
+//! them for garbage wherever these messages are, and ends them (`unp_gc`). So what is on its way stays
+//! open here, until somebody has it.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    sync::{
+        OnceLock,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::net::sockopt;
+
+use super::{queue::Queue, socket::is_listening};
+
+/// Descriptors on their way by one lane, of which somebody counts what waits.
+#[derive(Debug, Default)]
+pub struct Transit(RefCell<VecDeque<OwnedFd>>);
+
+impl Transit {
+    /// A descriptor has been put into the lane.
+    pub fn keep(&self, descriptor: BorrowedFd<'_>) {
+        // It goes without where this process has no number left.
+        self.0.borrow_mut().extend(descriptor.try_clone_to_owned());
+    }
+
+    /// So many packets wait in the lane now. A packet is taken after its descriptor (`soreceive`).
+    pub fn settle(&self, waiting: impl FnOnce() -> usize) {
+        let mut kept = self.0.borrow_mut();
+        if !kept.is_empty() {
+            let waiting = waiting();
+            while kept.len() > waiting {
+                kept.pop_front();
+            }
+        }
+    }
+}
+
+/// How often the escort looks whether something has arrived.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// How long it stays with one descriptor at the most.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The thread needs next to nothing.
+const STACK: usize = 64 * 1024;
+
+/// A descriptor on its way by a lane of which nobody counts what waits.
+struct Escorted {
+    lane: OwnedFd,
+    #[expect(dead_code, reason = "is there, until it is dropped")]
+    descriptor: OwnedFd,
+    until: Instant,
+}
+
+impl Escorted {
+    /// Whether the peer has read all that is in the lane, or will read no more.
+    fn has_arrived(&self) -> bool {
+        Instant::now() >= self.until || is_drained(&self.lane).unwrap_or(false)
+    }
+}
+
+fn is_drained(lane: &OwnedFd) -> io::Result<bool> {
+    let queue = Queue::new()?;
+    queue.watch(lane.as_raw_fd().unsigned_abs() as usize, libc::EVFILT_WRITE, 0, 0)?;
+    let Some(event) = queue.next(false)? else { return Ok(false) };
+    let room = sockopt::socket_send_buffer_size(lane)?;
+    Ok(event.is_end || usize::try_from(event.bytes).is_ok_and(|bytes| bytes >= room))
+}
+
+/// A descriptor has gone by a lane of which nobody counts what waits. A thread of the process sees to
+/// it, as nobody else has to hear of what arrives.
+pub(in crate::sys) fn escort(lane: BorrowedFd<'_>, descriptor: Option<BorrowedFd<'_>>) {
+    static ESCORT: OnceLock<Option<Sender<Escorted>>> = OnceLock::new();
+    // Who sends a listening socket goes on listening.
+    let Some(descriptor) = descriptor.filter(|it| !is_listening(*it)) else { return };
+    let copies = (lane.try_clone_to_owned(), descriptor.try_clone_to_owned());
+    // It goes without where this process has no numbers, or threads, left.
+    let (Ok(lane), Ok(descriptor)) = copies else { return };
+    let escorted = Escorted { lane, descriptor, until: Instant::now() + PATIENCE };
+    if let Some(escort) = ESCORT.get_or_init(start) {
+        drop(escort.send(escorted));
+    }
+}
+
+fn start() -> Option<Sender<Escorted>> {
+    let (sender, receiver) = channel();
+    let thread = thread::Builder::new().name("rs-cluster-escort".into()).stack_size(STACK);
+    thread.spawn(move || attend(&receiver)).ok()?;
+    Some(sender)
+}
+
+fn attend(receiver: &Receiver<Escorted>) {
+    let mut on_their_way = Vec::new();
+    while let Ok(escorted) = receiver.recv() {
+        on_their_way.push(escorted);
+        while !on_their_way.is_empty() {
+            thread::sleep(LOOK);
+            on_their_way.extend(receiver.try_iter());
+            on_their_way.retain(|it| !it.has_arrived());
+        }
+    }
+}
