@@ -38,8 +38,8 @@ function requireTool(command, wanted, how) {
 }
 
 function checkTools() {
-  if (process.platform !== 'linux') {
-    fail(`rs-cluster builds on Linux only for now, and this is ${process.platform}`);
+  if (!['linux', 'darwin'].includes(process.platform)) {
+    fail(`rs-cluster builds on Linux and macOS only, and this is ${process.platform}`);
   }
   const { devEngines, engines } = JSON.parse(readFileSync(path.join(ROOT, 'package.json')));
   const node = devEngines.runtime.version.replace('>=', '');
@@ -54,7 +54,11 @@ function checkTools() {
   const rust = /rust-version = "(.*)"/.exec(readFileSync(path.join(ROOT, 'Cargo.toml')))[1];
   requireTool('cargo', rust, 'install Rust by https://rustup.rs');
   requireTool('rustc', rust, 'install Rust by https://rustup.rs');
-  requireTool('cc', '1', 'Rust links with a C compiler; on Debian: apt-get install gcc libc6-dev');
+  requireTool(
+    'cc',
+    '1',
+    'Rust links with a C compiler; on Debian: apt-get install gcc libc6-dev, on macOS: xcode-select --install',
+  );
 }
 
 function isInstalled() {
