@@ -8,12 +8,17 @@ const os = require('node:os');
 const express = require('express');
 const cluster = require('rs-cluster');
 
-if (cluster.isPrimary) {
-  for (let i = 0; i < os.availableParallelism(); i++) cluster.fork();
-  cluster.on('listening', (worker, { port }) => {
+function start() {
+  const worker = cluster.fork();
+  // One that has never listened would only fail again.
+  worker.once('listening', ({ port }) => {
     console.log(`Worker ${worker.id} is listening on port ${port}`);
-    worker.once('exit', () => worker.exitedAfterDisconnect || cluster.fork());
+    worker.once('exit', () => worker.exitedAfterDisconnect || start());
   });
+}
+
+if (cluster.isPrimary) {
+  for (let i = 0; i < os.availableParallelism(); i++) start();
   process.once('SIGTERM', () => cluster.disconnect());
 } else {
   const app = express();

@@ -8,18 +8,21 @@ const cluster = require('rs-cluster');
 
 const exec = path.join(__dirname, 'web.worker.js');
 
-/** Resolves to the port when all workers listen. */
-function start(count) {
-  cluster.setupPrimary({ exec });
-  return new Promise((resolve) => {
-    let listening = 0;
-    cluster.on('listening', (worker, { port }) => {
-      worker.once('exit', () => worker.exitedAfterDisconnect || cluster.fork());
-      listening += 1;
-      if (listening === count) resolve(port);
-    });
-    for (let i = 0; i < count; i++) cluster.fork();
+/** Starts a worker, and another when it crashes, unless it has never listened. */
+function fork() {
+  const worker = cluster.fork();
+  worker.once('listening', () => {
+    worker.once('exit', () => worker.exitedAfterDisconnect || fork());
   });
+  return worker;
+}
+
+/** Resolves to the port when all workers listen. */
+async function start(count) {
+  cluster.setupPrimary({ exec });
+  const workers = Array.from({ length: count }, fork);
+  const [[{ port }]] = await Promise.all(workers.map((worker) => once(worker, 'listening')));
+  return port;
 }
 
 /** Resolves when all workers have gone. */
@@ -27,7 +30,6 @@ async function stop() {
   const exits = Object.values(cluster.workers).map((worker) => once(worker, 'exit'));
   cluster.disconnect();
   await Promise.all(exits);
-  cluster.removeAllListeners('listening');
 }
 
 module.exports = { start, stop };
