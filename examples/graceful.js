@@ -13,16 +13,25 @@ const cluster = require('rs-cluster');
 
 let isEnding = false;
 
-function startPrimary() {
-  cluster.on('listening', (worker, { port }) => {
+function fork() {
+  const worker = cluster.fork();
+  worker.once('listening', ({ port }) => {
     console.log(`Worker ${worker.id} (pid ${worker.process.pid}) is listening on port ${port}`);
-    worker.once('exit', () => worker.exitedAfterDisconnect || cluster.fork()); // it crashed
+    worker.once('exit', () => {
+      const isReplaced = worker.exitedAfterDisconnect || worker.isPaused();
+      if (!isReplaced) fork(); // it crashed
+    });
   });
-  for (let i = 0; i < os.availableParallelism(); i++) cluster.fork();
+  return worker;
+}
+
+function startPrimary() {
+  for (let i = 0; i < os.availableParallelism(); i++) fork();
 
   let restarts = Promise.resolve();
   process.on('SIGHUP', () => {
-    restarts = restarts.then(restart);
+    // The old workers stay.
+    restarts = restarts.then(restart).catch(({ message }) => console.error(message));
   });
   process.once('SIGTERM', () => {
     isEnding = true;
@@ -33,9 +42,10 @@ function startPrimary() {
 async function restart() {
   for (const worker of Object.values(cluster.workers)) {
     if (isEnding) return;
-    const successor = cluster.fork();
+    const successor = fork();
     await Promise.race([once(successor, 'listening'), once(successor, 'exit')]);
-    if (successor.isDead()) return console.error('The new workers do not start: the old ones stay');
+    if (isEnding) return;
+    if (successor.isDead()) throw new Error('The new workers do not start: the old ones stay');
     if (!worker.isConnected()) continue; // it has crashed, and been replaced
     worker.pause().send('leave'); // new connections go to others from now on
     await once(worker, 'exit');
