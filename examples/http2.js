@@ -26,12 +26,15 @@ if (cluster.isPrimary) {
     response.end(`Hello by HTTP/${httpVersion} from worker ${cluster.worker.id}\n`);
   });
   const sessions = new Set();
+  let isLeaving = false;
   server.on('session', (session) => {
     sessions.add(session);
+    if (isLeaving) session.close(); // its handshake has taken until now
     session.once('close', () => sessions.delete(session));
   });
   // A server that closes waits for its sessions; these end when all that was asked is answered.
   process.once('message', () => {
+    isLeaving = true;
     for (const session of sessions) session.close();
   });
   server.listen(PORT);
