@@ -1,13 +1,15 @@
 'use strict';
 
 // Workers without servers: jobs in, results out, by messages. A worker that dies is replaced, and
-// another does its job.
+// another does its job, unless three have died of it.
 //
 //   seq 1000000 1000010 | node examples/jobs.js        counts the primes below each number
 
 const os = require('node:os');
 const readline = require('node:readline');
 const cluster = require('rs-cluster');
+
+const MAX_TRIES = 3;
 
 function startPrimary() {
   const queue = [];
@@ -19,25 +21,33 @@ function startPrimary() {
     for (const worker of idle) {
       if (queue.length === 0) break;
       idle.delete(worker);
-      jobs.set(worker, queue.shift());
-      worker.send(jobs.get(worker));
+      const job = queue.shift();
+      jobs.set(worker, job);
+      worker.send(job.limit, () => {}); // if it has just died, its 'exit' is to come
     }
     if (isComplete && jobs.size === 0) cluster.disconnect();
+  }
+
+  function tryAgain(job) {
+    job.tries += 1;
+    if (job.tries < MAX_TRIES) queue.unshift(job);
+    else console.error(`${MAX_TRIES} workers have died of job ${job.limit}`);
   }
 
   function hire() {
     const worker = cluster.fork();
     console.log(`Worker ${worker.id} (pid ${worker.process.pid}) is hired`);
     worker.on('message', (primes) => {
-      console.log(`${primes} primes below ${jobs.get(worker)}, says worker ${worker.id}`);
+      console.log(`${primes} primes below ${jobs.get(worker).limit}, says worker ${worker.id}`);
       jobs.delete(worker);
       idle.add(worker);
       dispatch();
     });
     worker.on('exit', () => {
       idle.delete(worker);
-      if (jobs.has(worker)) queue.unshift(jobs.get(worker));
+      const job = jobs.get(worker);
       jobs.delete(worker);
+      if (job) tryAgain(job);
       if (!worker.exitedAfterDisconnect) hire();
     });
     idle.add(worker);
@@ -47,7 +57,7 @@ function startPrimary() {
   for (let i = 0; i < os.availableParallelism(); i++) hire();
   const input = readline.createInterface({ input: process.stdin });
   input.on('line', (line) => {
-    queue.push(Number(line));
+    queue.push({ limit: Number(line), tries: 0 });
     dispatch();
   });
   input.on('close', () => {
