@@ -141,9 +141,9 @@ declare namespace cluster {
     readonly SCHED_LEAST_CONNECTIONS: 3;
     /**
      * A policy: the clients of one IP address stay with one worker, as long as it has room for
-     * another (a dozen may wait) and has not been stuck for a second. For state that a worker keeps about its clients. When a worker leaves, only its own
-     * clients move; one that joins takes a share from each of the others. Connections to Unix sockets
-     * take turns.
+     * another (a dozen may wait) and has not been stuck for a second. For state that a worker keeps
+     * about its clients. When a worker leaves, only its own clients move; one that joins takes a share
+     * from each of the others. Connections to Unix sockets take turns.
      */
     readonly SCHED_SOURCE_HASH: 4;
     /**
