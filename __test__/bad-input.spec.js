@@ -66,6 +66,11 @@ test('bad NODE_OPTIONS are an error of the worker', async (t) => {
   t.regex(outcome.stderr, /NODE_OPTIONS/);
 });
 
+test('a missing cwd is an error event with pipes for outputs too', async (t) => {
+  const outcome = await forkBadly(t, { settings: { cwd: MISSING, silent: true } });
+  t.like(outcome, { event: 'error', code: 'ENOENT' });
+});
+
 test('a missing cwd is an error event, and no exit', async (t) => {
   t.like(await forkBadly(t, { settings: { cwd: MISSING } }), {
     event: 'error',

@@ -82,10 +82,15 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     stats,
   });
 
-  // Not by fork(), where `jest --detectOpenHandles` would take the engine, which holds nothing open and
-  // stays, for something that a test has left open. If it can't be made, fork() says so.
+  // Soon, so that loading takes no longer than it must; but not by fork(), when there may be no
+  // descriptor left to load anything by, and when `jest --detectOpenHandles` would take the engine,
+  // which holds nothing open and stays, for something that a test has left open. What fails here fails
+  // in fork() again.
   Promise.resolve()
-    .then(engine)
+    .then(() => {
+      engine();
+      loadWorkerProcess();
+    })
     .catch(() => {});
 
   function setupPrimary(options) {
@@ -113,8 +118,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function fork(env) {
-    // Not before: it is half of what there is to load.
-    const WorkerProcess = require('./process');
+    const WorkerProcess = loadWorkerProcess();
     cluster.setupPrimary();
     const execArgv = inspectPorts.complete(cluster.settings);
     const { holdTimeout } = ownSettings(defaults, cluster.settings);
@@ -304,6 +308,11 @@ function warnOfWaiting(address, errno) {
   const [code, why] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error'];
   const waits = `connections to ${address} wait until they can be accepted: ${why}`;
   process.emitWarning(waits, { type: 'ConnectionsWaitWarning', code });
+}
+
+/** Half of what there is to load. */
+function loadWorkerProcess() {
+  return require('./process');
 }
 
 /** Not part of the defaults that `cluster.settings` shows: those are Node's. */

@@ -71,13 +71,15 @@ class ProcessHandle {
       uid,
       gid,
     });
-    if (typeof result === 'number') return result;
+    if (typeof result === 'number') {
+      // Node reads from them nevertheless, unless there are no descriptors left.
+      openPipes(stdio, () => this.#engine.endedPipe());
+      return result;
+    }
     this.#process = result;
     this.pid = result.pid;
     this.#hold.ref();
-    for (const [number, { type, handle }] of stdio.entries()) {
-      if (type === 'pipe' || type === 'overlapped') handle.open(result.takePipe(number));
-    }
+    openPipes(stdio, (number) => result.takePipe(number));
     return 0;
   }
 
@@ -104,6 +106,15 @@ class ProcessHandle {
   close() {
     this.#hold.unref();
     this.#process?.close();
+  }
+}
+
+/** `take(number)` gives the descriptor of our end, or a negated errno. */
+function openPipes(stdio, take) {
+  for (const [number, { type, handle }] of stdio.entries()) {
+    if (type !== 'pipe' && type !== 'overlapped') continue;
+    const fd = take(number);
+    if (fd >= 0) handle.open(fd);
   }
 }
 

@@ -157,6 +157,12 @@ impl Engine {
         }
     }
 
+    /// Our end of a pipe whose other end is closed: a descriptor for the caller, or a negated errno.
+    #[napi]
+    pub fn ended_pipe(&self) -> i32 {
+        lane::pipe().map_or_else(|error| errno(&error), |(ours, _)| ours.into_raw_fd())
+    }
+
     /// Gives the worker no more connections, and those it has not taken to others.
     #[napi]
     pub fn retire(&self, worker: u32) {
