@@ -20,14 +20,24 @@ function restoreEnvironment(nodeOptions) {
   else process.env.NODE_OPTIONS = nodeOptions;
 }
 
-function load([, controlLane], binary) {
-  require('./lib/binary').chosen.file = binary;
+function attach(lanes, serialization, binary) {
   try {
-    return require('./lib/child');
+    require('./lib/binary').chosen.file = binary;
+    require('./lib/child')(lanes, serialization);
   } catch (error) {
-    // Once, by the primary, and not by every worker.
-    writeSync(controlLane, JSON.stringify({ act: 'unable', reason: error.message }));
-    return process.exit(1);
+    tell(lanes[1], error);
+    process.exit(1);
+  }
+}
+
+/** Once, by the primary, and not by every worker. */
+function tell(controlLane, { message, code, resource = '', stack }) {
+  const denied = `${message} The worker may not read ${resource}: see --allow-fs-read.`;
+  const reason = code === 'ERR_ACCESS_DENIED' ? denied : code === undefined ? stack : message;
+  try {
+    writeSync(controlLane, JSON.stringify({ act: 'unable', reason }));
+  } catch {
+    // It is gone.
   }
 }
 
@@ -40,5 +50,5 @@ if (given === undefined) {
   stripArguments(preload);
   restoreEnvironment(nodeOptions);
   // Whatever else may have inherited the variable, the worker alone is one to Node.
-  if (cluster.isWorker) load(lanes, binary)(lanes, serialization);
+  if (cluster.isWorker) attach(lanes, serialization, binary);
 }

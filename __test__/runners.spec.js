@@ -46,6 +46,14 @@ for (const [how, { args, nodeArgs }] of Object.entries(jestWays)) {
   });
 }
 
+test('a test file that Jest has run leaves nothing in memory', async (t) => {
+  // The other one leaves something with node:cluster too.
+  const args = ['--config', example('jest/jest.config.js'), '--ci', '-i', '--detectLeaks', 'sum'];
+  const { code, stderr } = await run(t, JEST, { args, spawn: { cwd: ROOT } });
+  t.is(code, 0, stderr);
+  t.regex(stderr, /^Tests: {7}5 passed, 5 total$/m);
+});
+
 for (const threads of ['--worker-threads', '--no-worker-threads']) {
   testAva(`ava runs its files with ${threads}`, async (t) => {
     const args = ['--config', example('ava/ava.config.mjs'), threads];

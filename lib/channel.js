@@ -65,6 +65,8 @@ class Control extends EventEmitter {
  * `message`, `internalMessage`, `disconnect`.
  */
 class Channel {
+  /** Whether this end has closed it, though the peer may not have. */
+  hasLeft = false;
   #target;
   #lane;
   #encode;
@@ -341,6 +343,7 @@ class Channel {
       this.#target.emit('error', errors.ipcDisconnected());
       return;
     }
+    this.hasLeft = true;
     this.#target.connected = false;
     // What is queued goes first.
     if (this.#unsent.length === 0) this.#close();

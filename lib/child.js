@@ -5,6 +5,7 @@
 
 const cluster = require('node:cluster');
 const { closeSync } = require('node:fs');
+const { EACCES } = require('node:os').constants.errno;
 const path = require('node:path');
 const { debuglog } = require('node:util');
 const { WorkerLanes } = require('./native');
@@ -115,7 +116,13 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   function getServer(server, options, callback) {
     const { addressType, fd, port } = options;
     let { address } = options;
-    checkPermission();
+    const denial = denialOf(options);
+    if (denial !== undefined) {
+      // Node's own datagram sockets emit it.
+      if (!isDatagram(options)) throw denial;
+      process.nextTick(callback, -EACCES);
+      return;
+    }
     const own = ownHandle(server, options);
     if (own !== undefined) {
       callback(0, own);
@@ -230,10 +237,13 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
 }
 
 /** As Node does it for its own servers: the engine would not ask. */
-function checkPermission() {
-  if (ASKS_TO_LISTEN && process.permission?.has('net') === false) {
-    throw errors.accessDenied('Net', '--allow-net', '');
-  }
+function denialOf(options) {
+  if (!ASKS_TO_LISTEN || process.permission?.has('net') !== false) return undefined;
+  return errors.accessDenied('Net', '--allow-net', isPipe(options) ? options.address : '');
+}
+
+function isDatagram({ addressType }) {
+  return addressType === 'udp4' || addressType === 'udp6';
 }
 
 /**
@@ -347,8 +357,8 @@ function beforeClose(handle, callback) {
   };
 }
 
-function streamKind({ addressType }, isInternet) {
-  if (addressType === 'udp4' || addressType === 'udp6') return 'udp';
+function streamKind(options, isInternet) {
+  if (isDatagram(options)) return 'udp';
   return isInternet ? 'tcp' : 'pipe';
 }
 

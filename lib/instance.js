@@ -1,5 +1,6 @@
 'use strict';
 
+const { runInThisContext } = require('node:vm');
 const { version } = require('../package.json');
 
 // Registered, because several copies of one version may be loaded, and their users mean one cluster.
@@ -13,7 +14,8 @@ const INSTANCES = Symbol.for(`rs-cluster.instances ${version}`);
  */
 function instance(builtin, create) {
   if (builtin[INSTANCES] === undefined) {
-    Object.defineProperty(builtin, INSTANCES, { value: new WeakMap() });
+    // Of the thread's globals, not of ours, which it would keep for ever.
+    Object.defineProperty(builtin, INSTANCES, { value: runInThisContext('new WeakMap()') });
   }
   const instances = builtin[INSTANCES];
   if (!instances.has(globalThis)) instances.set(globalThis, create());

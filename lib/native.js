@@ -17,8 +17,8 @@ const PREBUILT = [
 ];
 
 const BUILD =
-  'To build it, run `npm install && npm run build` in a clone of the repository, with Rust and a C ' +
-  'compiler, then install that folder';
+  'To build it, run `npm install && npm run build && npm link` in a clone of the repository, with ' +
+  'Rust and a C compiler, then `npm link rs-cluster` where it is used';
 
 function load() {
   if (process.platform === 'win32') {
@@ -28,10 +28,11 @@ function load() {
         "Use require('node:cluster') there.",
     );
   }
-  const target = targetOf(process);
   // A worker's primary has found it.
-  chosen.file ??= find(target);
-  if (chosen.file !== undefined) return open(chosen.file, target);
+  if (chosen.file !== undefined) return open(chosen.file);
+  const target = targetOf(process);
+  chosen.file = find(target);
+  if (chosen.file !== undefined) return open(chosen.file);
   if (!PREBUILT.includes(target)) {
     throw errors.loading(
       'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM',
@@ -41,7 +42,8 @@ function load() {
   }
   throw errors.loading(
     'ERR_RS_CLUSTER_NO_BINARY',
-    `rs-cluster finds no binary for this platform: the package rs-cluster-${target} is not there. ` +
+    `rs-cluster finds no binary for this platform: the package rs-cluster-${target}, or the file in ` +
+      'it, is not there. ' +
       'npm installs it as an optional dependency, unless told --omit=optional or --no-optional, or ' +
       'by a node_modules or a lock file that was made on another platform: delete both, and install ' +
       `again. A bundler has to leave rs-cluster out (as an external). ${BUILD}.`,
@@ -60,25 +62,26 @@ function find(target) {
   return undefined;
 }
 
-function open(file, target) {
-  let reason = examine(file, process);
+function open(file) {
+  let reason;
   let cause;
-  if (reason === undefined) {
-    try {
+  try {
+    reason = examine(file, process);
+    if (reason === undefined) {
       const binding = require(file);
       const its = binding.Engine.version();
       if (its === version) return binding;
       reason = `it is that of version ${its}, and this is ${version}`;
-    } catch (error) {
-      if (error.code === 'ERR_DLOPEN_DISABLED') throw errors.addonsRefused(error);
-      reason = error.message;
-      cause = error;
     }
+  } catch (error) {
+    if (error.code === 'ERR_DLOPEN_DISABLED') throw errors.addonsRefused(error);
+    reason = error.message;
+    cause = error;
   }
   throw errors.loading(
     'ERR_RS_CLUSTER_BAD_BINARY',
-    `rs-cluster can't load its binary on ${target}: ${reason} (${file}). Install rs-cluster again, ` +
-      `on this platform: \`npm install --force\`. ${BUILD}.`,
+    `rs-cluster can't load its binary on ${targetOf(process)}: ${reason} (${file}). Delete ` +
+      `node_modules, and install again, on this platform. ${BUILD}.`,
     cause,
   );
 }

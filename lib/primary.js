@@ -3,6 +3,7 @@
 const EventEmitter = require('node:events');
 const { signals } = require('node:os').constants;
 const { debuglog, getSystemErrorMap } = require('node:util');
+const { runInThisContext } = require('node:vm');
 const { Engine } = require('./native');
 const defineWorker = require('./worker');
 const { clearTimeout, nextTick, setTimeout } = require('./clock');
@@ -31,7 +32,8 @@ const DEFAULT_TIMEOUT = 5000;
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 const UNLOADED =
-  "it has exited without loading rs-cluster's preload.js: can its user read that file?";
+  "it has exited without loading rs-cluster's preload.js: can its user read that file, and does " +
+  'Node allow it (--allow-fs-read)?';
 
 const debug = debuglog('cluster');
 
@@ -46,8 +48,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   const inspectPorts = new InspectPorts();
   /** @type {Map<number, WorkerProcess>} processes that have not exited, by worker id */
   const processes = new Map();
-  /** Workers that have not been heard of. */
-  const starting = new Set();
+  /** Workers that have not been heard of, by id. */
+  const starting = new Map();
   /** Workers whose channel is open. */
   const connected = new Set();
   /** The signals of graceful kills whose workers have not disconnected yet. */
@@ -55,7 +57,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   const disconnection = new Disconnection((token) => engine().settle(token));
   let made;
   const engine = () => {
-    made ??= new Engine(onEngineEvent);
+    made ??= new Engine(weakly(onEngineEvent));
     return made;
   };
   /** Why workers could not load the engine; each is told once. */
@@ -118,7 +120,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function fork(env) {
-    const WorkerProcess = loadWorkerProcess();
+    const Process = loadWorkerProcess();
     cluster.setupPrimary();
     const execArgv = inspectPorts.complete(cluster.settings);
     const { holdTimeout } = ownSettings(defaults, cluster.settings);
@@ -127,7 +129,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     lastId += 1;
     const id = lastId;
     const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
-    const workerProcess = new WorkerProcess(engine(), id, settings, workerEnv, {
+    const workerProcess = new Process(engine(), id, settings, workerEnv, {
       onNotice: (notice) => onNotice(worker, notice),
       onFault: (error) => onFault(worker, error),
     });
@@ -138,7 +140,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     cluster.workers[id] = worker;
     if (workerProcess.isStarted) {
       processes.set(id, workerProcess);
-      starting.add(worker);
+      starting.set(id, worker);
       connected.add(id);
       worker.process.once('exit', (code, signal) => onExit(worker, code, signal));
       worker.process.once('disconnect', () => onDisconnect(worker));
@@ -155,12 +157,14 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   function onExit(worker, code, signal) {
     debug('worker %d exited: code %s, signal %s', worker.id, code, signal);
+    const { hasLeft } = processes.get(worker.id);
+    const isUnheard = starting.delete(worker.id) && !hasLeft;
     processes.delete(worker.id);
     pendingKills.delete(worker);
     if (!worker.isConnected()) delete cluster.workers[worker.id];
     worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     // Node ends like this when it can't find, or read, what it is to load first.
-    if (starting.delete(worker) && code === 1) onUnable(worker, UNLOADED);
+    if (isUnheard && code === 1) onUnable(worker, UNLOADED);
     worker.state = 'dead';
     worker.emit('exit', code, signal);
     cluster.emit('exit', worker, code, signal);
@@ -187,7 +191,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   /** The worker exits, because it can't load the engine. So will the next one. */
   function onUnable(worker, reason) {
-    starting.delete(worker);
+    starting.delete(worker.id);
     const isHeard = worker.listenerCount('error') > 0;
     if (isHeard || !knownReasons.has(reason)) onFault(worker, errors.notLoaded(reason));
     knownReasons.add(reason);
@@ -261,7 +265,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onNotice(worker, { act, ...notice }) {
     switch (act) {
       case 'online':
-        starting.delete(worker);
+        starting.delete(worker.id);
         debug('worker %d online, pid %d', worker.id, worker.process.pid);
         worker.state = 'online';
         worker.emit('online');
@@ -295,7 +299,9 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onEngineEvent({ kind, id, code, signal, reason }) {
     if (kind === 'exited') processes.get(id)?.exited(code, signal);
     else if (kind === 'faulted') processes.get(id)?.fail(reason);
-    else if (kind === 'unable') onUnable(cluster.workers[id], reason);
+    else if (kind === 'unable' && starting.has(id)) onUnable(starting.get(id), reason);
+    else if (kind === 'unable')
+      processes.get(id)?.fail('it has loaded the engine, and says that it can not');
     else if (kind === 'unaccepted') warnOfWaiting(reason, code);
     else disconnection.settled(id);
   }
@@ -310,10 +316,22 @@ function warnOfWaiting(address, errno) {
   process.emitWarning(waits, { type: 'ConnectionsWaitWarning', code });
 }
 
-/** Half of what there is to load. */
+let WorkerProcess;
+
+/** Half of what there is to load. Once, even if the module registry is reset meanwhile. */
 function loadWorkerProcess() {
-  return require('./process');
+  WorkerProcess ??= require('./process');
+  return WorkerProcess;
 }
+
+/**
+ * Calls `handler` as long as it is there. The engine would hold it, and with it all globals of a test
+ * file that is over, for ever; so the function that is held must be none of those globals either.
+ */
+const weakly = runInThisContext(`(handler) => {
+  const held = new WeakRef(handler);
+  return (event) => held.deref()?.(event);
+}`);
 
 /** Not part of the defaults that `cluster.settings` shows: those are Node's. */
 function ownSettings(defaults, settings) {

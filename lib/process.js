@@ -181,6 +181,11 @@ class WorkerProcess {
     this.#channel = new Channel(child, lane, options);
   }
 
+  /** Whether this end has closed the channel, so that nothing more is heard of the worker. */
+  get hasLeft() {
+    return this.#channel.hasLeft;
+  }
+
   /** Whether there is a process. */
   get isStarted() {
     return this.#channel !== null;

@@ -6,22 +6,23 @@ const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { NODES } = require('./lib/nodes.js');
 const { ROOT, builtPackages, manifestOf, pack, platformPackages } = require('./lib/packages.js');
 const { startRegistry } = require('./lib/registry.js');
 const { findNode } = require('../tools/node-binary.js');
 const { fetchPackage } = require('../tools/package.js');
+const { targetOf } = require('../lib/binary.js');
 const { becomesTrue, membersOf, signalGroup } = require('../tools/process-group.js');
 const { runTool } = require('../tools/run-tool.js');
 
 const DETECT_LIBC = path.join(ROOT, 'node_modules', 'detect-libc');
 const GONE_WITHIN = 5_000;
-const ANSWERS_WITHIN = 10_000;
+const ANSWERS_WITHIN = 30_000;
 
 const place = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'rs-cluster-'));
-// The built package of the machine that this runs on.
-const [own] = builtPackages();
+// That of the machine which this runs on.
+const own = builtPackages().find(({ target }) => target === targetOf(process));
 let registry;
 let tarballs;
 
@@ -97,6 +98,7 @@ async function askExample(t, project, node, env = {}) {
   fs.writeFileSync(file, program);
   const child = spawn(node, [file], { cwd: project, env, detached: true, stdio: 'pipe' });
   t.teardown(() => signalGroup(child.pid, 'SIGKILL'));
+  const exited = once(child, 'exit');
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text;
@@ -104,9 +106,8 @@ async function askExample(t, project, node, env = {}) {
   let answer;
   await becomesTrue(async () => {
     answer = await answerOf(`http://127.0.0.1:${port}/`);
-    return answer !== undefined || child.exitCode !== null;
+    return answer !== undefined || child.exitCode !== null || child.signalCode !== null;
   }, ANSWERS_WITHIN);
-  const exited = once(child, 'exit');
   child.kill();
   await exited;
   t.true(await becomesTrue(() => membersOf(child.pid).length === 0, GONE_WITHIN));

@@ -6,7 +6,15 @@
 
 const { copyFileSync, existsSync, rmSync } = require('node:fs');
 const path = require('node:path');
-const { ROOT, builtPackages, platformPackages } = require('../packaging/lib/packages.js');
+const {
+  ROOT,
+  builtPackages,
+  manifestOf,
+  platformPackages,
+  tagOf,
+} = require('../packaging/lib/packages.js');
+const { startRegistry } = require('../packaging/lib/registry.js');
+const { targetOf } = require('../lib/binary.js');
 const { cached } = require('../tools/cache.js');
 const { runCommand } = require('../tools/command.js');
 const { fetchPackage } = require('../tools/package.js');
@@ -16,7 +24,8 @@ const { UserError } = require('../tools/user-error.js');
 
 // What napi-rs links its releases with, for a glibc that every Node has; see `--use-napi-cross`,
 // which unpacks it into the user's home.
-const TOOLCHAIN = '@napi-rs/cross-toolchain-x64-target-x86_64@1.0.0';
+const VERSION = '1.0.0';
+const TOOLCHAIN = `@napi-rs/cross-toolchain-x64-target-x86_64@${VERSION}`;
 const BUILT = path.join(ROOT, 'target', 'prebuilt');
 const TARGET = 'x86_64-unknown-linux-gnu';
 
@@ -40,7 +49,7 @@ function run(command, args, env = {}) {
 
 /** Resolves to the linker of the toolchain. */
 async function findLinker() {
-  const toolchain = await cached('cross-toolchain', async (directory) => {
+  const toolchain = await cached(`cross-toolchain-${VERSION}`, async (directory) => {
     const archive = path.join(await fetchPackage(TOOLCHAIN), `${TARGET}.tar.xz`);
     const missing = 'tar or xz is missing; on Debian: apt-get install xz-utils';
     await runTool('tar', ['-xJf', archive, '-C', directory], { missing });
@@ -50,7 +59,7 @@ async function findLinker() {
 
 /** What to build for, and with what. */
 async function choose() {
-  if (process.platform === 'linux' && process.arch === 'x64') {
+  if (targetOf(process) === 'linux-x64-gnu') {
     return [TARGET, { CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER: await findLinker() }];
   }
   const [, host] = /^host: (.+)$/m.exec(await runTool('rustc', ['-vV']));
@@ -66,11 +75,25 @@ async function build(target, env) {
     ['napi', 'build', ...options, '--target', target, '-o', BUILT, '--', '--locked'],
     env,
   );
-  for (const { manifest, binary } of platformPackages()) {
+  for (const { directory, manifest, binary } of platformPackages()) {
     rmSync(binary, { force: true });
     const built = path.join(BUILT, manifest.main);
-    if (existsSync(built)) copyFileSync(built, binary);
+    if (!existsSync(built)) continue;
+    copyFileSync(built, binary);
+    copyFileSync(path.join(ROOT, 'LICENSE'), path.join(directory, 'LICENSE'));
   }
+}
+
+/** npm refuses a version that its registry has, so it gets an empty one. */
+async function publishDry() {
+  const registry = await startRegistry([]);
+  const { version } = manifestOf(ROOT);
+  const options = ['--dry-run', '--access', 'public', '--tag', tagOf(version)];
+  options.push('--loglevel', 'notice', '--registry', registry.url);
+  for (const directory of [...builtPackages().map((it) => it.directory), ROOT]) {
+    await run('npm', ['publish', directory, ...options]);
+  }
+  registry.close();
 }
 
 async function main(argv) {
@@ -81,17 +104,7 @@ async function main(argv) {
   const [target, env] = await choose();
   await build(target, env);
   await run('npx', ['ava', '--config', 'packaging/ava.config.mjs']);
-  for (const directory of [...builtPackages().map((it) => it.directory), ROOT]) {
-    await run('npm', [
-      'publish',
-      directory,
-      '--dry-run',
-      '--access',
-      'public',
-      '--loglevel',
-      'notice',
-    ]);
-  }
+  await publishDry();
   return 0;
 }
 

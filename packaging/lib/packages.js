@@ -15,7 +15,9 @@ function manifestOf(directory) {
 
 /** The packages of prebuilt binaries: where they are, what they say, and their binary's path. */
 function platformPackages() {
-  return readdirSync(PLATFORMS).map((target) => {
+  const targets = readdirSync(PLATFORMS, { withFileTypes: true });
+  const directories = targets.filter((entry) => entry.isDirectory());
+  return directories.map(({ name: target }) => {
     const directory = path.join(PLATFORMS, target);
     const manifest = manifestOf(directory);
     return { target, directory, manifest, binary: path.join(directory, manifest.main) };
@@ -36,4 +38,9 @@ async function pack(directory, destination) {
   return { file: path.join(destination, filename), names };
 }
 
-module.exports = { ROOT, builtPackages, manifestOf, pack, platformPackages };
+/** What npm's users get the version by: `latest`, or `beta` of `1.0.0-beta.1`. */
+function tagOf(version) {
+  return /-([a-z]+)/.exec(version)?.[1] ?? 'latest';
+}
+
+module.exports = { ROOT, builtPackages, manifestOf, pack, platformPackages, tagOf };
