@@ -101,6 +101,18 @@ for (const document of [...documents, ...linked]) {
   });
 }
 
+for (const { name, prose, blocks: found } of documents) {
+  test(`no block or annotation of ${name} goes unseen`, (t) => {
+    // Comments that the benchmark's report lies between are no annotations.
+    const comments = prose.filter((line) => /^\s*<!--(?! \/?bench -->)/.test(line));
+    t.is(comments.length, found.filter(({ kind }) => kind !== undefined).length);
+    t.deepEqual(
+      prose.filter((line) => /^\s+```|^\s*~~~/.test(line)),
+      [],
+    );
+  });
+}
+
 test('the index of the documentation has all of it', (t) => {
   const index = new Document('docs/README.md').links;
   const names = readdirSync(path.join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));

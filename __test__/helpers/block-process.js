@@ -104,7 +104,8 @@ class BlockProcess extends EventEmitter {
   }
 
   signal(name) {
-    this.#child.kill(name);
+    if (name === 'SIGINT') signalGroup(this.#child.pid, name);
+    else this.#child.kill(name);
   }
 
   startLoad() {

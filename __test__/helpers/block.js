@@ -131,6 +131,7 @@ const STEPS = {
   prints: (run, value) => run.untilPrinted(toPattern(value)),
   loads: (run) => run.startLoad(),
   rests: (run) => run.endLoad(),
+  /** To the program; that of a terminal's Ctrl-C to all its processes. */
   signal: (run, value) => run.signal(value),
   warns(run) {
     run.warns = true;
@@ -150,7 +151,7 @@ function normalized(output) {
  *
  * @param {object} options
  * @param {Record<string, string>} options.files
- * @param {string} [options.printed] lines that it prints, in any order
+ * @param {string} [options.printed] all lines that it prints, in any order
  * @throws when it is not as the document says
  */
 async function runBlock(t, block, { files, printed }) {
@@ -188,8 +189,11 @@ async function runBlock(t, block, { files, printed }) {
   if (warning && !run.warns) throw new Error(`it printed a warning: ${warning}`);
   if (printed !== undefined) {
     const lines = normalized(run.output);
-    const missing = normalized(adapt(printed)).filter((line) => !lines.includes(line));
+    const expected = normalized(adapt(printed));
+    const missing = expected.filter((line) => !lines.includes(line));
     if (missing.length > 0) throw new Error(`it did not print:\n${missing.join('\n')}`);
+    const others = lines.filter((line) => !expected.includes(line));
+    if (others.length > 0) throw new Error(`it printed more:\n${others.join('\n')}`);
   }
 }
 
