@@ -4,7 +4,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
-const { isBuiltin } = require('./helpers/implementation');
+const { isBuiltin, specifier } = require('./helpers/implementation');
 const { unprivileged } = require('./helpers/privileges');
 const { temporaryDirectory } = require('./helpers/temporary');
 const { majorVersion } = require('./helpers/version');
@@ -38,6 +38,9 @@ function install(t, spoil) {
 }
 
 const good = fs.readFileSync(path.join(ROOT, 'lib', BINARY));
+
+const permission = majorVersion < 22 ? '--experimental-permission' : '--permission';
+const permitted = [permission, '--allow-fs-read=*'];
 
 if (!isBuiltin) {
   test('the package of the platform brings the binary', async (t) => {
@@ -135,8 +138,6 @@ if (!isBuiltin) {
     });
   }
 
-  const permission = majorVersion < 22 ? '--experimental-permission' : '--permission';
-  const permitted = [permission, '--allow-fs-read=*'];
   const refusals = { '--no-addons': ['--no-addons'], 'the permission model': permitted };
   // Node 20 takes the reading of preloads for granted too, but not of what they load.
   if (majorVersion >= 20) {
@@ -211,30 +212,30 @@ if (!isBuiltin) {
       t.regex(stderr, /can its user read that file/);
     });
   }
+}
 
-  if (majorVersion >= 20) {
-    const fork = { args: [ROOT], nodeArgs: [...permitted, '--allow-addons'], warns: true };
+if (majorVersion >= 20) {
+  const fork = { args: [specifier], nodeArgs: [...permitted, '--allow-addons'], warns: true };
 
-    test('the permission model refuses fork() as it does with child_process', async (t) => {
-      const { lines } = await run(t, 'load', fork);
-      t.like(lines, { length: 1, 0: { code: 'ERR_ACCESS_DENIED' } });
-      t.regex(lines[0].message, /--allow-child-process/);
-    });
+  test('the permission model refuses fork() as it does with child_process', async (t) => {
+    const { lines } = await run(t, 'load', fork);
+    t.like(lines, { length: 1, 0: { code: 'ERR_ACCESS_DENIED' } });
+    if (!isBuiltin) t.regex(lines[0].message, /--allow-child-process/);
+  });
 
-    // Older ones know no --allow-net.
-    if (majorVersion >= 25) {
-      test('the permission model refuses listen() as it does without a cluster', async (t) => {
-        const nodeArgs = [...fork.nodeArgs, '--allow-child-process'];
-        const { lines } = await run(t, 'listen-refused', { nodeArgs, warns: true });
-        t.deepEqual(lines, [{ code: 'ERR_ACCESS_DENIED', permission: 'Net' }]);
-      });
-    }
-
-    test('the permission model allows fork() with --allow-child-process', async (t) => {
+  // Older ones know no --allow-net, and with the built-in it is the primary that throws.
+  if (majorVersion >= 25 && !isBuiltin) {
+    test('the permission model refuses listen() as it does without a cluster', async (t) => {
       const nodeArgs = [...fork.nodeArgs, '--allow-child-process'];
-      const { lines, code } = await run(t, 'load', { ...fork, nodeArgs });
-      t.deepEqual(lines, []);
-      t.is(code, 0);
+      const { lines } = await run(t, 'listen-refused', { nodeArgs, warns: true });
+      t.deepEqual(lines, [{ code: 'ERR_ACCESS_DENIED', permission: 'Net' }]);
     });
   }
+
+  test('the permission model allows fork() with --allow-child-process', async (t) => {
+    const nodeArgs = [...fork.nodeArgs, '--allow-child-process'];
+    const { lines, code } = await run(t, 'load', { ...fork, nodeArgs });
+    t.deepEqual(lines, []);
+    t.is(code, 0);
+  });
 }
