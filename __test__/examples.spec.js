@@ -221,7 +221,7 @@ if (!isBuiltin) {
   });
 
   /**
-   * The worker that has the session of a client. A busy machine may block workers for so long that a
+   * The worker that has the session of a client. A busy machine may block workers for a second, and a
    * request goes astray; then the client connects again.
    */
   async function home(client) {
