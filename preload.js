@@ -31,14 +31,19 @@ function attach(lanes, serialization, binary) {
 }
 
 /** Once, by the primary, and not by every worker. */
-function tell(controlLane, { message, code, resource = '', stack }) {
-  const denied = `${message} The worker may not read ${resource}: see --allow-fs-read.`;
-  const reason = code === 'ERR_ACCESS_DENIED' ? denied : code === undefined ? stack : message;
+function tell(controlLane, error) {
   try {
-    writeSync(controlLane, JSON.stringify({ act: 'unable', reason }));
+    writeSync(controlLane, JSON.stringify({ act: 'unable', reason: reasonOf(error) }));
   } catch {
     // It is gone.
   }
+}
+
+function reasonOf({ message, code, resource = '', stack }) {
+  // It is no error that is known.
+  if (code === undefined) return stack;
+  if (code !== 'ERR_ACCESS_DENIED') return message;
+  return `${message} The worker may not read ${resource}: see --allow-fs-read.`;
 }
 
 const given = process.env[VARIABLE];

@@ -12,7 +12,7 @@ const { WorkerLanes } = require('./native');
 const defineWorker = require('./worker');
 const Channel = require('./channel');
 const errors = require('./errors');
-const { setImmediate } = require('./clock');
+const { nextTick, setImmediate } = require('./clock');
 const handles = require('./handles');
 const Hold = require('./hold');
 const seat = require('./seat');
@@ -120,7 +120,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     if (denial !== undefined) {
       // Node's own datagram sockets emit it.
       if (!isDatagram(options)) throw denial;
-      process.nextTick(callback, -EACCES);
+      nextTick(callback, -EACCES);
       return;
     }
     const own = ownHandle(server, options);

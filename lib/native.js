@@ -3,18 +3,11 @@
 // The addon: the one that `npm run build` has put beside this file, or else that of the package of
 // prebuilt binaries for this platform, which npm installs as an optional dependency.
 
-const { version } = require('../package.json');
+const { optionalDependencies, version } = require('../package.json');
 const { chosen, examine, targetOf } = require('./binary');
 const errors = require('./errors');
 
-const PREBUILT = [
-  'linux-x64-gnu',
-  'linux-x64-musl',
-  'linux-arm64-gnu',
-  'linux-arm64-musl',
-  'darwin-x64',
-  'darwin-arm64',
-];
+const PREFIX = 'rs-cluster-';
 
 const BUILD =
   'To build it, run `npm install && npm run build && npm link` in a clone of the repository, with ' +
@@ -28,31 +21,30 @@ function load() {
         "Use require('node:cluster') there.",
     );
   }
-  // A worker's primary has found it.
+  // Of a worker, the primary has found it.
+  chosen.file ??= find(targetOf(process));
   if (chosen.file !== undefined) return open(chosen.file);
   const target = targetOf(process);
-  chosen.file = find(target);
-  if (chosen.file !== undefined) return open(chosen.file);
-  if (!PREBUILT.includes(target)) {
+  const prebuilt = Object.keys(optionalDependencies).map((name) => name.slice(PREFIX.length));
+  if (!prebuilt.includes(target)) {
     throw errors.loading(
       'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM',
       `rs-cluster has no binary for this platform, ${target}; there are those for ` +
-        `${PREBUILT.join(', ')}. ${BUILD}.`,
+        `${prebuilt.join(', ')}. ${BUILD}.`,
     );
   }
   throw errors.loading(
     'ERR_RS_CLUSTER_NO_BINARY',
-    `rs-cluster finds no binary for this platform: the package rs-cluster-${target}, or the file in ` +
-      'it, is not there. ' +
-      'npm installs it as an optional dependency, unless told --omit=optional or --no-optional, or ' +
-      'by a node_modules or a lock file that was made on another platform: delete both, and install ' +
-      `again. A bundler has to leave rs-cluster out (as an external). ${BUILD}.`,
+    `rs-cluster finds no binary for this platform: the package ${PREFIX}${target}, or the file in ` +
+      'it, is not there. npm installs it as an optional dependency, unless told --omit=optional or ' +
+      '--no-optional, or by a node_modules or a lock file that was made on another platform: delete ' +
+      `both, and install again. A bundler has to leave rs-cluster out (as an external). ${BUILD}.`,
   );
 }
 
 /** The addon's file: our own, or else that of the package. */
 function find(target) {
-  for (const specifier of [`./rs-cluster.${target}.node`, `rs-cluster-${target}`]) {
+  for (const specifier of [`./rs-cluster.${target}.node`, `${PREFIX}${target}`]) {
     try {
       return require.resolve(specifier);
     } catch (error) {

@@ -3,13 +3,13 @@
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
-const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { NODES } = require('./lib/nodes.js');
 const { ROOT, builtPackages, manifestOf, pack, platformPackages } = require('./lib/packages.js');
 const { startRegistry } = require('./lib/registry.js');
+const { freePort } = require('../__test__/helpers/free-port.js');
 const { findNode } = require('../tools/node-binary.js');
 const { fetchPackage } = require('../tools/package.js');
 const { targetOf } = require('../lib/binary.js');
@@ -75,11 +75,7 @@ async function exampleOfReadme() {
   const [, program] = /^```js\n(.*?)^```$/ms.exec(
     fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8'),
   );
-  const server = net.createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
+  const port = await freePort();
   return { port, program: program.replaceAll('8000', `${port}`) };
 }
 

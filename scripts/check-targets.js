@@ -4,18 +4,9 @@
 // the standard library of it. Links and runs nothing, so no other machine or linker is needed.
 
 const { spawnSync } = require('node:child_process');
-const path = require('node:path');
+const { ROOT, manifestOf } = require('../packaging/lib/packages.js');
 
-const ROOT = path.join(__dirname, '..');
-
-const TARGETS = [
-  'x86_64-unknown-linux-gnu',
-  'x86_64-unknown-linux-musl',
-  'aarch64-unknown-linux-gnu',
-  'aarch64-unknown-linux-musl',
-  'x86_64-apple-darwin',
-  'aarch64-apple-darwin',
-];
+const { targets } = manifestOf(ROOT).napi;
 
 function installed() {
   const { error, status, stdout } = spawnSync('rustup', ['target', 'list', '--installed'], {
@@ -35,8 +26,8 @@ function check(target) {
 }
 
 const found = installed();
-const missing = TARGETS.filter((target) => !found.includes(target));
-const broken = TARGETS.filter((target) => found.includes(target) && !check(target));
+const missing = targets.filter((target) => !found.includes(target));
+const broken = targets.filter((target) => found.includes(target) && !check(target));
 for (const target of missing) {
   console.log(`${target} is not checked: rustup target add ${target}`);
 }

@@ -12,6 +12,7 @@ const { parse, positiveInteger } = require('../tools/options.js');
 const { describeEnd, keepTail } = require('../tools/output.js');
 const { startProcess } = require('../tools/processes.js');
 const { runTool } = require('../tools/run-tool.js');
+const { hostTarget } = require('../tools/rust-host.js');
 const { UserError } = require('../tools/user-error.js');
 
 const FUZZ = path.join(__dirname, '..', 'fuzz');
@@ -72,7 +73,7 @@ async function cargoBuild(options, env) {
 async function build() {
   const missing = 'libFuzzer needs a C++ compiler; on Debian: apt-get install g++';
   await runTool('c++', ['--version'], { missing });
-  const [, host] = /^host: (.+)$/m.exec(await runTool('rustc', ['-vV']));
+  const host = await hostTarget();
   const env = { ...process.env, RUSTFLAGS: FLAGS.join(' ') };
   delete env.CARGO_ENCODED_RUSTFLAGS;
   // With --target, the flags are not for build scripts.

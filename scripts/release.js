@@ -20,6 +20,7 @@ const { runCommand } = require('../tools/command.js');
 const { fetchPackage } = require('../tools/package.js');
 const { startProcess } = require('../tools/processes.js');
 const { runTool } = require('../tools/run-tool.js');
+const { hostTarget } = require('../tools/rust-host.js');
 const { UserError } = require('../tools/user-error.js');
 
 // What napi-rs links its releases with, for a glibc that every Node has; see `--use-napi-cross`,
@@ -62,8 +63,7 @@ async function choose() {
   if (targetOf(process) === 'linux-x64-gnu') {
     return [TARGET, { CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER: await findLinker() }];
   }
-  const [, host] = /^host: (.+)$/m.exec(await runTool('rustc', ['-vV']));
-  return [host, {}];
+  return [await hostTarget(), {}];
 }
 
 /** Builds the addon, and puts it into the package of its platform. */

@@ -10,26 +10,23 @@
 //   prints=/…/      what it prints after what the step like this before it has found matches, now or later
 //   loads           clients ask one after the other from now on; all are answered with 200
 //   rests           … until now
-//   signal=SIGHUP   goes to the process that the block starts, or the only one
+//   signal=SIGHUP   goes to the process that the block starts, or the only one; SIGINT to all of its
+//                   group, as from a terminal
 //   warns           it may print process warnings
 //
 // It ends by itself after the last step, with code 0, and leaves no process. 8000 becomes a free port.
 
 const { spawnSync } = require('node:child_process');
-const { once } = require('node:events');
 const { mkdirSync, symlinkSync, writeFileSync, existsSync } = require('node:fs');
-const net = require('node:net');
 const path = require('node:path');
 const BlockProcess = require('./block-process');
 const { ROOT } = require('./documents');
+const { freePort } = require('./free-port');
 const { execPath } = require('./implementation');
 const { temporaryDirectory } = require('./temporary');
 
 const WARNING = /^\(node:\d+\) .*/m;
 const PORT = '8000';
-// Not those that the kernel gives away: other tests have theirs from it.
-const FIRST_PORT = 10_000;
-const LAST_PORT = 30_000;
 
 const MODULES = path.join(ROOT, 'node_modules');
 const TSC = path.join(MODULES, 'typescript', 'bin', 'tsc');
@@ -68,23 +65,6 @@ function startOf(unit) {
 function complaintsAbout(unit) {
   const { stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
   return (stderr ?? '').split('\n').filter((line) => line.includes(path.basename(unit)));
-}
-
-let lastPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
-
-async function freePort() {
-  for (;;) {
-    lastPort = lastPort < LAST_PORT ? lastPort + 1 : FIRST_PORT;
-    const server = net.createServer().listen(lastPort);
-    const isFree = await Promise.race([
-      once(server, 'listening').then(() => true),
-      once(server, 'error').then(() => false),
-    ]);
-    if (!isFree) continue;
-    server.close();
-    await once(server, 'close');
-    return lastPort;
-  }
 }
 
 /** Has the packages in `directory` that the sources load, as if installed. */
@@ -131,7 +111,6 @@ const STEPS = {
   prints: (run, value) => run.untilPrinted(toPattern(value)),
   loads: (run) => run.startLoad(),
   rests: (run) => run.endLoad(),
-  /** To the program; that of a terminal's Ctrl-C to all its processes. */
   signal: (run, value) => run.signal(value),
   warns(run) {
     run.warns = true;

@@ -1,0 +1,28 @@
+'use strict';
+
+const { once } = require('node:events');
+const net = require('node:net');
+
+// Not those that the kernel gives away: other tests have theirs from it.
+const FIRST_PORT = 10_000;
+const LAST_PORT = 30_000;
+
+let lastPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+
+/** A port of this machine that nobody has, and that the kernel gives nobody either. */
+async function freePort() {
+  for (;;) {
+    lastPort = lastPort < LAST_PORT ? lastPort + 1 : FIRST_PORT;
+    const server = net.createServer().listen(lastPort);
+    const isFree = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ]);
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return lastPort;
+  }
+}
+
+module.exports = { freePort };
