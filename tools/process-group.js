@@ -2,6 +2,7 @@
 
 const { existsSync, readFileSync, readdirSync } = require('node:fs');
 const { setTimeout: pause } = require('node:timers/promises');
+const { TimeLimit } = require('./time-limit');
 
 const STOPPED_WITHIN = 10_000;
 
@@ -62,11 +63,14 @@ async function stopGroup(group) {
   }
 }
 
-/** For what has no event: resolves to whether the condition became true within the time. */
+/**
+ * For what has no event: resolves to whether the condition became true within so many milliseconds of
+ * an idle machine.
+ */
 async function becomesTrue(condition, milliseconds) {
-  const deadline = Date.now() + milliseconds;
+  const limit = new TimeLimit(milliseconds);
   while (!(await condition())) {
-    if (Date.now() > deadline) return false;
+    if (limit.left() === 0) return false;
     await pause(10);
   }
   return true;

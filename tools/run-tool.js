@@ -3,6 +3,7 @@
 const path = require('node:path');
 const { describeEnd, keepTail } = require('./output.js');
 const { killGroup, startProcess } = require('./processes.js');
+const { afterTimeLimit } = require('./time-limit.js');
 const { UserError } = require('./user-error.js');
 
 /**
@@ -11,13 +12,13 @@ const { UserError } = require('./user-error.js');
  *
  * @param {object} [options] of `spawn`, and
  * @param {string} [options.missing] what to do where there is no such program
- * @param {number} [options.limit] in milliseconds
+ * @param {number} [options.limit] in milliseconds of an idle machine
  */
 function runTool(command, args, { missing, limit, ...options } = {}) {
   const child = startProcess(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   const stdout = keepTail(child.stdout);
   const stderr = keepTail(child.stderr);
-  const timer = limit && setTimeout(() => killGroup(child), limit);
+  const inTime = limit === undefined ? () => {} : afterTimeLimit(limit, () => killGroup(child));
   const call = [path.basename(command), ...args].join(' ');
   return new Promise((resolve, reject) => {
     const fail = (reason) => reject(new UserError(reason));
@@ -25,7 +26,7 @@ function runTool(command, args, { missing, limit, ...options } = {}) {
       fail(code === 'ENOENT' && missing ? missing : `${call}: ${message}`);
     });
     child.once('close', (code, signal) => {
-      clearTimeout(timer);
+      inTime();
       if (code === 0) resolve(stdout());
       else fail(`${call}: ${describeEnd(code, signal, stderr())}`);
     });

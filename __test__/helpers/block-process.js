@@ -8,6 +8,7 @@ const { text } = require('./client');
 const { environment } = require('./fixture');
 const { execPath } = require('./implementation');
 const { becomesTrue, membersOf, signalGroup } = require('../../tools/process-group');
+const { afterTimeLimit } = require('../../tools/time-limit');
 
 const WATCHDOG = 30_000;
 // How long others may outlive the process.
@@ -38,10 +39,10 @@ class BlockProcess extends EventEmitter {
         this.emit('news');
       });
     }
-    const watchdog = setTimeout(() => this.destroy(), WATCHDOG);
+    const inTime = afterTimeLimit(WATCHDOG, () => this.destroy());
     const closed = once(this.#child, 'close');
     this.exited = once(this.#child, 'exit').then(async ([code, signal]) => {
-      clearTimeout(watchdog);
+      inTime();
       const gone = await becomesTrue(() => membersOf(this.#child.pid).length === 0, GONE_WITHIN);
       const left = membersOf(this.#child.pid).map(({ command }) => command);
       this.destroy();

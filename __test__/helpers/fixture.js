@@ -7,6 +7,7 @@ const readline = require('node:readline');
 const { isDeepStrictEqual } = require('node:util');
 const { execPath, specifier } = require('./implementation');
 const { becomesTrue, membersOf, signalGroup } = require('../../tools/process-group');
+const { afterTimeLimit } = require('../../tools/time-limit');
 
 const WATCHDOG = 30_000;
 // How long workers may outlive their primary.
@@ -31,7 +32,7 @@ class Program extends EventEmitter {
    * @param {object} [options.env] on top of the environment of the tests
    * @param {string[]} [options.nodeArgs]
    * @param {string[]} [options.launcher] a command that executes the command appended to it
-   * @param {number} [options.timeout] of the watchdog
+   * @param {number} [options.timeout] of the watchdog, in milliseconds of an idle machine
    * @param {boolean} [options.warns] whether process warnings are expected
    * @param {object} [options.spawn] for `child_process.spawn()`: `cwd`, `uid`, …
    */
@@ -58,8 +59,9 @@ class Program extends EventEmitter {
     this.#child.stdin.on('error', () => {}); // The program may end before it has read everything.
     this.#collect();
 
-    const watchdog = setTimeout(() => this.#fail(`still ran after ${timeout} ms`), timeout);
-    this.exited = this.#exit().finally(() => clearTimeout(watchdog));
+    const still = `still ran after ${timeout} ms, or longer on a busy machine`;
+    const inTime = afterTimeLimit(timeout, () => this.#fail(still));
+    this.exited = this.#exit().finally(inTime);
     this.exited.catch(() => {}); // A test that failed before it awaits this needs no second report.
   }
 

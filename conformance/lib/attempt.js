@@ -5,6 +5,7 @@
 const { once } = require('node:events');
 const { keepTail } = require('../../tools/output.js');
 const { becomesTrue, membersOf } = require('../../tools/process-group.js');
+const { afterTimeLimit } = require('../../tools/time-limit.js');
 const { endGroup, killGroup, startGroup } = require('../../tools/processes.js');
 const { testEnvironment } = require('./environment.js');
 const { makeDirectory, removeDirectory } = require('./workspace.js');
@@ -50,16 +51,16 @@ async function attempt(file, how) {
 
 async function endOf(child, limit) {
   let late;
-  const timer = setTimeout(() => {
+  const inTime = afterTimeLimit(limit, () => {
     late = limit;
     killGroup(child);
-  }, limit);
+  });
   let isClosed = false;
   child.once('close', () => {
     isClosed = true;
   });
   const [code, signal] = await once(child, 'exit');
-  clearTimeout(timer);
+  inTime();
   const gone = () => membersOf(child.pid).length === 0;
   await becomesTrue(gone, Math.min(GONE_WITHIN_MS, limit));
   const left = membersOf(child.pid);

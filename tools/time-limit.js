@@ -1,0 +1,63 @@
+'use strict';
+
+// Time limits that hold on a busy machine too: what counts is the time that things would have taken on
+// an idle one.
+
+const { readFileSync } = require('node:fs');
+const { availableParallelism, loadavg } = require('node:os');
+
+/** A machine busier than this is taken for a hang. */
+const LARGEST_SLOWDOWN = 10;
+/** How often a time limit looks at the load, in milliseconds. */
+const LOOKS = 500;
+
+/** How many times longer a process has to wait for a processor than on an idle machine. */
+function slowdown() {
+  const wanted = Math.max(loadavg()[0], runnable()) / availableParallelism();
+  return Math.min(Math.max(wanted, 1), LARGEST_SLOWDOWN);
+}
+
+/** How many threads run or want to; 0 where the system does not say. The load average lags behind. */
+function runnable() {
+  try {
+    return Number(/(\d+)\/\d+/.exec(readFileSync('/proc/loadavg', 'latin1'))[1]);
+  } catch {
+    return 0;
+  }
+}
+
+/** A time limit in milliseconds of an idle machine, from now on. */
+class TimeLimit {
+  #limit;
+  #slowdown;
+  #spent = 0;
+  #looked = performance.now();
+
+  constructor(milliseconds, slowdownNow = slowdown) {
+    this.#limit = milliseconds;
+    this.#slowdown = slowdownNow;
+  }
+
+  /** Milliseconds that are left, if the machine does not get busier; 0 when it has passed. */
+  left() {
+    const now = performance.now();
+    this.#spent += (now - this.#looked) / this.#slowdown();
+    this.#looked = now;
+    return Math.max(this.#limit - this.#spent, 0);
+  }
+}
+
+/** Calls back when the time limit has passed, unless the returned function is called before. */
+function afterTimeLimit(milliseconds, callback) {
+  const limit = new TimeLimit(milliseconds);
+  let timer;
+  const look = () => {
+    const left = limit.left();
+    if (left === 0) callback();
+    else timer = setTimeout(look, Math.min(left, LOOKS));
+  };
+  look();
+  return () => clearTimeout(timer);
+}
+
+module.exports = { TimeLimit, afterTimeLimit };
