@@ -103,15 +103,6 @@ if (!isBuiltin) {
     await checkServer(t, app);
   });
 
-  /** A handshake, and what TLS 1.2 gives the client to resume the session by. */
-  async function shake(target, session) {
-    const options = { ca, servername: 'localhost', maxVersion: 'TLSv1.2', session };
-    const socket = tls.connect({ ...target, ...options });
-    await once(socket, 'secureConnect');
-    socket.end();
-    return { session: socket.getSession(), isReused: socket.isSessionReused() };
-  }
-
   test('http2.js spreads sessions over the workers, and ends them', async (t) => {
     const app = await startServer(t, example('http2.js'), { env: keys });
     const { host, port } = app.target;
@@ -219,20 +210,29 @@ if (!isBuiltin) {
     const { code } = await app.exited;
     t.is(code, 0);
   });
+}
 
-  /**
-   * The worker that has the session of a client. A busy machine may block workers for a second, and a
-   * request goes astray; then the client connects again.
-   */
-  async function home(client) {
-    for (;;) {
-      try {
-        const ids = new Set();
-        for (let i = 0; i < 5; i++) ids.add(await client.emitWithAck('who'));
-        if (ids.size === 1) return [...ids][0];
-      } catch (error) {
-        if (error.message !== 'socket has been disconnected') throw error;
-      }
+/** A handshake, and what TLS 1.2 gives the client to resume the session by. */
+async function shake(target, session) {
+  const options = { ca, servername: 'localhost', maxVersion: 'TLSv1.2', session };
+  const socket = tls.connect({ ...target, ...options });
+  await once(socket, 'secureConnect');
+  socket.end();
+  return { session: socket.getSession(), isReused: socket.isSessionReused() };
+}
+
+/**
+ * The worker that has the session of a client. A busy machine may block workers for a second, and a
+ * request goes astray; then the client connects again.
+ */
+async function home(client) {
+  for (;;) {
+    try {
+      const ids = new Set();
+      for (let i = 0; i < 5; i++) ids.add(await client.emitWithAck('who'));
+      if (ids.size === 1) return [...ids][0];
+    } catch (error) {
+      if (error.message !== 'socket has been disconnected') throw error;
     }
   }
 }

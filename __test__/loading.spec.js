@@ -5,37 +5,13 @@ const path = require('node:path');
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { isBuiltin, specifier } = require('./helpers/implementation');
+const { BINARY, ROOT, TARGET, install } = require('./helpers/installation');
 const { unprivileged } = require('./helpers/privileges');
 const { temporaryDirectory } = require('./helpers/temporary');
 const { majorVersion } = require('./helpers/version');
-const { targetOf } = require('../lib/binary');
 
-const ROOT = path.join(__dirname, '..');
-const TARGET = targetOf(process);
-const BINARY = `rs-cluster.${TARGET}.node`;
 const MACHINE = 18; // Of an ELF header.
 const MACHINES = { x64: 62, arm64: 183 };
-
-/** A package as npm installs it, but for the binary, which `spoil(file)` puts there or not. */
-function install(t, spoil) {
-  const modules = path.join(temporaryDirectory(t), 'node_modules');
-  const home = path.join(modules, 'rs-cluster');
-  fs.mkdirSync(path.join(home, 'lib'), { recursive: true });
-  for (const name of ['package.json', 'index.js', 'preload.js', 'register.js']) {
-    fs.copyFileSync(path.join(ROOT, name), path.join(home, name));
-  }
-  const isScript = (name) => !name.startsWith(path.join(ROOT, 'lib', 'rs-cluster.'));
-  fs.cpSync(path.join(ROOT, 'lib'), path.join(home, 'lib'), { recursive: true, filter: isScript });
-  fs.symlinkSync(path.join(ROOT, 'node_modules/detect-libc'), path.join(modules, 'detect-libc'));
-  const platform = path.join(modules, `rs-cluster-${TARGET}`);
-  fs.mkdirSync(platform);
-  fs.copyFileSync(
-    path.join(ROOT, 'npm', TARGET, 'package.json'),
-    path.join(platform, 'package.json'),
-  );
-  spoil(path.join(platform, BINARY), home);
-  return home;
-}
 
 const good = fs.readFileSync(path.join(ROOT, 'lib', BINARY));
 

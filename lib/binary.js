@@ -31,11 +31,27 @@ function targetOf({ platform, arch }) {
 }
 
 function isMusl(arch) {
-  // Its dynamic loader, which glibc's systems may have as well.
-  if (!existsSync(`/lib/ld-musl-${LOADERS[arch] ?? arch}.so.1`)) return false;
-  // Only here, because it takes as long to load as half of this package.
-  const { familySync, MUSL } = require('detect-libc');
-  return familySync() === MUSL;
+  return mayExist(`/lib/ld-musl-${LOADERS[arch] ?? arch}.so.1`) && !hasGlibc();
+}
+
+/** Whether the file exists, as far as Node's permission model lets this process see it. */
+function mayExist(file) {
+  try {
+    return existsSync(file);
+  } catch {
+    return true;
+  }
+}
+
+/** Systems with glibc may have the dynamic loader of musl as well. The report takes milliseconds. */
+function hasGlibc() {
+  const { report } = process;
+  const { excludeNetwork } = report;
+  // Without it, the report looks up the names of all peers.
+  report.excludeNetwork = true;
+  const { header } = report.getReport();
+  report.excludeNetwork = excludeNetwork;
+  return header.glibcVersionRuntime !== undefined;
 }
 
 /** Why the file can be no addon of this platform, as far as its header tells; or undefined. */

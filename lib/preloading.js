@@ -6,6 +6,7 @@ const { accessSync, constants } = require('node:fs');
 const path = require('node:path');
 const { chosen } = require('./binary');
 const errors = require('./errors');
+const { quote } = require('./node-options');
 
 const FILE = path.join(__dirname, '..', 'preload.js');
 const VARIABLE = 'RS_CLUSTER_WORKER';
@@ -19,6 +20,8 @@ function check() {
   try {
     accessSync(FILE, constants.R_OK);
   } catch (error) {
+    // This process may have dropped the permission to read it, which workers still have.
+    if (error.code === 'ERR_ACCESS_DENIED') return;
     throw errors.loading(
       'ERR_RS_CLUSTER_NO_PRELOAD',
       `fork() needs the file ${FILE}, which workers load first, and can't read it: ` +
@@ -36,10 +39,9 @@ function environment(envPairs, worker) {
   const isOurs = (pair) => pair.startsWith(`${VARIABLE}=`);
   const isOptions = (pair) => pair.startsWith('NODE_OPTIONS=');
   const nodeOptions = envPairs.find(isOptions)?.slice('NODE_OPTIONS='.length);
-  const quoted = `"${FILE.replace(/[\\"]/g, '\\$&')}"`;
   return [
     ...envPairs.filter((pair) => !isOurs(pair) && !isOptions(pair)),
-    `NODE_OPTIONS=--require ${quoted} ${nodeOptions ?? ''}`.trimEnd(),
+    `NODE_OPTIONS=--require ${quote(FILE)} ${nodeOptions ?? ''}`.trimEnd(),
     `${VARIABLE}=${JSON.stringify({ ...worker, preload: FILE, binary: chosen.file, nodeOptions })}`,
   ];
 }

@@ -88,12 +88,15 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   // descriptor left to load anything by, and when `jest --detectOpenHandles` would take the engine,
   // which holds nothing open and stays, for something that a test has left open. What fails here fails
   // in fork() again.
+  const prepare = () => {
+    engine();
+    loadWorkerProcess();
+  };
   Promise.resolve()
-    .then(() => {
-      engine();
-      loadWorkerProcess();
-    })
+    .then(prepare)
     .catch(() => {});
+  // The program may drop the permission to read more, and fork nevertheless.
+  if (process.permission?.drop !== undefined) loadWorkerProcess();
 
   function setupPrimary(options) {
     const settings = mergeSettings(cluster.settings, options);

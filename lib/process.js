@@ -9,6 +9,7 @@ const Channel = require('./channel');
 const { nextTick } = require('./clock');
 const Hold = require('./hold');
 const errors = require('./errors');
+const permissions = require('./permissions');
 const preloading = require('./preloading');
 
 const created = diagnostics.channel('child_process');
@@ -156,8 +157,9 @@ class WorkerProcess {
    */
   constructor(engine, id, settings, env, handlers) {
     const { exec, args, execArgv, cwd, serialization, uid, gid } = validated(settings);
-    checkPermission();
+    permissions.checkFork();
     preloading.check();
+    permissions.copyTo(env, execArgv);
     const { holdTimeout } = settings;
     const stdio = standardStreams(settings);
     const ipc = stdio.indexOf('ipc');
@@ -258,13 +260,6 @@ function countClose(child) {
   child._closesGot += 1;
   if (child._closesGot === child._closesNeeded) {
     child.emit('close', child.exitCode, child.signalCode);
-  }
-}
-
-/** As Node does it for its own child processes: the addon would not ask. */
-function checkPermission() {
-  if (process.permission?.has('child') === false) {
-    throw errors.accessDenied('ChildProcess', '--allow-child-process', process.execPath);
   }
 }
 

@@ -16,7 +16,6 @@ const { targetOf } = require('../lib/binary.js');
 const { becomesTrue, membersOf, signalGroup } = require('../tools/process-group.js');
 const { runTool } = require('../tools/run-tool.js');
 
-const DETECT_LIBC = path.join(ROOT, 'node_modules', 'detect-libc');
 const GONE_WITHIN = 5_000;
 const ANSWERS_WITHIN = 30_000;
 
@@ -31,7 +30,6 @@ test.before('all packages are packed, and a registry has them', async () => {
   tarballs = { main: await packed(ROOT), platform: await packed(own.directory) };
   registry = await startRegistry([
     { manifest: manifestOf(ROOT), tarball: tarballs.main },
-    { manifest: manifestOf(DETECT_LIBC), tarball: await packed(DETECT_LIBC) },
     ...platformPackages().map(({ target, manifest }) => ({
       manifest,
       tarball: target === own.target ? tarballs.platform : undefined,
@@ -115,7 +113,6 @@ test('npm brings the binary of this platform, and that alone', async (t) => {
   const project = await install('by-name', 'rs-cluster');
   const installed = fs.readdirSync(path.join(project, 'node_modules'));
   t.deepEqual(installed.filter((name) => !name.startsWith('.')).sort(), [
-    'detect-libc',
     'rs-cluster',
     own.manifest.name,
   ]);

@@ -1,0 +1,78 @@
+'use strict';
+
+// Node's permission model, where Node asks it in C++ and our addon would not.
+
+const diagnostics = require('node:diagnostics_channel');
+const errors = require('./errors');
+const nodeOptions = require('./node-options');
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+// The versions whose child processes have the permissions of their parent.
+const COPIES = major > 24 || (major === 24 && minor >= 4) || (major === 22 && minor >= 18);
+// Node 22 knows both spellings, Node 20 the second only.
+const ENABLE = ['--permission', '--experimental-permission'];
+const AUDIT = '--permission-audit';
+// Their value may be the next argument.
+const LISTS = ['--allow-fs-read', '--allow-fs-write'];
+
+const denials = diagnostics.channel('node:permission-model:child');
+
+/** The option that an argument names. Node takes underscores for hyphens. */
+function optionOf(arg) {
+  return arg.split('=', 1)[0].replaceAll('_', '-');
+}
+
+function isEnabling(arg) {
+  const option = optionOf(arg);
+  return ENABLE.includes(option) || option === AUDIT;
+}
+
+function isGranting(option) {
+  // The same prefix is that of V8's --allow-natives-syntax.
+  return option.startsWith('--allow-') && process.allowedNodeEnvironmentFlags.has(option);
+}
+
+/** The flags that gave this process its permissions, each with its value in one argument. */
+function ownFlags() {
+  const { execArgv } = process;
+  return execArgv.flatMap((arg, index) => {
+    const option = optionOf(arg);
+    if (!isEnabling(arg) && !isGranting(option)) return [];
+    return LISTS.includes(option) && !arg.includes('=') ? [`${arg}=${execArgv[index + 1]}`] : [arg];
+  });
+}
+
+/**
+ * Adds the permissions of this process to the environment of a worker, unless its flags or its
+ * environment name some already. Node does so for child processes.
+ */
+function copyTo(env, execArgv) {
+  if (!COPIES || process.permission === undefined) return;
+  const given = env.NODE_OPTIONS ?? '';
+  if ([...execArgv, ...nodeOptions.split(given)].some(isEnabling)) return;
+  const options = [given, ...ownFlags().map(nodeOptions.quote)].filter(Boolean).join(' ');
+  if (options !== given) env.NODE_OPTIONS = options;
+}
+
+/** Whether what is not permitted is reported only. */
+function isAudit() {
+  const given = [...process.execArgv, ...nodeOptions.split(process.env.NODE_OPTIONS ?? '')];
+  const options = given.map(optionOf);
+  return options.includes(AUDIT) && !options.some((option) => ENABLE.includes(option));
+}
+
+/**
+ * Refuses what Node refuses to `child_process`.
+ *
+ * @throws `ERR_ACCESS_DENIED`
+ */
+function checkFork() {
+  if (process.permission?.has('child') !== false) return;
+  const resource = process.execPath;
+  // As Node does, which has this channel where it has audits.
+  denials.publish({ permission: 'ChildProcess', resource, drop: undefined });
+  if (!isAudit()) throw errors.accessDenied('ChildProcess', '--allow-child-process', resource);
+}
+
+module.exports = { checkFork, copyTo };
