@@ -3,6 +3,7 @@
 const EventEmitter = require('node:events');
 const { closeSync } = require('node:fs');
 const { nextTick, setImmediate } = require('./clock');
+const emitThen = require('./emit-then');
 const errors = require('./errors');
 const Fifo = require('./fifo');
 const handles = require('./handles');
@@ -93,7 +94,8 @@ class Channel {
    * @param {number} options.refs how many reasons there are already to hold the event loop open
    * @param {(notice: object) => void} options.onNotice gets what the other cluster module says
    * @param {(error: Error) => void} options.onFault hears that the peer broke the protocol
-   * @param {() => void} [options.onClosed] called once, after `disconnect`
+   * @param {() => void} [options.onClosed] called once, after the event 'disconnect', even if one of
+   *   its listeners throws
    * @param {() => boolean} [options.isHeard] whether somebody listens to messages
    */
   constructor(target, lane, options) {
@@ -366,8 +368,7 @@ class Channel {
     }
     nextTick(() => {
       this.#lane.close();
-      this.#target.emit('disconnect');
-      this.#onClosed();
+      emitThen(() => this.#target.emit('disconnect'), this.#onClosed);
     });
   }
 }

@@ -5,12 +5,14 @@
 
 const cluster = require('node:cluster');
 const { closeSync } = require('node:fs');
+const net = require('node:net');
 const { EACCES } = require('node:os').constants.errno;
 const path = require('node:path');
 const { debuglog } = require('node:util');
 const { WorkerLanes } = require('./native');
 const defineWorker = require('./worker');
 const Channel = require('./channel');
+const emitThen = require('./emit-then');
 const errors = require('./errors');
 const { nextTick, setImmediate } = require('./clock');
 const handles = require('./handles');
@@ -59,6 +61,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     refs: process.listenerCount('message') + process.listenerCount('disconnect'),
     onNotice,
     onFault: (error) => process.emit('error', error),
+    onClosed: onDisconnected,
     isHeard,
   });
   holdByListeners(channel.control);
@@ -76,7 +79,6 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       this.exitedAfterDisconnect = true;
       if (!this.isConnected()) process.exit(0);
       this.state = 'destroying';
-      process.once('disconnect', () => process.exit(0));
       announceDisconnect(() => process.disconnect());
     },
     rest(isPaused) {
@@ -88,14 +90,26 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   channel.deliverEarlyTo(worker);
   seat.take(cluster, () => Object.assign(cluster, { worker, Worker, _getServer: getServer }));
 
-  process.once('disconnect', () => {
-    lanes.standDown();
-    worker.emit('disconnect');
-    // The primary has exited, or died.
-    if (!worker.exitedAfterDisconnect) process.exit(0);
-  });
+  process.once('disconnect', onDisconnect);
   lanes.start(onReply, onConnection, (reason) => channel.fail(reason));
   channel.notify({ act: 'online' });
+
+  function onDisconnect() {
+    lanes.standDown();
+    emitThen(
+      () => worker.emit('disconnect'),
+      // The primary has exited, or died.
+      () => worker.exitedAfterDisconnect || process.exit(0),
+    );
+  }
+
+  /** Called after 'disconnect'. A listener may have thrown before ours was called. */
+  function onDisconnected() {
+    const end = () => worker.state === 'destroying' && process.exit(0);
+    if (!process.listeners('disconnect').includes(onDisconnect)) return end();
+    process.removeListener('disconnect', onDisconnect);
+    emitThen(onDisconnect, end);
+  }
 
   /** Whether anybody listens to messages, apart from the worker for those who listen to it. */
   function isHeard() {
@@ -137,21 +151,23 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     const query = toQuery(options, address, port === 0 ? index : 0);
     const seq = lanes.listen({ ...query, data: data && JSON.stringify(data) });
     const release = () => releaseIndex(indexesKey, index);
-    queries.set(seq, { server, options, release, callback });
+    queries.set(seq, { server, options, release, callback, onListening });
     debug('worker %d asks for %s:%s', worker.id, address ?? '*', port);
 
-    server.once('listening', () => {
+    server.once('listening', onListening);
+
+    function onListening() {
       // It may have been closed meanwhile.
       if (!indexes.has(indexesKey)) return;
       worker.state = 'listening';
       const bound = server.address();
       const listening = { address, port: bound?.port || port, addressType, fd };
       channel.notify({ act: 'listening', ...listening });
-    });
+    }
   }
 
   function onReply({ seq, errno, listener, fd, data, ...bound }) {
-    const { server, options, release, callback } = queries.get(seq);
+    const { server, options, release, callback, onListening } = queries.get(seq);
     queries.delete(seq);
     // The answer was on its way when this worker left: it serves nothing any more.
     if (!process.connected) {
@@ -177,7 +193,11 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
         ? fauxHandle(isInternet ? bound : null, close)
         : sharedHandle(fd, streamKind(options, isInternet), close);
     served.set(listener, { server, handle, kind: isInternet ? 'tcp' : 'pipe' });
-    callback(0, handle);
+    // 'listening' is emitted meanwhile, or in the next tick.
+    emitThen(
+      () => callback(0, handle),
+      () => nextTick(hearListening, server, onListening),
+    );
   }
 
   /** Returns whether the connection is ours now. */
@@ -230,10 +250,38 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     };
     for (const { server } of served.values()) {
       waiting += 1;
-      server.close(closed);
+      closeServer(server, closed);
     }
     closed();
   }
+}
+
+/** A listener of 'listening' that came before ours has thrown, so that ours was not called. */
+function hearListening(server, onListening) {
+  if (!server.listeners('listening').includes(onListening) || !isListening(server)) return;
+  server.removeListener('listening', onListening);
+  onListening();
+}
+
+function isListening(server) {
+  if (server instanceof net.Server) return server.listening;
+  try {
+    server.address();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Calls back once at the server's 'close', after its other listeners, or although one throws. */
+function closeServer(server, callback) {
+  let isClosed = false;
+  const closed = () => {
+    if (!isClosed) callback();
+    isClosed = true;
+  };
+  server.prependOnceListener('close', () => nextTick(closed));
+  server.close(closed);
 }
 
 /** As Node does it for its own servers: the engine would not ask. */

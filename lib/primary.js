@@ -52,7 +52,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   const starting = new Map();
   /** Workers whose channel is open. */
   const connected = new Set();
-  /** The signals of graceful kills whose workers have not disconnected yet. */
+  /** Graceful kills whose workers have not disconnected yet: the `signal`, and how to send it. */
   const pendingKills = new Map();
   const disconnection = new Disconnection((token) => engine().settle(token));
   let made;
@@ -135,6 +135,13 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     const workerProcess = new Process(engine(), id, settings, workerEnv, {
       onNotice: (notice) => onNotice(worker, notice),
       onFault: (error) => onFault(worker, error),
+      // In place of listeners of 'disconnect' and 'exit', which others that throw would suppress.
+      onDisconnected() {
+        disconnected(worker);
+        pendingKills.get(worker)?.kill();
+      },
+      onExiting: (code) => onExiting(worker, code),
+      onExited: () => exited(worker),
     });
     const worker = new Worker({ id, process: workerProcess.child });
     worker.on('message', function onMessage(message, handle) {
@@ -149,39 +156,55 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
       worker.process.once('disconnect', () => onDisconnect(worker));
     } else {
       // Its 'error' comes on the next tick; there will be no 'exit'.
-      worker.process.prependOnceListener('error', () => {
-        worker.state = 'dead';
-        delete cluster.workers[id];
-      });
+      worker.process.prependOnceListener('error', () => exited(worker));
     }
     nextTick(() => cluster.emit('fork', worker));
     return worker;
   }
 
-  function onExit(worker, code, signal) {
-    debug('worker %d exited: code %s, signal %s', worker.id, code, signal);
+  /** The process has ended, and all that the worker has said is heard; 'exit' is next. */
+  function onExiting(worker, code) {
     const { hasLeft } = processes.get(worker.id);
     const isUnheard = starting.delete(worker.id) && !hasLeft;
-    processes.delete(worker.id);
-    pendingKills.delete(worker);
-    if (!worker.isConnected()) delete cluster.workers[worker.id];
-    worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     // Node ends like this when it can't find, or read, what it is to load first.
     if (isUnheard && code === 1) onUnable(worker, UNLOADED);
-    worker.state = 'dead';
+  }
+
+  function onExit(worker, code, signal) {
+    debug('worker %d exited: code %s, signal %s', worker.id, code, signal);
+    exited(worker);
     worker.emit('exit', code, signal);
     cluster.emit('exit', worker, code, signal);
   }
 
+  /**
+   * Called by the listener of 'exit', or of the 'error' of a process that could not be started, and
+   * again after it: a listener before it may throw.
+   */
+  function exited(worker) {
+    if (worker.state === 'dead') return;
+    if (processes.delete(worker.id)) {
+      worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
+    }
+    forgetKill(worker);
+    if (!worker.isConnected()) delete cluster.workers[worker.id];
+    worker.state = 'dead';
+  }
+
   function onDisconnect(worker) {
     debug('worker %d disconnected', worker.id);
+    disconnected(worker);
+    worker.emit('disconnect');
+    cluster.emit('disconnect', worker);
+  }
+
+  /** Called by the listener of 'disconnect', and again after it: a listener before it may throw. */
+  function disconnected(worker) {
+    if (!connected.delete(worker.id)) return;
     engine().retire(worker.id);
     if (worker.isDead()) delete cluster.workers[worker.id];
     worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     worker.state = 'disconnected';
-    worker.emit('disconnect');
-    cluster.emit('disconnect', worker);
-    connected.delete(worker.id);
     if (connected.size === 0) disconnection.settle();
   }
 
@@ -195,9 +218,10 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** The worker exits, because it can't load the engine. So will the next one. */
   function onUnable(worker, reason) {
     starting.delete(worker.id);
-    const isHeard = worker.listenerCount('error') > 0;
-    if (isHeard || !knownReasons.has(reason)) onFault(worker, errors.notLoaded(reason));
+    const isNew = !knownReasons.has(reason);
     knownReasons.add(reason);
+    const isHeard = worker.listenerCount('error') > 0;
+    if (isHeard || isNew) onFault(worker, errors.notLoaded(reason));
   }
 
   function disconnectAll(callback) {
@@ -241,18 +265,21 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
       return;
     }
     // The last signal asked for counts.
-    const isPending = pendingKills.has(this);
-    pendingKills.set(this, signal);
-    if (isPending) return;
+    if (pendingKills.has(this)) {
+      pendingKills.get(this).signal = signal;
+      return;
+    }
     const kill = () => {
-      clearTimeout(deadline);
-      if (pendingKills.has(this)) this.process.kill(pendingKills.get(this));
-      pendingKills.delete(this);
+      this.process.kill(pendingKills.get(this).signal);
+      forgetKill(this);
     };
-    const deadline = setTimeout(kill, killTimeout);
-    this.process.once('disconnect', kill);
-    this.process.once('exit', () => clearTimeout(deadline));
+    pendingKills.set(this, { signal, kill, deadline: setTimeout(kill, killTimeout) });
     this.disconnect();
+  }
+
+  function forgetKill(worker) {
+    clearTimeout(pendingKills.get(worker)?.deadline);
+    pendingKills.delete(worker);
   }
 
   function stats() {

@@ -7,6 +7,7 @@ const { constants } = require('node:os');
 const { fileURLToPath } = require('node:url');
 const Channel = require('./channel');
 const { nextTick } = require('./clock');
+const emitThen = require('./emit-then');
 const Hold = require('./hold');
 const errors = require('./errors');
 const permissions = require('./permissions');
@@ -150,9 +151,15 @@ class WorkerProcess {
   child;
   #handle;
   #channel = null;
+  #onExiting;
 
   /**
-   * @param {object} handlers `onNotice` and `onFault`, as of a Channel
+   * @param {object} handlers `onNotice` and `onFault`, as of a Channel, and what is called once, even
+   *   if a listener of the event throws:
+   * @param {() => void} handlers.onDisconnected after 'disconnect'
+   * @param {(code: number | null) => void} handlers.onExiting before 'exit'
+   * @param {() => void} handlers.onExited after 'exit', or after the 'error' of a process that could
+   *   not be started
    * @throws what `child_process.fork()` throws for options of the wrong type
    */
   constructor(engine, id, settings, env, handlers) {
@@ -168,7 +175,8 @@ class WorkerProcess {
     const envPairs = environmentPairs(env);
 
     this.#handle = new ProcessHandle(engine, id, { ipc, serialization, holdTimeout });
-    this.child = makeChildProcess(this.#handle);
+    this.#onExiting = handlers.onExiting;
+    this.child = makeChildProcess(this.#handle, handlers.onExited);
     const { child } = this;
     const argv = [process.execPath, ...execArgv, exec, ...args];
     child.spawn({ file: process.execPath, args: argv, cwd, envPairs, uid, gid, stdio });
@@ -178,8 +186,12 @@ class WorkerProcess {
       return;
     }
     child._closesNeeded += 1;
-    const onClosed = () => countClose(child);
-    const options = { mode: serialization, refs: 1, ...handlers, onClosed };
+    const onClosed = () => {
+      handlers.onDisconnected();
+      countClose(child);
+    };
+    const { onNotice, onFault } = handlers;
+    const options = { mode: serialization, refs: 1, onNotice, onFault, onClosed };
     this.#channel = new Channel(child, lane, options);
   }
 
@@ -205,6 +217,7 @@ class WorkerProcess {
   /** The process has ended. Its last messages come first, then `disconnect`, then `exit`. */
   exited(code, signal) {
     this.#channel.finish();
+    nextTick(this.#onExiting, code);
     nextTick(() => this.#handle.onexit(code ?? 0, signalNames.get(signal) ?? null));
   }
 }
@@ -212,9 +225,9 @@ class WorkerProcess {
 /**
  * A ChildProcess with another `_handle`. Its own constructor would make a handle of libuv that can
  * never be freed unless it spawns, so this does what that constructor does (lib/internal/
- * child_process.js in Node).
+ * child_process.js in Node). Other than there, a listener that throws does not suppress 'close'.
  */
-function makeChildProcess(handle) {
+function makeChildProcess(handle, onExited) {
   const child = Reflect.construct(EventEmitter, [], ChildProcess);
   Object.assign(child, {
     _closesNeeded: 1,
@@ -232,18 +245,28 @@ function makeChildProcess(handle) {
     child.stdin?.destroy();
     child._handle.close();
     child._handle = null;
-    if (code < 0) {
-      const error = errors.errnoException(code, `spawn ${child.spawnfile}`);
-      const { spawnfile, spawnargs } = child;
-      child.emit('error', Object.assign(error, { path: spawnfile, spawnargs: spawnargs.slice(1) }));
-    } else {
-      child.emit('exit', child.exitCode, child.signalCode);
-    }
-    nextTick(drainStreams, child);
-    countClose(child);
+    emitThen(
+      () => emitEnd(child, code),
+      () => {
+        onExited();
+        nextTick(drainStreams, child);
+        countClose(child);
+      },
+    );
   };
   if (created.hasSubscribers) created.publish({ process: child });
   return child;
+}
+
+/** Emits 'exit', or the 'error' of a process that could not be started: `code` is why. */
+function emitEnd(child, code) {
+  if (code >= 0) {
+    child.emit('exit', child.exitCode, child.signalCode);
+    return;
+  }
+  const { spawnfile, spawnargs } = child;
+  const error = errors.errnoException(code, `spawn ${spawnfile}`);
+  child.emit('error', Object.assign(error, { path: spawnfile, spawnargs: spawnargs.slice(1) }));
 }
 
 /** Output that nobody reads must not keep the streams from closing. */

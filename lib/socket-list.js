@@ -3,6 +3,8 @@
 // A server counts its sockets that were sent to other processes: `getConnections()` asks those, and
 // 'close' waits until they have closed them. Each end of a channel has a list of what it was sent.
 
+const { nextTick } = require('./clock');
+
 /** What is known of a server's sockets elsewhere, by server. */
 const sent = new WeakMap();
 let lastKey = 0;
@@ -21,11 +23,11 @@ class SentSockets {
 
   getConnections(callback) {
     const sum = (counts) => counts.reduce((all, count) => all + count, 0);
-    this.#ask('countSockets').then((counts) => callback(null, sum(counts)));
+    this.#ask('countSockets').then((counts) => nextTick(callback, null, sum(counts)));
   }
 
   close(callback) {
-    this.#ask('awaitSockets').then(callback);
+    this.#ask('awaitSockets').then(() => nextTick(callback));
   }
 
   /** The server would forget it on 'exit'; but while one process exits, others have sockets. */

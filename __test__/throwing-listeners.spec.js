@@ -1,0 +1,68 @@
+'use strict';
+
+const test = require('ava');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+
+// Listeners that throw, in programs with a handler of 'uncaughtException': what the module does at
+// that event is done all the same.
+const EVENTS = {
+  primary: {
+    cluster: ['setup', 'fork', 'online', 'listening', 'disconnect', 'exit'],
+    worker: ['online', 'listening', 'disconnect', 'exit'],
+    process: ['spawn', 'internalMessage', 'disconnect', 'exit', 'close'],
+  },
+  worker: {
+    server: ['listening', 'close'],
+    worker: ['disconnect'],
+    process: ['disconnect', 'internalMessage'],
+  },
+};
+const WAYS = { primary: ['disconnect', 'kill'], worker: ['leave', 'destroy', 'disconnect'] };
+
+/** With the built-in, the other programs wait for ever, or end in another way. */
+const isRefereed = ({ role, event, leave }) =>
+  role === 'primary' && leave === 'disconnect' && event !== 'exit';
+
+/** Events that do not come at all. */
+const isSilent = ({ on, event, leave }) =>
+  event === 'internalMessage' || (on === 'server' && event === 'close' && leave === 'destroy');
+
+for (const [role, emitters] of Object.entries(EVENTS)) {
+  for (const [on, events] of Object.entries(emitters)) {
+    for (const event of events) {
+      for (const leave of WAYS[role]) {
+        if (isBuiltin && !isRefereed({ role, event, leave })) continue;
+        const title = `${on} ${event}, ${leave}`;
+        test(`a listener that throws in the ${role} suppresses nothing: ${title}`, async (t) => {
+          const args = [{ role, on, event, leave }];
+          const { code, lines } = await run(t, 'throwing-listeners', { args });
+          t.is(code, 0);
+          const thrown = lines.filter(({ uncaught }) => uncaught);
+          if (!isSilent(args[0])) t.deepEqual(thrown, [{ role, uncaught: `${on} ${event}` }]);
+          t.like(lines.at(-1), {
+            messages: 1,
+            calledBack:
+              (leave === 'disconnect' ? 1 : 0) + (on === 'process' && event === 'close' ? 0 : 1),
+            ended: true,
+            state: 'dead',
+            exitedAfterDisconnect: true,
+            workers: [],
+          });
+        });
+      }
+    }
+  }
+}
+
+if (!isBuiltin) {
+  test("a listener of 'error' that throws leaves no trace of a worker that could not start", async (t) => {
+    const settings = { cwd: '/no/such/directory' };
+    const args = [{ role: 'primary', on: 'process', event: 'error', settings }];
+    const { code, lines } = await run(t, 'throwing-listeners', { args });
+    t.is(code, 0);
+    t.deepEqual(lines[0], { role: 'primary', uncaught: 'process error' });
+    const exitedAfterDisconnect = 'undefined';
+    t.like(lines.at(-1), { calledBack: 1, state: 'dead', exitedAfterDisconnect, workers: [] });
+  });
+}
