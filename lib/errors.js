@@ -2,16 +2,18 @@
 
 // Errors that look like Node's own: same class, same `code`, same shape of the text.
 
+const { basename } = require('node:path');
 const { getSystemErrorName, inspect } = require('node:util');
 
+/** As Node's own errors are: their texts show the code, while `error.name` stays `TypeError`. */
 function make(Base, code, message) {
   const error = new Base(message);
   error.code = code;
-  // The stack shows `TypeError [CODE]`, while `error.name` stays `TypeError`.
   error.name = `${Base.name} [${code}]`;
   error.stack;
   delete error.name;
-  return error;
+  const value = () => `${error.name} [${code}]: ${error.message}`;
+  return Object.defineProperty(error, 'toString', { value, configurable: true, writable: true });
 }
 
 /** A failed system call, by its negated errno: `spawn /bin/node ENOENT`. */
@@ -27,16 +29,16 @@ function loading(code, message, cause) {
   return cause === undefined ? error : Object.assign(error, { cause });
 }
 
+/** What the running Node says of a value of the wrong type. */
 function received(value) {
-  if (value == null) return `Received ${value}`;
-  if (typeof value === 'function') return `Received function ${value.name}`;
-  if (typeof value === 'object') {
-    return value.constructor?.name
-      ? `Received an instance of ${value.constructor.name}`
-      : `Received ${inspect(value, { depth: -1 })}`;
+  try {
+    // One of them refuses it.
+    if (typeof value === 'function') basename(value);
+    else queueMicrotask(value);
+  } catch (error) {
+    if (error.code !== 'ERR_INVALID_ARG_TYPE') throw error;
+    return error.message.slice(error.message.indexOf('Received '));
   }
-  const text = inspect(value, { colors: false });
-  return `Received type ${typeof value} (${text.length > 28 ? `${text.slice(0, 25)}...` : text})`;
 }
 
 function describe(name) {
@@ -80,24 +82,11 @@ module.exports = {
     make(TypeError, 'ERR_INVALID_HANDLE_TYPE', 'This handle type cannot be sent'),
   ipcChannelClosed: () => make(Error, 'ERR_IPC_CHANNEL_CLOSED', 'Channel closed'),
   ipcDisconnected: () => make(Error, 'ERR_IPC_DISCONNECTED', 'IPC channel is already disconnected'),
-  ipcOnePipe: () => make(Error, 'ERR_IPC_ONE_PIPE', 'Child process can have only one IPC pipe'),
-  ipcRequired: (name) =>
-    make(
-      Error,
-      'ERR_CHILD_PROCESS_IPC_REQUIRED',
-      `Forked processes must have an IPC channel, missing value 'ipc' in ${name}`,
-    ),
   loading,
   laneFault: (reason) => make(Error, 'ERR_RS_CLUSTER_LANE', reason),
   missingArgs: (name) =>
     make(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`),
   notLoaded: (reason) => make(Error, 'ERR_RS_CLUSTER_NOT_LOADED', reason),
-  outOfRange: (name, value) =>
-    make(
-      RangeError,
-      'ERR_OUT_OF_RANGE',
-      `The value of "${name}" is out of range. It must be an integer of 32 bits. Received ${value}`,
-    ),
   socketBadPort: (value) =>
     make(RangeError, 'ERR_SOCKET_BAD_PORT', `Port should be >= 0 and < 65536. ${received(value)}.`),
   unknownSignal: (signal) =>

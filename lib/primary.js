@@ -63,6 +63,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** Why workers could not load the engine; each is told once. */
   const knownReasons = new Set();
   let lastId = 0;
+  /** Whether the engine runs. */
+  let isStarted = false;
   /** Set by the first `setupPrimary()`, unchanging then. */
   let policy;
 
@@ -125,13 +127,15 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function fork(env) {
     const Process = loadWorkerProcess();
     cluster.setupPrimary();
-    const execArgv = inspectPorts.complete(cluster.settings);
-    const { holdTimeout } = ownSettings(defaults, cluster.settings);
-    const settings = { ...cluster.settings, execArgv, holdTimeout };
-    engine().start(policy, debug.enabled);
+    // Used up even if the fork throws, as in Node.
     lastId += 1;
     const id = lastId;
     const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
+    const execArgv = inspectPorts.complete([...cluster.settings.execArgv], cluster.settings);
+    const { holdTimeout } = ownSettings(defaults, cluster.settings);
+    const settings = { ...cluster.settings, execArgv, holdTimeout };
+    engine().start(policy, debug.enabled);
+    isStarted = true;
     const workerProcess = new Process(engine(), id, settings, workerEnv, {
       onNotice: (notice) => onNotice(worker, notice),
       onFault: (error) => onFault(worker, error),
@@ -226,8 +230,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   function disconnectAll(callback) {
     const once = typeof callback === 'function' ? callback : () => {};
-    // Before the first fork the engine has not started.
-    if (lastId === 0) return void nextTick(once);
+    // Without a fork that has started it, the engine has nothing to close.
+    if (!isStarted) return void nextTick(once);
     disconnection.once(once);
     if (connected.size === 0) disconnection.settle();
     for (const worker of Object.values(cluster.workers)) {

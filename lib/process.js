@@ -1,10 +1,11 @@
 'use strict';
 
-const { ChildProcess } = require('node:child_process');
+const { ChildProcess, fork } = require('node:child_process');
 const diagnostics = require('node:diagnostics_channel');
 const EventEmitter = require('node:events');
 const { constants } = require('node:os');
 const { fileURLToPath } = require('node:url');
+const { isUint8Array } = require('node:util/types');
 const Channel = require('./channel');
 const { nextTick } = require('./clock');
 const emitThen = require('./emit-then');
@@ -61,7 +62,7 @@ class ProcessHandle {
       id: this.#id,
       file,
       // Again, because Node heeds no NODE_OPTIONS in a program with privileges of its own.
-      args: [argv0, '--require', preloading.FILE, ...rest],
+      args: [argv0, '--require', preloading.FILE, ...rest.map(toCString)],
       env: preloading.environment(envPairs, { lanes, serialization }),
       cwd,
       stdio: stdio.map(toDescriptor),
@@ -163,23 +164,32 @@ class WorkerProcess {
    * @throws what `child_process.fork()` throws for options of the wrong type
    */
   constructor(engine, id, settings, env, handlers) {
-    const { exec, args, execArgv, cwd, serialization, uid, gid } = validated(settings);
+    validate(settings, env);
     permissions.checkFork();
     preloading.check();
+    const { exec, args, execArgv, cwd, serialization, uid, gid, holdTimeout } = settings;
     permissions.copyTo(env, execArgv);
-    const { holdTimeout } = settings;
     const stdio = standardStreams(settings);
     const ipc = stdio.indexOf('ipc');
-    // Its place is ours.
-    stdio[ipc] = 'ignore';
+    // Its place is ours. Node refuses a second one.
+    if (ipc === stdio.lastIndexOf('ipc')) stdio[ipc] = 'ignore';
     const envPairs = environmentPairs(env);
 
     this.#handle = new ProcessHandle(engine, id, { ipc, serialization, holdTimeout });
     this.#onExiting = handlers.onExiting;
     this.child = makeChildProcess(this.#handle, handlers.onExited);
     const { child } = this;
-    const argv = [process.execPath, ...execArgv, exec, ...args];
-    child.spawn({ file: process.execPath, args: argv, cwd, envPairs, uid, gid, stdio });
+    child.spawn({
+      file: process.execPath,
+      args: [process.execPath, ...execArgv, toPath(exec), ...(args ?? [])],
+      // An empty one is the primary's.
+      cwd: cwd ? toPath(cwd) : undefined,
+      envPairs,
+      uid: uid ?? undefined,
+      gid: gid ?? undefined,
+      stdio,
+      serialization,
+    });
     const lane = this.#handle.takeLane();
     if (lane === null) {
       Channel.showClosed(child);
@@ -286,66 +296,59 @@ function countClose(child) {
   }
 }
 
-// What follows checks and completes settings as `child_process.fork()` and `spawn()` do, in the Node
-// that runs.
+// What follows checks and completes settings as `child_process.fork()` does.
 
-const majorVersion = Number.parseInt(process.versions.node, 10);
+/** Thrown by the last thing that Node looks at. An object, because Node gives it a stack. */
+const ALL_GOOD = {};
+const PROBE = new Proxy(
+  {},
+  {
+    has() {
+      throw ALL_GOOD;
+    },
+  },
+);
 
-function validated({ exec, args, execArgv, cwd, serialization, uid, gid, windowsHide }) {
-  if (windowsHide != null && typeof windowsHide !== 'boolean') {
-    throw errors.invalidArgType('options.windowsHide', 'of type boolean', windowsHide);
+/**
+ * Has the running Node check the settings, so that what it throws is its own error. It starts nothing:
+ * of all options Node looks at `signal` last, when the others are good, and this one throws.
+ */
+function validate({ exec, args, execArgv, cwd, stdio, uid, gid, windowsHide }, env) {
+  // Node would take an object for the options.
+  if (args != null && !Array.isArray(args)) {
+    throw errors.invalidArgType('args', 'an instance of Array', args);
   }
-  if (![undefined, 'json', 'advanced'].includes(serialization)) {
-    const reason = "must be one of: undefined, 'json', 'advanced'";
-    throw errors.invalidArgValue('options.serialization', serialization, reason);
+  try {
+    // It adds to the environment, where permissions are on.
+    fork(exec, args, {
+      execArgv,
+      cwd,
+      env: { ...env },
+      stdio,
+      uid,
+      gid,
+      windowsHide,
+      signal: PROBE,
+    });
+  } catch (error) {
+    if (error !== ALL_GOOD) throw error;
   }
-  return {
-    serialization,
-    exec: toPath(exec, 'modulePath'),
-    args: stringArray(args ?? [], 'args'),
-    execArgv: stringArray(execArgv, 'options.execArgv'),
-    // An empty one is the primary's.
-    cwd: cwd == null || cwd === '' ? undefined : toPath(cwd, 'options.cwd'),
-    uid: identity(uid, 'options.uid'),
-    gid: identity(gid, 'options.gid'),
-  };
 }
 
-function toPath(value, name) {
-  const file = value instanceof URL ? fileURLToPath(value) : value;
-  if (Buffer.isBuffer(file)) return noNull(file.toString(), name);
-  if (typeof file === 'string') return noNull(file, name);
-  throw errors.invalidArgType(name, 'of type string or an instance of Buffer or URL', value);
+/** Of a path that has been found to be good: a string, bytes or a URL. */
+function toPath(value) {
+  return typeof value === 'string' || isUint8Array(value) ? `${value}` : fileURLToPath(value);
 }
 
-function stringArray(value, name) {
-  if (!Array.isArray(value)) throw errors.invalidArgType(name, 'an instance of Array', value);
-  return value.map((item, index) => noNull(`${item}`, `${name}[${index}]`));
-}
-
-function noNull(text, name) {
-  if (!text.includes('\u0000')) return text;
-  throw errors.invalidArgValue(name, text, 'must be a string without null bytes');
-}
-
-function identity(value, name) {
-  if (value == null) return undefined;
-  if (value === (value | 0)) return value;
-  if (typeof value === 'number' && majorVersion >= 26) throw errors.outOfRange(name, value);
-  throw errors.invalidArgType(name, 'int32', value);
+/** Of a string Node refuses a null byte; of anything else, what is before it counts. */
+function toCString(value) {
+  return `${value}`.split('\0', 1)[0];
 }
 
 function standardStreams({ stdio, silent }) {
-  if (Array.isArray(stdio)) {
-    const channels = stdio.filter((stream) => stream === 'ipc').length;
-    if (channels === 0) throw errors.ipcRequired('options.stdio');
-    if (channels > 1) throw errors.ipcOnePipe();
-    return stdio.slice();
-  }
+  if (Array.isArray(stdio)) return stdio.slice();
   const all = typeof stdio === 'string' ? stdio : silent ? 'pipe' : 'inherit';
-  if (all === 'inherit') return [0, 1, 2, 'ipc'];
-  if (['ignore', 'pipe', 'overlapped'].includes(all)) return [all, all, all, 'ipc'];
-  throw errors.invalidArgValue('stdio', all);
+  return all === 'inherit' ? [0, 1, 2, 'ipc'] : [all, all, all, 'ipc'];
 }
 
 function environmentPairs(env) {
@@ -354,8 +357,7 @@ function environmentPairs(env) {
   for (const name in env) {
     const value = env[name];
     if (value === undefined) continue;
-    const property = `options.env['${name}']`;
-    pairs.push(`${noNull(name, property)}=${noNull(`${value}`, property)}`);
+    pairs.push(`${name}=${toCString(value)}`);
   }
   return pairs;
 }

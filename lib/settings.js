@@ -15,10 +15,10 @@ function mergeSettings(current, options) {
     ...current,
     ...options,
   };
-  const { execArgv } = settings;
+  const isGiven = (prefix) => oneStartsWith(settings.execArgv, prefix);
   // V8's profiles hold addresses, so those of several processes can't share one file.
-  if (oneStartsWith(execArgv, '--prof') && !oneStartsWith(execArgv, '--logfile=')) {
-    settings.execArgv = [...execArgv, '--logfile=v8-%p.log'];
+  if (isGiven('--prof') && !isGiven('--logfile=')) {
+    settings.execArgv = [...settings.execArgv, '--logfile=v8-%p.log'];
   }
   return settings;
 }
@@ -31,14 +31,26 @@ function oneStartsWith(args, prefix) {
 /** Gives each worker a debugger port of its own, when the inspector is in use. */
 class InspectPorts {
   #offset = 1;
+  /** Whether a list of flags has the inspector in use: as in Node, each is looked at once. */
+  #inUse = new WeakMap();
 
   /** The `execArgv` of the next worker. */
-  complete({ execArgv, inspectPort }) {
+  complete(execArgv, { inspectPort, execArgv: flags }) {
     if (inspectPort === null) throw errors.socketBadPort(null);
-    const inspected = [...execArgv, process.env.NODE_OPTIONS ?? ''];
-    const flag = /--inspect(?:-brk|-port)?|--debug-port/;
-    if (!inspected.some((arg) => flag.test(arg))) return execArgv;
+    if (!this.#isInUse(flags)) return execArgv;
     return [...execArgv, `--inspect-port=${this.#next(inspectPort)}`];
+  }
+
+  #isInUse(flags) {
+    if (!this.#inUse.has(flags)) {
+      const all = [...flags, process.env.NODE_OPTIONS ?? ''];
+      const flag = /--inspect(?:-brk|-port)?|--debug-port/;
+      this.#inUse.set(
+        flags,
+        all.some((arg) => flag.test(arg)),
+      );
+    }
+    return this.#inUse.get(flags);
   }
 
   #next(wanted) {
