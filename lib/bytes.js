@@ -1,24 +1,92 @@
 'use strict';
 
-// Messages in the bytes of V8's serializer, and back.
+// Messages in the bytes of V8's serializer, and back, as Node's own channels have them
+// (lib/internal/child_process/serialization.js; since Node 24, src/node_ipc_serdes.cc).
 
+const { Buffer } = require('node:buffer');
 const { isArrayBufferView } = require('node:util/types');
 const v8 = require('node:v8');
 
-// Tags of what V8 leaves to its embedder; as in Node (lib/internal/child_process/serialization.js).
+const majorVersion = Number.parseInt(process.versions.node, 10);
+const LOOKS_INSIDE_VIEWS = majorVersion >= 24;
+
+// Tags of what V8 leaves to its embedder.
 const VIEW = 0;
 const PLAIN = 1;
+
+// What follows the tag of a view that is no Buffer.
+const BUFFER = 10;
+const VIEW_TYPES = {
+  __proto__: null,
+  Int8Array: 0,
+  Uint8Array: 1,
+  Uint8ClampedArray: 2,
+  Int16Array: 3,
+  Uint16Array: 4,
+  Int32Array: 5,
+  Uint32Array: 6,
+  Float32Array: 7,
+  Float64Array: 8,
+  DataView: 9,
+  BigInt64Array: 11,
+  BigUint64Array: 12,
+  Float16Array: 13,
+};
+
+const { apply } = Reflect;
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+/** The name of a typed array's type; a DataView has none. */
+const nameOfTypedArray = getterOf(typedArray, Symbol.toStringTag);
+const partsOfTypedArray = partsOf(typedArray);
+const partsOfDataView = partsOf(DataView.prototype);
+
+function getterOf(prototype, name) {
+  return Object.getOwnPropertyDescriptor(prototype, name).get;
+}
+
+function partsOf(prototype) {
+  return ['buffer', 'byteOffset', 'byteLength'].map((name) => getterOf(prototype, name));
+}
+
+/** The bytes that a view shows, whatever its prototype and members pretend: none once it is detached. */
+function bytesOf(view, [buffer, byteOffset, byteLength]) {
+  try {
+    return new Uint8Array(
+      apply(buffer, view, []),
+      apply(byteOffset, view, []),
+      apply(byteLength, view, []),
+    );
+  } catch {
+    return new Uint8Array();
+  }
+}
 
 /** Other than `v8.serialize()`, it takes native objects for their own properties, as JSON does. */
 class Serializer extends v8.DefaultSerializer {
   _writeHostObject(object) {
     if (isArrayBufferView(object)) {
       this.writeUint32(VIEW);
-      super._writeHostObject(object);
+      this._writeView(object);
       return;
     }
     this.writeUint32(PLAIN);
     this.writeValue({ ...object });
+  }
+
+  _writeView(view) {
+    super._writeHostObject(view);
+  }
+}
+
+/** Takes views for what they are inside. Older Nodes believe their prototypes and members. */
+class InsideSerializer extends Serializer {
+  _writeView(view) {
+    const name = apply(nameOfTypedArray, view, []);
+    const type = view.constructor === Buffer ? BUFFER : VIEW_TYPES[name ?? 'DataView'];
+    const bytes = bytesOf(view, name === undefined ? partsOfDataView : partsOfTypedArray);
+    this.writeUint32(type);
+    this.writeUint32(bytes.length);
+    this.writeRawBytes(bytes);
   }
 }
 
@@ -28,8 +96,10 @@ class Deserializer extends v8.DefaultDeserializer {
   }
 }
 
+const SerializerOfNode = LOOKS_INSIDE_VIEWS ? InsideSerializer : Serializer;
+
 function toBytes(message) {
-  const serializer = new Serializer();
+  const serializer = new SerializerOfNode();
   serializer.writeHeader();
   serializer.writeValue(message);
   return serializer.releaseBuffer();

@@ -1,21 +1,26 @@
 'use strict';
 
 // How messages become what the lane carries, by `settings.serialization`, and back: texts in JSON,
-// or bytes of V8's serializer. What 'advanced' needs is loaded with the first message that does.
+// or bytes of V8's serializer. Node's 'v8' with its classes is loaded with the first message that needs it.
+
+const isPlain = require('./plain');
+
+// Node's own channels do not heed what users put in their place either.
+const { parse, stringify } = JSON;
 
 // Bytes of a length.
 const LENGTH = 4;
 
 let loaded;
 
-/** Node's 'v8' with its classes is large, and most clusters have no use for it. */
-function advanced() {
-  loaded ??= { isPlain: require('./plain'), ...require('./bytes') };
+/** Large, and of no use to most clusters. */
+function bytes() {
+  loaded ??= require('./bytes');
   return loaded;
 }
 
 function toJson(message) {
-  return JSON.stringify(message) ?? 'null';
+  return stringify(message) ?? 'null';
 }
 
 /** A string or a Buffer. */
@@ -23,32 +28,31 @@ const encoders = {
   json: toJson,
   // V8's serializer costs several times as much as JSON, for what JSON does as well.
   advanced(message) {
-    const { isPlain, toBytes } = advanced();
-    return isPlain(message) ? toJson(message) : toBytes(message);
+    return isPlain(message) ? toJson(message) : bytes().toBytes(message);
   },
 };
 
 /** The messages of `text`: an array of them, or, if it is one, itself. */
 function fromTexts(text, count) {
-  if (count === 1) return [JSON.parse(text)];
-  const messages = JSON.parse(text);
+  if (count === 1) return [parse(text)];
+  const messages = parse(text);
   if (messages.length !== count) throw new SyntaxError('a message is several values');
   return messages;
 }
 
-/** The messages of `bytes`, each after its length. */
-function fromManyBytes(bytes) {
+/** The messages of `many`, each after its length. */
+function fromManyBytes(many) {
   const messages = [];
-  for (let start = LENGTH; start <= bytes.length; ) {
-    const end = start + bytes.readUInt32LE(start - LENGTH);
-    messages.push(fromBytes(bytes.subarray(start, end)));
+  for (let start = LENGTH; start <= many.length; ) {
+    const end = start + many.readUInt32LE(start - LENGTH);
+    messages.push(fromBytes(many.subarray(start, end)));
     start = end + LENGTH;
   }
   return messages;
 }
 
-function fromBytes(bytes) {
-  return advanced().fromBytes(bytes);
+function fromBytes(message) {
+  return bytes().fromBytes(message);
 }
 
 module.exports = { encoders, fromBytes, fromManyBytes, fromTexts };
