@@ -198,8 +198,7 @@ class Channel {
     const packed = handles.pack(handle, options?.keepOpen);
     const isSocket = handles.isSocket(packed.type);
     const sockets = isSocket && handle.server ? socketsOf(handle.server) : undefined;
-    const keyed = sockets ? [message, sockets.key] : [message];
-    const payload = this.#encode(isSocket ? keyed : message);
+    const payload = this.#encode(wrapped(message, packed.type, sockets?.key));
     const queued = this.#lane.send(false, payload, packed.type, packed.fd);
     packed.release();
     if (sockets && queued >= 0) this.#sockets.add(sockets);
@@ -287,7 +286,7 @@ class Channel {
     let key;
     try {
       message = this.#decode(payload);
-      if (handles.isSocket(handleType)) [message, key] = message;
+      if (handleType !== handles.NOTHING.type) ({ msg: message, key } = message);
       if (isNotice && !isObject(message)) throw new TypeError('it is no notice');
     } catch (error) {
       if (fd !== -1) closeSync(fd);
@@ -300,7 +299,7 @@ class Channel {
     }
     const handle = fd === -1 ? undefined : handles.unpack(handleType, fd);
     if (handleType !== 0 && fd === -1) warnOfLostHandle();
-    else if (key !== undefined) this.#sockets.track(key, handle);
+    else if (key !== undefined && handles.isSocket(handleType)) this.#sockets.track(key, handle);
     // A server has said by then that it is listening.
     nextTick(() => this.deliver(message, handle));
   }
@@ -384,6 +383,12 @@ function deliverAll(channel, messages, first) {
   } finally {
     if (next < messages.length) nextTick(deliverAll, channel, messages, next);
   }
+}
+
+/** What goes with a handle. As in Node, the message is the member `msg` of it, which `toJSON()` is told. */
+function wrapped(msg, handleType, key) {
+  if (handleType === handles.NOTHING.type) return msg;
+  return key === undefined ? { msg } : { msg, key };
 }
 
 function report(target, error, callback) {
