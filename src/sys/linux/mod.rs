@@ -10,16 +10,46 @@ pub(super) mod spawn;
 pub(super) mod transit;
 pub(super) mod watched;
 
-/// Has the calling thread wait for its turn when it wakes, rather than interrupt whoever runs.
+/// Makes the calling thread wait for its turn when it wakes, instead of interrupting the thread that
+/// runs; unless the user has chosen another scheduling class, which threads inherit.
 ///
 /// For a thread that many wake for little work each, that is fewer switches with more work done in
 /// each of them.
 pub fn wake_politely() {
     // What the kernel takes; the structure of musl has more in it.
     let priority: libc::c_int = 0;
-    // SAFETY: the calling thread, and a number that lives. Everybody may do so, and where it fails
-    // nothing is lost but speed. It is no call of the library, because that of musl does nothing.
+    // SAFETY: the calling thread, and a number that lives. Every thread may do so, and where it fails
+    // nothing is lost but speed. These are not the functions of the library, because those of musl do
+    // nothing.
     unsafe {
-        libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_BATCH, &raw const priority);
+        let class = libc::syscall(libc::SYS_sched_getscheduler, 0);
+        if class == libc::c_long::from(libc::SCHED_OTHER) {
+            libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_BATCH, &raw const priority);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The class that a thread of this class has after `wake_politely`.
+    fn class_after(class: libc::c_int) -> libc::c_int {
+        let thread = std::thread::spawn(move || {
+            let priority = libc::sched_param { sched_priority: 0 };
+            // SAFETY: the calling thread, and a structure that lives.
+            unsafe { libc::sched_setscheduler(0, class, &raw const priority) };
+            wake_politely();
+            // SAFETY: the calling thread.
+            unsafe { libc::sched_getscheduler(0) }
+        });
+        thread.join().unwrap()
+    }
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn a_scheduling_class_that_the_user_has_chosen_stays() {
+        assert_eq!(class_after(libc::SCHED_OTHER), libc::SCHED_BATCH);
+        assert_eq!(class_after(libc::SCHED_IDLE), libc::SCHED_IDLE);
     }
 }
