@@ -18,6 +18,17 @@ async function glibcOf(file) {
   return numbers.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
 }
 
+/**
+ * The functions that the file needs, and for which it names no version. The linker gives every function
+ * of the glibc it links against one, so these are not in that glibc: it takes them for functions of
+ * Node. They are either newer, and loading fails where they are missing, or Node's.
+ */
+async function unversioned(file) {
+  const symbols = await readelf('--dyn-syms', file);
+  const names = [...symbols.matchAll(/ GLOBAL +DEFAULT +UND (\S+)/g)].map(([, name]) => name);
+  return names.filter((name) => !name.includes('@'));
+}
+
 const linux = builtPackages().filter(({ target }) => target.startsWith('linux-'));
 
 for (const { target, binary } of linux) {
@@ -43,6 +54,10 @@ for (const { target, binary } of linux) {
         );
       }
       t.log(`glibc ${needed}`);
+    });
+
+    test(`${target}: the binary needs no function that its glibc does not have`, async (t) => {
+      t.deepEqual(await unversioned(binary), []);
     });
   }
 }
