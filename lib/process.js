@@ -14,6 +14,8 @@ const errors = require('./errors');
 const permissions = require('./permissions');
 const preloading = require('./preloading');
 
+const { ESRCH } = constants.errno;
+
 const created = diagnostics.channel('child_process');
 // Of several names of one signal, Node uses the first.
 const signalNames = new Map(
@@ -91,7 +93,16 @@ class ProcessHandle {
   }
 
   kill(signal) {
-    return this.#process.kill(signal);
+    return this.#process === null ? -ESRCH : this.#process.kill(signal);
+  }
+
+  /**
+   * The process has ended. Its pid is its own until JavaScript knows of the end, so that `kill()` and
+   * `process.kill(pid)` can never signal another process.
+   */
+  exited(code, signal) {
+    this.#process.reap();
+    this.onexit(code ?? 0, signalNames.get(signal) ?? null);
   }
 
   ref() {
@@ -108,7 +119,6 @@ class ProcessHandle {
 
   close() {
     this.#hold.unref();
-    this.#process?.close();
   }
 }
 
@@ -228,7 +238,7 @@ class WorkerProcess {
   exited(code, signal) {
     this.#channel.finish();
     nextTick(this.#onExiting, code);
-    nextTick(() => this.#handle.onexit(code ?? 0, signalNames.get(signal) ?? null));
+    nextTick(() => this.#handle.exited(code, signal));
   }
 }
 

@@ -89,7 +89,6 @@ impl Primary {
         let watched = Arc::new(exit::Process::watch(pid).expect("a child"));
         self.command(Command::Adopt(Adopted {
             id,
-            pid,
             process: Arc::clone(&watched),
             control,
             connection: lane,
@@ -1060,4 +1059,25 @@ fn an_exit_is_told_with_its_code_and_nothing_stays_open() {
     primary.expect_exit(1, Exit::Code(0));
     let ended = lane::receive(&worker.raw, &mut [0]).expect("the end");
     assert_eq!(ended.length, 0, "the engine has closed its end");
+}
+
+#[test]
+fn a_worker_that_outlives_the_engine_keeps_its_lane_and_is_reaped() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut worker = primary.worker(1);
+    let (_, port) = worker.listen(0);
+    drop(primary);
+    let end = Instant::now() + DEADLINE;
+    while TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        assert!(Instant::now() < end, "the address is free");
+    }
+    // What tells a worker that the process of its primary is gone.
+    let mut polled = [PollFd::new(&worker.polled, PollFlags::empty())];
+    assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(0));
+    let pid = worker.process.pid();
+    drop(worker.process);
+    drop(worker.stdin.take());
+    while exit::Process::watch(pid).is_ok() {
+        assert!(Instant::now() < end, "it is reaped");
+    }
 }

@@ -86,7 +86,6 @@ fn what_waits_is_bounded_whoever_comes_and_goes() {
     let pid = process.id().cast_signed();
     let adopted = Adopted {
         id: 1,
-        pid,
         process: Arc::new(exit::Process::watch(pid).expect("a child")),
         control,
         connection,

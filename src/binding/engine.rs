@@ -23,7 +23,7 @@ use crate::{
     protocol::WorkerId,
     sys::{
         duplicate, errno,
-        exit::{self, Process},
+        exit::{Exit, Process},
         lane,
         spawn::Program,
     },
@@ -63,8 +63,8 @@ impl From<Event> for EngineEvent {
             }
             Event::Exited { worker, exit } => {
                 let (code, signal) = match exit {
-                    Some(exit::Exit::Code(code)) => (Some(code), None),
-                    Some(exit::Exit::Signal(signal)) => (None, Some(signal)),
+                    Some(Exit::Code(code)) => (Some(code), None),
+                    Some(Exit::Signal(signal)) => (None, Some(signal)),
                     None => (None, None),
                 };
                 Self { code, signal, ..plain("exited", worker) }
@@ -212,12 +212,13 @@ impl Engine {
         let Stdio { descriptors, pipes, held } = Stdio::open(&options.stdio)?;
         let Forked { adopted, message } = fork(id, program(options, descriptors)?, numbers, hold)?;
         drop(held);
-        let (pid, process) = (adopted.pid, Arc::clone(&adopted.process));
+        let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
-            exit::abandon(pid);
+            process.end();
             return Err(io::Error::from_raw_os_error(libc::EAGAIN));
         }
         let lane = Cell::new(Some(MessageLane::new(message)));
+        let pid = process.pid();
         let (process, pipes) = (RefCell::new(Some(process)), RefCell::new(pipes));
         Ok(WorkerProcess { id, pid, process, lane, pipes })
     }
@@ -334,9 +335,11 @@ impl WorkerProcess {
         sent.map_or_else(|error| errno(&error), |()| 0)
     }
 
-    /// Lets go of the process, which has ended.
+    /// Gives the pid of the process, which has ended, back to the system.
     #[napi]
-    pub fn close(&self) {
-        self.process.take();
+    pub fn reap(&self) {
+        if let Some(process) = self.process.take() {
+            process.reap();
+        }
     }
 }

@@ -10,7 +10,10 @@ use std::{
 use tokio::{
     io::{Interest, unix::AsyncFd},
     runtime::Runtime,
-    sync::{Notify, mpsc::UnboundedReceiver},
+    sync::{
+        Notify,
+        mpsc::{self, UnboundedReceiver},
+    },
     task::{LocalSet, spawn_local, yield_now},
     time::{sleep, sleep_until},
 };
@@ -30,7 +33,7 @@ use crate::{
         control::{self, MAX_PACKET, Query, Request},
     },
     sys::{
-        exit::{self, Exit, Process},
+        exit::{Exit, Process},
         lane, listen, wake_politely, watched,
     },
 };
@@ -45,7 +48,8 @@ const SLOW_PATROL: Duration = Duration::from_millis(50);
 /// rate at which a connection goes round when every worker is at its `maxConnections`.
 const REST: Duration = Duration::from_millis(10);
 
-/// The engine thread, from beginning to end: until the [`super::Engine`] is dropped.
+/// The engine thread, from beginning to end: until the [`super::Engine`] is dropped, and the last of its
+/// workers has ended.
 pub(super) fn run(
     runtime: &Runtime,
     mut commands: UnboundedReceiver<Command>,
@@ -58,9 +62,11 @@ pub(super) fn run(
     let state = Rc::new(RefCell::new(State::new(settings, emit)));
     LocalSet::new().block_on(runtime, async {
         spawn_local(patrol(Rc::clone(&state)));
+        // Each worker's task holds a sender.
+        let (attending, mut all_ended) = mpsc::channel(1);
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Adopt(adopted) => adopt(&state, adopted),
+                Command::Adopt(adopted) => adopt(&state, adopted, attending.clone()),
                 Command::Retire(worker) => state.borrow_mut().retire(worker),
                 Command::Pause(worker) => state.borrow_mut().pause(worker),
                 Command::Resume(worker) => state.borrow_mut().resume(worker),
@@ -73,6 +79,11 @@ pub(super) fn run(
                 }
             }
         }
+        // The workers' lanes have to stay open, as long as this process is there: see `Watchdog`. And
+        // without JavaScript nobody else reaps them.
+        state.borrow_mut().retire_all();
+        drop(attending);
+        let _: Option<Attending> = all_ended.recv().await;
     });
 }
 
@@ -103,10 +114,14 @@ async fn closed(state: &Shared) {
     }
 }
 
-fn adopt(state: &Shared, adopted: Adopted) {
-    let Adopted { id, pid, process, control, connection, reclaim, tally, hold } = adopted;
+/// Held by the task of each worker; nothing is ever sent.
+type Attending = std::convert::Infallible;
+
+fn adopt(state: &Shared, adopted: Adopted, attending: mpsc::Sender<Attending>) {
+    let Adopted { id, process, control, connection, reclaim, tally, hold } = adopted;
+    let pid = process.pid();
     let watched = || -> io::Result<_> {
-        let process = watched::watch(process, Interest::READABLE)?;
+        let process = watched::watch(Arc::clone(&process), Interest::READABLE)?;
         let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE)?;
         let lane = watched::watch(connection, Interest::READABLE | Interest::WRITABLE)?;
         Ok((process, Rc::new(control), Rc::new(lane)))
@@ -124,11 +139,16 @@ fn adopt(state: &Shared, adopted: Adopted) {
                 hold,
             );
             state.borrow_mut().adopt(id, worker);
-            spawn_local(attend(Rc::clone(state), id, Attended { process, control, lane, filled }));
+            let attended =
+                attend(Rc::clone(state), id, Attended { process, control, lane, filled });
+            spawn_local(async {
+                attended.await;
+                drop(attending);
+            });
         }
         // The kernel has no memory for another watch: the worker can't be looked after.
         Err(source) => {
-            exit::abandon(pid);
+            process.end();
             let error = Error::System { syscall: watched::ADD_WATCH, source };
             let state = state.borrow();
             state.emit(Event::Faulted { worker: id, error });
@@ -238,7 +258,7 @@ async fn exited(process: &AsyncFd<Arc<Process>>) -> Option<Exit> {
         let Ok(mut ready) = process.readable().await else {
             return None;
         };
-        match process.get_ref().reap() {
+        match process.get_ref().status() {
             Ok(Some(exit)) => return Some(exit),
             Ok(None) => ready.clear_ready(),
             Err(_) => return None,

@@ -11,7 +11,7 @@ use crate::{
     channel::Channel,
     protocol::WorkerId,
     sys::{
-        exit::{self, Process},
+        exit::Process,
         lane,
         ring::{self, Ring, Side, Tally},
         spawn,
@@ -36,9 +36,7 @@ pub struct LaneNumbers {
 pub struct Adopted {
     /// The worker.
     pub id: WorkerId,
-    /// Its process.
-    pub pid: i32,
-    /// As the engine watches it; JavaScript has it too, for signals.
+    /// Its process. JavaScript has it too, sends it signals, and reaps it.
     pub process: Arc<Process>,
     /// Our end of the control lane.
     pub control: OwnedFd,
@@ -96,14 +94,7 @@ pub fn fork(
         }
         program.descriptors[slot] = Some(end.as_raw_fd());
     }
-    let pid = spawn::spawn(&program)?;
-    let process = watch(pid)?;
-    let process = Arc::new(process);
-    let adopted = Adopted { id, pid, process, control, connection, reclaim, tally, hold };
+    let process = Arc::new(spawn::spawn(&program)?);
+    let adopted = Adopted { id, process, control, connection, reclaim, tally, hold };
     Ok(Forked { adopted, message })
-}
-
-/// Watches the new process. One that can't be watched could never be reaped: it is ended at once.
-fn watch(pid: i32) -> io::Result<Process> {
-    Process::watch(pid).inspect_err(|_| exit::abandon(pid))
 }

@@ -146,6 +146,14 @@ impl State {
         }
     }
 
+    /// Closes all listeners, and what waits for their workers.
+    pub(super) fn retire_all(&mut self) {
+        for id in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.retire(id);
+        }
+        self.expire_all();
+    }
+
     /// Leaves the worker its place in every rotation, but takes what waits in its lane to others.
     pub(super) fn pause(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else {

@@ -1,9 +1,8 @@
 //! How a child process ends: watched by a descriptor, so that libuv's `SIGCHLD` handler stays alone,
 //! and a signal can never hit a stranger who got the same number.
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-
 pub use super::platform::exit::Process;
+pub(super) use super::platform::exit::abandon;
 
 /// Why a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +20,12 @@ impl Exit {
     }
 }
 
-/// Kills a child that nobody watches yet, and takes its exit.
-pub fn abandon(pid: i32) {
-    if let Some(pid) = Pid::from_raw(pid) {
-        // Neither can fail on a child that only we know of.
-        let _ = kill_process(pid, Signal::KILL);
-        let _ = waitpid(Some(pid), WaitOptions::empty());
+impl Process {
+    /// Kills it, and waits for its end.
+    pub fn end(&self) {
+        if self.signal(libc::SIGKILL).is_ok() {
+            self.wait_for_end();
+        }
     }
 }
 
@@ -44,15 +43,21 @@ mod tests {
 
     #[test]
     #[expect(clippy::zombie_processes, reason = "reaped by the code under test")]
-    fn a_running_process_can_be_signalled_and_an_ended_one_can_not() {
+    fn a_process_can_be_signalled_until_it_is_reaped() {
         let child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::watch(child.id().cast_signed()).unwrap();
+        assert_eq!(process.pid(), child.id().cast_signed());
         process.signal(0).unwrap();
-        assert_eq!(process.reap().unwrap(), None);
+        assert_eq!(process.status().unwrap(), None);
+        process.reap();
         process.signal(libc::SIGTERM).unwrap();
         wait_for(&process);
-        assert_eq!(process.reap().unwrap(), Some(Exit::Signal(libc::SIGTERM)));
-        assert_eq!(process.reap().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+        for _ in 0..2 {
+            assert_eq!(process.status().unwrap(), Some(Exit::Signal(libc::SIGTERM)));
+            process.signal(0).unwrap();
+        }
+        process.reap();
+        assert_eq!(process.status().unwrap_err().raw_os_error(), Some(libc::ECHILD));
         let gone = process.signal(libc::SIGTERM).unwrap_err();
         assert_eq!(gone.raw_os_error(), Some(libc::ESRCH));
     }
@@ -67,7 +72,12 @@ mod tests {
         wait_for(&first);
         let second = Process::watch(pid).unwrap();
         wait_for(&second);
-        assert_eq!(second.reap().unwrap(), Some(Exit::Code(0)));
+        assert_eq!(second.status().unwrap(), Some(Exit::Code(0)));
+    }
+
+    fn is_gone(pid: i32) -> bool {
+        let gone = Process::watch(pid).err().and_then(|error| error.raw_os_error());
+        gone == Some(libc::ESRCH)
     }
 
     #[test]
@@ -76,6 +86,19 @@ mod tests {
         let child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id().cast_signed();
         abandon(pid);
-        assert_eq!(Process::watch(pid).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+        assert!(is_gone(pid));
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "reaped by the code under test")]
+    fn a_process_that_has_ended_is_reaped_with_its_last_holder() {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let process = Process::watch(pid).unwrap();
+        process.end();
+        assert_eq!(process.status().unwrap(), Some(Exit::Signal(libc::SIGKILL)));
+        assert!(!is_gone(pid));
+        drop(process);
+        assert!(is_gone(pid));
     }
 }

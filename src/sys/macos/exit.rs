@@ -6,7 +6,11 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, WaitOptions, waitpid},
+    io::Errno,
+    process::{
+        Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, kill_process, waitid,
+        waitpid,
+    },
 };
 
 use super::queue::Queue;
@@ -41,10 +45,16 @@ impl Process {
         Ok(Self { queue, pid: child, is_reaped: Mutex::new(false) })
     }
 
-    /// Sends a signal; 0 only asks whether the process is there.
+    /// The process id: the child's own until [`reap`](Self::reap).
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends a signal; 0 only asks whether the process is there. One that has ended is there until it
+    /// is reaped.
     ///
     /// # Errors
-    /// `ESRCH` when it has ended, `EPERM`, `EINVAL` for a number that is no signal.
+    /// `ESRCH` once it is reaped, `EPERM`, `EINVAL` for a number that is not that of a signal.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if *is_reaped {
@@ -55,25 +65,59 @@ impl Process {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Takes its exit, or `None` while it runs.
+    /// How it ended, or `None` while it runs. It stays a zombie, and the pid its own.
     ///
     /// # Errors
-    /// `ECHILD` when somebody else has taken it.
-    pub fn reap(&self) -> io::Result<Option<Exit>> {
+    /// `ECHILD` when it was reaped already.
+    pub fn status(&self) -> io::Result<Option<Exit>> {
         // Asking takes nothing out of the queue, so it tells as often as it is asked.
         let mut polled = [PollFd::new(&self.queue, PollFlags::IN)];
         if poll(&mut polled, Some(&Timespec::default()))? == 0 {
             return Ok(None);
         }
+        // The queue tells of the end an instant before there is a status, so this waits.
+        Ok(self.wait()?.and_then(|it| Exit::new(it.exit_status(), it.terminating_signal())))
+    }
+
+    /// Waits until it ends, and leaves it a zombie.
+    pub(in crate::sys) fn wait_for_end(&self) {
+        // An error tells that someone else has reaped it.
+        let _ = self.wait();
+    }
+
+    /// Gives the pid of a child that has ended back to the system. Does nothing while it runs.
+    pub fn reap(&self) {
         let mut is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_reaped {
-            return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        if !*is_reaped {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            // An error tells that someone else has reaped it.
+            *is_reaped = !matches!(waitid(WaitId::Pid(self.pid), options), Ok(None));
         }
-        // The queue tells of the end an instant before the exit can be taken, so this waits.
-        let status = waitpid(Some(self.pid), WaitOptions::empty());
-        *is_reaped = true;
-        let Some((_, status)) = status? else { return Ok(None) };
-        Ok(Exit::new(status.exit_status(), status.terminating_signal()))
+    }
+
+    fn wait(&self) -> rustix::io::Result<Option<WaitIdStatus>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        loop {
+            match waitid(WaitId::Pid(self.pid), options) {
+                Err(Errno::INTR) => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.reap();
+    }
+}
+
+/// Kills and reaps a child that can't be watched.
+pub(in crate::sys) fn abandon(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) {
+        // Neither can fail on a child of ours.
+        let _ = kill_process(pid, Signal::KILL);
+        let _ = waitpid(Some(pid), WaitOptions::empty());
     }
 }
 

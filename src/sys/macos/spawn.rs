@@ -1,8 +1,25 @@
-use std::{ffi::c_int, os::fd::RawFd};
+use std::{
+    ffi::{CStr, CString, OsStr, c_int},
+    fs::File,
+    io,
+    mem::MaybeUninit,
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::{ffi::OsStrExt, process::CommandExt},
+    },
+    process::Command,
+    ptr,
+};
+
+use crate::sys::{
+    duplicate,
+    exit::{Process, abandon},
+    spawn::{Program, pointers},
+};
 
 /// The child gets what it is given, and nothing that another thread has just opened and not yet made
 /// close-on-exec.
-pub(in crate::sys) const FLAGS: c_int = libc::POSIX_SPAWN_CLOEXEC_DEFAULT;
+const FLAGS: c_int = libc::POSIX_SPAWN_CLOEXEC_DEFAULT;
 
 unsafe extern "C" {
     fn posix_spawn_file_actions_addinherit_np(
@@ -15,10 +32,194 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// `actions` is initialised.
-pub(in crate::sys) unsafe fn inherit(
-    actions: *mut libc::posix_spawn_file_actions_t,
-    fd: RawFd,
-) -> c_int {
+unsafe fn inherit(actions: *mut libc::posix_spawn_file_actions_t, fd: RawFd) -> c_int {
     // SAFETY: promised by the caller. A duplicate onto itself would stay close-on-exec.
     unsafe { posix_spawn_file_actions_addinherit_np(actions, fd) }
+}
+
+/// `posix_spawn` can't change user or group; then the standard library's `fork` and `exec` serve.
+pub(in crate::sys) fn spawn(program: &Program, moves: &[(RawFd, RawFd)]) -> io::Result<Process> {
+    let pid = match (program.uid, program.gid) {
+        (None, None) => spawn_on_parents_memory(program, moves)?,
+        _ => {
+            let _taken = take_numbers_below(program.descriptors.len())?;
+            spawn_by_fork(program, moves.to_vec())?
+        }
+    };
+    // One that can't be watched could never be reaped.
+    Process::watch(pid).inspect_err(|_| abandon(pid))
+}
+
+/// Takes all free numbers below `end`, so that the pipe by which the standard library reports a
+/// failed `exec` gets none that the child moves something to.
+fn take_numbers_below(end: usize) -> io::Result<Vec<OwnedFd>> {
+    let mut taken = vec![OwnedFd::from(File::open("/dev/null")?)];
+    while taken.last().is_some_and(|last| usize::try_from(last.as_raw_fd()).is_ok_and(|n| n < end))
+    {
+        taken.push(duplicate(taken[0].as_raw_fd())?);
+    }
+    Ok(taken)
+}
+
+fn spawn_on_parents_memory(program: &Program, moves: &[(RawFd, RawFd)]) -> io::Result<i32> {
+    let mut actions = FileActions::new()?;
+    if let Some(cwd) = &program.cwd {
+        actions.change_directory(cwd)?;
+    }
+    for &(source, target) in moves {
+        actions.duplicate(source, target)?;
+    }
+    let attributes = Attributes::with_default_signals()?;
+    let args = pointers(&program.args);
+    let env = pointers(&program.env);
+    let mut pid = 0;
+    // SAFETY: all pointers are to live C strings and to objects initialised above; both arrays end
+    // with a null pointer.
+    check(unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            program.file.as_ptr(),
+            actions.0.as_ptr(),
+            attributes.0.as_ptr(),
+            args.as_ptr().cast(),
+            env.as_ptr().cast(),
+        )
+    })?;
+    Ok(pid)
+}
+
+/// The `posix_spawn` family returns the errno rather than setting it.
+fn check(errno: c_int) -> io::Result<()> {
+    if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
+}
+
+struct FileActions(MaybeUninit<libc::posix_spawn_file_actions_t>);
+
+impl FileActions {
+    fn new() -> io::Result<Self> {
+        let mut actions = MaybeUninit::uninit();
+        // SAFETY: init writes the object it is given.
+        check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
+        Ok(Self(actions))
+    }
+
+    fn duplicate(&mut self, source: RawFd, target: RawFd) -> io::Result<()> {
+        let actions = self.0.as_mut_ptr();
+        // SAFETY: initialised in `new`.
+        check(unsafe {
+            if source == target {
+                inherit(actions, target)
+            } else {
+                libc::posix_spawn_file_actions_adddup2(actions, source, target)
+            }
+        })
+    }
+
+    fn change_directory(&mut self, directory: &CStr) -> io::Result<()> {
+        // SAFETY: initialised in `new`; the string is copied.
+        check(unsafe {
+            libc::posix_spawn_file_actions_addchdir_np(self.0.as_mut_ptr(), directory.as_ptr())
+        })
+    }
+}
+
+impl Drop for FileActions {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `new`, destroyed once.
+        unsafe { libc::posix_spawn_file_actions_destroy(self.0.as_mut_ptr()) };
+    }
+}
+
+struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
+
+impl Attributes {
+    /// No signal blocked, and none ignored: Node ignores `SIGPIPE`, for one.
+    fn with_default_signals() -> io::Result<Self> {
+        let mut attributes = MaybeUninit::uninit();
+        // SAFETY: init writes the object it is given.
+        check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
+        let mut attributes = Self(attributes);
+        let signals = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let flags = signals | FLAGS;
+        let mut set = MaybeUninit::uninit();
+        // SAFETY: each call gets objects initialised by a call before it.
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            check(libc::posix_spawnattr_setsigmask(attributes.0.as_mut_ptr(), set.as_ptr()))?;
+            libc::sigfillset(set.as_mut_ptr());
+            libc::sigdelset(set.as_mut_ptr(), libc::SIGKILL);
+            libc::sigdelset(set.as_mut_ptr(), libc::SIGSTOP);
+            check(libc::posix_spawnattr_setsigdefault(attributes.0.as_mut_ptr(), set.as_ptr()))?;
+            check(libc::posix_spawnattr_setflags(attributes.0.as_mut_ptr(), flags as _))?;
+        }
+        Ok(attributes)
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `with_default_signals`, destroyed once.
+        unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
+    }
+}
+
+fn spawn_by_fork(program: &Program, moves: Vec<(RawFd, RawFd)>) -> io::Result<i32> {
+    let string = |s: &CString| OsStr::from_bytes(s.as_bytes()).to_os_string();
+    let mut command = Command::new(string(&program.file));
+    if let Some((name, args)) = program.args.split_first() {
+        command.arg0(string(name)).args(args.iter().map(string));
+    }
+    command.env_clear();
+    for pair in &program.env {
+        let pair = pair.as_bytes();
+        // A name may begin with '=', but is never empty.
+        let Some(end) = pair.iter().skip(1).position(|&byte| byte == b'=').map(|i| i + 1) else {
+            continue;
+        };
+        command.env(OsStr::from_bytes(&pair[..end]), OsStr::from_bytes(&pair[end + 1..]));
+    }
+    if let Some(cwd) = &program.cwd {
+        command.current_dir(string(cwd));
+    }
+    if let Some(uid) = program.uid {
+        command.uid(uid);
+    }
+    if let Some(gid) = program.gid {
+        command.gid(gid);
+    }
+    let prepare = move || {
+        for &(source, target) in &moves {
+            place(source, target)?;
+        }
+        // As libuv does, where it may. The standard library takes the other groups away only for
+        // another user.
+        // SAFETY: an empty list has no address.
+        unsafe { libc::setgroups(0, ptr::null()) };
+        reset_signals();
+        Ok(())
+    };
+    // SAFETY: `prepare` makes system calls only; it neither allocates nor locks.
+    unsafe { command.pre_exec(prepare) };
+    let child = command.spawn()?;
+    Ok(child.id().cast_signed())
+}
+
+/// `dup2` that also clears close-on-exec where source and target are the same.
+fn place(source: RawFd, target: RawFd) -> io::Result<()> {
+    // SAFETY: numbers only; a wrong one answers EBADF.
+    let result = unsafe {
+        if source == target {
+            libc::fcntl(target, libc::F_SETFD, 0)
+        } else {
+            libc::dup2(source, target)
+        }
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn reset_signals() {
+    for number in 1..32 {
+        // SAFETY: SIG_DFL is valid for every signal; SIGKILL and SIGSTOP refuse, harmlessly.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
 }
