@@ -5,10 +5,12 @@ const { closeSync } = require('node:fs');
 const { nextTick, setImmediate } = require('./clock');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
+const EventContext = require('./event-context');
 const Fifo = require('./fifo');
 const handles = require('./handles');
 const Hold = require('./hold');
 const lastWords = require('./last-words');
+const PendingMessages = require('./pending-messages');
 const serialization = require('./serialization');
 const { SocketList, socketsOf } = require('./socket-list');
 
@@ -17,6 +19,7 @@ const HIGH_WATER_MARK = 2 * 65536;
 // From here on, a string that goes as it is costs less than one that shares a JSON with others.
 const LONG_STRING = 1024;
 const INTERNAL_PREFIX = 'NODE_';
+const NO_CALLBACK = {};
 const SENDABLE = new Set(['string', 'object', 'number', 'boolean']);
 
 /** What users see as `process.channel`: it holds the event loop open, or lets it go. */
@@ -70,6 +73,7 @@ class Channel {
   hasLeft = false;
   #target;
   #lane;
+  #context;
   #encode;
   #mode;
   #control;
@@ -77,9 +81,8 @@ class Channel {
   #onFault;
   #onClosed;
   #isHeard;
-  /** Messages that came when nobody listened, in order. */
-  #early = new Set();
-  /** Callbacks of messages that the lane has not taken yet, in order. */
+  #pending = new PendingMessages();
+  /** `{callback, context}` of messages that the lane has not taken yet, in order. */
   #unsent = new Fifo();
   /** Set when somebody was told to wait for 'drain'. */
   #isAwaited = false;
@@ -90,6 +93,7 @@ class Channel {
 
   /**
    * @param {object} options
+   * @param {EventContext} options.context of the events
    * @param {'json' | 'advanced'} [options.mode] how messages are serialized, at both ends
    * @param {number} options.refs how many reasons there are already to hold the event loop open
    * @param {(notice: object) => void} options.onNotice gets what the other cluster module says
@@ -99,9 +103,18 @@ class Channel {
    * @param {() => boolean} [options.isHeard] whether somebody listens to messages
    */
   constructor(target, lane, options) {
-    const { mode = 'json', refs, onNotice, onFault, onClosed = () => {}, isHeard } = options;
+    const {
+      context,
+      mode = 'json',
+      refs,
+      onNotice,
+      onFault,
+      onClosed = () => {},
+      isHeard,
+    } = options;
     this.#target = target;
     this.#lane = lane;
+    this.#context = context;
     this.#mode = mode;
     this.#encode = serialization.encoders[mode];
     this.#control = new Control(lane, refs);
@@ -114,15 +127,16 @@ class Channel {
     target.send = (message, handle, options, callback) =>
       this.#send(message, handle, options, callback);
     target.disconnect = () => this.#disconnect();
-    this.deliverEarlyTo(target);
+    this.deliverPendingTo(target);
     lane.start({
-      onTexts: (text, count) => this.#receiveMany(() => serialization.fromTexts(text, count)),
-      onBytes: (bytes) => this.#receiveMany(() => this.#decodeMany(bytes)),
-      onString: (message) => this.#receiveMany(() => [message]),
+      onTexts: (text, count) =>
+        this.#receiveMany(text.length, () => serialization.fromTexts(text, count)),
+      onBytes: (bytes) => this.#receiveMany(bytes.length, () => this.#decodeMany(bytes)),
+      onString: (message) => this.#receiveMany(message.length, () => [message]),
       onMessage: (...message) => this.#receive(...message),
       onMore: () => setImmediate(() => lane.read()),
-      onFlushed: (count, errno) => this.#flushed(count, errno),
-      onEnd: (reason) => this.#ended(reason),
+      onFlushed: (count, errno) => context.run(() => this.#flushed(count, errno)),
+      onEnd: (reason) => context.run(() => this.#ended(reason)),
     });
     if (refs === 0) lane.unref();
   }
@@ -160,8 +174,8 @@ class Channel {
   fail(reason) {
     if (this.#target.channel === null) return;
     this.#target.connected = false;
-    nextTick(this.#onFault, errors.laneFault(reason));
-    this.#close();
+    this.#context.nextTick(this.#onFault, errors.laneFault(reason));
+    this.#context.run(() => this.#close());
   }
 
   #send(message, handle, options, callback) {
@@ -224,7 +238,8 @@ class Channel {
       this.#hold.ref();
       lastWords.add(this.#lane);
     }
-    this.#unsent.push(callback);
+    const hasCallback = typeof callback === 'function';
+    this.#unsent.push(hasCallback ? { callback, context: new EventContext() } : NO_CALLBACK);
   }
 
   /** Nothing is queued any more. */
@@ -236,20 +251,23 @@ class Channel {
   /** `errno` is why the message after those `count` could not be sent, or 0. */
   #flushed(count, errno) {
     for (let left = count; left > 0; left -= 1) {
-      const callback = this.#unsent.shift();
-      if (typeof callback === 'function') nextTick(callback, null);
+      const { callback, context } = this.#unsent.shift();
+      context?.nextTick(callback, null);
     }
     if (errno !== 0) {
-      report(this.#target, errors.errnoException(errno, 'write'), this.#unsent.shift());
+      const { callback, context = this.#context } = this.#unsent.shift();
+      const error = errors.errnoException(errno, 'write');
+      context.run(report, this.#target, error, callback);
     }
     if (this.#unsent.length > 0) return;
     this.#rest();
     if (!this.#target.connected) this.#close();
-    else if (this.#isAwaited) nextTick(() => this.#target.emit('drain'));
+    else if (this.#isAwaited) this.#context.nextTick(() => this.#target.emit('drain'));
     this.#isAwaited = false;
   }
 
-  #receiveMany(decode) {
+  /** `bytes` is how long all of them are. */
+  #receiveMany(bytes, decode) {
     if (this.#target.channel === null) return;
     let messages;
     try {
@@ -258,7 +276,12 @@ class Channel {
       this.#failUnreadable(error);
       return;
     }
-    nextTick(deliverAll, this, messages, 0);
+    const { length } = messages;
+    let next = 0;
+    this.#context.nextTicks(length, () => {
+      next += 1;
+      this.#deliver(messages[next - 1], undefined, bytes / length);
+    });
   }
 
   #decodeMany(bytes) {
@@ -294,49 +317,51 @@ class Channel {
       return;
     }
     if (isNotice) {
-      nextTick(() => this.#sockets.hear(message) || this.#onNotice(message));
+      this.#context.nextTick(() => this.#sockets.hear(message) || this.#onNotice(message));
       return;
     }
-    const handle = fd === -1 ? undefined : handles.unpack(handleType, fd);
+    // Node makes handles, whose context is that of what is read from them, outside of any event.
+    const handle = fd === -1 ? undefined : EventContext.root.run(handles.unpack, handleType, fd);
     if (handleType !== 0 && fd === -1) warnOfLostHandle();
     else if (key !== undefined && handles.isSocket(handleType)) this.#sockets.track(key, handle);
     // A server has said by then that it is listening.
-    nextTick(() => this.deliver(message, handle));
+    this.#context.nextTick(() => this.#deliver(message, handle, payload.length));
   }
 
   #failUnreadable({ message }) {
     this.fail(`the message lane carries a message that can't be read: ${message}`);
   }
 
-  deliver(message, handle) {
-    if (isInternal(message)) this.#target.emit('internalMessage', message, handle);
-    else if (this.#early.size === 0 && this.#isHeard()) {
-      this.#target.emit('message', message, handle);
+  #deliver(message, handle, bytes) {
+    if (isInternal(message)) {
+      this.#target.emit('internalMessage', message, handle);
+    } else if (!this.#isHeard()) {
+      this.#pending.pushOrDrop(message, handle, bytes);
+    } else if (this.#pending.length > 0) {
+      // They are being delivered.
+      this.#pending.push(message, handle, bytes);
     } else {
-      this.#early.add([message, handle]);
-      this.#deliverEarly();
+      this.#target.emit('message', message, handle);
     }
   }
 
-  /** Has the messages that nobody has heard delivered when `emitter` gets a listener. */
-  deliverEarlyTo(emitter) {
+  /** Delivers the messages that nothing has listened to when `emitter` gets a listener. */
+  deliverPendingTo(emitter) {
     emitter.on('newListener', (name) => {
-      if (name === 'message') nextTick(() => this.#deliverEarly());
+      if (name === 'message' && this.#pending.length > 0) this.#deliverPendingSoon();
     });
   }
 
-  /** As long as somebody listens: one who does so once gets one. */
-  #deliverEarly() {
-    for (const early of this.#early) {
-      if (!this.#isHeard()) return;
-      this.#early.delete(early);
-      try {
-        this.#target.emit('message', ...early);
-      } catch (error) {
-        nextTick(() => this.#deliverEarly());
-        throw error;
-      }
-    }
+  #deliverPendingSoon() {
+    this.#context.nextTick(() => this.#deliverPending());
+  }
+
+  /** One by one, as long as something listens: who listens once gets one. */
+  #deliverPending() {
+    if (this.#pending.length === 0 || !this.#isHeard()) return;
+    const [message, handle] = this.#pending.shift();
+    if (this.#pending.length > 0) this.#deliverPendingSoon();
+    this.#target.emit('message', message, handle);
   }
 
   #disconnect() {
@@ -363,25 +388,13 @@ class Channel {
     this.#rest();
     this.#sockets.end();
     while (this.#unsent.length > 0) {
-      report(this.#target, errors.ipcChannelClosed(), this.#unsent.shift() ?? (() => {}));
+      const { callback, context } = this.#unsent.shift();
+      context?.nextTick(callback, errors.ipcChannelClosed());
     }
     nextTick(() => {
       this.#lane.close();
       emitThen(() => this.#target.emit('disconnect'), this.#onClosed);
     });
-  }
-}
-
-/** Delivers as if each message came in a tick of its own: one that throws does not stop the rest. */
-function deliverAll(channel, messages, first) {
-  let next = first;
-  try {
-    while (next < messages.length) {
-      next += 1;
-      channel.deliver(messages[next - 1], undefined);
-    }
-  } finally {
-    if (next < messages.length) nextTick(deliverAll, channel, messages, next);
   }
 }
 

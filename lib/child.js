@@ -14,6 +14,7 @@ const defineWorker = require('./worker');
 const Channel = require('./channel');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
+const EventContext = require('./event-context');
 const { nextTick, setImmediate } = require('./clock');
 const handles = require('./handles');
 const Hold = require('./hold');
@@ -55,8 +56,11 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   /** What waits for the primary to know that this worker leaves of its own accord. */
   const acknowledgements = [];
 
+  const context = new EventContext();
+
   leaveBuiltin();
   const channel = new Channel(process, lanes.takeMessageLane(), {
+    context,
     mode: serialization,
     refs: process.listenerCount('message') + process.listenerCount('disconnect'),
     onNotice,
@@ -87,11 +91,15 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   });
   const worker = new Worker({ id: takeId(), process, state: 'online' });
   const relay = process.listeners('message').at(-1);
-  channel.deliverEarlyTo(worker);
+  channel.deliverPendingTo(worker);
   seat.take(cluster, () => Object.assign(cluster, { worker, Worker, _getServer: getServer }));
 
   process.once('disconnect', onDisconnect);
-  lanes.start(onReply, onConnection, (reason) => channel.fail(reason));
+  lanes.start(
+    (reply) => context.nextTick(onReply, reply),
+    onConnection,
+    (reason) => channel.fail(reason),
+  );
   channel.notify({ act: 'online' });
 
   function onDisconnect() {
@@ -208,10 +216,14 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       return false;
     }
     debug('worker %d serves a connection', worker.id);
-    const connection = sockets.stream(found.kind, fd);
-    beforeClose(connection, () => lanes.connectionClosed());
-    found.handle.onconnection(0, connection);
+    context.nextTick(serve, found, fd);
     return true;
+  }
+
+  function serve({ handle, kind }, fd) {
+    const connection = sockets.stream(kind, fd);
+    beforeClose(connection, () => lanes.connectionClosed());
+    handle.onconnection(0, connection);
   }
 
   function takeIndex(key) {

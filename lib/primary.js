@@ -7,6 +7,7 @@ const { runInThisContext } = require('node:vm');
 const { Engine } = require('./native');
 const defineWorker = require('./worker');
 const { clearTimeout, nextTick, setTimeout } = require('./clock');
+const EventContext = require('./event-context');
 const Hold = require('./hold');
 const errors = require('./errors');
 const { mergeSettings, InspectPorts } = require('./settings');
@@ -209,7 +210,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     if (worker.isDead()) delete cluster.workers[worker.id];
     worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     worker.state = 'disconnected';
-    if (connected.size === 0) disconnection.settle();
+    if (connected.size === 0) disconnection.settle(processes.get(worker.id).context);
   }
 
   /** The worker broke the protocol; its channel is closed, so it exits. */
@@ -233,7 +234,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     // Without a fork that has started it, the engine has nothing to close.
     if (!isStarted) return void nextTick(once);
     disconnection.once(once);
-    if (connected.size === 0) disconnection.settle();
+    if (connected.size === 0) disconnection.settle(new EventContext());
     for (const worker of Object.values(cluster.workers)) {
       if (worker.isConnected()) worker.disconnect();
     }
@@ -333,7 +334,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onEngineEvent({ kind, id, code, signal, reason }) {
     if (kind === 'exited') processes.get(id)?.exited(code, signal);
     else if (kind === 'faulted') processes.get(id)?.fail(reason);
-    else if (kind === 'unable' && starting.has(id)) onUnable(starting.get(id), reason);
+    else if (kind === 'unable' && starting.has(id))
+      processes.get(id).context.nextTick(onUnable, starting.get(id), reason);
     else if (kind === 'unable')
       processes.get(id)?.fail('it has loaded the engine, and says that it can not');
     else if (kind === 'unaccepted') warnOfWaiting(reason, code);
@@ -405,21 +407,21 @@ class Disconnection {
     this.#waiting.push(callback);
   }
 
-  /** No worker is connected any more. */
-  settle() {
+  /** No worker is connected any more. The callbacks are called in that context. */
+  settle(context) {
     if (this.#waiting.length === 0) return;
     this.#token += 1;
-    this.#asked.set(this.#token, this.#waiting.splice(0));
+    this.#asked.set(this.#token, { context, callbacks: this.#waiting.splice(0) });
     // Otherwise the primary might end before the answer.
     this.#hold.ref();
     this.#ask(this.#token);
   }
 
   settled(token) {
-    const callbacks = this.#asked.get(token);
+    const { context, callbacks } = this.#asked.get(token);
     this.#asked.delete(token);
     if (this.#asked.size === 0) this.#hold.unref();
-    for (const callback of callbacks) callback();
+    for (const callback of callbacks) context.nextTick(callback);
   }
 }
 

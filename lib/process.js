@@ -7,6 +7,7 @@ const { constants } = require('node:os');
 const { fileURLToPath } = require('node:url');
 const { isUint8Array } = require('node:util/types');
 const Channel = require('./channel');
+const EventContext = require('./event-context');
 const { nextTick } = require('./clock');
 const emitThen = require('./emit-then');
 const Hold = require('./hold');
@@ -160,6 +161,8 @@ function toDescriptor({ type, fd, handle }, number) {
 class WorkerProcess {
   /** What users see as `worker.process`. */
   child;
+  /** Of what the worker's events are emitted in: that of `cluster.fork()`. */
+  context = new EventContext();
   #handle;
   #channel = null;
   #onExiting;
@@ -210,8 +213,9 @@ class WorkerProcess {
       handlers.onDisconnected();
       countClose(child);
     };
+    const { context } = this;
     const { onNotice, onFault } = handlers;
-    const options = { mode: serialization, refs: 1, onNotice, onFault, onClosed };
+    const options = { context, mode: serialization, refs: 1, onNotice, onFault, onClosed };
     this.#channel = new Channel(child, lane, options);
   }
 
@@ -237,8 +241,8 @@ class WorkerProcess {
   /** The process has ended. Its last messages come first, then `disconnect`, then `exit`. */
   exited(code, signal) {
     this.#channel.finish();
-    nextTick(this.#onExiting, code);
-    nextTick(() => this.#handle.exited(code, signal));
+    this.context.nextTick(this.#onExiting, code);
+    this.context.nextTick(() => this.#handle.exited(code, signal));
   }
 }
 

@@ -3,8 +3,6 @@
 // A server counts its sockets that were sent to other processes: `getConnections()` asks those, and
 // 'close' waits until they have closed them. Each end of a channel has a list of what it was sent.
 
-const { nextTick } = require('./clock');
-
 /** What is known of a server's sockets elsewhere, by server. */
 const sent = new WeakMap();
 let lastKey = 0;
@@ -22,19 +20,27 @@ class SentSockets {
   }
 
   getConnections(callback) {
-    const sum = (counts) => counts.reduce((all, count) => all + count, 0);
-    this.#ask('countSockets').then((counts) => nextTick(callback, null, sum(counts)));
+    this.#ask('countSockets', (count) => callback(null, count));
   }
 
   close(callback) {
-    this.#ask('awaitSockets').then(() => nextTick(callback));
+    this.#ask('awaitSockets', () => callback());
   }
 
   /** The server would forget it on 'exit'; but while one process exits, others have sockets. */
   once() {}
 
-  #ask(act) {
-    return Promise.all([...this.holders].map((holder) => holder.ask(act, this.key)));
+  /** Calls back with the sum of the answers, as Node does: in the context of the last one. */
+  #ask(act, callback) {
+    let sum = 0;
+    let left = this.holders.size;
+    const onAnswer = (count) => {
+      sum += count;
+      left -= 1;
+      if (left === 0) callback(sum);
+    };
+    if (left === 0) callback(0);
+    for (const holder of [...this.holders]) holder.ask(act, this.key, onAnswer);
   }
 }
 
@@ -71,13 +77,13 @@ class SocketList {
     });
   }
 
-  /** Resolves to how many of the server's sockets the peer has: none when the channel is closed. */
-  ask(act, key) {
+  /** Calls back with how many of the server's sockets the peer has: none when the channel closes. */
+  ask(act, key, callback) {
     this.#lastQuestion += 1;
     const question = this.#lastQuestion;
     this.#channel.notify({ act, key, question });
     this.#channel.control.refCounted();
-    return new Promise((resolve) => this.#asked.set(question, resolve));
+    this.#asked.set(question, callback);
   }
 
   /** Returns whether a notice of the peer was about sockets. */
@@ -102,9 +108,10 @@ class SocketList {
   }
 
   #settle(question, count) {
-    this.#asked.get(question)(count);
+    const callback = this.#asked.get(question);
     this.#asked.delete(question);
     this.#channel.control.unrefCounted();
+    callback(count);
   }
 }
 
