@@ -2,7 +2,7 @@
 
 const EventEmitter = require('node:events');
 const { closeSync } = require('node:fs');
-const { nextTick, setImmediate } = require('./clock');
+const { nextTick, setImmediate, setTimeout } = require('./clock');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
 const EventContext = require('./event-context');
@@ -18,6 +18,8 @@ const { SocketList, socketsOf } = require('./socket-list');
 const HIGH_WATER_MARK = 2 * 65536;
 // From here on, a string that goes as it is costs less than one that shares a JSON with others.
 const LONG_STRING = 1024;
+// How long to wait, in milliseconds, when the kernel is short of something.
+const SHORTAGE_PAUSE = 10;
 const INTERNAL_PREFIX = 'NODE_';
 const NO_CALLBACK = {};
 const SENDABLE = new Set(['string', 'object', 'number', 'boolean']);
@@ -165,9 +167,10 @@ class Channel {
     this.#sent(this.#lane.send(true, JSON.stringify(notice), type, fd), () => {});
   }
 
-  /** Delivers all that a dead peer has left. */
-  finish() {
-    this.#lane.finish();
+  /** Delivers all that a dead peer has left, then calls back. */
+  finish(callback) {
+    if (this.#lane.finish()) callback();
+    else setTimeout(() => this.finish(callback), SHORTAGE_PAUSE);
   }
 
   /** Ends the channel because the peer broke the protocol. */
@@ -392,7 +395,8 @@ class Channel {
       context?.nextTick(callback, errors.ipcChannelClosed());
     }
     nextTick(() => {
-      this.#lane.close();
+      const reason = this.#lane.close();
+      if (reason != null) nextTick(this.#onFault, errors.laneFault(reason));
       emitThen(() => this.#target.emit('disconnect'), this.#onClosed);
     });
   }

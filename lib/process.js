@@ -240,9 +240,10 @@ class WorkerProcess {
 
   /** The process has ended. Its last messages come first, then `disconnect`, then `exit`. */
   exited(code, signal) {
-    this.#channel.finish();
-    this.context.nextTick(this.#onExiting, code);
-    this.context.nextTick(() => this.#handle.exited(code, signal));
+    this.#channel.finish(() => {
+      this.context.nextTick(this.#onExiting, code);
+      this.context.nextTick(() => this.#handle.exited(code, signal));
+    });
   }
 }
 

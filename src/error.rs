@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::protocol::{control::ControlError, frame::FrameError, handle::HandleType};
+use crate::{
+    protocol::{control::ControlError, frame::FrameError, handle::HandleType},
+    sys::failure::Fault,
+};
 
 /// What can go wrong between a primary and its workers.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +18,12 @@ pub enum Error {
         /// With the errno.
         source: io::Error,
     },
+    /// A system call on a lane failed in a way that does not get better by itself.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The peer has closed its end of a lane, or died.
+    #[error("the other process is gone")]
+    Gone,
     /// The peer sent bytes on the message lane that are no frames.
     #[error("the message lane carries garbage: {0}")]
     Frame(#[from] FrameError),

@@ -176,12 +176,10 @@ impl Worker {
 
     /// Accepts from a socket of its own, if something waits there, and serves it.
     fn accept(&self, socket: &OwnedFd) -> bool {
-        let accepted = listen::accept(socket);
-        if let Ok(connection) = &accepted {
-            self.tally.add_accepted(Some(0));
-            self.answer(connection);
-        }
-        accepted.is_ok()
+        let Ok(Some(connection)) = listen::accept(socket) else { return false };
+        self.tally.add_accepted(Some(0));
+        self.answer(&connection);
+        true
     }
 
     fn send(&mut self, request: &Request, descriptor: Option<OwnedFd>) {

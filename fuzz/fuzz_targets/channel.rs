@@ -237,7 +237,7 @@ impl Pair {
         };
         let gone = ended.gone;
         if !matches!(way, Way::Die) {
-            ended.channel.shutdown();
+            ended.channel.shutdown().expect("an end");
         }
         let held = matches!(way, Way::ShutDown).then_some(ended);
         // What is sent in vain is an error, unless it waits behind something else.

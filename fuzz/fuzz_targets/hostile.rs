@@ -193,7 +193,7 @@ impl Run {
             Step::Flush => drop(self.honest.flush()),
             Step::Receive => self.receive(true),
             Step::ReceiveMore => self.receive(false),
-            Step::ShutDown => self.honest.shutdown(),
+            Step::ShutDown => self.honest.shutdown().expect("an end"),
             Step::Bytes(bytes, descriptors) => peer.send(bytes, descriptors),
             Step::Frame { kind, handle, announced, sent, descriptors } => {
                 // Most are true to what they announce.

@@ -1,7 +1,6 @@
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
-    io,
     os::fd::{IntoRawFd, RawFd},
     rc::Rc,
     time::Duration,
@@ -23,7 +22,8 @@ use crate::{
     protocol::{frame::Kind, handle::HandleType},
     sys::{
         duplicate, errno,
-        node::{Poll, Readiness},
+        failure::{Fault, SHORTAGE_PAUSE},
+        node::{Poll, Readiness, Timer},
         node_function::{self, Argument, Value},
     },
 };
@@ -88,6 +88,8 @@ struct Inner {
 struct Started {
     handlers: Rc<Handlers>,
     poll: Poll,
+    /// For what the poll does not tell.
+    retry: Timer,
     hook: CleanupEnvHook<Rc<Inner>>,
     env: Env,
 }
@@ -170,8 +172,15 @@ impl MessageLane {
                 lane.ready(ready, &called);
             }
         };
-        let poll = Poll::new(Caller::event_loop(&env)?, fd, on_ready);
-        let poll = poll.map_err(super::callback::reason)?;
+        let event_loop = Caller::event_loop(&env)?;
+        let poll = Poll::new(event_loop, fd, on_ready).map_err(super::callback::reason)?;
+        let (lane, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
+        let on_time = move || {
+            if let Some(lane) = lane.upgrade() {
+                lane.try_again(&called);
+            }
+        };
+        let retry = Timer::new(event_loop, on_time).map_err(super::callback::reason)?;
         for (name, argument, kind, wide) in [
             (c"sendText", Argument::Text, Kind::Text, Kind::WideText),
             (c"sendString", Argument::AnyText, Kind::String, Kind::WideString),
@@ -191,9 +200,12 @@ impl MessageLane {
                 node_function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
             defined.map_err(super::callback::reason)?;
         }
-        let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| inner.close(false))?;
+        let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
+            // The environment ends, and with it the lane.
+            let _ = inner.close(false);
+        })?;
         inner.reading.set(true);
-        inner.started.replace(Some(Started { handlers, poll, hook, env }));
+        inner.started.replace(Some(Started { handlers, poll, retry, hook, env }));
         inner.wait();
         Ok(())
     }
@@ -227,13 +239,14 @@ impl MessageLane {
         }
     }
 
-    /// Reads to the end what a peer that has died left behind, and calls the handlers at once.
+    /// Reads to the end what a peer that has died left behind, and calls the handlers at once. Says
+    /// whether that was all: if not, the kernel is short of something, and the rest is to be read later.
     #[napi]
-    pub fn finish(&self) {
-        if let Some(handlers) = self.inner.handlers() {
-            while self.inner.reading.get() && self.inner.read(&handlers, From::Both) > 0 {}
-            self.inner.wait();
-        }
+    pub fn finish(&self) -> bool {
+        let Some(handlers) = self.inner.handlers() else { return true };
+        while self.inner.reading.get() && self.inner.read(&handlers, From::Both) > 0 {}
+        self.inner.wait();
+        !(self.inner.reading.get() && self.inner.receives_later())
     }
 
     /// Sends what is queued, because this process is about to end. Waits for the peer to make room,
@@ -267,10 +280,11 @@ impl MessageLane {
         self.inner.channel.borrow().as_ref().map_or(-1, Channel::fd)
     }
 
-    /// Closes the lane for good. The peer still receives what was written.
+    /// Closes the lane for good. The peer still receives what was written. Says what went wrong with
+    /// that, if so.
     #[napi]
-    pub fn close(&self) {
-        self.inner.close(true);
+    pub fn close(&self) -> Option<String> {
+        self.inner.close(true).err().map(|error| error.to_string())
     }
 }
 
@@ -298,6 +312,8 @@ impl Inner {
             // Exact up to 2^53.
             Ok(queued) => queued as f64,
             Err(Error::System { source, .. }) => f64::from(errno(&source)),
+            Err(Error::Fault(fault)) => f64::from(-fault.errno),
+            Err(Error::Gone) => f64::from(-libc::EPIPE),
             Err(Error::Memory) => f64::from(-libc::EPROTO),
             Err(_) => f64::from(-libc::EMSGSIZE),
         }
@@ -312,8 +328,7 @@ impl Inner {
         fd: RawFd,
     ) -> Result<usize> {
         let mut borrowed = self.channel.borrow_mut();
-        let closed = || Error::system("sendmsg")(io::Error::from_raw_os_error(libc::EPIPE));
-        let channel = borrowed.as_mut().ok_or_else(closed)?;
+        let channel = borrowed.as_mut().ok_or(Error::Gone)?;
         let handle = match handle {
             None => None,
             Some(handle) => Some((handle, duplicate(fd).map_err(Error::system("fcntl"))?)),
@@ -326,11 +341,44 @@ impl Inner {
         Ok(queued)
     }
 
+    /// Whether the poll does not tell when there is more to read.
+    fn receives_later(&self) -> bool {
+        self.channel.borrow().as_ref().is_some_and(Channel::receives_later)
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        self.channel.borrow().as_ref().and_then(Channel::fault)
+    }
+
     /// Waits for what is of interest now.
     fn wait(&self) {
-        let writable = self.channel.borrow().as_ref().is_some_and(|channel| !channel.is_idle());
+        let (writes, sends_later, receives_later, is_broken) = match self.channel.borrow().as_ref()
+        {
+            Some(channel) => (
+                !channel.is_idle(),
+                channel.sends_later(),
+                channel.receives_later(),
+                channel.fault().is_some(),
+            ),
+            None => (false, false, false, false),
+        };
+        let reads = self.reading.get();
         if let Some(started) = self.started.borrow().as_ref() {
-            started.poll.wait_for(Readiness { readable: self.reading.get(), writable });
+            started.poll.wait_for(Readiness {
+                readable: reads && !receives_later,
+                writable: writes && !sends_later && !is_broken,
+            });
+            if sends_later || (reads && (receives_later || is_broken)) {
+                started.retry.start(SHORTAGE_PAUSE);
+            }
+        }
+    }
+
+    /// A shortage may be over, or there is something to tell of a call that must not call back.
+    fn try_again(&self, handlers: &Handlers) {
+        match self.fault().filter(|_| self.reading.get()) {
+            Some(fault) => self.end(handlers, Some(fault.into())),
+            None => self.ready(Readiness { readable: true, writable: true }, handlers),
         }
     }
 
@@ -346,11 +394,17 @@ impl Inner {
 
     fn flush(&self, handlers: &Handlers) {
         let flushed = self.channel.borrow_mut().as_mut().map(Channel::flush);
-        // Without a peer there is nothing to wait for: the end is about to be read.
-        let Some(Ok(Flushed { messages, refused })) = flushed else { return };
+        let Flushed { messages, refused } = match flushed {
+            Some(Ok(flushed)) => flushed,
+            // Without a peer there is nothing to wait for: the end is about to be read.
+            None | Some(Err(Error::Gone)) => return,
+            Some(Err(error)) if self.reading.get() => return self.end(handlers, Some(error)),
+            // It has been told of a fault already.
+            Some(Err(_)) => return,
+        };
         if messages > 0 || refused.is_some() {
             let count = u32::try_from(messages).unwrap_or(u32::MAX);
-            let errno = refused.as_ref().map_or(0, errno);
+            let errno = refused.map_or(0, |fault| -fault.errno);
             let Handlers { caller, on_flushed, .. } = handlers;
             caller.enter(|| _ = caller.call(on_flushed, (count, errno).into()));
         }
@@ -420,16 +474,14 @@ impl Inner {
     }
 
     /// `unhook` unless this is the hook.
-    fn close(&self, unhook: bool) {
-        if let Some(Started { poll, hook, env, .. }) = self.started.take() {
-            drop(poll);
+    fn close(&self, unhook: bool) -> Result<()> {
+        if let Some(Started { poll, retry, hook, env, .. }) = self.started.take() {
+            drop((poll, retry));
             if unhook {
                 // It fails only for a hook that is not there.
                 let _ = env.remove_env_cleanup_hook(hook);
             }
         }
-        if let Some(channel) = self.channel.take() {
-            channel.shutdown();
-        }
+        self.channel.take().map_or(Ok(()), |channel| channel.shutdown())
     }
 }

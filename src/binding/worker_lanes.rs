@@ -19,15 +19,18 @@ use super::{
 };
 use crate::{
     channel::Channel,
+    error::Error,
     protocol::{
         ListenerId,
         control::{Query, Reply, Request, SocketKind, Target},
     },
     sys::{
-        errno, inherit,
+        errno,
+        failure::{Failure, SHORTAGE_PAUSE},
+        inherit,
         lane::Kind,
         listen,
-        node::{EventLoop, Poll, Readiness},
+        node::{EventLoop, Poll, Readiness, Timer},
         ring::{self, Tally},
     },
     worker::{Connections, Control, Received, Taken, Watchdog},
@@ -158,6 +161,10 @@ struct Inner {
     unanswered: Cell<u32>,
     /// Whether the primary may still send.
     open: Cell<bool>,
+    /// Whether the control lane is to be read again only after a pause.
+    reads_later: Cell<bool>,
+    /// Whether connections are to be taken again only after a pause.
+    takes_later: Cell<bool>,
 }
 
 struct Seat {
@@ -170,6 +177,8 @@ struct Seat {
 struct Polls {
     control: Poll,
     connections: Poll,
+    /// For what they do not tell.
+    retry: Timer,
 }
 
 struct Handlers {
@@ -204,6 +213,8 @@ impl WorkerLanes {
             seq: Cell::new(0),
             unanswered: Cell::new(0),
             open: Cell::new(true),
+            reads_later: Cell::new(false),
+            takes_later: Cell::new(false),
         };
         let message = Cell::new(Some(MessageLane::new(Channel::new(message, ring))));
         Ok(Self { inner: Rc::new(inner), message })
@@ -254,14 +265,23 @@ impl WorkerLanes {
         };
         let control = poll(inner.control.borrow().fd(), Inner::control_ready)?;
         let connections = poll(inner.connections.fd(), Inner::connections_ready)?;
+        let (weak, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
+        let on_time = move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.try_again(&called);
+            }
+        };
+        let retry = Timer::new(event_loop, on_time).map_err(reason)?;
         env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
             // The lanes close before the process ends, however long that takes.
             inner.watchdog.stand_down();
             drop(inner.polls.take());
             drop(inner.seats.take());
         })?;
-        let polls = Polls { control, connections };
+        let polls = Polls { control, connections, retry };
         inner.polls.replace(Some(polls));
+        // Of what was sent before.
+        inner.wait();
         Ok(())
     }
 
@@ -305,9 +325,30 @@ impl Inner {
     }
 
     fn wait(&self) {
+        let control = self.control.borrow();
+        let (open, is_broken) = (self.open.get(), control.fault().is_some());
+        let (reads_later, takes_later) = (self.reads_later.get(), self.takes_later.get());
+        let readable = open && !is_broken && !reads_later;
+        let writable = !control.is_idle() && !control.sends_later();
         if let Some(polls) = self.polls.borrow().as_ref() {
-            let writable = !self.control.borrow().is_idle();
-            polls.control.wait_for(Readiness { readable: self.open.get(), writable });
+            polls.control.wait_for(Readiness { readable, writable });
+            let readable = open && !takes_later;
+            polls.connections.wait_for(Readiness { readable, writable: false });
+            if control.sends_later() || (open && (is_broken || reads_later || takes_later)) {
+                polls.retry.start(SHORTAGE_PAUSE);
+            }
+        }
+    }
+
+    /// A shortage may be over, or there is something to tell of a call that must not call back.
+    fn try_again(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+        let fault = self.control.borrow().fault().filter(|_| self.open.get());
+        if let Some(fault) = fault {
+            return self.give_up(handlers, fault.into());
+        }
+        self.control_ready(Readiness { readable: true, writable: true }, handlers);
+        if self.takes_later.replace(false) && self.open.get() {
+            self.connections_ready(Readiness::READ, handlers);
         }
     }
 
@@ -315,22 +356,29 @@ impl Inner {
     /// readable for ever.
     fn end(&self) {
         self.open.set(false);
-        if let Some(polls) = self.polls.borrow().as_ref() {
-            polls.connections.wait_for(Readiness::NONE);
-        }
         self.wait();
+    }
+
+    /// A lane is of no use any more: this worker is to end.
+    fn give_up(&self, handlers: &Handlers, error: Error) {
+        self.end();
+        let Handlers { caller, on_garbage, .. } = handlers;
+        caller.enter(|| _ = caller.call(on_garbage, (error.to_string(),).into()));
     }
 
     fn control_ready(self: &Rc<Self>, ready: Readiness, handlers: &Rc<Handlers>) {
         if ready.writable {
             self.control.borrow_mut().flush();
         }
+        self.reads_later.set(false);
+        if self.open.get() {
+            self.read_replies(handlers);
+        }
         self.wait();
-        self.read_replies(handlers);
     }
 
     fn read_replies(self: &Rc<Self>, handlers: &Rc<Handlers>) {
-        let Handlers { caller, on_reply, on_garbage, .. } = &**handlers;
+        let Handlers { caller, on_reply, .. } = &**handlers;
         loop {
             let received = self.control.borrow().receive();
             match received {
@@ -346,11 +394,12 @@ impl Inner {
                 Ok(Received::Pause) => self.rest(true),
                 Ok(Received::Resume) => self.rest(false),
                 Ok(Received::Empty) => return,
-                Ok(Received::Ended) => return self.end(),
-                Err(error) => {
-                    let reason = (error.to_string(),).into();
-                    return caller.enter(|| _ = caller.call(on_garbage, reason));
+                Ok(Received::Later) => {
+                    self.reads_later.set(true);
+                    return self.wait();
                 }
+                Ok(Received::Ended) => return self.end(),
+                Err(error) => return self.give_up(handlers, error),
             }
         }
     }
@@ -410,13 +459,13 @@ impl Inner {
         for _ in 0..TAKEN_A_TURN {
             // A handler may have closed the server, or paused the worker.
             let accepted = match self.seats.borrow().get(&listener) {
-                Some(seat) if !self.paused.get() => {
-                    listen::accept(&seat.socket).inspect(|_| self.tally.add_accepted(seat.number))
-                }
+                Some(seat) if !self.paused.get() => listen::accept(&seat.socket)
+                    .inspect(|it| it.iter().for_each(|_| self.tally.add_accepted(seat.number))),
                 _ => return,
             };
             match accepted {
-                Ok(connection) => {
+                Ok(None) => {}
+                Ok(Some(connection)) => {
                     let mut is_served = true;
                     handlers.caller.enter(|| {
                         is_served = self.deliver(handlers, listener, connection);
@@ -429,14 +478,16 @@ impl Inner {
                         return;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if listen::is_of_connection(&error) => {}
-                Err(_) => {
+                Err(Failure::WouldBlock) => return,
+                Err(Failure::Shortage(_)) => {
                     self.rest(true);
                     // It fails only for requests that are too long, which this is not.
                     let _ = self.send(&Request::Exhausted, None);
                     return;
                 }
+                // A listening socket has no peer.
+                Err(Failure::Gone) => return,
+                Err(Failure::Fault(fault)) => return self.give_up(handlers, fault.into()),
             }
         }
     }
@@ -461,7 +512,7 @@ impl Inner {
     }
 
     fn connections_ready(self: &Rc<Self>, _: Readiness, handlers: &Rc<Handlers>) {
-        let Handlers { caller, on_garbage, .. } = &**handlers;
+        let caller = &handlers.caller;
         for _ in 0..TAKEN_A_TURN {
             match self.connections.take() {
                 Ok(Taken::Connection(listener, connection)) => {
@@ -477,11 +528,12 @@ impl Inner {
                     self.tally.add_closed();
                 }
                 Ok(Taken::Empty) => return,
-                Ok(Taken::Ended) => return self.end(),
-                Err(error) => {
-                    let reason = (error.to_string(),).into();
-                    return caller.enter(|| _ = caller.call(on_garbage, reason));
+                Ok(Taken::Later) => {
+                    self.takes_later.set(true);
+                    return self.wait();
                 }
+                Ok(Taken::Ended) => return self.end(),
+                Err(error) => return self.give_up(handlers, error),
             }
         }
     }

@@ -12,18 +12,21 @@
 mod handle;
 mod linger;
 mod outgoing;
+mod packets;
 
 use std::{
     borrow::Cow,
     collections::VecDeque,
-    io::{self, IoSlice},
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    io::IoSlice,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    thread,
     time::Duration,
 };
 
 use linger::Linger;
 pub use outgoing::Flushed;
-use outgoing::{Chunk, Outgoing, write};
+use outgoing::{Chunk, Outgoing};
+pub use packets::Packets;
 
 use crate::{
     error::{Error, Result},
@@ -32,7 +35,8 @@ use crate::{
         handle::HandleType,
     },
     sys::{
-        lane::{self, Received},
+        failure::{Failure, Fault, SHORTAGE_PAUSE},
+        lane::{self, Lane, Received},
         ring::{Reader, Ring, Writer},
     },
 };
@@ -98,6 +102,10 @@ pub struct Channel {
     /// Descriptors whose frames are not whole yet, or places of those that were lost.
     arrived: VecDeque<Option<OwnedFd>>,
     outgoing: Outgoing,
+    /// Why the stream takes nothing more, if so.
+    broken: Option<Fault>,
+    /// Whether the last read met a shortage, so that the stream does not tell when to go on.
+    reads_later: bool,
     received: usize,
     linger: Linger,
 }
@@ -115,6 +123,8 @@ impl Channel {
             copy: Vec::new(),
             arrived: VecDeque::new(),
             outgoing: Outgoing::default(),
+            broken: None,
+            reads_later: false,
             received: 0,
             linger: Linger::default(),
         }
@@ -135,13 +145,31 @@ impl Channel {
         self.outgoing.is_empty()
     }
 
+    /// Whether what is queued is to be [`flush`](Self::flush)ed after [`SHORTAGE_PAUSE`], rather than
+    /// when the stream is writable.
+    pub fn sends_later(&self) -> bool {
+        self.outgoing.is_short && !self.is_idle()
+    }
+
+    /// Whether to [`receive`](Self::receive) after [`SHORTAGE_PAUSE`], rather than when the stream is
+    /// readable.
+    pub fn receives_later(&self) -> bool {
+        self.reads_later
+    }
+
+    /// Why [`send`](Self::send) only queues any more, if so: the lane is to be given up.
+    pub fn fault(&self) -> Option<Fault> {
+        self.broken
+    }
+
     /// Sends a message behind those already queued, at once if there are none. Says how many bytes
     /// are queued then, this message's among them, or 0 when it has gone.
     ///
     /// # Errors
-    /// [`Error::System`] when the peer is gone or the descriptor can't be sent, [`Error::Frame`]
+    /// [`Error::Gone`], [`Error::Fault`] when the descriptor can't be sent, [`Error::Frame`]
     /// when the payload is too long, [`Error::Memory`] when the peer has spoilt the memory. In all
-    /// cases the message is not sent.
+    /// cases the message is not sent. Without a descriptor, a fault is the lane's:
+    /// [`fault`](Self::fault) has it.
     pub fn send(
         &mut self,
         kind: Kind,
@@ -170,14 +198,37 @@ impl Channel {
         self.writer.write(&[&header, payload]);
         // What waits in the stream wakes the reader as well.
         if self.writer.must_wake() && self.is_idle() {
-            // Where it does not go, there is something to read, or nobody to read it.
             let wake = frame::header(Kind::Wake, None, 0)?;
-            let sent = write(&self.stream, &[IoSlice::new(&wake)], None).unwrap_or(0);
-            if 0 < sent && sent < wake.len() {
-                self.queue(wake.to_vec(), sent);
+            match self.write(&[IoSlice::new(&wake)], None) {
+                // A full stream has something to read, which wakes the reader.
+                Ok(0) if !self.outgoing.is_short => {}
+                Ok(sent) if sent < wake.len() => self.queue(wake.to_vec(), sent),
+                // Its end is about to be read.
+                Ok(_) | Err(Error::Gone) => {}
+                Err(Error::Fault(fault)) => self.broken = Some(fault),
+                Err(error) => return Err(error),
             }
         }
         Ok(true)
+    }
+
+    /// Writes to the stream, and says how many bytes it took.
+    fn write(
+        &mut self,
+        slices: &[IoSlice<'_>],
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<usize> {
+        if self.broken.is_some() {
+            return Ok(0);
+        }
+        let sent = lane::send(&self.stream, slices, descriptor);
+        self.outgoing.is_short = matches!(sent, Err(Failure::Shortage(_)));
+        match sent {
+            Ok(sent) => Ok(sent),
+            Err(Failure::WouldBlock | Failure::Shortage(_)) => Ok(0),
+            Err(Failure::Gone) => Err(Error::Gone),
+            Err(Failure::Fault(fault)) => Err(fault.into()),
+        }
     }
 
     /// Has the frames go on in the memory, if the stream takes the switch: what is in the memory is
@@ -187,10 +238,14 @@ impl Channel {
             return Ok(false);
         }
         let switch = frame::header(Kind::Switch, None, 0)?;
-        let sent = write(&self.stream, &[IoSlice::new(&switch)], None)?;
-        if sent == 0 {
-            return Ok(false);
-        }
+        let sent = match self.write(&[IoSlice::new(&switch)], None) {
+            Ok(0) => return Ok(false),
+            Err(Error::Fault(fault)) => {
+                self.broken = Some(fault);
+                return Ok(false);
+            }
+            sent => sent?,
+        };
         self.writing = Way::Memory;
         if sent < switch.len() {
             self.queue(switch.to_vec(), sent);
@@ -221,7 +276,13 @@ impl Channel {
         let mut sent = 0;
         if self.is_idle() {
             let slices = [IoSlice::new(&header), IoSlice::new(&payload)];
-            sent = write(&self.stream, &slices, descriptor.as_ref().map(AsFd::as_fd))?;
+            sent = match self.write(&slices, descriptor.as_ref().map(AsFd::as_fd)) {
+                Err(Error::Fault(fault)) if descriptor.is_none() => {
+                    self.broken = Some(fault);
+                    0
+                }
+                sent => sent?,
+            };
             if sent == header.len() + payload.len() {
                 return Ok(());
             }
@@ -258,8 +319,11 @@ impl Channel {
     /// Writes what is queued until the stream is full, or refuses a message.
     ///
     /// # Errors
-    /// When the peer is gone.
+    /// [`Error::Gone`], or [`Error::Fault`]: the lane is to be given up.
     pub fn flush(&mut self) -> Result<Flushed> {
+        if let Some(fault) = self.broken {
+            return Err(fault.into());
+        }
         self.outgoing.flush(&self.stream)
     }
 
@@ -267,9 +331,18 @@ impl Channel {
     /// Says whether all is sent, or nobody left to read it. Only for a process that is about to end:
     /// it blocks.
     pub fn send_last_words(&mut self, patience: Duration) -> bool {
+        let mut left = patience;
         while !self.is_idle() && lane::becomes_writable(&self.stream, patience) {
             if self.flush().is_err() {
                 return true;
+            }
+            if !self.sends_later() {
+                left = patience;
+            } else if left.is_zero() {
+                return false;
+            } else {
+                thread::sleep(SHORTAGE_PAUSE.min(left));
+                left = left.saturating_sub(SHORTAGE_PAUSE);
             }
         }
         self.is_idle()
@@ -279,18 +352,25 @@ impl Channel {
     /// peer says nothing of what it writes from then on, until [`rest`](Self::rest).
     ///
     /// # Errors
-    /// When garbage comes, which `take` may say as well. The messages before it have been taken.
+    /// When garbage comes, which `take` may say as well, or the stream can't be read. The messages
+    /// before it have been taken.
     pub fn receive(&mut self, mut take: impl FnMut(Incoming<'_>) -> Result<()>) -> Result<Reading> {
         for _ in 0..READS_A_TURN {
             let spare = self.decoder.spare();
             let room = spare.len();
-            let received = match lane::receive(&self.stream, spare) {
+            let received = lane::receive(&self.stream, spare);
+            self.reads_later = matches!(received, Err(Failure::Shortage(_)));
+            let received = match received {
                 Ok(received) if received.length > 0 => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(Failure::WouldBlock | Failure::Shortage(_)) => break,
                 // The end; or the peer died with messages of ours unread.
-                _ => {
+                Ok(_) | Err(Failure::Gone) => {
                     self.decode(&mut take)?;
                     return Ok(Reading::Ended);
+                }
+                Err(Failure::Fault(fault)) => {
+                    self.decode(&mut take)?;
+                    return Err(fault.into());
                 }
             };
             let Received { length, descriptor, truncated } = received;
@@ -418,8 +498,14 @@ impl Channel {
     }
 
     /// Ends the lane for every holder of this end; the peer still receives what was written.
-    pub fn shutdown(&self) {
-        lane::shutdown(self.stream.as_fd());
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn shutdown(&self) -> Result<()> {
+        match lane::shutdown(&self.stream, Lane::Message) {
+            Ok(()) | Err(Failure::WouldBlock | Failure::Gone) => Ok(()),
+            Err(Failure::Shortage(fault) | Failure::Fault(fault)) => Err(fault.into()),
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    io::IoSlice,
+    os::fd::{AsFd, OwnedFd},
 };
 
 use crate::{
     error::{Error, Result},
-    sys::lane,
+    sys::{
+        failure::{Failure, Fault},
+        lane,
+    },
 };
 
 /// Chunks handed to the kernel in one call, at most.
@@ -19,7 +22,7 @@ pub struct Flushed {
     pub messages: usize,
     /// Why the one after them could not be sent, if so. It is out of the queue; there may be more
     /// to flush.
-    pub refused: Option<io::Error>,
+    pub refused: Option<Fault>,
 }
 
 /// Bytes that wait for room in the stream.
@@ -43,6 +46,8 @@ impl Chunk {
 pub(super) struct Outgoing {
     chunks: VecDeque<Chunk>,
     length: usize,
+    /// Whether the last write met a shortage, so that the stream does not tell when to go on.
+    pub(super) is_short: bool,
 }
 
 impl Outgoing {
@@ -63,7 +68,7 @@ impl Outgoing {
     /// Writes until the stream is full, or refuses a message.
     ///
     /// # Errors
-    /// When the peer is gone.
+    /// [`Error::Gone`], and [`Error::Fault`] where it is not about the descriptor of one message.
     pub(super) fn flush(&mut self, stream: &OwnedFd) -> Result<Flushed> {
         let mut flushed = Flushed::default();
         while let Some(first) = self.chunks.front() {
@@ -74,15 +79,20 @@ impl Outgoing {
                 .into_iter()
                 .chain(others.take_while(|it| it.descriptor.is_none()).map(Chunk::rest))
                 .collect();
-            match write(stream, &slices, descriptor) {
-                Ok(0) => break,
+            let sent = lane::send(stream, &slices, descriptor);
+            let has_descriptor = descriptor.is_some();
+            self.is_short = matches!(sent, Err(Failure::Shortage(_)));
+            match sent {
                 Ok(sent) => flushed.messages += self.forget(sent),
-                Err(Error::System { source, .. }) if descriptor.is_some() && !is_gone(&source) => {
+                Err(Failure::WouldBlock | Failure::Shortage(_)) => break,
+                Err(Failure::Gone) => return Err(Error::Gone),
+                // It may be the descriptor that can't be sent.
+                Err(Failure::Fault(fault)) if has_descriptor => {
                     self.drop_message();
-                    flushed.refused = Some(source);
+                    flushed.refused = Some(fault);
                     break;
                 }
-                Err(error) => return Err(error),
+                Err(Failure::Fault(fault)) => return Err(fault.into()),
             }
         }
         Ok(flushed)
@@ -118,21 +128,4 @@ impl Outgoing {
         }
         messages
     }
-}
-
-/// How many bytes the stream took; 0 when it is full.
-pub(super) fn write(
-    stream: &OwnedFd,
-    slices: &[IoSlice<'_>],
-    descriptor: Option<BorrowedFd<'_>>,
-) -> Result<usize> {
-    match lane::send(stream, slices, descriptor) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        result => result.map_err(Error::system("sendmsg")),
-    }
-}
-
-/// Whether nobody will read any more; what else goes wrong is about what was to be sent.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }

@@ -1,7 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::sys::ring::{self, Side};
+use crate::sys::{
+    failure::Call,
+    inject::{FAULTS, GONE, SHORTAGES, fail_here},
+    ring::{self, Side},
+};
+
+const SENDING: Call = Call::Send(Lane::Message);
+const RECEIVING: Call = Call::Receive(Lane::Message);
 
 fn pair() -> (Channel, Channel) {
     let (one, other) = lane::stream_pair().unwrap();
@@ -119,7 +126,7 @@ fn what_is_said_to_be_gone_arrives_though_its_sender_dies_with_the_stream_full()
 fn a_shutdown_ends_the_lane_though_others_hold_the_socket() {
     let (one, mut other) = pair();
     let _held = one.stream.try_clone().unwrap();
-    one.shutdown();
+    one.shutdown().unwrap();
     assert_eq!(receive(&mut other, &mut Vec::new()).unwrap(), Reading::Ended);
 }
 
@@ -280,4 +287,191 @@ proptest! {
         prop_assert!(received == sent, "{} of {}", received.len(), sent.len());
         prop_assert!(one.is_idle());
     }
+}
+
+/// All that has come.
+fn received(channel: &mut Channel) -> Vec<String> {
+    let mut messages = Vec::new();
+    receive(channel, &mut messages).unwrap();
+    texts(&messages).into_iter().map(Into::into).collect()
+}
+
+#[test]
+fn a_wake_that_meets_a_shortage_is_kept_and_sent_later() {
+    for errno in SHORTAGES {
+        let (mut one, mut other) = pair();
+        fail_here(SENDING, errno, 2);
+        send(&mut one, "1");
+        assert!(one.sends_later(), "the first wake");
+        send(&mut one, "2");
+        assert_eq!(lane::unread(&other.stream).unwrap(), 0);
+        assert_eq!(one.flush().unwrap().messages, 0, "the second attempt");
+        assert!(one.sends_later());
+        one.flush().unwrap();
+        assert!(one.is_idle() && !one.sends_later());
+        assert!(lane::unread(&other.stream).unwrap() > 0, "errno {errno}: the reader wakes");
+        assert_eq!(received(&mut other), ["1", "2"]);
+    }
+}
+
+#[test]
+fn frames_that_meet_a_shortage_are_kept_in_order() {
+    let long = "x".repeat(LONGEST_IN_MEMORY + 1);
+    for errno in SHORTAGES {
+        let (mut one, mut other) = pair();
+        send(&mut one, "first");
+        fail_here(SENDING, errno, 1);
+        send(&mut one, &long);
+        assert!(one.sends_later(), "errno {errno}");
+        let end = send_handle(&mut one, "handle");
+        send(&mut one, "last");
+        fail_here(SENDING, errno, 1);
+        assert_eq!(one.flush().unwrap().messages, 0);
+        let flushed = one.flush().unwrap();
+        assert!(flushed.messages == 3 && flushed.refused.is_none());
+        let mut messages = Vec::new();
+        while messages.len() < 4 {
+            receive(&mut other, &mut messages).unwrap();
+        }
+        assert_eq!(texts(&messages), ["first", &long, "handle", "last"]);
+        assert!(messages[2].handle.is_some());
+        drop(end);
+        // The switch back to the memory.
+        fail_here(SENDING, errno, 1);
+        send(&mut one, "by memory");
+        one.flush().unwrap();
+        assert_eq!(received(&mut other), ["by memory"]);
+    }
+}
+
+#[test]
+fn a_handle_that_meets_a_shortage_goes_later() {
+    for errno in SHORTAGES {
+        let (mut one, mut other) = pair();
+        fail_here(SENDING, errno, 1);
+        let _end = send_handle(&mut one, "handle");
+        assert!(one.sends_later());
+        let flushed = one.flush().unwrap();
+        assert!(flushed.messages == 1 && flushed.refused.is_none(), "errno {errno}");
+        let mut messages = Vec::new();
+        receive(&mut other, &mut messages).unwrap();
+        assert!(messages[0].handle.as_ref().unwrap().1.is_some());
+    }
+}
+
+#[test]
+fn a_peer_that_is_gone_is_no_fault() {
+    let long = "x".repeat(LONGEST_IN_MEMORY + 1);
+    for errno in GONE {
+        let (mut one, mut other) = pair();
+        fail_here(SENDING, errno, 1);
+        send(&mut one, "a wake");
+        fail_here(SENDING, errno, 1);
+        assert!(matches!(one.send(Kind::Text, payload(&long), None), Err(Error::Gone)));
+        assert!(one.fault().is_none());
+        fail_here(SENDING, libc::ENOBUFS, 1);
+        send(&mut one, &long);
+        fail_here(SENDING, errno, 1);
+        assert!(matches!(one.flush(), Err(Error::Gone)));
+        fail_here(RECEIVING, errno, 1);
+        let mut messages = Vec::new();
+        assert_eq!(receive(&mut other, &mut messages).unwrap(), Reading::Ended);
+        assert_eq!(texts(&messages), ["a wake"]);
+    }
+}
+
+#[test]
+fn any_other_failure_is_a_fault_of_the_lane() {
+    let long = "x".repeat(LONGEST_IN_MEMORY + 1);
+    for errno in FAULTS {
+        for first in ["a wake", &long] {
+            let (mut one, _other) = pair();
+            fail_here(SENDING, errno, 1);
+            send(&mut one, first);
+            assert_eq!(one.fault(), Some(Fault { call: SENDING, errno }));
+            assert!(matches!(one.flush(), Err(Error::Fault(_))));
+        }
+        let (mut one, _other) = pair();
+        one.send(Kind::Text, payload(&long), None).unwrap();
+        fail_here(SENDING, errno, 1);
+        send(&mut one, "a switch");
+        assert_eq!(one.fault(), Some(Fault { call: SENDING, errno }));
+        let (mut one, _other) = pair();
+        fail_here(SENDING, libc::ENOMEM, 1);
+        send(&mut one, &long);
+        fail_here(SENDING, errno, 1);
+        assert!(matches!(one.flush(), Err(Error::Fault(fault)) if fault.errno == errno));
+    }
+}
+
+#[test]
+fn a_descriptor_that_can_not_be_sent_is_the_fault_of_its_message() {
+    for errno in FAULTS {
+        let (mut one, mut other) = pair();
+        let (cargo, _end) = lane::stream_pair().unwrap();
+        fail_here(SENDING, errno, 1);
+        let handle = Some((HandleType::PipeSocket, cargo));
+        let refused = one.send(Kind::Text, payload("handle"), handle);
+        assert!(matches!(refused, Err(Error::Fault(fault)) if fault.errno == errno));
+        fail_here(SENDING, libc::ENOBUFS, 1);
+        let _end = send_handle(&mut one, "queued");
+        send(&mut one, "behind");
+        fail_here(SENDING, errno, 1);
+        assert_eq!(one.flush().unwrap().refused, Some(Fault { call: SENDING, errno }));
+        one.flush().unwrap();
+        assert!(one.fault().is_none());
+        assert_eq!(received(&mut other), ["behind"]);
+    }
+}
+
+#[test]
+fn a_read_that_meets_a_shortage_is_made_again() {
+    for errno in SHORTAGES {
+        let (mut one, mut other) = pair();
+        let _end = send_handle(&mut one, "by stream");
+        fail_here(RECEIVING, errno, 1);
+        assert!(received(&mut other).is_empty());
+        assert!(other.receives_later(), "errno {errno}");
+        assert_eq!(received(&mut other), ["by stream"]);
+        assert!(!other.receives_later());
+    }
+}
+
+#[test]
+fn a_read_that_fails_otherwise_is_a_fault_after_what_has_come() {
+    for errno in FAULTS {
+        let (mut one, mut other) = pair();
+        send(&mut one, "by memory");
+        fail_here(RECEIVING, errno, 1);
+        let mut messages = Vec::new();
+        let fault = receive(&mut other, &mut messages).unwrap_err();
+        assert!(matches!(fault, Error::Fault(fault) if fault == Fault { call: RECEIVING, errno }));
+        assert_eq!(texts(&messages), ["by memory"]);
+    }
+}
+
+#[test]
+fn last_words_wait_for_the_end_of_a_shortage_but_not_forever() {
+    let long = "x".repeat(LONGEST_IN_MEMORY + 1);
+    let (mut one, mut other) = pair();
+    fail_here(SENDING, libc::ENOBUFS, 3);
+    send(&mut one, &long);
+    assert!(one.send_last_words(Duration::from_secs(10)));
+    assert_eq!(received(&mut other), [long.as_str()]);
+    fail_here(SENDING, libc::ENOBUFS, 1000);
+    send(&mut one, &long);
+    assert!(!one.send_last_words(Duration::from_millis(50)));
+    crate::sys::inject::forget_here();
+}
+
+#[test]
+fn a_lane_that_can_not_be_ended_says_so() {
+    for errno in FAULTS {
+        let (one, _other) = pair();
+        fail_here(Call::Shutdown(Lane::Message), errno, 1);
+        assert!(matches!(one.shutdown(), Err(Error::Fault(fault)) if fault.errno == errno));
+    }
+    let (one, _other) = pair();
+    fail_here(Call::Shutdown(Lane::Message), libc::ENOTCONN, 1);
+    one.shutdown().unwrap();
 }

@@ -34,7 +34,10 @@ use crate::{
     },
     sys::{
         exit::{Exit, Process},
-        lane, listen, wake_politely, watched,
+        failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
+        lane::{self, Lane},
+        listen, wake_politely,
+        watched::{self, Watchable},
     },
 };
 
@@ -47,6 +50,10 @@ const SLOW_PATROL: Duration = Duration::from_millis(50);
 /// How long a worker that returned a connection gets no other of the same listener. It bounds the
 /// rate at which a connection goes round when every worker is at its `maxConnections`.
 const REST: Duration = Duration::from_millis(10);
+
+/// How long a new worker waits for memory of the kernel's to be looked after, while all others that come
+/// wait behind it.
+const WATCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The engine thread, from beginning to end: until the [`super::Engine`] is dropped, and the last of its
 /// workers has ended.
@@ -66,7 +73,8 @@ pub(super) fn run(
         let (attending, mut all_ended) = mpsc::channel(1);
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Adopt(adopted) => adopt(&state, adopted, attending.clone()),
+                // Orders about it come later.
+                Command::Adopt(adopted) => adopt(&state, adopted, attending.clone()).await,
                 Command::Retire(worker) => state.borrow_mut().retire(worker),
                 Command::Pause(worker) => state.borrow_mut().pause(worker),
                 Command::Resume(worker) => state.borrow_mut().resume(worker),
@@ -117,17 +125,17 @@ async fn closed(state: &Shared) {
 /// Held by the task of each worker; nothing is ever sent.
 type Attending = std::convert::Infallible;
 
-fn adopt(state: &Shared, adopted: Adopted, attending: mpsc::Sender<Attending>) {
+async fn adopt(state: &Shared, adopted: Adopted, attending: mpsc::Sender<Attending>) {
     let Adopted { id, process, control, connection, reclaim, tally, hold } = adopted;
     let pid = process.pid();
-    let watched = || -> io::Result<_> {
-        let process = watched::watch(Arc::clone(&process), Interest::READABLE)?;
-        let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE)?;
-        let lane = watched::watch(connection, Interest::READABLE | Interest::WRITABLE)?;
-        Ok((process, Rc::new(control), Rc::new(lane)))
+    let watched = async {
+        let process = watch(Arc::clone(&process), Interest::READABLE).await?;
+        let control = watch(control, Interest::READABLE | Interest::WRITABLE).await?;
+        let lane = watch(connection, Interest::READABLE | Interest::WRITABLE).await?;
+        Ok::<_, Error>((process, Rc::new(control), Rc::new(lane)))
     };
     let filled = Rc::new(Notify::new());
-    match watched() {
+    match watched.await {
         Ok((process, control, lane)) => {
             let worker = Worker::new(
                 pid,
@@ -146,14 +154,32 @@ fn adopt(state: &Shared, adopted: Adopted, attending: mpsc::Sender<Attending>) {
                 drop(attending);
             });
         }
-        // The kernel has no memory for another watch: the worker can't be looked after.
-        Err(source) => {
+        // The worker can't be looked after.
+        Err(error) => {
             process.end();
-            let error = Error::System { syscall: watched::ADD_WATCH, source };
             let state = state.borrow();
             state.emit(Event::Faulted { worker: id, error });
             state.exited(id, Some(Exit::Signal(libc::SIGKILL)));
         }
+    }
+}
+
+/// Waits on what a new worker has, as soon as the kernel has memory for that.
+async fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>> {
+    let deadline = Instant::now() + WATCH_PATIENCE;
+    let mut unwatched = inner;
+    loop {
+        match watched::watch(unwatched, interest) {
+            Ok(watched) => return Ok(watched),
+            Err((inner, Failure::Shortage(_))) if Instant::now() < deadline => unwatched = inner,
+            Err((_, Failure::Shortage(fault) | Failure::Fault(fault))) => {
+                return Err(fault.into());
+            }
+            Err((_, Failure::WouldBlock | Failure::Gone)) => {
+                return Err(Fault { call: Call::Watch, errno: libc::EIO }.into());
+            }
+        }
+        sleep(SHORTAGE_PAUSE).await;
     }
 }
 
@@ -169,11 +195,12 @@ struct Attended {
 async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     let Attended { process, control, lane, filled } = worker;
     let mut obeying = true;
+    let mut faulted = false;
     // No state of the wait may be lost with a branch that is not taken, so it is kept here: when to
     // look for room in the lane, if it is full.
     let mut retry = None;
     let exit = loop {
-        let orders = state.borrow().has_orders(id);
+        let flush = state.borrow().flush_at(id);
         tokio::select! {
             biased;
             exit = exited(&process) => break exit,
@@ -187,24 +214,33 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                     Err(error) => Err(error),
                 };
                 if let Err(error) = answered {
-                    obeying = false;
+                    (obeying, faulted) = (false, true);
                     fault(&state, id, error, &control);
                 }
             }
             // Nothing ever comes from there, not even an end: its receiving end is ours as well.
             _ = lane.readable(), if obeying => {
-                obeying = false;
+                (obeying, faulted) = (false, true);
                 fault(&state, id, Error::Connection, &control);
             }
-            _ = control.writable(), if orders => state.borrow().flush_orders(id),
-            () = filled.notified() => retry = state.borrow().retry(id),
+            () = has_drained(&control, flush), if flush.is_some() => {
+                state.borrow().flush_orders(id);
+            }
+            () = filled.notified() => {
+                retry = state.borrow().retry(id);
+                let failed = state.borrow().take_fault(id);
+                if let Some(failed) = failed.filter(|_| !faulted) {
+                    (obeying, faulted) = (false, true);
+                    fault(&state, id, failed.into(), &control);
+                }
+            }
             () = has_drained(&lane, retry), if retry.is_some() => {
                 retry = None;
                 state.borrow_mut().drained(id);
             }
         }
     };
-    take_last_requests(&state, id, control.get_ref());
+    take_last_requests(&state, id, control.get_ref()).await;
     // Before anybody hears of the exit, all that the worker had of us is closed.
     drop((process, control, lane));
     drop(state.borrow_mut().remove(id));
@@ -212,7 +248,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     state.borrow().exited(id, exit);
 }
 
-/// The lane has room, and it is time to try.
+/// A lane has room, and it is time to try.
 async fn has_drained(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
     if let Some(retry) = retry {
         sleep_until(retry.into()).await;
@@ -221,10 +257,12 @@ async fn has_drained(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
     let _ = lane.writable().await;
 }
 
-/// A worker broke the protocol, or can't begin: it gets nothing more, and its primary hears of it.
+/// A worker broke the protocol, can't begin, or has a lane that fails: it gets nothing more, and its
+/// primary hears of it.
 fn fault(state: &Shared, id: WorkerId, error: Error, control: &AsyncFd<OwnedFd>) {
-    // The worker learns of it too, and can't fill the lane for nobody.
-    lane::shutdown(control);
+    // The worker learns of it too, and can't fill the lane for nobody. Where that fails, it learns of it
+    // by the message lane.
+    let _ = lane::shutdown(control, Lane::Control);
     state.borrow_mut().retire(id);
     report(state, id, error);
 }
@@ -237,11 +275,17 @@ fn report(state: &Shared, worker: WorkerId, error: Error) {
 }
 
 /// Takes the connections that a worker had returned before it ended, and hears why it could not begin.
-fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) {
-    while let Ok(packet) = lane::receive_whole_packet(control, MAX_PACKET) {
-        if packet.length == 0 {
-            return;
-        }
+async fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) {
+    loop {
+        let packet = match lane::receive_whole_packet(control, MAX_PACKET) {
+            Ok(packet) if packet.length > 0 => packet,
+            Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return,
+            Err(Failure::Shortage(_)) => {
+                sleep(SHORTAGE_PAUSE).await;
+                continue;
+            }
+            Err(Failure::Fault(fault)) => return report(state, id, fault.into()),
+        };
         let request = control::decode(&packet.bytes, packet.length);
         match (request, packet.descriptor) {
             (Ok(Request::Return { listener }), Some(connection)) => {
@@ -268,13 +312,15 @@ async fn exited(process: &AsyncFd<Arc<Process>>) -> Option<Exit> {
 
 /// The next request of a worker, or `None` when it has closed its end.
 async fn receive(control: &AsyncFd<OwnedFd>) -> Result<Option<(Request, Option<OwnedFd>)>> {
-    let packet = |socket: &OwnedFd| lane::receive_whole_packet(socket, MAX_PACKET);
-    let packet = match control.async_io(Interest::READABLE, packet).await {
-        Ok(packet) if packet.length == 0 => return Ok(None),
-        Ok(packet) => packet,
-        // The worker died with an order of ours unread.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-        Err(source) => return Err(Error::System { syscall: "recvmsg", source }),
+    let receive = |socket: &OwnedFd| lane::receive_whole_packet(socket, MAX_PACKET);
+    let packet = loop {
+        match watched::when_ready(control, Interest::READABLE, receive).await {
+            Ok(packet) if packet.length > 0 => break packet,
+            // The end; or the worker died with an order of ours unread.
+            Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return Ok(None),
+            Err(Failure::Shortage(_)) => sleep(SHORTAGE_PAUSE).await,
+            Err(Failure::Fault(fault)) => return Err(fault.into()),
+        }
     };
     let request = control::decode(&packet.bytes, packet.length)?;
     Ok(Some((request, packet.descriptor)))

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     protocol::{ListenerId, WorkerId},
     sys::{
+        failure::{Failure, SHORTAGE_PAUSE},
         listen::{self, Bound},
         watched,
     },
@@ -27,7 +28,7 @@ use crate::{
 /// Connections accepted before other tasks get a turn.
 const ACCEPTS_A_TURN: usize = 64;
 
-/// How long accepting pauses after a failure, such as having no descriptor left for a connection.
+/// How long accepting pauses after a failure that is no shortage.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts to accept from another socket of the listener.
@@ -77,9 +78,9 @@ impl Task {
     /// As long as the worker accepts: has the patrol look when something waits for it. A socket that is
     /// watched wakes the engine for each connection, so it is watched only while nothing waits.
     async fn look_after(&self, worker: WorkerId) {
-        // It fails when the kernel has no memory for the watch.
-        let Ok(watched) = watched::watch(Rc::clone(&self.socket), Interest::READABLE) else {
-            return sleep(ACCEPT_PAUSE).await;
+        let watched = match watched::watch(Rc::clone(&self.socket), Interest::READABLE) {
+            Ok(watched) => watched,
+            Err((_, failure)) => return self.recover(failure).await,
         };
         tokio::select! {
             biased;
@@ -99,9 +100,12 @@ impl Task {
     /// Accepts as long as there is room in a lane, otherwise connections wait in the kernel's backlog:
     /// until a worker accepts, or, which makes it false, nobody has served the listener for too long.
     async fn accept(&self) -> bool {
-        let Ok(watched) = watched::watch(Rc::clone(&self.socket), Interest::READABLE) else {
-            sleep(ACCEPT_PAUSE).await;
-            return true;
+        let watched = match watched::watch(Rc::clone(&self.socket), Interest::READABLE) {
+            Ok(watched) => watched,
+            Err((_, failure)) => {
+                self.recover(failure).await;
+                return true;
+            }
         };
         while self.has_room().await {
             if self.owner().is_some() {
@@ -117,19 +121,13 @@ impl Task {
             };
             let mut accepted = 0;
             while accepted < ACCEPTS_A_TURN && self.may_accept() {
-                match ready.try_io(|socket| listen::accept(&**socket.get_ref())) {
-                    Ok(Ok(connection)) => {
+                match watched::try_ready(&mut ready, |socket| listen::accept(&**socket)) {
+                    Ok(Some(connection)) => {
                         self.state.borrow_mut().accepted(self.listener, connection);
                     }
-                    Ok(Err(error)) if listen::is_of_connection(&error) => {}
-                    // Nothing is left for another connection, or the socket is not ours alone and
-                    // has been spoilt: neither mends by trying at once.
-                    Ok(Err(error)) => {
-                        let now = Instant::now();
-                        self.state.borrow_mut().unaccepted(self.listener, error, now);
-                        sleep(ACCEPT_PAUSE).await;
-                    }
-                    Err(_would_block) => break,
+                    Ok(None) => {}
+                    Err(Failure::WouldBlock) => break,
+                    Err(failure) => self.recover(failure).await,
                 }
                 accepted += 1;
             }
@@ -138,6 +136,20 @@ impl Task {
             }
         }
         false
+    }
+
+    /// Nothing is left for another connection, or for a watch; or the socket is not ours alone and has
+    /// been spoilt. Neither gets better by trying at once.
+    async fn recover(&self, failure: Failure) {
+        let (fault, pause) = match failure {
+            Failure::Shortage(fault) => (fault, SHORTAGE_PAUSE),
+            Failure::Fault(fault) => (fault, ACCEPT_PAUSE),
+            // A listening socket has no peer.
+            Failure::WouldBlock | Failure::Gone => return sleep(ACCEPT_PAUSE).await,
+        };
+        let now = Instant::now();
+        self.state.borrow_mut().unaccepted(self.listener, fault.to_io(), now);
+        sleep(pause).await;
     }
 
     fn may_accept(&self) -> bool {

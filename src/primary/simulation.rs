@@ -138,8 +138,9 @@ impl Simulation {
         let (control, their_control) = lane::packet_pair().unwrap();
         let (lane, connections) = lane::packet_pair().unwrap();
         lane::limit_send_buffer(&lane, 4096).unwrap();
-        let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE).unwrap();
-        let lane = Rc::new(watched::watch(lane, Interest::WRITABLE).unwrap());
+        let control =
+            watched::watch(control, Interest::READABLE | Interest::WRITABLE).ok().unwrap();
+        let lane = Rc::new(watched::watch(lane, Interest::WRITABLE).ok().unwrap());
         let tally = Ring::map(ring::create().unwrap(), Side::Primary).unwrap().tally;
         let filled = Rc::new(Notify::new());
         let worker = Worker::new(
@@ -214,7 +215,8 @@ impl Simulation {
 
     fn take(&mut self, id: WorkerId) -> Option<(ListenerId, OwnedFd)> {
         let mut buffer = [0; connection::PACKET];
-        let packet = lane::receive(&self.workers[&id].connections, &mut buffer).ok()?;
+        let packet =
+            lane::receive_fixed_packet(&self.workers[&id].connections, &mut buffer).ok()?;
         self.workers[&id].tally.add_taken();
         let listener = connection::decode(&buffer).unwrap();
         assert!(self.members.contains(&(listener, id)), "only members get connections");

@@ -30,6 +30,7 @@ use crate::{
     sys::{
         errno,
         exit::Exit,
+        failure::Fault,
         listen::{self, Bound},
     },
 };
@@ -512,14 +513,19 @@ impl State {
         }
     }
 
-    /// Whether orders wait for room in the worker's control lane.
-    pub(super) fn has_orders(&self, id: WorkerId) -> bool {
-        self.workers.get(&id).is_some_and(Worker::has_orders)
+    /// When to look for room in the worker's control lane, at the earliest, if orders wait for some.
+    pub(super) fn flush_at(&self, id: WorkerId) -> Option<Instant> {
+        self.workers.get(&id)?.flush_at()
     }
 
-    /// When to look for room in the worker's lane, at the earliest.
+    /// When to look for room in the worker's lane, at the earliest, if it is full.
     pub(super) fn retry(&self, id: WorkerId) -> Option<Instant> {
-        self.workers.get(&id).map(Worker::retry)
+        self.workers.get(&id)?.retry()
+    }
+
+    /// Why a lane of the worker is to be given up, if so. Says it once.
+    pub(super) fn take_fault(&self, id: WorkerId) -> Option<Fault> {
+        self.workers.get(&id)?.take_fault()
     }
 
     pub(super) fn flush_orders(&self, id: WorkerId) {

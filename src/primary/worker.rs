@@ -1,6 +1,5 @@
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
     io,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
@@ -17,13 +16,15 @@ use super::{
     suspicion::Suspicion,
 };
 use crate::{
+    channel::Packets,
     error::{Error, Result},
     protocol::{
         ListenerId, WorkerId, connection,
         control::{self, Order},
     },
     sys::{
-        lane::{self, Transit},
+        failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
+        lane::{self, Lane, Transit},
         listen::{self, Bound},
         ring::{SEATS, Tally},
     },
@@ -43,9 +44,6 @@ pub(super) enum Handover {
 /// Orders that may wait for a worker to read those before them. One that asks more often without
 /// reading the replies breaks the protocol.
 const MAX_ORDERS: usize = 4096;
-
-/// How long a worker gets nothing when the kernel had too little of something for the last one.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Whether a worker's lane takes connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +68,11 @@ pub(super) struct Worker {
     /// Shared with the worker's task, which waits on it, as the lane is.
     control: Rc<AsyncFd<OwnedFd>>,
     /// What the control lane had no room for.
-    orders: RefCell<VecDeque<(Vec<u8>, Option<OwnedFd>)>>,
+    orders: RefCell<Packets>,
+    /// When to try to send them again, at the earliest.
+    flush: Cell<Instant>,
+    /// Why one of its lanes is to be given up, until the worker's task has seen it.
+    fault: Cell<Option<Fault>>,
     lane: Rc<AsyncFd<OwnedFd>>,
     reclaim: OwnedFd,
     /// What is in the lane.
@@ -88,7 +90,7 @@ pub(super) struct Worker {
     probed: Cell<bool>,
     /// Set while the worker's event loop does not turn, as far as is known.
     stalled: Cell<bool>,
-    /// Has the worker's task wait for room.
+    /// Has the worker's task look again at what it waits for, and at `fault`.
     filled: Rc<Notify>,
     /// How long connections wait for somebody else to serve them when this worker is the last to leave.
     pub(super) hold: Duration,
@@ -120,6 +122,8 @@ impl Worker {
             pid,
             control,
             orders: RefCell::default(),
+            flush: Cell::new(Instant::now()),
+            fault: Cell::default(),
             lane,
             reclaim,
             transit: Transit::default(),
@@ -314,16 +318,35 @@ impl Worker {
                 self.handed.set(self.handed.get() + 1);
                 Handover::Done
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(Failure::WouldBlock) => {
                 show_full(&self.lane);
                 self.fill(Duration::ZERO)
             }
-            Err(error) if is_shortage(&error) => self.fill(SHORTAGE_PAUSE),
-            Err(_) => {
-                self.room.set(Room::Gone);
-                Handover::Gone
+            // The lane won't tell when it is over.
+            Err(Failure::Shortage(_)) => self.fill(SHORTAGE_PAUSE),
+            // Its receiving end is ours as well, so a worker that dies does not close it.
+            Err(Failure::Gone) => {
+                self.lose(Fault { call: Call::Send(Lane::Connection), errno: libc::EPIPE })
             }
+            Err(Failure::Fault(fault)) => self.lose(fault),
         }
+    }
+
+    fn lose(&self, fault: Fault) -> Handover {
+        self.room.set(Room::Gone);
+        self.give_up(fault);
+        Handover::Gone
+    }
+
+    /// Has the worker's task tell the primary that a lane is of no use any more.
+    fn give_up(&self, fault: Fault) {
+        self.fault.set(Some(fault));
+        self.filled.notify_one();
+    }
+
+    /// Why a lane is to be given up, if so. Says it once.
+    pub(super) fn take_fault(&self) -> Option<Fault> {
+        self.fault.take()
     }
 
     fn fill(&self, pause: Duration) -> Handover {
@@ -333,9 +356,9 @@ impl Worker {
         Handover::Full
     }
 
-    /// When to look for room in the lane, at the earliest.
-    pub(super) fn retry(&self) -> Instant {
-        self.retry.get()
+    /// When to look for room in the lane, at the earliest, if it is full.
+    pub(super) fn retry(&self) -> Option<Instant> {
+        (self.room.get() == Room::Full).then(|| self.retry.get())
     }
 
     /// The lane has room again.
@@ -351,7 +374,7 @@ impl Worker {
         if self.orders.borrow().len() >= MAX_ORDERS {
             return Err(Error::Unread);
         }
-        self.orders.borrow_mut().push_back((packet, socket));
+        self.orders.borrow_mut().push(packet, socket);
         self.flush_orders();
         Ok(())
     }
@@ -364,30 +387,34 @@ impl Worker {
         let packet = told[usize::from(rests)].clone();
         let mut orders = self.orders.borrow_mut();
         // What it has not read is out of date.
-        orders.retain(|(order, _)| !told.contains(order));
-        orders.push_back((packet, None));
+        orders.retain(|order| !told.iter().any(|told| told == order));
+        orders.push(packet, None);
         drop(orders);
         self.flush_orders();
     }
 
-    /// Whether orders wait for room in the control lane.
-    pub(super) fn has_orders(&self) -> bool {
-        !self.orders.borrow().is_empty()
+    /// When to [`flush_orders`](Self::flush_orders), at the earliest, if some wait for room.
+    pub(super) fn flush_at(&self) -> Option<Instant> {
+        (!self.orders.borrow().is_empty()).then(|| self.flush.get())
     }
 
     /// Sends the orders that wait, until the lane is full.
     pub(super) fn flush_orders(&self) {
-        let mut orders = self.orders.borrow_mut();
-        while let Some((packet, socket)) = orders.front() {
-            let socket = socket.as_ref().map(OwnedFd::as_fd);
-            match lane::send_packet(&*self.control, packet, socket) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    show_full(&self.control);
-                    return;
-                }
-                // Sent; or the worker is gone, and its exit about to be seen.
-                _ => drop(orders.pop_front()),
+        let flushed = self.orders.borrow_mut().flush(&*self.control);
+        match flushed {
+            Ok(()) => {}
+            Err(Failure::WouldBlock) => {
+                show_full(&self.control);
+                self.filled.notify_one();
             }
+            // The lane won't tell when it is over.
+            Err(Failure::Shortage(_)) => {
+                self.flush.set(Instant::now() + SHORTAGE_PAUSE);
+                self.filled.notify_one();
+            }
+            // The worker's exit is about to be seen.
+            Err(Failure::Gone) => {}
+            Err(Failure::Fault(fault)) => self.give_up(fault),
         }
     }
 
@@ -395,10 +422,15 @@ impl Worker {
     pub(super) fn take_back(&self) -> Option<(ListenerId, OwnedFd)> {
         loop {
             let mut buffer = [0; connection::PACKET];
-            let packet = lane::receive(&self.reclaim, &mut buffer).ok()?;
-            if packet.length == 0 {
-                return None;
-            }
+            let packet = match lane::receive_fixed_packet(&self.reclaim, &mut buffer) {
+                Ok(packet) if packet.length > 0 => packet,
+                Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return None,
+                Err(Failure::Shortage(_)) => return None,
+                Err(Failure::Fault(fault)) => {
+                    self.give_up(fault);
+                    return None;
+                }
+            };
             self.handed.set(self.handed.get().saturating_sub(1));
             // Without a descriptor the kernel had none left for us: that connection is closed.
             let listener = connection::decode(&buffer[..packet.length]);
@@ -415,13 +447,6 @@ fn count_from(counted: u32, total: u64) -> usize {
     usize::try_from(more.cast_signed()).unwrap_or(0)
 }
 
-/// Whether the kernel is short of something that is not the lane's: memory, or descriptors that this
-/// user may have on their way. The lane won't tell when it is over.
-fn is_shortage(error: &io::Error) -> bool {
-    let errnos = [libc::ETOOMANYREFS, libc::ENOMEM, libc::ENOBUFS];
-    error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
-}
-
 /// The runtime believes a lane writable until it is shown otherwise.
 fn show_full(lane: &AsyncFd<OwnedFd>) {
     let blocked = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
@@ -434,16 +459,29 @@ mod tests {
         super::suspicion::{OBSERVATION, SUSPICION},
         *,
     };
-    use crate::sys::{
-        ring::{self, Ring, Side},
-        watched,
+    use crate::{
+        protocol::control::MAX_PACKET,
+        sys::{
+            inject::{FAULTS, GONE, SHORTAGES, fail_here},
+            ring::{self, Ring, Side},
+            watched,
+        },
     };
+
+    const ORDERING: Call = Call::Send(Lane::Control);
+    const HANDING: Call = Call::Send(Lane::Connection);
 
     /// A worker, and its end of the connection lane.
     fn worker() -> (Worker, OwnedFd) {
-        let (control, _) = lane::packet_pair().unwrap();
+        let (worker, end, _) = controlled_worker();
+        (worker, end)
+    }
+
+    /// As that, and its end of the control lane.
+    fn controlled_worker() -> (Worker, OwnedFd, OwnedFd) {
+        let (control, their_control) = lane::packet_pair().unwrap();
         let (ours, theirs) = lane::packet_pair().unwrap();
-        let watch = |fd, interest| Rc::new(watched::watch(fd, interest).unwrap());
+        let watch = |fd, interest| Rc::new(watched::watch(fd, interest).ok().unwrap());
         let control = watch(control, Interest::READABLE | Interest::WRITABLE);
         let lane = watch(ours, Interest::WRITABLE);
         let reclaim = theirs.try_clone().unwrap();
@@ -451,7 +489,14 @@ mod tests {
         let pid = -1;
         let ring = Ring::map(ring::create().unwrap(), Side::Primary).unwrap();
         let filled = Rc::new(Notify::new());
-        (Worker::new(pid, control, lane, reclaim, ring.tally, filled, Duration::ZERO), theirs)
+        let worker = Worker::new(pid, control, lane, reclaim, ring.tally, filled, Duration::ZERO);
+        (worker, theirs, their_control)
+    }
+
+    /// What the worker is told.
+    fn orders(control: &OwnedFd) -> Vec<Order> {
+        let packets = std::iter::from_fn(|| lane::receive_whole_packet(control, MAX_PACKET).ok());
+        packets.map(|it| control::decode(&it.bytes, it.length).unwrap()).collect()
     }
 
     fn hand_over(worker: &Worker) {
@@ -460,7 +505,7 @@ mod tests {
     }
 
     fn take(end: &OwnedFd) {
-        lane::receive(end, &mut [0; connection::PACKET]).unwrap();
+        lane::receive_fixed_packet(end, &mut [0; connection::PACKET]).unwrap();
     }
 
     #[tokio::test]
@@ -524,5 +569,70 @@ mod tests {
         assert!(worker.answered());
         assert!(!worker.answered());
         assert_eq!((worker.waiting(), worker.seems_free()), (Some(0), true));
+    }
+
+    #[tokio::test]
+    async fn orders_that_meet_a_shortage_are_sent_later_in_order() {
+        for errno in SHORTAGES {
+            let (worker, _end, control) = controlled_worker();
+            fail_here(ORDERING, errno, 3);
+            worker.probe();
+            worker.order(&Order::Reply(control::Reply::default()), None).unwrap();
+            worker.tell_seats();
+            assert!(orders(&control).is_empty());
+            assert!(worker.flush_at().unwrap() > Instant::now(), "errno {errno}");
+            worker.flush_orders();
+            let reply = Order::Reply(control::Reply::default());
+            assert_eq!(orders(&control), [Order::Probe, reply, Order::Resume]);
+            assert!(worker.flush_at().is_none() && worker.take_fault().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn orders_for_a_worker_that_is_gone_are_no_fault() {
+        for errno in GONE {
+            let (worker, _end, _control) = controlled_worker();
+            fail_here(ORDERING, errno, 1);
+            worker.probe();
+            assert!(worker.flush_at().is_none() && worker.take_fault().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_order_that_fails_otherwise_is_a_fault_once() {
+        for errno in FAULTS {
+            let (worker, _end, _control) = controlled_worker();
+            fail_here(ORDERING, errno, 1);
+            worker.tell_seats();
+            assert_eq!(worker.take_fault(), Some(Fault { call: ORDERING, errno }));
+            assert_eq!(worker.take_fault(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_failure_of_a_hand_over_has_its_outcome() {
+        let (cargo, _) = lane::stream_pair().unwrap();
+        for errno in SHORTAGES {
+            let (worker, end) = worker();
+            fail_here(HANDING, errno, 1);
+            assert_eq!(worker.hand_over(1, &cargo), Handover::Full, "errno {errno}");
+            assert!(worker.retry().unwrap() > Instant::now());
+            worker.drained();
+            hand_over(&worker);
+            take(&end);
+        }
+        let (full, _end) = worker();
+        fail_here(HANDING, libc::EAGAIN, 1);
+        assert_eq!(full.hand_over(1, &cargo), Handover::Full);
+        assert!(full.retry().is_some());
+        for errno in GONE.into_iter().chain(FAULTS) {
+            let (worker, _end) = worker();
+            fail_here(HANDING, errno, 1);
+            assert_eq!(worker.hand_over(1, &cargo), Handover::Gone);
+            // The lane can't end while its other end is the engine's as well.
+            let reported = if GONE.contains(&errno) { libc::EPIPE } else { errno };
+            assert_eq!(worker.take_fault(), Some(Fault { call: HANDING, errno: reported }));
+            assert_eq!(worker.waiting(), None);
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The Unix socket pairs that lanes are made of.
 
 use std::{
+    fmt,
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -17,8 +19,32 @@ use rustix::{
     },
 };
 
-use super::platform::{lane as platform, socket::family, transit::escort};
 pub use super::platform::{lane::WINDOW, transit::Transit};
+use super::{
+    failure::{Call, Failure, SHORTAGE_PAUSE, attempt},
+    platform::{lane as platform, socket::family, transit::escort},
+};
+
+/// Which lane a system call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// The stream of the message lane.
+    Message,
+    /// The control lane.
+    Control,
+    /// The connection lane.
+    Connection,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Message => "message lane",
+            Self::Control => "control lane",
+            Self::Connection => "connection lane",
+        })
+    }
+}
 
 /// What a lane is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,46 +120,73 @@ pub fn unread(socket: impl AsFd) -> io::Result<u64> {
 }
 
 /// Ends both directions for every holder of the socket; the peer still reads what was sent.
-pub fn shutdown(socket: impl AsFd) {
-    // Fails only when the peer is gone, which is what it is for.
-    let _ = rustix::net::shutdown(socket, Shutdown::Both);
-}
-
-/// Sends slices, and says how many bytes went. A descriptor goes with the first of them.
 ///
 /// # Errors
-/// `WouldBlock` when the buffer is full, `EPIPE` or `ECONNRESET` when the peer is gone,
-/// `ETOOMANYREFS` when too many descriptors of this user are on their way.
+/// [`Failure::Fault`] only: a peer that is gone already has ended as well.
+pub fn shutdown(socket: impl AsFd, lane: Lane) -> Result<(), Failure> {
+    match attempt(Call::Shutdown(lane), || rustix::net::shutdown(&socket, Shutdown::Both)) {
+        Err(Failure::Gone) => Ok(()),
+        result => result,
+    }
+}
+
+/// Sends slices by a message lane, and says how many bytes went. A descriptor goes with the first of
+/// them.
+///
+/// # Errors
+/// [`Failure::WouldBlock`] when the buffer is full, [`Failure::Shortage`] above all when too many
+/// descriptors of this user are on their way.
 pub fn send(
     socket: impl AsFd,
     slices: &[IoSlice<'_>],
     descriptor: Option<BorrowedFd<'_>>,
-) -> io::Result<usize> {
-    let sent = transmit(socket.as_fd(), slices, descriptor)?;
-    escort(socket.as_fd(), descriptor);
+) -> Result<usize, Failure> {
+    transmit_escorted(socket.as_fd(), Lane::Message, slices, descriptor)
+}
+
+/// As [`transmit`], where nobody counts what waits in the lane.
+pub(super) fn transmit_escorted(
+    socket: BorrowedFd<'_>,
+    lane: Lane,
+    slices: &[IoSlice<'_>],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> Result<usize, Failure> {
+    let sent = transmit(socket, lane, slices, descriptor)?;
+    escort(socket, descriptor);
     Ok(sent)
 }
 
 fn transmit(
     socket: BorrowedFd<'_>,
+    lane: Lane,
     slices: &[IoSlice<'_>],
     descriptor: Option<BorrowedFd<'_>>,
-) -> io::Result<usize> {
+) -> Result<usize, Failure> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let descriptors: &[BorrowedFd<'_>] = descriptor.as_slice();
     if !descriptors.is_empty() {
         control.push(SendAncillaryMessage::ScmRights(descriptors));
     }
-    retry(|| rustix::net::sendmsg(socket, slices, &mut control, platform::SEND))
-        .map_err(platform::as_full)
+    let mut sendmsg = || rustix::net::sendmsg(socket, slices, &mut control, platform::SEND);
+    attempt(Call::Send(lane), || sendmsg().map_err(platform::as_full))
 }
 
 /// Waits until the socket can be written to, or its peer is gone; false when `within` has passed.
 pub fn becomes_writable(socket: impl AsFd, within: Duration) -> bool {
-    let Ok(within) = Timespec::try_from(within) else { return false };
-    let mut polled = [PollFd::new(&socket, PollFlags::OUT)];
-    retry(|| poll(&mut polled, Some(&within))).is_ok_and(|count| count > 0)
+    let deadline = Instant::now() + within;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).ok();
+        let mut polled = [PollFd::new(&socket, PollFlags::OUT)];
+        match poll(&mut polled, timeout.as_ref()) {
+            Ok(count) => return count > 0,
+            Err(_) if left.is_zero() => return false,
+            Err(Errno::INTR) => {}
+            // The kernel has no memory for it now.
+            Err(_) => thread::sleep(SHORTAGE_PAUSE.min(left)),
+        }
+    }
 }
 
 /// Waits until nobody is left at the other end of a stream, whatever comes from there meanwhile.
@@ -141,20 +194,20 @@ pub fn wait_for_end(stream: &OwnedFd) {
     platform::wait_for_end(stream);
 }
 
-/// Sends one packet, with at most one descriptor. [`receive_whole_packet`] takes it.
+/// Sends one packet by a control lane, with at most one descriptor. [`receive_whole_packet`] takes it.
 ///
 /// # Errors
-/// As [`send`]; `EMSGSIZE` when the packet exceeds the send buffer.
+/// As [`send`]; `EMSGSIZE`, a fault, when the packet exceeds the send buffer.
 pub fn send_packet(
     socket: impl AsFd,
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
-) -> io::Result<()> {
+) -> Result<(), Failure> {
     platform::send_packet(socket.as_fd(), bytes, descriptor)
 }
 
-/// As [`send_packet`], in a lane whose packets are all as long as this one, a few bytes. [`receive`]
-/// takes it, so several may receive from one lane. A descriptor has to be kept in a [`Transit`] until
+/// As [`send_packet`], by a connection lane, whose packets are all as long as this one, a few bytes.
+/// [`receive_fixed_packet`] takes it, so several may receive from one lane. A descriptor has to be kept in a [`Transit`] until
 /// somebody has it.
 ///
 /// # Errors
@@ -163,8 +216,8 @@ pub fn send_fixed_packet(
     socket: impl AsFd,
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
-) -> io::Result<()> {
-    transmit(socket.as_fd(), &[IoSlice::new(bytes)], descriptor)?;
+) -> Result<(), Failure> {
+    transmit(socket.as_fd(), Lane::Connection, &[IoSlice::new(bytes)], descriptor)?;
     Ok(())
 }
 
@@ -180,28 +233,40 @@ pub struct Received {
     pub truncated: bool,
 }
 
-/// Receives bytes of a stream, up to the end of those that a descriptor came with, or one fixed packet
-/// into a buffer of its length. In both cases there is at most one descriptor.
+/// Receives bytes of a message lane, up to the end of those that a descriptor came with, of which there
+/// is at most one.
 ///
 /// # Errors
-/// `WouldBlock` when nothing is there yet, `ECONNRESET` when the peer of a stream left data of ours
+/// [`Failure::WouldBlock`] when nothing is there yet, [`Failure::Gone`] when the peer left data of ours
 /// unread.
-pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
-    receive_slices(socket.as_fd(), &mut [IoSliceMut::new(buffer)])
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, Failure> {
+    receive_slices(socket.as_fd(), Lane::Message, &mut [IoSliceMut::new(buffer)])
+}
+
+/// Receives one packet of a connection lane, into a buffer of its length.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_fixed_packet(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, Failure> {
+    receive_slices(socket.as_fd(), Lane::Connection, &mut [IoSliceMut::new(buffer)])
 }
 
 pub(super) fn receive_slices(
     socket: BorrowedFd<'_>,
+    lane: Lane,
     slices: &mut [IoSliceMut<'_>],
-) -> io::Result<Received> {
+) -> Result<Received, Failure> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(platform::DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut receive =
-        || retry(|| rustix::net::recvmsg(socket, slices, &mut control, platform::RECEIVE));
-    let (received, lost) = match receive() {
-        Err(error) if platform::has_lost_descriptor(&error) => (receive()?, true),
-        received => (received?, false),
-    };
+    let mut receive = || rustix::net::recvmsg(socket, slices, &mut control, platform::RECEIVE);
+    let mut lost = false;
+    let received = attempt(Call::Receive(lane), || match receive() {
+        Err(errno) if platform::has_lost_descriptor(errno) => {
+            lost = true;
+            receive()
+        }
+        received => received,
+    })?;
     let (mut descriptor, mut count) = (None, 0);
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(descriptors) = message {
@@ -227,21 +292,13 @@ pub struct WholePacket {
     pub descriptor: Option<OwnedFd>,
 }
 
-/// Receives one packet, of which it keeps at most `limit` bytes. There must be no other receiver.
+/// Receives one packet of a control lane, of which it keeps at most `limit` bytes. There must be no other
+/// receiver.
 ///
 /// # Errors
 /// As [`receive`].
-pub fn receive_whole_packet(socket: impl AsFd, limit: usize) -> io::Result<WholePacket> {
+pub fn receive_whole_packet(socket: impl AsFd, limit: usize) -> Result<WholePacket, Failure> {
     platform::receive_whole_packet(socket.as_fd(), limit)
-}
-
-pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            result => return Ok(result?),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -260,14 +317,14 @@ mod tests {
 
         drop(theirs);
         let mut buffer = [0; 4];
-        let packet = receive(&kept, &mut buffer).unwrap();
+        let packet = receive_fixed_packet(&kept, &mut buffer).unwrap();
         assert_eq!(&buffer[..packet.length], b"abcd");
         assert!(same_socket(&packet.descriptor.unwrap(), &cargo));
-        let packet = receive(&kept, &mut buffer).unwrap();
+        let packet = receive_fixed_packet(&kept, &mut buffer).unwrap();
         assert_eq!(&buffer[..packet.length], b"efgh");
         assert!(packet.descriptor.is_none() && !packet.truncated);
-        let empty = receive(&kept, &mut buffer).unwrap_err();
-        assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
+        let empty = receive_fixed_packet(&kept, &mut buffer).unwrap_err();
+        assert_eq!(empty, Failure::WouldBlock);
     }
 
     #[test]
@@ -291,7 +348,7 @@ mod tests {
             assert!(packet.descriptor.is_some());
         }
         let empty = receive_whole_packet(&theirs, 1000).unwrap_err();
-        assert_eq!(empty.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(empty, Failure::WouldBlock);
         drop(ours);
         assert_eq!(receive_whole_packet(&theirs, 1000).unwrap().length, 0);
     }
@@ -309,8 +366,7 @@ mod tests {
     fn a_closed_peer_is_an_error_to_send_to_and_the_end_to_read_from() {
         let (ours, theirs) = packet_pair().unwrap();
         drop(theirs);
-        let gone = send_packet(&ours, b"abcd", None).unwrap_err();
-        assert_eq!(gone.kind(), io::ErrorKind::BrokenPipe);
-        assert_eq!(receive(&ours, &mut [0; 4]).unwrap().length, 0);
+        assert_eq!(send_packet(&ours, b"abcd", None), Err(Failure::Gone));
+        assert_eq!(receive_fixed_packet(&ours, &mut [0; 4]).unwrap().length, 0);
     }
 }

@@ -18,6 +18,7 @@ use rustix::{
 pub use super::platform::listen::SPREADS_CONNECTIONS;
 use super::{
     duplicate,
+    failure::{Call, Failure, attempt},
     platform::listen as platform,
     socket::{Nature, nature},
 };
@@ -92,21 +93,32 @@ pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
     Ok(rustix::net::listen(&bound.socket, backlog.try_into().unwrap_or(i32::MAX))?)
 }
 
-/// Accepts one connection of a listening socket; it does not block.
+/// Accepts one connection of a listening socket; it does not block. Without a connection, the first of
+/// them had to be dropped, and there may be others: its client has gone meanwhile, a firewall forbids it,
+/// or the network has failed it.
 ///
 /// # Errors
-/// `WouldBlock` when none waits; `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM` when there is no room;
-/// `ECONNABORTED` when the client has gone meanwhile.
-pub fn accept(listening: impl AsFd) -> io::Result<OwnedFd> {
-    platform::accept(listening.as_fd())
+/// [`Failure::WouldBlock`] when none waits, [`Failure::Shortage`] when this process has no descriptor for
+/// it; it goes on waiting then.
+pub fn accept(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
+    match attempt(Call::Accept, || platform::accept(listening.as_fd())) {
+        Err(Failure::Fault(fault)) if OF_CONNECTION.contains(&fault.errno) => Ok(None),
+        accepted => accepted.map(Some),
+    }
 }
 
-/// Whether [`accept`] failed because of that one connection: its client has gone meanwhile, or a
-/// firewall forbids it.
-pub fn is_of_connection(error: &io::Error) -> bool {
-    let errnos = [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::EINTR];
-    error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
-}
+/// Why [`accept`] fails because of the one connection, as accept(2) of Linux has it.
+const OF_CONNECTION: [i32; 9] = [
+    libc::ECONNABORTED,
+    libc::EPROTO,
+    libc::EPERM,
+    libc::ENETDOWN,
+    libc::ENOPROTOOPT,
+    libc::EHOSTDOWN,
+    libc::EHOSTUNREACH,
+    libc::ENETUNREACH,
+    libc::ETIMEDOUT,
+];
 
 /// Whether connections wait to be accepted.
 pub fn has_waiting(listening: impl AsFd) -> bool {

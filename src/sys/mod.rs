@@ -1,6 +1,7 @@
 //! System calls and the C functions of the Node executable. The only module with `unsafe`, and the
 //! only one that may differ by platform.
 //!
+//! - [`failure`]: what a failed call means,
 //! - [`lane`]: socket pairs, and descriptors passed through them, [`ring`]: shared memory,
 //! - [`listen`]: addresses bound and connections accepted, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
@@ -12,6 +13,9 @@
 //! started meanwhile does not get it.
 
 pub mod exit;
+pub mod failure;
+#[cfg(any(test, feature = "inject"))]
+pub mod inject;
 pub mod lane;
 pub mod listen;
 pub mod load;

@@ -16,16 +16,19 @@ use std::{
     ptr::{self, NonNull},
     rc::Rc,
     sync::OnceLock,
+    time::Duration,
 };
 
 /// Values of libuv's `uv_handle_type` and `uv_poll_event`, stable since libuv 1.0.
 const UV_POLL: c_int = 8;
+const UV_TIMER: c_int = 13;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
 pub(super) const NAPI_OK: c_int = 0;
 
 pub(super) type Pointer = *mut c_void;
 type OnPoll = unsafe extern "C" fn(Pointer, c_int, c_int);
+type OnTimer = unsafe extern "C" fn(Pointer);
 type OnClose = unsafe extern "C" fn(Pointer);
 type OnCall = unsafe extern "C" fn(Pointer, Pointer) -> Pointer;
 type OnFinalize = unsafe extern "C" fn(Pointer, Pointer, Pointer);
@@ -64,6 +67,9 @@ symbols! {
     uv_poll_init: unsafe extern "C" fn(Pointer, Pointer, c_int) -> c_int,
     uv_poll_start: unsafe extern "C" fn(Pointer, c_int, OnPoll) -> c_int,
     uv_poll_stop: unsafe extern "C" fn(Pointer) -> c_int,
+    uv_timer_init: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
+    uv_timer_start: unsafe extern "C" fn(Pointer, OnTimer, u64, u64) -> c_int,
+    uv_is_active: unsafe extern "C" fn(Pointer) -> c_int,
     uv_close: unsafe extern "C" fn(Pointer, OnClose),
     uv_ref: unsafe extern "C" fn(Pointer),
     uv_unref: unsafe extern "C" fn(Pointer),
@@ -100,6 +106,12 @@ pub struct Readiness {
     pub writable: bool,
 }
 
+impl Default for Readiness {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl Readiness {
     /// Neither; the wait rests.
     pub const NONE: Self = Self { readable: false, writable: false };
@@ -126,14 +138,10 @@ impl EventLoop {
     }
 }
 
-/// Watches a descriptor from Node's own event loop. Closed on drop; the descriptor may be closed
-/// right after. Starts at rest, and holding the event loop open.
-pub struct Poll {
-    handle: NonNull<c_void>,
-    /// What libuv waits for.
-    events: Rc<Cell<Readiness>>,
+/// A handle of libuv, closed on drop. Bound to the thread of its loop.
+struct Handle {
+    raw: NonNull<c_void>,
     symbols: &'static Symbols,
-    /// Bound to the thread of its loop.
     thread: PhantomData<*const ()>,
 }
 
@@ -141,11 +149,71 @@ type Handler = Rc<dyn Fn(Readiness)>;
 
 /// What hangs on the libuv handle: freed when libuv has let go of it, never before.
 struct Attachment {
-    /// Gone when the [`Poll`] is, as it may hold what must not outlive the environment. Counted,
-    /// because it may drop the `Poll` itself.
+    /// Gone when the [`Handle`] is, as it may hold what must not outlive the environment. Counted,
+    /// because it may drop the `Handle` itself.
     handler: RefCell<Option<Handler>>,
+    /// What a poll waits for.
     events: Rc<Cell<Readiness>>,
     layout: Layout,
+}
+
+impl Handle {
+    /// `init` has libuv initialise the memory of a handle of this type.
+    fn new(
+        handle_type: c_int,
+        init: impl FnOnce(&Symbols, Pointer) -> c_int,
+        handler: Handler,
+        events: Rc<Cell<Readiness>>,
+    ) -> io::Result<Self> {
+        let symbols = symbols()?;
+        // SAFETY: a query of a constant.
+        let size = unsafe { (symbols.uv_handle_size)(handle_type) };
+        let layout = Layout::from_size_align(size, align_of::<u128>())
+            .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+        // SAFETY: libuv's handles are never of size 0.
+        let memory = unsafe { alloc_zeroed(layout) };
+        let raw = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let result = init(symbols, raw.as_ptr());
+        if result != 0 {
+            // SAFETY: libuv did not take the memory, which was allocated with this layout.
+            unsafe { dealloc(memory, layout) };
+            return Err(io::Error::from_raw_os_error(-result));
+        }
+        let handler = RefCell::new(Some(handler));
+        let attachment = Box::new(Attachment { handler, events, layout });
+        // SAFETY: initialised above.
+        unsafe { (symbols.uv_handle_set_data)(raw.as_ptr(), Box::into_raw(attachment).cast()) };
+        Ok(Self { raw, symbols, thread: PhantomData })
+    }
+
+    fn reference(&self) {
+        // SAFETY: the handle is initialised, and not closed before drop.
+        unsafe { (self.symbols.uv_ref)(self.raw.as_ptr()) };
+    }
+
+    fn unreference(&self) {
+        // SAFETY: the handle is initialised, and not closed before drop.
+        unsafe { (self.symbols.uv_unref)(self.raw.as_ptr()) };
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: set in `new`, and freed only by `on_close`, which runs later.
+        let attachment =
+            unsafe { &*(self.symbols.uv_handle_get_data)(self.raw.as_ptr()).cast::<Attachment>() };
+        drop(attachment.handler.take());
+        // SAFETY: initialised, and closed only here. The memory stays until `on_close`.
+        unsafe { (self.symbols.uv_close)(self.raw.as_ptr(), on_close) };
+    }
+}
+
+/// Watches a descriptor from Node's own event loop. Closed on drop; the descriptor may be closed
+/// right after. Starts at rest, and holding the event loop open.
+pub struct Poll {
+    handle: Handle,
+    /// What libuv waits for.
+    events: Rc<Cell<Readiness>>,
 }
 
 impl Poll {
@@ -158,33 +226,13 @@ impl Poll {
         fd: RawFd,
         handler: impl Fn(Readiness) + 'static,
     ) -> io::Result<Self> {
-        let symbols = symbols()?;
-        // SAFETY: a query of a constant.
-        let size = unsafe { (symbols.uv_handle_size)(UV_POLL) };
-        let layout = Layout::from_size_align(size, align_of::<u128>())
-            .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
-        // SAFETY: libuv's handles are never of size 0.
-        let memory = unsafe { alloc_zeroed(layout) };
-        let handle = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: the memory has the size libuv asked for, and the loop lives (see `EventLoop`).
-        let result = unsafe { (symbols.uv_poll_init)(on.0, handle.as_ptr(), fd) };
-        if result != 0 {
-            // SAFETY: libuv did not take the memory, which was allocated with this layout.
-            unsafe { dealloc(memory, layout) };
-            return Err(io::Error::from_raw_os_error(-result));
-        }
-        let handler: Handler = Rc::new(handler);
         let events = Rc::new(Cell::new(Readiness::NONE));
-        let attachment = Box::new(Attachment {
-            handler: RefCell::new(Some(handler)),
-            events: Rc::clone(&events),
-            layout,
-        });
-        // SAFETY: initialised above.
-        unsafe {
-            (symbols.uv_handle_set_data)(handle.as_ptr(), Box::into_raw(attachment).cast());
+        let init = |symbols: &Symbols, handle| {
+            // SAFETY: the memory has the size libuv asked for, and the loop lives (see `EventLoop`).
+            unsafe { (symbols.uv_poll_init)(on.0, handle, fd) }
         };
-        Ok(Self { handle, events, symbols, thread: PhantomData })
+        let handle = Handle::new(UV_POLL, init, Rc::new(handler), Rc::clone(&events))?;
+        Ok(Self { handle, events })
     }
 
     /// Says which events to wait for from now on.
@@ -193,53 +241,94 @@ impl Poll {
         if self.events.replace(events) == events {
             return;
         }
+        let Handle { raw, symbols, .. } = &self.handle;
         // SAFETY: the handle is initialised, and not closed before drop. Neither call can fail on
-        // such a handle.
+        // such a handle: libuv talks to the kernel later, and aborts where that fails.
         unsafe {
             if events == Readiness::NONE {
-                (self.symbols.uv_poll_stop)(self.handle.as_ptr());
+                (symbols.uv_poll_stop)(raw.as_ptr());
             } else {
-                (self.symbols.uv_poll_start)(self.handle.as_ptr(), events.bits(), on_poll);
+                (symbols.uv_poll_start)(raw.as_ptr(), events.bits(), on_poll);
             }
         }
     }
 
     /// Holds the event loop open from now on.
     pub fn reference(&self) {
-        // SAFETY: the handle is initialised, and not closed before drop.
-        unsafe { (self.symbols.uv_ref)(self.handle.as_ptr()) };
+        self.handle.reference();
     }
 
     /// No longer holds the event loop open.
     pub fn unreference(&self) {
-        // SAFETY: the handle is initialised, and not closed before drop.
-        unsafe { (self.symbols.uv_unref)(self.handle.as_ptr()) };
+        self.handle.unreference();
     }
 }
 
-impl Drop for Poll {
-    fn drop(&mut self) {
-        // SAFETY: set in `new`, and freed only by `on_close`, which runs later.
-        let attachment = unsafe {
-            &*(self.symbols.uv_handle_get_data)(self.handle.as_ptr()).cast::<Attachment>()
+/// Calls back once after a while, from Node's own event loop, which it does not hold open. Closed on
+/// drop.
+pub struct Timer {
+    handle: Handle,
+}
+
+impl Timer {
+    /// Will call `handler` on the loop's thread, outside of any scope of JavaScript.
+    ///
+    /// # Errors
+    /// When the runtime has no libuv.
+    pub fn new(on: EventLoop, handler: impl Fn() + 'static) -> io::Result<Self> {
+        let init = |symbols: &Symbols, handle| {
+            // SAFETY: the memory has the size libuv asked for, and the loop lives (see `EventLoop`).
+            unsafe { (symbols.uv_timer_init)(on.0, handle) }
         };
-        drop(attachment.handler.take());
-        // SAFETY: initialised, and closed only here. The memory stays until `on_close`.
-        unsafe { (self.symbols.uv_close)(self.handle.as_ptr(), on_close) };
+        let handler = Rc::new(move |_| handler());
+        let handle = Handle::new(UV_TIMER, init, handler, Rc::default())?;
+        handle.unreference();
+        Ok(Self { handle })
     }
+
+    /// Starts the time, unless it runs already.
+    pub fn start(&self, after: Duration) {
+        let Handle { raw, symbols, .. } = &self.handle;
+        let milliseconds = after.as_millis().try_into().unwrap_or(u64::MAX);
+        // SAFETY: the handle is initialised, and not closed before drop. It fails only without a
+        // callback.
+        unsafe {
+            if (symbols.uv_is_active)(raw.as_ptr()) == 0 {
+                (symbols.uv_timer_start)(raw.as_ptr(), on_timer, milliseconds, 0);
+            }
+        }
+    }
+}
+
+/// What hangs on a handle whose callback libuv calls.
+///
+/// # Safety
+/// `handle` is one of [`Handle::new`]. What it gives is not to be kept beyond the callback.
+unsafe fn attachment_of<'a>(handle: Pointer) -> Option<&'a Attachment> {
+    let symbols = symbols().ok()?;
+    // SAFETY: set in `Handle::new`; libuv calls no callback after `on_close`, which frees it.
+    Some(unsafe { &*(symbols.uv_handle_get_data)(handle).cast::<Attachment>() })
+}
+
+unsafe extern "C" fn on_timer(handle: Pointer) {
+    // SAFETY: libuv calls back for the handle of a `Timer`.
+    let Some(attachment) = (unsafe { attachment_of(handle) }) else { return };
+    call(attachment, Readiness::NONE);
 }
 
 unsafe extern "C" fn on_poll(handle: Pointer, status: c_int, events: c_int) {
-    let Ok(symbols) = symbols() else { return };
-    // SAFETY: set in `Poll::new`; libuv calls no callback after `on_close`, which frees it.
-    let attachment = unsafe { &*(symbols.uv_handle_get_data)(handle).cast::<Attachment>() };
+    // SAFETY: libuv calls back for the handle of a `Poll`.
+    let Some(attachment) = (unsafe { attachment_of(handle) }) else { return };
     if status < 0 {
         // libuv waits no longer.
         attachment.events.set(Readiness::NONE);
     }
     // An error of the poll shows itself at the next read.
     let readable = status < 0 || events & UV_READABLE != 0;
-    let readiness = Readiness { readable, writable: events & UV_WRITABLE != 0 };
+    call(attachment, Readiness { readable, writable: events & UV_WRITABLE != 0 });
+}
+
+fn call(attachment: &Attachment, readiness: Readiness) {
     let handler = attachment.handler.borrow().clone();
     if let Some(handler) = handler {
         contain(|| handler(readiness));
@@ -248,7 +337,7 @@ unsafe extern "C" fn on_poll(handle: Pointer, status: c_int, events: c_int) {
 
 unsafe extern "C" fn on_close(handle: Pointer) {
     let Ok(symbols) = symbols() else { return };
-    // SAFETY: the box made in `Poll::new`, taken back once: this is the handle's last callback.
+    // SAFETY: the box made in `Handle::new`, taken back once: this is the handle's last callback.
     let attachment =
         unsafe { Box::from_raw((symbols.uv_handle_get_data)(handle).cast::<Attachment>()) };
     // SAFETY: libuv is done with the memory, which was allocated with this layout.

@@ -7,28 +7,79 @@ use std::{
     sync::Arc,
 };
 
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::{
+    Interest,
+    unix::{AsyncFd, AsyncFdReadyGuard},
+};
 
 pub use super::platform::watched::{ADD_WATCH, NEW_WATCH};
-use super::{exit::Process, listen::Bound};
+use super::{
+    exit::Process,
+    failure::{Call, Failure, injected},
+    listen::Bound,
+};
 
 mod sealed {
     /// Types that own one descriptor from beginning to end, and always name that one.
     pub trait OwnsDescriptor: std::os::fd::AsRawFd {}
 }
 
+/// What the engine can wait on.
+pub trait Watchable: sealed::OwnsDescriptor {}
+
+impl<T: sealed::OwnsDescriptor> Watchable for T {}
+
 impl sealed::OwnsDescriptor for OwnedFd {}
 impl sealed::OwnsDescriptor for Arc<Process> {}
 impl sealed::OwnsDescriptor for Rc<Bound> {}
 
-/// Waits on what `inner` owns. To be called on the engine's runtime.
+/// Waits on what `inner` owns, which comes back where that fails. To be called on the engine's runtime.
 ///
 /// # Errors
-/// When the kernel has no memory for another watch.
-pub fn watch<T: sealed::OwnsDescriptor + AsRawFd>(
-    inner: T,
-    interest: Interest,
-) -> io::Result<AsyncFd<T>> {
+/// [`Failure::Shortage`] when the kernel has no memory for another watch.
+pub fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>, (T, Failure)> {
+    if let Some(failure) = injected(Call::Watch) {
+        return Err((inner, failure));
+    }
     // SAFETY: the descriptor stays open and the same as long as `inner` lives; see the trait.
-    Ok(unsafe { AsyncFd::register_with_interest(inner, interest) }?)
+    let registered = unsafe { AsyncFd::register_with_interest(inner, interest) };
+    registered.map_err(|error| {
+        let (inner, cause) = error.into_parts();
+        (inner, Failure::of(Call::Watch, cause.raw_os_error().unwrap_or(libc::EIO)))
+    })
+}
+
+/// Makes a call on what is watched as soon as it is ready, again as long as that would block.
+///
+/// # Errors
+/// As `call`, and never [`Failure::WouldBlock`].
+pub async fn when_ready<T>(
+    watched: &AsyncFd<OwnedFd>,
+    interest: Interest,
+    mut call: impl FnMut(&OwnedFd) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let done = watched.async_io(interest, |fd| match call(fd) {
+        Err(Failure::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        done => Ok(done),
+    });
+    // It fails only when the runtime ends.
+    done.await.unwrap_or(Err(Failure::Gone))
+}
+
+/// Makes a call on what has become ready, once.
+///
+/// # Errors
+/// As `call`; after [`Failure::WouldBlock`] it is ready no more.
+pub fn try_ready<T: AsRawFd, R>(
+    ready: &mut AsyncFdReadyGuard<'_, T>,
+    call: impl FnOnce(&T) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    let done = ready.try_io(|watched| match call(watched.get_ref()) {
+        Err(Failure::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        done => Ok(done),
+    });
+    match done {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) | Err(_) => Err(Failure::WouldBlock),
+    }
 }

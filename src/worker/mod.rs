@@ -5,35 +5,37 @@
 
 mod watchdog;
 
-use std::{
-    collections::VecDeque,
-    io,
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
-};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 pub use watchdog::Watchdog;
 
 use crate::{
+    channel::Packets,
     error::{Error, Result},
     protocol::{
         ListenerId,
         connection::{self, PACKET},
         control::{self, MAX_PACKET, Order, Reply, Request},
     },
-    sys::lane,
+    sys::{
+        failure::{Failure, Fault},
+        lane,
+    },
 };
 
 /// The worker's end of the control lane.
 pub struct Control {
     socket: OwnedFd,
     /// Requests that the lane had no room for.
-    outgoing: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
+    outgoing: Packets,
+    sends_later: bool,
+    broken: Option<Fault>,
 }
 
 impl Control {
     /// `socket` is one end of a [`lane::packet_pair`].
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket, outgoing: VecDeque::new() }
+        Self { socket, outgoing: Packets::default(), sends_later: false, broken: None }
     }
 
     /// The descriptor's number, to poll it.
@@ -46,37 +48,50 @@ impl Control {
         self.outgoing.is_empty()
     }
 
+    /// Whether what waits is to be [`flush`](Self::flush)ed after
+    /// [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE), rather than when the lane is writable.
+    pub fn sends_later(&self) -> bool {
+        self.sends_later
+    }
+
+    /// Why the lane takes nothing any more, if so: this worker is to end.
+    pub fn fault(&self) -> Option<Fault> {
+        self.broken
+    }
+
     /// Sends a request behind those already waiting.
     ///
     /// # Errors
     /// When the request is too long. That the primary is gone shows itself on the message lane.
     pub fn send(&mut self, request: &Request, descriptor: Option<OwnedFd>) -> Result<()> {
-        self.outgoing.push_back((control::encode(request)?, descriptor));
+        self.outgoing.push(control::encode(request)?, descriptor);
         self.flush();
         Ok(())
     }
 
     /// Sends what waits, until the lane is full.
     pub fn flush(&mut self) {
-        while let Some((packet, descriptor)) = self.outgoing.front() {
-            let descriptor = descriptor.as_ref().map(OwnedFd::as_fd);
-            match lane::send_packet(&self.socket, packet, descriptor) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Sent; or the primary is gone, and nobody waits for an answer any more.
-                _ => drop(self.outgoing.pop_front()),
-            }
+        let flushed = self.outgoing.flush(&self.socket);
+        self.sends_later = matches!(flushed, Err(Failure::Shortage(_)));
+        match flushed {
+            Ok(()) | Err(Failure::WouldBlock | Failure::Shortage(_)) => {}
+            // Nobody waits for an answer any more.
+            Err(Failure::Gone) => {}
+            Err(Failure::Fault(fault)) => self.broken = Some(fault),
         }
     }
 
     /// The next order that has come in.
     ///
     /// # Errors
-    /// When the primary sent something else.
+    /// When the primary sent something else, or the lane can't be read.
     pub fn receive(&self) -> Result<Received> {
         let packet = match lane::receive_whole_packet(&self.socket, MAX_PACKET) {
             Ok(packet) if packet.length > 0 => packet,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Empty),
-            _ => return Ok(Received::Ended),
+            Ok(_) | Err(Failure::Gone) => return Ok(Received::Ended),
+            Err(Failure::WouldBlock) => return Ok(Received::Empty),
+            Err(Failure::Shortage(_)) => return Ok(Received::Later),
+            Err(Failure::Fault(fault)) => return Err(fault.into()),
         };
         match control::decode(&packet.bytes, packet.length)? {
             Order::Reply(reply) => Ok(Received::Reply(reply, packet.descriptor)),
@@ -100,6 +115,9 @@ pub enum Received {
     Resume,
     /// Nothing yet.
     Empty,
+    /// Nothing for now, because the kernel is short of something. The lane does not tell when there is:
+    /// look again after [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE).
+    Later,
     /// Nothing any more: the primary is gone.
     Ended,
 }
@@ -118,6 +136,9 @@ pub enum Taken {
     Lost,
     /// Nothing yet.
     Empty,
+    /// Nothing for now, because the kernel is short of something. The lane does not tell when there is:
+    /// look again after [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE).
+    Later,
     /// Nothing any more: the primary is gone.
     Ended,
 }
@@ -136,18 +157,144 @@ impl Connections {
     /// Takes the next connection. Until then the primary can give it to somebody else.
     ///
     /// # Errors
-    /// When the primary sent something that is no connection.
+    /// When the primary sent something that is no connection, or the lane can't be read.
     pub fn take(&self) -> Result<Taken> {
         let mut buffer = [0; PACKET];
-        let packet = match lane::receive(&self.socket, &mut buffer) {
+        let packet = match lane::receive_fixed_packet(&self.socket, &mut buffer) {
             Ok(packet) if packet.length > 0 => packet,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Taken::Empty),
-            _ => return Ok(Taken::Ended),
+            Ok(_) | Err(Failure::Gone) => return Ok(Taken::Ended),
+            Err(Failure::WouldBlock) => return Ok(Taken::Empty),
+            Err(Failure::Shortage(_)) => return Ok(Taken::Later),
+            Err(Failure::Fault(fault)) => return Err(fault.into()),
         };
         match (connection::decode(&buffer[..packet.length]), packet.descriptor) {
             (Some(listener), Some(accepted)) => Ok(Taken::Connection(listener, accepted)),
             (Some(_), None) if packet.truncated => Ok(Taken::Lost),
             _ => Err(Error::Connection),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::{
+        protocol::control::encode,
+        sys::{
+            failure::Call,
+            inject::{FAULTS, GONE, SHORTAGES, fail_here},
+            lane::Lane,
+        },
+    };
+
+    const SENDING: Call = Call::Send(Lane::Control);
+    const RECEIVING: Call = Call::Receive(Lane::Control);
+    const TAKING: Call = Call::Receive(Lane::Connection);
+
+    /// A worker's end, and its primary's.
+    fn control() -> (Control, OwnedFd) {
+        let (ours, theirs) = lane::packet_pair().unwrap();
+        (Control::new(ours), theirs)
+    }
+
+    /// The listeners of which the worker has closed its server.
+    fn closed(primary: &OwnedFd) -> Vec<u32> {
+        let mut closed = Vec::new();
+        while let Ok(packet) = lane::receive_whole_packet(primary, MAX_PACKET) {
+            match control::decode(&packet.bytes, packet.length).unwrap() {
+                Request::Close { listener } => closed.push(listener),
+                other => panic!("{other:?}"),
+            }
+        }
+        closed
+    }
+
+    #[test]
+    fn requests_that_meet_a_shortage_are_sent_later_in_order() {
+        for errno in SHORTAGES {
+            let (mut control, primary) = control();
+            fail_here(SENDING, errno, 2);
+            for listener in [1, 2] {
+                control.send(&Request::Close { listener }, None).unwrap();
+                assert!(control.sends_later() && !control.is_idle(), "errno {errno}");
+            }
+            control.flush();
+            assert!(control.is_idle() && !control.sends_later() && control.fault().is_none());
+            assert_eq!(closed(&primary), [1, 2]);
+        }
+    }
+
+    #[test]
+    fn requests_wait_for_room() {
+        let (mut control, primary) = control();
+        fail_here(SENDING, libc::EAGAIN, 1);
+        control.send(&Request::Close { listener: 7 }, None).unwrap();
+        assert!(!control.is_idle() && !control.sends_later());
+        control.flush();
+        assert_eq!(closed(&primary), [7]);
+    }
+
+    #[test]
+    fn a_control_lane_without_a_primary_is_no_fault() {
+        for errno in GONE {
+            let (mut control, primary) = control();
+            fail_here(SENDING, errno, 1);
+            control.send(&Request::Alive, None).unwrap();
+            assert!(control.is_idle() && control.fault().is_none());
+            fail_here(RECEIVING, errno, 1);
+            assert!(matches!(control.receive(), Ok(Received::Ended)));
+            drop(primary);
+            assert!(matches!(control.receive(), Ok(Received::Ended)));
+        }
+    }
+
+    #[test]
+    fn a_control_lane_that_fails_otherwise_is_a_fault() {
+        for errno in FAULTS {
+            let (mut control, _primary) = control();
+            fail_here(SENDING, errno, 1);
+            control.send(&Request::Alive, None).unwrap();
+            assert_eq!(control.fault(), Some(Fault { call: SENDING, errno }));
+            fail_here(RECEIVING, errno, 1);
+            let fault = control.receive().unwrap_err();
+            assert!(matches!(fault, Error::Fault(it) if it == Fault { call: RECEIVING, errno }));
+        }
+    }
+
+    #[test]
+    fn an_order_that_meets_a_shortage_is_read_later() {
+        for errno in SHORTAGES {
+            let (control, primary) = control();
+            lane::send_packet(&primary, &encode(&Order::Resume).unwrap(), None).unwrap();
+            fail_here(RECEIVING, errno, 1);
+            assert!(matches!(control.receive(), Ok(Received::Later)), "errno {errno}");
+            assert!(matches!(control.receive(), Ok(Received::Resume)));
+            assert!(matches!(control.receive(), Ok(Received::Empty)));
+        }
+    }
+
+    #[test]
+    fn each_failure_of_the_connection_lane_has_its_outcome() {
+        let (ours, theirs) = lane::packet_pair().unwrap();
+        let connections = Connections::new(theirs);
+        lane::send_fixed_packet(&ours, &connection::encode(7), Some(ours.as_fd())).unwrap();
+        for errno in SHORTAGES {
+            fail_here(TAKING, errno, 1);
+            assert!(matches!(connections.take(), Ok(Taken::Later)), "errno {errno}");
+        }
+        for errno in GONE {
+            fail_here(TAKING, errno, 1);
+            assert!(matches!(connections.take(), Ok(Taken::Ended)), "errno {errno}");
+        }
+        for errno in FAULTS {
+            fail_here(TAKING, errno, 1);
+            let fault = connections.take().unwrap_err();
+            assert!(matches!(fault, Error::Fault(it) if it == Fault { call: TAKING, errno }));
+        }
+        fail_here(TAKING, libc::EAGAIN, 1);
+        assert!(matches!(connections.take(), Ok(Taken::Empty)));
+        assert!(matches!(connections.take(), Ok(Taken::Connection(7, _))));
     }
 }

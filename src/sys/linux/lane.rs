@@ -1,16 +1,20 @@
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut},
     os::fd::{BorrowedFd, OwnedFd},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
+    io::Errno,
     net::{
         AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair, sockopt,
     },
 };
 
-use crate::sys::lane::{self, WholePacket, receive, retry};
+use crate::sys::{
+    failure::{Call, Failure, attempt},
+    lane::{Lane, WholePacket, receive_slices, transmit_escorted},
+};
 
 /// What packets go by: sockets that keep their borders, and tell of the end.
 pub(in crate::sys) const PACKETS: SocketType = SocketType::SEQPACKET;
@@ -58,29 +62,30 @@ pub(in crate::sys) fn send_packet(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
-) -> io::Result<()> {
-    lane::send(socket, &[IoSlice::new(bytes)], descriptor)?;
+) -> Result<(), Failure> {
+    transmit_escorted(socket, Lane::Control, &[IoSlice::new(bytes)], descriptor)?;
     Ok(())
 }
 
 pub(in crate::sys) fn receive_whole_packet(
     socket: BorrowedFd<'_>,
     limit: usize,
-) -> io::Result<WholePacket> {
+) -> Result<WholePacket, Failure> {
     let peek = RecvFlags::PEEK | RecvFlags::TRUNC;
-    let (_, length) = retry(|| recv(socket, &mut [0u8; 0][..], peek))?;
+    let receive = Call::Receive(Lane::Control);
+    let (_, length) = attempt(receive, || recv(socket, &mut [0u8; 0][..], peek))?;
     let mut bytes = vec![0; length.min(limit)];
-    let packet = receive(socket, &mut bytes)?;
+    let packet = receive_slices(socket, Lane::Control, &mut [IoSliceMut::new(&mut bytes)])?;
     Ok(WholePacket { bytes, length, descriptor: packet.descriptor })
 }
 
 /// The kernel has told all in its error.
-pub(in crate::sys) fn as_full(error: io::Error) -> io::Error {
-    error
+pub(in crate::sys) fn as_full(errno: Errno) -> Errno {
+    errno
 }
 
 /// What was lost, the kernel tells by a flag.
-pub(in crate::sys) fn has_lost_descriptor(_: &io::Error) -> bool {
+pub(in crate::sys) fn has_lost_descriptor(_: Errno) -> bool {
     false
 }
 
@@ -103,11 +108,12 @@ pub(in crate::sys) fn wait_for_end(stream: &OwnedFd) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::lane;
 
     #[test]
     fn a_packet_that_does_not_fit_says_so() {
         let (ours, theirs) = packet_pair().unwrap();
         lane::send_packet(&ours, b"too long", None).unwrap();
-        assert!(receive(&theirs, &mut [0; 4]).unwrap().truncated);
+        assert!(lane::receive_fixed_packet(&theirs, &mut [0; 4]).unwrap().truncated);
     }
 }

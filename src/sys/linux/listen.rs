@@ -17,8 +17,8 @@ pub(in crate::sys) fn socket(family: AddressFamily, kind: SocketType) -> io::Res
     Ok(socket_with(family, kind, FLAGS, None)?)
 }
 
-pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    Ok(accept_with(listening, FLAGS)?)
+pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    accept_with(listening, FLAGS)
 }
 
 /// Lets a socket have an address that another one has had, or for datagrams: has.

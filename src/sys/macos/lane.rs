@@ -19,7 +19,10 @@ use rustix::{
 use super::{queue::Queue, socket::disown};
 use crate::{
     protocol::control::MAX_PACKET,
-    sys::lane::{self, WholePacket, receive_slices, retry},
+    sys::{
+        failure::{Call, Failure, attempt},
+        lane::{self, Lane, WholePacket, receive_slices, transmit_escorted},
+    },
 };
 
 /// What packets go by.
@@ -118,16 +121,17 @@ pub(in crate::sys) fn send_packet(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
-) -> io::Result<()> {
+) -> Result<(), Failure> {
+    let send = Call::Send(Lane::Control);
     if bytes.len() > MAX_PACKET {
-        return Err(Errno::MSGSIZE.into());
+        return Err(Failure::of(send, libc::EMSGSIZE));
     }
     let header = (bytes.len() as u32).to_ne_bytes();
     let slices = [IoSlice::new(&header), IoSlice::new(bytes)];
-    if lane::send(socket, &slices, descriptor)? < HEADER + bytes.len() {
+    if transmit_escorted(socket, Lane::Control, &slices, descriptor)? < HEADER + bytes.len() {
         // The peer would take the next packet for the rest of this one.
-        lane::shutdown(socket);
-        return Err(Errno::PIPE.into());
+        lane::shutdown(socket, Lane::Control)?;
+        return Err(Failure::of(send, libc::EIO));
     }
     Ok(())
 }
@@ -135,9 +139,10 @@ pub(in crate::sys) fn send_packet(
 pub(in crate::sys) fn receive_whole_packet(
     socket: BorrowedFd<'_>,
     limit: usize,
-) -> io::Result<WholePacket> {
+) -> Result<WholePacket, Failure> {
+    let receive = Call::Receive(Lane::Control);
     let mut header = [0; HEADER];
-    let (_, found) = retry(|| recv(socket, &mut header[..], RecvFlags::PEEK))?;
+    let (_, found) = attempt(receive, || recv(socket, &mut header[..], RecvFlags::PEEK))?;
     let length = u32::from_ne_bytes(header) as usize;
     let end = |length| WholePacket { bytes: Vec::new(), length, descriptor: None };
     if found == 0 {
@@ -145,34 +150,31 @@ pub(in crate::sys) fn receive_whole_packet(
     }
     if found == HEADER && length > limit {
         // No packet of ours, so nothing behind it is.
-        lane::shutdown(socket);
+        lane::shutdown(socket, Lane::Control)?;
         return Ok(end(length));
     }
-    if found < HEADER || unread(socket)? < (HEADER + length) as u64 {
+    let fault = |error: io::Error| Failure::of(receive, error.raw_os_error().unwrap_or(libc::EIO));
+    if found < HEADER || unread(socket).map_err(fault)? < (HEADER + length) as u64 {
         // The kernel adds a long packet in pieces, with hardly any time between them.
-        return Err(io::ErrorKind::WouldBlock.into());
+        return Err(Failure::WouldBlock);
     }
     let mut bytes = vec![0; length];
     let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(&mut bytes)];
-    let received = receive_slices(socket, &mut slices)?;
+    let received = receive_slices(socket, Lane::Control, &mut slices)?;
     // Fewer, where a descriptor comes with its middle.
     bytes.truncate(received.length.saturating_sub(HEADER));
     Ok(WholePacket { bytes, length, descriptor: received.descriptor })
 }
 
 /// A stream that has no room for as much as a descriptor says that this is too long (`sosendcheck`).
-pub(in crate::sys) fn as_full(error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(libc::EMSGSIZE) => io::ErrorKind::WouldBlock.into(),
-        _ => error,
-    }
+pub(in crate::sys) fn as_full(errno: Errno) -> Errno {
+    if errno == Errno::MSGSIZE { Errno::AGAIN } else { errno }
 }
 
 /// Whether the next call will get the bytes of a descriptor which this process had no number for
 /// (`unp_externalize`).
-pub(in crate::sys) fn has_lost_descriptor(error: &io::Error) -> bool {
-    let errnos = [libc::EMSGSIZE, libc::EMFILE, libc::ENFILE];
-    error.raw_os_error().is_some_and(|errno| errnos.contains(&errno))
+pub(in crate::sys) fn has_lost_descriptor(errno: Errno) -> bool {
+    [Errno::MSGSIZE, Errno::MFILE, Errno::NFILE].contains(&errno)
 }
 
 /// Makes it close-on-exec. A process that is started this very moment does not inherit it for all that:

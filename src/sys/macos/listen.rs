@@ -23,9 +23,10 @@ pub(in crate::sys) fn socket(family: AddressFamily, kind: SocketType) -> io::Res
     Ok(socket)
 }
 
-pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
     let connection = rustix::net::accept(listening)?;
-    disown(&connection)?;
+    // It fails only for a connection that has ended already.
+    disown(&connection).map_err(|_| Errno::CONNABORTED)?;
     Ok(connection)
 }
 

@@ -1,0 +1,218 @@
+//! What a failed system call on a lane, or on a listening socket, means for its caller.
+//!
+//! The table is [`Failure::of`]; `ARCHITECTURE.md` shows it. Calls go through [`attempt`], so a caller
+//! gets one of four outcomes rather than an errno, and the compiler asks what becomes of each.
+
+use std::{fmt, io, time::Duration};
+
+use rustix::io::Errno;
+
+use super::lane::Lane;
+
+/// How long to wait after a [`Failure::Shortage`] before trying again: nothing tells when it is over.
+pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
+
+/// The system calls whose failures are told apart here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `sendmsg`.
+    Send(Lane),
+    /// `recvmsg`.
+    Receive(Lane),
+    /// `shutdown` of a lane.
+    Shutdown(Lane),
+    /// `accept4`.
+    Accept,
+    /// `epoll_ctl`, or what stands for it.
+    Watch,
+}
+
+impl Call {
+    /// Every one of them.
+    pub const ALL: [Self; 11] = [
+        Self::Send(Lane::Message),
+        Self::Send(Lane::Control),
+        Self::Send(Lane::Connection),
+        Self::Receive(Lane::Message),
+        Self::Receive(Lane::Control),
+        Self::Receive(Lane::Connection),
+        Self::Shutdown(Lane::Message),
+        Self::Shutdown(Lane::Control),
+        Self::Shutdown(Lane::Connection),
+        Self::Accept,
+        Self::Watch,
+    ];
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(lane) => write!(formatter, "sendmsg on the {lane}"),
+            Self::Receive(lane) => write!(formatter, "recvmsg on the {lane}"),
+            Self::Shutdown(lane) => write!(formatter, "shutdown of the {lane}"),
+            Self::Accept => formatter.write_str("accept"),
+            Self::Watch => formatter.write_str(super::watched::ADD_WATCH),
+        }
+    }
+}
+
+/// A system call, and why it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The call.
+    pub call: Call,
+    /// Its errno.
+    pub errno: i32,
+}
+
+impl Fault {
+    /// As the standard library has it, without the call.
+    pub fn to_io(self) -> io::Error {
+        io::Error::from_raw_os_error(self.errno)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, errno } = self;
+        match name(*errno) {
+            Some(name) => write!(formatter, "{call}: {name}, {}", self.to_io()),
+            None => write!(formatter, "{call}: {}", self.to_io()),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What a failed call means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Failure {
+    /// There is no room, or nothing there. The descriptor becomes ready when that changes.
+    WouldBlock,
+    /// The kernel, or this process, has too little of something. What was to be done is to be kept, and
+    /// tried again after [`SHORTAGE_PAUSE`].
+    Shortage(Fault),
+    /// The peer has closed its end, or died.
+    Gone,
+    /// Anything else. It does not get better by itself, so the primary has to hear of it.
+    Fault(Fault),
+}
+
+impl Failure {
+    /// What it means that `call` has failed with `errno`.
+    pub fn of(call: Call, errno: i32) -> Self {
+        let fault = Fault { call, errno };
+        match errno {
+            libc::EAGAIN if call != Call::Watch => Self::WouldBlock,
+            libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS | libc::EMFILE | libc::ENFILE => {
+                Self::Shortage(fault)
+            }
+            // As many watches as one user may have.
+            libc::ENOSPC if call == Call::Watch => Self::Shortage(fault),
+            libc::EPIPE | libc::ECONNRESET => Self::Gone,
+            // A peer that closes at this very moment (`unix_dgram_sendmsg`).
+            libc::ECONNREFUSED if matches!(call, Call::Send(_)) => Self::Gone,
+            libc::ENOTCONN if matches!(call, Call::Shutdown(_)) => Self::Gone,
+            _ => Self::Fault(fault),
+        }
+    }
+}
+
+/// Makes a system call, again where a signal has interrupted it.
+pub(super) fn attempt<T>(
+    call: Call,
+    mut run: impl FnMut() -> rustix::io::Result<T>,
+) -> Result<T, Failure> {
+    loop {
+        if let Some(failure) = injected(call) {
+            return Err(failure);
+        }
+        match run() {
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(Failure::of(call, errno.raw_os_error())),
+            Ok(done) => return Ok(done),
+        }
+    }
+}
+
+/// How a test wants the call to fail.
+#[cfg(any(test, feature = "inject"))]
+pub(super) fn injected(call: Call) -> Option<Failure> {
+    super::inject::next(call).map(|errno| Failure::of(call, errno))
+}
+
+/// Only tests make calls fail.
+#[cfg(not(any(test, feature = "inject")))]
+#[inline]
+pub(super) fn injected(_: Call) -> Option<Failure> {
+    None
+}
+
+macro_rules! names {
+    ($($name:ident)*) => {
+        /// The name of an errno that calls on sockets may give.
+        fn name(errno: i32) -> Option<&'static str> {
+            match errno {
+                $(libc::$name => Some(stringify!($name)),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+names! {
+    EPERM ENOENT EINTR EIO EBADF EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST ENODEV EINVAL ENFILE EMFILE
+    ENOSPC EPIPE ENOSYS ENOTSOCK EDESTADDRREQ EMSGSIZE EPROTOTYPE ENOPROTOOPT EPROTONOSUPPORT EPROTO
+    EOPNOTSUPP EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ECONNABORTED ECONNRESET
+    ENOBUFS EISCONN ENOTCONN ESHUTDOWN ETOOMANYREFS ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the table of `ARCHITECTURE.md` says of every call.
+    fn expected(call: Call, errno: i32) -> Failure {
+        let fault = Fault { call, errno };
+        let (sends, shuts) = (matches!(call, Call::Send(_)), matches!(call, Call::Shutdown(_)));
+        let watches = call == Call::Watch;
+        match errno {
+            libc::EAGAIN if !watches => Failure::WouldBlock,
+            libc::ENOBUFS => Failure::Shortage(fault),
+            libc::ENOMEM => Failure::Shortage(fault),
+            libc::ETOOMANYREFS => Failure::Shortage(fault),
+            libc::EMFILE => Failure::Shortage(fault),
+            libc::ENFILE => Failure::Shortage(fault),
+            libc::ENOSPC if watches => Failure::Shortage(fault),
+            libc::EPIPE => Failure::Gone,
+            libc::ECONNRESET => Failure::Gone,
+            libc::ECONNREFUSED if sends => Failure::Gone,
+            libc::ENOTCONN if shuts => Failure::Gone,
+            _ => Failure::Fault(fault),
+        }
+    }
+
+    #[test]
+    fn every_errno_of_every_call_has_one_outcome() {
+        for call in Call::ALL {
+            for errno in 1..200 {
+                assert_eq!(Failure::of(call, errno), expected(call, errno), "{call}: {errno}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_names_the_call_and_the_errno() {
+        let fault = |call, errno| Fault { call, errno }.to_string();
+        let denied = fault(Call::Send(Lane::Control), libc::EPERM);
+        assert!(denied.starts_with("sendmsg on the control lane: EPERM, "), "{denied}");
+        assert!(fault(Call::Accept, 4000).starts_with("accept: "));
+    }
+
+    #[test]
+    fn a_call_that_a_signal_interrupts_is_made_again() {
+        let mut results = [Err(Errno::INTR), Err(Errno::INTR), Ok(7)].into_iter();
+        assert_eq!(attempt(Call::Accept, || results.next().unwrap()), Ok(7));
+    }
+}

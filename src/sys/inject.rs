@@ -1,0 +1,77 @@
+//! Failures in place of system calls, for tests. It is not compiled into what users get.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    thread::{self, ThreadId},
+};
+
+use super::failure::Call;
+
+/// Every errno of a shortage.
+pub const SHORTAGES: [i32; 5] =
+    [libc::ENOBUFS, libc::ENOMEM, libc::ETOOMANYREFS, libc::EMFILE, libc::ENFILE];
+
+/// Every errno of a peer that is gone.
+pub const GONE: [i32; 2] = [libc::EPIPE, libc::ECONNRESET];
+
+/// Some of those that are none of the above.
+pub const FAULTS: [i32; 5] = [libc::EPERM, libc::EACCES, libc::EINVAL, libc::EBADF, libc::EIO];
+
+/// Calls that are to fail.
+struct Plan {
+    call: Call,
+    errno: i32,
+    /// How many of them go through first.
+    skip: usize,
+    /// How many fail then.
+    count: usize,
+    /// Of which thread, unless it is any.
+    thread: Option<ThreadId>,
+}
+
+static PLANS: Mutex<Vec<Plan>> = Mutex::new(Vec::new());
+
+fn add(plan: Plan) {
+    PLANS.lock().unwrap_or_else(PoisonError::into_inner).push(plan);
+}
+
+/// The next `count` calls of this thread fail.
+pub fn fail_here(call: Call, errno: i32, count: usize) {
+    add(Plan { call, errno, skip: 0, count, thread: Some(thread::current().id()) });
+}
+
+/// After the next `skip` calls of the process, `count` fail.
+pub fn fail(call: Call, errno: i32, skip: usize, count: usize) {
+    add(Plan { call, errno, skip, count, thread: None });
+}
+
+/// Forgets all plans of [`fail_here`].
+pub fn forget_here() {
+    let here = thread::current().id();
+    PLANS.lock().unwrap_or_else(PoisonError::into_inner).retain(|it| it.thread != Some(here));
+}
+
+/// Forgets all plans of [`fail`], and says how many failures were still to come.
+pub fn forget() -> usize {
+    let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
+    plans.extract_if(.., |it| it.thread.is_none()).map(|plan| plan.count).sum()
+}
+
+/// The errno of this call, if it is to fail.
+pub(super) fn next(call: Call) -> Option<i32> {
+    let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
+    let here = thread::current().id();
+    let is_meant = |it: &Plan| it.call == call && it.thread.is_none_or(|thread| thread == here);
+    let index = plans.iter().position(is_meant)?;
+    let plan = &mut plans[index];
+    if plan.skip > 0 {
+        plan.skip -= 1;
+        return None;
+    }
+    plan.count = plan.count.saturating_sub(1);
+    let errno = plan.errno;
+    if plan.count == 0 {
+        plans.remove(index);
+    }
+    Some(errno)
+}
