@@ -9,4 +9,7 @@ const { isTaken } = require('./lib/seat');
 
 const createPrimary = () => require('./lib/primary')();
 
+// Where Node has not loaded the preload of a worker.
+if (builtin.isWorker && 'RS_CLUSTER_WORKER' in process.env) require('./preload');
+
 module.exports = builtin.isWorker || isTaken(builtin) ? builtin : instance(builtin, createPrimary);

@@ -2,7 +2,8 @@
 
 // The first code to run in every worker: fork() names it in NODE_OPTIONS, before the user's own
 // preloads, and on the command line. It takes all that is ours out of what the worker and its
-// children can see, and attaches the lanes.
+// children can see, and attaches the lanes. Where Node heeds neither, as in a single executable that
+// takes no options from outside, `require('rs-cluster')` loads it.
 
 const cluster = require('node:cluster');
 const { writeSync } = require('node:fs');
@@ -10,14 +11,20 @@ const { writeSync } = require('node:fs');
 const VARIABLE = 'RS_CLUSTER_WORKER';
 
 function stripArguments(preload) {
-  const index = process.execArgv.indexOf(preload);
-  if (index > 0) process.execArgv.splice(index - 1, 2);
+  // A single executable of older versions takes our arguments for those of its program.
+  for (const args of [process.execArgv, process.argv]) {
+    const index = args.indexOf(preload);
+    if (args[index - 1] === '--require') args.splice(index - 1, 2);
+  }
 }
 
-function restoreEnvironment(nodeOptions) {
+/** `replaced` has what variables were; null for one that was not there. */
+function restoreEnvironment(replaced) {
   delete process.env[VARIABLE];
-  if (nodeOptions === undefined) delete process.env.NODE_OPTIONS;
-  else process.env.NODE_OPTIONS = nodeOptions;
+  for (const [name, value] of Object.entries(replaced)) {
+    if (value === null) delete process.env[name];
+    else process.env[name] = value;
+  }
 }
 
 function attach(lanes, serialization, binary) {
@@ -51,9 +58,9 @@ if (given === undefined) {
   // A thread of the worker: it inherits the preload, and nothing else.
   stripArguments(__filename);
 } else {
-  const { lanes, serialization, preload, binary, nodeOptions } = JSON.parse(given);
+  const { lanes, serialization, preload, binary, replaced } = JSON.parse(given);
   stripArguments(preload);
-  restoreEnvironment(nodeOptions);
+  restoreEnvironment(replaced);
   // Whatever else may have inherited the variable, the worker alone is one to Node.
   if (cluster.isWorker) attach(lanes, serialization, binary);
 }

@@ -36,6 +36,12 @@ async function permissions(t, { settings = {}, env = {}, before = '0', ...how })
   return lines;
 }
 
+test('a worker is as free as its primary', async (t) => {
+  const [worker, exit] = await permissions(t, { nodeArgs: [] });
+  t.like(worker, FREE);
+  t.deepEqual(exit, { code: 0 });
+});
+
 if (majorVersion >= 20) {
   test('a worker has the permissions of its primary by its flags', async (t) => {
     const [worker, exit] = await permissions(t, {});

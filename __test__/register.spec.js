@@ -24,3 +24,17 @@ for (const [way, nodeArgs] of Object.entries(ways)) {
     ]);
   });
 }
+
+if (!isBuiltin) {
+  test('threads that do not fork have no descriptors for it', async (t) => {
+    const counts = [];
+    for (const nodeArgs of [[], ['--require', register]]) {
+      for (const threads of ['1', '5']) {
+        const { lines } = await run(t, 'threads', { args: [threads], nodeArgs });
+        counts.push(lines[0].descriptors);
+      }
+    }
+    const [one, five, registeredOne, registeredFive] = counts;
+    t.is(registeredFive - registeredOne, five - one);
+  });
+}

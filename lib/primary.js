@@ -90,13 +90,13 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   // Soon, so that loading takes no longer than it must; but not by fork(), when there may be no
   // descriptor left to load anything by, and when `jest --detectOpenHandles` would take the engine,
   // which holds nothing open and stays, for something that a test has left open. What fails here fails
-  // in fork() again.
-  const prepare = () => {
-    engine();
-    loadWorkerProcess();
-  };
+  // in fork() again. Threads inherit `--require rs-cluster/register`, and hardly ever fork.
   Promise.resolve()
-    .then(prepare)
+    .then(() => {
+      if (!require('node:worker_threads').isMainThread) return;
+      engine();
+      loadWorkerProcess();
+    })
     .catch(() => {});
   // The program may drop the permission to read more, and fork nevertheless.
   if (process.permission?.drop !== undefined) loadWorkerProcess();

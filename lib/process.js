@@ -60,13 +60,10 @@ class ProcessHandle {
     const { file, args, cwd, envPairs, stdio, uid, gid } = spawnOptions(call);
     const { ipc, serialization, holdTimeout } = this.#options;
     const lanes = [ipc, stdio.length, stdio.length + 1, stdio.length + 2];
-    const [argv0, ...rest] = args;
     const result = this.#engine.fork({
       id: this.#id,
       file,
-      // Again, because Node heeds no NODE_OPTIONS in a program with privileges of its own.
-      args: [argv0, '--require', preloading.FILE, ...rest.map(toCString)],
-      env: preloading.environment(envPairs, { lanes, serialization }),
+      ...preloading.addTo(args.map(toCString), envPairs, { lanes, serialization }),
       cwd,
       stdio: stdio.map(toDescriptor),
       messageLane: lanes[0],
