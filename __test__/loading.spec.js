@@ -69,9 +69,9 @@ if (!isBuiltin) {
     'the binary of another version': [
       (file, home) => {
         fs.writeFileSync(file, good);
-        const manifest = path.join(home, 'package.json');
-        const { version, ...rest } = JSON.parse(fs.readFileSync(manifest));
-        fs.writeFileSync(manifest, JSON.stringify({ ...rest, version: '99.0.0' }));
+        const release = path.join(home, 'lib/release.js');
+        const text = fs.readFileSync(release, 'utf8');
+        fs.writeFileSync(release, text.replace(/version: '.*'/, "version: '99.0.0'"));
       },
       'BAD_BINARY',
       'and this is 99.0.0',

@@ -3,9 +3,9 @@
 // The addon: the one that `npm run build` has put beside this file, or else that of the package of
 // prebuilt binaries for this platform, which npm installs as an optional dependency.
 
-const { optionalDependencies, version } = require('../package.json');
 const { chosen, examine, targetOf } = require('./binary');
 const errors = require('./errors');
+const { targets, version } = require('./release');
 
 const PREFIX = 'rs-cluster-';
 
@@ -25,12 +25,11 @@ function load() {
   chosen.file ??= find(targetOf(process));
   if (chosen.file !== undefined) return open(chosen.file);
   const target = targetOf(process);
-  const prebuilt = Object.keys(optionalDependencies).map((name) => name.slice(PREFIX.length));
-  if (!prebuilt.includes(target)) {
+  if (!targets.includes(target)) {
     throw errors.loading(
       'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM',
       `rs-cluster has no binary for this platform, ${target}; there are those for ` +
-        `${prebuilt.join(', ')}. ${BUILD}.`,
+        `${targets.join(', ')}. ${BUILD}.`,
     );
   }
   throw errors.loading(

@@ -5,6 +5,7 @@ const path = require('node:path');
 const test = require('ava');
 const { ROOT, manifestOf, pack, platformPackages } = require('./lib/packages.js');
 const { temporaryDirectory } = require('../__test__/helpers/temporary.js');
+const release = require('../lib/release.js');
 
 const main = manifestOf(ROOT);
 const platforms = platformPackages();
@@ -38,6 +39,8 @@ test('all packages and the crate have one version, and the main package asks for
     t.is(manifest.version, version, manifest.name);
     t.is(manifest.engines.node, main.engines.node, manifest.name);
   }
+  t.is(release.version, version);
+  t.deepEqual(release.targets, platforms.map(({ target }) => target).sort());
   const [, crate] = /^version = "(.+)"$/m.exec(readFileSync(path.join(ROOT, 'Cargo.toml'), 'utf8'));
   t.is(crate, version);
 });

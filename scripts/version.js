@@ -35,6 +35,7 @@ for (const { target } of platforms) {
     manifest.version = version;
   });
 }
+edit('lib/release.js', (text) => text.replace(/version: '.*'/, `version: '${version}'`));
 edit('Cargo.toml', (text) => text.replace(/^version = ".*"$/m, `version = "${version}"`));
 for (const lock of ['Cargo.lock', 'fuzz/Cargo.lock']) {
   edit(lock, (text) => text.replace(/(name = "rs-cluster"\nversion = )".*"/, `$1"${version}"`));
