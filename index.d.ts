@@ -30,8 +30,8 @@ declare namespace cluster {
   /**
    * What `worker.kill()` of the primary does.
    *
-   * - `'graceful'`: disconnects the worker, then sends the signal; sets `exitedAfterDisconnect`. As
-   *   Node documented it until v16.
+   * - `'graceful'`: disconnects the worker, then sends the signal if the worker does not exit by
+   *   itself; sets `exitedAfterDisconnect`. As Node documented it until v16.
    * - `'immediate'`: sends the signal. As Node does it since v16.14.
    */
   type KillMode = 'graceful' | 'immediate';
@@ -40,8 +40,8 @@ declare namespace cluster {
     /** @default 'graceful'; under `rs-cluster/register` 'immediate' */
     killMode?: KillMode | undefined;
     /**
-     * How long a graceful kill waits for the worker to disconnect, in milliseconds, before it sends
-     * the signal anyway. `SIGKILL` never waits.
+     * How long a graceful kill waits for the worker to disconnect and exit, in milliseconds, before it
+     * sends the signal anyway. The shortest of several kills counts. `SIGKILL` never waits.
      * @default 5000
      */
     killTimeout?: number | undefined;

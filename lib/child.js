@@ -15,7 +15,7 @@ const Channel = require('./channel');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
 const EventContext = require('./event-context');
-const { nextTick, setImmediate } = require('./clock');
+const { nextTick, setImmediate, setTimeout } = require('./clock');
 const handles = require('./handles');
 const Hold = require('./hold');
 const seat = require('./seat');
@@ -27,6 +27,9 @@ const TCP_REUSEPORT = 2;
 const UDP_IPV6ONLY = 1;
 const UDP_REUSEADDR = 4;
 const UDP_REUSEPORT = 8;
+
+// How long after it has disconnected a worker says that it stays, in milliseconds.
+const FAREWELL = 200;
 
 const LAST_PORT = 65535;
 const LARGEST_BACKLOG = 2 ** 31 - 1;
@@ -55,6 +58,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   const indexes = new Map();
   /** What waits for the primary to know that this worker leaves of its own accord. */
   const acknowledgements = [];
+  /** Whether the primary is to send a signal, if this worker does not end by itself. */
+  let isKilled = false;
 
   const context = new EventContext();
 
@@ -103,7 +108,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   channel.notify({ act: 'online' });
 
   function onDisconnect() {
-    lanes.standDown();
+    // It may outlive its primary now, unless that was about to kill it.
+    if (!isKilled) lanes.standDown();
     emitThen(
       () => worker.emit('disconnect'),
       // The primary has exited, or died.
@@ -113,6 +119,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
 
   /** Called after 'disconnect'. A listener may have thrown before ours was called. */
   function onDisconnected() {
+    // Does not hold the event loop, so it fires only if something else does.
+    setTimeout(() => lanes.stays(), FAREWELL).unref();
     const end = () => worker.state === 'destroying' && process.exit(0);
     if (!process.listeners('disconnect').includes(onDisconnect)) return end();
     process.removeListener('disconnect', onDisconnect);
@@ -131,6 +139,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       // Answers sent before it come on another lane, in the same turn of the event loop.
       if (queries.size > 0) setImmediate(disconnect, true);
       else disconnect(true);
+    } else if (act === 'kill') {
+      isKilled = true;
     } else if (act === 'acknowledged') acknowledgements.shift()?.();
   }
 

@@ -6,9 +6,10 @@ const { debuglog, getSystemErrorMap } = require('node:util');
 const { runInThisContext } = require('node:vm');
 const { Engine } = require('./native');
 const defineWorker = require('./worker');
-const { clearTimeout, nextTick, setTimeout } = require('./clock');
 const EventContext = require('./event-context');
+const { nextTick } = require('./clock');
 const Hold = require('./hold');
+const Kills = require('./kills');
 const errors = require('./errors');
 const { mergeSettings, InspectPorts } = require('./settings');
 
@@ -53,8 +54,11 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   const starting = new Map();
   /** Workers whose channel is open. */
   const connected = new Set();
-  /** Graceful kills whose workers have not disconnected yet: the `signal`, and how to send it. */
-  const pendingKills = new Map();
+  const kills = new Kills();
+  /** Workers that have been asked to disconnect. */
+  const disconnecting = new WeakSet();
+  /** Workers that broke the protocol. */
+  const faulty = new WeakSet();
   const disconnection = new Disconnection((token) => engine().settle(token));
   let made;
   const engine = () => {
@@ -141,10 +145,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
       onNotice: (notice) => onNotice(worker, notice),
       onFault: (error) => onFault(worker, error),
       // In place of listeners of 'disconnect' and 'exit', which others that throw would suppress.
-      onDisconnected() {
-        disconnected(worker);
-        pendingKills.get(worker)?.kill();
-      },
+      onDisconnected: () => disconnected(worker),
       onExiting: (code) => onExiting(worker, code),
       onExited: () => exited(worker),
     });
@@ -191,7 +192,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     if (processes.delete(worker.id)) {
       worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     }
-    forgetKill(worker);
+    kills.forget(worker.id);
     if (!worker.isConnected()) delete cluster.workers[worker.id];
     worker.state = 'dead';
   }
@@ -215,6 +216,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   /** The worker broke the protocol; its channel is closed, so it exits. */
   function onFault(worker, error) {
+    faulty.add(worker);
     // One odd worker must not bring the primary down, as an unheard 'error' would.
     if (worker.listenerCount('error') > 0) worker.process.emit('error', error);
     else process.emitWarning(`worker ${worker.id}: ${error.message}`, { code: error.code });
@@ -243,6 +245,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** Of a Worker. */
   function disconnect() {
     this.exitedAfterDisconnect = true;
+    disconnecting.add(this);
     processes.get(this.id)?.notify({ act: 'disconnect' });
     engine().retire(this.id);
     delete cluster.workers[this.id];
@@ -259,32 +262,21 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function destroy(signo) {
     const signal = signo || 'SIGTERM';
     const { killMode, killTimeout } = ownSettings(defaults, cluster.settings);
-    if (killMode === 'immediate') {
+    const workerProcess = processes.get(this.id);
+    if (killMode === 'immediate' || workerProcess?.refusesSignals) {
       this.process.kill(signal);
       return;
     }
     if (!isSignal(signal)) throw errors.unknownSignal(signal);
     this.exitedAfterDisconnect ??= true;
-    if (!this.isConnected() || isSigkill(signal)) {
+    if (workerProcess === undefined || faulty.has(this) || isSigkill(signal)) {
       this.process.kill(signal);
       return;
     }
-    // The last signal asked for counts.
-    if (pendingKills.has(this)) {
-      pendingKills.get(this).signal = signal;
-      return;
-    }
-    const kill = () => {
-      this.process.kill(pendingKills.get(this).signal);
-      forgetKill(this);
-    };
-    pendingKills.set(this, { signal, kill, deadline: setTimeout(kill, killTimeout) });
-    this.disconnect();
-  }
-
-  function forgetKill(worker) {
-    clearTimeout(pendingKills.get(worker)?.deadline);
-    pendingKills.delete(worker);
+    kills.begin(this, signal, killTimeout);
+    // It ends with this process, even if that is killed before it has sent the signal.
+    workerProcess.notify({ act: 'kill' });
+    if (!disconnecting.has(this)) this.disconnect();
   }
 
   function stats() {
@@ -333,6 +325,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   function onEngineEvent({ kind, id, code, signal, reason }) {
     if (kind === 'exited') processes.get(id)?.exited(code, signal);
+    else if (kind === 'staying') kills.stays(id);
     else if (kind === 'faulted') processes.get(id)?.fail(reason);
     else if (kind === 'unable' && starting.has(id))
       processes.get(id).context.nextTick(onUnable, starting.get(id), reason);

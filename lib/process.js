@@ -15,7 +15,7 @@ const errors = require('./errors');
 const permissions = require('./permissions');
 const preloading = require('./preloading');
 
-const { ESRCH } = constants.errno;
+const { EPERM, ESRCH } = constants.errno;
 
 const created = diagnostics.channel('child_process');
 // Of several names of one signal, Node uses the first.
@@ -92,6 +92,11 @@ class ProcessHandle {
 
   kill(signal) {
     return this.#process === null ? -ESRCH : this.#process.kill(signal);
+  }
+
+  /** Whether this process may not send it signals. */
+  get refusesSignals() {
+    return this.kill(0) === -EPERM;
   }
 
   /**
@@ -224,6 +229,11 @@ class WorkerProcess {
   /** Whether there is a process. */
   get isStarted() {
     return this.#channel !== null;
+  }
+
+  /** Whether this process may not send it signals. */
+  get refusesSignals() {
+    return this.#handle.refusesSignals;
   }
 
   notify(notice) {

@@ -29,12 +29,12 @@ use crate::{
     },
 };
 
-/// What the engine tells: `exited` (with `code` or `signal`), `settled` (`id` is the token), `faulted`
-/// or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
+/// What the engine tells: `exited` (with `code` or `signal`), `settled` (`id` is the token), `staying`,
+/// `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
 #[napi(object)]
 pub struct EngineEvent {
     /// Which of them.
-    #[napi(ts_type = "'exited' | 'settled' | 'faulted' | 'unable' | 'unaccepted'")]
+    #[napi(ts_type = "'exited' | 'settled' | 'staying' | 'faulted' | 'unable' | 'unaccepted'")]
     pub kind: String,
     /// The worker's id, or the token.
     pub id: u32,
@@ -52,6 +52,7 @@ impl From<Event> for EngineEvent {
             |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
         match event {
             Event::Settled(token) => plain("settled", token),
+            Event::Staying(worker) => plain("staying", worker),
             Event::Unaccepted { address, error } => {
                 Self { code: Some(errno(&error)), reason: Some(address), ..plain("unaccepted", 0) }
             }

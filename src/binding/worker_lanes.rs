@@ -199,9 +199,9 @@ impl WorkerLanes {
         let tally = ring.tally.clone();
         let control = Control::new(inherit(control, Kind::Packets).map_err(reason)?);
         let connections = inherit(connection, Kind::Packets).map_err(reason)?;
-        let connections = Connections::new(connections);
-        let watched = message.try_clone().map_err(reason)?;
+        let watched = connections.try_clone().map_err(reason)?;
         let watchdog = Watchdog::start(watched).map_err(reason)?;
+        let connections = Connections::new(connections);
         let inner = Inner {
             control: RefCell::new(control),
             connections,
@@ -310,7 +310,13 @@ impl WorkerLanes {
         self.inner.tally.add_closed();
     }
 
-    /// Says that JavaScript knows of the channel's end, and decides itself when to exit.
+    /// Says that this worker has disconnected, and does not exit.
+    #[napi]
+    pub fn stays(&self) -> napi::Result<()> {
+        self.inner.send(&Request::Staying, None)
+    }
+
+    /// Says that JavaScript decides itself when to exit, whether the primary is there or not.
     #[napi]
     pub fn stand_down(&self) {
         self.inner.watchdog.stand_down();

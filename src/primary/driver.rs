@@ -349,6 +349,10 @@ fn answer(
             });
             Ok(())
         }
+        Request::Staying => {
+            state.borrow_mut().staying(id);
+            Ok(())
+        }
         Request::Unable { reason } => Err(Error::Unable(reason)),
         Request::Close { listener } => {
             state.borrow_mut().close(id, listener);

@@ -64,6 +64,8 @@ pub enum Event {
         /// What it did.
         error: Error,
     },
+    /// The worker has disconnected, and does not exit. Said once.
+    Staying(WorkerId),
     /// The worker can't load the addon, and exits.
     Unable {
         /// Which one.

@@ -126,6 +126,16 @@ impl State {
         self.emit(Event::Exited { worker, exit });
     }
 
+    /// The worker has disconnected, and does not exit.
+    pub(super) fn staying(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if !std::mem::replace(&mut worker.staying, true) {
+            self.emit(Event::Staying(id));
+        }
+    }
+
     /// Takes the worker out of every rotation, and what waits in its lane to others.
     pub(super) fn retire(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else {

@@ -102,6 +102,8 @@ pub(super) struct Worker {
     counts: Cell<Counts>,
     /// Out of every rotation, for good.
     pub(super) retired: bool,
+    /// It has said that it does not exit, though it has disconnected.
+    pub(super) staying: bool,
     /// Gets no connections, as long as its primary wants.
     pub(super) paused: bool,
     /// Gets no connections for a while, because it had no descriptor for one.
@@ -141,6 +143,7 @@ impl Worker {
             emptied: Rc::new(Notify::new()),
             counts: Cell::default(),
             retired: false,
+            staying: false,
             paused: false,
             exhausted: false,
         }

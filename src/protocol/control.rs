@@ -40,6 +40,8 @@ pub enum Request {
     /// "I have no descriptor for a connection to a socket of my own, and rest until
     /// [`Order::Resume`]."
     Exhausted,
+    /// "I have closed the message lane, and something else holds my event loop: I do not exit."
+    Staying,
     /// "I can't load the addon, and exit." From JavaScript, which is all there is then.
     Unable {
         /// Why, for people.

@@ -189,9 +189,9 @@ pub fn becomes_writable(socket: impl AsFd, within: Duration) -> bool {
     }
 }
 
-/// Waits until nobody is left at the other end of a stream, whatever comes from there meanwhile.
-pub fn wait_for_end(stream: &OwnedFd) {
-    platform::wait_for_end(stream);
+/// Waits until the other end of a lane is closed, whatever comes from there meanwhile.
+pub fn wait_for_end(lane: &OwnedFd) {
+    platform::wait_for_end(lane);
 }
 
 /// Sends one packet by a control lane, with at most one descriptor. [`receive_whole_packet`] takes it.

@@ -11,23 +11,27 @@ use std::{
 
 use crate::sys::{exit_now, lane::wait_for_end};
 
-/// How long JavaScript has to notice that the channel has closed.
+/// How long JavaScript has to notice that the primary is gone.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// The exit code of a worker that it ends: `EX_UNAVAILABLE` of `sysexits.h`, which Node does not use.
+const PRIMARY_GONE: i32 = 69;
 
 /// The thread needs next to nothing.
 const STACK: usize = 64 * 1024;
 
-/// Ends a worker whose primary is gone when its JavaScript does not.
+/// Ends a worker when the process of its primary is gone, and its JavaScript does not.
 ///
-/// A worker exits with code 0 when its channel closes unasked. JavaScript does so, as soon as it
-/// has a moment; where it never has one, because it spins, this thread does. It watches the
-/// message lane, which closes with the primary whatever kills that.
+/// A worker exits when its channel closes unasked. JavaScript does so, as soon as it has a moment; where it
+/// never has one, because it spins, this thread does. It watches the connection lane: the engine keeps its
+/// end until the worker's process has ended, so it closes only with the primary's process, whatever
+/// ends that. The channel may be closed by a primary that lives; then the worker may finish what it does.
 pub struct Watchdog {
     stood_down: Arc<AtomicBool>,
 }
 
 impl Watchdog {
-    /// Watches `lane`, a duplicate of the worker's end of the message lane.
+    /// Watches `lane`, a duplicate of the worker's end of the connection lane.
     ///
     /// # Errors
     /// When the process can have no more threads.
@@ -43,15 +47,69 @@ impl Watchdog {
                 }
                 thread::sleep(GRACE);
                 if !seen.load(Ordering::Acquire) {
-                    exit_now(0);
+                    exit_now(PRIMARY_GONE);
                 }
             },
         )?;
         Ok(Self { stood_down })
     }
 
-    /// JavaScript has seen the channel close, or closes it itself, and decides what follows.
+    /// JavaScript decides from now on when the worker exits.
     pub fn stand_down(&self) {
         self.stood_down.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        env,
+        os::fd::AsRawFd,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+    use crate::sys::{
+        inherit,
+        lane::{self, Kind},
+    };
+
+    const LANE: &str = "RS_CLUSTER_TEST_LANE";
+
+    /// What a worker is in the test below: a process that spins, as far as its watchdog knows.
+    #[test]
+    fn spin_if_asked_to() {
+        let Some(number) = env::var(LANE).ok().and_then(|number| number.parse().ok()) else {
+            return;
+        };
+        let _watchdog = Watchdog::start(inherit(number, Kind::Packets).unwrap()).unwrap();
+        println!("watched");
+        thread::sleep(Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_process_whose_primary_is_gone_ends_with_a_code_of_its_own() {
+        let (ours, theirs) = lane::packet_pair().unwrap();
+        rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::empty()).unwrap();
+        let mut worker = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "worker::watchdog::tests::spin_if_asked_to", "--nocapture"])
+            .env(LANE, theirs.as_raw_fd().to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // As the engine does, this process keeps a duplicate of the worker's end.
+        let mut output = std::io::BufReader::new(worker.stdout.take().unwrap());
+        while !next_line(&mut output).contains("watched") {}
+        lane::send_packet(&ours, b"what comes is not the end", None).unwrap();
+        thread::sleep(GRACE / 4);
+        assert_eq!(worker.try_wait().unwrap(), None);
+        drop(ours);
+        assert_eq!(worker.wait().unwrap().code(), Some(PRIMARY_GONE));
+    }
+
+    fn next_line(output: &mut impl std::io::BufRead) -> String {
+        let mut line = String::new();
+        assert_ne!(output.read_line(&mut line).unwrap(), 0, "it has ended");
+        line
     }
 }

@@ -1,6 +1,8 @@
 use std::{
     io::{self, IoSlice, IoSliceMut},
     os::fd::{BorrowedFd, OwnedFd},
+    thread,
+    time::Duration,
 };
 
 use rustix::{
@@ -94,13 +96,17 @@ pub(in crate::sys) fn arrived(descriptor: OwnedFd) -> Option<OwnedFd> {
     Some(descriptor)
 }
 
-/// No event is asked for: a hang-up is told always, and only once both ends are closed.
-pub(in crate::sys) fn wait_for_end(stream: &OwnedFd) {
+/// How long to wait after an error of the system, which has too little memory then.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// No event is asked for: a hang-up is told always, and only once both directions are closed.
+pub(in crate::sys) fn wait_for_end(lane: &OwnedFd) {
     loop {
-        let mut polled = [PollFd::new(stream, PollFlags::empty())];
+        let mut polled = [PollFd::new(lane, PollFlags::empty())];
         match poll(&mut polled, None) {
-            Err(rustix::io::Errno::INTR) => {}
-            _ => return,
+            Ok(_) if polled[0].revents().contains(PollFlags::HUP) => return,
+            Err(Errno::INTR) => {}
+            _ => thread::sleep(SHORTAGE_PAUSE),
         }
     }
 }
