@@ -48,6 +48,15 @@ pub enum Error {
     /// The peer sent bytes on the control lane that are no message.
     #[error("the control lane carries garbage: {0}")]
     Control(#[from] ControlError),
+    /// The worker sent a descriptor on the control lane with a request that has none.
+    #[error("the control lane carries a descriptor that belongs to no request")]
+    StrayDescriptor,
+    /// The worker returned a connection that it can't have.
+    #[error("the control lane carries a returned connection that {0}")]
+    NotItsConnection(&'static str),
+    /// The worker has, or asks for, more than a worker may.
+    #[error("the worker exceeds the limit of {1} {0}")]
+    Quota(&'static str, usize),
     /// The peer sent something on the connection lane that is no connection, or the worker anything
     /// at all.
     #[error("the connection lane carries garbage")]

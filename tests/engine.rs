@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "engine/hostile.rs"]
+mod hostile;
+
 use std::{
     io::{ErrorKind, Read},
     net::{TcpListener, TcpStream, UdpSocket},

@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     protocol::{
         ListenerId,
-        control::{Query, Reply, Request, SocketKind, Target},
+        control::{self, Query, Reply, Request, SocketKind, Target},
     },
     sys::{
         errno,
@@ -290,6 +290,7 @@ impl WorkerLanes {
     pub fn listen(&self, mut query: ListenQuery) -> napi::Result<u32> {
         let data = query.data.take().map(|json| serde_json::from_str::<Value>(&json));
         let data = data.transpose().map_err(reason)?;
+        control::check_data(data.as_ref()).map_err(reason)?;
         let seq = self.inner.seq.get().wrapping_add(1);
         self.inner.seq.set(seq);
         self.inner.send(&Request::Listen { seq, query: query.into(), data }, None)?;

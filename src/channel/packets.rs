@@ -17,6 +17,11 @@ impl Packets {
         self.waiting.len()
     }
 
+    /// How many of them have a descriptor. Costs as much as there are.
+    pub fn count_descriptors(&self) -> usize {
+        self.waiting.iter().filter(|(_, descriptor)| descriptor.is_some()).count()
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()

@@ -22,6 +22,7 @@ use super::{
     engine::{Command, Emit, Event, Settings},
     fork::Adopted,
     listener::{Listener, Socket},
+    quota::{BURST, Requests},
     seat::{self, ACCEPT_PAUSE},
     state::{Opened, Outlook, Shared, State},
     worker::Worker,
@@ -196,6 +197,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     let Attended { process, control, lane, filled } = worker;
     let mut obeying = true;
     let mut faulted = false;
+    let mut requests = Requests::new(Instant::now());
     // No state of the wait may be lost with a branch that is not taken, so it is kept here: when to
     // look for room in the lane, if it is full.
     let mut retry = None;
@@ -206,6 +208,9 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
             exit = exited(&process) => break exit,
             received = receive(&control), if obeying => {
                 let answered = match received {
+                    Ok(Some(_)) if !requests.take(Instant::now()) => {
+                        Err(Error::Quota("requests at once", BURST as usize))
+                    }
                     Ok(Some((request, descriptor))) => answer(&state, id, request, descriptor),
                     Ok(None) => {
                         obeying = false;
@@ -276,6 +281,9 @@ fn report(state: &Shared, worker: WorkerId, error: Error) {
 
 /// Takes the connections that a worker had returned before it ended, and hears why it could not begin.
 async fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) {
+    // Another process that has the worker's end can't send more meanwhile. Where this fails, there is
+    // nothing to read either.
+    let _ = lane::shutdown(control, Lane::Control);
     loop {
         let packet = match lane::receive_whole_packet(control, MAX_PACKET) {
             Ok(packet) if packet.length > 0 => packet,
@@ -289,7 +297,8 @@ async fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) {
         let request = control::decode(&packet.bytes, packet.length);
         match (request, packet.descriptor) {
             (Ok(Request::Return { listener }), Some(connection)) => {
-                state.borrow_mut().returned(id, listener, connection);
+                // A fault of a worker that has ended harms nobody, and ends nothing.
+                let _ = state.borrow_mut().give_back(id, listener, Some(connection));
             }
             (Ok(Request::Unable { reason }), _) => report(state, id, Error::Unable(reason)),
             _ => {}
@@ -332,6 +341,9 @@ fn answer(
     request: Request,
     descriptor: Option<OwnedFd>,
 ) -> Result<()> {
+    if descriptor.is_some() && !matches!(request, Request::Return { .. }) {
+        return Err(Error::StrayDescriptor);
+    }
     match request {
         // A worker that is disconnecting hears nothing, as with the built-in.
         Request::Listen { .. } if state.borrow().is_retired(id) => Ok(()),
@@ -359,15 +371,12 @@ fn answer(
             Ok(())
         }
         Request::Return { listener } => {
-            // Without a descriptor: this process had none left for it, and it is closed.
-            if let Some(connection) = descriptor {
-                state.borrow_mut().returned(id, listener, connection);
-                let state = Rc::clone(state);
-                spawn_local(async move {
-                    sleep(REST).await;
-                    state.borrow_mut().rested(id, listener);
-                });
-            }
+            state.borrow_mut().give_back(id, listener, descriptor)?;
+            let state = Rc::clone(state);
+            spawn_local(async move {
+                sleep(REST).await;
+                state.borrow_mut().rested(id, listener);
+            });
             Ok(())
         }
     }
@@ -381,6 +390,8 @@ fn serve(
     query: Query,
     data: Option<serde_json::Value>,
 ) -> Result<()> {
+    control::check_data(data.as_ref())?;
+    state.borrow().may_listen(id)?;
     let found = state.borrow().find(id, &query);
     let listener = found.map_or_else(|| bind(state, query), Ok);
     match listener.and_then(|listener| complete(state, listener)) {

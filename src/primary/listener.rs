@@ -1,7 +1,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
     rc::Rc,
     time::Instant,
 };
@@ -16,7 +16,7 @@ use crate::{
     },
     scheduler::Policy,
     sys::{
-        listen::{self, Bound},
+        listen::{self, Bound, Origin},
         ring::Tally,
     },
 };
@@ -132,6 +132,24 @@ impl Listener {
     pub(super) fn is_unserved(&self) -> bool {
         let is_held = self.distribution().is_some_and(|distribution| distribution.held.is_some());
         self.members.is_empty() && !is_held
+    }
+
+    /// What this descriptor is to it, which a worker says is one of its connections.
+    pub(super) fn origin(&self, connection: &OwnedFd) -> Origin {
+        let has_its_address = !matches!(self.query.target, Target::Descriptor { .. });
+        match self.distribution().and_then(|it| it.seats.first()) {
+            Some(seat) => listen::origin(connection, &*seat.socket, has_its_address),
+            // Its workers accept themselves, and have nothing to return.
+            None => Origin::Elsewhere,
+        }
+    }
+
+    /// Whether one of its sockets has this number here.
+    pub(super) fn owns(&self, fd: RawFd) -> bool {
+        match &self.socket {
+            Socket::Shared(bound) => bound.as_raw_fd() == fd,
+            Socket::Distributed(it) => it.seats.iter().any(|seat| seat.socket.as_raw_fd() == fd),
+        }
     }
 
     /// Whether the worker serves it.

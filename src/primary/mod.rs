@@ -14,6 +14,7 @@ mod engine;
 pub mod fork;
 mod listener;
 mod placement;
+mod quota;
 mod seat;
 #[cfg(test)]
 mod simulation;

@@ -17,21 +17,22 @@ use super::{
     engine::{Emit, Event, Scheduling, Settings},
     listener::{Distribution, Listener, Owner, Seat, Socket},
     placement::place,
+    quota::{DESCRIPTOR_SHARE, MAX_LISTENERS},
     stats::{Counts, Stats},
     story::Story,
     worker::Worker,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     protocol::{
         ListenerId, WorkerId,
         control::{Order, Query, Reply, SocketKind, Target},
     },
     sys::{
-        errno,
+        descriptor_limit, errno,
         exit::Exit,
         failure::Fault,
-        listen::{self, Bound},
+        listen::{self, Bound, Origin},
     },
 };
 
@@ -232,6 +233,7 @@ impl State {
         let is_last = found.leave(id);
         let hold = self.workers.get(&id).map_or(Duration::ZERO, |worker| {
             worker.stand(listener);
+            worker.forget_given(|id| self.listeners.contains_key(&id));
             worker.hold
         });
         self.take_back(id);
@@ -330,6 +332,10 @@ impl State {
 
     /// Binds a new address, as the policy wants it.
     pub(super) fn open(&self, query: Query) -> io::Result<Opened> {
+        let is_own = |fd| self.listeners.values().any(|listener| listener.owns(fd));
+        if matches!(query.target, Target::Descriptor { fd, .. } if is_own(fd)) {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         let bound = listen::bind_query(&query)?;
         // Datagrams have no connections to hand over.
         let policy = if query.target.has_datagrams() { None } else { self.scheduling.policy() };
@@ -454,6 +460,53 @@ impl State {
 
     pub(super) fn is_retired(&self, id: WorkerId) -> bool {
         self.workers.get(&id).is_none_or(|worker| worker.retired)
+    }
+
+    /// Whether a worker may serve one more listener.
+    pub(super) fn may_listen(&self, id: WorkerId) -> Result<()> {
+        let most = MAX_LISTENERS.min(descriptor_limit() / DESCRIPTOR_SHARE);
+        let count = self.listeners.values().filter(|listener| listener.has(id)).count();
+        if count < most { Ok(()) } else { Err(Error::Quota("listeners", most)) }
+    }
+
+    /// A worker says that it can't serve this connection. Without a descriptor, this process had none
+    /// left for it.
+    ///
+    /// # Errors
+    /// When it is none that the worker can have from this listener.
+    pub(super) fn give_back(
+        &mut self,
+        id: WorkerId,
+        listener: ListenerId,
+        connection: Option<OwnedFd>,
+    ) -> Result<()> {
+        let may_have = self.workers.get(&id).is_some_and(|worker| worker.gives_back(listener));
+        let Some(found) = self.listeners.get(&listener) else {
+            // Of one that is closed, nobody can tell any more.
+            let was_there = (1..=self.last_listener).contains(&listener);
+            return if was_there {
+                Ok(())
+            } else {
+                Err(Error::NotItsConnection("no listener has"))
+            };
+        };
+        if !may_have {
+            return Err(Error::NotItsConnection("the worker was not given"));
+        }
+        let Some(connection) = connection else {
+            return Ok(());
+        };
+        match found.origin(&connection) {
+            Origin::Elsewhere => Err(Error::NotItsConnection("is not one of the listener's")),
+            // Its client has gone.
+            Origin::Ended => Ok(()),
+            Origin::Listener => {
+                if listen::make_usual(&connection).is_ok() {
+                    self.returned(id, listener, connection);
+                }
+                Ok(())
+            }
+        }
     }
 
     /// A connection that a worker could not serve; that worker is not asked again for a while.

@@ -1,5 +1,6 @@
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     io,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
@@ -12,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    quota::MAX_LISTENERS,
     stats::{Counts, WorkerStats},
     suspicion::Suspicion,
 };
@@ -44,6 +46,9 @@ pub(super) enum Handover {
 /// Orders that may wait for a worker to read those before them. One that asks more often without
 /// reading the replies breaks the protocol.
 const MAX_ORDERS: usize = 4096;
+
+/// Sockets among them: each is a descriptor of this process.
+const MAX_SOCKETS: usize = MAX_LISTENERS;
 
 /// Whether a worker's lane takes connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +88,8 @@ pub(super) struct Worker {
     retry: Cell<Instant>,
     /// Connections put into the lane, less those taken back.
     handed: Cell<u64>,
+    /// How many of each listener it has been given and may return, less those taken back or returned.
+    given: RefCell<HashMap<ListenerId, u64>>,
     /// How many of them the worker had taken when it was last seen to take one, and when that was.
     taken: Cell<(u64, Instant)>,
     suspicion: Cell<Option<Suspicion>>,
@@ -133,6 +140,7 @@ impl Worker {
             room: Cell::new(Room::Free),
             retry: Cell::new(Instant::now()),
             handed: Cell::new(0),
+            given: RefCell::default(),
             taken: Cell::new((0, Instant::now())),
             suspicion: Cell::new(None),
             probed: Cell::new(false),
@@ -223,6 +231,8 @@ impl Worker {
         let mut seats = self.seats.borrow_mut();
         let is_free = |number: &u8| seats.iter().all(|seat| seat.number != Some(*number));
         let number = (0..SEATS as u8).find(is_free);
+        // Only the worker knows how many it accepts there.
+        self.given.borrow_mut().insert(listener, u64::MAX);
         seats.push(Seated { listener, number, socket: Rc::clone(socket) });
         number
     }
@@ -235,6 +245,21 @@ impl Worker {
             self.emptied.notify_waiters();
         }
         is_loaded
+    }
+
+    /// Whether the worker may return a connection of this listener, which it then has no more.
+    pub(super) fn gives_back(&self, listener: ListenerId) -> bool {
+        let mut given = self.given.borrow_mut();
+        let count = given.get_mut(&listener).filter(|count| **count > 0);
+        count.map(|count| *count = if *count == u64::MAX { u64::MAX } else { *count - 1 }).is_some()
+    }
+
+    /// Forgets of which closed listeners it has connections, when they are many.
+    pub(super) fn forget_given(&self, is_open: impl Fn(ListenerId) -> bool) {
+        let mut given = self.given.borrow_mut();
+        if given.len() > MAX_LISTENERS {
+            given.retain(|listener, _| is_open(*listener));
+        }
     }
 
     /// The worker leaves all its seats.
@@ -319,6 +344,9 @@ impl Worker {
             Ok(()) => {
                 self.transit.keep(accepted.as_fd());
                 self.handed.set(self.handed.get() + 1);
+                let mut given = self.given.borrow_mut();
+                let given = given.entry(listener).or_default();
+                *given = given.saturating_add(1);
                 Handover::Done
             }
             Err(Failure::WouldBlock) => {
@@ -374,9 +402,12 @@ impl Worker {
     /// Sends an order behind those already waiting, with the socket of a reply if there is one.
     pub(super) fn order(&self, order: &Order, socket: Option<OwnedFd>) -> Result<()> {
         let packet = control::encode(order)?;
-        if self.orders.borrow().len() >= MAX_ORDERS {
+        let orders = self.orders.borrow();
+        let has_room = socket.is_none() || orders.count_descriptors() < MAX_SOCKETS;
+        if orders.len() >= MAX_ORDERS || !has_room {
             return Err(Error::Unread);
         }
+        drop(orders);
         self.orders.borrow_mut().push(packet, socket);
         self.flush_orders();
         Ok(())
@@ -425,7 +456,7 @@ impl Worker {
     pub(super) fn take_back(&self) -> Option<(ListenerId, OwnedFd)> {
         loop {
             let mut buffer = [0; connection::PACKET];
-            let packet = match lane::receive_fixed_packet(&self.reclaim, &mut buffer) {
+            let packet = match lane::receive_shared(&self.reclaim, &mut buffer) {
                 Ok(packet) if packet.length > 0 => packet,
                 Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return None,
                 Err(Failure::Shortage(_)) => return None,
@@ -437,6 +468,9 @@ impl Worker {
             self.handed.set(self.handed.get().saturating_sub(1));
             // Without a descriptor the kernel had none left for us: that connection is closed.
             let listener = connection::decode(&buffer[..packet.length]);
+            if let Some(listener) = listener {
+                self.gives_back(listener);
+            }
             if let Some(taken) = listener.zip(packet.descriptor) {
                 return Some(taken);
             }

@@ -12,6 +12,10 @@ use super::ListenerId;
 /// that ever goes into one.
 pub const MAX_PACKET: usize = 64 * 1024;
 
+/// The longest `data` of [`Request::Listen`], as JSON. It comes back in the replies to others, with more
+/// beside it.
+pub const MAX_DATA: usize = 16 * 1024;
+
 /// What a worker asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "camelCase")]
@@ -22,7 +26,7 @@ pub enum Request {
         seq: u32,
         /// The address, with all that decides how to bind it.
         query: Query,
-        /// What the worker's server offers to its siblings (TLS ticket keys).
+        /// What the worker's server offers to its siblings (TLS ticket keys). See [`check_data`].
         data: Option<serde_json::Value>,
     },
     /// "My server on this listener is closed."
@@ -198,6 +202,15 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, ControlError> {
     Ok(packet)
 }
 
+/// Checks what is to be offered to siblings.
+///
+/// # Errors
+/// When it exceeds [`MAX_DATA`] once it is written again, which may take more bytes than it came in.
+pub fn check_data(data: Option<&serde_json::Value>) -> Result<(), ControlError> {
+    let length = serde_json::to_vec(&data)?.len();
+    if length > MAX_DATA { Err(ControlError::TooMuchData(length)) } else { Ok(()) }
+}
+
 /// The message of a packet that was `length` bytes long, of which [`MAX_PACKET`] are enough.
 ///
 /// # Errors
@@ -215,6 +228,9 @@ pub enum ControlError {
     /// More bytes than [`MAX_PACKET`].
     #[error("a control packet of {0} bytes exceeds the limit of {MAX_PACKET}")]
     TooLong(usize),
+    /// More `data` than [`MAX_DATA`].
+    #[error("{0} bytes of data for other workers exceed the limit of {MAX_DATA}")]
+    TooMuchData(usize),
     /// Not the JSON it should be.
     #[error("a control packet that can't be read: {0}")]
     Malformed(#[from] serde_json::Error),

@@ -18,6 +18,12 @@ pub const HEADER: usize = 8;
 /// The longest payload, in bytes: a little more than the longest string of V8.
 pub const MAX_PAYLOAD: usize = 1 << 30;
 
+/// The longest text, in UTF-16 units: the longest string of V8. A longer one could not be shown to JavaScript.
+pub const MAX_TEXT: usize = (1 << 29) - 24;
+
+/// The longest payload of a notice, in bytes: more than an address and a path make.
+pub const MAX_NOTICE: usize = 64 * 1024;
+
 /// Bytes the decoder reads at once, and the largest frame it keeps in its buffer.
 const BUFFER: usize = 64 * 1024;
 
@@ -50,6 +56,23 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The longest payload, in bytes.
+    pub fn limit(self) -> usize {
+        match self {
+            Self::Wake | Self::Switch => 0,
+            Self::Notice => MAX_NOTICE,
+            // Other texts than ASCII go in UTF-16 when they are long.
+            Self::Text | Self::String => MAX_TEXT,
+            Self::WideText | Self::WideString => 2 * MAX_TEXT,
+            Self::Bytes => MAX_PAYLOAD,
+        }
+    }
+
+    /// Whether a descriptor may come along.
+    pub fn takes_handle(self) -> bool {
+        matches!(self, Self::Text | Self::WideText | Self::Bytes)
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             1 => Some(Self::Text),
@@ -85,9 +108,12 @@ pub enum FrameError {
     /// No [`HandleType`] has this number.
     #[error("a frame with a handle of unknown type {0}")]
     UnknownHandle(u8),
-    /// A payload longer than [`MAX_PAYLOAD`] was announced.
-    #[error("a frame of {0} bytes exceeds the limit of {MAX_PAYLOAD}")]
+    /// A payload longer than [`Kind::limit`] was announced.
+    #[error("a frame of {0} bytes exceeds the limit of its kind")]
     TooLong(usize),
+    /// A handle was announced with a frame that takes none.
+    #[error("a frame with a handle that its kind can't have")]
+    StrayHandle,
     /// A reserved byte of the header is not zero.
     #[error("a frame with reserved bits set")]
     Reserved,
@@ -96,21 +122,29 @@ pub enum FrameError {
 /// The header of a frame with a payload of `length` bytes.
 ///
 /// # Errors
-/// [`FrameError::TooLong`].
+/// [`FrameError::TooLong`], [`FrameError::StrayHandle`].
 pub fn header(
     kind: Kind,
     handle: Option<HandleType>,
     length: usize,
 ) -> Result<[u8; HEADER], FrameError> {
-    if length > MAX_PAYLOAD {
-        return Err(FrameError::TooLong(length));
-    }
+    check(kind, handle, length)?;
     let mut header = [0; HEADER];
     // MAX_PAYLOAD fits in 32 bits.
     header[..4].copy_from_slice(&(length as u32).to_le_bytes());
     header[4] = kind as u8;
     header[5] = handle.map_or(0, HandleType::number);
     Ok(header)
+}
+
+fn check(kind: Kind, handle: Option<HandleType>, length: usize) -> Result<(), FrameError> {
+    if length > kind.limit() {
+        return Err(FrameError::TooLong(length));
+    }
+    if handle.is_some() && !kind.takes_handle() {
+        return Err(FrameError::StrayHandle);
+    }
+    Ok(())
 }
 
 /// What [`header`] made.
@@ -123,9 +157,6 @@ pub fn parse_header(
     let [l0, l1, l2, l3, kind, handle, r0, r1] = *header;
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
     let kind = Kind::from_byte(kind).ok_or(FrameError::UnknownKind(kind))?;
-    if length > MAX_PAYLOAD {
-        return Err(FrameError::TooLong(length));
-    }
     if [r0, r1] != [0; 2] {
         return Err(FrameError::Reserved);
     }
@@ -133,6 +164,7 @@ pub fn parse_header(
         0 => None,
         number => Some(HandleType::from_number(number).ok_or(FrameError::UnknownHandle(number))?),
     };
+    check(kind, handle, length)?;
     Ok((kind, handle, length))
 }
 
@@ -289,7 +321,7 @@ mod tests {
                 .iter()
                 .enumerate()
                 .map(|(i, &length)| {
-                    let kind = if i % 2 == 0 { Kind::Text } else { Kind::Notice };
+                    let kind = if i % 2 == 0 { Kind::Text } else { Kind::Bytes };
                     (kind, HandleType::from_number(i as u8), vec![i as u8; length])
                 })
                 .collect();
@@ -317,7 +349,7 @@ mod tests {
     #[test]
     fn next_to_nothing_is_allocated_for_an_announced_length() {
         let mut decoder = Decoder::default();
-        let header = header(Kind::Text, None, MAX_PAYLOAD).unwrap();
+        let header = header(Kind::Bytes, None, MAX_PAYLOAD).unwrap();
         decoder.spare()[..HEADER].copy_from_slice(&header);
         decoder.filled(HEADER);
         assert!(decoder.is_amid_frame());
@@ -337,9 +369,17 @@ mod tests {
         assert_eq!(decode(&stranger, &[8]), Err(FrameError::UnknownHandle(10)));
         let giant = [255, 255, 255, 255, 1, 0, 0, 0];
         assert_eq!(decode(&giant, &[8]), Err(FrameError::TooLong(u32::MAX as usize)));
-        assert_eq!(
-            header(Kind::Text, None, MAX_PAYLOAD + 1),
-            Err(FrameError::TooLong(MAX_PAYLOAD + 1))
-        );
+        for kind in (0..=u8::MAX).filter_map(Kind::from_byte) {
+            let limit = kind.limit();
+            assert!(header(kind, None, limit).is_ok());
+            let long = Err(FrameError::TooLong(limit + 1));
+            assert_eq!(header(kind, None, limit + 1), long);
+            let mut forged = header(Kind::Bytes, None, limit.min(MAX_PAYLOAD)).unwrap();
+            forged[..4].copy_from_slice(&(limit as u32 + 1).to_le_bytes());
+            forged[4] = kind as u8;
+            assert_eq!(parse_header(&forged).map(|_| ()), long.map(|_: [u8; 8]| ()), "{kind:?}");
+        }
+        let stray = [0, 0, 0, 0, Kind::Notice as u8, 1, 0, 0];
+        assert_eq!(decode(&stray, &[8]), Err(FrameError::StrayHandle));
     }
 }

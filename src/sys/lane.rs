@@ -251,6 +251,15 @@ pub fn receive_fixed_packet(socket: impl AsFd, buffer: &mut [u8]) -> Result<Rece
     receive_slices(socket.as_fd(), Lane::Connection, &mut [IoSliceMut::new(buffer)])
 }
 
+/// As [`receive_fixed_packet`], from an end that another process, which is not trusted, has as well. Whatever options
+/// it sets on the socket, this neither waits nor loses the descriptor of a packet.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_shared(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, Failure> {
+    platform::receive_shared(socket.as_fd(), buffer)
+}
+
 pub(super) fn receive_slices(
     socket: BorrowedFd<'_>,
     lane: Lane,
@@ -351,6 +360,35 @@ mod tests {
         assert_eq!(empty, Failure::WouldBlock);
         drop(ours);
         assert_eq!(receive_whole_packet(&theirs, 1000).unwrap().length, 0);
+    }
+
+    #[test]
+    fn an_end_that_another_process_has_too_neither_waits_nor_loses_a_descriptor() {
+        let (ours, theirs) = packet_pair().unwrap();
+        let kept = theirs.try_clone().unwrap();
+        rustix::io::ioctl_fionbio(&theirs, false).unwrap();
+        sockopt::set_socket_timeout(&theirs, sockopt::Timeout::Recv, None).unwrap();
+        #[cfg(target_os = "linux")]
+        for option in [libc::SO_PASSCRED, libc::SO_PASSSEC, libc::SO_TIMESTAMP, 76] {
+            use std::os::fd::AsRawFd;
+            let (on, length) = (1, size_of::<libc::c_int>() as libc::socklen_t);
+            let (fd, level) = (theirs.as_raw_fd(), libc::SOL_SOCKET);
+            // SAFETY: an open socket, and a number that lives. An older kernel lacks the last one,
+            // SO_PASSPIDFD.
+            let set =
+                unsafe { libc::setsockopt(fd, level, option, (&raw const on).cast(), length) };
+            assert!(set == 0 || option == 76);
+        }
+        let (cargo, _other) = stream_pair().unwrap();
+        send_fixed_packet(&ours, b"abcd", Some(cargo.as_fd())).unwrap();
+        let mut buffer = [0; 4];
+        let packet = receive_shared(&kept, &mut buffer).unwrap();
+        assert_eq!((packet.length, &buffer, packet.truncated), (4, b"abcd", false));
+        assert!(same_socket(&packet.descriptor.unwrap(), &cargo));
+        let empty = receive_shared(&kept, &mut buffer).unwrap_err();
+        assert_eq!(empty, Failure::WouldBlock);
+        drop(ours);
+        assert_eq!(receive_shared(&kept, &mut buffer).unwrap().length, 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::Mode,
     io::Errno,
-    net::{AddressFamily, SocketAddrUnix, SocketType, bind, getsockname, sockopt},
+    net::{AddressFamily, SocketAddrUnix, SocketType, bind, getpeername, getsockname, sockopt},
 };
 
 pub use super::platform::listen::SPREADS_CONNECTIONS;
@@ -74,7 +74,11 @@ pub fn bind_query(query: &Query) -> io::Result<Bound> {
             let socket = duplicate(*fd).map_err(|_| Errno::INVAL)?;
             match nature(&socket) {
                 Some(Nature::Udp) if *datagrams => {}
-                Some(Nature::Tcp { .. } | Nature::Pipe { .. }) if !datagrams => {}
+                Some(Nature::Tcp { listening: true } | Nature::Pipe { listening: true })
+                    if !datagrams => {}
+                // One that is bound is yet to listen. A connection is nobody else's.
+                Some(Nature::Tcp { .. } | Nature::Pipe { .. })
+                    if !datagrams && is_bound(&socket) && getpeername(&socket).is_err() => {}
                 _ => return Err(Errno::INVAL.into()),
             }
             rustix::io::ioctl_fionbio(&socket, true)?;
@@ -82,6 +86,16 @@ pub fn bind_query(query: &Query) -> io::Result<Bound> {
         }
     };
     Ok(Bound { socket, file: None })
+}
+
+/// Whether a socket has an address of its own.
+fn is_bound(socket: &OwnedFd) -> bool {
+    let Ok(name) = getsockname(socket) else { return false };
+    match (SocketAddr::try_from(name.clone()), SocketAddrUnix::try_from(name)) {
+        (Ok(address), _) => address.port() != 0,
+        (_, Ok(name)) => !name.is_unnamed(),
+        _ => false,
+    }
 }
 
 /// Starts to listen.
@@ -119,6 +133,52 @@ const OF_CONNECTION: [i32; 9] = [
     libc::ENETUNREACH,
     libc::ETIMEDOUT,
 ];
+
+/// What a descriptor is that somebody says was accepted from a listening socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A connection, as far as the kernel can tell of that very socket.
+    Listener,
+    /// It was one. Its client has reset it.
+    Ended,
+    /// Something else.
+    Elsewhere,
+}
+
+/// Whether `connection` comes from `listening`. Without `has_its_address`, which a transparent proxy's
+/// connections lack, only the kind is compared.
+pub fn origin(connection: impl AsFd, listening: impl AsFd, has_its_address: bool) -> Origin {
+    let is_of_kind = match (nature(&connection), nature(&listening)) {
+        (Some(Nature::Tcp { listening: false }), Some(Nature::Tcp { listening: true }))
+        | (Some(Nature::Pipe { listening: false }), Some(Nature::Pipe { listening: true })) => true,
+        _ => false,
+    };
+    let (Ok(own), Ok(theirs)) = (getsockname(&connection), getsockname(&listening)) else {
+        return Origin::Elsewhere;
+    };
+    let is_of_family = own.address_family() == theirs.address_family();
+    let has_address =
+        match (SocketAddr::try_from(own.clone()), SocketAddr::try_from(theirs.clone())) {
+            // The listening one may be bound to all addresses.
+            (Ok(own), Ok(theirs)) => !has_its_address || own.port() == theirs.port(),
+            _ => own == theirs,
+        };
+    match getpeername(&connection) {
+        _ if !(is_of_kind && is_of_family && has_address) => Origin::Elsewhere,
+        Ok(_) => Origin::Listener,
+        Err(_) => Origin::Ended,
+    }
+}
+
+/// Undoes what another process may have set on a connection so that it harms who serves it next: reads
+/// and writes do not wait, and to close it does not reset it.
+///
+/// # Errors
+/// When it is no socket.
+pub fn make_usual(connection: impl AsFd) -> io::Result<()> {
+    rustix::io::ioctl_fionbio(&connection, true)?;
+    Ok(sockopt::set_socket_linger(&connection, None)?)
+}
 
 /// Whether connections wait to be accepted.
 pub fn has_waiting(listening: impl AsFd) -> bool {

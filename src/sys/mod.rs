@@ -64,6 +64,12 @@ pub fn duplicate_above(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// How many descriptors this process may have.
+pub fn descriptor_limit() -> usize {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX)
+}
+
 /// Takes over the end of a lane that this process was started with, and makes it close-on-exec.
 ///
 /// # Errors

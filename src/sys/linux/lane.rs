@@ -1,6 +1,7 @@
 use std::{
     io::{self, IoSlice, IoSliceMut},
-    os::fd::{BorrowedFd, OwnedFd},
+    mem::{MaybeUninit, size_of},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     thread,
     time::Duration,
 };
@@ -15,7 +16,7 @@ use rustix::{
 
 use crate::sys::{
     failure::{Call, Failure, attempt},
-    lane::{Lane, WholePacket, receive_slices, transmit_escorted},
+    lane::{Lane, Received, WholePacket, receive_slices, transmit_escorted},
 };
 
 /// What packets go by: sockets that keep their borders, and tell of the end.
@@ -25,11 +26,12 @@ pub(in crate::sys) const PACKETS: SocketType = SocketType::SEQPACKET;
 /// what it is told.
 pub const WINDOW: usize = 5000;
 
-/// Nobody is to be killed for writing to a process that is gone.
-pub(in crate::sys) const SEND: SendFlags = SendFlags::NOSIGNAL;
+/// No signal for writing to a process that is gone. No call waits, whatever flags a peer that shares
+/// the open file has set on it.
+pub(in crate::sys) const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
-/// Descriptors are close-on-exec from birth.
-pub(in crate::sys) const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+/// Descriptors are close-on-exec from birth. No call waits, as with [`SEND`].
+pub(in crate::sys) const RECEIVE: RecvFlags = RecvFlags::CMSG_CLOEXEC.union(RecvFlags::DONTWAIT);
 
 /// Descriptors that a receiver has room for; the kernel closes further ones.
 pub(in crate::sys) const DESCRIPTORS: usize = 1;
@@ -73,12 +75,84 @@ pub(in crate::sys) fn receive_whole_packet(
     socket: BorrowedFd<'_>,
     limit: usize,
 ) -> Result<WholePacket, Failure> {
-    let peek = RecvFlags::PEEK | RecvFlags::TRUNC;
+    let peek = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
     let receive = Call::Receive(Lane::Control);
     let (_, length) = attempt(receive, || recv(socket, &mut [0u8; 0][..], peek))?;
     let mut bytes = vec![0; length.min(limit)];
     let packet = receive_slices(socket, Lane::Control, &mut [IoSliceMut::new(&mut bytes)])?;
     Ok(WholePacket { bytes, length, descriptor: packet.descriptor })
+}
+
+/// What the kernel may add to a packet because another holder of the socket asked for it: credentials,
+/// times, a security label.
+#[repr(C, align(8))]
+struct Ancillary([MaybeUninit<u8>; 2048]);
+
+/// The kind of control message that carries a descriptor of the sender's process (`SO_PASSPIDFD`).
+const SCM_PIDFD: libc::c_int = 4;
+
+/// As [`receive_slices`], for a socket whose options another process may set: it takes a descriptor from
+/// wherever it stands among what was added, and closes those that the packet does not carry.
+pub(in crate::sys) fn receive_shared(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> Result<Received, Failure> {
+    let mut space = Ancillary([MaybeUninit::uninit(); 2048]);
+    let mut slice = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: numbers and pointers, for which zeros do.
+    let mut header: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    header.msg_iov = &raw mut slice;
+    header.msg_iovlen = 1;
+    header.msg_control = space.0.as_mut_ptr().cast();
+    header.msg_controllen = size_of::<Ancillary>() as _;
+    let flags = RECEIVE.bits().cast_signed();
+    let length = attempt(Call::Receive(Lane::Connection), || {
+        // SAFETY: the header names a buffer and a space that live, with their lengths.
+        let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+        usize::try_from(length).map_err(|_| {
+            let error = io::Error::last_os_error();
+            Errno::from_io_error(&error).unwrap_or(Errno::IO)
+        })
+    })?;
+    let mut descriptors = descriptors_in(&header);
+    let truncated = header.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    let truncated = truncated || descriptors.len() > 1;
+    Ok(Received { length, descriptor: descriptors.pop(), truncated })
+}
+
+/// The descriptors that a packet carries. Those that the kernel has made in addition are closed.
+fn descriptors_in(header: &libc::msghdr) -> Vec<OwnedFd> {
+    let mut descriptors = Vec::new();
+    // SAFETY: the kernel has filled in the space, and how much of it. The same holds for each step on.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(header) };
+    while !next.is_null() {
+        // SAFETY: not null, so there is one, which the kernel has written.
+        let message = unsafe { next.read_unaligned() };
+        // SAFETY: as above.
+        let mut data = unsafe { libc::CMSG_DATA(next) }.cast::<RawFd>();
+        // SAFETY: computes a number only.
+        let before = unsafe { libc::CMSG_LEN(0) } as usize;
+        let count = (message.cmsg_len as usize).saturating_sub(before) / size_of::<RawFd>();
+        let is_carried = message.cmsg_type == libc::SCM_RIGHTS;
+        let has_descriptors = is_carried || message.cmsg_type == SCM_PIDFD;
+        if message.cmsg_level == libc::SOL_SOCKET && has_descriptors {
+            for _ in 0..count {
+                // SAFETY: inside the message, whose length the kernel has given.
+                let number = unsafe { data.read_unaligned() };
+                // SAFETY: as above; at most just behind its end.
+                data = unsafe { data.add(1) };
+                // Instead of a process that has ended there may be an error.
+                if number >= 0 {
+                    // SAFETY: the kernel has just made this descriptor for us.
+                    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+                    descriptors.extend(Some(descriptor).filter(|_| is_carried));
+                }
+            }
+        }
+        // SAFETY: as for the first.
+        next = unsafe { libc::CMSG_NXTHDR(header, next) };
+    }
+    descriptors
 }
 
 /// The kernel has told all in its error.

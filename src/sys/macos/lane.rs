@@ -21,7 +21,7 @@ use crate::{
     protocol::control::MAX_PACKET,
     sys::{
         failure::{Call, Failure, attempt},
-        lane::{self, Lane, WholePacket, receive_slices, transmit_escorted},
+        lane::{self, Lane, Received, WholePacket, receive_slices, transmit_escorted},
     },
 };
 
@@ -32,11 +32,13 @@ pub(in crate::sys) const PACKETS: SocketType = SocketType::STREAM;
 /// kernel's smallest buffers, for which there is room eight times as large (`sbreserve`).
 pub const WINDOW: usize = 1000;
 
-/// Nobody is killed for writing to a process that is gone: that is a setting of the socket here.
-pub(in crate::sys) const SEND: SendFlags = SendFlags::empty();
+/// That nobody is killed for writing to a process that is gone, is a setting of the socket here. No call
+/// waits, whatever flags a peer that shares the open file has set on it.
+pub(in crate::sys) const SEND: SendFlags = SendFlags::DONTWAIT;
 
-/// There is no flag for what is to become of descriptors; see [`arrived`].
-pub(in crate::sys) const RECEIVE: RecvFlags = RecvFlags::empty();
+/// There is no flag for what is to become of descriptors; see [`arrived`]. No call waits, as with
+/// [`SEND`].
+pub(in crate::sys) const RECEIVE: RecvFlags = RecvFlags::DONTWAIT;
 
 /// As many as there can be. Those that a receiver has no room for, the kernel leaves open.
 pub(in crate::sys) const DESCRIPTORS: usize = 512;
@@ -142,7 +144,8 @@ pub(in crate::sys) fn receive_whole_packet(
 ) -> Result<WholePacket, Failure> {
     let receive = Call::Receive(Lane::Control);
     let mut header = [0; HEADER];
-    let (_, found) = attempt(receive, || recv(socket, &mut header[..], RecvFlags::PEEK))?;
+    let (_, found) =
+        attempt(receive, || recv(socket, &mut header[..], RecvFlags::PEEK | RecvFlags::DONTWAIT))?;
     let length = u32::from_ne_bytes(header) as usize;
     let end = |length| WholePacket { bytes: Vec::new(), length, descriptor: None };
     if found == 0 {
@@ -164,6 +167,14 @@ pub(in crate::sys) fn receive_whole_packet(
     // Fewer, where a descriptor comes with its middle.
     bytes.truncate(received.length.saturating_sub(HEADER));
     Ok(WholePacket { bytes, length, descriptor: received.descriptor })
+}
+
+/// As [`lane::receive_fixed_packet`]: there is room for all that another holder of the socket may ask for.
+pub(in crate::sys) fn receive_shared(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> Result<Received, Failure> {
+    lane::receive_fixed_packet(socket, buffer)
 }
 
 /// A stream that has no room for as much as a descriptor says that this is too long (`sosendcheck`).

@@ -1,0 +1,305 @@
+//! Workers that mean harm: they hurt themselves only.
+
+use std::{fs::File, os::unix::net::UnixListener, thread};
+
+use rs_cluster::sys::duplicate;
+use rustix::net::sockopt;
+
+use super::*;
+
+/// Worker 1 is at fault, and says why; nobody else is.
+fn expect_fault(primary: &Primary) -> String {
+    match primary.event() {
+        Event::Faulted { worker: 1, error } => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Worker 2 serves whoever comes.
+fn expect_service(other: &Worker, port: u16) {
+    for _ in 0..4 {
+        let client = connect(port);
+        other.serve();
+        assert_eq!(served_by(client), 2);
+    }
+}
+
+/// A connection of the listener at this port that no worker was given: the clients of worker 2 are as
+/// good for that as any.
+fn connection_of(other: &Worker, port: u16) -> (TcpStream, OwnedFd) {
+    let client = connect(port);
+    let (_, connection) = other.take();
+    (client, connection)
+}
+
+#[test]
+fn a_worker_that_has_its_lane_block_blocks_nobody() {
+    let (primary, [stuck, mut free], port) = two_that_serve(Scheduling::RoundRobin);
+    rustix::io::ioctl_fionbio(&stuck.polled, false).expect("a socket");
+    sockopt::set_socket_timeout(&stuck.polled, sockopt::Timeout::Recv, None).expect("a socket");
+    let clients = [connect(port), connect(port)];
+    wait_readable(stuck.polled.as_fd());
+    free.serve();
+    free.answer_probe();
+    free.serve();
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
+    stuck.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+    expect_service(&free, port);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_that_has_the_kernel_add_to_its_packets_loses_no_connection() {
+    let (primary, [doomed, other], port) = two_that_serve(Scheduling::RoundRobin);
+    sockopt::set_socket_passcred(&doomed.polled, true).expect("a socket");
+    let clients = [connect(port), connect(port), connect(port), connect(port)];
+    wait_readable(doomed.polled.as_fd());
+    doomed.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+    (0..clients.len()).for_each(|_| other.serve());
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
+}
+
+#[test]
+fn what_is_no_connection_of_the_listener_is_not_taken_back() {
+    type Make = fn(&Worker) -> OwnedFd;
+    let kinds: [(&str, Make); 9] = [
+        ("a file", |_| File::open("/dev/null").expect("a file").into()),
+        ("a pipe", |_| std::io::pipe().expect("a pipe").0.into()),
+        ("a datagram socket", |_| UdpSocket::bind("127.0.0.1:0").expect("a port").into()),
+        ("a listening socket", |_| TcpListener::bind("127.0.0.1:0").expect("a port").into()),
+        ("a socket without a peer", |_| {
+            let (domain, kind) =
+                (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+            rustix::net::socket(domain, kind, None).expect("a socket")
+        }),
+        ("the client's end of a connection", |_| {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            TcpStream::connect(listener.local_addr().expect("a port")).expect("a connection").into()
+        }),
+        ("a pair of sockets", |_| UnixStream::pair().expect("a pair").0.into()),
+        ("its control lane", |worker| worker.raw.try_clone().expect("a duplicate")),
+        ("its connection lane", |worker| worker.polled.try_clone().expect("a duplicate")),
+    ];
+    for (kind, make) in kinds {
+        let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+        let _client = connect(port);
+        let (listener, _connection) = odd.take();
+        let descriptor = make(&odd);
+        odd.send(&Request::Return { listener }, Some(descriptor));
+        let reason = expect_fault(&primary);
+        assert!(reason.contains("is not one of the listener's"), "{kind}: {reason}");
+        assert_eq!(other.waiting(), 0, "{kind}");
+        expect_service(&other, port);
+    }
+}
+
+#[test]
+fn a_worker_returns_no_more_connections_than_it_was_given() {
+    let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+    let client = connect(port);
+    let (listener, connection) = odd.take();
+    let (stranger, another) = connection_of(&other, port);
+    odd.send(&Request::Return { listener }, Some(connection));
+    other.serve();
+    assert_eq!(served_by(client), 2);
+    odd.send(&Request::Return { listener }, Some(another));
+    assert!(expect_fault(&primary).contains("was not given"));
+    assert_eq!(other.waiting(), 0);
+    drop(stranger);
+    expect_service(&other, port);
+}
+
+#[test]
+fn a_worker_returns_connections_only_of_what_it_serves() {
+    for listener in [2, 1_000_000, 0] {
+        let (primary, [mut odd, mut other], port) = two_that_serve(Scheduling::RoundRobin);
+        assert_eq!(other.listen(0).0, 2);
+        let _client = connect(port);
+        let (_, connection) = odd.take();
+        odd.send(&Request::Return { listener }, Some(connection));
+        expect_fault(&primary);
+        expect_service(&other, port);
+    }
+}
+
+#[test]
+fn what_a_worker_has_set_on_a_connection_that_it_returns_is_undone() {
+    let (_primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+    let _client = connect(port);
+    let (listener, connection) = odd.take();
+    sockopt::set_socket_linger(&connection, Some(Duration::ZERO)).expect("a socket");
+    rustix::io::ioctl_fionbio(&connection, false).expect("a socket");
+    odd.send(&Request::Return { listener }, Some(connection));
+    let (_, connection) = other.take();
+    assert_eq!(sockopt::socket_linger(&connection), Ok(None));
+    let flags = rustix::fs::fcntl_getfl(&connection).expect("a socket");
+    assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
+}
+
+#[test]
+fn a_returned_connection_whose_client_has_gone_is_nobodys_fault() {
+    let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
+    let client = connect(port);
+    let (listener, connection) = one.take();
+    sockopt::set_socket_linger(&client, Some(Duration::ZERO)).expect("a socket");
+    drop(client);
+    wait_readable(connection.as_fd());
+    one.send(&Request::Return { listener }, Some(connection));
+    one.send(&Request::Close { listener }, None);
+    primary.settle();
+    expect_service(&other, port);
+}
+
+#[test]
+fn connections_of_a_path_are_told_from_others() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut odd, mut other] = [1, 2].map(|id| primary.worker(id));
+    let name = format!("rs-cluster-{}-origin.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let target = Target::Unix { path: path.display().to_string() };
+    for worker in [&mut odd, &mut other] {
+        assert_eq!(worker.ask(target.clone()).0.errno, 0);
+    }
+    let mut client = UnixStream::connect(&path).expect("a listening socket");
+    let (listener, connection) = odd.take();
+    odd.send(&Request::Return { listener }, Some(connection));
+    other.serve();
+    client.read_exact(&mut [0]).expect("an answer");
+    thread::sleep(Duration::from_millis(20));
+    let _client = UnixStream::connect(&path).expect("a listening socket");
+    let (listener, _connection) = match first_readable(&[odd.polled.as_fd(), other.polled.as_fd()])
+    {
+        0 => odd.take(),
+        _ => {
+            other.take();
+            let _client = UnixStream::connect(&path).expect("a listening socket");
+            odd.take()
+        }
+    };
+    let foreign = path.with_extension("foreign");
+    let server = UnixListener::bind(&foreign).expect("a path");
+    let _theirs = UnixStream::connect(&foreign).expect("a listening socket");
+    let (connection, _) = server.accept().expect("a connection");
+    drop(std::fs::remove_file(&foreign));
+    odd.send(&Request::Return { listener }, Some(connection.into()));
+    assert!(expect_fault(&primary).contains("is not one of the listener's"));
+}
+
+#[test]
+fn a_descriptor_that_belongs_to_no_request_is_a_fault() {
+    let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+    let stray = odd.polled.try_clone().expect("a duplicate");
+    odd.send(&Request::Alive, Some(stray));
+    assert!(expect_fault(&primary).contains("belongs to no request"));
+    expect_service(&other, port);
+}
+
+#[test]
+fn data_for_other_workers_is_short_however_it_is_written() {
+    for number in ["1e9,", "\"12345678\","] {
+        let primary = Primary::start(Scheduling::RoundRobin);
+        let [odd, mut other] = [1, 2].map(|id| primary.worker(id));
+        let list = format!("[{}0]", number.repeat(3000));
+        let query = Query::new(Target::Tcp { address: Some("127.0.0.1".into()), port: 0 });
+        let listen = Request::Listen { seq: 1, query, data: None };
+        let packet = serde_json::to_string(&listen).expect("JSON");
+        let packet = packet.replace("\"data\":null", &format!("\"data\":{list}"));
+        lane::send_packet(&odd.raw, packet.as_bytes(), None).expect("a packet");
+        assert!(expect_fault(&primary).contains("of data for other workers"));
+        let (_, port) = other.listen(0);
+        expect_service(&other, port);
+    }
+}
+
+#[test]
+fn a_worker_that_asks_too_often_is_at_fault_and_keeps_nobody_from_being_served() {
+    let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+    let asks = thread::spawn(move || {
+        for _ in 0..1_000_000 {
+            if odd.control.send(&Request::Alive, None).is_err() {
+                break;
+            }
+            while !odd.control.is_idle() {
+                if !becomes(odd.raw.as_fd(), PollFlags::OUT, DEADLINE) {
+                    break;
+                }
+                odd.control.flush();
+            }
+            if lane::unread(&odd.raw).is_err()
+                || becomes(odd.raw.as_fd(), PollFlags::HUP, Duration::ZERO)
+            {
+                break;
+            }
+        }
+        odd
+    });
+    assert!(expect_fault(&primary).contains("requests at once"));
+    expect_service(&other, port);
+    drop(asks.join());
+}
+
+#[test]
+fn a_worker_that_serves_too_many_addresses_is_at_fault() {
+    let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+    for number in 0..1023 {
+        let path = format!("\0rs-cluster-{}-{number}", std::process::id());
+        let query = Query::new(Target::Unix { path });
+        odd.send(&Request::Listen { seq: number, query, data: None }, None);
+        wait_readable(odd.raw.as_fd());
+        if let Ok(Received::Ended) = odd.control.receive() {
+            break;
+        }
+    }
+    let target = Target::Unix { path: "\0rs-cluster-one-too-many".into() };
+    odd.send(&Request::Listen { seq: 1, query: Query::new(target), data: None }, None);
+    assert!(expect_fault(&primary).contains("listeners"));
+    expect_service(&other, port);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn only_sockets_that_listen_or_may_are_given_away_by_their_number() {
+    for scheduling in [Scheduling::Shared, Scheduling::RoundRobin, Scheduling::ReusePort] {
+        let primary = Primary::start(scheduling);
+        let mut worker = primary.worker(1);
+        let (reply, socket) = worker.ask(Target::Tcp { address: None, port: 0 });
+        drop(socket);
+        let own = sockets_at(reply.address.expect("a bound address").port);
+        assert!(!own.is_empty());
+        let mine = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = TcpStream::connect(mine.local_addr().expect("a port")).expect("a connection");
+        let (server, _) = mine.accept().expect("a connection");
+        let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let name =
+            rustix::net::SocketAddrUnix::new_abstract_name(b"rs-cluster-bound").expect("a name");
+        let (domain, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
+        let bound = rustix::net::socket(domain, kind, None).expect("a socket");
+        rustix::net::bind(&bound, &name).expect("a free name");
+        let allowed = [mine.as_raw_fd(), bound.as_raw_fd()];
+        let refused = [client.as_raw_fd(), server.as_raw_fd(), datagrams.as_raw_fd()];
+        for fd in refused.into_iter().chain(own) {
+            let (reply, _) = worker.ask(Target::Descriptor { fd, datagrams: false });
+            let link = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+            assert_eq!(reply.errno, -libc::EINVAL, "{fd} is {link:?} under {scheduling:?}");
+        }
+        for fd in allowed {
+            let (reply, _) = worker.ask(Target::Descriptor { fd, datagrams: false });
+            assert_eq!(reply.errno, 0, "{scheduling:?}");
+        }
+    }
+}
+
+/// The numbers of all descriptors of this process for sockets that have this port.
+#[cfg(target_os = "linux")]
+fn sockets_at(port: u16) -> Vec<i32> {
+    let numbers = std::fs::read_dir("/proc/self/fd").expect("descriptors").flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let has_port = |fd: &i32| {
+        let name = duplicate(*fd).ok().and_then(|fd| rustix::net::getsockname(fd).ok());
+        let name = name.and_then(|name| std::net::SocketAddr::try_from(name).ok());
+        name.is_some_and(|name| name.port() == port)
+    };
+    numbers.filter(has_port).collect()
+}
