@@ -10,7 +10,9 @@ const Fifo = require('./fifo');
 const handles = require('./handles');
 const Hold = require('./hold');
 const lastWords = require('./last-words');
+const notices = require('./notices');
 const PendingMessages = require('./pending-messages');
+const { BURST, Quota } = require('./quota');
 const serialization = require('./serialization');
 const { SocketList, socketsOf } = require('./socket-list');
 
@@ -22,6 +24,8 @@ const LONG_STRING = 1024;
 const SHORTAGE_PAUSE = 10;
 const INTERNAL_PREFIX = 'NODE_';
 const NO_CALLBACK = {};
+// Answers that the peer has not read: one that asks for more is at fault.
+const MOST_ANSWERS = 4096;
 const SENDABLE = new Set(['string', 'object', 'number', 'boolean']);
 
 /** What users see as `process.channel`: it holds the event loop open, or lets it go. */
@@ -92,6 +96,10 @@ class Channel {
   #hold = new Hold();
   /** Sockets of servers, at either end. */
   #sockets = new SocketList(this);
+  /** Counts the notices of a peer that is not trusted. */
+  #quota;
+  /** How many answers the lane has not taken yet. */
+  #unreadAnswers = 0;
 
   /**
    * @param {object} options
@@ -102,6 +110,7 @@ class Channel {
    * @param {(error: Error) => void} options.onFault hears that the peer broke the protocol
    * @param {() => void} [options.onClosed] called once, after the event 'disconnect', even if one of
    *   its listeners throws
+   * @param {boolean} [options.isTrusted] whether the peer is trusted, as a primary is
    * @param {() => boolean} [options.isHeard] whether somebody listens to messages
    */
   constructor(target, lane, options) {
@@ -114,6 +123,7 @@ class Channel {
       onClosed = () => {},
       isHeard,
     } = options;
+    this.#quota = options.isTrusted ? undefined : new Quota();
     this.#target = target;
     this.#lane = lane;
     this.#context = context;
@@ -162,9 +172,24 @@ class Channel {
 
   /** Tells the other cluster module something, in order with the messages. */
   notify(notice) {
+    this.#notify(notice, () => {});
+  }
+
+  /** As `notify`, what the peer has asked for. One that asks and does not read is at fault. */
+  answer(notice) {
+    this.#unreadAnswers += 1;
+    this.#notify(notice, () => {
+      this.#unreadAnswers -= 1;
+    });
+    if (this.#unreadAnswers > MOST_ANSWERS) {
+      this.fail('the message lane is full of answers that are not read');
+    }
+  }
+
+  #notify(notice, callback) {
     if (!this.#target.connected) return;
     const { type, fd } = handles.NOTHING;
-    this.#sent(this.#lane.send(true, JSON.stringify(notice), type, fd), () => {});
+    this.#sent(this.#lane.send(true, JSON.stringify(notice), type, fd), callback);
   }
 
   /** Delivers all that a dead peer has left, then calls back. */
@@ -313,18 +338,30 @@ class Channel {
     try {
       message = this.#decode(payload);
       if (handleType !== handles.NOTHING.type) ({ msg: message, key } = message);
-      if (isNotice && !isObject(message)) throw new TypeError('it is no notice');
+      if (isNotice) notices.check(message);
     } catch (error) {
       if (fd !== -1) closeSync(fd);
       this.#failUnreadable(error);
       return;
     }
     if (isNotice) {
+      if (this.#quota?.isExceeded()) {
+        this.fail(`the worker exceeds the limit of ${BURST} notices at once`);
+        return;
+      }
       this.#context.nextTick(() => this.#sockets.hear(message) || this.#onNotice(message));
       return;
     }
-    // Node makes handles, whose context is that of what is read from them, outside of any event.
-    const handle = fd === -1 ? undefined : EventContext.root.run(handles.unpack, handleType, fd);
+    let handle;
+    try {
+      // Node makes handles, whose context is that of what is read from them, outside of any event.
+      if (fd !== -1) handle = EventContext.root.run(handles.unpack, handleType, fd);
+    } catch (error) {
+      this.#failUnreadable(error);
+      return;
+    }
+    // What is wrong with it, the peer may have done: that can't end a process which does not use it.
+    if (this.#quota) handle?.on?.('error', () => {});
     if (handleType !== 0 && fd === -1) warnOfLostHandle();
     else if (key !== undefined && handles.isSocket(handleType)) this.#sockets.track(key, handle);
     // A server has said by then that it is listening.

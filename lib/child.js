@@ -72,6 +72,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     onFault: (error) => process.emit('error', error),
     onClosed: onDisconnected,
     isHeard,
+    isTrusted: true,
   });
   holdByListeners(channel.control);
 
@@ -194,7 +195,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       release();
       return;
     }
-    if (data !== undefined) server._setServerData?.(JSON.parse(data));
+    if (data !== undefined) takeServerData(server, JSON.parse(data));
     if (errno !== 0) {
       release();
       callback(errno, null);
@@ -304,6 +305,15 @@ function closeServer(server, callback) {
   };
   server.prependOnceListener('close', () => nextTick(closed));
   server.close(closed);
+}
+
+/** What another worker's server offers. One that can't use it does without. */
+function takeServerData(server, data) {
+  try {
+    server._setServerData?.(data);
+  } catch (error) {
+    process.emitWarning(`a worker offers what a server can't use: ${error.message}`);
+  }
 }
 
 /** As Node does it for its own servers: the engine would not ask. */

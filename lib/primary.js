@@ -292,7 +292,10 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onNotice(worker, { act, ...notice }) {
     switch (act) {
       case 'online':
-        starting.delete(worker.id);
+        if (!starting.delete(worker.id)) {
+          processes.get(worker.id)?.fail('the message lane says twice that the worker is online');
+          break;
+        }
         debug('worker %d online, pid %d', worker.id, worker.process.pid);
         worker.state = 'online';
         worker.emit('online');
@@ -316,7 +319,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
       case 'exitedAfterDisconnect':
         worker.exitedAfterDisconnect = true;
         engine().retire(worker.id);
-        processes.get(worker.id)?.notify({ act: 'acknowledged' });
+        processes.get(worker.id)?.answer({ act: 'acknowledged' });
         break;
       default:
         processes.get(worker.id)?.fail(`the message lane carries an unknown notice: ${act}`);

@@ -240,6 +240,11 @@ class WorkerProcess {
     this.#channel?.notify(notice);
   }
 
+  /** As `notify`, what the worker has asked for. */
+  answer(notice) {
+    this.#channel?.answer(notice);
+  }
+
   /** Ends the channel of a worker that broke the protocol; the worker then exits. */
   fail(reason) {
     this.#channel?.fail(reason);

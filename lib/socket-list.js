@@ -3,6 +3,9 @@
 // A server counts its sockets that were sent to other processes: `getConnections()` asks those, and
 // 'close' waits until they have closed them. Each end of a channel has a list of what it was sent.
 
+// Of one server. One that closes waits once.
+const MOST_WAITING = 1024;
+
 /** What is known of a server's sockets elsewhere, by server. */
 const sent = new WeakMap();
 let lastKey = 0;
@@ -90,9 +93,9 @@ class SocketList {
   hear({ act, key, question, count }) {
     const entry = this.#received.get(key);
     if (act === 'countSockets') this.#answer(question, entry?.open ?? 0);
-    else if (act === 'awaitSockets' && entry) entry.waiting.push(question);
+    else if (act === 'awaitSockets' && entry) this.#wait(entry, question);
     else if (act === 'awaitSockets') this.#answer(question, 0);
-    else if (act === 'sockets' && this.#asked.has(question)) this.#settle(question, Number(count));
+    else if (act === 'sockets' && this.#asked.has(question)) this.#settle(question, count);
     else return false;
     return true;
   }
@@ -103,8 +106,13 @@ class SocketList {
     for (const question of this.#asked.keys()) this.#settle(question, 0);
   }
 
+  #wait({ waiting }, question) {
+    if (waiting.length < MOST_WAITING) waiting.push(question);
+    else this.#channel.fail('the message lane carries more questions than there can be');
+  }
+
   #answer(question, count) {
-    this.#channel.notify({ act: 'sockets', question, count });
+    this.#channel.answer({ act: 'sockets', question, count });
   }
 
   #settle(question, count) {

@@ -16,11 +16,20 @@ const KINDS = Object.keys(classes);
 function stream(kind, fd) {
   const Handle = classes[kind];
   if (Handle !== undefined) return open(new Handle(SOCKET), fd);
-  const socket = new net.Socket({ fd, manualStart: true });
+  const socket = firstSocket(fd);
   const handle = socket._handle;
   socket._handle = null;
   classes[kind] = handle.constructor;
   return handle;
+}
+
+function firstSocket(fd) {
+  try {
+    return new net.Socket({ fd, manualStart: true });
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /** A UDP handle for a descriptor, which is the handle's from now on. */

@@ -148,11 +148,11 @@ pub enum Origin {
 /// Whether `connection` comes from `listening`. Without `has_its_address`, which a transparent proxy's
 /// connections lack, only the kind is compared.
 pub fn origin(connection: impl AsFd, listening: impl AsFd, has_its_address: bool) -> Origin {
-    let is_of_kind = match (nature(&connection), nature(&listening)) {
+    let is_of_kind = matches!(
+        (nature(&connection), nature(&listening)),
         (Some(Nature::Tcp { listening: false }), Some(Nature::Tcp { listening: true }))
-        | (Some(Nature::Pipe { listening: false }), Some(Nature::Pipe { listening: true })) => true,
-        _ => false,
-    };
+            | (Some(Nature::Pipe { listening: false }), Some(Nature::Pipe { listening: true }))
+    );
     let (Ok(own), Ok(theirs)) = (getsockname(&connection), getsockname(&listening)) else {
         return Origin::Elsewhere;
     };
