@@ -266,6 +266,8 @@ fn only_sockets_that_listen_or_may_are_given_away_by_their_number() {
         let mut worker = primary.worker(1);
         let (reply, socket) = worker.ask(Target::Tcp { address: None, port: 0 });
         drop(socket);
+        // The engine has closed its duplicate of it.
+        primary.settle();
         let own = sockets_at(reply.address.expect("a bound address").port);
         assert!(!own.is_empty());
         let mine = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -1,0 +1,56 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { isBuiltin } = require('./helpers/implementation');
+
+/** Runs attacks, after each of which another worker is asked. Returns how many faults each was. */
+async function faultsOf(t, ...args) {
+  const { code, lines } = await run(t, 'hostile', { args, warns: true });
+  t.is(code, 0);
+  const outcomes = lines.filter(({ faults }) => faults !== undefined);
+  t.true(outcomes.every(({ statusCode }) => statusCode === 200));
+  const faults = lines.filter(({ message }) => message !== undefined);
+  t.true(faults.every(({ code }) => code === 'ERR_RS_CLUSTER_LANE'));
+  return outcomes.map(({ faults }) => faults);
+}
+
+const all = (count) => (faults) => faults.length > 0 && faults.every((each) => each === count);
+
+if (!isBuiltin) {
+  for (const mode of ['json', 'advanced']) {
+    test(`a notice that is none is its worker's fault, with ${mode} messages`, async (t) => {
+      const faults = await faultsOf(t, 'notices', mode);
+      t.true(all(1)(faults), `${faults}`);
+    });
+
+    test(`a message that can't be read is its worker's fault, with ${mode} messages`, async (t) => {
+      const faults = [
+        ...(await faultsOf(t, 'messages', mode)),
+        ...(await faultsOf(t, 'bytes', mode)),
+      ];
+      t.true(all(1)(faults), `${faults}`);
+    });
+
+    test(`odd messages do no harm, with ${mode} messages`, async (t) => {
+      const faults = await faultsOf(t, 'odd', mode);
+      t.true(all(0)(faults), `${faults}`);
+    });
+  }
+
+  test("a handle that is something else is its worker's fault", async (t) => {
+    const faults = await faultsOf(t, 'handles');
+    t.true(all(1)(faults), `${faults}`);
+  });
+
+  test("a flood of notices is its worker's fault", async (t) => {
+    const faults = await faultsOf(t, 'floods');
+    t.true(all(1)(faults), `${faults}`);
+  });
+
+  test('a socket that fails does not end a primary that ignores it', async (t) => {
+    t.deepEqual(await faultsOf(t, 'broken'), [0]);
+  });
+} else {
+  test('the built-in trusts its workers', (t) => t.pass());
+}
