@@ -2,8 +2,11 @@ import cluster from './index.js';
 
 export type Address = cluster.Address;
 export type Cluster = cluster.Cluster;
+export type ClusterEvents = cluster.ClusterEvents;
 export type ClusterSettings = cluster.ClusterSettings;
+export type ConnectionCounts = cluster.ConnectionCounts;
 export type KillMode = cluster.KillMode;
+export type Listen<Target> = cluster.Listen<Target>;
 export type ListenerStats = cluster.ListenerStats;
 export type Stats = cluster.Stats;
 export type WorkerStats = cluster.WorkerStats;
@@ -12,13 +15,16 @@ export type WorkerStats = cluster.WorkerStats;
 export type Worker = cluster.Worker;
 export const Worker: typeof cluster.Worker;
 
-export const SCHED_NONE: number;
-export const SCHED_RR: number;
-/** The worker with the fewest open connections gets the next. */
-export const SCHED_LEAST_CONNECTIONS: 3;
-/** The clients of one address stay with one worker. */
-export const SCHED_SOURCE_HASH: 4;
-export const SCHED_REUSEPORT: 5;
+/** A policy: all workers accept from one socket, and the kernel decides. */
+export const SCHED_NONE: Cluster['SCHED_NONE'];
+/** A policy: the next worker in turn that has nothing waiting. */
+export const SCHED_RR: Cluster['SCHED_RR'];
+/** A policy: the worker with the fewest open connections gets the next one. */
+export const SCHED_LEAST_CONNECTIONS: Cluster['SCHED_LEAST_CONNECTIONS'];
+/** A policy: the clients of one IP address stay with one worker. */
+export const SCHED_SOURCE_HASH: Cluster['SCHED_SOURCE_HASH'];
+/** A policy: each worker has a socket of its own on the port, and the kernel chooses one of them. */
+export const SCHED_REUSEPORT: Cluster['SCHED_REUSEPORT'];
 export const isPrimary: boolean;
 /** @deprecated use `isPrimary` */
 export const isMaster: boolean;

@@ -23,7 +23,10 @@ declare namespace cluster {
     pause(): Worker;
     /** Puts the worker back into the rotation. */
     resume(): Worker;
-    /** Whether `pause()` was called on this object, and `resume()` not since then. */
+    /**
+     * Whether `pause()` was called, in the primary or in the worker, and `resume()` not since then. What
+     * the other process has called counts from when this one hears of it.
+     */
     isPaused(): boolean;
   }
 
@@ -133,6 +136,10 @@ declare namespace cluster {
     addListener: Listen<this>;
     prependListener: Listen<this>;
     prependOnceListener: Listen<this>;
+    /** A policy: all workers accept from one socket, and the kernel decides. */
+    readonly SCHED_NONE: 1;
+    /** A policy: the next worker in turn that has nothing waiting. */
+    readonly SCHED_RR: 2;
     /**
      * A policy: the worker with the fewest open connections gets the next one, those with equally
      * many in turn. For connections that last and differ: WebSockets, uploads, keep-alive. Of more than

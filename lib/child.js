@@ -10,7 +10,7 @@ const { EACCES } = require('node:os').constants.errno;
 const path = require('node:path');
 const { debuglog } = require('node:util');
 const { WorkerLanes } = require('./native');
-const defineWorker = require('./worker');
+const { defineWorker, markPaused } = require('./worker');
 const Channel = require('./channel');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
@@ -60,6 +60,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   const acknowledgements = [];
   /** Whether the primary is to send a signal, if this worker does not end by itself. */
   let isKilled = false;
+  /** Calls of `pause()` and `resume()` that the primary has not answered. */
+  let unanswered = 0;
 
   const context = new EventContext();
 
@@ -92,7 +94,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       announceDisconnect(() => process.disconnect());
     },
     rest(isPaused) {
-      channel.notify({ act: isPaused ? 'pause' : 'resume' });
+      unanswered += 1;
+      channel.notify({ act: 'rest', isPaused });
     },
   });
   const worker = new Worker({ id: takeId(), process, state: 'online' });
@@ -135,7 +138,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     return worker.listenerCount('message') > 0 || process.listeners('message')[0] !== relay;
   }
 
-  function onNotice({ act }) {
+  function onNotice({ act, ...notice }) {
     if (act === 'disconnect') {
       // Answers sent before it come on another lane, in the same turn of the event loop.
       if (queries.size > 0) setImmediate(disconnect, true);
@@ -143,6 +146,13 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     } else if (act === 'kill') {
       isKilled = true;
     } else if (act === 'acknowledged') acknowledgements.shift()?.();
+    else if (act === 'rest') onRest(notice);
+  }
+
+  /** The primary decides the order: until it has answered what was called here last, that counts. */
+  function onRest({ isPaused, isAnswer }) {
+    if (isAnswer) unanswered -= 1;
+    if (unanswered === 0) markPaused(worker, isPaused);
   }
 
   /** What `net.Server#listen` and `dgram.Socket#bind` call in a worker. */
@@ -169,15 +179,17 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     const data = server._getServerData?.();
     const query = toQuery(options, address, port === 0 ? index : 0);
     const seq = lanes.listen({ ...query, data: data && JSON.stringify(data) });
-    const release = () => releaseIndex(indexesKey, index);
+    const release = () => {
+      releaseIndex(indexesKey, index);
+      // The server may try again, and is to tell once.
+      server.removeListener('listening', onListening);
+    };
     queries.set(seq, { server, options, release, callback, onListening });
     debug('worker %d asks for %s:%s', worker.id, address ?? '*', port);
 
     server.once('listening', onListening);
 
     function onListening() {
-      // It may have been closed meanwhile.
-      if (!indexes.has(indexesKey)) return;
       worker.state = 'listening';
       const bound = server.address();
       const listening = { address, port: bound?.port || port, addressType, fd };

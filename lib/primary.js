@@ -5,7 +5,7 @@ const { signals } = require('node:os').constants;
 const { debuglog, getSystemErrorMap } = require('node:util');
 const { runInThisContext } = require('node:vm');
 const { Engine } = require('./native');
-const defineWorker = require('./worker');
+const { defineWorker, markPaused } = require('./worker');
 const EventContext = require('./event-context');
 const { nextTick } = require('./clock');
 const Hold = require('./hold');
@@ -38,6 +38,8 @@ const UNLOADED =
   'Node allow it (--allow-fs-read)?';
 
 const debug = debuglog('cluster');
+// A test runner may have put another one in its place.
+const realProcess = runInThisContext('process');
 
 /**
  * Makes an object the `cluster` object of a primary, with an engine of its own.
@@ -129,6 +131,17 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     nextTick(() => cluster.emit('setup', settings));
   }
 
+  /** Node says so when the inspector of this process is started, by SIGUSR1 or `inspector.open()`. */
+  function onInternalMessage({ cmd }) {
+    if (cmd !== 'NODE_DEBUG_ENABLED') return;
+    for (const worker of Object.values(cluster.workers)) {
+      const enable = () => processes.get(worker.id)?.enableInspector();
+      if (worker.state === 'online' || worker.state === 'listening') enable();
+      // Before that, the signal could end it.
+      else worker.once('online', enable);
+    }
+  }
+
   function fork(env) {
     const Process = loadWorkerProcess();
     cluster.setupPrimary();
@@ -155,6 +168,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     });
     cluster.workers[id] = worker;
     if (workerProcess.isStarted) {
+      if (processes.size === 0) realProcess.on('internalMessage', onInternalMessage);
       processes.set(id, workerProcess);
       starting.set(id, worker);
       connected.add(id);
@@ -190,6 +204,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function exited(worker) {
     if (worker.state === 'dead') return;
     if (processes.delete(worker.id)) {
+      if (processes.size === 0) realProcess.removeListener('internalMessage', onInternalMessage);
       worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     }
     kills.forget(worker.id);
@@ -218,8 +233,23 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onFault(worker, error) {
     faulty.add(worker);
     // One odd worker must not bring the primary down, as an unheard 'error' would.
-    if (worker.listenerCount('error') > 0) worker.process.emit('error', error);
-    else process.emitWarning(`worker ${worker.id}: ${error.message}`, { code: error.code });
+    if (!isHeard(worker)) {
+      process.emitWarning(`worker ${worker.id}: ${error.message}`, { code: error.code });
+      return;
+    }
+    const hear = () => {};
+    worker.on('error', hear);
+    try {
+      worker.process.emit('error', error);
+    } finally {
+      worker.removeListener('error', hear);
+    }
+  }
+
+  /** Whether a fault has a listener, on the worker or on its process. */
+  function isHeard(worker) {
+    // The worker itself listens to its process.
+    return worker.listenerCount('error') > 0 || worker.process.listenerCount('error') > 1;
   }
 
   /** The worker exits, because it can't load the engine. So will the next one. */
@@ -227,8 +257,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     starting.delete(worker.id);
     const isNew = !knownReasons.has(reason);
     knownReasons.add(reason);
-    const isHeard = worker.listenerCount('error') > 0;
-    if (isHeard || isNew) onFault(worker, errors.notLoaded(reason));
+    if (isHeard(worker) || isNew) onFault(worker, errors.notLoaded(reason));
   }
 
   function disconnectAll(callback) {
@@ -252,10 +281,15 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     return this;
   }
 
-  /** Of a Worker. */
+  /** Of a Worker, which is told, so that `isPaused()` is the same at both ends. */
   function rest(isPaused) {
-    if (isPaused) engine().pause(this.id);
-    else engine().resume(this.id);
+    setPause(this, isPaused);
+    processes.get(this.id)?.notify({ act: 'rest', isPaused });
+  }
+
+  function setPause({ id }, isPaused) {
+    if (isPaused) engine().pause(id);
+    else engine().resume(id);
   }
 
   /** Of a Worker. */
@@ -310,12 +344,13 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         cluster.emit('listening', worker, info);
         break;
       }
-      case 'pause':
-        worker.pause();
+      case 'rest': {
+        const isPaused = notice.isPaused === true;
+        markPaused(worker, isPaused);
+        setPause(worker, isPaused);
+        processes.get(worker.id)?.answer({ act: 'rest', isPaused, isAnswer: true });
         break;
-      case 'resume':
-        worker.resume();
-        break;
+      }
       case 'exitedAfterDisconnect':
         worker.exitedAfterDisconnect = true;
         engine().retire(worker.id);
@@ -417,6 +452,7 @@ class Disconnection {
     const { context, callbacks } = this.#asked.get(token);
     this.#asked.delete(token);
     if (this.#asked.size === 0) this.#hold.unref();
+    // Each in a tick of its own, so that one that throws does not stop the others.
     for (const callback of callbacks) context.nextTick(callback);
   }
 }

@@ -245,6 +245,11 @@ class WorkerProcess {
     this.#channel?.answer(notice);
   }
 
+  /** Sends SIGUSR1, at which Node starts its inspector. A process that has ended needs none. */
+  enableInspector() {
+    this.#handle.kill(constants.signals.SIGUSR1);
+  }
+
   /** Ends the channel of a worker that broke the protocol; the worker then exits. */
   fail(reason) {
     this.#channel?.fail(reason);

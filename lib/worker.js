@@ -2,17 +2,21 @@
 
 const EventEmitter = require('node:events');
 
+/** The workers for which `isPaused()` is true. Node's workers have no such property. */
+const paused = new WeakSet();
+
+function markPaused(worker, isPaused) {
+  if (isPaused) paused.add(worker);
+  else paused.delete(worker);
+}
+
 /**
  * The class `cluster.Worker`. What `disconnect` and `destroy` do depends on the role, so each role
- * makes a class of its own. `rest(isPaused)` has the primary's engine know, called on a worker.
+ * makes a class of its own. `rest(isPaused)`, called on a worker, tells the engine and the other end.
  */
 function defineWorker({ disconnect, destroy, rest }) {
-  /** Of all others nobody has said so; Node's workers have no such property. */
-  const paused = new WeakSet();
-
   function setPaused(worker, isPaused) {
-    if (isPaused) paused.add(worker);
-    else paused.delete(worker);
+    markPaused(worker, isPaused);
     rest.call(worker, isPaused);
     return worker;
   }
@@ -73,4 +77,4 @@ function defineWorker({ disconnect, destroy, rest }) {
   return Worker;
 }
 
-module.exports = defineWorker;
+module.exports = { defineWorker, markPaused };
