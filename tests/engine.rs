@@ -835,40 +835,11 @@ fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_de
     primary.command(Command::Resume(1));
     assert!(matches!(next_order(&mut one), Received::Resume));
     serve_until(&one, 3);
-    // It rests for a moment only, so it says so again and again, until the engine has accepted meanwhile.
-    loop {
-        one.send(&Request::Exhausted, None);
-        assert!(matches!(next_order(&mut one), Received::Pause));
-        let client = connect(port);
-        let mut rests = true;
-        let place = loop {
-            let places = [&other.polled, &sibling, if rests { &one.raw } else { &socket }];
-            let place = first_readable(&places.map(AsFd::as_fd));
-            let is_served = match place {
-                0 => {
-                    other.serve();
-                    true
-                }
-                1 => other.accept(&sibling),
-                _ if rests => {
-                    assert!(matches!(next_order(&mut one), Received::Resume));
-                    rests = false;
-                    false
-                }
-                _ => one.accept(&socket),
-            };
-            if is_served {
-                break place;
-            }
-        };
-        served_by(client);
-        if rests {
-            assert!(matches!(next_order(&mut one), Received::Resume));
-            if place == 0 {
-                return;
-            }
-        }
-    }
+    // One that has no descriptors left rests until it says that it has some.
+    one.send(&Request::Exhausted, None);
+    assert_eq!(serve_until(&one, 1)[0], 0);
+    one.send(&Request::Recovered, None);
+    serve_until(&one, 3);
 }
 
 #[test]

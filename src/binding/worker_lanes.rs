@@ -119,16 +119,14 @@ pub struct ListenReply {
 
 impl ListenReply {
     fn new(reply: Reply, shared: Option<OwnedFd>) -> Self {
-        let Reply { seq, errno, listener, socket, address, data } = reply;
+        let Reply { seq, errno, listener, address, data, .. } = reply;
         let (address, family, port) = match address {
             Some(bound) => (Some(bound.address), Some(bound.family), Some(bound.port)),
             None => (None, None, None),
         };
-        // Without a descriptor: this process had none left for it.
-        let lost = socket == Some(SocketKind::Shared) && shared.is_none();
         Self {
             seq,
-            errno: if lost { -libc::EMFILE } else { errno },
+            errno,
             listener,
             fd: shared.map_or(-1, IntoRawFd::into_raw_fd),
             address,
@@ -154,6 +152,9 @@ struct Inner {
     seats: RefCell<HashMap<ListenerId, Seat>>,
     /// Whether nothing is to be accepted from them.
     paused: Cell<bool>,
+    /// Whether this process had no descriptor for a connection. Until it has one, nothing is taken or
+    /// accepted.
+    exhausted: Cell<bool>,
     watchdog: Watchdog,
     polls: RefCell<Option<Polls>>,
     seq: Cell<u32>,
@@ -208,6 +209,7 @@ impl WorkerLanes {
             tally,
             seats: RefCell::default(),
             paused: Cell::new(false),
+            exhausted: Cell::new(false),
             watchdog,
             polls: RefCell::new(None),
             seq: Cell::new(0),
@@ -334,7 +336,8 @@ impl Inner {
     fn wait(&self) {
         let control = self.control.borrow();
         let (open, is_broken) = (self.open.get(), control.fault().is_some());
-        let (reads_later, takes_later) = (self.reads_later.get(), self.takes_later.get());
+        let reads_later = self.reads_later.get();
+        let takes_later = self.takes_later.get() || self.exhausted.get();
         let readable = open && !is_broken && !reads_later;
         let writable = !control.is_idle() && !control.sends_later();
         if let Some(polls) = self.polls.borrow().as_ref() {
@@ -354,8 +357,32 @@ impl Inner {
             return self.give_up(handlers, fault.into());
         }
         self.control_ready(Readiness { readable: true, writable: true }, handlers);
-        if self.takes_later.replace(false) && self.open.get() {
+        if !self.open.get() {
+            return;
+        }
+        if self.exhausted.get() {
+            self.recover();
+        } else if self.takes_later.replace(false) {
             self.connections_ready(Readiness::READ, handlers);
+        }
+        self.wait();
+    }
+
+    /// This process has no descriptor for a connection: others get what comes.
+    fn exhaust(&self) {
+        self.exhausted.set(true);
+        self.poll_seats();
+        // It fails only for requests that are too long, which this is not.
+        let _ = self.send(&Request::Exhausted, None);
+    }
+
+    /// There may be descriptors again.
+    fn recover(&self) {
+        if !self.connections.is_exhausted() {
+            self.exhausted.set(false);
+            self.poll_seats();
+            // As above.
+            let _ = self.send(&Request::Recovered, None);
         }
     }
 
@@ -418,14 +445,18 @@ impl Inner {
         socket: Option<OwnedFd>,
         handlers: &Rc<Handlers>,
     ) -> ListenReply {
-        let Some(SocketKind::Own { seat }) = reply.socket else {
-            return ListenReply::new(reply, socket);
+        let Some(kind) = reply.socket else {
+            return ListenReply::new(reply, None);
         };
         let listener = reply.listener;
         // This process had no descriptor left for it.
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
-        match socket.and_then(|socket| self.seat(listener, seat, socket, handlers)) {
-            Ok(()) => ListenReply::new(reply, None),
+        let taken = socket.and_then(|socket| match kind {
+            SocketKind::Shared => Ok(Some(socket)),
+            SocketKind::Own { seat } => self.seat(listener, seat, socket, handlers).map(|()| None),
+        });
+        match taken {
+            Ok(shared) => ListenReply::new(reply, shared),
             Err(error) => {
                 // It fails only for requests that are too long, which this is not.
                 let _ = self.send(&Request::Close { listener }, None);
@@ -448,9 +479,7 @@ impl Inner {
             }
         })?;
         poll.unreference();
-        if !self.paused.get() {
-            poll.wait_for(Readiness::READ);
-        }
+        poll.wait_for(self.seat_readiness());
         self.seats.borrow_mut().insert(listener, Seat { poll, socket, number });
         Ok(())
     }
@@ -458,15 +487,25 @@ impl Inner {
     /// Accepts nothing from sockets of our own, or accepts again.
     fn rest(&self, paused: bool) {
         self.paused.set(paused);
-        let readiness = if paused { Readiness::NONE } else { Readiness::READ };
+        self.poll_seats();
+    }
+
+    fn poll_seats(&self) {
+        let readiness = self.seat_readiness();
         self.seats.borrow().values().for_each(|seat| seat.poll.wait_for(readiness));
+    }
+
+    /// What to wait for at sockets of our own.
+    fn seat_readiness(&self) -> Readiness {
+        let rests = self.paused.get() || self.exhausted.get();
+        if rests { Readiness::NONE } else { Readiness::READ }
     }
 
     fn accept(&self, listener: ListenerId, handlers: &Handlers) {
         for _ in 0..TAKEN_A_TURN {
             // A handler may have closed the server, or paused the worker.
             let accepted = match self.seats.borrow().get(&listener) {
-                Some(seat) if !self.paused.get() => listen::accept(&seat.socket)
+                Some(seat) if self.seat_readiness().readable => listen::accept(&seat.socket)
                     .inspect(|it| it.iter().for_each(|_| self.tally.add_accepted(seat.number))),
                 _ => return,
             };
@@ -486,12 +525,7 @@ impl Inner {
                     }
                 }
                 Err(Failure::WouldBlock) => return,
-                Err(Failure::Shortage(_)) => {
-                    self.rest(true);
-                    // It fails only for requests that are too long, which this is not.
-                    let _ = self.send(&Request::Exhausted, None);
-                    return;
-                }
+                Err(Failure::Shortage(_)) => return self.exhaust(),
                 // A listening socket has no peer.
                 Err(Failure::Gone) => return,
                 Err(Failure::Fault(fault)) => return self.give_up(handlers, fault.into()),
@@ -521,6 +555,9 @@ impl Inner {
     fn connections_ready(self: &Rc<Self>, _: Readiness, handlers: &Rc<Handlers>) {
         let caller = &handlers.caller;
         for _ in 0..TAKEN_A_TURN {
+            if self.exhausted.get() {
+                return;
+            }
             match self.connections.take() {
                 Ok(Taken::Connection(listener, connection)) => {
                     self.tally.add_taken();
@@ -534,6 +571,7 @@ impl Inner {
                     self.tally.add_taken();
                     self.tally.add_closed();
                 }
+                Ok(Taken::Exhausted) => return self.exhaust(),
                 Ok(Taken::Empty) => return,
                 Ok(Taken::Later) => {
                     self.takes_later.set(true);
@@ -541,6 +579,10 @@ impl Inner {
                 }
                 Ok(Taken::Ended) => return self.end(),
                 Err(error) => return self.give_up(handlers, error),
+            }
+            // It saves a look in vain for most connections.
+            if !self.tally.has_more() {
+                return;
             }
         }
     }

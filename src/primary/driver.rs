@@ -23,7 +23,7 @@ use super::{
     fork::Adopted,
     listener::{Listener, Socket},
     quota::{BURST, Requests},
-    seat::{self, ACCEPT_PAUSE},
+    seat,
     state::{Opened, Outlook, Shared, State},
     worker::Worker,
 };
@@ -36,7 +36,7 @@ use crate::{
     sys::{
         exit::{Exit, Process},
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
-        lane::{self, Lane},
+        lane::{self, Lane, WholePacket},
         listen, wake_politely,
         watched::{self, Watchable},
     },
@@ -51,6 +51,9 @@ const SLOW_PATROL: Duration = Duration::from_millis(50);
 /// How long a worker that returned a connection gets no other of the same listener. It bounds the
 /// rate at which a connection goes round when every worker is at its `maxConnections`.
 const REST: Duration = Duration::from_millis(10);
+
+/// How often the last requests of a worker are asked for before its exit is told, if there is a shortage.
+const LAST_ATTEMPTS: usize = 3;
 
 /// How long a new worker waits for memory of the kernel's to be looked after, while all others that come
 /// wait behind it.
@@ -70,6 +73,7 @@ pub(super) fn run(
     let state = Rc::new(RefCell::new(State::new(settings, emit)));
     LocalSet::new().block_on(runtime, async {
         spawn_local(patrol(Rc::clone(&state)));
+        spawn_local(take_back_owed(Rc::clone(&state)));
         // Each worker's task holds a sender.
         let (attending, mut all_ended) = mpsc::channel(1);
         while let Some(command) = commands.recv().await {
@@ -111,6 +115,17 @@ async fn patrol(state: Shared) {
                     () = loading.notified() => {}
                 },
             }
+        }
+    }
+}
+
+/// Takes back what waits in lanes as soon as there are descriptors for that.
+async fn take_back_owed(state: Shared) {
+    let owing = state.borrow().owing();
+    loop {
+        owing.notified().await;
+        while state.borrow_mut().take_back_owed() {
+            sleep(SHORTAGE_PAUSE).await;
         }
     }
 }
@@ -206,7 +221,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
         tokio::select! {
             biased;
             exit = exited(&process) => break exit,
-            received = receive(&control), if obeying => {
+            received = receive(&state, &control), if obeying => {
                 let answered = match received {
                     Ok(Some(_)) if !requests.take(Instant::now()) => {
                         Err(Error::Quota("requests at once", BURST as usize))
@@ -245,7 +260,17 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
             }
         }
     };
-    take_last_requests(&state, id, control.get_ref()).await;
+    if !take_last_requests(&state, id, control.get_ref()).await {
+        state.borrow_mut().keep(id);
+        let (state, control) = (Rc::clone(&state), Rc::clone(&control));
+        // The exit is told without waiting for that.
+        spawn_local(async move {
+            while !has_taken_requests(&state, id, control.get_ref()) {
+                sleep(SHORTAGE_PAUSE).await;
+            }
+            state.borrow_mut().let_go(id);
+        });
+    }
     // Before anybody hears of the exit, all that the worker had of us is closed.
     drop((process, control, lane));
     drop(state.borrow_mut().remove(id));
@@ -265,7 +290,7 @@ async fn has_drained(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
 /// A worker broke the protocol, can't begin, or has a lane that fails: it gets nothing more, and its
 /// primary hears of it.
 fn fault(state: &Shared, id: WorkerId, error: Error, control: &AsyncFd<OwnedFd>) {
-    // The worker learns of it too, and can't fill the lane for nobody. Where that fails, it learns of it
+    // The worker learns of it too, and stops filling the lane. Where that fails, it learns of it
     // by the message lane.
     let _ = lane::shutdown(control, Lane::Control);
     state.borrow_mut().retire(id);
@@ -280,25 +305,39 @@ fn report(state: &Shared, worker: WorkerId, error: Error) {
 }
 
 /// Takes the connections that a worker had returned before it ended, and hears why it could not begin.
-async fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) {
+/// Says false when there is more, for which this process has not enough of something.
+async fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) -> bool {
     // Another process that has the worker's end can't send more meanwhile. Where this fails, there is
     // nothing to read either.
     let _ = lane::shutdown(control, Lane::Control);
+    for _ in 0..LAST_ATTEMPTS {
+        if has_taken_requests(state, id, control) {
+            return true;
+        }
+        sleep(SHORTAGE_PAUSE).await;
+    }
+    false
+}
+
+/// Takes what is left in the control lane of a worker that has ended. False when there is more, for which
+/// this process has not enough of something.
+fn has_taken_requests(state: &Shared, id: WorkerId, control: &OwnedFd) -> bool {
     loop {
-        let packet = match lane::receive_whole_packet(control, MAX_PACKET) {
+        let packet = match receive_packet(state, control) {
             Ok(packet) if packet.length > 0 => packet,
-            Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return,
-            Err(Failure::Shortage(_)) => {
-                sleep(SHORTAGE_PAUSE).await;
-                continue;
+            Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return true,
+            Err(Failure::Shortage(_)) => return false,
+            Err(Failure::Fault(fault)) => {
+                report(state, id, fault.into());
+                return true;
             }
-            Err(Failure::Fault(fault)) => return report(state, id, fault.into()),
         };
         let request = control::decode(&packet.bytes, packet.length);
         match (request, packet.descriptor) {
             (Ok(Request::Return { listener }), Some(connection)) => {
                 // A fault of a worker that has ended harms nobody, and ends nothing.
                 let _ = state.borrow_mut().give_back(id, listener, Some(connection));
+                state.borrow_mut().refill();
             }
             (Ok(Request::Unable { reason }), _) => report(state, id, Error::Unable(reason)),
             _ => {}
@@ -320,8 +359,11 @@ async fn exited(process: &AsyncFd<Arc<Process>>) -> Option<Exit> {
 }
 
 /// The next request of a worker, or `None` when it has closed its end.
-async fn receive(control: &AsyncFd<OwnedFd>) -> Result<Option<(Request, Option<OwnedFd>)>> {
-    let receive = |socket: &OwnedFd| lane::receive_whole_packet(socket, MAX_PACKET);
+async fn receive(
+    state: &Shared,
+    control: &AsyncFd<OwnedFd>,
+) -> Result<Option<(Request, Option<OwnedFd>)>> {
+    let receive = |socket: &OwnedFd| receive_packet(state, socket);
     let packet = loop {
         match watched::when_ready(control, Interest::READABLE, receive).await {
             Ok(packet) if packet.length > 0 => break packet,
@@ -333,6 +375,19 @@ async fn receive(control: &AsyncFd<OwnedFd>) -> Result<Option<(Request, Option<O
     };
     let request = control::decode(&packet.bytes, packet.length)?;
     Ok(Some((request, packet.descriptor)))
+}
+
+/// A packet of a worker, with its descriptor: where there is no number for that, it stays in the lane.
+fn receive_packet(state: &Shared, control: &OwnedFd) -> std::result::Result<WholePacket, Failure> {
+    match lane::receive_packet_with_descriptor(control, MAX_PACKET) {
+        Err(shortage @ Failure::Shortage(_)) => {
+            let received = state
+                .borrow_mut()
+                .lend(|| lane::receive_packet_with_descriptor(control, MAX_PACKET));
+            received.unwrap_or(Err(shortage))
+        }
+        received => received,
+    }
 }
 
 fn answer(
@@ -354,11 +409,10 @@ fn answer(
         }
         Request::Exhausted => {
             state.borrow_mut().exhausted(id);
-            let state = Rc::clone(state);
-            spawn_local(async move {
-                sleep(ACCEPT_PAUSE).await;
-                state.borrow_mut().recovered(id);
-            });
+            Ok(())
+        }
+        Request::Recovered => {
+            state.borrow_mut().recovered(id);
             Ok(())
         }
         Request::Staying => {
@@ -372,6 +426,7 @@ fn answer(
         }
         Request::Return { listener } => {
             state.borrow_mut().give_back(id, listener, descriptor)?;
+            state.borrow_mut().refill();
             let state = Rc::clone(state);
             spawn_local(async move {
                 sleep(REST).await;

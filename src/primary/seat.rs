@@ -1,6 +1,7 @@
 //! The task of one listening socket. All of them wait here; what they change is in `state`.
 
 use std::{
+    os::fd::OwnedFd,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -29,7 +30,7 @@ use crate::{
 const ACCEPTS_A_TURN: usize = 64;
 
 /// How long accepting pauses after a failure that is no shortage.
-pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts to accept from another socket of the listener.
 pub(super) fn add(state: &Shared, listener: ListenerId, bound: Bound) {
@@ -121,7 +122,7 @@ impl Task {
             };
             let mut accepted = 0;
             while accepted < ACCEPTS_A_TURN && self.may_accept() {
-                match watched::try_ready(&mut ready, |socket| listen::accept(&**socket)) {
+                match watched::try_ready(&mut ready, |socket| self.accept_one(socket)) {
                     Ok(Some(connection)) => {
                         self.state.borrow_mut().accepted(self.listener, connection);
                     }
@@ -150,6 +151,21 @@ impl Task {
         let now = Instant::now();
         self.state.borrow_mut().unaccepted(self.listener, fault.to_io(), now);
         sleep(pause).await;
+    }
+
+    /// Accepts by the engine's last descriptor where there is no other; it is free again as soon as the
+    /// connection is handed over.
+    fn accept_one(&self, socket: &Bound) -> Result<Option<OwnedFd>, Failure> {
+        let shortage = match listen::accept(socket) {
+            Err(Failure::Shortage(fault)) => fault,
+            accepted => return accepted,
+        };
+        let mut state = self.state.borrow_mut();
+        let accepted = state.lend(|| listen::accept(socket));
+        if let Some(Ok(Some(_))) = &accepted {
+            state.unaccepted(self.listener, shortage.to_io(), Instant::now());
+        }
+        accepted.unwrap_or(Err(Failure::Shortage(shortage)))
     }
 
     fn may_accept(&self) -> bool {

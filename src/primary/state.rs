@@ -20,7 +20,7 @@ use super::{
     quota::{DESCRIPTOR_SHARE, MAX_LISTENERS},
     stats::{Counts, Stats},
     story::Story,
-    worker::Worker,
+    worker::{TakenBack, Worker},
 };
 use crate::{
     error::{Error, Result},
@@ -33,6 +33,7 @@ use crate::{
         exit::Exit,
         failure::Fault,
         listen::{self, Bound, Origin},
+        reserve::Reserve,
     },
 };
 
@@ -55,6 +56,15 @@ pub(super) struct State {
     loading: Rc<Notify>,
     /// Of listeners whose tasks have been told to end, which closes them.
     closing: Vec<Weak<Bound>>,
+    /// For a connection that is accepted, or taken back, when there are no other descriptors.
+    reserve: Reserve,
+    /// Workers of which not all that waits could be taken back, for want of descriptors.
+    owed: HashSet<WorkerId>,
+    /// Workers whose processes have ended, with something left in a lane.
+    departed: HashMap<WorkerId, Worker>,
+    /// Those that may have returned connections which could not be taken yet.
+    returning: HashSet<WorkerId>,
+    owing: Rc<Notify>,
 }
 
 /// What the task of a listener may do.
@@ -66,6 +76,10 @@ pub(super) enum Stance {
     /// As that, and nobody serves the listener: until then.
     Hold(Instant),
 }
+
+/// What is to be taken back is to be tried again after a pause.
+#[derive(Debug)]
+struct Later;
 
 /// A freshly bound address, still without a task to accept from it.
 pub(super) struct Opened {
@@ -87,6 +101,11 @@ impl State {
             loaded: HashSet::new(),
             loading: Rc::new(Notify::new()),
             closing: Vec::new(),
+            reserve: Reserve::default(),
+            owed: HashSet::new(),
+            departed: HashMap::new(),
+            returning: HashSet::new(),
+            owing: Rc::new(Notify::new()),
         }
     }
 
@@ -102,7 +121,24 @@ impl State {
     /// The worker's process has ended. What it had not taken goes to others.
     pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
         self.retire(id);
-        self.workers.remove(&id)
+        let worker = self.workers.remove(&id)?;
+        if self.owed.remove(&id) || self.returning.contains(&id) {
+            self.departed.insert(id, worker);
+            return None;
+        }
+        Some(worker)
+    }
+
+    /// The worker is to be known until [`let_go`](Self::let_go), though its process has ended.
+    pub(super) fn keep(&mut self, id: WorkerId) {
+        self.returning.insert(id);
+    }
+
+    /// The worker has returned all that it has.
+    pub(super) fn let_go(&mut self, id: WorkerId) {
+        self.returning.remove(&id);
+        // The worker itself goes with what is to be taken back, if anything.
+        self.owing.notify_one();
     }
 
     /// Tells everybody that the listener can't accept for now, unless they have just heard it.
@@ -178,23 +214,29 @@ impl State {
         }
     }
 
-    /// The worker had no descriptor for a connection to its own socket.
+    /// The worker has no descriptor for another connection: others get what waits in its lane, and what
+    /// comes to its sockets.
     pub(super) fn exhausted(&mut self, id: WorkerId) {
-        if let Some(worker) = self.workers.get_mut(&id) {
-            worker.exhausted = true;
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        if !std::mem::replace(&mut worker.exhausted, true) {
             self.story.tell(format_args!("worker {id} has no descriptors left"));
-            self.tell_seats(id);
+            self.reseat(id);
+            self.take_back(id);
         }
     }
 
-    /// It may have some again.
+    /// It has some again.
     pub(super) fn recovered(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        worker.exhausted = false;
-        self.tell_seats(id);
-        self.restore(id);
+        if std::mem::replace(&mut worker.exhausted, false) {
+            self.story.tell(format_args!("worker {id} has descriptors again"));
+            self.reseat(id);
+            self.restore(id);
+        }
     }
 
     /// Who accepts from the seats of this worker changes.
@@ -294,24 +336,90 @@ impl State {
     }
 
     /// Takes back what waits in the worker's lane, and gives it to others: one at a time, so that it
-    /// takes no descriptors but for those that nobody has room for.
+    /// takes no descriptors but for those that nobody has room for. Where there are none at all, the rest
+    /// stays in the lane until there are.
     fn take_back(&mut self, id: WorkerId) {
         // The worker itself may get some of it again, which are not to be taken once more.
         let waiting = self.workers.get(&id).map_or(0, Worker::in_lane);
         for _ in 0..waiting {
-            if self.take_back_one(id, |counts| counts.reclaimed += 1).is_none() {
-                return;
+            match self.take_back_one(id, |counts| counts.reclaimed += 1) {
+                Some(Ok(_)) => {}
+                Some(Err(Later)) => {
+                    self.owed.insert(id);
+                    self.owing.notify_one();
+                    return;
+                }
+                None => return,
             }
         }
     }
 
     /// Says whose connection it was, if there was one. `add` counts it.
-    fn take_back_one(&mut self, id: WorkerId, add: fn(&mut Counts)) -> Option<ListenerId> {
-        let (listener, connection) = self.workers.get(&id)?.take_back()?;
+    fn take_back_one(
+        &mut self,
+        id: WorkerId,
+        add: fn(&mut Counts),
+    ) -> Option<std::result::Result<ListenerId, Later>> {
+        match self.workers.get(&id)?.take_back(&mut self.reserve) {
+            TakenBack::Nothing => None,
+            TakenBack::Later => Some(Err(Later)),
+            TakenBack::Connection(listener, connection) => {
+                self.taken_back(id, listener, connection, add);
+                Some(Ok(listener))
+            }
+        }
+    }
+
+    fn taken_back(
+        &mut self,
+        id: WorkerId,
+        listener: ListenerId,
+        connection: OwnedFd,
+        add: fn(&mut Counts),
+    ) {
         self.story.tell(format_args!("a connection taken back from worker {id}"));
         self.count(id, listener, add);
         self.distribute(listener, connection);
-        Some(listener)
+        self.reserve.refill();
+    }
+
+    /// Tells when [`take_back_owed`](Self::take_back_owed) has something to do.
+    pub(super) fn owing(&self) -> Rc<Notify> {
+        Rc::clone(&self.owing)
+    }
+
+    /// Takes back what could not be taken back before. Says whether something is left, to be tried after
+    /// a pause.
+    pub(super) fn take_back_owed(&mut self) -> bool {
+        for id in std::mem::take(&mut self.owed) {
+            self.take_back(id);
+        }
+        for (id, worker) in std::mem::take(&mut self.departed) {
+            let has_more = loop {
+                match worker.take_back(&mut self.reserve) {
+                    TakenBack::Connection(listener, connection) => {
+                        self.taken_back(id, listener, connection, |counts| counts.reclaimed += 1);
+                    }
+                    TakenBack::Nothing => break false,
+                    TakenBack::Later => break true,
+                }
+            };
+            if has_more || self.returning.contains(&id) {
+                self.departed.insert(id, worker);
+            }
+        }
+        !self.owed.is_empty() || !self.departed.is_empty()
+    }
+
+    /// Makes a call that receives a descriptor, with the last one there is if need be. `None` when there
+    /// is none. [`refill`](Self::refill) when that descriptor is closed.
+    pub(super) fn lend<T>(&mut self, receive: impl FnOnce() -> T) -> Option<T> {
+        self.reserve.lend(receive)
+    }
+
+    /// A descriptor may be free again.
+    pub(super) fn refill(&mut self) {
+        self.reserve.refill();
     }
 
     /// Counts what became of a connection.
@@ -480,7 +588,8 @@ impl State {
         listener: ListenerId,
         connection: Option<OwnedFd>,
     ) -> Result<()> {
-        let may_have = self.workers.get(&id).is_some_and(|worker| worker.gives_back(listener));
+        let worker = self.workers.get(&id).or_else(|| self.departed.get(&id));
+        let may_have = worker.is_some_and(|worker| worker.gives_back(listener));
         let Some(found) = self.listeners.get(&listener) else {
             // Of one that is closed, nobody can tell any more.
             let was_there = (1..=self.last_listener).contains(&listener);
@@ -545,6 +654,7 @@ impl State {
         if let Some(distribution) = self.distribution(listener) {
             distribution.accepted(connection);
             self.pump(listener);
+            self.reserve.refill();
         }
     }
 

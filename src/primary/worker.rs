@@ -28,6 +28,7 @@ use crate::{
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, Transit},
         listen::{self, Bound},
+        reserve::Reserve,
         ring::{SEATS, Tally},
     },
 };
@@ -41,6 +42,16 @@ pub(super) enum Handover {
     Full,
     /// The worker is gone, which its task is about to see.
     Gone,
+}
+
+/// What [`Worker::take_back`] found.
+#[derive(Debug)]
+pub(super) enum TakenBack {
+    Connection(ListenerId, OwnedFd),
+    /// Nothing waits.
+    Nothing,
+    /// What waits can't be taken back now: try again after [`SHORTAGE_PAUSE`].
+    Later,
 }
 
 /// Orders that may wait for a worker to read those before them. One that asks more often without
@@ -113,7 +124,7 @@ pub(super) struct Worker {
     pub(super) staying: bool,
     /// Gets no connections, as long as its primary wants.
     pub(super) paused: bool,
-    /// Gets no connections for a while, because it had no descriptor for one.
+    /// Gets no connections until it has a descriptor for one.
     pub(super) exhausted: bool,
 }
 
@@ -343,7 +354,7 @@ impl Worker {
         match lane::send_fixed_packet(&*self.lane, &packet, Some(accepted.as_fd())) {
             Ok(()) => {
                 self.transit.keep(accepted.as_fd());
-                self.handed.set(self.handed.get() + 1);
+                self.count_handed(self.handed.get() + 1);
                 let mut given = self.given.borrow_mut();
                 let given = given.entry(listener).or_default();
                 *given = given.saturating_add(1);
@@ -361,6 +372,11 @@ impl Worker {
             }
             Err(Failure::Fault(fault)) => self.lose(fault),
         }
+    }
+
+    fn count_handed(&self, handed: u64) {
+        self.handed.set(handed);
+        self.tally.set_handed(handed as u32);
     }
 
     fn lose(&self, fault: Fault) -> Handover {
@@ -415,10 +431,9 @@ impl Worker {
 
     /// Tells the worker whether it is to accept from its seats.
     pub(super) fn tell_seats(&self) {
-        let rests = self.paused || self.exhausted;
         // Encoding fails only for what is too long, which these are not.
         let told = [Order::Resume, Order::Pause].map(|it| control::encode(&it).unwrap_or_default());
-        let packet = told[usize::from(rests)].clone();
+        let packet = told[usize::from(self.paused)].clone();
         let mut orders = self.orders.borrow_mut();
         // What it has not read is out of date.
         orders.retain(|order| !told.iter().any(|told| told == order));
@@ -452,27 +467,30 @@ impl Worker {
         }
     }
 
-    /// Takes back the first connection that waits in the lane.
-    pub(super) fn take_back(&self) -> Option<(ListenerId, OwnedFd)> {
+    /// Takes back the first connection that waits in the lane, if this process has a number for it.
+    pub(super) fn take_back(&self, reserve: &mut Reserve) -> TakenBack {
+        let mut buffer = [0; connection::PACKET];
         loop {
-            let mut buffer = [0; connection::PACKET];
-            let packet = match lane::receive_shared(&self.reclaim, &mut buffer) {
-                Ok(packet) if packet.length > 0 => packet,
-                Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return None,
-                Err(Failure::Shortage(_)) => return None,
-                Err(Failure::Fault(fault)) => {
+            let received = reserve.lend(|| lane::receive_shared(&self.reclaim, &mut buffer));
+            let packet = match received {
+                Some(Ok(packet)) if packet.length > 0 => packet,
+                Some(Ok(_) | Err(Failure::WouldBlock | Failure::Gone)) => {
+                    return TakenBack::Nothing;
+                }
+                None | Some(Err(Failure::Shortage(_))) => return TakenBack::Later,
+                Some(Err(Failure::Fault(fault))) => {
                     self.give_up(fault);
-                    return None;
+                    return TakenBack::Nothing;
                 }
             };
-            self.handed.set(self.handed.get().saturating_sub(1));
-            // Without a descriptor the kernel had none left for us: that connection is closed.
+            self.count_handed(self.handed.get().saturating_sub(1));
+            // Without a descriptor another thread took the number: that connection is closed.
             let listener = connection::decode(&buffer[..packet.length]);
             if let Some(listener) = listener {
                 self.gives_back(listener);
             }
-            if let Some(taken) = listener.zip(packet.descriptor) {
-                return Some(taken);
+            if let Some((listener, connection)) = listener.zip(packet.descriptor) {
+                return TakenBack::Connection(listener, connection);
             }
         }
     }
@@ -567,15 +585,16 @@ mod tests {
     #[tokio::test]
     async fn what_was_taken_back_was_not_taken() {
         let (worker, end) = worker();
+        let reserve = &mut Reserve::default();
         let start = Instant::now();
         hand_over(&worker);
         hand_over(&worker);
         worker.watch(start);
-        assert!(worker.take_back().is_some());
+        assert!(matches!(worker.take_back(reserve), TakenBack::Connection(..)));
         assert!(!worker.is_stuck(start + SUSPICION, SUSPICION));
         assert!(worker.is_stuck(start + SUSPICION + OBSERVATION, SUSPICION));
         take(&end);
-        assert!(worker.take_back().is_none());
+        assert!(matches!(worker.take_back(reserve), TakenBack::Nothing));
         assert!(!worker.is_stuck(start + SUSPICION + OBSERVATION, SUSPICION));
     }
 
@@ -588,7 +607,7 @@ mod tests {
         take(&end);
         assert_eq!(worker.open(), Some(3));
         worker.tally.add_closed();
-        assert!(worker.take_back().is_some());
+        assert!(matches!(worker.take_back(&mut Reserve::default()), TakenBack::Connection(..)));
         assert_eq!(worker.open(), Some(1));
         for _ in 0..2 {
             worker.tally.add_closed();
@@ -671,5 +690,27 @@ mod tests {
             assert_eq!(worker.take_fault(), Some(Fault { call: HANDING, errno: reported }));
             assert_eq!(worker.waiting(), None);
         }
+    }
+
+    #[tokio::test]
+    async fn each_failure_of_taking_back_has_its_outcome() {
+        const TAKING_BACK: Call = Call::Receive(Lane::Connection);
+        let (worker, _end) = worker();
+        let reserve = &mut Reserve::default();
+        hand_over(&worker);
+        for errno in SHORTAGES {
+            fail_here(TAKING_BACK, errno, 1);
+            assert!(matches!(worker.take_back(reserve), TakenBack::Later), "errno {errno}");
+        }
+        for errno in GONE.into_iter().chain([libc::EAGAIN]) {
+            fail_here(TAKING_BACK, errno, 1);
+            assert!(matches!(worker.take_back(reserve), TakenBack::Nothing), "errno {errno}");
+        }
+        for errno in FAULTS {
+            fail_here(TAKING_BACK, errno, 1);
+            assert!(matches!(worker.take_back(reserve), TakenBack::Nothing));
+            assert_eq!(worker.take_fault(), Some(Fault { call: TAKING_BACK, errno }));
+        }
+        assert!(matches!(worker.take_back(reserve), TakenBack::Connection(1, _)));
     }
 }

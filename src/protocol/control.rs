@@ -41,9 +41,11 @@ pub enum Request {
     },
     /// "My event loop turns": the answer to [`Order::Probe`].
     Alive,
-    /// "I have no descriptor for a connection to a socket of my own, and rest until
-    /// [`Order::Resume`]."
+    /// "I have no descriptor for another connection, and take and accept none until I say
+    /// [`Request::Recovered`]."
     Exhausted,
+    /// "I have descriptors again, and take and accept connections."
+    Recovered,
     /// "I have closed the message lane, and something else holds my event loop: I do not exit."
     Staying,
     /// "I can't load the addon, and exit." From JavaScript, which is all there is then.
@@ -257,6 +259,7 @@ mod tests {
             Request::Return { listener: 3 },
             Request::Alive,
             Request::Exhausted,
+            Request::Recovered,
         ];
         for request in requests {
             let packet = encode(&request).unwrap();

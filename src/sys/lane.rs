@@ -23,6 +23,7 @@ pub use super::platform::{lane::WINDOW, transit::Transit};
 use super::{
     failure::{Call, Failure, SHORTAGE_PAUSE, attempt},
     platform::{lane as platform, socket::family, transit::escort},
+    reserve::has_free_descriptor,
 };
 
 /// Which lane a system call is about.
@@ -144,7 +145,7 @@ pub fn send(
     transmit_escorted(socket.as_fd(), Lane::Message, slices, descriptor)
 }
 
-/// As [`transmit`], where nobody counts what waits in the lane.
+/// As [`transmit`], for lanes whose waiting packets are not counted.
 pub(super) fn transmit_escorted(
     socket: BorrowedFd<'_>,
     lane: Lane,
@@ -302,12 +303,29 @@ pub struct WholePacket {
 }
 
 /// Receives one packet of a control lane, of which it keeps at most `limit` bytes. There must be no other
-/// receiver.
+/// receiver. A descriptor that this process has no number for is lost.
 ///
 /// # Errors
 /// As [`receive`].
 pub fn receive_whole_packet(socket: impl AsFd, limit: usize) -> Result<WholePacket, Failure> {
-    platform::receive_whole_packet(socket.as_fd(), limit)
+    platform::receive_whole_packet(socket.as_fd(), limit, |_| Ok(()))
+}
+
+/// As [`receive_whole_packet`], but leaves a packet where it is as long as there is no number for its
+/// descriptor.
+///
+/// # Errors
+/// As [`receive`], and then [`Failure::Shortage`].
+pub fn receive_packet_with_descriptor(
+    socket: impl AsFd,
+    limit: usize,
+) -> Result<WholePacket, Failure> {
+    platform::receive_whole_packet(socket.as_fd(), limit, |has_descriptor| {
+        if has_descriptor && !has_free_descriptor(&socket) {
+            return Err(Failure::of(Call::Receive(Lane::Control), libc::EMFILE));
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! - [`failure`]: what a failed call means,
 //! - [`lane`]: socket pairs, and descriptors passed through them, [`ring`]: shared memory,
+//! - [`reserve`]: what to do without descriptors,
 //! - [`listen`]: addresses bound and connections accepted, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
 //! - [`watched`]: what the engine waits on,
@@ -23,6 +24,7 @@ pub mod load;
 pub mod node;
 #[cfg(feature = "binding")]
 pub mod node_function;
+pub mod reserve;
 pub mod ring;
 pub mod socket;
 pub mod spawn;

@@ -56,7 +56,7 @@ struct Direction {
     bytes: [u8; CAPACITY],
 }
 
-/// What the worker counts.
+/// What the worker counts, and what it is told.
 #[repr(C, align(128))]
 struct Counts {
     /// Connections that it had and has closed, or given away.
@@ -67,6 +67,9 @@ struct Counts {
     accepted: AtomicU64,
     /// Those of them that came from one of its sockets, by the number of its seat.
     accepted_at: [AtomicU64; SEATS],
+    /// Connections that the primary has put into its lane, less those taken back. On a line of its own,
+    /// because it is the primary that writes it.
+    handed: Line,
 }
 
 #[repr(C)]
@@ -251,6 +254,18 @@ impl Tally {
     /// How many they are, modulo 2^32.
     pub fn taken(&self) -> u32 {
         self.counts().taken.load(Ordering::Relaxed)
+    }
+
+    /// Tells the worker how many connections were put into its lane, less those taken back, modulo 2^32.
+    pub fn set_handed(&self, handed: u32) {
+        self.counts().handed.position.store(handed, Ordering::Relaxed);
+    }
+
+    /// Whether more connections wait in the lane, as far as the worker has heard: the next readiness
+    /// tells for sure.
+    pub fn has_more(&self) -> bool {
+        let handed = self.counts().handed.position.load(Ordering::Relaxed);
+        handed.wrapping_sub(self.taken()).cast_signed() > 0
     }
 
     /// One more connection is accepted from the worker's own socket of this seat; `None` where it has

@@ -20,6 +20,7 @@ use crate::{
     sys::{
         failure::{Failure, Fault},
         lane,
+        reserve::has_free_descriptor,
     },
 };
 
@@ -75,7 +76,7 @@ impl Control {
         self.sends_later = matches!(flushed, Err(Failure::Shortage(_)));
         match flushed {
             Ok(()) | Err(Failure::WouldBlock | Failure::Shortage(_)) => {}
-            // Nobody waits for an answer any more.
+            // The primary, which would answer, is gone; the message lane tells.
             Err(Failure::Gone) => {}
             Err(Failure::Fault(fault)) => self.broken = Some(fault),
         }
@@ -132,8 +133,11 @@ pub struct Connections {
 pub enum Taken {
     /// A connection: this worker's alone from now on.
     Connection(ListenerId, OwnedFd),
-    /// One that was lost because this process has no descriptors left; its client sees it closed.
+    /// One that was lost because another thread took the last descriptor this very moment; its client
+    /// sees it closed.
     Lost,
+    /// Nothing, because this process has no descriptor left for it. What waits can be taken back.
+    Exhausted,
     /// Nothing yet.
     Empty,
     /// Nothing for now, because the kernel is short of something. The lane does not tell when there is:
@@ -154,11 +158,19 @@ impl Connections {
         self.socket.as_raw_fd()
     }
 
+    /// Whether there is no descriptor left for another connection.
+    pub fn is_exhausted(&self) -> bool {
+        !has_free_descriptor(&self.socket)
+    }
+
     /// Takes the next connection. Until then the primary can give it to somebody else.
     ///
     /// # Errors
     /// When the primary sent something that is no connection, or the lane can't be read.
     pub fn take(&self) -> Result<Taken> {
+        if self.is_exhausted() {
+            return Ok(Taken::Exhausted);
+        }
         let mut buffer = [0; PACKET];
         let packet = match lane::receive_fixed_packet(&self.socket, &mut buffer) {
             Ok(packet) if packet.length > 0 => packet,

@@ -88,7 +88,8 @@ impl State {
         self.story.tell(format_args!("worker {id} is stuck"));
         worker.stall();
         self.reseat(id);
-        while let Some(listener) = self.take_back_one(id, |counts| counts.rescued += 1) {
+        // What there is no descriptor for now, the next probe that is answered brings here again.
+        while let Some(Ok(listener)) = self.take_back_one(id, |counts| counts.rescued += 1) {
             if !matches!(self.stance(listener), Stance::Accept) {
                 return;
             }

@@ -10,7 +10,8 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair, sockopt,
+        AddressFamily, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendFlags, SocketFlags,
+        SocketType, recvmsg, socketpair, sockopt,
     },
 };
 
@@ -74,10 +75,14 @@ pub(in crate::sys) fn send_packet(
 pub(in crate::sys) fn receive_whole_packet(
     socket: BorrowedFd<'_>,
     limit: usize,
+    check: impl FnOnce(bool) -> Result<(), Failure>,
 ) -> Result<WholePacket, Failure> {
     let peek = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
-    let receive = Call::Receive(Lane::Control);
-    let (_, length) = attempt(receive, || recv(socket, &mut [0u8; 0][..], peek))?;
+    let mut nothing = RecvAncillaryBuffer::default();
+    let mut peek = || recvmsg(socket, &mut [], &mut nothing, peek);
+    let peeked = attempt(Call::Receive(Lane::Control), &mut peek)?;
+    check(peeked.flags.contains(ReturnFlags::CTRUNC))?;
+    let length = peeked.bytes;
     let mut bytes = vec![0; length.min(limit)];
     let packet = receive_slices(socket, Lane::Control, &mut [IoSliceMut::new(&mut bytes)])?;
     Ok(WholePacket { bytes, length, descriptor: packet.descriptor })

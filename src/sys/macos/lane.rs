@@ -141,6 +141,7 @@ pub(in crate::sys) fn send_packet(
 pub(in crate::sys) fn receive_whole_packet(
     socket: BorrowedFd<'_>,
     limit: usize,
+    check: impl FnOnce(bool) -> Result<(), Failure>,
 ) -> Result<WholePacket, Failure> {
     let receive = Call::Receive(Lane::Control);
     let mut header = [0; HEADER];
@@ -161,6 +162,8 @@ pub(in crate::sys) fn receive_whole_packet(
         // The kernel adds a long packet in pieces, with hardly any time between them.
         return Err(Failure::WouldBlock);
     }
+    // Whether there is a descriptor, the kernel does not tell before.
+    check(true)?;
     let mut bytes = vec![0; length];
     let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(&mut bytes)];
     let received = receive_slices(socket, Lane::Control, &mut slices)?;
