@@ -4,10 +4,16 @@
 // variable, before any other code runs. In a worker our preload has taken the built-in's seat, and
 // `rs-cluster/register` has in the primary.
 const builtin = require('node:cluster');
+const { debuglog } = require('node:util');
 const instance = require('./lib/instance');
 const { isTaken } = require('./lib/seat');
 
-const createPrimary = () => require('./lib/primary')();
+function createPrimary() {
+  debuglog('cluster')(
+    'what listens to node:cluster hears nothing of rs-cluster: see rs-cluster/register',
+  );
+  return require('./lib/primary')();
+}
 
 // Where Node has not loaded the preload of a worker.
 if (builtin.isWorker && 'RS_CLUSTER_WORKER' in process.env) require('./preload');

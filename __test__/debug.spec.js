@@ -28,7 +28,7 @@ if (!isBuiltin) {
       t.true(found.length > 0, `${words.join(', ')} in:\n${lines.join('\n')}`);
     };
     for (const line of lines) t.regex(line, /^CLUSTER \d+: ./);
-    tells(`CLUSTER ${app.pid}:`);
+    tells(`CLUSTER ${app.pid}:`, 'see rs-cluster/register');
     for (const { id, pid } of answers) {
       const worker = new RegExp(`\\bworker ${id}\\b`);
       tells(worker, /fork/, String(pid));

@@ -1,5 +1,6 @@
 'use strict';
 
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
@@ -94,6 +95,36 @@ if (!isBuiltin) {
       t.is(stderr, '');
     });
   }
+
+  const noExec = /mounted with noexec.* Install the package on one that is not/;
+
+  test('a binary that must not be mapped: advice about noexec', async (t) => {
+    const home = install(t);
+    const said = `${BINARY}: failed to map segment from shared object: Operation not permitted`;
+    const pretence = path.join(temporaryDirectory(t), 'dlopen.js');
+    fs.writeFileSync(
+      pretence,
+      `process.dlopen = () => { throw Object.assign(new Error('${said}'), { code: 'ERR_DLOPEN_FAILED' }) };`,
+    );
+    const { lines } = await run(t, 'load', { args: [home], nodeArgs: ['--require', pretence] });
+    const expected = { code: 'ERR_RS_CLUSTER_BAD_BINARY', cause: 'ERR_DLOPEN_FAILED' };
+    t.like(lines, { length: 1, 0: expected });
+    t.regex(lines[0].message, noExec);
+  });
+
+  test('a package on a file system without execution: advice about noexec', async (t) => {
+    const place = temporaryDirectory(t);
+    const options = ['-t', 'tmpfs', '-o', 'noexec,size=64m', 'none', place];
+    // Only root may mount, and not in every container.
+    if (spawnSync('mount', options).status !== 0) return t.pass();
+    try {
+      const { lines } = await run(t, 'load', { args: [install(t, undefined, place)] });
+      t.like(lines, { length: 1, 0: { code: 'ERR_RS_CLUSTER_BAD_BINARY' } });
+      t.regex(lines[0].message, noExec);
+    } finally {
+      spawnSync('umount', [place]);
+    }
+  });
 
   const platforms = {
     'Windows, which': ['win32', 'x64'],

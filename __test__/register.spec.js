@@ -26,6 +26,14 @@ for (const [way, nodeArgs] of Object.entries(ways)) {
 }
 
 if (!isBuiltin) {
+  test('NODE_DEBUG=cluster has no advice to register where the engine is registered', async (t) => {
+    const nodeArgs = ['--require', register];
+    const env = { NODE_DEBUG: 'cluster' };
+    const { stderr } = await run(t, 'unmodified.mjs', { nodeArgs, env });
+    t.regex(stderr, /worker 1 online/);
+    t.notRegex(stderr, /rs-cluster\/register/);
+  });
+
   test('threads that do not fork have no descriptors for it', async (t) => {
     const counts = [];
     for (const nodeArgs of [[], ['--require', register]]) {

@@ -64,6 +64,12 @@ module.exports = {
       ),
       { permission, resource },
     ),
+  bundled: () =>
+    loading(
+      'ERR_RS_CLUSTER_NO_PRELOAD',
+      'rs-cluster is in a bundle, where it does not find its files. The bundler has to leave ' +
+        'rs-cluster out (as an external).',
+    ),
   errnoException,
   internalAssertion: (message) => make(Error, 'ERR_INTERNAL_ASSERTION', message),
   invalidArgType: (name, expected, value) =>
@@ -89,6 +95,14 @@ module.exports = {
   notLoaded: (reason) => make(Error, 'ERR_RS_CLUSTER_NOT_LOADED', reason),
   socketBadPort: (value) =>
     make(RangeError, 'ERR_SOCKET_BAD_PORT', `Port should be >= 0 and < 65536. ${received(value)}.`),
+  unmappable: (file, cause) =>
+    loading(
+      'ERR_RS_CLUSTER_BAD_BINARY',
+      `rs-cluster can't load its binary: ${cause.message} (${file}). The system lets no program run ` +
+        'from there: most often the file system is mounted with noexec. Install the package on one ' +
+        'that is not, or mount it with exec.',
+      cause,
+    ),
   unknownSignal: (signal) =>
     make(TypeError, 'ERR_UNKNOWN_SIGNAL', `Unknown signal: ${String(signal)}`),
 };

@@ -3,17 +3,26 @@
 // The addon: the one that `npm run build` has put beside this file, or else that of the package of
 // prebuilt binaries for this platform, which npm installs as an optional dependency.
 
+const { createRequire } = require('node:module');
 const { chosen, examine, targetOf } = require('./binary');
 const errors = require('./errors');
 const { targets, version } = require('./release');
 
 const PREFIX = 'rs-cluster-';
 
+// Bundlers would replace `require`, or ask which file it is for. In a bundle that is an ES module there is
+// no file name.
+const requireFile = typeof __filename === 'string' ? createRequire(__filename) : undefined;
+
+// What glibc and musl say of a file that must not be mapped as a program.
+const UNMAPPABLE = /failed to map segment|Operation not permitted|Permission denied/;
+
 const BUILD =
   'To build it, run `npm install && npm run build && npm link` in a clone of the repository, with ' +
   'Rust and a C compiler, then `npm link rs-cluster` where it is used';
 
 function load() {
+  if (requireFile === undefined) throw errors.bundled();
   if (process.platform === 'win32') {
     throw errors.loading(
       'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM',
@@ -45,7 +54,7 @@ function load() {
 function find(target) {
   for (const specifier of [`./rs-cluster.${target}.node`, `${PREFIX}${target}`]) {
     try {
-      return require.resolve(specifier);
+      return requireFile.resolve(specifier);
     } catch (error) {
       if (error.code !== 'MODULE_NOT_FOUND') throw error;
     }
@@ -59,7 +68,7 @@ function open(file) {
   try {
     reason = examine(file, process);
     if (reason === undefined) {
-      const binding = require(file);
+      const binding = requireFile(file);
       const its = binding.Engine.version();
       if (its === version) return binding;
       reason = `it is that of version ${its}, and this is ${version}`;
@@ -68,6 +77,8 @@ function open(file) {
     if (error.code === 'ERR_DLOPEN_DISABLED') throw errors.addonsRefused(error);
     reason = error.message;
     cause = error;
+    if (error.code === 'ERR_DLOPEN_FAILED' && UNMAPPABLE.test(reason))
+      throw errors.unmappable(file, error);
   }
   throw errors.loading(
     'ERR_RS_CLUSTER_BAD_BINARY',

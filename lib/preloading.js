@@ -3,12 +3,13 @@
 // How workers come to load our preload before anything else.
 
 const { accessSync, constants } = require('node:fs');
-const path = require('node:path');
+const { URL, fileURLToPath, pathToFileURL } = require('node:url');
 const { chosen } = require('./binary');
 const errors = require('./errors');
 const { quote } = require('./node-options');
 
-const FILE = path.join(__dirname, '..', 'preload.js');
+// With `path.join()`, ncc would copy the file into its bundle, without the others that it loads.
+const FILE = fileURLToPath(new URL('../preload.js', pathToFileURL(__filename)));
 const VARIABLE = 'RS_CLUSTER_WORKER=';
 const OPTIONS = 'NODE_OPTIONS=';
 // Of environment files, and of configuration files.

@@ -23,7 +23,7 @@ function install(t, put = putBinary, parent = temporaryDirectory(t)) {
   const modules = path.join(parent, 'node_modules');
   const home = path.join(modules, 'rs-cluster');
   fs.mkdirSync(path.join(home, 'lib'), { recursive: true });
-  for (const name of ['package.json', 'index.js', 'preload.js', 'register.js']) {
+  for (const name of ['package.json', 'index.js', 'index.mjs', 'preload.js', 'register.js']) {
     fs.copyFileSync(path.join(ROOT, name), path.join(home, name));
   }
   const isScript = (name) => !name.startsWith(path.join(ROOT, 'lib', 'rs-cluster.'));
