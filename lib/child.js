@@ -12,6 +12,7 @@ const { debuglog } = require('node:util');
 const { WorkerLanes } = require('./native');
 const { defineWorker, markPaused } = require('./worker');
 const Channel = require('./channel');
+const Connections = require('./connections');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
 const EventContext = require('./event-context');
@@ -64,6 +65,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   let unanswered = 0;
 
   const context = new EventContext();
+  const connections = new Connections(() => lanes.connectionClosed());
 
   leaveBuiltin();
   const channel = new Channel(process, lanes.takeMessageLane(), {
@@ -244,9 +246,15 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   }
 
   function serve({ handle, kind }, fd) {
-    const connection = sockets.stream(kind, fd);
-    beforeClose(connection, () => lanes.connectionClosed());
-    handle.onconnection(0, connection);
+    const connection = connections.open(kind, fd);
+    let isServed = false;
+    try {
+      handle.onconnection(0, connection);
+      isServed = true;
+    } finally {
+      // A listener threw. As in Node the socket stays open, perhaps for ever; but it is no load.
+      if (!isServed) connections.release(connection);
+    }
   }
 
   function takeIndex(key) {

@@ -544,9 +544,13 @@ impl Inner {
                 self.tally.add_closed();
                 false
             }
-            // Taken; or what threw is a handler of the user, which had it already.
-            Some(true) | None => {
+            Some(true) => {
                 let _ = connection.into_raw_fd();
+                true
+            }
+            // A getter of the user's server threw; the connection is closed here.
+            None => {
+                self.tally.add_closed();
                 true
             }
         }
