@@ -181,7 +181,9 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     const data = server._getServerData?.();
     const query = toQuery(options, address, port === 0 ? index : 0);
     const seq = lanes.listen({ ...query, data: data && JSON.stringify(data) });
+    let isReleased = false;
     const release = () => {
+      isReleased = true;
       releaseIndex(indexesKey, index);
       // The server may try again, and is to tell once.
       server.removeListener('listening', onListening);
@@ -192,6 +194,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     server.once('listening', onListening);
 
     function onListening() {
+      // A listener that came before may have closed the server.
+      if (isReleased) return;
       worker.state = 'listening';
       const bound = server.address();
       const listening = { address, port: bound?.port || port, addressType, fd };
