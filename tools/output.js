@@ -4,12 +4,12 @@ const readline = require('node:readline');
 
 const TAIL = 4096;
 
-/** Remembers the end of what a stream says, for the message when its process fails. */
-function keepTail(stream) {
+/** Remembers what a stream says: its end, which is enough for the message when its process fails. */
+function keepTail(stream, length = TAIL) {
   let text = '';
   stream.setEncoding('utf8');
   stream.on('data', (chunk) => {
-    text = (text + chunk).slice(-TAIL);
+    text = (text + chunk).slice(-length);
   });
   return () => text.trim();
 }

@@ -16,7 +16,7 @@ const { UserError } = require('./user-error.js');
  */
 function runTool(command, args, { missing, limit, ...options } = {}) {
   const child = startProcess(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-  const stdout = keepTail(child.stdout);
+  const stdout = keepTail(child.stdout, Infinity);
   const stderr = keepTail(child.stderr);
   const inTime = limit === undefined ? () => {} : afterTimeLimit(limit, () => killGroup(child));
   const call = [path.basename(command), ...args].join(' ');
