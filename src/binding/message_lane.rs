@@ -244,7 +244,15 @@ impl MessageLane {
     #[napi]
     pub fn finish(&self) -> bool {
         let Some(handlers) = self.inner.handlers() else { return true };
-        while self.inner.reading.get() && self.inner.read(&handlers, From::Both) > 0 {}
+        // Another process that has the peer's end as well can't keep us here by sending more.
+        let mut left = self.inner.channel.borrow().as_ref().map_or(0, Channel::unread);
+        while self.inner.reading.get() {
+            let read = self.inner.read(&handlers, From::Both);
+            if read == 0 || left == 0 {
+                break;
+            }
+            left = left.saturating_sub(read);
+        }
         self.inner.wait();
         !(self.inner.reading.get() && self.inner.receives_later())
     }

@@ -20,7 +20,7 @@ use std::{
     io::IoSlice,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use linger::Linger;
@@ -50,6 +50,9 @@ const LONGEST_IN_MEMORY: usize = 32 * 1024;
 
 /// Payloads below this length are queued with their header in one piece.
 const SHORT: usize = 4 * 1024;
+
+/// How long a process that ends goes on for a peer which reads, however slowly.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// A whole message that has come in.
 #[derive(Debug)]
@@ -138,6 +141,13 @@ impl Channel {
     /// Bytes that have come in, altogether.
     pub fn received(&self) -> usize {
         self.received
+    }
+
+    /// Bytes that are there to be received, as far as is known.
+    pub fn unread(&self) -> usize {
+        let in_stream = lane::unread(&self.stream).unwrap_or(0);
+        let in_memory = self.reader.unread().unwrap_or(0);
+        in_memory.saturating_add(usize::try_from(in_stream).unwrap_or(usize::MAX))
     }
 
     /// Whether nothing is queued.
@@ -327,12 +337,13 @@ impl Channel {
         self.outgoing.flush(&self.stream)
     }
 
-    /// Sends what is queued, and waits for room, as long as the peer makes some within `patience`.
-    /// Says whether all is sent, or nobody left to read it. Only for a process that is about to end:
+    /// Sends what is queued, and waits for room, as long as the peer makes some within `patience`, and
+    /// altogether no longer than [`LAST_WORDS`]. Says whether all is sent, or nobody left to read it. Only for a process that is about to end:
     /// it blocks.
     pub fn send_last_words(&mut self, patience: Duration) -> bool {
         let mut left = patience;
-        while !self.is_idle() && lane::becomes_writable(&self.stream, patience) {
+        let deadline = Instant::now() + LAST_WORDS;
+        while !self.is_idle() && Instant::now() < deadline && lane::becomes_writable(&self.stream, patience) {
             if self.flush().is_err() {
                 return true;
             }

@@ -1,0 +1,83 @@
+'use strict';
+
+// npm run soak -- [options]: workers that mean harm run beside honest ones, under load, for some minutes.
+// It fails if a request of an honest worker is lost. The program is that of __test__/soak.spec.js.
+
+const path = require('node:path');
+const { runCommand } = require('../tools/command.js');
+const { parse, positiveInteger } = require('../tools/options.js');
+const { runTool } = require('../tools/run-tool.js');
+const { UserError } = require('../tools/user-error.js');
+
+const ROOT = path.join(__dirname, '..');
+const PROGRAM = path.join(ROOT, '__test__', 'fixtures', 'soak.js');
+const POLICIES = ['rr', 'least-connections', 'source-hash', 'reuseport'];
+// How long one run takes: then the next policy has its turn.
+const SECONDS = 30;
+
+const USAGE = `npm run soak -- [options]
+
+Runs workers that mean harm beside honest ones, which serve clients all the time. Fails if one of their
+answers is lost.
+
+  --minutes N    altogether, 10 unless given
+  --policy NAME  one of ${POLICIES.join(', ')}; in turn unless given
+  --seed N       where random choices begin; the time unless given
+  --node PATH    the Node that runs it
+  --help
+`;
+
+function parseOptions(argv) {
+  const { values } = parse(argv, {
+    minutes: { type: 'string', default: '10' },
+    policy: { type: 'string' },
+    seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+    node: { type: 'string', default: process.execPath },
+    help: { type: 'boolean', default: false },
+  });
+  if (values.policy !== undefined && !POLICIES.includes(values.policy)) {
+    throw new UserError(`No policy "${values.policy}". There is: ${POLICIES.join(', ')}.`);
+  }
+  const minutes = positiveInteger('minutes', values.minutes);
+  const policies = values.policy === undefined ? POLICIES : [values.policy];
+  return { ...values, minutes, policies, seed: positiveInteger('seed', values.seed) };
+}
+
+/** Resolves to what came of one run. */
+async function soak(node, policy, seed) {
+  const env = { ...process.env, CLUSTER: ROOT, NODE_NO_WARNINGS: '1' };
+  const args = [PROGRAM, `${SECONDS}`, policy, `${seed}`];
+  const text = await runTool(node, args, { env, limit: 4 * SECONDS * 1000 });
+  const lines = text.split('\n').filter((line) => line.startsWith('{'));
+  const summary = lines.map((line) => JSON.parse(line)).find(({ requests }) => requests > 0);
+  if (summary === undefined) throw new UserError(`${policy}, seed ${seed}: no client was served`);
+  if (summary.lost > 0 || summary.honestExits > 0) {
+    throw new UserError(`${policy}, seed ${seed}: honest workers were harmed\n${text}`);
+  }
+  return summary;
+}
+
+function describe({ policy, requests, attacks, faults, slowest }, seed) {
+  return (
+    `${policy}, seed ${seed}: ${requests} answers, none lost, the slowest after ${slowest} ms; ` +
+    `${attacks} attacks, ${faults} of them faults\n`
+  );
+}
+
+async function main(argv) {
+  const options = parseOptions(argv);
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const { node, policies, seed: first } = options;
+  const runs = Math.ceil((options.minutes * 60) / SECONDS);
+  for (let run = 0; run < runs; run += 1) {
+    const seed = first + run;
+    const summary = await soak(node, policies[run % policies.length], seed);
+    process.stdout.write(describe(summary, seed));
+  }
+  return 0;
+}
+
+runCommand(main);
