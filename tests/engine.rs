@@ -98,6 +98,7 @@ impl Primary {
             reclaim: their_lane.try_clone().expect("a duplicate"),
             tally: ring.tally.clone(),
             hold: self.hold,
+            is_other_user: false,
         }));
         Worker {
             id,

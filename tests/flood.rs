@@ -92,6 +92,7 @@ fn what_waits_is_bounded_whoever_comes_and_goes() {
         reclaim: their_connection.try_clone().expect("a duplicate"),
         tally: ring.tally.clone(),
         hold: Duration::ZERO,
+        is_other_user: false,
     };
     engine.send(Command::Adopt(adopted)).expect("a running engine");
     let polled = their_control.try_clone().expect("a duplicate");

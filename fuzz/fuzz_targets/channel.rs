@@ -199,7 +199,10 @@ impl Pair {
 
     fn step(&mut self, step: &Step) {
         match *step {
-            Step::Send(who, sort, length) => self.send(who, sort.kind(), length.get(), None),
+            Step::Send(who, sort, length) => {
+                let length = length.get().min(sort.kind().limit());
+                self.send(who, sort.kind(), length, None);
+            }
             Step::SendHandle(who, handle, length) => {
                 self.send(who, Kind::Text, length.get(), Some(handle_type(handle)));
             }

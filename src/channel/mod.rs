@@ -343,7 +343,10 @@ impl Channel {
     pub fn send_last_words(&mut self, patience: Duration) -> bool {
         let mut left = patience;
         let deadline = Instant::now() + LAST_WORDS;
-        while !self.is_idle() && Instant::now() < deadline && lane::becomes_writable(&self.stream, patience) {
+        while !self.is_idle()
+            && Instant::now() < deadline
+            && lane::becomes_writable(&self.stream, patience)
+        {
             if self.flush().is_err() {
                 return true;
             }

@@ -142,7 +142,7 @@ async fn closed(state: &Shared) {
 type Attending = std::convert::Infallible;
 
 async fn adopt(state: &Shared, adopted: Adopted, attending: mpsc::Sender<Attending>) {
-    let Adopted { id, process, control, connection, reclaim, tally, hold } = adopted;
+    let Adopted { id, process, control, connection, reclaim, tally, hold, is_other_user } = adopted;
     let pid = process.pid();
     let watched = async {
         let process = watch(Arc::clone(&process), Interest::READABLE).await?;
@@ -153,7 +153,7 @@ async fn adopt(state: &Shared, adopted: Adopted, attending: mpsc::Sender<Attendi
     let filled = Rc::new(Notify::new());
     match watched.await {
         Ok((process, control, lane)) => {
-            let worker = Worker::new(
+            let mut worker = Worker::new(
                 pid,
                 Rc::clone(&control),
                 Rc::clone(&lane),
@@ -162,6 +162,7 @@ async fn adopt(state: &Shared, adopted: Adopted, attending: mpsc::Sender<Attendi
                 Rc::clone(&filled),
                 hold,
             );
+            worker.is_other_user = is_other_user;
             state.borrow_mut().adopt(id, worker);
             let attended =
                 attend(Rc::clone(state), id, Attended { process, control, lane, filled });
@@ -448,7 +449,7 @@ fn serve(
     control::check_data(data.as_ref())?;
     state.borrow().may_listen(id)?;
     let found = state.borrow().find(id, &query);
-    let listener = found.map_or_else(|| bind(state, query), Ok);
+    let listener = found.map_or_else(|| bind(state, id, query), Ok);
     match listener.and_then(|listener| complete(state, listener)) {
         Ok(listener) => {
             let joined = state.borrow_mut().join(id, seq, listener, data);
@@ -459,8 +460,8 @@ fn serve(
     }
 }
 
-fn bind(state: &Shared, query: Query) -> io::Result<ListenerId> {
-    let Opened { query, bound, distribution } = state.borrow().open(query)?;
+fn bind(state: &Shared, id: WorkerId, query: Query) -> io::Result<ListenerId> {
+    let Opened { query, bound, distribution } = state.borrow().open(id, query)?;
     let address = listen::bound_address(&bound)?;
     let Some(distribution) = distribution else {
         return Ok(insert(state, Listener::new(query, address, Socket::Shared(bound))));

@@ -49,6 +49,8 @@ pub struct Adopted {
     /// How long connections that it has not taken wait for another worker, if it was the last that
     /// served their address. Then they are closed.
     pub hold: Duration,
+    /// Whether it runs as another user than this process.
+    pub is_other_user: bool,
 }
 
 /// A started worker.
@@ -94,7 +96,8 @@ pub fn fork(
         }
         program.descriptors[slot] = Some(end.as_raw_fd());
     }
+    let is_other_user = program.uid.is_some() || program.gid.is_some();
     let process = Arc::new(spawn::spawn(&program)?);
-    let adopted = Adopted { id, process, control, connection, reclaim, tally, hold };
+    let adopted = Adopted { id, process, control, connection, reclaim, tally, hold, is_other_user };
     Ok(Forked { adopted, message })
 }

@@ -438,13 +438,14 @@ impl State {
         suiting.next().map(|(&listener, _)| listener)
     }
 
-    /// Binds a new address, as the policy wants it.
-    pub(super) fn open(&self, query: Query) -> io::Result<Opened> {
+    /// Binds a new address for a worker, as the policy wants it.
+    pub(super) fn open(&self, id: WorkerId, query: Query) -> io::Result<Opened> {
         let is_own = |fd| self.listeners.values().any(|listener| listener.owns(fd));
         if matches!(query.target, Target::Descriptor { fd, .. } if is_own(fd)) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
-        let bound = listen::bind_query(&query)?;
+        let is_contested = self.workers.get(&id).is_some_and(|worker| worker.is_other_user);
+        let bound = listen::bind_query(&query, is_contested)?;
         // Datagrams have no connections to hand over.
         let policy = if query.target.has_datagrams() { None } else { self.scheduling.policy() };
         let has_port = matches!(query.target, Target::Tcp { .. });

@@ -118,6 +118,8 @@ pub(super) struct Worker {
     emptied: Rc<Notify>,
     /// What became of the connections that it was given.
     counts: Cell<Counts>,
+    /// Runs as another user, whose files are not to be trusted.
+    pub(super) is_other_user: bool,
     /// Out of every rotation, for good.
     pub(super) retired: bool,
     /// It has said that it does not exit, though it has disconnected.
@@ -161,6 +163,7 @@ impl Worker {
             seats: RefCell::default(),
             emptied: Rc::new(Notify::new()),
             counts: Cell::default(),
+            is_other_user: false,
             retired: false,
             staying: false,
             paused: false,

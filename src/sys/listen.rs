@@ -5,12 +5,10 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    path::{Path, PathBuf},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::Mode,
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketType, bind, getpeername, getsockname, sockopt},
 };
@@ -21,6 +19,7 @@ use super::{
     failure::{Call, Failure, attempt},
     platform::listen as platform,
     socket::{Nature, nature},
+    socket_file::SocketFile,
 };
 use crate::protocol::control::{BoundAddress, Query, Target};
 
@@ -48,27 +47,16 @@ impl AsRawFd for Bound {
     }
 }
 
-/// The file of a Unix socket, removed on drop.
-#[derive(Debug)]
-struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Somebody may have removed it already.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// Binds what `query` asks for.
+/// Binds what `query` asks for. `is_contested`: others may change a path while it is bound.
 ///
 /// # Errors
 /// As `bind(2)`, which is what the worker's server reports: `EADDRINUSE`, `EACCES`,
 /// `EADDRNOTAVAIL`, …; `EINVAL` for an address that is none.
-pub fn bind_query(query: &Query) -> io::Result<Bound> {
+pub fn bind_query(query: &Query, is_contested: bool) -> io::Result<Bound> {
     let socket = match &query.target {
         Target::Tcp { address, port } => bind_tcp(address.as_deref(), *port, query)?,
         Target::Udp { address, port, ipv6 } => bind_udp(address.as_deref(), *port, *ipv6, query)?,
-        Target::Unix { path } => return bind_unix(path, query),
+        Target::Unix { path } => return bind_unix(path, query, is_contested),
         Target::Descriptor { fd, datagrams } => {
             // What is no such socket is EINVAL to net and dgram, whatever it is instead.
             let socket = duplicate(*fd).map_err(|_| Errno::INVAL)?;
@@ -273,47 +261,16 @@ fn bind_internet(kind: SocketType, address: SocketAddr, query: &Query) -> io::Re
     Ok(socket)
 }
 
-fn bind_unix(path: &str, query: &Query) -> io::Result<Bound> {
+fn bind_unix(path: &str, query: &Query, is_contested: bool) -> io::Result<Bound> {
     let socket = platform::socket(AddressFamily::UNIX, SocketType::STREAM)?;
-    if let Some(name) = path.strip_prefix('\0') {
-        bind(&socket, &platform::abstract_name(name.as_bytes())?)?;
-        return Ok(Bound { socket, file: None });
-    }
-    let path = shortest(path);
-    bind(&socket, &SocketAddrUnix::new(&path)?).map_err(|error| match error {
-        // libuv's translation (uv_pipe_bind2), which users of net know.
-        Errno::NOENT => Errno::ACCESS,
-        error => error,
-    })?;
-    let file = SocketFile(std::path::absolute(&path)?);
-    share_file(&file.0, query)?;
-    Ok(Bound { socket, file: Some(file) })
-}
-
-/// The path as seen from here where that is shorter: the kernel takes about a hundred bytes at most.
-fn shortest(path: &str) -> PathBuf {
-    let path = Path::new(path);
-    let relative = std::env::current_dir().ok().and_then(|here| pathdiff::diff_paths(path, here));
-    match relative {
-        Some(relative) if relative.as_os_str().len() < path.as_os_str().len() => relative,
-        _ => path.to_owned(),
-    }
-}
-
-/// `readableAll` and `writableAll`, as libuv's `uv_pipe_chmod` does them.
-fn share_file(path: &Path, query: &Query) -> io::Result<()> {
-    let mut extra = Mode::empty();
-    if query.readable_all {
-        extra |= Mode::RUSR | Mode::RGRP | Mode::ROTH;
-    }
-    if query.writable_all {
-        extra |= Mode::WUSR | Mode::WGRP | Mode::WOTH;
-    }
-    if extra.is_empty() {
-        return Ok(());
-    }
-    let mode = Mode::from_raw_mode(rustix::fs::stat(path)?.st_mode) | extra;
-    Ok(rustix::fs::chmod(path, mode)?)
+    let file = match path.strip_prefix('\0') {
+        Some(name) => {
+            bind(&socket, &platform::abstract_name(name.as_bytes())?)?;
+            None
+        }
+        None => SocketFile::bind(&socket, path, query, is_contested)?,
+    };
+    Ok(Bound { socket, file })
 }
 
 /// An IP address in text, an IPv6 one with an optional `%zone`.

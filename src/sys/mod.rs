@@ -4,7 +4,7 @@
 //! - [`failure`]: what a failed call means,
 //! - [`lane`]: socket pairs, and descriptors passed through them, [`ring`]: shared memory,
 //! - [`reserve`]: what to do without descriptors,
-//! - [`listen`]: addresses bound and connections accepted, [`socket`]: what a descriptor really is,
+//! - [`listen`]: addresses bound and connections accepted, `socket_file`: the files of some, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
 //! - [`watched`]: what the engine waits on,
 //! - `linux`, `macos`: where these differ. Callers of this module see no difference,
@@ -27,6 +27,7 @@ pub mod node_function;
 pub mod reserve;
 pub mod ring;
 pub mod socket;
+mod socket_file;
 pub mod spawn;
 pub mod watched;
 

@@ -6,6 +6,7 @@ pub(super) mod listen;
 pub(super) mod load;
 pub(super) mod memory;
 pub(super) mod socket;
+pub(super) mod socket_file;
 pub(super) mod spawn;
 pub(super) mod transit;
 pub(super) mod watched;

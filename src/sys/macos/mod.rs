@@ -9,6 +9,7 @@ pub(super) mod load;
 pub(super) mod memory;
 mod queue;
 pub(super) mod socket;
+pub(super) mod socket_file;
 pub(super) mod spawn;
 pub(super) mod transit;
 pub(super) mod watched;

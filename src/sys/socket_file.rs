@@ -1,0 +1,237 @@
+//! The files of Unix sockets. Their directory is looked up once; what follows names the directory by its
+//! descriptor, so that whoever may change the path, or this process's working directory, meanwhile
+//! changes nothing of what is created, changed and removed.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode, Stat, open, statat, unlinkat},
+    io::Errno,
+    net::{SocketAddrUnix, bind},
+};
+
+use super::platform::socket_file as platform;
+use crate::protocol::control::Query;
+
+/// The file of a bound socket, removed on drop.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    directory: OwnedFd,
+    name: OsString,
+    /// Device and number: what else has the name by then is not ours to remove.
+    identity: (i128, u64),
+    /// As long as it is open, no other file gets this number.
+    held: platform::Held,
+}
+
+impl SocketFile {
+    /// Binds a socket to an absolute path, and lets others use the file as `query` says. If others may
+    /// change the path meanwhile (`is_contested`), the socket's own name is one of this process's.
+    ///
+    /// # Errors
+    /// As `bind(2)`, but `EACCES` for a directory that is not there; `EINVAL` for a relative path.
+    pub(super) fn bind(
+        socket: impl AsFd,
+        path: &str,
+        query: &Query,
+        is_contested: bool,
+    ) -> io::Result<Option<Self>> {
+        let path = Path::new(path);
+        if !path.is_absolute() {
+            return Err(Errno::INVAL.into());
+        }
+        let short = SocketAddrUnix::new(path);
+        let address = short.clone().or_else(|error| match seen_from_here(path) {
+            Some(relative) => SocketAddrUnix::new(&relative),
+            None => Err(error),
+        })?;
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            // It is there already, as the kernel says.
+            bind(socket, &address)?;
+            return Ok(None);
+        };
+        let directory = open(folder, platform::DIRECTORY, Mode::empty()).map_err(translated)?;
+        let held = platform::path_in(&directory, name).filter(|_| is_contested || short.is_err());
+        let address = held.and_then(|held| SocketAddrUnix::new(&held).ok()).unwrap_or(address);
+        bind(socket, &address).map_err(translated)?;
+        let (held, found) = platform::hold(&directory, name)?;
+        if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
+            return Err(Errno::ACCESS.into());
+        }
+        let file = Self { directory, name: name.to_owned(), identity: identity(&found), held };
+        file.share(query, &found)?;
+        Ok(Some(file))
+    }
+
+    /// `readableAll` and `writableAll`, as libuv's `uv_pipe_chmod` does them.
+    fn share(&self, query: &Query, found: &Stat) -> io::Result<()> {
+        let mut extra = Mode::empty();
+        if query.readable_all {
+            extra |= Mode::RUSR | Mode::RGRP | Mode::ROTH;
+        }
+        if query.writable_all {
+            extra |= Mode::WUSR | Mode::WGRP | Mode::WOTH;
+        }
+        if extra.is_empty() {
+            return Ok(());
+        }
+        // With another name it may be a file that was there before.
+        if found.st_nlink != 1 {
+            return Err(Errno::ACCESS.into());
+        }
+        let mode = Mode::from_raw_mode(found.st_mode) | extra;
+        platform::change_mode(&self.directory, &self.name, &self.held, mode)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let found = statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
+        if found.is_ok_and(|found| identity(&found) == self.identity) {
+            // Another process may have removed it already.
+            let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// The type of the first number differs between systems.
+fn identity(found: &Stat) -> (i128, u64) {
+    (found.st_dev.into(), found.st_ino)
+}
+
+/// libuv's translation (`uv_pipe_bind2`), which users of net know.
+fn translated(error: Errno) -> Errno {
+    if error == Errno::NOENT { Errno::ACCESS } else { error }
+}
+
+/// The path from the working directory, which may be short enough for the kernel where the path itself
+/// is not: it takes about a hundred bytes at most.
+fn seen_from_here(path: &Path) -> Option<PathBuf> {
+    pathdiff::diff_paths(path, std::env::current_dir().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::{
+            fs::{FileTypeExt, PermissionsExt, symlink},
+            net::UnixStream,
+        },
+    };
+
+    use super::*;
+    use crate::{
+        protocol::control::Target,
+        sys::listen::{self, Bound, bind_query},
+    };
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("rs-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn query(path: &Path) -> Query {
+        Query::new(Target::Unix { path: path.display().to_string() })
+    }
+
+    fn listen_at(query: &Query, is_contested: bool) -> io::Result<Bound> {
+        let bound = bind_query(query, is_contested)?;
+        listen::start(&bound, query)?;
+        Ok(bound)
+    }
+
+    fn mode_of(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_is_shared_and_removed_whoever_may_change_its_path() {
+        for is_contested in [false, true] {
+            let folder = Folder::new(&format!("shared-{is_contested}"));
+            let path = folder.0.join("socket");
+            let all = Query { readable_all: true, writable_all: true, ..query(&path) };
+            let bound = listen_at(&all, is_contested).unwrap();
+            UnixStream::connect(&path).unwrap();
+            assert_eq!(mode_of(&path) & 0o666, 0o666);
+            let again = listen_at(&all, is_contested).unwrap_err();
+            assert_eq!(again.raw_os_error(), Some(libc::EADDRINUSE));
+            drop(bound);
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn what_has_taken_the_place_of_a_file_or_of_its_directory_stays() {
+        let folder = Folder::new("swapped");
+        let (inside, aside) = (folder.0.join("inside"), folder.0.join("aside"));
+        fs::create_dir(&inside).unwrap();
+        let bound = listen_at(&query(&inside.join("socket")), true).unwrap();
+        fs::rename(&inside, &aside).unwrap();
+        fs::create_dir(&inside).unwrap();
+        fs::write(inside.join("socket"), "precious").unwrap();
+        drop(bound);
+        assert!(!aside.join("socket").exists(), "it is removed where it is");
+        assert_eq!(fs::read_to_string(inside.join("socket")).unwrap(), "precious");
+
+        let path = folder.0.join("replaced");
+        let bound = listen_at(&query(&path), true).unwrap();
+        fs::remove_file(&path).unwrap();
+        let next = listen_at(&query(&path), true).unwrap();
+        drop(bound);
+        assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
+        drop(next);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_file_is_not_followed() {
+        let folder = Folder::new("link");
+        let (path, precious) = (folder.0.join("socket"), folder.0.join("precious"));
+        fs::write(&precious, "").unwrap();
+        fs::set_permissions(&precious, fs::Permissions::from_mode(0o600)).unwrap();
+        let all = Query { readable_all: true, writable_all: true, ..query(&path) };
+        let Some(file) = SocketFile::bind(unbound(), path.to_str().unwrap(), &all, true).unwrap()
+        else {
+            unreachable!("a path has a file")
+        };
+        fs::remove_file(&path).unwrap();
+        symlink(&precious, &path).unwrap();
+        let found = statat(&file.directory, &file.name, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        let _ = file.share(&all, &found);
+        assert_eq!(mode_of(&precious), 0o600);
+        drop(file);
+        assert!(path.is_symlink());
+    }
+
+    #[test]
+    fn relative_paths_are_none() {
+        for path in ["socket", "./socket", ""] {
+            let found = SocketFile::bind(unbound(), path, &query(Path::new(path)), false);
+            assert_eq!(found.unwrap_err().raw_os_error(), Some(libc::EINVAL), "{path:?}");
+        }
+        let root = SocketFile::bind(unbound(), "/", &query(Path::new("/")), false).unwrap_err();
+        assert_eq!(root.raw_os_error(), Some(libc::EADDRINUSE));
+    }
+
+    fn unbound() -> OwnedFd {
+        use rustix::net::{AddressFamily, SocketType, socket};
+        socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap()
+    }
+}
