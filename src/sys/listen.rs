@@ -1,9 +1,9 @@
 //! Addresses bound the way libuv binds them, and connections accepted.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
 };
 
@@ -207,13 +207,24 @@ pub fn sibling(bound: &Bound, query: &Query) -> io::Result<Bound> {
 /// `ENOTSOCK`.
 pub fn bound_address(bound: &Bound) -> io::Result<Option<BoundAddress>> {
     Ok(SocketAddr::try_from(getsockname(&bound.socket)?).ok().map(|address| BoundAddress {
-        address: match address.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => ip.to_string(),
-        },
+        address: name_of(&address),
         family: if address.is_ipv4() { "IPv4" } else { "IPv6" }.into(),
         port: address.port(),
     }))
+}
+
+/// An IP address in text, a link-local one with its `%zone`.
+fn name_of(address: &SocketAddr) -> String {
+    let zone = match address {
+        SocketAddr::V6(address) if address.ip().is_unicast_link_local() => {
+            interface_name(address.scope_id())
+        }
+        _ => None,
+    };
+    match zone {
+        Some(zone) => format!("{}%{zone}", address.ip()),
+        None => address.ip().to_string(),
+    }
 }
 
 fn bind_tcp(address: Option<&str>, port: u16, query: &Query) -> io::Result<OwnedFd> {
@@ -238,7 +249,8 @@ fn bind_udp(address: Option<&str>, port: u16, ipv6: bool, query: &Query) -> io::
         None if ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
         None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
     };
-    if address.is_ipv6() != ipv6 {
+    // libuv refuses to ask an IPv4 socket for no IPv4.
+    if address.is_ipv6() != ipv6 || (query.ipv6_only && !ipv6) {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
     bind_internet(SocketType::DGRAM, address, query)
@@ -273,19 +285,15 @@ fn bind_unix(path: &str, query: &Query, is_contested: bool) -> io::Result<Bound>
     Ok(Bound { socket, file })
 }
 
-/// An IP address in text, an IPv6 one with an optional `%zone`.
+/// An IP address in text, an IPv6 one with an optional `%zone`: the name of an interface. As in Node, a
+/// number is no such name, and one that no interface has counts as none.
 fn parse_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
     let Some((address, zone)) = address.split_once('%') else {
         return Ok(SocketAddr::new(address.parse().map_err(|_| invalid())?, port));
     };
     let address: Ipv6Addr = address.parse().map_err(|_| invalid())?;
-    let scope = match zone.parse() {
-        Ok(index) => index,
-        // One that there is not counts as none, as in Node.
-        Err(_) => interface(zone).unwrap_or(0),
-    };
-    Ok(SocketAddrV6::new(address, port, 0, scope).into())
+    Ok(SocketAddrV6::new(address, port, 0, interface(zone).unwrap_or(0)).into())
 }
 
 /// The number of a network interface.
@@ -294,4 +302,57 @@ fn interface(name: &str) -> Option<u32> {
     // SAFETY: a C string that lives.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
     (index != 0).then_some(index)
+}
+
+/// The name of a network interface, by its number.
+fn interface_name(index: u32) -> Option<String> {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: the function writes a C string of at most so many bytes.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+    if found.is_null() {
+        return None;
+    }
+    let name = CStr::from_bytes_until_nul(&name).ok()?;
+    name.to_str().ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// That of the loopback interface, which every machine has.
+    fn loopback() -> (String, u32) {
+        let names = ["lo", "lo0"];
+        let found = names.iter().find_map(|name| Some(((*name).into(), interface(name)?)));
+        found.unwrap()
+    }
+
+    fn parse(address: &str) -> SocketAddr {
+        parse_address(address, 0).unwrap()
+    }
+
+    #[test]
+    fn a_link_local_address_keeps_its_zone() {
+        let (name, index) = loopback();
+        let address = format!("fe80::1%{name}");
+        let parsed = parse(&address);
+        assert!(matches!(parsed, SocketAddr::V6(it) if it.scope_id() == index));
+        assert_eq!(name_of(&parsed), address);
+    }
+
+    #[test]
+    fn an_address_of_another_kind_has_no_zone() {
+        let (name, _) = loopback();
+        assert_eq!(name_of(&parse(&format!("::1%{name}"))), "::1");
+        assert_eq!(name_of(&parse("fe80::1")), "fe80::1");
+        assert_eq!(name_of(&parse("127.0.0.1")), "127.0.0.1");
+    }
+
+    #[test]
+    fn only_a_name_of_an_interface_is_a_zone() {
+        for zone in ["1", "01", "-1", "0", "", "none", "a\0b"] {
+            let parsed = parse(&format!("fe80::1%{zone}"));
+            assert!(matches!(parsed, SocketAddr::V6(it) if it.scope_id() == 0), "{zone}");
+        }
+    }
 }
