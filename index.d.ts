@@ -50,8 +50,8 @@ declare namespace cluster {
     killTimeout?: number | undefined;
     /**
      * How long connections wait, in milliseconds, when their worker leaves or dies before it has taken
-     * them, and no other serves their address: for the next one that does. Meanwhile the address stays
-     * bound, and new connections to it wait too. Then all are closed, and at once when
+     * them, and no other serves their address: for the next one that does. The address is closed, so new
+     * connections are refused meanwhile. Those that wait are closed afterwards, and at once when
      * `cluster.disconnect()` is done. 0: they are closed at once. It is that of the worker, from when it was
      * forked. No effect under `SCHED_NONE`.
      * @default 5000

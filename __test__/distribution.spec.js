@@ -171,23 +171,6 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('connections of the only worker wait for the next one when it is killed', async (t) => {
-    const app = await startApp(t, { workers: 1 });
-    app.tell(1, { do: 'spin' });
-    await app.line({ blocked: 1 });
-    const answers = Array.from({ length: 40 }, () => get(app.target));
-    await untilWaiting(app, 1);
-    app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
-    await app.line({ on: 'cluster', event: 'exit', id: 1 });
-    answers.push(get(app.target));
-    app.send({ do: 'fork' });
-    t.deepEqual(
-      (await Promise.all(answers)).map(({ id }) => id),
-      Array(41).fill(2),
-    );
-    await app.end();
-  });
-
   for (const [name, holdTimeout, end] of [
     ['after settings.holdTimeout', 100, undefined],
     ['by cluster.disconnect()', 60_000, 'end'],

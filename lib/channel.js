@@ -86,6 +86,7 @@ class Channel {
   #onNotice;
   #onFault;
   #onClosed;
+  #beforeDisconnect;
   #isHeard;
   #pending = new PendingMessages();
   /** `{callback, context}` of messages that the lane has not taken yet, in order. */
@@ -111,6 +112,8 @@ class Channel {
    * @param {() => void} [options.onClosed] called once, after the event 'disconnect', even if one of
    *   its listeners throws
    * @param {boolean} [options.isTrusted] whether the peer is trusted, as a primary is
+   * @param {(callback: () => void) => void} [options.beforeDisconnect] calls back when `disconnect` may
+   *   be emitted, the channel being closed
    * @param {() => boolean} [options.isHeard] whether somebody listens to messages
    */
   constructor(target, lane, options) {
@@ -121,6 +124,7 @@ class Channel {
       onNotice,
       onFault,
       onClosed = () => {},
+      beforeDisconnect = (callback) => callback(),
       isHeard,
     } = options;
     this.#quota = options.isTrusted ? undefined : new Quota();
@@ -133,6 +137,7 @@ class Channel {
     this.#onNotice = onNotice;
     this.#onFault = onFault;
     this.#onClosed = onClosed;
+    this.#beforeDisconnect = beforeDisconnect;
     this.#isHeard = isHeard ?? (() => target.listenerCount('message') > 0);
     target.connected = true;
     target.channel = this.#control;
@@ -434,7 +439,9 @@ class Channel {
     nextTick(() => {
       const reason = this.#lane.close();
       if (reason != null) nextTick(this.#onFault, errors.laneFault(reason));
-      emitThen(() => this.#target.emit('disconnect'), this.#onClosed);
+      this.#beforeDisconnect(() => {
+        emitThen(() => this.#target.emit('disconnect'), this.#onClosed);
+      });
     });
   }
 }

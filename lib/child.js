@@ -13,6 +13,7 @@ const { WorkerLanes } = require('./native');
 const { defineWorker, markPaused } = require('./worker');
 const Channel = require('./channel');
 const Connections = require('./connections');
+const deferClose = require('./defer-close');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
 const EventContext = require('./event-context');
@@ -53,6 +54,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   const lanes = new WorkerLanes(messageLane, controlLane, connectionLane, memory);
   /** Servers that share an address, by listener; a faux or a shared handle each. */
   const served = new Map();
+  /** What waits for the primary to have closed a listener that is closed here: calls, by listener. */
+  const closing = new Map();
   /** Queries that the primary has not answered, by their number. */
   const queries = new Map();
   /** Tells several `listen(0)` apart: the indexes in use, by address. */
@@ -109,6 +112,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   lanes.start(
     (reply) => context.nextTick(onReply, reply),
     onConnection,
+    onClosed,
     (reason) => channel.fail(reason),
   );
   channel.notify({ act: 'online' });
@@ -209,7 +213,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     // The answer was on its way when this worker left: it serves nothing any more.
     if (!process.connected) {
       if (fd !== -1) closeSync(fd);
-      else if (errno === 0) lanes.closeListener(listener);
+      if (errno === 0) lanes.closeListener(listener);
       release();
       return;
     }
@@ -222,7 +226,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     const close = () => {
       served.delete(listener);
       release();
-      lanes.closeListener(listener);
+      if (lanes.closeListener(listener)) closing.set(listener, [deferClose(server)]);
     };
     const isInternet = bound.port !== undefined;
     const handle =
@@ -261,6 +265,13 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     }
   }
 
+  /** What only this worker had of the listener is closed in the primary. */
+  function onClosed(listener) {
+    const waiting = closing.get(listener) ?? [];
+    closing.delete(listener);
+    for (const callback of waiting) callback();
+  }
+
   function takeIndex(key) {
     if (!indexes.has(key)) indexes.set(key, { next: 0, used: new Set() });
     const entry = indexes.get(key);
@@ -295,6 +306,10 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       if (isAsked) leave();
       else announceDisconnect(leave);
     };
+    for (const callbacks of closing.values()) {
+      waiting += 1;
+      callbacks.push(closed);
+    }
     for (const { server } of served.values()) {
       waiting += 1;
       closeServer(server, closed);
@@ -447,17 +462,18 @@ function fauxHandle(bound, onClose) {
 /** The listening socket itself; all workers accept from it. */
 function sharedHandle(fd, kind, onClose) {
   const handle = kind === 'udp' ? sockets.datagram(fd) : sockets.stream(kind, fd);
-  beforeClose(handle, onClose);
+  afterClose(handle, onClose);
   return handle;
 }
 
-/** Calls back once, when a handle is about to close. */
-function beforeClose(handle, callback) {
+/** Calls back once, when the descriptor of a handle is closed. */
+function afterClose(handle, callback) {
   const { close } = handle;
   handle.close = function closeOnce(...args) {
     handle.close = close;
+    const result = close.apply(this, args);
     callback();
-    return close.apply(this, args);
+    return result;
   };
 }
 

@@ -222,7 +222,6 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** Called by the listener of 'disconnect', and again after it: a listener before it may throw. */
   function disconnected(worker) {
     if (!connected.delete(worker.id)) return;
-    engine().retire(worker.id);
     if (worker.isDead()) delete cluster.workers[worker.id];
     worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     worker.state = 'disconnected';
@@ -364,6 +363,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function onEngineEvent({ kind, id, code, signal, reason }) {
     if (kind === 'exited') processes.get(id)?.exited(code, signal);
     else if (kind === 'staying') kills.stays(id);
+    else if (kind === 'left') processes.get(id)?.left();
     else if (kind === 'faulted') processes.get(id)?.fail(reason);
     else if (kind === 'unable' && starting.has(id))
       processes.get(id).context.nextTick(onUnable, starting.get(id), reason);

@@ -1,5 +1,6 @@
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
 const { ChildProcess, fork } = require('node:child_process');
 const diagnostics = require('node:diagnostics_channel');
 const EventEmitter = require('node:events');
@@ -86,6 +87,11 @@ class ProcessHandle {
     return 0;
   }
 
+  /** Whether the engine will say that the worker has left, which it is told hereby. */
+  leave() {
+    return this.#engine.leave(this.#id);
+  }
+
   takeLane() {
     return this.#process?.takeLane() ?? null;
   }
@@ -168,6 +174,10 @@ class WorkerProcess {
   #handle;
   #channel = null;
   #onExiting;
+  #hasExited = false;
+  /** Waits for the engine to have closed all that the worker was the last to serve. */
+  #onLeft = null;
+  #leaving = new Hold();
 
   /**
    * @param {object} handlers `onNotice` and `onFault`, as of a Channel, and what is called once, even
@@ -217,8 +227,16 @@ class WorkerProcess {
     };
     const { context } = this;
     const { onNotice, onFault } = handlers;
-    const options = { context, mode: serialization, refs: 1, onNotice, onFault, onClosed };
-    this.#channel = new Channel(child, lane, options);
+    const beforeDisconnect = (callback) => this.#leave(callback);
+    this.#channel = new Channel(child, lane, {
+      context,
+      mode: serialization,
+      refs: 1,
+      onNotice,
+      onFault,
+      onClosed,
+      beforeDisconnect,
+    });
   }
 
   /** Whether this end has closed the channel, so that nothing more is heard of the worker. */
@@ -257,10 +275,32 @@ class WorkerProcess {
 
   /** The process has ended. Its last messages come first, then `disconnect`, then `exit`. */
   exited(code, signal) {
+    this.#hasExited = true;
     this.#channel.finish(() => {
+      this.context.nextTick(() => this.left());
       this.context.nextTick(this.#onExiting, code);
       this.context.nextTick(() => this.#handle.exited(code, signal));
     });
+  }
+
+  /** The engine has closed all that the worker was the last to serve. */
+  left() {
+    const callback = this.#onLeft;
+    this.#onLeft = null;
+    this.#leaving.unref();
+    callback?.();
+  }
+
+  /** The channel is closed. Calls back when the addresses of the worker are free. */
+  #leave(callback) {
+    // The engine has told of the exit when all was closed.
+    if (this.#hasExited || !this.#handle.leave()) {
+      callback();
+      return;
+    }
+    // In the context that it has now.
+    this.#onLeft = AsyncResource.bind(callback, 'rs-cluster.Disconnect');
+    this.#leaving.ref();
   }
 }
 

@@ -143,6 +143,16 @@ impl Worker {
         (reply, shared)
     }
 
+    /// Closes its server, and waits until the engine has closed what it was the last to serve.
+    fn close(&mut self, listener: ListenerId) {
+        self.send(&Request::Close { listener }, None);
+        wait_readable(self.raw.as_fd());
+        match self.control.receive().expect("an order") {
+            Received::Closed(closed) => assert_eq!(closed, listener),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn reply(&self) -> (Reply, Option<OwnedFd>) {
         wait_readable(self.raw.as_fd());
         match self.control.receive().expect("a reply") {
@@ -160,8 +170,7 @@ impl Worker {
 
     /// Serves a port of the loopback address; 0 for a new one.
     fn listen(&mut self, port: u16) -> (ListenerId, u16) {
-        let address = Some("127.0.0.1".into());
-        let (reply, _) = self.ask(Target::Tcp { address, port: 0 });
+        let (reply, _) = self.ask(loopback(0));
         assert_eq!(reply.errno, 0);
         let bound = reply.address.expect("a bound address").port;
         assert!(port == 0 || port == bound, "the same listener");
@@ -170,7 +179,7 @@ impl Worker {
 
     /// As [`listen`](Self::listen), with a socket of its own.
     fn listen_own(&mut self, port: u16) -> (ListenerId, u16, OwnedFd) {
-        let (reply, socket) = self.ask(Target::Tcp { address: Some("127.0.0.1".into()), port: 0 });
+        let (reply, socket) = self.ask(loopback(0));
         assert_eq!(reply.errno, 0);
         assert_eq!(reply.socket, Some(SocketKind::Own { seat: Some(0) }), "{reply:?}");
         let bound = reply.address.expect("a bound address").port;
@@ -248,6 +257,10 @@ fn first_readable(fds: &[BorrowedFd<'_>]) -> usize {
     let deadline = Timespec::try_from(DEADLINE).expect("a short time");
     poll(&mut polled, Some(&deadline)).expect("poll");
     polled.iter().position(|it| !it.revents().is_empty()).expect("one in time")
+}
+
+fn loopback(port: u16) -> Target {
+    Target::Tcp { address: Some("127.0.0.1".into()), port }
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -478,9 +491,11 @@ fn connections_of_the_last_worker_wait_for_the_next_one_with_those_in_the_backlo
     primary.expect_exit(1, Exit::Signal(9));
     let stats = primary.engine.stats();
     assert_eq!((stats.listeners.len(), stats.listeners[0].workers.len()), (1, 0));
-    let later = connect(port);
+    assert_eq!(stats.listeners[0].waiting, clients.len());
+    expect_closed(port);
     let mut next = primary.worker(2);
     next.listen(port);
+    let later = connect(port);
     for client in clients.into_iter().chain([later]) {
         next.serve();
         assert_eq!(served_by(client), 2);
@@ -491,7 +506,7 @@ fn connections_of_the_last_worker_wait_for_the_next_one_with_those_in_the_backlo
 }
 
 #[test]
-fn connections_that_nobody_comes_for_are_closed_and_their_address_with_them() {
+fn connections_that_no_worker_comes_for_are_closed_after_their_address() {
     let mut primary = Primary::start(Scheduling::RoundRobin);
     primary.hold = Duration::from_millis(200);
     let mut worker = primary.worker(1);
@@ -499,11 +514,72 @@ fn connections_that_nobody_comes_for_are_closed_and_their_address_with_them() {
     let mut client = connect(port);
     wait_readable(worker.polled.as_fd());
     let begin = Instant::now();
-    worker.send(&Request::Close { listener }, None);
+    worker.close(listener);
+    expect_closed(port);
     expect_end(&mut client);
     assert!(begin.elapsed() >= primary.hold);
     assert_eq!(worker.waiting(), 0);
-    expect_closed(port);
+    assert_eq!(primary.engine.stats().listeners, []);
+}
+
+#[test]
+fn connections_that_wait_go_to_a_worker_that_asks_for_the_same_port_in_another_way() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (listener, port) = one.listen(0);
+    let client = connect(port);
+    wait_readable(one.polled.as_fd());
+    one.close(listener);
+    let target = loopback(port);
+    assert_eq!(other.ask(target).0.errno, 0);
+    other.serve();
+    assert_eq!(served_by(client), 2);
+}
+
+#[test]
+fn an_address_is_free_when_its_close_is_confirmed() {
+    for scheduling in [Scheduling::RoundRobin, Scheduling::ReusePort, Scheduling::Shared] {
+        let primary = Primary::start(scheduling);
+        let mut worker = primary.worker(1);
+        for _ in 0..50 {
+            let (reply, socket) = worker.ask(loopback(0));
+            let port = reply.address.expect("a bound address").port;
+            drop(socket);
+            worker.close(reply.listener);
+            TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_listens_waits_for_the_sockets_of_one_that_has_left() {
+    let primary = Primary::start(Scheduling::Shared);
+    let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+    let (reply, socket) = one.ask(loopback(0));
+    let port = reply.address.expect("a bound address").port;
+    rustix::net::listen(socket.as_ref().expect("the socket"), 1).expect("a bound socket");
+    primary.command(Command::Leave(1));
+    let any = Target::Tcp { address: Some("0.0.0.0".into()), port };
+    other.send(&Request::Listen { seq: 5, query: Query::new(any), data: None }, None);
+    assert!(!becomes_readable(other.raw.as_fd(), Duration::from_millis(50)));
+    drop(socket);
+    one.send(&Request::Close { listener: reply.listener }, None);
+    assert!(matches!(primary.event(), Event::Left(1)));
+    assert_eq!(other.reply().0.errno, 0);
+}
+
+#[test]
+fn a_worker_that_listens_shares_the_socket_that_one_that_has_left_still_holds() {
+    for scheduling in [Scheduling::Shared, Scheduling::ReusePort] {
+        let primary = Primary::start(scheduling);
+        let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
+        let (reply, socket) = one.ask(loopback(0));
+        primary.command(Command::Retire(1));
+        primary.engine.stats();
+        assert_eq!(other.ask(loopback(0)).0.listener, reply.listener);
+        drop(socket);
+        one.close(reply.listener);
+    }
 }
 
 #[test]
@@ -733,7 +809,7 @@ fn each_worker_has_a_socket_of_its_own_and_the_kernel_spreads_connections() {
 fn the_port_of_a_foreign_process_is_in_use_even_if_it_would_share_it() {
     let (_primary, _workers, _sockets, port) = two_with_seats();
     let foreign = Primary::start(Scheduling::ReusePort);
-    let target = Target::Tcp { address: Some("127.0.0.1".into()), port };
+    let target = loopback(port);
     assert_eq!(foreign.worker(1).ask(target.clone()).0.errno, -libc::EADDRINUSE);
     let other = Primary::start(Scheduling::RoundRobin);
     assert_eq!(other.worker(1).ask(target).0.errno, -libc::EADDRINUSE);
@@ -952,7 +1028,7 @@ fn an_address_in_use_is_told_to_the_worker_which_may_try_again() {
     let mut worker = primary.worker(1);
     let foreign = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = foreign.local_addr().expect("an address").port();
-    let target = Target::Tcp { address: Some("127.0.0.1".into()), port };
+    let target = loopback(port);
     assert_eq!(worker.ask(target.clone()).0.errno, -libc::EADDRINUSE);
     drop(foreign);
     assert_eq!(worker.ask(target.clone()).0.errno, 0);
@@ -992,7 +1068,7 @@ fn the_first_workers_data_is_given_to_the_others() {
 fn a_shared_socket_comes_with_the_reply() {
     let primary = Primary::start(Scheduling::Shared);
     let mut worker = primary.worker(1);
-    let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
+    let target = loopback(0);
     let (reply, socket) = worker.ask(target);
     assert_eq!(reply.socket, Some(SocketKind::Shared));
     rustix::net::listen(socket.expect("the socket"), 1).expect("a bound socket");

@@ -29,12 +29,14 @@ use crate::{
     },
 };
 
-/// What the engine tells: `exited` (with `code` or `signal`), `settled` (`id` is the token), `staying`,
+/// What the engine tells: `exited` (with `code` or `signal`), `left`, `settled` (`id` is the token), `staying`,
 /// `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
 #[napi(object)]
 pub struct EngineEvent {
     /// Which of them.
-    #[napi(ts_type = "'exited' | 'settled' | 'staying' | 'faulted' | 'unable' | 'unaccepted'")]
+    #[napi(
+        ts_type = "'exited' | 'left' | 'settled' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
+    )]
     pub kind: String,
     /// The worker's id, or the token.
     pub id: u32,
@@ -51,6 +53,7 @@ impl From<Event> for EngineEvent {
         let plain =
             |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
         match event {
+            Event::Left(worker) => plain("left", worker),
             Event::Settled(token) => plain("settled", token),
             Event::Staying(worker) => plain("staying", worker),
             Event::Unaccepted { address, error } => {
@@ -168,6 +171,13 @@ impl Engine {
     #[napi]
     pub fn retire(&self, worker: u32) {
         self.send(Command::Retire(worker));
+    }
+
+    /// As `retire`, and asks for a `left` event once all is closed that this worker was the last to serve.
+    /// Returns whether it will come.
+    #[napi]
+    pub fn leave(&self, worker: u32) -> bool {
+        self.core.borrow().send(Command::Leave(worker)).is_ok()
     }
 
     /// Gives the worker no more connections until `resume`, and those it has not taken to others.

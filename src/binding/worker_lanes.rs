@@ -1,6 +1,6 @@
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     os::fd::{AsRawFd, IntoRawFd, OwnedFd},
     rc::Rc,
@@ -160,6 +160,8 @@ struct Inner {
     seq: Cell<u32>,
     /// How many replies are still to come.
     unanswered: Cell<u32>,
+    /// Listeners that this worker has left, as the primary does not know yet.
+    closing: RefCell<HashSet<ListenerId>>,
     /// Whether the primary may still send.
     open: Cell<bool>,
     /// Whether the control lane is to be read again only after a pause.
@@ -187,7 +189,14 @@ struct Handlers {
     caller: Caller,
     on_reply: FunctionRef<FnArgs<(ListenReply,)>, ()>,
     on_connection: FunctionRef<FnArgs<(u32, i32)>, bool>,
+    on_closed: FunctionRef<FnArgs<(u32,)>, ()>,
     on_garbage: FunctionRef<FnArgs<(String,)>, ()>,
+}
+
+impl Handlers {
+    fn closed(&self, listener: ListenerId) {
+        self.caller.enter(|| _ = self.caller.call(&self.on_closed, (listener,).into()));
+    }
 }
 
 #[napi]
@@ -214,6 +223,7 @@ impl WorkerLanes {
             polls: RefCell::new(None),
             seq: Cell::new(0),
             unanswered: Cell::new(0),
+            closing: RefCell::default(),
             open: Cell::new(true),
             reads_later: Cell::new(false),
             takes_later: Cell::new(false),
@@ -232,13 +242,15 @@ impl WorkerLanes {
     ///
     /// `onReply(reply)` gets the answers to `listen`; `onConnection(listener, fd)` each connection,
     /// and returns whether it took it: if so, the descriptor is its own from then on, if not, the
-    /// connection goes to another worker; `onGarbage(reason)` hears of a primary that is not ours.
+    /// connection goes to another worker; `onClosed(listener)` is told that a listener which was closed
+    /// here is closed in the primary too; `onGarbage(reason)` hears of a primary that is not ours.
     #[napi]
     pub fn start(
         &self,
         env: Env,
         on_reply: Function<FnArgs<(ListenReply,)>, ()>,
         on_connection: Function<FnArgs<(u32, i32)>, bool>,
+        on_closed: Function<FnArgs<(u32,)>, ()>,
         on_garbage: Function<FnArgs<(String,)>, ()>,
     ) -> napi::Result<()> {
         let inner = &self.inner;
@@ -251,6 +263,7 @@ impl WorkerLanes {
             caller: Caller::new(env, "rs-cluster.WorkerLanes")?,
             on_reply: on_reply.create_ref()?,
             on_connection: on_connection.create_ref()?,
+            on_closed: on_closed.create_ref()?,
             on_garbage: on_garbage.create_ref()?,
         });
         let poll = |fd, on_ready: fn(&Rc<Inner>, Readiness, &Rc<Handlers>)| {
@@ -300,11 +313,18 @@ impl WorkerLanes {
         Ok(seq)
     }
 
-    /// Says that the server on this listener is closed.
+    /// Says that the server on this listener is closed, and the shared socket if it had one. Returns
+    /// whether `onClosed` will be called: the primary may be gone.
     #[napi]
-    pub fn close_listener(&self, listener: u32) -> napi::Result<()> {
-        drop(self.inner.seats.borrow_mut().remove(&listener));
-        self.inner.send(&Request::Close { listener }, None)
+    pub fn close_listener(&self, listener: u32) -> napi::Result<bool> {
+        let inner = &self.inner;
+        drop(inner.seats.borrow_mut().remove(&listener));
+        inner.send(&Request::Close { listener }, None)?;
+        let is_open = inner.open.get();
+        if is_open {
+            inner.closing.borrow_mut().insert(listener);
+        }
+        Ok(is_open)
     }
 
     /// Says that a connection which `onConnection` took is closed.
@@ -388,14 +408,16 @@ impl Inner {
 
     /// The primary is gone, which the message lane tells JavaScript. An ended lane would be
     /// readable for ever.
-    fn end(&self) {
+    fn end(&self, handlers: &Handlers) {
         self.open.set(false);
         self.wait();
+        let closing = self.closing.take();
+        closing.into_iter().for_each(|listener| handlers.closed(listener));
     }
 
     /// A lane is of no use any more: this worker is to end.
     fn give_up(&self, handlers: &Handlers, error: Error) {
-        self.end();
+        self.end(handlers);
         let Handlers { caller, on_garbage, .. } = handlers;
         caller.enter(|| _ = caller.call(on_garbage, (error.to_string(),).into()));
     }
@@ -421,6 +443,11 @@ impl Inner {
                     let reply = self.take_seat(reply, shared, handlers);
                     caller.enter(|| _ = caller.call(on_reply, (reply,).into()));
                 }
+                Ok(Received::Closed(listener)) => {
+                    if self.closing.borrow_mut().remove(&listener) {
+                        handlers.closed(listener);
+                    }
+                }
                 Ok(Received::Probe) => {
                     // It fails only for requests that are too long, which this is not.
                     let _ = self.send(&Request::Alive, None);
@@ -432,7 +459,7 @@ impl Inner {
                     self.reads_later.set(true);
                     return self.wait();
                 }
-                Ok(Received::Ended) => return self.end(),
+                Ok(Received::Ended) => return self.end(handlers),
                 Err(error) => return self.give_up(handlers, error),
             }
         }
@@ -458,11 +485,16 @@ impl Inner {
         match taken {
             Ok(shared) => ListenReply::new(reply, shared),
             Err(error) => {
-                // It fails only for requests that are too long, which this is not.
-                let _ = self.send(&Request::Close { listener }, None);
+                self.leave(listener);
                 ListenReply::new(Reply { errno: errno(&error), ..reply }, None)
             }
         }
+    }
+
+    /// Leaves a listener that this process can't serve.
+    fn leave(&self, listener: ListenerId) {
+        // It fails only for requests that are too long, which this is not.
+        let _ = self.send(&Request::Close { listener }, None);
     }
 
     fn seat(
@@ -581,7 +613,7 @@ impl Inner {
                     self.takes_later.set(true);
                     return self.wait();
                 }
-                Ok(Taken::Ended) => return self.end(),
+                Ok(Taken::Ended) => return self.end(handlers),
                 Err(error) => return self.give_up(handlers, error),
             }
             // It saves a look in vain for most connections.

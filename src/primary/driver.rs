@@ -2,7 +2,7 @@ use std::{
     cell::RefCell,
     io,
     os::fd::OwnedFd,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,20 +24,21 @@ use super::{
     listener::{Listener, Socket},
     quota::{BURST, Requests},
     seat,
-    state::{Opened, Outlook, Shared, State},
+    state::{Outlook, Shared, State},
     worker::Worker,
 };
 use crate::{
     error::{Error, Result},
     protocol::{
         ListenerId, WorkerId,
-        control::{self, MAX_PACKET, Query, Request},
+        control::{self, BoundAddress, MAX_PACKET, Query, Request, Target},
     },
     sys::{
         exit::{Exit, Process},
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, WholePacket},
-        listen, wake_politely,
+        listen::{self, Bound},
+        wake_politely,
         watched::{self, Watchable},
     },
 };
@@ -54,6 +55,15 @@ const REST: Duration = Duration::from_millis(10);
 
 /// How often the last requests of a worker are asked for before its exit is told, if there is a shortage.
 const LAST_ATTEMPTS: usize = 3;
+/// How long a worker waits, at most, for an address that another one is about to close.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// How long a primary waits, at most, for a worker whose channel is closed to close its sockets, or to
+/// end, before it emits `'disconnect'`.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// Turns of this thread after which all has been read that was there before.
+const TURNS: usize = 3;
 
 /// How long a new worker waits for memory of the kernel's to be looked after, while all others that come
 /// wait behind it.
@@ -74,6 +84,7 @@ pub(super) fn run(
     LocalSet::new().block_on(runtime, async {
         spawn_local(patrol(Rc::clone(&state)));
         spawn_local(take_back_owed(Rc::clone(&state)));
+        spawn_local(expire(Rc::clone(&state)));
         // Each worker's task holds a sender.
         let (attending, mut all_ended) = mpsc::channel(1);
         while let Some(command) = commands.recv().await {
@@ -81,13 +92,13 @@ pub(super) fn run(
                 // Orders about it come later.
                 Command::Adopt(adopted) => adopt(&state, adopted, attending.clone()).await,
                 Command::Retire(worker) => state.borrow_mut().retire(worker),
+                Command::Leave(worker) => drop(spawn_local(leave(Rc::clone(&state), worker))),
                 Command::Pause(worker) => state.borrow_mut().pause(worker),
                 Command::Resume(worker) => state.borrow_mut().resume(worker),
                 // Whoever asked may have gone.
                 Command::Tell(sender) => drop(sender.send(state.borrow().stats())),
                 Command::Settle(token) => {
                     state.borrow_mut().expire_all();
-                    closed(&state).await;
                     state.borrow().emit(Event::Settled(token));
                 }
             }
@@ -130,12 +141,35 @@ async fn take_back_owed(state: Shared) {
     }
 }
 
-/// Waits until the sockets of listeners that were closed are closed: the runtime drops their tasks
-/// in its next turn.
-async fn closed(state: &Shared) {
-    while state.borrow_mut().is_closing() {
-        yield_now().await;
+/// Closes connections that wait too long for a worker to come.
+async fn expire(state: Shared) {
+    let holding = state.borrow().holding();
+    loop {
+        let next = state.borrow_mut().expire(Instant::now());
+        match next {
+            None => holding.notified().await,
+            Some(next) => tokio::select! {
+                () = sleep_until(next.into()) => {}
+                () = holding.notified() => {}
+            },
+        }
     }
+}
+
+/// The channel of a worker is closed, which its primary tells when the addresses are free that this worker
+/// was the last to serve: the engine closes its sockets at once, and those that the worker has itself
+/// close with its process, unless that goes on without its primary.
+async fn leave(state: Shared, id: WorkerId) {
+    state.borrow_mut().retire(id);
+    let released = state.borrow().released();
+    let deadline = Instant::now() + LEAVING;
+    while state.borrow().holds_sockets(id) && Instant::now() < deadline {
+        tokio::select! {
+            () = released.notified() => {}
+            () = sleep_until(deadline.into()) => {}
+        }
+    }
+    state.borrow().emit(Event::Left(id));
 }
 
 /// Held by the task of each worker; nothing is ever sent.
@@ -227,7 +261,9 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                     Ok(Some(_)) if !requests.take(Instant::now()) => {
                         Err(Error::Quota("requests at once", BURST as usize))
                     }
-                    Ok(Some((request, descriptor))) => answer(&state, id, request, descriptor),
+                    Ok(Some((request, descriptor))) => {
+                        answer(&state, id, &control, request, descriptor)
+                    }
                     Ok(None) => {
                         obeying = false;
                         Ok(())
@@ -275,7 +311,6 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     // Before anybody hears of the exit, all that the worker had of us is closed.
     drop((process, control, lane));
     drop(state.borrow_mut().remove(id));
-    closed(&state).await;
     state.borrow().exited(id, exit);
 }
 
@@ -394,6 +429,7 @@ fn receive_packet(state: &Shared, control: &OwnedFd) -> std::result::Result<Whol
 fn answer(
     state: &Shared,
     id: WorkerId,
+    control: &Rc<AsyncFd<OwnedFd>>,
     request: Request,
     descriptor: Option<OwnedFd>,
 ) -> Result<()> {
@@ -403,7 +439,20 @@ fn answer(
     match request {
         // A worker that is disconnecting hears nothing, as with the built-in.
         Request::Listen { .. } if state.borrow().is_retired(id) => Ok(()),
-        Request::Listen { seq, query, data } => serve(state, id, seq, query, data),
+        Request::Listen { seq, query, data } => {
+            control::check_data(data.as_ref())?;
+            let demand = Demand { id, seq, query, data };
+            match serve(state, demand) {
+                Served::Answered(answered) => answered,
+                Served::InUse(demand, _) if state.borrow().begin_wait(id) => {
+                    spawn_local(serve_later(Rc::clone(state), demand, Rc::downgrade(control)));
+                    Ok(())
+                }
+                Served::InUse(Demand { id, seq, .. }, error) => {
+                    state.borrow().refuse(id, seq, &error)
+                }
+            }
+        }
         Request::Alive => {
             state.borrow_mut().alive(id);
             Ok(())
@@ -423,7 +472,7 @@ fn answer(
         Request::Unable { reason } => Err(Error::Unable(reason)),
         Request::Close { listener } => {
             state.borrow_mut().close(id, listener);
-            Ok(())
+            state.borrow().confirm_closed(id, listener)
         }
         Request::Return { listener } => {
             state.borrow_mut().give_back(id, listener, descriptor)?;
@@ -438,42 +487,151 @@ fn answer(
     }
 }
 
-/// Lets a worker serve an address, bound now if no other worker serves it.
-fn serve(
-    state: &Shared,
+/// A worker that wants to serve an address.
+struct Demand {
     id: WorkerId,
     seq: u32,
     query: Query,
     data: Option<serde_json::Value>,
-) -> Result<()> {
-    control::check_data(data.as_ref())?;
-    state.borrow().may_listen(id)?;
-    let found = state.borrow().find(id, &query);
-    let listener = found.map_or_else(|| bind(state, id, query), Ok);
-    match listener.and_then(|listener| complete(state, listener)) {
+}
+
+enum Served {
+    Answered(Result<()>),
+    /// Something else has the address.
+    InUse(Demand, io::Error),
+}
+
+/// Lets a worker serve an address, bound now if no other worker serves it.
+fn serve(state: &Shared, demand: Demand) -> Served {
+    if let Err(error) = state.borrow().may_listen(demand.id) {
+        return Served::Answered(Err(error));
+    }
+    match listener_for(state, demand.id, &demand.query) {
         Ok(listener) => {
+            let Demand { id, seq, data, .. } = demand;
             let joined = state.borrow_mut().join(id, seq, listener, data);
-            state.borrow_mut().shut_unserved(listener);
-            joined
+            state.borrow_mut().close_unserved(listener);
+            Served::Answered(joined)
         }
-        Err(error) => state.borrow().refuse(id, seq, &error),
+        // One that the worker has itself is in use for sure: its requests come in order.
+        Err(error)
+            if error.kind() == io::ErrorKind::AddrInUse
+                && !state.borrow().serves(demand.id, &demand.query) =>
+        {
+            Served::InUse(demand, error)
+        }
+        Err(error) => Served::Answered(state.borrow().refuse(demand.id, demand.seq, &error)),
     }
 }
 
-fn bind(state: &Shared, id: WorkerId, query: Query) -> io::Result<ListenerId> {
-    let Opened { query, bound, distribution } = state.borrow().open(id, query)?;
-    let address = listen::bound_address(&bound)?;
-    let Some(distribution) = distribution else {
-        return Ok(insert(state, Listener::new(query, address, Socket::Shared(bound))));
-    };
-    listen::start(&bound, &query)?;
-    if distribution.has_owners {
-        listen::allow_siblings(&bound)?;
+/// Something has the address: perhaps a socket of ours that is about to close, for which the worker waits.
+async fn serve_later(state: Shared, mut demand: Demand, control: Weak<AsyncFd<OwnedFd>>) {
+    let id = demand.id;
+    let released = state.borrow().released();
+    let deadline = Instant::now() + LINGER;
+    // A worker may have closed its server before this one asked, and its primary may have said that a
+    // worker leaves.
+    for _ in 0..TURNS {
+        yield_now().await;
     }
-    let id =
-        insert(state, Listener::new(query, address, Socket::Distributed(Box::new(distribution))));
+    let answered = loop {
+        // As in `answer`.
+        if state.borrow().is_retired(id) {
+            break Ok(());
+        }
+        let error = match serve(&state, demand) {
+            Served::Answered(answered) => break answered,
+            Served::InUse(again, error) => {
+                demand = again;
+                error
+            }
+        };
+        if !state.borrow().is_lingering() || Instant::now() >= deadline {
+            break state.borrow().refuse(id, demand.seq, &error);
+        }
+        tokio::select! {
+            () = released.notified() => {}
+            () = sleep_until(deadline.into()) => {}
+        }
+    };
+    state.borrow().end_wait(id);
+    if let (Err(error), Some(control)) = (answered, control.upgrade()) {
+        fault(&state, id, error, &control);
+    }
+}
+
+/// The listener that serves the address for this worker.
+fn listener_for(state: &Shared, id: WorkerId, query: &Query) -> io::Result<ListenerId> {
+    let found = state.borrow().find(id, query);
+    let Some(listener) = found else {
+        return bind(state, id, query);
+    };
+    let address = state.borrow().unbound(listener).map(|listener| listener.address.clone());
+    match address {
+        Some(address) => rebind(state, listener, id, query, address)?,
+        None => complete(state, listener)?,
+    }
+    Ok(listener)
+}
+
+fn bind(state: &Shared, worker: WorkerId, query: &Query) -> io::Result<ListenerId> {
+    let distribution = state.borrow().new_distribution(&query.target);
+    let Some(distribution) = distribution else {
+        let bound = state.borrow().bind(worker, query)?;
+        let address = listen::bound_address(&bound)?;
+        return Ok(insert(state, Listener::new(query.clone(), address, Socket::Shared(bound))));
+    };
+    let (bound, address) = start(state, worker, query, distribution.has_owners)?;
+    let socket = Socket::Distributed(Box::new(distribution));
+    let id = insert(state, Listener::new(query.clone(), address, socket));
+    state.borrow_mut().inherit(id);
     seat::add(state, id, bound);
     Ok(id)
+}
+
+/// Binds the address again of a listener whose connections wait for a worker.
+fn rebind(
+    state: &Shared,
+    id: ListenerId,
+    worker: WorkerId,
+    query: &Query,
+    address: Option<BoundAddress>,
+) -> io::Result<()> {
+    let has_owners = state.borrow().unbound(id).is_some_and(Listener::has_owners);
+    // Clients know the port that the kernel has chosen, which it would not choose again.
+    let same =
+        same_port(query, address).and_then(|query| start(state, worker, &query, has_owners).ok());
+    let (bound, address) = same.map_or_else(|| start(state, worker, query, has_owners), Ok)?;
+    state.borrow_mut().rebound(id, query.clone(), address);
+    seat::add(state, id, bound);
+    Ok(())
+}
+
+/// The query for the port that was bound for one that leaves the choice to the kernel.
+fn same_port(query: &Query, bound: Option<BoundAddress>) -> Option<Query> {
+    match (&query.target, bound) {
+        (Target::Tcp { address, port: 0 }, Some(BoundAddress { port, .. })) => {
+            let target = Target::Tcp { address: address.clone(), port };
+            Some(Query { target, ..query.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// Binds an address and listens there. `has_siblings`: further sockets are to have it as well.
+fn start(
+    state: &Shared,
+    worker: WorkerId,
+    query: &Query,
+    has_siblings: bool,
+) -> io::Result<(Bound, Option<BoundAddress>)> {
+    let bound = state.borrow().bind(worker, query)?;
+    let address = listen::bound_address(&bound)?;
+    listen::start(&bound, query)?;
+    if has_siblings {
+        listen::allow_siblings(&bound)?;
+    }
+    Ok((bound, address))
 }
 
 fn insert(state: &Shared, listener: Listener) -> ListenerId {
@@ -484,10 +642,10 @@ fn insert(state: &Shared, listener: Listener) -> ListenerId {
 }
 
 /// Binds a further socket of the listener where the next worker needs one.
-fn complete(state: &Shared, listener: ListenerId) -> io::Result<ListenerId> {
+fn complete(state: &Shared, listener: ListenerId) -> io::Result<()> {
     let sibling = state.borrow().sibling(listener)?;
     if let Some(bound) = sibling {
         seat::add(state, listener, bound);
     }
-    Ok(listener)
+    Ok(())
 }

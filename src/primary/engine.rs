@@ -25,6 +25,9 @@ pub enum Command {
     Adopt(Adopted),
     /// Give this worker no more connections, and those it has not taken to others.
     Retire(WorkerId),
+    /// The worker's channel is closed: as [`Command::Retire`], and answer with [`Event::Left`] when all
+    /// that this worker was the last to serve is closed.
+    Leave(WorkerId),
     /// Give this worker no more connections until [`Command::Resume`], and those it has not taken to
     /// others.
     Pause(WorkerId),
@@ -47,6 +50,8 @@ pub enum Event {
         /// How; `None` when somebody else reaped it, as happens when `SIGCHLD` is ignored.
         exit: Option<Exit>,
     },
+    /// [`Command::Leave`] is done.
+    Left(WorkerId),
     /// [`Command::Settle`] was reached.
     Settled(u32),
     /// Connections can't be accepted now, and wait in the kernel's backlog. Said at most once a minute

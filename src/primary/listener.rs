@@ -8,7 +8,10 @@ use std::{
 
 use tokio::{sync::Notify, task::JoinHandle};
 
-use super::stats::{Counts, Histogram, ListenerStats};
+use super::{
+    listening_socket::ListeningSocket,
+    stats::{Counts, Histogram, ListenerStats},
+};
 use crate::{
     protocol::{
         WorkerId,
@@ -16,20 +19,24 @@ use crate::{
     },
     scheduler::Policy,
     sys::{
-        listen::{self, Bound, Origin},
+        listen::{self, Bound, Likeness, Origin},
         ring::Tally,
+        scarce_descriptors,
     },
 };
 
 /// An address that workers serve.
 pub(super) struct Listener {
-    query: Query,
+    pub(super) query: Query,
     /// The address as the story tells it.
     pub(super) name: String,
     pub(super) address: Option<BoundAddress>,
     /// What the first worker offered to its siblings.
     pub(super) data: Option<serde_json::Value>,
     members: HashSet<WorkerId>,
+    /// Workers that have a descriptor of one of its sockets: members, and those that have left and
+    /// are about to close it.
+    holders: HashSet<WorkerId>,
     pub(super) socket: Socket,
 }
 
@@ -55,15 +62,19 @@ pub(super) struct Distribution {
     pub(super) resting: HashSet<WorkerId>,
     /// Members that accept nothing from their seats since they returned a connection.
     pub(super) parked: HashSet<WorkerId>,
-    /// While nobody serves the listener, until when connections wait for somebody who does.
+    /// While connections wait and no worker serves the listener: until when they wait for one that
+    /// does. The address is not bound meanwhile, unless workers that have left still hold it.
     pub(super) held: Option<Instant>,
     /// When its primary heard last that nothing can be accepted.
     pub(super) warned: Option<Instant>,
     /// Whether each worker accepts from a seat of its own.
     pub(super) has_owners: bool,
-    /// The first is there from the beginning, the others as more workers have needed one.
+    /// The first is there as soon as the address is bound, the others as more workers need one.
     pub(super) seats: Vec<Seat>,
-    /// Has the tasks of seats that accept look again at `pending`, `held` and the owner.
+    /// By which its connections are told from others: of the address, and of those before it while
+    /// connections waited for the next worker.
+    pub(super) likenesses: Vec<Likeness>,
+    /// Has the tasks of seats that accept look again at `pending`, the members and the owner.
     pub(super) room: Rc<Notify>,
     /// Has the tasks of all other seats look again at the owner.
     pub(super) reseated: Rc<Notify>,
@@ -71,8 +82,8 @@ pub(super) struct Distribution {
 
 /// A listening socket, and the task of the engine for it.
 pub(super) struct Seat {
-    pub(super) socket: Rc<Bound>,
-    pub(super) task: JoinHandle<()>,
+    pub(super) socket: Rc<ListeningSocket>,
+    task: JoinHandle<()>,
     /// Who accepts from it; the engine does while there is none, or that one is stuck or paused.
     owner: Option<Owner>,
 }
@@ -100,7 +111,7 @@ impl Owner {
 }
 
 impl Seat {
-    pub(super) fn new(socket: Rc<Bound>, task: JoinHandle<()>) -> Self {
+    pub(super) fn new(socket: Rc<ListeningSocket>, task: JoinHandle<()>) -> Self {
         Self { socket, task, owner: None }
     }
 
@@ -119,36 +130,82 @@ pub(super) struct Pending {
 impl Listener {
     pub(super) fn new(query: Query, address: Option<BoundAddress>, socket: Socket) -> Self {
         let name = name(address.as_ref(), &query.target);
-        Self { query, name, address, data: None, members: HashSet::new(), socket }
+        let (members, holders) = Default::default();
+        Self { query, name, address, data: None, members, holders, socket }
     }
 
     /// Whether `worker` would get this listener for `query`: it is the same address, and not the
     /// worker's own from another of its servers, which must find the address in use.
     pub(super) fn suits(&self, query: &Query, worker: WorkerId) -> bool {
-        self.query.target == query.target && self.query.index == query.index && !self.has(worker)
+        self.is_for(query) && !self.has(worker)
     }
 
-    /// Whether it has no worker, and does not wait for one.
-    pub(super) fn is_unserved(&self) -> bool {
-        let is_held = self.distribution().is_some_and(|distribution| distribution.held.is_some());
-        self.members.is_empty() && !is_held
+    /// Whether it is the address of the query.
+    pub(super) fn is_for(&self, query: &Query) -> bool {
+        self.query.target == query.target && self.query.index == query.index
+    }
+
+    /// Whether a worker serves it.
+    pub(super) fn is_served(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// Whether a worker that serves it no more has still a descriptor of its socket, so that the address
+    /// is not free yet.
+    pub(super) fn is_lingering(&self) -> bool {
+        !self.is_served() && !self.holders.is_empty()
+    }
+
+    /// Whether the worker has a descriptor of one of its sockets.
+    pub(super) fn is_held_by(&self, worker: WorkerId) -> bool {
+        self.holders.contains(&worker)
+    }
+
+    /// The worker gets a descriptor of one of its sockets.
+    pub(super) fn lend(&mut self, worker: WorkerId) {
+        self.holders.insert(worker);
+    }
+
+    /// The worker has closed what it had of the sockets. Says whether it had any.
+    pub(super) fn release(&mut self, worker: WorkerId) -> bool {
+        self.holders.remove(&worker)
+    }
+
+    /// How many connections may be in each backlog that are to be kept when the sockets close: none
+    /// where the primary has the socket open itself, so that they stay there.
+    pub(super) fn backlog_to_keep(&self) -> Option<u32> {
+        let is_ours = !matches!(self.query.target, Target::Descriptor { .. });
+        is_ours.then(|| listen::wanted_backlog(&self.query))
+    }
+
+    /// Whether the address is bound. It is not while connections wait for the next worker.
+    pub(super) fn is_bound(&self) -> bool {
+        self.distribution().is_none_or(|distribution| !distribution.seats.is_empty())
+    }
+
+    /// The address is bound anew, for this query.
+    pub(super) fn rebound(&mut self, query: Query, address: Option<BoundAddress>) {
+        self.name = name(address.as_ref(), &query.target);
+        self.address = address;
+        // With the target by which others find it.
+        self.query = Query { target: self.query.target.clone(), ..query };
     }
 
     /// What this descriptor is to it, which a worker says is one of its connections.
     pub(super) fn origin(&self, connection: &OwnedFd) -> Origin {
         let has_its_address = !matches!(self.query.target, Target::Descriptor { .. });
-        match self.distribution().and_then(|it| it.seats.first()) {
-            Some(seat) => listen::origin(connection, &*seat.socket, has_its_address),
-            // Its workers accept themselves, and have nothing to return.
-            None => Origin::Elsewhere,
-        }
+        // Where workers accept themselves, they have nothing to return.
+        let likenesses = self.distribution().map_or(&[][..], |it| &it.likenesses);
+        let mut origins =
+            likenesses.iter().map(|it| listen::origin(connection, it, has_its_address));
+        origins.find(|origin| *origin != Origin::Elsewhere).unwrap_or(Origin::Elsewhere)
     }
 
     /// Whether one of its sockets has this number here.
     pub(super) fn owns(&self, fd: RawFd) -> bool {
         match &self.socket {
             Socket::Shared(bound) => bound.as_raw_fd() == fd,
-            Socket::Distributed(it) => it.seats.iter().any(|seat| seat.socket.as_raw_fd() == fd),
+            Socket::Distributed(it) => it.seats.iter().any(|seat| seat.socket.is(fd)),
         }
     }
 
@@ -175,12 +232,17 @@ impl Listener {
         }
     }
 
+    /// Whether its workers accept from sockets of their own.
+    pub(super) fn has_owners(&self) -> bool {
+        self.distribution().is_some_and(|distribution| distribution.has_owners)
+    }
+
     /// A further socket on the address, if the next worker needs one.
     pub(super) fn sibling(&self) -> Option<io::Result<Bound>> {
         let distribution = self.distribution()?;
         let lacks_seat = distribution.has_owners && distribution.free_seat().is_none();
         let first = distribution.seats.first().filter(|_| lacks_seat)?;
-        Some(listen::sibling(&first.socket, &self.query))
+        Some(first.socket.sibling(&self.query))
     }
 
     pub(super) fn distribution(&self) -> Option<&Distribution> {
@@ -249,6 +311,7 @@ impl Distribution {
             warned: None,
             has_owners,
             seats: Vec::new(),
+            likenesses: Vec::new(),
             room: Rc::new(Notify::new()),
             reseated: Rc::new(Notify::new()),
         }
@@ -295,8 +358,42 @@ impl Distribution {
         self.pending.insert(behind, Pending { connection, accepted: None });
     }
 
-    /// Whether connections wait in the engine, or in the kernel's backlog.
-    pub(super) fn has_waiting(&self) -> bool {
-        !self.pending.is_empty() || self.seats.iter().any(|it| listen::has_waiting(&*it.socket))
+    /// Adds a socket.
+    pub(super) fn add(&mut self, seat: Seat) {
+        if let Some(likeness) = seat.socket.likeness().filter(|it| !self.likenesses.contains(it)) {
+            self.likenesses.push(likeness);
+        }
+        self.seats.push(seat);
+    }
+
+    /// Closes the sockets. What waits in their backlogs is reset.
+    pub(super) fn close(&mut self) {
+        for seat in self.seats.drain(..) {
+            seat.task.abort();
+            seat.socket.close();
+        }
+    }
+
+    /// Accepts what waits in the backlogs of the sockets, as far as there are descriptors for it: some
+    /// are left for what the next worker takes.
+    pub(super) fn accept_backlog(&mut self, backlog: u32) {
+        let scarce = scarce_descriptors();
+        for seat in 0..self.seats.len() {
+            // The kernel keeps one more than it is asked for; those that come meanwhile come too late.
+            for _ in 0..=backlog {
+                // The lowest number that was free: all below are in use.
+                match self.seats[seat].socket.accept() {
+                    Ok(Some(connection)) => {
+                        let is_last = connection.as_raw_fd() >= scarce;
+                        self.accepted(connection);
+                        if is_last {
+                            return;
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(_) => break,
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! - `driver`, `seat`: the tasks that wait, one for each worker and each listening socket,
 //! - `state`: what they change, in calls that never wait; its `patrol` looks after workers that take
 //!   nothing, and `suspicion` tells whether one is stuck,
-//! - `listener`, `worker`: what the state is made of; `placement`: which worker gets a connection,
+//! - `listener`, `listening_socket`, `worker`: what the state is made of; `placement`: which worker gets a connection,
 //! - `simulation`: a test of the state with workers that do anything,
 //! - `story`: what the engine tells of itself; [`stats`]: what it answers.
 
@@ -13,6 +13,7 @@ mod driver;
 mod engine;
 pub mod fork;
 mod listener;
+mod listening_socket;
 mod placement;
 mod quota;
 mod seat;

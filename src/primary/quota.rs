@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 /// Listeners that a worker may serve at once. Each is a descriptor of the primary, or more.
 pub(super) const MAX_LISTENERS: usize = 1024;
 
+/// Addresses in use that a worker may wait for at once, in case that they are about to be free.
+pub(super) const MAX_AWAITED: usize = 64;
+
 /// The part of the primary's descriptors that the listeners of one worker may take up.
 pub(super) const DESCRIPTOR_SHARE: usize = 4;
 

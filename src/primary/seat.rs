@@ -7,22 +7,17 @@ use std::{
 };
 
 use tokio::{
-    io::Interest,
     sync::Notify,
     task::{spawn_local, yield_now},
-    time::{sleep, sleep_until},
+    time::sleep,
 };
 
-use super::{
-    listener::Seat,
-    state::{Shared, Stance},
-};
+use super::{listener::Seat, listening_socket::ListeningSocket, state::Shared};
 use crate::{
     protocol::{ListenerId, WorkerId},
     sys::{
         failure::{Failure, SHORTAGE_PAUSE},
-        listen::{self, Bound},
-        watched,
+        listen::Bound,
     },
 };
 
@@ -37,7 +32,7 @@ pub(super) fn add(state: &Shared, listener: ListenerId, bound: Bound) {
     let Some((seat, room, reseated)) = state.borrow().next_seat(listener) else {
         return;
     };
-    let socket = Rc::new(bound);
+    let socket = Rc::new(ListeningSocket::new(bound));
     let (of_task, shared) = (Rc::clone(&socket), Rc::clone(state));
     let task = Task { state: shared, listener, seat, socket: of_task, room, reseated };
     let seat = Seat::new(socket, spawn_local(task.run()));
@@ -49,26 +44,21 @@ struct Task {
     listener: ListenerId,
     /// Which seat of the listener.
     seat: usize,
-    socket: Rc<Bound>,
+    socket: Rc<ListeningSocket>,
     room: Rc<Notify>,
     reseated: Rc<Notify>,
 }
 
 impl Task {
+    /// Until the socket is closed, which ends the task.
     async fn run(self) {
         loop {
             let owner = self.owner();
             match owner {
                 Some(worker) => self.look_after(worker).await,
-                None if self.accept().await => {}
-                None => break,
+                None => self.accept().await,
             }
         }
-        let Self { state, listener, socket, .. } = self;
-        // What waits is closed after the address, if nobody else has that open: who sees it finds the
-        // address free.
-        drop(socket);
-        state.borrow_mut().shut(listener);
     }
 
     /// The worker that accepts; without one, the engine does.
@@ -79,16 +69,18 @@ impl Task {
     /// As long as the worker accepts: has the patrol look when something waits for it. A socket that is
     /// watched wakes the engine for each connection, so it is watched only while nothing waits.
     async fn look_after(&self, worker: WorkerId) {
-        let watched = match watched::watch(Rc::clone(&self.socket), Interest::READABLE) {
-            Ok(watched) => watched,
-            Err((_, failure)) => return self.recover(failure).await,
-        };
-        tokio::select! {
-            biased;
-            () = self.reseated.notified() => return,
-            _ = watched.readable() => {}
+        if let Err(failure) = self.socket.watch() {
+            return self.recover(failure).await;
         }
-        drop(watched);
+        let is_reseated = tokio::select! {
+            biased;
+            () = self.reseated.notified() => true,
+            () = self.socket.readable() => false,
+        };
+        self.socket.unwatch();
+        if is_reseated {
+            return;
+        }
         let emptied = self.state.borrow_mut().load(worker);
         if let Some(emptied) = emptied {
             tokio::select! {
@@ -99,30 +91,24 @@ impl Task {
     }
 
     /// Accepts as long as there is room in a lane, otherwise connections wait in the kernel's backlog:
-    /// until a worker accepts, or, which makes it false, nobody has served the listener for too long.
-    async fn accept(&self) -> bool {
-        let watched = match watched::watch(Rc::clone(&self.socket), Interest::READABLE) {
-            Ok(watched) => watched,
-            Err((_, failure)) => {
-                self.recover(failure).await;
-                return true;
-            }
-        };
-        while self.has_room().await {
+    /// until a worker accepts.
+    async fn accept(&self) {
+        if let Err(failure) = self.socket.watch() {
+            return self.recover(failure).await;
+        }
+        loop {
+            self.has_room().await;
             if self.owner().is_some() {
-                return true;
+                break;
             }
-            let ready = tokio::select! {
-                ready = watched.readable() => ready,
+            tokio::select! {
+                () = self.socket.readable() => {}
                 // Somebody else may accept, or there is nothing to accept for any more.
                 () = self.room.notified() => continue,
-            };
-            let Ok(mut ready) = ready else {
-                return true;
-            };
+            }
             let mut accepted = 0;
             while accepted < ACCEPTS_A_TURN && self.may_accept() {
-                match watched::try_ready(&mut ready, |socket| self.accept_one(socket)) {
+                match self.accept_one() {
                     Ok(Some(connection)) => {
                         self.state.borrow_mut().accepted(self.listener, connection);
                     }
@@ -136,7 +122,7 @@ impl Task {
                 yield_now().await;
             }
         }
-        false
+        self.socket.unwatch();
     }
 
     /// Nothing is left for another connection, or for a watch; or the socket is not ours alone and has
@@ -155,13 +141,13 @@ impl Task {
 
     /// Accepts by the engine's last descriptor where there is no other; it is free again as soon as the
     /// connection is handed over.
-    fn accept_one(&self, socket: &Bound) -> Result<Option<OwnedFd>, Failure> {
-        let shortage = match listen::accept(socket) {
+    fn accept_one(&self) -> Result<Option<OwnedFd>, Failure> {
+        let shortage = match self.socket.accept_watched() {
             Err(Failure::Shortage(fault)) => fault,
             accepted => return accepted,
         };
         let mut state = self.state.borrow_mut();
-        let accepted = state.lend(|| listen::accept(socket));
+        let accepted = state.lend(|| self.socket.accept_watched());
         if let Some(Ok(Some(_))) = &accepted {
             state.unaccepted(self.listener, shortage.to_io(), Instant::now());
         }
@@ -169,24 +155,13 @@ impl Task {
     }
 
     fn may_accept(&self) -> bool {
-        matches!(self.state.borrow_mut().stance(self.listener), Stance::Accept)
+        self.state.borrow().may_accept(self.listener)
     }
 
-    /// Waits until there is room, or a worker accepts. Says false when nobody has served the listener
-    /// for too long.
-    async fn has_room(&self) -> bool {
-        loop {
-            let stance = self.state.borrow_mut().stance(self.listener);
-            match stance {
-                Stance::Accept => return true,
-                _ if self.owner().is_some() => return true,
-                Stance::Wait => self.room.notified().await,
-                Stance::Hold(until) if until <= Instant::now() => return false,
-                Stance::Hold(until) => tokio::select! {
-                    () = self.room.notified() => {}
-                    () = sleep_until(until.into()) => {}
-                },
-            }
+    /// Waits until there is room, or a worker accepts.
+    async fn has_room(&self) {
+        while !self.may_accept() && self.owner().is_none() {
+            self.room.notified().await;
         }
     }
 }

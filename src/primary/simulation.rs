@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     engine::{Scheduling, Settings},
     listener::{Distribution, Listener, Socket},
-    state::{Stance, State},
+    state::State,
     worker::Worker,
 };
 use crate::{
@@ -201,7 +201,7 @@ impl Simulation {
         let Some(listener) = self.listeners[address] else {
             return;
         };
-        if !matches!(self.state.stance(listener), Stance::Accept) {
+        if !self.state.may_accept(listener) {
             return;
         }
         let client = self.clients.pop().unwrap_or_else(|| {

@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     os::fd::OwnedFd,
-    rc::{Rc, Weak},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -26,7 +26,7 @@ use crate::{
     error::{Error, Result},
     protocol::{
         ListenerId, WorkerId,
-        control::{Order, Query, Reply, SocketKind, Target},
+        control::{BoundAddress, Order, Query, Reply, SocketKind, Target},
     },
     sys::{
         descriptor_limit, errno,
@@ -54,8 +54,10 @@ pub(super) struct State {
     /// Workers for which connections may wait, in lanes or at seats.
     loaded: HashSet<WorkerId>,
     loading: Rc<Notify>,
-    /// Of listeners whose tasks have been told to end, which closes them.
-    closing: Vec<Weak<Bound>>,
+    /// Tells that connections have begun to wait for a worker to come.
+    holding: Rc<Notify>,
+    /// Tells that a socket is closed, or that a worker has closed its descriptor of one.
+    released: Rc<Notify>,
     /// For a connection that is accepted, or taken back, when there are no other descriptors.
     reserve: Reserve,
     /// Workers of which not all that waits could be taken back, for want of descriptors.
@@ -67,27 +69,9 @@ pub(super) struct State {
     owing: Rc<Notify>,
 }
 
-/// What the task of a listener may do.
-pub(super) enum Stance {
-    /// Accept connections.
-    Accept,
-    /// Wait until somebody has room for those that are accepted already.
-    Wait,
-    /// As that, and nobody serves the listener: until then.
-    Hold(Instant),
-}
-
 /// What is to be taken back is to be tried again after a pause.
 #[derive(Debug)]
 struct Later;
-
-/// A freshly bound address, still without a task to accept from it.
-pub(super) struct Opened {
-    pub(super) query: Query,
-    pub(super) bound: Bound,
-    /// Unless the workers accept from this one socket.
-    pub(super) distribution: Option<Distribution>,
-}
 
 impl State {
     pub(super) fn new(settings: Settings, emit: Emit) -> Self {
@@ -100,7 +84,8 @@ impl State {
             last_listener: 0,
             loaded: HashSet::new(),
             loading: Rc::new(Notify::new()),
-            closing: Vec::new(),
+            holding: Rc::new(Notify::new()),
+            released: Rc::new(Notify::new()),
             reserve: Reserve::default(),
             owed: HashSet::new(),
             departed: HashMap::new(),
@@ -118,15 +103,28 @@ impl State {
         self.workers.insert(id, worker);
     }
 
-    /// The worker's process has ended. What it had not taken goes to others.
+    /// The worker's process has ended. What it had not taken goes to others, and all that it was the
+    /// last to serve is closed.
     pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
         self.retire(id);
         let worker = self.workers.remove(&id)?;
-        if self.owed.remove(&id) || self.returning.contains(&id) {
+        let is_owed = self.owed.remove(&id) || self.returning.contains(&id);
+        let hold = worker.hold;
+        // Connections may come back yet.
+        let removed = if is_owed {
             self.departed.insert(id, worker);
-            return None;
+            None
+        } else {
+            Some(worker)
+        };
+        let held = self
+            .listeners
+            .iter_mut()
+            .filter_map(|(&it, listener)| listener.release(id).then_some(it));
+        for listener in held.collect::<Vec<_>>() {
+            self.left(listener, hold);
         }
-        Some(worker)
+        removed
     }
 
     /// The worker is to be known until [`let_go`](Self::let_go), though its process has ended.
@@ -190,7 +188,7 @@ impl State {
         let left: Vec<_> = left.collect();
         self.take_back(id);
         for listener in left {
-            self.unserved(listener, hold);
+            self.left(listener, hold);
         }
     }
 
@@ -267,72 +265,134 @@ impl State {
         }
     }
 
-    /// The worker's server on this listener is closed.
+    /// The worker's server on this listener is closed, and the descriptor that it had of the socket.
     pub(super) fn close(&mut self, id: WorkerId, listener: ListenerId) {
-        let Some(found) = self.listeners.get_mut(&listener).filter(|found| found.has(id)) else {
+        let Some(found) = self.listeners.get_mut(&listener) else {
             return;
         };
+        let (has_left, has_released) = (found.has(id), found.release(id));
         let is_last = found.leave(id);
         let hold = self.workers.get(&id).map_or(Duration::ZERO, |worker| {
             worker.stand(listener);
             worker.forget_given(|id| self.listeners.contains_key(&id));
             worker.hold
         });
-        self.take_back(id);
-        if is_last {
-            self.unserved(listener, hold);
+        if has_left {
+            self.take_back(id);
+        }
+        if is_last || has_released {
+            self.left(listener, hold);
         }
     }
 
-    /// The last worker has left the listener, which closes: with connections waiting, no sooner than
-    /// after `hold`, unless another worker comes.
-    fn unserved(&mut self, id: ListenerId, hold: Duration) {
-        let Some(distribution) = self.distribution(id) else {
-            return self.shut(id);
+    /// A worker has left the listener, or closed its descriptor of a socket. The address is closed if it
+    /// was the last one. What waits is closed as well, after `hold` unless another worker comes.
+    fn left(&mut self, id: ListenerId, hold: Duration) {
+        self.released.notify_waiters();
+        let Some(listener) = self.listeners.get_mut(&id).filter(|it| !it.is_served()) else {
+            return;
         };
-        if hold.is_zero() || !distribution.has_waiting() {
-            return self.shut(id);
+        let is_lingering = listener.is_lingering();
+        let backlog = listener.backlog_to_keep();
+        let Socket::Distributed(distribution) = &mut listener.socket else {
+            if !is_lingering {
+                self.shut(id);
+            }
+            return;
+        };
+        if !is_lingering {
+            if let Some(backlog) = backlog.filter(|_| !hold.is_zero()) {
+                distribution.accept_backlog(backlog);
+            }
+            distribution.close();
+            self.story.tell(format_args!("{} closed", listener.name));
         }
-        distribution.held = Some(Instant::now() + hold);
-        distribution.room.notify_waiters();
-        self.story.tell(format_args!("connections wait for a worker to serve them"));
+        // Who sees that a connection is closed finds the address free.
+        if hold.is_zero() {
+            distribution.pending.clear();
+        }
+        // Some may still be in lanes of workers that have gone.
+        let may_come = !self.owed.is_empty() || !self.departed.is_empty();
+        if may_come && !hold.is_zero() || !distribution.pending.is_empty() {
+            distribution.held.get_or_insert_with(|| Instant::now() + hold);
+            self.story.tell(format_args!("connections wait for a worker to serve them"));
+            self.holding.notify_one();
+        } else if !is_lingering {
+            self.listeners.remove(&id);
+        }
     }
 
     /// Closes the listener, with all that waits for it.
-    pub(super) fn shut(&mut self, id: ListenerId) {
-        let Some(Listener { name, socket, .. }) = self.listeners.remove(&id) else {
+    fn shut(&mut self, id: ListenerId) {
+        let Some(Listener { name, mut socket, .. }) = self.listeners.remove(&id) else {
             return;
         };
         self.story.tell(format_args!("{name} closed"));
-        if let Socket::Distributed(distribution) = socket {
-            for seat in distribution.seats {
-                seat.task.abort();
-                self.closing.push(Rc::downgrade(&seat.socket));
+        if let Socket::Distributed(distribution) = &mut socket {
+            distribution.close();
+        }
+        drop(socket);
+        self.released.notify_waiters();
+    }
+
+    /// Closes a listener that the worker which asked for it could not join. Connections that waited for
+    /// such a worker go on waiting.
+    pub(super) fn close_unserved(&mut self, id: ListenerId) {
+        let is_unused = |it: &&mut Listener| !it.is_served() && !it.is_lingering();
+        match self.listeners.get_mut(&id).filter(is_unused).map(|listener| &mut listener.socket) {
+            Some(Socket::Distributed(distribution)) if distribution.held.is_some() => {
+                distribution.close()
+            }
+            Some(_) => self.shut(id),
+            None => {}
+        }
+    }
+
+    /// Closes connections that have waited too long for a worker to come. Returns when to look again.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<Instant> {
+        let held = |it: &Listener| it.distribution()?.held;
+        let over =
+            self.listeners.iter().filter(|(_, it)| held(it).is_some_and(|until| until <= now));
+        for id in over.map(|(&id, _)| id).collect::<Vec<_>>() {
+            let listener = self.listeners.get_mut(&id).filter(|it| it.is_bound());
+            match listener.map(|listener| &mut listener.socket) {
+                // Workers that have left still hold the address.
+                Some(Socket::Distributed(distribution)) => {
+                    distribution.held = None;
+                    distribution.pending.clear();
+                }
+                _ => self.shut(id),
             }
         }
+        self.listeners.values().filter_map(held).min()
     }
 
-    /// Closes a listener that the worker which asked for it could not join.
-    pub(super) fn shut_unserved(&mut self, id: ListenerId) {
-        if self.listeners.get(&id).is_some_and(Listener::is_unserved) {
-            self.shut(id);
-        }
-    }
-
-    /// Nobody is to come any more: closes what waits for a worker to serve it.
+    /// No worker is to come any more: closes what waits for one.
     pub(super) fn expire_all(&mut self) {
-        let is_held =
-            |it: &Listener| matches!(&it.socket, Socket::Distributed(it) if it.held.is_some());
-        let held = self.listeners.iter().filter(|(_, it)| is_held(it)).map(|(&id, _)| id);
-        for id in held.collect::<Vec<_>>() {
+        let unserved = self.listeners.iter().filter(|(_, it)| !it.is_served());
+        for id in unserved.map(|(&id, _)| id).collect::<Vec<_>>() {
             self.shut(id);
         }
     }
 
-    /// Whether sockets of closed listeners are still open.
-    pub(super) fn is_closing(&mut self) -> bool {
-        self.closing.retain(|open| open.strong_count() > 0);
-        !self.closing.is_empty()
+    /// Tells that connections have begun to wait for a worker to come.
+    pub(super) fn holding(&self) -> Rc<Notify> {
+        Rc::clone(&self.holding)
+    }
+
+    /// Tells that a socket is closed, or that a worker has closed its descriptor of one.
+    pub(super) fn released(&self) -> Rc<Notify> {
+        Rc::clone(&self.released)
+    }
+
+    /// Whether workers that have left still hold addresses.
+    pub(super) fn is_lingering(&self) -> bool {
+        self.listeners.values().any(Listener::is_lingering)
+    }
+
+    /// Whether the worker has descriptors of sockets.
+    pub(super) fn holds_sockets(&self, id: WorkerId) -> bool {
+        self.listeners.values().any(|listener| listener.is_held_by(id))
     }
 
     /// Takes back what waits in the worker's lane, and gives it to others: one at a time, so that it
@@ -438,20 +498,59 @@ impl State {
         suiting.next().map(|(&listener, _)| listener)
     }
 
-    /// Binds a new address for a worker, as the policy wants it.
-    pub(super) fn open(&self, id: WorkerId, query: Query) -> io::Result<Opened> {
+    /// Whether the worker serves this address already.
+    pub(super) fn serves(&self, id: WorkerId, query: &Query) -> bool {
+        self.listeners.values().any(|listener| listener.is_for(query) && listener.has(id))
+    }
+
+    /// Binds what the query of a worker asks for. Descriptors of the engine are nobody else's.
+    pub(super) fn bind(&self, id: WorkerId, query: &Query) -> io::Result<Bound> {
         let is_own = |fd| self.listeners.values().any(|listener| listener.owns(fd));
         if matches!(query.target, Target::Descriptor { fd, .. } if is_own(fd)) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         let is_contested = self.workers.get(&id).is_some_and(|worker| worker.is_other_user);
-        let bound = listen::bind_query(&query, is_contested)?;
+        listen::bind_query(query, is_contested)
+    }
+
+    /// What hands out the connections of an address, unless workers accept them from a shared socket.
+    pub(super) fn new_distribution(&self, target: &Target) -> Option<Distribution> {
         // Datagrams have no connections to hand over.
-        let policy = if query.target.has_datagrams() { None } else { self.scheduling.policy() };
-        let has_port = matches!(query.target, Target::Tcp { .. });
+        let policy = if target.has_datagrams() { None } else { self.scheduling.policy() };
+        let has_port = matches!(target, Target::Tcp { .. });
         let has_owners = has_port && self.scheduling == Scheduling::ReusePort;
-        let distribution = policy.map(|policy| Distribution::new(policy, has_owners));
-        Ok(Opened { query, bound, distribution })
+        policy.map(|policy| Distribution::new(policy, has_owners))
+    }
+
+    /// Takes over the connections that wait for a worker at this address since another query had bound it.
+    pub(super) fn inherit(&mut self, heir: ListenerId) {
+        let address = self.listeners.get(&heir).and_then(|heir| heir.address.as_ref());
+        let is_same = |it: &Listener| !it.is_bound() && it.address.as_ref() == address;
+        let mut held = self
+            .listeners
+            .iter()
+            .filter(|(id, it)| **id != heir && address.is_some() && is_same(it));
+        let Some((&id, _)) = held.next() else {
+            return;
+        };
+        let held = self.listeners.remove(&id).map(|listener| listener.socket);
+        if let Some((Socket::Distributed(held), heir)) = held.zip(self.distribution(heir)) {
+            heir.pending = held.pending;
+            heir.likenesses.extend(held.likenesses);
+        }
+    }
+
+    /// A listener whose connections wait for a worker, with no socket any more.
+    pub(super) fn unbound(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.get(&id).filter(|listener| !listener.is_bound())
+    }
+
+    /// The address of a listener is bound again.
+    pub(super) fn rebound(&mut self, id: ListenerId, query: Query, address: Option<BoundAddress>) {
+        if let Some(listener) = self.listeners.get_mut(&id) {
+            listener.rebound(query, address);
+            self.story.tell(format_args!("{} bound", listener.name));
+        }
     }
 
     /// A further socket of the listener, if the next worker needs one.
@@ -471,7 +570,7 @@ impl State {
 
     pub(super) fn add_seat(&mut self, listener: ListenerId, seat: Seat) {
         if let Some(distribution) = self.distribution(listener) {
-            distribution.seats.push(seat);
+            distribution.add(seat);
         }
     }
 
@@ -525,17 +624,17 @@ impl State {
         listener.data = listener.data.take().or(data);
         let mut owner = None;
         let (kind, socket) = match &listener.socket {
-            Socket::Shared(bound) => (Some(SocketKind::Shared), Some(bound)),
+            Socket::Shared(bound) => (Some(SocketKind::Shared), Some(bound.socket.try_clone())),
             Socket::Distributed(distribution) => match distribution.free_seat() {
                 Some(seat) => {
                     let number = worker.sit(listener_id, &seat.socket);
                     owner = Some(Owner::new(id, number, worker.tally()));
-                    (Some(SocketKind::Own { seat: number }), Some(&*seat.socket))
+                    (Some(SocketKind::Own { seat: number }), Some(seat.socket.duplicate()))
                 }
                 None => (None, None),
             },
         };
-        let socket = match socket.map(|bound| bound.socket.try_clone()).transpose() {
+        let socket = match socket.transpose() {
             Ok(socket) => socket,
             Err(error) => {
                 worker.stand(listener_id);
@@ -551,6 +650,9 @@ impl State {
             data: listener.data.clone(),
         };
         worker.order(&Order::Reply(reply), socket)?;
+        if kind.is_some() {
+            listener.lend(id);
+        }
         listener.join(id, owner);
         self.story.tell(format_args!("worker {id} serves {}", listener.name));
         self.pump(listener_id);
@@ -569,6 +671,18 @@ impl State {
 
     pub(super) fn is_retired(&self, id: WorkerId) -> bool {
         self.workers.get(&id).is_none_or(|worker| worker.retired)
+    }
+
+    /// A worker is to wait for an address, unless it waits for too many already.
+    pub(super) fn begin_wait(&self, id: WorkerId) -> bool {
+        self.workers.get(&id).is_some_and(Worker::begin_wait)
+    }
+
+    /// It waits no longer.
+    pub(super) fn end_wait(&self, id: WorkerId) {
+        if let Some(worker) = self.workers.get(&id) {
+            worker.end_wait();
+        }
     }
 
     /// Whether a worker may serve one more listener.
@@ -678,13 +792,17 @@ impl State {
         Stats { listeners: listeners.collect(), workers }
     }
 
-    /// What the task of the listener may do now.
-    pub(super) fn stance(&mut self, listener: ListenerId) -> Stance {
-        match self.distribution(listener) {
-            Some(Distribution { held: Some(until), .. }) => Stance::Hold(*until),
-            Some(distribution) if !distribution.pending.is_empty() => Stance::Wait,
-            _ => Stance::Accept,
-        }
+    /// Whether the tasks of the listener may accept connections now: a worker serves it, and has room for
+    /// those that are accepted already.
+    pub(super) fn may_accept(&self, listener: ListenerId) -> bool {
+        let listener = self.listeners.get(&listener).filter(|listener| listener.is_served());
+        listener.and_then(Listener::distribution).is_some_and(|it| it.pending.is_empty())
+    }
+
+    /// Says that the worker's server is closed, and with it the address if it was the last one's.
+    pub(super) fn confirm_closed(&self, id: WorkerId, listener: ListenerId) -> Result<()> {
+        let worker = self.workers.get(&id);
+        worker.map_or(Ok(()), |worker| worker.order(&Order::Closed { listener }, None))
     }
 
     /// When to look for room in the worker's control lane, at the earliest, if orders wait for some.

@@ -13,7 +13,8 @@ use tokio::{
 };
 
 use super::{
-    quota::MAX_LISTENERS,
+    listening_socket::ListeningSocket,
+    quota::{MAX_AWAITED, MAX_LISTENERS},
     stats::{Counts, WorkerStats},
     suspicion::Suspicion,
 };
@@ -27,7 +28,6 @@ use crate::{
     sys::{
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, Transit},
-        listen::{self, Bound},
         reserve::Reserve,
         ring::{SEATS, Tally},
     },
@@ -75,7 +75,7 @@ enum Room {
 struct Seated {
     listener: ListenerId,
     number: Option<u8>,
-    socket: Rc<Bound>,
+    socket: Rc<ListeningSocket>,
 }
 
 /// One worker, as the engine sees it.
@@ -110,8 +110,10 @@ pub(super) struct Worker {
     stalled: Cell<bool>,
     /// Has the worker's task look again at what it waits for, and at `fault`.
     filled: Rc<Notify>,
-    /// How long connections wait for somebody else to serve them when this worker is the last to leave.
+    /// How long connections wait for another worker when this one is the last to leave.
     pub(super) hold: Duration,
+    /// How many addresses it waits for.
+    awaited: Cell<usize>,
     /// The sockets that it accepts from itself.
     seats: RefCell<Vec<Seated>>,
     /// Tells that nothing waits for it any more.
@@ -160,6 +162,7 @@ impl Worker {
             stalled: Cell::new(false),
             filled,
             hold,
+            awaited: Cell::new(0),
             seats: RefCell::default(),
             emptied: Rc::new(Notify::new()),
             counts: Cell::default(),
@@ -219,8 +222,7 @@ impl Worker {
 
     /// How many connections wait for the worker.
     pub(super) fn queued(&self) -> usize {
-        let at_seats =
-            self.seats.borrow().iter().map(|it| listen::backlog(&*it.socket)).sum::<usize>();
+        let at_seats = self.seats.borrow().iter().map(|it| it.socket.backlog()).sum::<usize>();
         self.in_lane() + at_seats
     }
 
@@ -241,7 +243,7 @@ impl Worker {
     }
 
     /// Gives the worker a seat, and says what it calls it: nothing, if it has too many to count.
-    pub(super) fn sit(&self, listener: ListenerId, socket: &Rc<Bound>) -> Option<u8> {
+    pub(super) fn sit(&self, listener: ListenerId, socket: &Rc<ListeningSocket>) -> Option<u8> {
         let mut seats = self.seats.borrow_mut();
         let is_free = |number: &u8| seats.iter().all(|seat| seat.number != Some(*number));
         let number = (0..SEATS as u8).find(is_free);
@@ -274,6 +276,18 @@ impl Worker {
         if given.len() > MAX_LISTENERS {
             given.retain(|listener, _| is_open(*listener));
         }
+    }
+
+    /// Counts an address that it waits for, unless these are too many.
+    pub(super) fn begin_wait(&self) -> bool {
+        let awaited = self.awaited.get();
+        self.awaited.set((awaited + 1).min(MAX_AWAITED));
+        awaited < MAX_AWAITED
+    }
+
+    /// It waits for one address less.
+    pub(super) fn end_wait(&self) {
+        self.awaited.set(self.awaited.get().saturating_sub(1));
     }
 
     /// The worker leaves all its seats.

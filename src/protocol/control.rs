@@ -29,7 +29,8 @@ pub enum Request {
         /// What the worker's server offers to its siblings (TLS ticket keys). See [`check_data`].
         data: Option<serde_json::Value>,
     },
-    /// "My server on this listener is closed."
+    /// "My server on this listener is closed, and so is what I had of its socket." Answered by
+    /// [`Order::Closed`].
     Close {
         /// The listener left.
         listener: ListenerId,
@@ -61,6 +62,11 @@ pub enum Request {
 pub enum Order {
     /// The answer to [`Request::Listen`].
     Reply(Reply),
+    /// The answer to [`Request::Close`]: "What was open of the listener only for you is closed."
+    Closed {
+        /// The listener left.
+        listener: ListenerId,
+    },
     /// "Does your event loop turn?" To be answered by [`Request::Alive`].
     Probe,
     /// "Accept nothing from sockets of your own until [`Order::Resume`]."
@@ -268,7 +274,13 @@ mod tests {
         let reply = |errno, socket| Reply { seq: 7, errno, socket, ..Reply::default() };
         let kinds = [SocketKind::Shared, SocketKind::Own { seat: Some(63) }];
         let given = kinds.map(|kind| Order::Reply(reply(0, Some(kind))));
-        let plain = [Order::Reply(reply(-98, None)), Order::Probe, Order::Pause, Order::Resume];
+        let plain = [
+            Order::Reply(reply(-98, None)),
+            Order::Closed { listener: 3 },
+            Order::Probe,
+            Order::Pause,
+            Order::Resume,
+        ];
         for order in given.into_iter().chain(plain) {
             let packet = encode(&order).unwrap();
             assert_eq!(decode::<Order>(&packet, packet.len()).unwrap(), order);

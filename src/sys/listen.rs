@@ -8,9 +8,11 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{AddressFamily, SocketAddrUnix, SocketType, bind, getpeername, getsockname, sockopt},
+    net::{
+        AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, bind, getpeername, getsockname,
+        sockopt,
+    },
 };
 
 pub use super::platform::listen::SPREADS_CONNECTIONS;
@@ -91,8 +93,13 @@ fn is_bound(socket: &OwnedFd) -> bool {
 /// # Errors
 /// As `listen(2)`: `EADDRINUSE` above all.
 pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
-    let backlog = if query.backlog == 0 { DEFAULT_BACKLOG } else { query.backlog };
-    Ok(rustix::net::listen(&bound.socket, backlog.try_into().unwrap_or(i32::MAX))?)
+    let backlog = wanted_backlog(query).try_into().unwrap_or(i32::MAX);
+    Ok(rustix::net::listen(&bound.socket, backlog)?)
+}
+
+/// How many connections the kernel is asked to queue. It may allow fewer.
+pub fn wanted_backlog(query: &Query) -> u32 {
+    if query.backlog == 0 { DEFAULT_BACKLOG } else { query.backlog }
 }
 
 /// Accepts one connection of a listening socket; it does not block. Without a connection, the first of
@@ -133,23 +140,41 @@ pub enum Origin {
     Elsewhere,
 }
 
-/// Whether `connection` comes from `listening`. Without `has_its_address`, which a transparent proxy's
-/// connections lack, only the kind is compared.
-pub fn origin(connection: impl AsFd, listening: impl AsFd, has_its_address: bool) -> Origin {
-    let is_of_kind = matches!(
-        (nature(&connection), nature(&listening)),
-        (Some(Nature::Tcp { listening: false }), Some(Nature::Tcp { listening: true }))
-            | (Some(Nature::Pipe { listening: false }), Some(Nature::Pipe { listening: true }))
-    );
-    let (Ok(own), Ok(theirs)) = (getsockname(&connection), getsockname(&listening)) else {
+/// What a listening socket has in common with the connections that are accepted from it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Likeness {
+    is_tcp: bool,
+    name: SocketAddrAny,
+}
+
+/// That of a listening socket, to be compared when it may be closed. `None` for one of another kind.
+pub fn likeness(listening: impl AsFd) -> Option<Likeness> {
+    let is_tcp = match nature(&listening)? {
+        Nature::Tcp { listening: true } => true,
+        Nature::Pipe { listening: true } => false,
+        _ => return None,
+    };
+    Some(Likeness { is_tcp, name: getsockname(&listening).ok()? })
+}
+
+/// Whether `connection` comes from a listening socket. Without `has_its_address`, which a transparent
+/// proxy's connections lack, only the kind is compared.
+pub fn origin(connection: impl AsFd, listening: &Likeness, has_its_address: bool) -> Origin {
+    let is_of_kind = match nature(&connection) {
+        Some(Nature::Tcp { listening: false }) => listening.is_tcp,
+        Some(Nature::Pipe { listening: false }) => !listening.is_tcp,
+        _ => false,
+    };
+    let Ok(own) = getsockname(&connection) else {
         return Origin::Elsewhere;
     };
+    let theirs = &listening.name;
     let is_of_family = own.address_family() == theirs.address_family();
     let has_address =
         match (SocketAddr::try_from(own.clone()), SocketAddr::try_from(theirs.clone())) {
             // The listening one may be bound to all addresses.
             (Ok(own), Ok(theirs)) => !has_its_address || own.port() == theirs.port(),
-            _ => own == theirs,
+            _ => own == *theirs,
         };
     match getpeername(&connection) {
         _ if !(is_of_kind && is_of_family && has_address) => Origin::Elsewhere,
@@ -166,12 +191,6 @@ pub fn origin(connection: impl AsFd, listening: impl AsFd, has_its_address: bool
 pub fn make_usual(connection: impl AsFd) -> io::Result<()> {
     rustix::io::ioctl_fionbio(&connection, true)?;
     Ok(sockopt::set_socket_linger(&connection, None)?)
-}
-
-/// Whether connections wait to be accepted.
-pub fn has_waiting(listening: impl AsFd) -> bool {
-    let mut polled = [PollFd::new(&listening, PollFlags::IN)];
-    poll(&mut polled, Some(&Timespec::default())) == Ok(1)
 }
 
 /// How many connections wait to be accepted from a TCP socket; on macOS 1 where there are some.

@@ -92,6 +92,15 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// How many descriptors are left for other purposes by those that only keep something.
+const SPARE_DESCRIPTORS: usize = 64;
+
+/// The number of the first descriptor that is among the last few which this process may open.
+pub fn scarce_descriptors() -> RawFd {
+    let limit = descriptor_limit();
+    RawFd::try_from(limit - SPARE_DESCRIPTORS.min(limit / 4)).unwrap_or(RawFd::MAX)
+}
+
 /// The negated errno of `error`, as libuv and Node's handles return it; `-EIO` when it has none.
 pub fn errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)

@@ -1,16 +1,8 @@
 //! Descriptors that the engine's runtime waits on, and how system calls for that are called.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, OwnedFd},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{io, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
-use tokio::io::{
-    Interest,
-    unix::{AsyncFd, AsyncFdReadyGuard},
-};
+use tokio::io::{Interest, unix::AsyncFd};
 
 pub use super::platform::watched::{ADD_WATCH, NEW_WATCH};
 use super::{
@@ -66,20 +58,18 @@ pub async fn when_ready<T>(
     done.await.unwrap_or(Err(Failure::Gone))
 }
 
-/// Makes a call on what has become ready, once.
+/// Makes a call on what is watched, once, if it is ready.
 ///
 /// # Errors
 /// As `call`; after [`Failure::WouldBlock`] it is ready no more.
-pub fn try_ready<T: AsRawFd, R>(
-    ready: &mut AsyncFdReadyGuard<'_, T>,
+pub fn try_ready<T: Watchable, R>(
+    watched: &AsyncFd<T>,
+    interest: Interest,
     call: impl FnOnce(&T) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    let done = ready.try_io(|watched| match call(watched.get_ref()) {
+    let done = watched.try_io(interest, |watched| match call(watched) {
         Err(Failure::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
         done => Ok(done),
     });
-    match done {
-        Ok(Ok(done)) => done,
-        Ok(Err(_)) | Err(_) => Err(Failure::WouldBlock),
-    }
+    done.unwrap_or(Err(Failure::WouldBlock))
 }

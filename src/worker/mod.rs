@@ -96,6 +96,7 @@ impl Control {
         };
         match control::decode(&packet.bytes, packet.length)? {
             Order::Reply(reply) => Ok(Received::Reply(reply, packet.descriptor)),
+            Order::Closed { listener } => Ok(Received::Closed(listener)),
             Order::Probe => Ok(Received::Probe),
             Order::Pause => Ok(Received::Pause),
             Order::Resume => Ok(Received::Resume),
@@ -108,6 +109,8 @@ impl Control {
 pub enum Received {
     /// A reply, with a socket if it says so.
     Reply(Reply, Option<OwnedFd>),
+    /// What was open of this listener only for this worker is closed.
+    Closed(ListenerId),
     /// The engine asks whether this event loop turns: it does.
     Probe,
     /// Sockets of the worker's own are to rest.

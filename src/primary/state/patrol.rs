@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use super::{super::worker::Worker, Stance, State};
+use super::{super::worker::Worker, State};
 use crate::protocol::WorkerId;
 
 /// Workers probed in one look of the patrol for each that is stuck: usually the first is free.
@@ -90,7 +90,7 @@ impl State {
         self.reseat(id);
         // What there is no descriptor for now, the next probe that is answered brings here again.
         while let Some(Ok(listener)) = self.take_back_one(id, |counts| counts.rescued += 1) {
-            if !matches!(self.stance(listener), Stance::Accept) {
+            if self.distribution(listener).is_some_and(|it| !it.pending.is_empty()) {
                 return;
             }
         }

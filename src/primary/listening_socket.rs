@@ -1,0 +1,122 @@
+//! A listening socket of the engine, which can be closed at any moment.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use tokio::io::{Interest, unix::AsyncFd};
+
+use crate::{
+    protocol::control::Query,
+    sys::{
+        failure::Failure,
+        listen::{self, Bound, Likeness},
+        watched,
+    },
+};
+
+/// The only owner of the engine's descriptor, so that [`close`](Self::close) closes it at once, whatever
+/// task waits for connections meanwhile.
+pub(super) struct ListeningSocket {
+    open: RefCell<Option<Open>>,
+}
+
+struct Open {
+    // Dropped first: a descriptor has to be open when its watch ends.
+    watch: Option<AsyncFd<Rc<Bound>>>,
+    bound: Rc<Bound>,
+}
+
+impl ListeningSocket {
+    pub(super) fn new(bound: Bound) -> Self {
+        Self { open: RefCell::new(Some(Open { watch: None, bound: Rc::new(bound) })) }
+    }
+
+    /// Closes the descriptor, and removes the file of a Unix socket. All other calls fail from then on,
+    /// or wait for ever.
+    pub(super) fn close(&self) {
+        drop(self.open.take());
+    }
+
+    /// A further descriptor, for a worker.
+    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.with(|bound| bound.socket.try_clone())
+    }
+
+    /// Another socket on the same address; see [`listen::sibling`].
+    pub(super) fn sibling(&self, query: &Query) -> io::Result<Bound> {
+        self.with(|bound| listen::sibling(bound, query))
+    }
+
+    /// Whether this is the number of its descriptor.
+    pub(super) fn is(&self, fd: RawFd) -> bool {
+        self.open.borrow().as_ref().is_some_and(|open| open.bound.as_raw_fd() == fd)
+    }
+
+    /// What its connections have in common with it.
+    pub(super) fn likeness(&self) -> Option<Likeness> {
+        self.open.borrow().as_ref().and_then(|open| listen::likeness(&*open.bound))
+    }
+
+    /// How many connections wait, as far as the kernel tells.
+    pub(super) fn backlog(&self) -> usize {
+        self.open.borrow().as_ref().map_or(0, |open| listen::backlog(&*open.bound))
+    }
+
+    /// Accepts the next connection; see [`listen::accept`].
+    pub(super) fn accept(&self) -> Result<Option<OwnedFd>, Failure> {
+        self.open.borrow().as_ref().map_or(Err(Failure::Gone), |open| listen::accept(&*open.bound))
+    }
+
+    /// As [`accept`](Self::accept), while the socket is watched. [`Failure::WouldBlock`] makes
+    /// [`readable`](Self::readable) wait for the next connection.
+    pub(super) fn accept_watched(&self) -> Result<Option<OwnedFd>, Failure> {
+        let open = self.open.borrow();
+        let watch = open.as_ref().and_then(|open| open.watch.as_ref()).ok_or(Failure::Gone)?;
+        watched::try_ready(watch, Interest::READABLE, |bound| listen::accept(&**bound))
+    }
+
+    /// Begins to watch the socket: the engine wakes for each connection.
+    ///
+    /// # Errors
+    /// As [`watched::watch`].
+    pub(super) fn watch(&self) -> Result<(), Failure> {
+        if let Some(open) = self.open.borrow_mut().as_mut() {
+            let watch = watched::watch(Rc::clone(&open.bound), Interest::READABLE);
+            open.watch = Some(watch.map_err(|(_, failure)| failure)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn unwatch(&self) {
+        if let Some(open) = self.open.borrow_mut().as_mut() {
+            open.watch = None;
+        }
+    }
+
+    /// Waits until a connection waits at the watched socket.
+    pub(super) async fn readable(&self) {
+        poll_fn(|context| self.poll_readable(context)).await;
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self.open.borrow().as_ref().and_then(|open| open.watch.as_ref()) {
+            Some(watch) => watch.poll_read_ready(context).map(drop),
+            // The task that asks is about to be ended.
+            None => Poll::Pending,
+        }
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&Bound) -> io::Result<T>) -> io::Result<T> {
+        self.open.borrow().as_ref().map_or_else(|| Err(closed()), |open| call(&open.bound))
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::from_raw_os_error(libc::EBADF)
+}
