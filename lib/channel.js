@@ -2,6 +2,7 @@
 
 const EventEmitter = require('node:events');
 const { closeSync } = require('node:fs');
+const { deprecate } = require('node:util');
 const { nextTick, setImmediate, setTimeout } = require('./clock');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
@@ -26,7 +27,10 @@ const INTERNAL_PREFIX = 'NODE_';
 const NO_CALLBACK = {};
 // Answers that the peer has not read: one that asks for more is at fault.
 const MOST_ANSWERS = 4096;
+const CLOSED = 'The channel is closed.';
 const SENDABLE = new Set(['string', 'object', 'number', 'boolean']);
+
+const majorVersion = Number.parseInt(process.versions.node, 10);
 
 /** What users see as `process.channel`: it holds the event loop open, or lets it go. */
 class Control extends EventEmitter {
@@ -143,7 +147,11 @@ class Channel {
     target.channel = this.#control;
     target.send = (message, handle, options, callback) =>
       this.#send(message, handle, options, callback);
+    target._send = (message, handle, options, callback) =>
+      this.#sendUnchecked(message, handle, options, callback);
     target.disconnect = () => this.#disconnect();
+    target._disconnect = () => this.#disconnectNow();
+    showDeprecated(target);
     this.deliverPendingTo(target);
     lane.start({
       onTexts: (text, count) =>
@@ -223,6 +231,11 @@ class Channel {
       report(this.#target, errors.ipcChannelClosed(), callback);
       return false;
     }
+    return this.#sendUnchecked(message, handle, options, callback);
+  }
+
+  #sendUnchecked(message, handle, options, callback) {
+    if (this.#target.channel === null) throw errors.internalAssertion(CLOSED);
     if (message === undefined) throw errors.missingArgs('message');
     if (!SENDABLE.has(typeof message)) {
       const expected = 'one of type string, object, number, or boolean';
@@ -420,6 +433,14 @@ class Channel {
     if (this.#unsent.length === 0) this.#close();
   }
 
+  /** Does not wait for what is queued. */
+  #disconnectNow() {
+    if (this.#target.channel === null) throw errors.internalAssertion(CLOSED);
+    this.hasLeft = true;
+    this.#target.connected = false;
+    this.#close();
+  }
+
   #ended(reason) {
     if (reason !== null && reason !== undefined) this.fail(reason);
     if (this.#target.channel === null) return;
@@ -455,6 +476,21 @@ function wrapped(msg, handleType, key) {
 function report(target, error, callback) {
   if (typeof callback === 'function') nextTick(callback, error);
   else nextTick(() => target.emit('error', error));
+}
+
+/** As `child_process` has it, until Node 26. */
+function showDeprecated(target) {
+  if (majorVersion >= 26) return;
+  const text = '_channel is deprecated. Use ChildProcess.channel instead.';
+  const get = () => target.channel;
+  const set = (value) => {
+    target.channel = value;
+  };
+  Object.defineProperty(target, '_channel', {
+    get: deprecate(get, text, 'DEP0129'),
+    set: deprecate(set, text, 'DEP0129'),
+    configurable: true,
+  });
 }
 
 function warnOfLostHandle() {

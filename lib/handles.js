@@ -21,10 +21,20 @@ const TYPES = [
   'udp4 socket',
   'udp6 socket',
   'udp native',
+  'tcp bound',
 ];
 
 const TCP_SOCKET = TYPES.indexOf('tcp socket');
 const PIPE_SOCKET = TYPES.indexOf('pipe socket');
+
+// Node 26 has it, and moves it to other threads by methods that have symbols for names.
+const { BoundSocket, _TransferredBoundSocket } = net;
+const transferSymbols = BoundSocket ? symbolsOf(BoundSocket.prototype) : {};
+
+function symbolsOf(object) {
+  const symbols = Object.getOwnPropertySymbols(object);
+  return Object.fromEntries(symbols.map((symbol) => [symbol.description, symbol]));
+}
 
 /** Servers that came with a message. In a worker, Node takes their descriptor for the primary's. */
 const receivedKinds = new WeakMap();
@@ -50,6 +60,7 @@ function isSocket(type) {
 function pack(handle, keepOpen) {
   if (handle instanceof net.Socket) return packSocket(handle, keepOpen);
   if (handle instanceof net.Server) return describe(handle._handle, 'server');
+  if (BoundSocket && handle instanceof BoundSocket) return packBound(handle);
   if (handle instanceof dgram.Socket) return packDatagram(handle);
   if (kindOf(handle) === undefined) throw errors.invalidHandleType();
   return describe(handle, 'native');
@@ -80,6 +91,13 @@ function packDatagram(socket) {
   return describe(sockets.datagramHandle(socket), 'socket', socket.type);
 }
 
+function packBound(bound) {
+  if (bound.isPipe) throw errors.invalidHandleType();
+  // Throws if it has been closed, sent or used.
+  const [handle] = bound[transferSymbols.messaging_transfer_list_symbol]();
+  return { ...describe(handle, 'bound'), release: () => bound.close() };
+}
+
 /** The socket is another process's now. */
 function detach(socket, handle) {
   // Whatever comes is for the receiver to read.
@@ -106,7 +124,14 @@ function unpack(type, fd) {
   if (role === 'server') return unpackServer(kind, fd);
   const handle = sockets.stream(kind, fd);
   if (role === 'native') return handle;
+  if (role === 'bound') return unpackBound(handle);
   return new net.Socket({ handle, readable: true, writable: true });
+}
+
+function unpackBound(handle) {
+  const bound = new _TransferredBoundSocket();
+  bound[transferSymbols.messaging_deserialize_symbol]({ handle });
+  return bound;
 }
 
 function unpackServer(kind, fd) {

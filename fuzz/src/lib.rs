@@ -130,7 +130,7 @@ impl Cargo {
 /// A descriptor that is what a handle of this type has to be.
 pub fn fitting(handle: HandleType) -> OwnedFd {
     let descriptor = match handle {
-        HandleType::TcpSocket => &CARGO.tcp_socket,
+        HandleType::TcpSocket | HandleType::TcpBound => &CARGO.tcp_socket,
         HandleType::TcpServer | HandleType::TcpNative => &CARGO.tcp_server,
         HandleType::PipeSocket => &CARGO.pipe_socket,
         HandleType::PipeServer => &CARGO.pipe_server,

@@ -10,7 +10,7 @@ use crate::{
 pub(super) fn fits(descriptor: &OwnedFd, handle: HandleType) -> bool {
     let Some(nature) = socket::nature(descriptor) else { return false };
     match handle {
-        HandleType::TcpSocket => nature == Nature::Tcp { listening: false },
+        HandleType::TcpSocket | HandleType::TcpBound => nature == Nature::Tcp { listening: false },
         HandleType::TcpServer => nature == Nature::Tcp { listening: true },
         HandleType::TcpNative => matches!(nature, Nature::Tcp { .. }),
         HandleType::PipeSocket => {

@@ -22,11 +22,13 @@ pub enum HandleType {
     Udp6Socket = 8,
     /// A `UDP` handle of Node's own, as it is.
     UdpNative = 9,
+    /// A socket that is bound and no more, for a `net.BoundSocket`.
+    TcpBound = 10,
 }
 
 impl HandleType {
     /// Every type, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TcpSocket,
         Self::PipeSocket,
         Self::TcpServer,
@@ -36,6 +38,7 @@ impl HandleType {
         Self::Udp4Socket,
         Self::Udp6Socket,
         Self::UdpNative,
+        Self::TcpBound,
     ];
 
     /// The type with this number.
@@ -60,6 +63,6 @@ mod tests {
             assert_eq!(HandleType::from_number(handle.number()), Some(handle));
         }
         assert_eq!(HandleType::from_number(0), None);
-        assert_eq!(HandleType::from_number(10), None);
+        assert_eq!(HandleType::from_number(11), None);
     }
 }

@@ -1,0 +1,17 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+const { BUILTIN } = require('./helpers/implementation');
+
+test("a channel's deprecated names are there, and do what they do in Node", async (t) => {
+  const look = async (env) => {
+    const { lines, code } = await run(t, 'channel-names', { env, warns: true });
+    t.is(code, 0);
+    return ['primary', 'worker'].map((role) => lines.filter((line) => line.role === role));
+  };
+  const [primary, worker] = await look({ CLUSTER: BUILTIN });
+  const [ourPrimary, ourWorker] = await look();
+  t.deepEqual(ourPrimary, primary);
+  t.deepEqual(ourWorker, worker);
+});
