@@ -54,8 +54,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   const processes = new Map();
   /** Workers that have not been heard of, by id. */
   const starting = new Map();
-  /** Workers whose channel is open. */
-  const connected = new Set();
+  /** @type {Map<number, WorkerProcess>} those whose channel is open, by worker id */
+  const connected = new Map();
   const kills = new Kills();
   /** Workers that have been asked to disconnect. */
   const disconnecting = new WeakSet();
@@ -151,9 +151,9 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
     const execArgv = inspectPorts.complete([...cluster.settings.execArgv], cluster.settings);
     const { holdTimeout } = ownSettings(defaults, cluster.settings);
-    const settings = { ...cluster.settings, execArgv, holdTimeout };
-    engine().start(policy, debug.enabled);
-    isStarted = true;
+    const failure = engine().start(policy, debug.enabled) ?? undefined;
+    isStarted ||= failure === undefined;
+    const settings = { ...cluster.settings, execArgv, holdTimeout, failure };
     const workerProcess = new Process(engine(), id, settings, workerEnv, {
       onNotice: (notice) => onNotice(worker, notice),
       onFault: (error) => onFault(worker, error),
@@ -167,13 +167,15 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
       cluster.emit('message', this, message, handle);
     });
     cluster.workers[id] = worker;
+    if (workerProcess.hasChannel) {
+      connected.set(id, workerProcess);
+      worker.process.once('disconnect', () => onDisconnect(worker));
+    }
     if (workerProcess.isStarted) {
       if (processes.size === 0) realProcess.on('internalMessage', onInternalMessage);
       processes.set(id, workerProcess);
       starting.set(id, worker);
-      connected.add(id);
       worker.process.once('exit', (code, signal) => onExit(worker, code, signal));
-      worker.process.once('disconnect', () => onDisconnect(worker));
     } else {
       // Its 'error' comes on the next tick; there will be no 'exit'.
       worker.process.prependOnceListener('error', () => exited(worker));
@@ -221,11 +223,12 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   /** Called by the listener of 'disconnect', and again after it: a listener before it may throw. */
   function disconnected(worker) {
+    const workerProcess = connected.get(worker.id);
     if (!connected.delete(worker.id)) return;
     if (worker.isDead()) delete cluster.workers[worker.id];
     worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     worker.state = 'disconnected';
-    if (connected.size === 0) disconnection.settle(processes.get(worker.id).context);
+    if (connected.size === 0) disconnection.settle(workerProcess.context);
   }
 
   /** The worker broke the protocol; its channel is closed, so it exits. */
@@ -262,7 +265,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function disconnectAll(callback) {
     const once = typeof callback === 'function' ? callback : () => {};
     // Without a fork that has started it, the engine has nothing to close.
-    if (!isStarted) return void nextTick(once);
+    if (!isStarted && connected.size === 0) return void nextTick(once);
     disconnection.once(once);
     if (connected.size === 0) disconnection.settle(new EventContext());
     for (const worker of Object.values(cluster.workers)) {

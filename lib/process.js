@@ -16,7 +16,7 @@ const errors = require('./errors');
 const permissions = require('./permissions');
 const preloading = require('./preloading');
 
-const { EPERM, ESRCH } = constants.errno;
+const { E2BIG, EACCES, EAGAIN, EMFILE, ENFILE, ENOENT, EPERM, ESRCH } = constants.errno;
 
 const created = diagnostics.channel('child_process');
 // Of several names of one signal, Node uses the first.
@@ -25,6 +25,11 @@ const signalNames = new Map(
     .reverse()
     .map(([name, number]) => [number, name]),
 );
+
+// What Node's ChildProcess emits as an 'error' where spawning fails with them, rather than throw.
+const EMITTED = new Set([EACCES, EAGAIN, EMFILE, ENFILE, ENOENT].map((errno) => -errno));
+// What tells that the settings are wrong.
+const ARGUMENT_CALLS = new Set(['dup', 'dup3', 'chdir', 'setgid', 'setuid', 'fork']);
 
 // What the engine takes for a descriptor that is none of ours.
 const CLOSED = -1;
@@ -38,6 +43,9 @@ const PIPE = -3;
 class ProcessHandle {
   pid = undefined;
   onexit = null;
+  /** Why the process could not be started: `errno` and `syscall`. */
+  failure = undefined;
+  #lane = null;
   #engine;
   #id;
   #options;
@@ -49,6 +57,7 @@ class ProcessHandle {
    * @param {number} options.ipc the child's descriptor for the message lane
    * @param {string} options.serialization
    * @param {number} options.holdTimeout
+   * @param {{ errno: number, syscall: string }} [options.failure] why the engine does not run
    */
   constructor(engine, id, options) {
     this.#engine = engine;
@@ -56,31 +65,37 @@ class ProcessHandle {
     this.#options = options;
   }
 
-  /** Returns 0 or a negated errno. */
+  /**
+   * Returns 0 or a negated errno. ChildProcess throws for most of them. That is right for what the
+   * settings are to blame for; all else that the system refuses is an 'error'.
+   */
   spawn(...call) {
     const { file, args, cwd, envPairs, stdio, uid, gid } = spawnOptions(call);
     const { ipc, serialization, holdTimeout } = this.#options;
     const lanes = [ipc, stdio.length, stdio.length + 1, stdio.length + 2];
-    const result = this.#engine.fork({
-      id: this.#id,
-      file,
-      ...preloading.addTo(args.map(toCString), envPairs, { lanes, serialization }),
-      cwd,
-      stdio: stdio.map(toDescriptor),
-      messageLane: lanes[0],
-      controlLane: lanes[1],
-      connectionLane: lanes[2],
-      memory: lanes[3],
-      holdTimeout,
-      uid,
-      gid,
-    });
-    if (typeof result === 'number') {
+    const result =
+      this.#options.failure ??
+      this.#engine.fork({
+        id: this.#id,
+        file,
+        ...preloading.addTo(args.map(toCString), envPairs, { lanes, serialization }),
+        cwd,
+        stdio: stdio.map(toDescriptor),
+        messageLane: lanes[0],
+        controlLane: lanes[1],
+        connectionLane: lanes[2],
+        memory: lanes[3],
+        holdTimeout,
+        uid,
+        gid,
+      });
+    if ('errno' in result) {
       // Node reads from them nevertheless, unless there are no descriptors left.
       openPipes(stdio, () => this.#engine.endedPipe());
-      return result;
+      return this.#fail(result, file);
     }
     this.#process = result;
+    this.#lane = result.takeLane();
     this.pid = result.pid;
     this.#hold.ref();
     openPipes(stdio, (number) => result.takePipe(number));
@@ -89,11 +104,25 @@ class ProcessHandle {
 
   /** Whether the engine will say that the worker has left, which it is told hereby. */
   leave() {
-    return this.#engine.leave(this.#id);
+    return this.#process !== null && this.#engine.leave(this.#id);
   }
 
+  #fail({ errno, syscall }, file) {
+    const isEmitted = EMITTED.has(errno);
+    if (!isEmitted && (ARGUMENT_CALLS.has(syscall) || errno === -E2BIG)) return errno;
+    const isNodes = isEmitted && this.#options.failure === undefined;
+    this.failure = { errno, syscall: isNodes ? `spawn ${file}` : syscall };
+    // The channel of a process that was not started ends at once, as Node's does; without descriptors
+    // there is none.
+    if (errno !== -EMFILE && errno !== -ENFILE) this.#lane = this.#engine.endedLane();
+    return isEmitted ? errno : -EAGAIN;
+  }
+
+  /** The message lane; the caller's from now on. */
   takeLane() {
-    return this.#process?.takeLane() ?? null;
+    const lane = this.#lane;
+    this.#lane = null;
+    return lane;
   }
 
   kill(signal) {
@@ -192,7 +221,7 @@ class WorkerProcess {
     validate(settings, env);
     permissions.checkFork();
     preloading.check();
-    const { exec, args, execArgv, cwd, serialization, uid, gid, holdTimeout } = settings;
+    const { exec, args, execArgv, cwd, serialization, uid, gid, holdTimeout, failure } = settings;
     permissions.copyTo(env, execArgv);
     const stdio = standardStreams(settings);
     const ipc = stdio.indexOf('ipc');
@@ -200,7 +229,7 @@ class WorkerProcess {
     if (ipc === stdio.lastIndexOf('ipc')) stdio[ipc] = 'ignore';
     const envPairs = environmentPairs(env);
 
-    this.#handle = new ProcessHandle(engine, id, { ipc, serialization, holdTimeout });
+    this.#handle = new ProcessHandle(engine, id, { ipc, serialization, holdTimeout, failure });
     this.#onExiting = handlers.onExiting;
     this.child = makeChildProcess(this.#handle, handlers.onExited);
     const { child } = this;
@@ -246,6 +275,11 @@ class WorkerProcess {
 
   /** Whether there is a process. */
   get isStarted() {
+    return this.child.pid !== undefined;
+  }
+
+  /** Whether it has, or had, a channel. */
+  get hasChannel() {
     return this.#channel !== null;
   }
 
@@ -323,12 +357,12 @@ function makeChildProcess(handle, onExited) {
   });
   handle.onexit = (code, signal) => {
     if (signal) child.signalCode = signal;
-    else child.exitCode = code;
+    else child.exitCode = handle.failure?.errno ?? code;
     child.stdin?.destroy();
     child._handle.close();
     child._handle = null;
     emitThen(
-      () => emitEnd(child, code),
+      () => emitEnd(child, handle.failure),
       () => {
         onExited();
         nextTick(drainStreams, child);
@@ -340,14 +374,14 @@ function makeChildProcess(handle, onExited) {
   return child;
 }
 
-/** Emits 'exit', or the 'error' of a process that could not be started: `code` is why. */
-function emitEnd(child, code) {
-  if (code >= 0) {
+/** Emits 'exit', or the 'error' of a process that could not be started. */
+function emitEnd(child, failure) {
+  if (failure === undefined) {
     child.emit('exit', child.exitCode, child.signalCode);
     return;
   }
   const { spawnfile, spawnargs } = child;
-  const error = errors.errnoException(code, `spawn ${spawnfile}`);
+  const error = errors.errnoException(failure.errno, failure.syscall);
   child.emit('error', Object.assign(error, { path: spawnfile, spawnargs: spawnargs.slice(1) }));
 }
 

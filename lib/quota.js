@@ -2,6 +2,8 @@
 
 // What one worker may ask of the primary's JavaScript. The engine counts what goes by the control lane.
 
+const { performance } = require('node:perf_hooks');
+
 /** How many times at once, and how many milliseconds until the next time then: 5,000 a second. */
 const BURST = 10_000;
 const PAUSE = 0.2;

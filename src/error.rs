@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     protocol::{control::ControlError, frame::FrameError, handle::HandleType},
-    sys::failure::Fault,
+    sys::{failure::Fault, spawn::Refused},
 };
 
 /// What can go wrong between a primary and its workers.
@@ -76,6 +76,12 @@ impl Error {
     /// Names the system call that failed.
     pub fn system(syscall: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { syscall, source }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(Refused { syscall, source }: Refused) -> Self {
+        Self::System { syscall, source }
     }
 }
 

@@ -53,7 +53,7 @@ struct Primary {
 impl Primary {
     fn start(scheduling: Scheduling) -> Self {
         let (sender, events) = channel();
-        let mut engine = Engine::new(move |event| drop(sender.send(event))).expect("an engine");
+        let mut engine = Engine::new(move |event| drop(sender.send(event)));
         engine.start(Settings { scheduling, story: false }).expect("a thread");
         Self { engine, events, hold: DEADLINE }
     }
@@ -962,7 +962,7 @@ fn workers_with_seats_share_what_has_no_port_in_turns() {
 
 #[test]
 fn an_engine_that_has_not_started_knows_nothing() {
-    assert_eq!(Engine::new(drop).expect("an engine").stats(), Stats::default());
+    assert_eq!(Engine::new(drop).stats(), Stats::default());
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn wait_readable(fd: &OwnedFd) {
 #[test]
 fn what_waits_is_bounded_whoever_comes_and_goes() {
     let (sender, _events) = mpsc::channel();
-    let mut engine = Engine::new(move |event| drop(sender.send(event))).expect("an engine");
+    let mut engine = Engine::new(move |event| drop(sender.send(event)));
     let settings = Settings { scheduling: Scheduling::RoundRobin, story: false };
     engine.start(settings).expect("a thread");
     let (control, their_control) = lane::packet_pair().expect("a lane");

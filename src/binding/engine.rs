@@ -16,9 +16,10 @@ use napi_derive::napi;
 
 use super::{callback::reason, message_lane::MessageLane, stats::EngineStats};
 use crate::{
+    error::{Error, Result},
     primary::{
         Command, Engine as Core, Event, Scheduling, Settings,
-        fork::{Forked, LaneNumbers, fork},
+        fork::{Forked, LaneNumbers, ended_lane, fork},
     },
     protocol::WorkerId,
     sys::{
@@ -110,6 +111,27 @@ pub struct ForkOptions {
     pub gid: Option<u32>,
 }
 
+/// Why a worker could not be started.
+#[napi(object)]
+pub struct ForkFailure {
+    /// The system call that failed.
+    pub syscall: String,
+    /// Its negated errno.
+    pub errno: i32,
+}
+
+impl From<Error> for ForkFailure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::System { syscall, source } => {
+                Self { syscall: syscall.into(), errno: errno(&source) }
+            }
+            // The engine has stopped, which it does only with its environment.
+            _ => Self { syscall: "pthread_create".into(), errno: -libc::EAGAIN },
+        }
+    }
+}
+
 /// How many descriptors a child expects to block, as libuv leaves them to it.
 const STANDARD_STREAMS: usize = 3;
 const IGNORE: i32 = -2;
@@ -140,25 +162,33 @@ impl Engine {
             // Fails only when the environment is ending.
             let _: Status = events.call(event, ThreadsafeFunctionCallMode::NonBlocking);
         });
-        Ok(Self { core: RefCell::new(core.map_err(reason)?) })
+        Ok(Self { core: RefCell::new(core) })
     }
 
     /// Starts the engine's thread, with settings that hold from now on: the number of the policy,
-    /// and whether to tell on stderr what happens.
+    /// and whether to tell on stderr what happens. Says why it can't, if so.
     #[napi]
-    pub fn start(&self, policy: u32, story: bool) -> napi::Result<()> {
+    pub fn start(&self, policy: u32, story: bool) -> napi::Result<Option<ForkFailure>> {
         let scheduling = Scheduling::from_number(policy);
         let scheduling = scheduling.ok_or_else(|| reason(format_args!("no policy {policy}")))?;
-        self.core.borrow_mut().start(Settings { scheduling, story }).map_err(reason)
+        let started = self.core.borrow_mut().start(Settings { scheduling, story });
+        Ok(started.err().map(ForkFailure::from))
     }
 
-    /// Starts a worker. Returns its process, or a negated errno.
+    /// Starts a worker. Returns its process, or why it can't.
     #[napi]
-    pub fn fork(&self, options: ForkOptions) -> Either<WorkerProcess, i32> {
+    pub fn fork(&self, options: ForkOptions) -> Either<WorkerProcess, ForkFailure> {
         match self.try_fork(options) {
             Ok(process) => Either::A(process),
-            Err(error) => Either::B(errno(&error)),
+            Err(error) => Either::B(error.into()),
         }
+    }
+
+    /// The message lane of a worker that could not be started, which has ended; null where there is no
+    /// descriptor for it.
+    #[napi]
+    pub fn ended_lane(&self) -> Option<MessageLane> {
+        ended_lane().ok().map(MessageLane::new)
     }
 
     /// Our end of a pipe whose other end is closed: a descriptor for the caller, or a negated errno.
@@ -203,7 +233,7 @@ impl Engine {
     /// asked before is done.
     #[napi]
     pub fn settle(&self, token: u32) {
-        self.send(Command::Settle(token));
+        self.core.borrow().settle(token);
     }
 
     fn send(&self, command: Command) {
@@ -211,7 +241,7 @@ impl Engine {
         let _ = self.core.borrow().send(command);
     }
 
-    fn try_fork(&self, options: ForkOptions) -> io::Result<WorkerProcess> {
+    fn try_fork(&self, options: ForkOptions) -> Result<WorkerProcess> {
         let numbers = LaneNumbers {
             message: options.message_lane,
             control: options.control_lane,
@@ -226,7 +256,7 @@ impl Engine {
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
             process.end();
-            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+            return Err(Error::Stopped);
         }
         let lane = Cell::new(Some(MessageLane::new(message)));
         let pid = process.pid();
@@ -245,21 +275,21 @@ struct Stdio {
 }
 
 impl Stdio {
-    fn open(wanted: &[i32]) -> io::Result<Self> {
+    fn open(wanted: &[i32]) -> Result<Self> {
         let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), held: Vec::new() };
         for &wish in wanted {
             let mut pipe = None;
             let descriptor = match wish {
-                IGNORE => Some(stdio.hold(null()?)),
+                IGNORE => Some(stdio.hold(null().map_err(Error::system("open"))?)),
                 PIPE => {
-                    let (ours, theirs) = lane::pipe()?;
+                    let (ours, theirs) = lane::pipe().map_err(Error::system("socketpair"))?;
                     pipe = Some(ours);
                     Some(stdio.hold(theirs))
                 }
                 number if number < 0 => None,
                 number => {
                     // Fails here for a descriptor that is not open, as Node does.
-                    let theirs = duplicate(number)?;
+                    let theirs = duplicate(number).map_err(Error::system("dup"))?;
                     if stdio.descriptors.len() < STANDARD_STREAMS {
                         // What has no such state needs none.
                         let _ = lane::make_blocking(&theirs);
@@ -284,9 +314,11 @@ fn null() -> io::Result<OwnedFd> {
     Ok(std::fs::File::options().read(true).write(true).open("/dev/null")?.into())
 }
 
-fn program(options: ForkOptions, descriptors: Vec<Option<RawFd>>) -> io::Result<Program> {
-    let text = |text: String| CString::new(text).map_err(io::Error::from);
-    let texts = |list: Vec<String>| list.into_iter().map(text).collect::<io::Result<_>>();
+fn program(options: ForkOptions, descriptors: Vec<Option<RawFd>>) -> Result<Program> {
+    // JavaScript has refused null bytes before.
+    let text =
+        |text: String| CString::new(text).map_err(io::Error::from).map_err(Error::system("execve"));
+    let texts = |list: Vec<String>| list.into_iter().map(text).collect::<Result<_>>();
     Ok(Program {
         file: text(options.file)?,
         args: texts(options.args)?,

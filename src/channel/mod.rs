@@ -93,6 +93,8 @@ enum Way {
 /// One end of a message lane.
 pub struct Channel {
     stream: OwnedFd,
+    /// Whether the peer has the memory too.
+    has_memory: bool,
     writer: Writer,
     reader: Reader,
     /// Where the next frame is to be written.
@@ -115,13 +117,18 @@ pub struct Channel {
 
 impl Channel {
     /// `stream` is one end of a [`lane::stream_pair`].
-    pub fn new(stream: OwnedFd, Ring { writer, reader, .. }: Ring) -> Self {
+    pub fn new(stream: OwnedFd, ring: Ring) -> Self {
+        let has_memory = ring.is_shared();
+        let Ring { writer, reader, .. } = ring;
+        // Without memory there is no other way, and no switch to it.
+        let way = if has_memory { Way::Memory } else { Way::Stream };
         Self {
             stream,
+            has_memory,
             writer,
             reader,
-            writing: Way::Memory,
-            reading: Way::Memory,
+            writing: way,
+            reading: way,
             decoder: Decoder::default(),
             copy: Vec::new(),
             arrived: VecDeque::new(),
@@ -196,6 +203,9 @@ impl Channel {
 
     /// Whether the frame could go by memory, and went.
     fn send_by_memory(&mut self, kind: Kind, payload: &[u8]) -> Result<bool> {
+        if !self.has_memory {
+            return Ok(false);
+        }
         // There is always room for a switch left.
         let needed = HEADER + payload.len() + HEADER;
         if payload.len() > LONGEST_IN_MEMORY || needed > self.writer.room() {
@@ -490,6 +500,7 @@ impl Channel {
         while let Some(frame) = self.decoder.next()? {
             match frame.kind {
                 Kind::Wake => continue,
+                Kind::Switch if !self.has_memory => return Err(Error::Memory),
                 Kind::Switch => {
                     self.reading = Way::Memory;
                     return Ok(());

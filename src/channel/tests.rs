@@ -475,3 +475,37 @@ fn a_lane_that_can_not_be_ended_says_so() {
     fail_here(Call::Shutdown(Lane::Message), libc::ENOTCONN, 1);
     one.shutdown().unwrap();
 }
+
+#[test]
+fn without_memory_all_goes_by_the_stream() {
+    let (one, other) = lane::stream_pair().unwrap();
+    let end = |stream| Channel::new(stream, Ring::unshared().unwrap());
+    let (mut one, mut other) = (end(one), end(other));
+    let mut messages = Vec::new();
+    let mut cargoes = Vec::new();
+    for round in 0..3 {
+        send(&mut one, "short");
+        cargoes.push(send_handle(&mut one, "with a handle"));
+        send(&mut one, &"long".repeat(10_000 * round));
+        while !one.is_idle() {
+            receive(&mut other, &mut messages).unwrap();
+            one.flush().unwrap();
+        }
+        assert_eq!(receive(&mut other, &mut messages).unwrap(), Reading::Open);
+        assert_eq!(other.rest().unwrap(), Rest::Asleep);
+    }
+    assert_eq!(messages.len(), 9);
+    assert!(messages[1].handle.is_some());
+    assert_eq!(messages[8].payload.len(), 80_000);
+    drop(one);
+    assert_eq!(receive(&mut other, &mut messages).unwrap(), Reading::Ended);
+}
+
+#[test]
+fn a_switch_to_memory_that_is_not_there_is_an_error() {
+    let (stream, theirs) = lane::stream_pair().unwrap();
+    let mut channel = Channel::new(theirs, Ring::unshared().unwrap());
+    let switch = frame::header(Kind::Switch, None, 0).unwrap();
+    lane::send(&stream, &[IoSlice::new(&switch)], None).unwrap();
+    assert!(matches!(receive(&mut channel, &mut Vec::new()), Err(Error::Memory)));
+}

@@ -1,13 +1,19 @@
-use std::{io, sync::mpsc, thread, time::Duration};
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc::{UnboundedSender, unbounded_channel},
 };
 
 use super::{
     driver,
     fork::Adopted,
+    state::State,
     stats::Stats,
     suspicion::{LOYAL_SUSPICION, SUSPICION},
 };
@@ -15,7 +21,7 @@ use crate::{
     error::{Error, Result},
     protocol::WorkerId,
     scheduler::{LeastConnections, Policy, RoundRobin, SourceHash},
-    sys::{exit::Exit, listen::SPREADS_CONNECTIONS, watched::NEW_WATCH},
+    sys::{exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve, watched::NEW_WATCH},
 };
 
 /// What JavaScript tells the engine.
@@ -148,42 +154,42 @@ pub struct Settings {
 }
 
 /// Where events go; called on the engine thread.
-pub(super) type Emit = Box<dyn Fn(Event) + Send>;
+pub(super) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// The engine of one primary. Dropping it ends the thread, which closes all it holds.
 pub struct Engine {
-    commands: UnboundedSender<Command>,
-    /// What the thread will take with it. The runtime's descriptors are opened early, so that a
-    /// fork can't fail for want of them.
-    waiting: Option<(Runtime, UnboundedReceiver<Command>, Emit)>,
+    emit: Emit,
+    /// What the thread will take with it. Its descriptors are opened early, so that a fork can't fail for
+    /// want of them.
+    prepared: Option<(Runtime, Reserve)>,
+    /// Where the thread takes commands from, once it runs.
+    commands: Option<UnboundedSender<Command>>,
 }
 
 impl Engine {
     /// Prepares an engine that reports to `emit`, which must not block.
-    ///
-    /// # Errors
-    /// When the process has no descriptors left.
-    pub fn new(emit: impl Fn(Event) + Send + 'static) -> Result<Self> {
-        let runtime = Builder::new_current_thread().enable_io().enable_time().build();
-        let runtime = runtime.map_err(Error::system(NEW_WATCH))?;
-        let (commands, receiver) = unbounded_channel();
-        Ok(Self { commands, waiting: Some((runtime, receiver, Box::new(emit))) })
+    pub fn new(emit: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        // Where it fails, `start` tries again, and says why it can't.
+        Self { emit: Arc::new(emit), prepared: prepare().ok(), commands: None }
     }
 
-    /// Starts the thread; once it runs, does nothing.
+    /// Starts the thread; once it runs, does nothing. Where it fails it may be tried again.
     ///
     /// # Errors
-    /// When the process can have no more threads. That is final: every [`send`](Self::send) fails
-    /// from then on.
+    /// When the process can have no more descriptors, or threads.
     pub fn start(&mut self, settings: Settings) -> Result<()> {
-        let Some((runtime, commands, emit)) = self.waiting.take() else {
+        if self.commands.is_some() {
             return Ok(());
-        };
-        let run = move || driver::run(&runtime, commands, emit, settings);
+        }
+        let (runtime, reserve) = self.prepared.take().map_or_else(prepare, Ok)?;
+        let (commands, receiver) = unbounded_channel();
+        let emit = Arc::clone(&self.emit);
+        let run = move || driver::run(&runtime, receiver, State::new(settings, emit, reserve));
         thread::Builder::new()
             .name("rs-cluster".into())
             .spawn(run)
             .map_err(Error::system("pthread_create"))?;
+        self.commands = Some(commands);
         Ok(())
     }
 
@@ -191,17 +197,31 @@ impl Engine {
     /// thread's turn, which takes it no longer than a connection does.
     pub fn stats(&self) -> Stats {
         let (sender, answer) = mpsc::channel();
-        if self.waiting.is_some() || self.send(Command::Tell(sender)).is_err() {
+        if self.send(Command::Tell(sender)).is_err() {
             return Stats::default();
         }
         answer.recv().unwrap_or_default()
     }
 
-    /// Sends a command. It is kept until [`start`](Self::start).
+    /// Asks for [`Event::Settled`]; see [`Command::Settle`]. An engine that does not run has nothing to
+    /// close.
+    pub fn settle(&self, token: u32) {
+        if self.send(Command::Settle(token)).is_err() {
+            (self.emit)(Event::Settled(token));
+        }
+    }
+
+    /// Sends a command.
     ///
     /// # Errors
-    /// [`Error::Stopped`].
+    /// [`Error::Stopped`], before [`start`](Self::start) too.
     pub fn send(&self, command: Command) -> Result<()> {
-        self.commands.send(command).map_err(|_| Error::Stopped)
+        let commands = self.commands.as_ref().ok_or(Error::Stopped)?;
+        commands.send(command).map_err(|_| Error::Stopped)
     }
+}
+
+fn prepare() -> Result<(Runtime, Reserve)> {
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build();
+    Ok((runtime.map_err(Error::system(NEW_WATCH))?, Reserve::default()))
 }

@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     channel::Channel,
+    error::{Error, Result},
     protocol::WorkerId,
     sys::{
         exit::Process,
@@ -65,32 +66,32 @@ pub struct Forked {
 /// the descriptors that `program` already has. `hold` is that of [`Adopted`].
 ///
 /// # Errors
-/// As [`spawn::spawn`]; `EMFILE` or `ENFILE` when there are not enough descriptors. Nothing is left
-/// open or running then.
+/// That of the system call that failed. Nothing is left open or running then.
 pub fn fork(
     id: WorkerId,
     mut program: spawn::Program,
     numbers: LaneNumbers,
     hold: Duration,
-) -> io::Result<Forked> {
-    let (message, their_message) = lane::stream_pair()?;
-    let memory = ring::create()?;
-    let ring = Ring::map(&memory, Side::Primary)?;
+) -> Result<Forked> {
+    let (message, their_message) = lane::stream_pair().map_err(Error::system(NEW_LANE))?;
+    let (ring, memory) = memory()?;
     let tally = ring.tally.clone();
     let message = Channel::new(message, ring);
-    let (control, their_control) = lane::packet_pair()?;
-    let (connection, reclaim) = lane::packet_pair()?;
+    let (control, their_control) = lane::packet_pair().map_err(Error::system(NEW_LANE))?;
+    let (connection, reclaim) = lane::packet_pair().map_err(Error::system(NEW_LANE))?;
     // More connections would wait at one worker while others are free; fewer would run dry between
     // two turns of a busy worker's event loop.
-    lane::limit_send_buffer(&connection, lane::WINDOW)?;
+    lane::limit_send_buffer(&connection, lane::WINDOW).map_err(Error::system("setsockopt"))?;
     let ends = [
         (numbers.message, &their_message),
         (numbers.control, &their_control),
         (numbers.connection, &reclaim),
-        (numbers.memory, &memory),
+        // A socket says that there is none, see `ring::inherit`.
+        (numbers.memory, memory.as_ref().unwrap_or(&their_control)),
     ];
     for (number, end) in ends {
-        let slot = usize::try_from(number).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let slot = usize::try_from(number).map_err(|_| io::ErrorKind::InvalidInput.into());
+        let slot = slot.map_err(Error::system("dup"))?;
         if program.descriptors.len() <= slot {
             program.descriptors.resize(slot + 1, None);
         }
@@ -100,4 +101,30 @@ pub fn fork(
     let process = Arc::new(spawn::spawn(&program)?);
     let adopted = Adopted { id, process, control, connection, reclaim, tally, hold, is_other_user };
     Ok(Forked { adopted, message })
+}
+
+/// The system call that makes a lane.
+const NEW_LANE: &str = "socketpair";
+
+/// The memory of the message lane. Without it, all messages go by the stream; so it does where the system
+/// refuses it for another reason than that this process has no descriptor left.
+fn memory() -> Result<(Ring, Option<OwnedFd>)> {
+    let created = ring::create();
+    let mapped = created.and_then(|memory| Ok((Ring::map(&memory, Side::Primary)?, Some(memory))));
+    match mapped {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            Err(Error::system("memfd_create")(error))
+        }
+        Err(_) => Ok((Ring::unshared().map_err(Error::system("mmap"))?, None)),
+        Ok(mapped) => Ok(mapped),
+    }
+}
+
+/// The message lane of a worker that could not be started: it has ended.
+///
+/// # Errors
+/// That of the system call that failed.
+pub fn ended_lane() -> Result<Channel> {
+    let (message, _) = lane::stream_pair().map_err(Error::system(NEW_LANE))?;
+    Ok(Channel::new(message, Ring::unshared().map_err(Error::system("mmap"))?))
 }

@@ -7,6 +7,7 @@ use std::{
     os::fd::OwnedFd,
     pin::pin,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -35,6 +36,7 @@ use crate::{
     scheduler::simulation::Random,
     sys::{
         lane,
+        reserve::Reserve,
         ring::{self, Ring, Side, Tally},
         socket, watched,
     },
@@ -116,7 +118,7 @@ impl Simulation {
         let runtime = Builder::new_current_thread().enable_io().build().unwrap();
         let settings = Settings { scheduling, story: false };
         Self {
-            state: State::new(settings, Box::new(|event| panic!("{event:?}"))),
+            state: State::new(settings, Arc::new(|event| panic!("{event:?}")), Reserve::default()),
             scheduling,
             workers: BTreeMap::new(),
             forked: 0,

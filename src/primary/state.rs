@@ -74,7 +74,7 @@ pub(super) struct State {
 struct Later;
 
 impl State {
-    pub(super) fn new(settings: Settings, emit: Emit) -> Self {
+    pub(super) fn new(settings: Settings, emit: Emit, reserve: Reserve) -> Self {
         Self {
             scheduling: settings.scheduling.available(),
             story: Story::new(settings.story),
@@ -86,7 +86,7 @@ impl State {
             loading: Rc::new(Notify::new()),
             holding: Rc::new(Notify::new()),
             released: Rc::new(Notify::new()),
-            reserve: Reserve::default(),
+            reserve,
             owed: HashSet::new(),
             departed: HashMap::new(),
             returning: HashSet::new(),
@@ -625,14 +625,16 @@ impl State {
         let mut owner = None;
         let (kind, socket) = match &listener.socket {
             Socket::Shared(bound) => (Some(SocketKind::Shared), Some(bound.socket.try_clone())),
-            Socket::Distributed(distribution) => match distribution.free_seat() {
-                Some(seat) => {
-                    let number = worker.sit(listener_id, &seat.socket);
-                    owner = Some(Owner::new(id, number, worker.tally()));
-                    (Some(SocketKind::Own { seat: number }), Some(seat.socket.duplicate()))
+            Socket::Distributed(distribution) => {
+                match distribution.free_seat().filter(|_| worker.counts()) {
+                    Some(seat) => {
+                        let number = worker.sit(listener_id, &seat.socket);
+                        owner = Some(Owner::new(id, number, worker.tally()));
+                        (Some(SocketKind::Own { seat: number }), Some(seat.socket.duplicate()))
+                    }
+                    None => (None, None),
                 }
-                None => (None, None),
-            },
+            }
         };
         let socket = match socket.transpose() {
             Ok(socket) => socket,

@@ -187,7 +187,10 @@ impl Worker {
     /// How many connections wait in the lane, by the worker's own word, or `None` when it can take no
     /// other. Costs no system call.
     pub(super) fn waiting(&self) -> Option<usize> {
-        self.takes().then(|| count_from(self.tally.taken(), self.handed.get()))
+        self.takes().then(|| match self.tally.is_shared() {
+            true => count_from(self.tally.taken(), self.handed.get()),
+            false => self.in_lane(),
+        })
     }
 
     /// How many connections the worker has, those in the lane among them, or `None` when it can take
@@ -197,6 +200,10 @@ impl Worker {
     }
 
     fn count_open(&self) -> usize {
+        if !self.tally.is_shared() {
+            // Nobody knows when those that it has taken are closed.
+            return self.in_lane();
+        }
         // By its own word: one that lies gets too many connections, or too few.
         count_from(self.tally.closed(), self.handed.get().wrapping_add(self.tally.accepted()))
     }
@@ -298,6 +305,11 @@ impl Worker {
     /// The worker leaves its seat at this listener, if it has one.
     pub(super) fn stand(&self, listener: ListenerId) {
         self.seats.borrow_mut().retain(|seat| seat.listener != listener);
+    }
+
+    /// Whether it can accept from sockets of its own: then it alone knows how many it has taken.
+    pub(super) fn counts(&self) -> bool {
+        self.tally.is_shared()
     }
 
     /// What it has counted.

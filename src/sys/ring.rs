@@ -24,10 +24,10 @@ use std::{
 use rustix::{
     fs::fstat,
     io::Errno,
-    mm::{MapFlags, ProtFlags, mmap, munmap},
+    mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
 };
 
-use super::platform::memory;
+use super::{lane, platform::memory};
 
 /// Bytes that one direction holds. Memory is used as far as messages fill it.
 pub const CAPACITY: usize = 128 * 1024;
@@ -91,13 +91,20 @@ pub fn create() -> io::Result<OwnedFd> {
     memory::create(SIZE)
 }
 
-/// Maps, and closes, the memory that this process was started with.
+/// Maps, and closes, the memory that this process was started with. A socket in its place says that
+/// there is none.
 ///
 /// # Errors
-/// `EBADF` when `fd` is not open, and as [`Ring::map`], when it is somebody else's and left open.
+/// `EBADF` when `fd` is not open, and as [`Ring::map`], when it is something else, which is left open.
 pub fn inherit(fd: RawFd) -> io::Result<Ring> {
-    let ring = Ring::map(super::duplicate(fd)?, Side::Worker)?;
-    // SAFETY: open, and the memory, as seen above; whoever started us left it to us alone.
+    let ring = match Ring::map(super::duplicate(fd)?, Side::Worker) {
+        Err(error) => {
+            lane::check(super::duplicate(fd)?, lane::Kind::Packets).map_err(|_| error)?;
+            Ring::unshared()?
+        }
+        ring => ring?,
+    };
+    // SAFETY: open, and ours, as seen above; the process that started us left it to us alone.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
     Ok(ring)
 }
@@ -116,7 +123,10 @@ pub enum Side {
 pub struct Corrupt;
 
 /// A mapping, unmapped on drop.
-struct Mapping(NonNull<Layout>);
+struct Mapping {
+    layout: NonNull<Layout>,
+    is_shared: bool,
+}
 
 // SAFETY: an address. What is there is shared with another process anyhow.
 unsafe impl Send for Mapping {}
@@ -126,7 +136,7 @@ unsafe impl Sync for Mapping {}
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: mapped with this size, and nobody uses it any more.
-        let _ = unsafe { munmap(self.0.as_ptr().cast(), SIZE) };
+        let _ = unsafe { munmap(self.layout.as_ptr().cast(), SIZE) };
     }
 }
 
@@ -140,7 +150,14 @@ pub struct Ring {
     pub tally: Tally,
 }
 
+const ACCESS: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
 impl Ring {
+    /// Whether the peer has this memory too.
+    pub fn is_shared(&self) -> bool {
+        self.tally.is_shared()
+    }
+
     /// Maps memory made by [`create`]. The descriptor is not needed any more then.
     ///
     /// # Errors
@@ -149,12 +166,26 @@ impl Ring {
         if !memory::is_sized(&fstat(&memory)?, SIZE) {
             return Err(Errno::PROTOTYPE.into());
         }
-        let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let address =
-            unsafe { mmap(ptr::null_mut(), SIZE, access, MapFlags::SHARED, memory.as_fd(), 0)? };
+            unsafe { mmap(ptr::null_mut(), SIZE, ACCESS, MapFlags::SHARED, memory.as_fd(), 0)? };
+        Self::new(address, true, side)
+    }
+
+    /// Memory that the peer does not have, where the system gives none to share. Nothing is to be written
+    /// into it, and what is counted there is this process's own.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn unshared() -> io::Result<Self> {
+        // SAFETY: a new mapping, at an address that the kernel chooses.
+        let address = unsafe { mmap_anonymous(ptr::null_mut(), SIZE, ACCESS, MapFlags::PRIVATE)? };
+        Self::new(address, false, Side::Primary)
+    }
+
+    fn new(address: *mut c_void, is_shared: bool, side: Side) -> io::Result<Self> {
         let layout = NonNull::new(address.cast::<Layout>()).ok_or(Errno::NOMEM)?;
-        let mapping = Arc::new(Mapping(layout));
+        let mapping = Arc::new(Mapping { layout, is_shared });
         let (ours, theirs) = match side {
             Side::Primary => (0, 1),
             Side::Worker => (1, 0),
@@ -177,7 +208,7 @@ struct End {
 impl End {
     fn direction(&self) -> NonNull<Direction> {
         // SAFETY: an element of the array that is mapped, first of all.
-        unsafe { self.mapping.0.cast::<Direction>().add(self.index) }
+        unsafe { self.mapping.layout.cast::<Direction>().add(self.index) }
     }
 
     fn positions(&self) -> &Positions {
@@ -231,9 +262,14 @@ impl std::fmt::Debug for Tally {
 }
 
 impl Tally {
+    /// Whether the primary sees what the worker counts.
+    pub fn is_shared(&self) -> bool {
+        self.0.is_shared
+    }
+
     fn counts(&self) -> &Counts {
         // SAFETY: mapped as long as we live, zeroed by the kernel at first, and atomic throughout.
-        unsafe { &(*self.0.0.as_ptr()).counts }
+        unsafe { &(*self.0.layout.as_ptr()).counts }
     }
 
     /// One more connection is closed, or was given away.

@@ -32,14 +32,37 @@ pub struct Program {
     pub gid: Option<u32>,
 }
 
+/// What kept a process from starting.
+#[derive(Debug)]
+pub struct Refused {
+    /// The system call that failed.
+    pub syscall: &'static str,
+    /// With the errno.
+    pub source: io::Error,
+}
+
+impl Refused {
+    /// Names the system call that failed.
+    pub(super) fn by(syscall: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { syscall, source }
+    }
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        refused.source
+    }
+}
+
 /// Starts `program`. Its signals are unblocked and at their defaults.
 ///
 /// # Errors
 /// That of the system call that failed in the parent or in the child: `ENOENT` for a missing
 /// executable or directory, `EAGAIN` or `ENOMEM` when there is no room for a process, `EPERM` for a
 /// user or group out of reach. No process is left then.
-pub fn spawn(program: &Program) -> io::Result<Process> {
-    let (descriptors, _copies) = out_of_the_way(&program.descriptors)?;
+pub fn spawn(program: &Program) -> Result<Process, Refused> {
+    let (descriptors, _copies) =
+        out_of_the_way(&program.descriptors).map_err(Refused::by("fcntl"))?;
     let moves: Vec<_> =
         (0..).zip(descriptors).filter_map(|(target, source)| Some((source?, target))).collect();
     platform::spawn(program, &moves)

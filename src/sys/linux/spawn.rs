@@ -3,14 +3,14 @@ use std::{
     io,
     os::fd::{FromRawFd, OwnedFd, RawFd},
     ptr,
-    sync::atomic::{AtomicI32, Ordering},
+    sync::atomic::{AtomicI32, AtomicUsize, Ordering},
 };
 
 use rustix::process::DumpableBehavior;
 
 use crate::sys::{
     exit::{Process, abandon},
-    spawn::{Program, pointers},
+    spawn::{Program, Refused, pointers},
 };
 
 /// The child's stack until it executes its program, in elements that are aligned as any stack is.
@@ -38,11 +38,19 @@ struct Plan<'a> {
     gid: Option<u32>,
     /// What the child could not do, for the parent; 0 if it could do all.
     errno: AtomicI32,
+    /// What it does, in [`STEPS`].
+    step: AtomicUsize,
 }
+
+/// The system calls of the child that may fail.
+const STEPS: [&str; 5] = ["dup3", "chdir", "setgid", "setuid", "execve"];
 
 /// By `clone`, as the C library makes `posix_spawn` of it, which neither changes user or group nor
 /// gives a pidfd: the parent waits until the child has executed its program or ended.
-pub(in crate::sys) fn spawn(program: &Program, moves: &[(RawFd, RawFd)]) -> io::Result<Process> {
+pub(in crate::sys) fn spawn(
+    program: &Program,
+    moves: &[(RawFd, RawFd)],
+) -> Result<Process, Refused> {
     let args = pointers(&program.args);
     let env = pointers(&program.env);
     let plan = Plan {
@@ -54,6 +62,7 @@ pub(in crate::sys) fn spawn(program: &Program, moves: &[(RawFd, RawFd)]) -> io::
         uid: program.uid,
         gid: program.gid,
         errno: AtomicI32::new(0),
+        step: AtomicUsize::new(0),
     };
     let changes_user = plan.uid.is_some() || plan.gid.is_some();
     let dumpable = changes_user.then(rustix::process::dumpable_behavior);
@@ -69,21 +78,22 @@ pub(in crate::sys) fn spawn(program: &Program, moves: &[(RawFd, RawFd)]) -> io::
         // It fails only for other values.
         let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable);
     }
-    let (pid, pidfd) = cloned?;
+    let (pid, pidfd) = cloned.map_err(Refused::by("clone"))?;
     let process = match pidfd {
         Some(pidfd) => Process::with_pidfd(pid, pidfd),
         None => Process::watch(pid),
     };
     match plan.errno.into_inner() {
         // One that can't be watched could never be reaped.
-        0 => process.inspect_err(|_| abandon(pid)),
+        0 => process.inspect_err(|_| abandon(pid)).map_err(Refused::by("pidfd_open")),
         errno => {
             match process {
                 // It is about to end, and is reaped when this is dropped.
                 Ok(process) => process.wait_for_end(),
                 Err(_) => abandon(pid),
             }
-            Err(io::Error::from_raw_os_error(errno))
+            let syscall = STEPS[plan.step.into_inner()];
+            Err(Refused { syscall, source: io::Error::from_raw_os_error(errno) })
         }
     }
 }
@@ -164,6 +174,8 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
             );
         }
     }
+    let begin = |step| plan.step.store(step, Ordering::Relaxed);
+    begin(0);
     for &(source, target) in plan.moves {
         // SAFETY: numbers only; a wrong one answers EBADF. The descriptors are the child's own.
         check(unsafe {
@@ -174,6 +186,7 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
             }
         })?;
     }
+    begin(1);
     if let Some(cwd) = plan.cwd {
         // SAFETY: a C string that lives.
         check(unsafe { libc::syscall(libc::SYS_chdir, cwd) })?;
@@ -183,15 +196,18 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
         // SAFETY: an empty list has no address.
         unsafe { libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>()) };
     }
+    begin(2);
     if let Some(gid) = plan.gid {
         // SAFETY: a number.
         check(unsafe { libc::syscall(libc::SYS_setgid, gid) })?;
     }
     // Last, because other processes of that user may stop this one from then on.
+    begin(3);
     if let Some(uid) = plan.uid {
         // SAFETY: a number.
         check(unsafe { libc::syscall(libc::SYS_setuid, uid) })?;
     }
+    begin(4);
     set_blocked(0);
     // SAFETY: a C string, and arrays of C strings that end with a null pointer; all of them live.
     check(unsafe { libc::syscall(libc::SYS_execve, plan.file, plan.args, plan.env) })?;
@@ -226,6 +242,7 @@ mod tests {
             uid: None,
             gid: None,
             errno: AtomicI32::new(0),
+            step: AtomicUsize::new(0),
         };
         let (pid, pidfd) = clone(&plan, flag).unwrap();
         assert_eq!(plan.errno.into_inner(), 0);

@@ -14,7 +14,7 @@ use std::{
 use crate::sys::{
     duplicate,
     exit::{Process, abandon},
-    spawn::{Program, pointers},
+    spawn::{Program, Refused, pointers},
 };
 
 /// The child gets what it is given, and nothing that another thread has just opened and not yet made
@@ -38,16 +38,22 @@ unsafe fn inherit(actions: *mut libc::posix_spawn_file_actions_t, fd: RawFd) -> 
 }
 
 /// `posix_spawn` can't change user or group; then the standard library's `fork` and `exec` serve.
-pub(in crate::sys) fn spawn(program: &Program, moves: &[(RawFd, RawFd)]) -> io::Result<Process> {
+pub(in crate::sys) fn spawn(
+    program: &Program,
+    moves: &[(RawFd, RawFd)],
+) -> Result<Process, Refused> {
     let pid = match (program.uid, program.gid) {
-        (None, None) => spawn_on_parents_memory(program, moves)?,
+        (None, None) => {
+            spawn_on_parents_memory(program, moves).map_err(Refused::by("posix_spawn"))?
+        }
         _ => {
-            let _taken = take_numbers_below(program.descriptors.len())?;
-            spawn_by_fork(program, moves.to_vec())?
+            let _taken =
+                take_numbers_below(program.descriptors.len()).map_err(Refused::by("open"))?;
+            spawn_by_fork(program, moves.to_vec()).map_err(Refused::by("fork"))?
         }
     };
     // One that can't be watched could never be reaped.
-    Process::watch(pid).inspect_err(|_| abandon(pid))
+    Process::watch(pid).inspect_err(|_| abandon(pid)).map_err(Refused::by("kqueue"))
 }
 
 /// Takes all free numbers below `end`, so that the pipe by which the standard library reports a
