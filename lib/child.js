@@ -64,6 +64,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   const acknowledgements = [];
   /** Whether the primary is to send a signal, if this worker does not end by itself. */
   let isKilled = false;
+  /** Whether it ends once it has disconnected, as it has killed itself. Its state may say something else by then. */
+  let isEnding = false;
   /** Calls of `pause()` and `resume()` that the primary has not answered. */
   let unanswered = 0;
 
@@ -96,6 +98,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       this.exitedAfterDisconnect = true;
       if (!this.isConnected()) process.exit(0);
       this.state = 'destroying';
+      isEnding = true;
       announceDisconnect(() => process.disconnect());
     },
     rest(isPaused) {
@@ -131,7 +134,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   function onDisconnected() {
     // Does not hold the event loop, so it fires only if something else does.
     setTimeout(() => lanes.stays(), FAREWELL).unref();
-    const end = () => worker.state === 'destroying' && process.exit(0);
+    const end = () => isEnding && process.exit(0);
     if (!process.listeners('disconnect').includes(onDisconnect)) return end();
     process.removeListener('disconnect', onDisconnect);
     emitThen(onDisconnect, end);
