@@ -1,0 +1,68 @@
+'use strict';
+
+const { execFile } = require('node:child_process');
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { generate } = require('../parity/lib/generate.js');
+const { differences } = require('../parity/lib/compare.js');
+const { minimize } = require('../parity/lib/minimize.js');
+
+const PROGRAM = path.join(__dirname, '../parity/index.js');
+const FAULTY = path.join(__dirname, 'fixtures/faulty-cluster.js');
+
+/** Resolves to what the tool says, and its exit code. */
+function parity(...args) {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [PROGRAM, ...args], (error, stdout) => {
+      resolve({ stdout, code: error ? error.code : 0 });
+    });
+  });
+}
+
+test('a seed gives one program, and others give others', (t) => {
+  t.deepEqual(generate(7), generate(7));
+  t.notDeepEqual(generate(7), generate(8));
+});
+
+test('programs use all that they are made of', (t) => {
+  const text = JSON.stringify(Array.from({ length: 2000 }, (_, seed) => generate(seed)));
+  for (const part of [
+    ...['SCHED_NONE', 'setupMaster', 'silent', 'stdio', 'serialization', 'execArgv', 'cwd'],
+    ...['fork(3', 'hook 2', 'prependOnceListener', 'thrown in', 'context.run', 'process.exit'],
+    ...['exclusive', 'a.sock', 'fd: 999', "bind('", 'keepOpen', 'connection(', 'maxConnections'],
+    ...['SIGKILL', 'cluster.disconnect(', 'unref()', 'SIGTERM', 'internal'],
+  ]) {
+    t.true(text.includes(part), part);
+  }
+});
+
+test('what the referee does differently from run to run is no difference', (t) => {
+  const trace = (...lines) => new Map([['P', lines]]);
+  t.is(differences([trace('a')], [trace('a')]).length, 0);
+  t.is(differences([trace('a')], [trace('b')]).length, 1);
+  t.is(differences([trace('a'), trace('c')], [trace('b')]).length, 0);
+  t.is(differences([trace('a')], [trace('b'), trace('a')]).length, 0);
+  t.is(differences([trace('a', '* b')], [trace('a', 'c b')]).length, 0);
+  t.is(differences([trace('a')], [trace('a', 'b')]).length, 1);
+});
+
+test('a list is reduced to the entries that matter', async (t) => {
+  const list = Array.from({ length: 30 }, (_, index) => index);
+  const needed = [3, 17, 18];
+  const fails = async (candidate) => needed.every((entry) => candidate.includes(entry));
+  t.deepEqual(await minimize(list, fails), needed);
+});
+
+test('a fault is found, and its program reduced', async (t) => {
+  const { stdout, code } = await parity('--programs', '1', '--implementation', FAULTY);
+  t.is(code, 1);
+  t.regex(stdout, /^0 passed, 1 failed$/m);
+  const [, kept, all] = /(\d+) of its (\d+) statements do/.exec(stdout);
+  t.true(Number(kept) < Number(all) / 2, stdout);
+});
+
+test('programs do under this engine what they do under node:cluster', async (t) => {
+  const { stdout, code } = await parity('--programs', '3');
+  t.is(code, 0, stdout);
+  t.regex(stdout, /^3 passed, 0 failed$/m);
+});

@@ -1,0 +1,496 @@
+// biome-ignore-all lint/correctness/noUnusedVariables: the programs that follow use them
+
+'use strict';
+
+// What every program of `npm run parity` begins with. A program traces what it sees into the directory
+// TRACE, a file for each process, a line for each fact:
+//
+//     mkdir trace && TRACE=trace CLUSTER=node:cluster node program.js; cat trace/*
+//
+// CLUSTER may also be the path of rs-cluster. A line begins with its stream; only within a stream does the
+// order matter.
+
+const { AsyncLocalStorage } = require('node:async_hooks');
+const dgram = require('node:dgram');
+const fs = require('node:fs');
+const http = require('node:http');
+const net = require('node:net');
+const path = require('node:path');
+const { inspect } = require('node:util');
+
+const cluster = require(process.env.CLUSTER || 'node:cluster');
+
+const TRACE = path.resolve(process.env.TRACE || '.');
+process.env.TRACE = TRACE;
+const context = new AsyncLocalStorage();
+const me = cluster.isPrimary ? 'P' : `W${process.env.W}`;
+const file = fs.openSync(path.join(TRACE, me), 'a');
+
+function show(value) {
+  if (value instanceof Error) return `${value.name} ${value.code}: ${value.message}`;
+  if (typeof value === 'string') return value;
+  if (value instanceof cluster.Worker) return 'a worker';
+  const kind = value?.constructor?.name;
+  if (/^(?:Socket|Server|TCP|Pipe|UDP|ChildProcess|process|Control)$/.test(kind))
+    return `a ${kind}`;
+  return inspect(value, { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 100 });
+}
+
+// To find out what depends on who is faster, a process may be slow at times: milliseconds, at most.
+const slowness = Number(process.env.SLOWNESS ?? 0);
+
+function beSlow(most) {
+  if (slowness === 0 || Math.random() < 0.6) return;
+  const end = performance.now() + Math.random() * most;
+  while (performance.now() < end);
+}
+beSlow(slowness * 8);
+
+function trace(stream, ...facts) {
+  beSlow(slowness);
+  const store = context.getStore();
+  const where = store === undefined ? '' : ` in ${store}`;
+  fs.writeSync(file, `${me}${stream} ${facts.map(show).join(' ')}${where}\n`);
+}
+
+/** Does something, and traces what it returns or throws. */
+function attempt(label, action) {
+  let outcome;
+  try {
+    outcome = ['->', action()];
+  } catch (error) {
+    outcome = ['throws', error];
+  }
+  trace('', label, ...outcome);
+  return outcome[1];
+}
+
+process.on('uncaughtExceptionMonitor', (error) => trace(':thrown', error));
+
+function survive() {
+  process.on('uncaughtException', () => {});
+}
+
+process.on('exit', (code) => trace('', 'process exit', code));
+
+// Handles to send, and servers and sockets to use, by name.
+const things = {};
+
+const MESSAGES = {
+  text: 'text',
+  empty: '',
+  number: 7,
+  zero: -0,
+  nan: Number.NaN,
+  yes: true,
+  nothing: null,
+  object: { a: 1, list: [1, { b: null }] },
+  list: [1, undefined, 'x'],
+  absent: undefined,
+  function: () => {},
+  symbol: Symbol('symbol'),
+  bigint: 1n,
+  map: { map: new Map([[1, { two: 2 }]]), date: new Date(0), missing: undefined },
+  bytes: { bytes: Buffer.from('bytes') },
+  circle: circle(),
+  json: { toJSON: () => 'from toJSON' },
+  getter: {
+    get own() {
+      trace('', 'a getter runs');
+      return 1;
+    },
+  },
+  internal: { cmd: 'NODE_PARITY', value: 1 },
+  almostInternal: { cmd: 'NODE_', value: 1 },
+  large: 'x'.repeat(300_000),
+};
+
+function circle() {
+  const object = { name: 'circle' };
+  object.self = object;
+  return object;
+}
+
+// ---- the primary
+
+const forked = [];
+
+/** The worker of that number. */
+function worker(number) {
+  return forked[number].worker;
+}
+
+function look({ id, state, exitedAfterDisconnect, process: child, isDead, isConnected }) {
+  const self = { process: child };
+  return [
+    state,
+    `dead=${isDead.call(self)}`,
+    `connected=${isConnected.call(self)}/${child.connected}`,
+    `meant=${exitedAfterDisconnect}`,
+    `code=${child.exitCode}`,
+    `signal=${child.signalCode}`,
+    `killed=${child.killed}`,
+    `channel=${child.channel == null ? child.channel : 'open'}`,
+    `listed=${id in cluster.workers}`,
+  ].join(' ');
+}
+
+function fork(number, env, isHeard = true) {
+  const made = attempt(`fork ${number}`, () => cluster.fork({ W: `${number}`, ...env }));
+  if (!(made instanceof cluster.Worker)) return;
+  const it = { worker: made, seen: new Set(), waiting: [] };
+  forked[number] = it;
+  const heard = (on, event, ...facts) => {
+    trace(`:w${number}`, on, event, ...facts, look(made));
+    saw(it, event);
+  };
+  seeBeforeListeners(it, made.process);
+  for (const event of ['online', 'listening', 'message', 'disconnect', 'exit']) {
+    made.on(event, (...facts) => {
+      if (facts[0]?.synced !== undefined) return saw(it, `sync ${facts[0].synced}`);
+      heard('worker', event, ...facts.map(plainly));
+      if (event === 'message') hear(it, facts[0]);
+    });
+  }
+  for (const event of ['spawn', 'disconnect', 'exit', 'close']) {
+    made.process.on(event, (...facts) => heard('process', event, ...facts));
+  }
+  made.process.on('internalMessage', (message) => {
+    if (!/^NODE_(?:CLUSTER|HANDLE)/.test(message?.cmd))
+      heard('process', 'internalMessage', message);
+  });
+  if (isHeard) made.on('error', (error) => heard('worker', 'error', error));
+  for (const name of ['stdout', 'stderr']) readAll(number, name, made.process[name]);
+  const emitters = { worker: made, process: made.process, cluster };
+  for (const { via, how, event, action } of hooks[number] ?? []) {
+    emitters[via][how](event, (...facts) => {
+      if (via === 'cluster' && facts[0] !== made) return;
+      trace(`:w${number}`, 'hook', via, event);
+      action();
+    });
+  }
+}
+
+const hooks = [];
+
+/** Lets something happen at an event of a worker, once that has been forked. */
+function hook(number, via, how, event, action) {
+  hooks[number] ??= [];
+  hooks[number].push({ via, how, event, action });
+}
+
+/** What this program waits for does not depend on listeners, which may throw. */
+function seeBeforeListeners(it, emitter) {
+  const { emit } = emitter;
+  emitter.emit = function (event, ...facts) {
+    if (event === 'exit' || event === 'disconnect') setImmediate(saw, it, event);
+    return emit.call(this, event, ...facts);
+  };
+}
+
+function readAll(number, name, stream) {
+  if (!stream) return;
+  let text = '';
+  stream.setEncoding('utf8').on('data', (more) => {
+    text += more;
+  });
+  // What an error prints differs with the stack.
+  stream.on('end', () => trace(`:w${number}:${name}`, name === 'stdout' ? text : 'ends'));
+}
+
+/** Ports are no facts of a trace. */
+function plainly(fact) {
+  return fact && typeof fact === 'object' && 'addressType' in fact
+    ? { ...fact, port: 'PORT' }
+    : fact;
+}
+
+function hear(it, message) {
+  if (message?.server !== undefined) things[message.server] = message.address;
+  if (message?.ran !== undefined) saw(it, `ran ${message.ran}`);
+}
+
+function saw(it, what) {
+  it.seen.add(what);
+  it.waiting = it.waiting.filter((look) => !look());
+}
+
+for (const event of ['fork', 'online', 'listening', 'message', 'disconnect', 'exit']) {
+  if (!cluster.isPrimary) break;
+  cluster.on(event, (made, ...facts) => {
+    if (facts[0]?.synced !== undefined) return;
+    const number = forked.findIndex((it) => it?.worker === made);
+    trace(`:w${number}`, 'cluster', event, ...facts.map(plainly), look(made));
+    if (forked[number]) saw(forked[number], event);
+  });
+}
+if (cluster.isPrimary) cluster.on('setup', (settings) => trace(':setup', shownSettings(settings)));
+
+function shownSettings({ killMode, holdTimeout, ...settings }) {
+  return inspect(settings, { breakLength: Number.POSITIVE_INFINITY });
+}
+
+/** Waits until something is heard of a worker, or nothing more can be. */
+function until(number, what) {
+  const it = forked[number];
+  if (!it) return undefined;
+  const isOver = () => {
+    const { seen } = it;
+    // Node does not always emit 'disconnect'.
+    if (seen.has(what) || seen.has('error') || seen.has('close')) return true;
+    if (what === 'exit') return false;
+    return seen.has('disconnect') && (seen.has('exit') || !['disconnect', 'close'].includes(what));
+  };
+  return new Promise((resolve) => {
+    const look = () => {
+      if (isOver()) resolve();
+      return isOver();
+    };
+    if (!look()) it.waiting.push(look);
+  });
+}
+
+let syncs = 0;
+
+/**
+ * Waits until all workers have done what they have been told, and their answers are here: they are asked
+ * for a sign. One that has disconnected is given time to exit, too, as most then do.
+ */
+async function settle() {
+  syncs += 1;
+  const sign = syncs;
+  for (const [number, it] of forked.entries()) {
+    if (!it?.worker.process.pid) continue;
+    if (it.worker.process.connected) it.worker.process.send({ sync: sign }, () => {});
+    await until(number, `sync ${sign}`);
+    if (it.seen.has('disconnect') && !it.isLasting)
+      it.isLasting = !(await soon(until(number, 'exit')));
+  }
+}
+
+const GRACE = 400;
+
+/** Whether something happens within a moment. */
+async function soon(promise) {
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, GRACE, false);
+  });
+  const isSoon = await Promise.race([Promise.resolve(promise).then(() => true), late]);
+  clearTimeout(timer);
+  return isSoon;
+}
+
+/** Waits until a worker has gone altogether. */
+async function untilGone(number) {
+  await until(number, 'exit');
+  await until(number, 'disconnect');
+}
+
+/** A client of a server; it is over when `enough` has happened. */
+function client(name, target, enough = 'close') {
+  const to = things[target] ?? target;
+  if (to === undefined || to === null || to.transport) return void trace(`:${name}`, 'no target');
+  const socket = net.connect(to);
+  things[name] = socket;
+  let text = '';
+  return new Promise((resolve) => {
+    socket.setEncoding('utf8').on('data', (more) => {
+      text += more;
+      if (enough === 'data') resolve();
+    });
+    socket.on('connect', () => {
+      trace(`:${name}`, 'connect');
+      if (enough === 'connect') resolve();
+    });
+    socket.on('error', (error) => trace(`:${name}`, error));
+    socket.on('close', () => {
+      trace(`:${name}`, 'close', text);
+      resolve();
+    });
+  });
+}
+
+/** A server, or a socket, of the primary's own. */
+function own(name, what) {
+  if (what === 'udp') {
+    const socket = dgram.createSocket('udp4');
+    things[name] = socket;
+    return new Promise((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  }
+  const server = net.createServer((socket) => socket.end('primary'));
+  things[name] = server;
+  if (what === 'closed') return undefined;
+  server.on('error', (error) => trace(`:${name}`, error));
+  return new Promise((resolve) => {
+    server.once('error', resolve);
+    server.listen({ port: 0, host: '127.0.0.1', ...what }, resolve);
+  });
+}
+
+/** A connection in the primary, to be sent away. */
+async function connection(name) {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const far = net.connect(server.address().port, '127.0.0.1');
+  things[`${name}Far`] = far;
+  far.on('error', () => {});
+  far.setEncoding('utf8').on('data', (text) => trace(`:${name}`, 'far end reads', text));
+  far.on('close', () => trace(`:${name}`, 'far end closes'));
+  [things[name]] = await new Promise((resolve) =>
+    server.once('connection', (...all) => resolve(all)),
+  );
+  things[name].on('error', () => {});
+  server.close();
+}
+
+function datagram(target) {
+  const { port, transport } = things[target] ?? {};
+  if (transport !== 'udp') return;
+  const socket = dgram.createSocket('udp4');
+  socket.send('datagram', port, '127.0.0.1', () => socket.close());
+}
+
+/** Ends what is left. */
+async function finish() {
+  for (const thing of Object.values(things)) if (thing instanceof net.Socket) thing.destroy();
+  await settle();
+  await settle();
+  trace('', 'finish');
+  for (const it of forked) {
+    if (it && it.worker.process.exitCode === null && it.worker.process.signalCode === null) {
+      it.worker.process.kill('SIGKILL');
+    }
+  }
+  for (const number of forked.keys())
+    if (forked[number]?.worker.process.pid) await untilGone(number);
+  for (const thing of Object.values(things)) {
+    if (!(thing instanceof net.Socket) && typeof thing?.close === 'function')
+      attempt('', () => void thing.close());
+  }
+}
+
+// ---- a worker
+
+const commands = [];
+
+function tell(message) {
+  if (process.connected) process.send(message, () => {});
+}
+
+function lookAround() {
+  const { worker: own } = cluster;
+  return [
+    own.state,
+    `id=${own.id}`,
+    `dead=${own.isDead()}`,
+    `connected=${own.isConnected()}/${process.connected}`,
+    `meant=${own.exitedAfterDisconnect}`,
+    `channel=${process.channel == null ? process.channel : 'open'}`,
+    `same=${own.process === process}`,
+    `roles=${cluster.isPrimary}/${cluster.isWorker}/${cluster.isMaster}`,
+  ].join(' ');
+}
+
+function lookAtProcess() {
+  const { NODE_UNIQUE_ID, NODE_CHANNEL_FD, EXTRA } = process.env;
+  const facts = [process.argv.slice(2), process.execArgv, NODE_UNIQUE_ID, NODE_CHANNEL_FD, EXTRA];
+  return inspect([...facts, process.cwd() === TRACE, process.stdout.constructor.name]);
+}
+
+function listenToPrimary() {
+  process.on('message', (message, handle) => {
+    if (message?.sync !== undefined) return starting.tellWhenDone({ synced: message.sync });
+    trace(':channel', 'message', message, ...(handle ? [handle] : []), lookAround());
+    if (handle) use(handle);
+    if (message?.run === undefined) return;
+    try {
+      commands[message.run]?.();
+    } finally {
+      starting.tellWhenDone({ ran: message.run });
+    }
+  });
+}
+
+/** Servers that have been told to listen, and do not yet: the primary hears that a command is done when all do. */
+const starting = {
+  names: new Set(),
+  messages: [],
+  add(name, server) {
+    this.names.add(name);
+    for (const event of ['listening', 'error', 'close'])
+      server.once(event, () => this.remove(name));
+  },
+  remove(name) {
+    this.names.delete(name);
+    if (this.names.size === 0) for (const message of this.messages.splice(0)) tell(message);
+  },
+  tellWhenDone(message) {
+    this.messages.push(message);
+    this.remove();
+  },
+};
+
+/** Shows that a handle that was received works. */
+function use(handle) {
+  if (handle instanceof net.Socket) handle.end(`from ${me}`);
+  else if (handle instanceof net.Server) {
+    handle.on('connection', (socket) => socket.end(me));
+    handle.on('close', () => trace(':received', 'close'));
+    handle.on('listening', () => trace(':received', 'listening'));
+    things.received = handle;
+  } else if (typeof handle.close === 'function') handle.close();
+}
+
+function listen(name, kind, ...target) {
+  const server =
+    kind === 'http' ? http.createServer((_, response) => response.end(me)) : net.createServer();
+  things[name] = server;
+  if (kind !== 'http') {
+    server.on('connection', (socket) => {
+      socket.on('error', () => {});
+      if (kind === 'reply') socket.end(me);
+      else if (kind === 'greet') socket.write(me);
+      else if (kind === 'destroy') socket.destroy();
+      socket.resume();
+    });
+  }
+  const say = (event, ...facts) => trace(`:${name}`, event, ...facts, cluster.worker.state);
+  server.on('connection', () => say('connection'));
+  server.on('close', () => say('close'));
+  server.on('listening', () => {
+    const address = server.address();
+    say('listening', typeof address === 'object' ? address?.family : 'a path');
+    tell({
+      server: name,
+      address:
+        typeof address === 'string'
+          ? { path: path.resolve(address) }
+          : address && { port: address.port },
+    });
+  });
+  server.on('error', (error) => say('error', error));
+  starting.add(name, server);
+  if (attempt(`listen ${name}`, () => server.listen(...target)) !== server) starting.remove(name);
+}
+
+function bind(name, ...target) {
+  const socket = dgram.createSocket('udp4');
+  things[name] = socket;
+  const say = (event, ...facts) => trace(`:${name}`, event, ...facts, cluster.worker.state);
+  socket.on('close', () => say('close'));
+  socket.on('message', (message) => say('message', `${message}`));
+  socket.on('listening', () => {
+    say('listening', socket.address().address);
+    tell({ server: name, address: { port: socket.address().port, transport: 'udp' } });
+  });
+  socket.on('error', (error) => say('error', error));
+  starting.add(name, socket);
+  if (attempt(`bind ${name}`, () => socket.bind(...target)) !== socket) starting.remove(name);
+}
+
+function close(name) {
+  attempt(`close ${name}`, () =>
+    things[name]?.close((error) => trace(`:${name}`, 'closed', error)),
+  );
+}
