@@ -12,6 +12,9 @@ test("a channel's deprecated names are there, and do what they do in Node", asyn
   };
   const [primary, worker] = await look({ CLUSTER: BUILTIN });
   const [ourPrimary, ourWorker] = await look();
+  // The worker has got an answer, and left.
+  t.like(primary.at(-1), { connected: false });
+  t.like(worker.at(-1), { message: 'back' });
   t.deepEqual(ourPrimary, primary);
   t.deepEqual(ourWorker, worker);
 });
