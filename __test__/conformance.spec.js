@@ -41,6 +41,11 @@ const FILES = {
   'parallel/test-cluster-skips-on-engine.js': `
     ${ON_ENGINE}
     if (onEngine) console.log('1..0 # Skipped: no engines');`,
+  'parallel/test-cluster-worker-fails.js': `
+    ${ON_ENGINE}
+    const cluster = require('cluster');
+    if (cluster.isPrimary) for (const code of [3, 4]) cluster.fork({ CODE: code });
+    else process.exit(onEngine || process.env.CODE === '3' ? Number(process.env.CODE) : 0);`,
   'parallel/test-cluster-skips.js': `
     console.log('1..0 # Skipped: not on this machine');`,
   'parallel/test-cluster-never-passes.js': `
@@ -95,10 +100,10 @@ async function run(t, ...args) {
 test('the conformance runner tells what passes, what fails and what is left out', async (t) => {
   const { code, lines } = await run(t, makeTree(t), '--timeout', '3', '--jobs', '2');
   t.is(code, 1);
-  t.is(lines.at(-1), '4 passed, 4 failed, 3 skipped');
+  t.is(lines.at(-1), '4 passed, 5 failed, 3 skipped');
   t.is(
     lines.at(-2),
-    `Node ${process.versions.node}: 4 of 9 files that stock Node passes; excluded: test-cluster-accept-fail`,
+    `Node ${process.versions.node}: 4 of 10 files that stock Node passes; excluded: test-cluster-accept-fail`,
   );
   const reasonOf = (kind, name) => {
     const prefix = `  ${kind}: parallel/test-cluster-${name}.js: `;
@@ -108,6 +113,7 @@ test('the conformance runner tells what passes, what fails and what is left out'
   t.is(reasonOf('failed in round 1', 'hangs'), 'still ran after 3 s');
   t.regex(reasonOf('failed in round 1', 'leaves'), /^left 1 process: \d+ .*setInterval/);
   t.is(reasonOf('failed in round 1', 'skips-on-engine'), 'skips itself: no engines');
+  t.is(reasonOf('failed in round 1', 'worker-fails'), 'a child process ended with exit code 4');
   t.is(reasonOf('left out', 'skips'), 'stock Node skips it: not on this machine');
   t.is(reasonOf('left out', 'never-passes'), 'stock Node fails: exit code 3');
   t.regex(reasonOf('left out', 'accept-fail'), /RoundRobinHandle/);

@@ -35,7 +35,8 @@ function firstSocket(fd) {
 /** A UDP handle for a descriptor, which is the handle's from now on. */
 function datagram(fd) {
   if (classes.udp === undefined) {
-    const socket = dgram.createSocket('udp4');
+    // Until it is closed, it is not to count as an active resource.
+    const socket = dgram.createSocket('udp4').unref();
     classes.udp = datagramHandle(socket).constructor;
     socket.close();
   }

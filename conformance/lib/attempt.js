@@ -3,6 +3,7 @@
 // One run of one test file, in a process group of its own.
 
 const { once } = require('node:events');
+const { existsSync, readFileSync } = require('node:fs');
 const { keepTail } = require('../../tools/output.js');
 const { becomesTrue, membersOf } = require('../../tools/process-group.js');
 const { afterTimeLimit } = require('../../tools/time-limit.js');
@@ -23,6 +24,7 @@ const CLOSED_WITHIN_MS = 1_000;
  * @property {'passed' | 'failed' | 'skipped'} outcome
  * @property {string} [reason] of a failure, or what a test that skips itself says
  * @property {string} output the last of it
+ * @property {string[]} exits how child processes failed, each way once
  */
 
 /**
@@ -32,21 +34,30 @@ const CLOSED_WITHIN_MS = 1_000;
  */
 async function attempt(file, how) {
   const directory = makeDirectory();
+  const exitsFile = `${directory}.exits`;
   const child = startGroup(how.node.path, [...file.flags, file.path], {
     cwd: file.tree,
-    env: testEnvironment(file, { ...how, directory }),
+    env: testEnvironment(file, { ...how, directory, exits: exitsFile }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const stdout = keepTail(child.stdout);
   const stderr = keepTail(child.stderr);
   const end = await endOf(child, how.limit);
+  const exits = readExits(exitsFile);
   removeDirectory(directory);
+  removeDirectory(exitsFile);
 
   const output = [stdout(), stderr()].filter(Boolean).join('\n');
   const reasons = complaints(end);
-  if (reasons.length > 0) return { outcome: 'failed', reason: reasons.join('; '), output };
+  if (reasons.length > 0) return { outcome: 'failed', reason: reasons.join('; '), output, exits };
   const [, reason] = SKIP.exec(stdout()) ?? [];
-  return { outcome: reason === undefined ? 'passed' : 'skipped', reason, output };
+  return { outcome: reason === undefined ? 'passed' : 'skipped', reason, output, exits };
+}
+
+/** See ../programs/exits.js. */
+function readExits(file) {
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
+  return [...new Set(lines)].sort();
 }
 
 async function endOf(child, limit) {

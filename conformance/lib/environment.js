@@ -1,5 +1,9 @@
 'use strict';
 
+const path = require('node:path');
+
+const EXITS = path.join(__dirname, '..', 'programs', 'exits.js');
+
 // What Node, npm and upstream's runner read, and colours: the tests find none of the caller's.
 const CALLERS = /^(?:NODE_|RS_CLUSTER_|TEST_|npm_)|^(?:FORCE_COLOR|NODE|NO_COLOR)$/;
 
@@ -16,9 +20,10 @@ function callersEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !CALLERS.test(name)));
 }
 
-/** Has every Node process load a module first. */
-function preloading(module) {
-  return { NODE_OPTIONS: `--require "${module.replace(/[\\"]/g, '\\$&')}"` };
+/** Has every Node process load these modules first. */
+function preloading(...modules) {
+  const flags = modules.map((module) => `--require "${module.replace(/[\\"]/g, '\\$&')}"`);
+  return { NODE_OPTIONS: flags.join(' ') };
 }
 
 /**
@@ -27,8 +32,9 @@ function preloading(module) {
  * @param {object} how
  * @param {number} how.slot of those that run at the same time: 0, 1, …
  * @param {string} how.directory that the test may write in
+ * @param {string} how.exits the file that tells how its child processes failed
  */
-function testEnvironment({ isParallel }, { node, preload, slot, jobs, directory }) {
+function testEnvironment({ isParallel }, { node, preload, slot, jobs, directory, exits }) {
   const port = FIRST_PORT + PORTS_A_SLOT * ((process.pid * jobs + slot) % SLOTS);
   const environment = {
     ...callersEnvironment(),
@@ -36,8 +42,9 @@ function testEnvironment({ isParallel }, { node, preload, slot, jobs, directory 
     NODE_COMMON_PORT: `${port}`,
     TEST_THREAD_ID: `${slot}`,
     TEST_PARALLEL: isParallel ? '1' : '0',
+    CONFORMANCE_EXITS: exits,
+    ...preloading(EXITS, ...(preload === undefined ? [] : [preload])),
   };
-  if (preload !== undefined) Object.assign(environment, preloading(preload));
   // test/common fails a test that leaves a global it does not know. An older tree, as Debian's, does
   // not know all that Node itself has from this version on.
   if (node.major >= FIRST_WITH_UNKNOWN_GLOBALS) environment.NODE_TEST_KNOWN_GLOBALS = '0';
