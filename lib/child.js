@@ -66,6 +66,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   let isKilled = false;
   /** Whether it ends once it has disconnected, as it has killed itself. Its state may say something else by then. */
   let isEnding = false;
+  /** Whether the servers are being closed, and then the channel. */
+  let isLeaving = false;
   /** Calls of `pause()` and `resume()` that the primary has not answered. */
   let unanswered = 0;
 
@@ -229,7 +231,11 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     const close = () => {
       served.delete(listener);
       release();
-      if (lanes.closeListener(listener)) closing.set(listener, [deferClose(server)]);
+      const isAnswered = lanes.closeListener(listener);
+      // What sends datagrams until 'disconnect' must not find its socket closed in an earlier turn. The
+      // primary still emits its 'disconnect' when the address is free.
+      if (isLeaving && isDatagram(options)) return;
+      if (isAnswered) closing.set(listener, [deferClose(server)]);
     };
     const isInternet = bound.port !== undefined;
     const handle =
@@ -298,6 +304,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
 
   /** Closes the servers, waits for them, and closes the channel. */
   function disconnect(isAsked) {
+    isLeaving = true;
     worker.exitedAfterDisconnect = true;
     const leave = () => {
       if (process.connected) process.disconnect();
