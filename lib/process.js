@@ -1,6 +1,5 @@
 'use strict';
 
-const { AsyncResource } = require('node:async_hooks');
 const { ChildProcess, fork } = require('node:child_process');
 const diagnostics = require('node:diagnostics_channel');
 const EventEmitter = require('node:events');
@@ -333,7 +332,7 @@ class WorkerProcess {
       return;
     }
     // In the context that it has now.
-    this.#onLeft = AsyncResource.bind(callback, 'rs-cluster.Disconnect');
+    this.#onLeft = EventContext.bind(callback);
     this.#leaving.ref();
   }
 }
