@@ -189,9 +189,8 @@ declare namespace cluster {
      */
     setupPrimary(settings?: ClusterSettings): void;
     /**
-     * What the engine knows of connections now, also while workers are stuck. Costs no message; waits
-     * for the engine's thread, some microseconds as a rule. In the primary only. All is empty before
-     * the first `fork()`; under `SCHED_NONE` workers accept from one socket and nothing is counted.
+     * What the engine knows of connections now, also while workers are stuck. Costs no message, and
+     * waits for nothing. In the primary only. All is empty before the first `fork()`; under `SCHED_NONE` workers accept from one socket and nothing is counted.
      */
     stats(): Stats;
     /** @deprecated use `setupPrimary` */

@@ -42,8 +42,9 @@
 //! 4. Modules depend one way: `binding` → [`primary`], [`worker`] → [`channel`] → [`protocol`],
 //!    [`scheduler`], [`sys`] (`tests/architecture.rs`). [`sys`] knows of [`protocol`] only the
 //!    addresses it binds, and how long a packet may be.
-//! 5. One thread owns the engine's state, so there are no locks: [`primary::Command`]s go down,
-//!    [`primary::Event`]s come up (the state is `!Send`).
+//! 5. One thread owns the engine's state, so it has no locks: [`primary::Command`]s go down,
+//!    [`primary::Event`]s come up (the state is `!Send`). What it counts, other threads read
+//!    ([`primary::stats`]), and wait for nothing (`tests/engine/hostile.rs`).
 //! 6. A descriptor is an [`OwnedFd`](std::os::fd::OwnedFd) until JavaScript takes it, and
 //!    close-on-exec from birth (`__test__/inheritance.spec.js`, `__test__/nothing-left.spec.js`).
 //! 7. Nothing here blocks the JavaScript thread, unless its process is about to end, and no panic crosses into C: no `unwrap`, `expect`

@@ -222,8 +222,7 @@ impl Engine {
         self.send(Command::Resume(worker));
     }
 
-    /// What the engine knows of connections now. Waits for the engine's thread, which is never busy
-    /// for long.
+    /// What the engine knows of connections now. Waits for nothing.
     #[napi]
     pub fn stats(&self) -> EngineStats {
         self.core.borrow().stats().into()

@@ -90,8 +90,6 @@ pub(super) fn run(runtime: &Runtime, mut commands: UnboundedReceiver<Command>, s
                 Command::Leave(worker) => drop(spawn_local(leave(Rc::clone(&state), worker))),
                 Command::Pause(worker) => state.borrow_mut().pause(worker),
                 Command::Resume(worker) => state.borrow_mut().resume(worker),
-                // Whoever asked may have gone.
-                Command::Tell(sender) => drop(sender.send(state.borrow().stats())),
                 Command::Settle(token) => {
                     state.borrow_mut().expire_all();
                     state.borrow().emit(Event::Settled(token));

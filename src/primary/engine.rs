@@ -1,9 +1,4 @@
-use std::{
-    io,
-    sync::{Arc, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Runtime},
@@ -14,7 +9,7 @@ use super::{
     driver,
     fork::Adopted,
     state::State,
-    stats::Stats,
+    stats::{Counters, Stats},
     suspicion::{LOYAL_SUSPICION, SUSPICION},
 };
 use crate::{
@@ -39,8 +34,6 @@ pub enum Command {
     Pause(WorkerId),
     /// Let this worker have connections again.
     Resume(WorkerId),
-    /// Answer there with what is known of connections.
-    Tell(mpsc::Sender<Stats>),
     /// Close what waits for a worker to come, and answer with [`Event::Settled`] when all commands
     /// before this one are done, and all sockets they closed are closed.
     Settle(u32),
@@ -162,6 +155,8 @@ pub struct Engine {
     /// What the thread will take with it. Its descriptors are opened early, so that a fork can't fail for
     /// want of them.
     prepared: Option<(Runtime, Reserve)>,
+    /// What the thread counts.
+    counters: Arc<Counters>,
     /// Where the thread takes commands from, once it runs.
     commands: Option<UnboundedSender<Command>>,
 }
@@ -170,7 +165,12 @@ impl Engine {
     /// Prepares an engine that reports to `emit`, which must not block.
     pub fn new(emit: impl Fn(Event) + Send + Sync + 'static) -> Self {
         // Where it fails, `start` tries again, and says why it can't.
-        Self { emit: Arc::new(emit), prepared: prepare().ok(), commands: None }
+        Self {
+            emit: Arc::new(emit),
+            prepared: prepare().ok(),
+            counters: Arc::default(),
+            commands: None,
+        }
     }
 
     /// Starts the thread; once it runs, does nothing. Where it fails it may be tried again.
@@ -184,7 +184,10 @@ impl Engine {
         let (runtime, reserve) = self.prepared.take().map_or_else(prepare, Ok)?;
         let (commands, receiver) = unbounded_channel();
         let emit = Arc::clone(&self.emit);
-        let run = move || driver::run(&runtime, receiver, State::new(settings, emit, reserve));
+        let counters = Arc::clone(&self.counters);
+        let run = move || {
+            driver::run(&runtime, receiver, State::new(settings, emit, reserve, counters));
+        };
         thread::Builder::new()
             .name("rs-cluster".into())
             .spawn(run)
@@ -193,14 +196,10 @@ impl Engine {
         Ok(())
     }
 
-    /// What is known of connections now: nothing, before [`start`](Self::start). Waits for the
-    /// thread's turn, which takes it no longer than a connection does.
+    /// What is known of connections now: nothing, before [`start`](Self::start). The thread is not asked,
+    /// so however busy it is, nobody waits for it.
     pub fn stats(&self) -> Stats {
-        let (sender, answer) = mpsc::channel();
-        if self.send(Command::Tell(sender)).is_err() {
-            return Stats::default();
-        }
-        answer.recv().unwrap_or_default()
+        self.counters.stats()
     }
 
     /// Asks for [`Event::Settled`]; see [`Command::Settle`]. An engine that does not run has nothing to

@@ -3,6 +3,7 @@ use std::{
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     rc::Rc,
+    sync::Arc,
     time::Instant,
 };
 
@@ -10,7 +11,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
     listening_socket::ListeningSocket,
-    stats::{Counts, Histogram, ListenerStats},
+    stats::{ListenerCounters, Owner},
 };
 use crate::{
     protocol::{
@@ -20,7 +21,6 @@ use crate::{
     scheduler::Policy,
     sys::{
         listen::{self, Bound, Likeness, Origin},
-        ring::Tally,
         scarce_descriptors,
     },
 };
@@ -54,10 +54,7 @@ pub(super) struct Distribution {
     /// Accepted, but in no lane: first those taken back or returned, then those accepted when the
     /// last lane filled up. While there are any, no more are accepted.
     pub(super) pending: VecDeque<Pending>,
-    pub(super) accepted: u64,
-    pub(super) counts: Counts,
-    /// The times from being accepted to being handed over.
-    pub(super) handover: Histogram,
+    pub(super) counters: Arc<ListenerCounters>,
     /// Members that have just returned a connection of this listener, and get a rest.
     pub(super) resting: HashSet<WorkerId>,
     /// Members that accept nothing from their seats since they returned a connection.
@@ -86,28 +83,6 @@ pub(super) struct Seat {
     task: JoinHandle<()>,
     /// Who accepts from it; the engine does while there is none, or that one is stuck or paused.
     owner: Option<Owner>,
-}
-
-/// A worker that has a seat.
-pub(super) struct Owner {
-    worker: WorkerId,
-    /// What it calls the seat where it counts.
-    number: Option<u8>,
-    tally: Tally,
-    /// How far it had counted at this number before.
-    before: u64,
-}
-
-impl Owner {
-    pub(super) fn new(worker: WorkerId, number: Option<u8>, tally: Tally) -> Self {
-        let before = tally.accepted_at(number);
-        Self { worker, number, tally, before }
-    }
-
-    /// How many connections it has accepted.
-    fn accepted(&self) -> u64 {
-        self.tally.accepted_at(self.number).saturating_sub(self.before)
-    }
 }
 
 impl Seat {
@@ -230,6 +205,7 @@ impl Listener {
                 distribution.reseat();
             }
         }
+        self.publish();
     }
 
     /// Whether its workers accept from sockets of their own.
@@ -259,19 +235,13 @@ impl Listener {
         }
     }
 
-    /// How it is now, unless its workers accept themselves.
-    pub(super) fn stats(&self) -> Option<ListenerStats> {
-        let distribution = self.distribution()?;
-        let mut workers: Vec<_> = self.members.iter().copied().collect();
-        workers.sort_unstable();
-        Some(ListenerStats {
-            address: self.name.clone(),
-            workers,
-            accepted: distribution.count_accepted(),
-            counts: distribution.counts,
-            waiting: distribution.pending.len(),
-            handover: distribution.handover,
-        })
+    /// Lets others read who serves it.
+    pub(super) fn publish(&self) {
+        if let Some(distribution) = self.distribution() {
+            let owners = distribution.seats.iter().filter_map(|seat| seat.owner.clone()).collect();
+            let workers = self.members.iter().copied().collect();
+            distribution.counters.set_members(&self.name, workers, owners);
+        }
     }
 
     /// Says whether that was the last member.
@@ -282,6 +252,7 @@ impl Listener {
         if let Socket::Distributed(distribution) = &mut self.socket {
             distribution.leave(worker);
         }
+        self.publish();
         self.members.is_empty()
     }
 }
@@ -302,9 +273,7 @@ impl Distribution {
         Self {
             policy,
             pending: VecDeque::new(),
-            accepted: 0,
-            counts: Counts::default(),
-            handover: Histogram::default(),
+            counters: Arc::default(),
             resting: HashSet::new(),
             parked: HashSet::new(),
             held: None,
@@ -328,34 +297,40 @@ impl Distribution {
         self.reseated.notify_waiters();
     }
 
-    /// Connections accepted, by whomever.
-    fn count_accepted(&self) -> u64 {
-        let owners = self.seats.iter().flat_map(|seat| &seat.owner);
-        // By their own word.
-        owners.fold(self.accepted, |sum, owner| sum.saturating_add(owner.accepted()))
-    }
-
     fn leave(&mut self, worker: WorkerId) {
         self.policy.leave(worker);
         self.resting.remove(&worker);
         self.parked.remove(&worker);
         for seat in self.seats.iter_mut().filter(|seat| seat.owner() == Some(worker)) {
-            let accepted = seat.owner.take().map_or(0, |owner| owner.accepted());
-            self.accepted = self.accepted.saturating_add(accepted);
+            seat.owner = None;
         }
         self.reseat();
     }
 
     /// A new connection, not in any lane yet.
     pub(super) fn accepted(&mut self, connection: OwnedFd) {
-        self.accepted += 1;
+        self.counters.add_accepted();
         self.pending.push_back(Pending { connection, accepted: Some(Instant::now()) });
+        self.counters.set_waiting(self.pending.len());
+    }
+
+    /// Closes the connections that wait.
+    pub(super) fn close_pending(&mut self) {
+        self.pending.clear();
+        self.counters.set_waiting(0);
+    }
+
+    /// Takes connections over that wait already.
+    pub(super) fn take_pending(&mut self, pending: VecDeque<Pending>) {
+        self.counters.set_waiting(pending.len());
+        self.pending = pending;
     }
 
     /// A connection that was in a lane. It has waited longer than the new ones.
     pub(super) fn returned(&mut self, connection: OwnedFd) {
         let behind = self.pending.partition_point(|pending| pending.accepted.is_none());
         self.pending.insert(behind, Pending { connection, accepted: None });
+        self.counters.set_waiting(self.pending.len());
     }
 
     /// Adds a socket.

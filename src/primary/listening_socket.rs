@@ -53,9 +53,14 @@ impl ListeningSocket {
         self.with(|bound| listen::sibling(bound, query))
     }
 
+    /// The number of its descriptor, while it is open.
+    pub(super) fn number(&self) -> Option<RawFd> {
+        self.open.borrow().as_ref().map(|open| open.bound.as_raw_fd())
+    }
+
     /// Whether this is the number of its descriptor.
     pub(super) fn is(&self, fd: RawFd) -> bool {
-        self.open.borrow().as_ref().is_some_and(|open| open.bound.as_raw_fd() == fd)
+        self.number() == Some(fd)
     }
 
     /// What its connections have in common with it.

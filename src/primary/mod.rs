@@ -7,7 +7,7 @@
 //!   nothing, and `suspicion` tells whether one is stuck,
 //! - `listener`, `listening_socket`, `worker`: what the state is made of; `placement`: which worker gets a connection,
 //! - `simulation`: a test of the state with workers that do anything,
-//! - `story`: what the engine tells of itself; [`stats`]: what it answers.
+//! - `story`: what the engine tells of itself; [`stats`]: what it counts, for any thread to read.
 
 mod driver;
 mod engine;

@@ -26,6 +26,7 @@ use super::{
     engine::{Scheduling, Settings},
     listener::{Distribution, Listener, Socket},
     state::State,
+    stats::Counters,
     worker::Worker,
 };
 use crate::{
@@ -94,6 +95,7 @@ enum Step {
 
 struct Simulation {
     state: State,
+    counters: Arc<Counters>,
     scheduling: Scheduling,
     workers: BTreeMap<WorkerId, Player>,
     forked: WorkerId,
@@ -117,8 +119,15 @@ impl Simulation {
     fn new(scheduling: Scheduling) -> Self {
         let runtime = Builder::new_current_thread().enable_io().build().unwrap();
         let settings = Settings { scheduling, story: false };
+        let counters = Arc::default();
         Self {
-            state: State::new(settings, Arc::new(|event| panic!("{event:?}")), Reserve::default()),
+            state: State::new(
+                settings,
+                Arc::new(|event| panic!("{event:?}")),
+                Reserve::default(),
+                Arc::clone(&counters),
+            ),
+            counters,
             scheduling,
             workers: BTreeMap::new(),
             forked: 0,
@@ -343,7 +352,7 @@ impl Simulation {
 
     /// What the engine has is what was accepted and has not been served.
     fn check(&self) {
-        let stats = self.state.stats();
+        let stats = self.counters.stats();
         let pending: usize = stats.listeners.iter().map(|listener| listener.waiting).sum();
         let queued: usize = stats.workers.iter().map(|worker| worker.waiting).sum();
         assert_eq!(pending + queued, self.accepted.len(), "none lost, and none twice");

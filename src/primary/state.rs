@@ -6,6 +6,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,10 +16,10 @@ pub(super) use patrol::Outlook;
 
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
-    listener::{Distribution, Listener, Owner, Seat, Socket},
+    listener::{Distribution, Listener, Seat, Socket},
     placement::place,
     quota::{DESCRIPTOR_SHARE, MAX_LISTENERS},
-    stats::{Counts, Stats},
+    stats::{Counters, Counts, Owner},
     story::Story,
     worker::{TakenBack, Worker},
 };
@@ -48,6 +49,8 @@ pub(super) struct State {
     scheduling: Scheduling,
     story: Story,
     emit: Emit,
+    /// What others read.
+    counters: Arc<Counters>,
     workers: HashMap<WorkerId, Worker>,
     listeners: HashMap<ListenerId, Listener>,
     last_listener: ListenerId,
@@ -74,11 +77,17 @@ pub(super) struct State {
 struct Later;
 
 impl State {
-    pub(super) fn new(settings: Settings, emit: Emit, reserve: Reserve) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        emit: Emit,
+        reserve: Reserve,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             scheduling: settings.scheduling.available(),
             story: Story::new(settings.story),
             emit,
+            counters,
             workers: HashMap::new(),
             listeners: HashMap::new(),
             last_listener: 0,
@@ -100,6 +109,7 @@ impl State {
 
     pub(super) fn adopt(&mut self, id: WorkerId, worker: Worker) {
         self.story.tell(format_args!("worker {id} forked, pid {}", worker.pid));
+        self.counters.add_worker(id, worker.counters());
         self.workers.insert(id, worker);
     }
 
@@ -107,6 +117,7 @@ impl State {
     /// last to serve is closed.
     pub(super) fn remove(&mut self, id: WorkerId) -> Option<Worker> {
         self.retire(id);
+        self.counters.remove_worker(id);
         let worker = self.workers.remove(&id)?;
         let is_owed = self.owed.remove(&id) || self.returning.contains(&id);
         let hold = worker.hold;
@@ -309,7 +320,7 @@ impl State {
         }
         // Who sees that a connection is closed finds the address free.
         if hold.is_zero() {
-            distribution.pending.clear();
+            distribution.close_pending();
         }
         // Some may still be in lanes of workers that have gone.
         let may_come = !self.owed.is_empty() || !self.departed.is_empty();
@@ -318,13 +329,18 @@ impl State {
             self.story.tell(format_args!("connections wait for a worker to serve them"));
             self.holding.notify_one();
         } else if !is_lingering {
-            self.listeners.remove(&id);
+            self.forget_listener(id);
         }
+    }
+
+    fn forget_listener(&mut self, id: ListenerId) -> Option<Listener> {
+        self.counters.remove_listener(id);
+        self.listeners.remove(&id)
     }
 
     /// Closes the listener, with all that waits for it.
     fn shut(&mut self, id: ListenerId) {
-        let Some(Listener { name, mut socket, .. }) = self.listeners.remove(&id) else {
+        let Some(Listener { name, mut socket, .. }) = self.forget_listener(id) else {
             return;
         };
         self.story.tell(format_args!("{name} closed"));
@@ -359,7 +375,7 @@ impl State {
                 // Workers that have left still hold the address.
                 Some(Socket::Distributed(distribution)) => {
                     distribution.held = None;
-                    distribution.pending.clear();
+                    distribution.close_pending();
                 }
                 _ => self.shut(id),
             }
@@ -488,7 +504,7 @@ impl State {
             worker.count(add);
         }
         if let Some(distribution) = self.distribution(listener) {
-            add(&mut distribution.counts);
+            distribution.counters.count(add);
         }
     }
 
@@ -533,9 +549,9 @@ impl State {
         let Some((&id, _)) = held.next() else {
             return;
         };
-        let held = self.listeners.remove(&id).map(|listener| listener.socket);
+        let held = self.forget_listener(id).map(|listener| listener.socket);
         if let Some((Socket::Distributed(held), heir)) = held.zip(self.distribution(heir)) {
-            heir.pending = held.pending;
+            heir.take_pending(held.pending);
             heir.likenesses.extend(held.likenesses);
         }
     }
@@ -549,6 +565,7 @@ impl State {
     pub(super) fn rebound(&mut self, id: ListenerId, query: Query, address: Option<BoundAddress>) {
         if let Some(listener) = self.listeners.get_mut(&id) {
             listener.rebound(query, address);
+            listener.publish();
             self.story.tell(format_args!("{} bound", listener.name));
         }
     }
@@ -604,6 +621,10 @@ impl State {
 
     pub(super) fn insert(&mut self, id: ListenerId, listener: Listener) {
         self.story.tell(format_args!("{} bound", listener.name));
+        listener.publish();
+        if let Some(distribution) = listener.distribution() {
+            self.counters.add_listener(id, Arc::clone(&distribution.counters));
+        }
         self.listeners.insert(id, listener);
     }
 
@@ -651,11 +672,12 @@ impl State {
             address: listener.address.clone(),
             data: listener.data.clone(),
         };
+        // Who hears of it finds it told by `stats()`. One that can't be told is about to leave everything.
+        listener.join(id, owner);
         worker.order(&Order::Reply(reply), socket)?;
         if kind.is_some() {
             listener.lend(id);
         }
-        listener.join(id, owner);
         self.story.tell(format_args!("worker {id} serves {}", listener.name));
         self.pump(listener_id);
         Ok(())
@@ -784,16 +806,6 @@ impl State {
         }
     }
 
-    /// All that is known of connections.
-    pub(super) fn stats(&self) -> Stats {
-        let mut listeners: Vec<_> = self.listeners.iter().collect();
-        listeners.sort_unstable_by_key(|(id, _)| **id);
-        let mut workers: Vec<_> = self.workers.iter().map(|(&id, it)| it.stats(id)).collect();
-        workers.sort_unstable_by_key(|worker| worker.id);
-        let listeners = listeners.into_iter().filter_map(|(_, listener)| listener.stats());
-        Stats { listeners: listeners.collect(), workers }
-    }
-
     /// Whether the tasks of the listener may accept connections now: a worker serves it, and has room for
     /// those that are accepted already.
     pub(super) fn may_accept(&self, listener: ListenerId) -> bool {
@@ -866,17 +878,21 @@ impl State {
             return;
         };
         while let Some(pending) = distribution.pending.pop_front() {
+            // Who is served finds it counted.
+            let counters = Arc::clone(&distribution.counters);
+            counters.set_waiting(distribution.pending.len());
+            counters.count(|counts| counts.handed_over += 1);
+            let time = pending.accepted.map(|accepted| accepted.elapsed());
+            time.inspect(|time| counters.add_handover(*time));
             let placed = place(distribution, &self.workers, id, &pending.connection);
             let Some((chosen, worker)) = placed else {
+                counters.count(|counts| counts.handed_over -= 1);
+                time.inspect(|time| counters.remove_handover(*time));
                 distribution.pending.push_front(pending);
+                counters.set_waiting(distribution.pending.len());
                 return;
             };
             self.story.tell(format_args!("a connection to {name} goes to worker {chosen}"));
-            distribution.counts.handed_over += 1;
-            worker.count(|counts| counts.handed_over += 1);
-            if let Some(accepted) = pending.accepted {
-                distribution.handover.add(accepted.elapsed());
-            }
             if self.loaded.insert(chosen) {
                 worker.watch(Instant::now());
                 self.loading.notify_one();

@@ -1,6 +1,20 @@
-use std::time::Duration;
+//! What is counted. The engine's thread counts, and others read at any time: nobody asks it for anything,
+//! so that nobody waits for it.
 
-use crate::protocol::WorkerId;
+use std::{
+    collections::BTreeMap,
+    os::fd::{OwnedFd, RawFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    protocol::{ListenerId, WorkerId, connection},
+    sys::{lane, listen, ring::Tally},
+};
 
 /// What has become of connections, since the listener was bound, or the worker forked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,13 +37,11 @@ pub struct Histogram {
     pub buckets: [u64; 24],
 }
 
-impl Histogram {
-    pub(super) fn add(&mut self, time: Duration) {
-        let micros = time.as_micros();
-        let bucket = (u128::BITS - micros.leading_zeros()) as usize;
-        let last = self.buckets.len() - 1;
-        self.buckets[bucket.min(last)] += 1;
-    }
+/// Where a [`Histogram`] counts a time.
+fn bucket(time: Duration) -> usize {
+    let micros = time.as_micros();
+    let bucket = (u128::BITS - micros.leading_zeros()) as usize;
+    bucket.min(Histogram::default().buckets.len() - 1)
 }
 
 /// An address that the engine accepts connections from, as it is now.
@@ -75,16 +87,295 @@ pub struct Stats {
     pub workers: Vec<WorkerStats>,
 }
 
+/// How many of `total` connections a worker has not counted, modulo 2^32. One that lies has none.
+pub(super) fn count_from(counted: u32, total: u64) -> usize {
+    let more = (total as u32).wrapping_sub(counted);
+    usize::try_from(more.cast_signed()).unwrap_or(0)
+}
+
+/// Adds to, or subtracts from, a number that only this thread writes.
+fn change(number: &AtomicU64, change: impl FnOnce(u64) -> u64) {
+    number.store(change(number.load(Ordering::Relaxed)), Ordering::Release);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nobody panics with it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug, Default)]
+struct SharedCounts {
+    handed_over: AtomicU64,
+    reclaimed: AtomicU64,
+    rescued: AtomicU64,
+    returned: AtomicU64,
+}
+
+impl SharedCounts {
+    fn get(&self) -> Counts {
+        let Self { handed_over, reclaimed, rescued, returned } = self;
+        let [handed_over, reclaimed, rescued, returned] =
+            [handed_over, reclaimed, rescued, returned].map(|count| count.load(Ordering::Acquire));
+        Counts { handed_over, reclaimed, rescued, returned }
+    }
+
+    fn update(&self, add: impl FnOnce(&mut Counts)) {
+        let mut counts = self.get();
+        add(&mut counts);
+        self.handed_over.store(counts.handed_over, Ordering::Release);
+        self.reclaimed.store(counts.reclaimed, Ordering::Release);
+        self.rescued.store(counts.rescued, Ordering::Release);
+        self.returned.store(counts.returned, Ordering::Release);
+    }
+}
+
+/// What is counted of one worker.
+#[derive(Debug)]
+pub(super) struct WorkerCounters {
+    counts: SharedCounts,
+    /// Connections put into the lane, less those taken back. One counts before it is put there, so that
+    /// who is served finds it counted.
+    handed: AtomicU64,
+    /// The numbers of its own sockets, as long as they are open.
+    seats: Mutex<Vec<(ListenerId, RawFd)>>,
+    stalled: AtomicBool,
+    /// What the worker counts itself.
+    tally: Tally,
+    /// A duplicate of the receiving end of the connection lane.
+    reclaim: OwnedFd,
+}
+
+impl WorkerCounters {
+    pub(super) fn new(tally: Tally, reclaim: OwnedFd) -> Self {
+        let (counts, handed, seats, stalled) = Default::default();
+        Self { counts, handed, seats, stalled, tally, reclaim }
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    pub(super) fn reclaim(&self) -> &OwnedFd {
+        &self.reclaim
+    }
+
+    /// Counts what became of one connection.
+    pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
+        self.counts.update(add);
+    }
+
+    /// One more connection is about to be put into the lane.
+    pub(super) fn add_handed(&self) {
+        change(&self.handed, |handed| handed + 1);
+    }
+
+    /// One was taken back, or could not be put there.
+    pub(super) fn remove_handed(&self) {
+        change(&self.handed, |handed| handed.saturating_sub(1));
+    }
+
+    /// Connections put into the lane, less those taken back.
+    pub(super) fn handed(&self) -> u64 {
+        self.handed.load(Ordering::Acquire)
+    }
+
+    /// The worker accepts from a socket that has this number here.
+    pub(super) fn add_seat(&self, listener: ListenerId, socket: RawFd) {
+        lock(&self.seats).push((listener, socket));
+    }
+
+    /// Its sockets of such listeners are about to be closed.
+    pub(super) fn remove_seats(&self, is_of: impl Fn(ListenerId) -> bool) {
+        lock(&self.seats).retain(|(listener, _)| !is_of(*listener));
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_stalled(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Release);
+    }
+
+    /// How many connections wait in the lane.
+    pub(super) fn in_lane(&self) -> usize {
+        lane::unread(&self.reclaim).map_or(0, connection::waiting)
+    }
+
+    /// How many connections the worker has, those in the lane among them.
+    pub(super) fn open(&self) -> usize {
+        if !self.tally.is_shared() {
+            // Nobody knows when those that it has taken are closed.
+            return self.in_lane();
+        }
+        // By its own word: one that lies gets too many connections, or too few.
+        count_from(self.tally.closed(), self.handed().wrapping_add(self.tally.accepted()))
+    }
+
+    fn at_seats(&self) -> usize {
+        lock(&self.seats).iter().map(|(_, socket)| listen::backlog_of(*socket)).sum()
+    }
+
+    fn stats(&self, id: WorkerId) -> WorkerStats {
+        WorkerStats {
+            id,
+            counts: self.counts.get(),
+            accepted: self.tally.accepted(),
+            waiting: self.in_lane() + self.at_seats(),
+            open: self.open(),
+            stalled: self.is_stalled(),
+        }
+    }
+}
+
+/// A worker that has a seat.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    pub(super) worker: WorkerId,
+    /// What it calls the seat where it counts.
+    number: Option<u8>,
+    tally: Tally,
+    /// How far it had counted at this number before.
+    before: u64,
+}
+
+impl Owner {
+    pub(super) fn new(worker: WorkerId, number: Option<u8>, tally: Tally) -> Self {
+        let before = tally.accepted_at(number);
+        Self { worker, number, tally, before }
+    }
+
+    /// How many connections it has accepted, by its own word.
+    fn accepted(&self) -> u64 {
+        self.tally.accepted_at(self.number).saturating_sub(self.before)
+    }
+}
+
+/// Who serves a listener.
+#[derive(Debug, Default)]
+struct Members {
+    address: String,
+    workers: Vec<WorkerId>,
+    owners: Vec<Owner>,
+    /// Connections accepted by owners that have left.
+    accepted: u64,
+}
+
+/// What is counted of one listener.
+#[derive(Debug, Default)]
+pub(super) struct ListenerCounters {
+    /// Changes with each worker that comes or goes, and never while one waits for anything.
+    members: Mutex<Members>,
+    /// Connections accepted by the engine.
+    accepted: AtomicU64,
+    counts: SharedCounts,
+    waiting: AtomicUsize,
+    handover: [AtomicU64; 24],
+}
+
+impl ListenerCounters {
+    /// These serve it now.
+    pub(super) fn set_members(
+        &self,
+        address: &str,
+        mut workers: Vec<WorkerId>,
+        owners: Vec<Owner>,
+    ) {
+        workers.sort_unstable();
+        let mut members = lock(&self.members);
+        let remain = |owner: &Owner| owners.iter().any(|it| it.worker == owner.worker);
+        let left = members.owners.iter().filter(|owner| !remain(owner));
+        let accepted = left.fold(members.accepted, |sum, it| sum.saturating_add(it.accepted()));
+        *members = Members { address: address.to_owned(), workers, owners, accepted };
+    }
+
+    /// The engine has accepted one more connection.
+    pub(super) fn add_accepted(&self) {
+        change(&self.accepted, |accepted| accepted + 1);
+    }
+
+    /// Counts what became of one connection.
+    pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
+        self.counts.update(add);
+    }
+
+    /// Counts how long a connection took to be handed over.
+    pub(super) fn add_handover(&self, time: Duration) {
+        change(&self.handover[bucket(time)], |count| count + 1);
+    }
+
+    /// It is not handed over yet.
+    pub(super) fn remove_handover(&self, time: Duration) {
+        change(&self.handover[bucket(time)], |count| count.saturating_sub(1));
+    }
+
+    /// So many wait in the engine.
+    pub(super) fn set_waiting(&self, count: usize) {
+        self.waiting.store(count, Ordering::Release);
+    }
+
+    fn stats(&self) -> ListenerStats {
+        let members = lock(&self.members);
+        let accepted = self.accepted.load(Ordering::Acquire).saturating_add(members.accepted);
+        let owners = members.owners.iter();
+        ListenerStats {
+            address: members.address.clone(),
+            workers: members.workers.clone(),
+            accepted: owners.fold(accepted, |sum, owner| sum.saturating_add(owner.accepted())),
+            counts: self.counts.get(),
+            waiting: self.waiting.load(Ordering::Acquire),
+            handover: Histogram {
+                buckets: std::array::from_fn(|index| self.handover[index].load(Ordering::Acquire)),
+            },
+        }
+    }
+}
+
+/// What is counted, of all workers and listeners that there are.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    workers: Mutex<BTreeMap<WorkerId, Arc<WorkerCounters>>>,
+    listeners: Mutex<BTreeMap<ListenerId, Arc<ListenerCounters>>>,
+}
+
+impl Counters {
+    pub(super) fn add_worker(&self, id: WorkerId, counters: Arc<WorkerCounters>) {
+        lock(&self.workers).insert(id, counters);
+    }
+
+    pub(super) fn remove_worker(&self, id: WorkerId) {
+        lock(&self.workers).remove(&id);
+    }
+
+    pub(super) fn add_listener(&self, id: ListenerId, counters: Arc<ListenerCounters>) {
+        lock(&self.listeners).insert(id, counters);
+    }
+
+    pub(super) fn remove_listener(&self, id: ListenerId) {
+        lock(&self.listeners).remove(&id);
+    }
+
+    /// All that is known now, by any thread.
+    pub(super) fn stats(&self) -> Stats {
+        let workers = lock(&self.workers);
+        let workers = workers.iter().map(|(&id, counters)| counters.stats(id)).collect();
+        let listeners = lock(&self.listeners);
+        let listeners = listeners.values().map(|counters| counters.stats()).collect();
+        Stats { listeners, workers }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn times_are_counted_by_their_power_of_two() {
-        let mut histogram = Histogram::default();
+        let counters = ListenerCounters::default();
         for nanos in [0, 999, 1000, 1999, 2000, 3999, 4000, 1_000_000, 1 << 60] {
-            histogram.add(Duration::from_nanos(nanos));
+            counters.add_handover(Duration::from_nanos(nanos));
         }
+        let histogram = counters.stats().handover;
         let mut expected = [0; 24];
         for (bucket, count) in [(0, 2), (1, 2), (2, 2), (3, 1), (10, 1), (23, 1)] {
             expected[bucket] = count;

@@ -2,8 +2,9 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,14 +16,14 @@ use tokio::{
 use super::{
     listening_socket::ListeningSocket,
     quota::{MAX_AWAITED, MAX_LISTENERS},
-    stats::{Counts, WorkerStats},
+    stats::{Counts, WorkerCounters, count_from},
     suspicion::Suspicion,
 };
 use crate::{
     channel::Packets,
     error::{Error, Result},
     protocol::{
-        ListenerId, WorkerId, connection,
+        ListenerId, connection,
         control::{self, Order},
     },
     sys::{
@@ -90,15 +91,12 @@ pub(super) struct Worker {
     /// Why one of its lanes is to be given up, until the worker's task has seen it.
     fault: Cell<Option<Fault>>,
     lane: Rc<AsyncFd<OwnedFd>>,
-    reclaim: OwnedFd,
     /// What is in the lane.
     transit: Transit,
-    tally: Tally,
+    counters: Arc<WorkerCounters>,
     room: Cell<Room>,
     /// When to look for room, at the earliest.
     retry: Cell<Instant>,
-    /// Connections put into the lane, less those taken back.
-    handed: Cell<u64>,
     /// How many of each listener it has been given and may return, less those taken back or returned.
     given: RefCell<HashMap<ListenerId, u64>>,
     /// How many of them the worker had taken when it was last seen to take one, and when that was.
@@ -106,8 +104,6 @@ pub(super) struct Worker {
     suspicion: Cell<Option<Suspicion>>,
     /// Set while a probe is unanswered.
     probed: Cell<bool>,
-    /// Set while the worker's event loop does not turn, as far as is known.
-    stalled: Cell<bool>,
     /// Has the worker's task look again at what it waits for, and at `fault`.
     filled: Rc<Notify>,
     /// How long connections wait for another worker when this one is the last to leave.
@@ -118,8 +114,6 @@ pub(super) struct Worker {
     seats: RefCell<Vec<Seated>>,
     /// Tells that nothing waits for it any more.
     emptied: Rc<Notify>,
-    /// What became of the connections that it was given.
-    counts: Cell<Counts>,
     /// Runs as another user, whose files are not to be trusted.
     pub(super) is_other_user: bool,
     /// Out of every rotation, for good.
@@ -149,23 +143,19 @@ impl Worker {
             flush: Cell::new(Instant::now()),
             fault: Cell::default(),
             lane,
-            reclaim,
             transit: Transit::default(),
-            tally,
+            counters: Arc::new(WorkerCounters::new(tally, reclaim)),
             room: Cell::new(Room::Free),
             retry: Cell::new(Instant::now()),
-            handed: Cell::new(0),
             given: RefCell::default(),
             taken: Cell::new((0, Instant::now())),
             suspicion: Cell::new(None),
             probed: Cell::new(false),
-            stalled: Cell::new(false),
             filled,
             hold,
             awaited: Cell::new(0),
             seats: RefCell::default(),
             emptied: Rc::new(Notify::new()),
-            counts: Cell::default(),
             is_other_user: false,
             retired: false,
             staying: false,
@@ -176,7 +166,7 @@ impl Worker {
 
     /// Whether the worker is one to serve, however full its lane.
     pub(super) fn is_serving(&self) -> bool {
-        !self.stalled.get() && !self.paused && !self.exhausted
+        !self.counters.is_stalled() && !self.paused && !self.exhausted
     }
 
     /// Whether the worker can take another connection, as far as is known.
@@ -187,8 +177,9 @@ impl Worker {
     /// How many connections wait in the lane, by the worker's own word, or `None` when it can take no
     /// other. Costs no system call.
     pub(super) fn waiting(&self) -> Option<usize> {
-        self.takes().then(|| match self.tally.is_shared() {
-            true => count_from(self.tally.taken(), self.handed.get()),
+        let Self { counters, .. } = self;
+        self.takes().then(|| match counters.tally().is_shared() {
+            true => count_from(counters.tally().taken(), counters.handed()),
             false => self.in_lane(),
         })
     }
@@ -196,35 +187,17 @@ impl Worker {
     /// How many connections the worker has, those in the lane among them, or `None` when it can take
     /// no other. Costs no system call.
     pub(super) fn open(&self) -> Option<usize> {
-        self.takes().then(|| self.count_open())
-    }
-
-    fn count_open(&self) -> usize {
-        if !self.tally.is_shared() {
-            // Nobody knows when those that it has taken are closed.
-            return self.in_lane();
-        }
-        // By its own word: one that lies gets too many connections, or too few.
-        count_from(self.tally.closed(), self.handed.get().wrapping_add(self.tally.accepted()))
+        self.takes().then(|| self.counters.open())
     }
 
     /// Counts what became of one connection.
     pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
-        let mut counts = self.counts.get();
-        add(&mut counts);
-        self.counts.set(counts);
+        self.counters.count(add);
     }
 
-    /// How it is now.
-    pub(super) fn stats(&self, id: WorkerId) -> WorkerStats {
-        WorkerStats {
-            id,
-            counts: self.counts.get(),
-            accepted: self.tally.accepted(),
-            waiting: self.queued(),
-            open: self.count_open(),
-            stalled: self.stalled.get(),
-        }
+    /// What others may read of it.
+    pub(super) fn counters(&self) -> Arc<WorkerCounters> {
+        Arc::clone(&self.counters)
     }
 
     /// How many connections wait for the worker.
@@ -235,7 +208,7 @@ impl Worker {
 
     /// How many of them wait in the lane.
     pub(super) fn in_lane(&self) -> usize {
-        lane::unread(&self.reclaim).map_or(0, connection::waiting)
+        self.counters.in_lane()
     }
 
     /// The first connection waits, where there was none: time runs from now.
@@ -256,6 +229,9 @@ impl Worker {
         let number = (0..SEATS as u8).find(is_free);
         // Only the worker knows how many it accepts there.
         self.given.borrow_mut().insert(listener, u64::MAX);
+        if let Some(number) = socket.number() {
+            self.counters.add_seat(listener, number);
+        }
         seats.push(Seated { listener, number, socket: Rc::clone(socket) });
         number
     }
@@ -299,22 +275,24 @@ impl Worker {
 
     /// The worker leaves all its seats.
     pub(super) fn stand_up(&self) {
+        self.counters.remove_seats(|_| true);
         self.seats.borrow_mut().clear();
     }
 
     /// The worker leaves its seat at this listener, if it has one.
     pub(super) fn stand(&self, listener: ListenerId) {
+        self.counters.remove_seats(|it| it == listener);
         self.seats.borrow_mut().retain(|seat| seat.listener != listener);
     }
 
     /// Whether it can accept from sockets of its own: then it alone knows how many it has taken.
     pub(super) fn counts(&self) -> bool {
-        self.tally.is_shared()
+        self.counters.tally().is_shared()
     }
 
     /// What it has counted.
     pub(super) fn tally(&self) -> Tally {
-        self.tally.clone()
+        self.counters.tally().clone()
     }
 
     /// Whether connections have waited for so long and the worker, though it could, takes none.
@@ -344,8 +322,8 @@ impl Worker {
 
     /// How many connections the worker has taken from its lane, and from its seats.
     fn count_taken(&self) -> u64 {
-        let from_lane = self.handed.get().saturating_sub(self.in_lane() as u64);
-        from_lane.wrapping_add(self.tally.accepted())
+        let from_lane = self.counters.handed().saturating_sub(self.in_lane() as u64);
+        from_lane.wrapping_add(self.counters.tally().accepted())
     }
 
     /// Whether nothing waits for it, which may be because the worker takes all at once, or
@@ -367,23 +345,41 @@ impl Worker {
     /// Gives the worker nothing more until it answers a probe.
     pub(super) fn stall(&self) {
         self.probe();
-        self.stalled.set(self.probed.get());
+        self.counters.set_stalled(self.probed.get());
     }
 
     /// The worker has answered the probe. Says whether it was stalled.
     pub(super) fn answered(&self) -> bool {
         self.probed.set(false);
-        self.stalled.replace(false)
+        let was_stalled = self.counters.is_stalled();
+        self.counters.set_stalled(false);
+        was_stalled
     }
 
     /// Puts a connection into the lane. The caller's descriptor stays open.
     pub(super) fn hand_over(&self, listener: ListenerId, accepted: impl AsFd) -> Handover {
         let packet = connection::encode(listener);
         self.transit.settle(|| self.in_lane());
-        match lane::send_fixed_packet(&*self.lane, &packet, Some(accepted.as_fd())) {
+        self.counters.add_handed();
+        self.count(|counts| counts.handed_over += 1);
+        let handover = self.put_into_lane(listener, packet, accepted.as_fd());
+        if handover != Handover::Done {
+            self.counters.remove_handed();
+            self.count(|counts| counts.handed_over -= 1);
+        }
+        handover
+    }
+
+    fn put_into_lane(
+        &self,
+        listener: ListenerId,
+        packet: [u8; connection::PACKET],
+        accepted: BorrowedFd<'_>,
+    ) -> Handover {
+        match lane::send_fixed_packet(&*self.lane, &packet, Some(accepted)) {
             Ok(()) => {
-                self.transit.keep(accepted.as_fd());
-                self.count_handed(self.handed.get() + 1);
+                self.transit.keep(accepted);
+                self.tell_handed();
                 let mut given = self.given.borrow_mut();
                 let given = given.entry(listener).or_default();
                 *given = given.saturating_add(1);
@@ -403,9 +399,9 @@ impl Worker {
         }
     }
 
-    fn count_handed(&self, handed: u64) {
-        self.handed.set(handed);
-        self.tally.set_handed(handed as u32);
+    /// Lets the worker know how many connections it was given.
+    fn tell_handed(&self) {
+        self.counters.tally().set_handed(self.counters.handed() as u32);
     }
 
     fn lose(&self, fault: Fault) -> Handover {
@@ -500,7 +496,8 @@ impl Worker {
     pub(super) fn take_back(&self, reserve: &mut Reserve) -> TakenBack {
         let mut buffer = [0; connection::PACKET];
         loop {
-            let received = reserve.lend(|| lane::receive_shared(&self.reclaim, &mut buffer));
+            let received =
+                reserve.lend(|| lane::receive_shared(self.counters.reclaim(), &mut buffer));
             let packet = match received {
                 Some(Ok(packet)) if packet.length > 0 => packet,
                 Some(Ok(_) | Err(Failure::WouldBlock | Failure::Gone)) => {
@@ -512,7 +509,8 @@ impl Worker {
                     return TakenBack::Nothing;
                 }
             };
-            self.count_handed(self.handed.get().saturating_sub(1));
+            self.counters.remove_handed();
+            self.tell_handed();
             // Without a descriptor another thread took the number: that connection is closed.
             let listener = connection::decode(&buffer[..packet.length]);
             if let Some(listener) = listener {
@@ -523,12 +521,6 @@ impl Worker {
             }
         }
     }
-}
-
-/// How many `total` is more than a worker has counted, modulo 2^32. One that lies has none.
-fn count_from(counted: u32, total: u64) -> usize {
-    let more = (total as u32).wrapping_sub(counted);
-    usize::try_from(more.cast_signed()).unwrap_or(0)
 }
 
 /// The runtime believes a lane writable until it is shown otherwise.
@@ -635,11 +627,11 @@ mod tests {
         }
         take(&end);
         assert_eq!(worker.open(), Some(3));
-        worker.tally.add_closed();
+        worker.counters.tally().add_closed();
         assert!(matches!(worker.take_back(&mut Reserve::default()), TakenBack::Connection(..)));
         assert_eq!(worker.open(), Some(1));
         for _ in 0..2 {
-            worker.tally.add_closed();
+            worker.counters.tally().add_closed();
         }
         assert_eq!(worker.open(), Some(0), "a worker that can't count");
     }

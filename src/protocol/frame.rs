@@ -365,8 +365,8 @@ mod tests {
         assert_eq!(decode(&unknown, &[8]), Err(FrameError::UnknownKind(9)));
         let reserved = [0, 0, 0, 0, 1, 0, 0, 1];
         assert_eq!(decode(&reserved, &[8]), Err(FrameError::Reserved));
-        let stranger = [0, 0, 0, 0, 1, 10, 0, 0];
-        assert_eq!(decode(&stranger, &[8]), Err(FrameError::UnknownHandle(10)));
+        let stranger = [0, 0, 0, 0, 1, u8::MAX, 0, 0];
+        assert_eq!(decode(&stranger, &[8]), Err(FrameError::UnknownHandle(u8::MAX)));
         let giant = [255, 255, 255, 255, 1, 0, 0, 0];
         assert_eq!(decode(&giant, &[8]), Err(FrameError::TooLong(u32::MAX as usize)));
         for kind in (0..=u8::MAX).filter_map(Kind::from_byte) {

@@ -195,7 +195,12 @@ pub fn make_usual(connection: impl AsFd) -> io::Result<()> {
 
 /// How many connections wait to be accepted from a TCP socket; on macOS 1 where there are some.
 pub fn backlog(listening: impl AsFd) -> usize {
-    platform::backlog(listening.as_fd())
+    backlog_of(listening.as_fd().as_raw_fd())
+}
+
+/// As [`backlog`], of the socket with this number; 0 if there is none.
+pub fn backlog_of(listening: RawFd) -> usize {
+    platform::backlog(listening)
 }
 
 /// Lets siblings of a listening socket have the same address, if they ask for it as well. To be called

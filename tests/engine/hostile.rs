@@ -1,6 +1,6 @@
 //! Workers that mean harm: they hurt themselves only.
 
-use std::{fs::File, os::unix::net::UnixListener, thread};
+use std::{fs::File, os::unix::net::UnixListener, sync::Mutex, thread};
 
 use rs_cluster::sys::duplicate;
 use rustix::net::sockopt;
@@ -59,6 +59,43 @@ fn a_worker_that_has_the_kernel_add_to_its_packets_loses_no_connection() {
     primary.expect_exit(1, Exit::Signal(9));
     (0..clients.len()).for_each(|_| other.serve());
     assert!(clients.into_iter().all(|client| served_by(client) == 2));
+}
+
+#[test]
+fn what_is_counted_is_told_while_the_engine_is_busy() {
+    let (begin, begun) = channel();
+    let (finish, finished) = channel::<()>();
+    let finished = Mutex::new(finished);
+    let (sender, events) = channel();
+    let mut engine = Engine::new(move |event| {
+        if matches!(event, Event::Settled(1)) {
+            begin.send(()).expect("a test that waits");
+            // As if what it does took long.
+            let _ = finished.lock().expect("the only one that waits").recv();
+        }
+        drop(sender.send(event));
+    });
+    engine.start(Settings { scheduling: Scheduling::RoundRobin, story: false }).expect("a thread");
+    let primary = Primary { engine, events, hold: DEADLINE };
+    let mut worker = primary.worker(1);
+    let (_, port) = worker.listen(0);
+    let clients = [connect(port), connect(port)];
+    worker.serve();
+    worker.serve();
+    assert!(clients.into_iter().all(|client| served_by(client) == 1));
+    primary.command(Command::Settle(1));
+    begun.recv_timeout(DEADLINE).expect("a busy engine");
+    let asked = Instant::now();
+    for _ in 0..1000 {
+        let stats = primary.engine.stats();
+        assert_eq!((stats.listeners[0].accepted, stats.workers[0].counts.handed_over), (2, 2));
+        assert_eq!(stats.workers[0].open, 2);
+    }
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    worker.tally.add_closed();
+    assert_eq!(primary.engine.stats().workers[0].open, 1, "what the worker counts is seen as well");
+    finish.send(()).expect("a busy engine");
+    assert!(matches!(primary.event(), Event::Settled(1)));
 }
 
 #[test]
@@ -154,37 +191,32 @@ fn a_returned_connection_whose_client_has_gone_is_nobodys_fault() {
 
 #[test]
 fn connections_of_a_path_are_told_from_others() {
-    let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut odd, mut other] = [1, 2].map(|id| primary.worker(id));
     let name = format!("rs-cluster-{}-origin.sock", std::process::id());
     let path = std::env::temp_dir().join(name);
-    let target = Target::Unix { path: path.display().to_string() };
-    for worker in [&mut odd, &mut other] {
-        assert_eq!(worker.ask(target.clone()).0.errno, 0);
-    }
-    let mut client = UnixStream::connect(&path).expect("a listening socket");
-    let (listener, connection) = odd.take();
-    odd.send(&Request::Return { listener }, Some(connection));
-    other.serve();
-    client.read_exact(&mut [0]).expect("an answer");
-    thread::sleep(Duration::from_millis(20));
-    let _client = UnixStream::connect(&path).expect("a listening socket");
-    let (listener, _connection) = match first_readable(&[odd.polled.as_fd(), other.polled.as_fd()])
-    {
-        0 => odd.take(),
-        _ => {
-            other.take();
-            let _client = UnixStream::connect(&path).expect("a listening socket");
-            odd.take()
-        }
-    };
     let foreign = path.with_extension("foreign");
     let server = UnixListener::bind(&foreign).expect("a path");
     let _theirs = UnixStream::connect(&foreign).expect("a listening socket");
-    let (connection, _) = server.accept().expect("a connection");
+    let (stranger, _) = server.accept().expect("a connection");
     drop(std::fs::remove_file(&foreign));
-    odd.send(&Request::Return { listener }, Some(connection.into()));
-    assert!(expect_fault(&primary).contains("is not one of the listener's"));
+    for stranger in [None, Some(stranger)] {
+        let primary = Primary::start(Scheduling::RoundRobin);
+        let [mut odd, mut other] = [1, 2].map(|id| primary.worker(id));
+        let is_theirs = stranger.is_some();
+        let path = path.with_extension(if is_theirs { "theirs" } else { "own" });
+        let target = Target::Unix { path: path.display().to_string() };
+        for worker in [&mut odd, &mut other] {
+            assert_eq!(worker.ask(target.clone()).0.errno, 0);
+        }
+        let mut client = UnixStream::connect(&path).expect("a listening socket");
+        let (listener, connection) = odd.take();
+        odd.send(&Request::Return { listener }, Some(stranger.map_or(connection, Into::into)));
+        if is_theirs {
+            assert!(expect_fault(&primary).contains("is not one of the listener's"));
+        } else {
+            other.serve();
+            client.read_exact(&mut [0]).expect("an answer");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::{
     io,
     mem::MaybeUninit,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd},
 };
 
 use rustix::net::{
@@ -36,13 +36,13 @@ pub(in crate::sys) fn abstract_name(name: &[u8]) -> io::Result<SocketAddrUnix> {
     Ok(SocketAddrUnix::new_abstract_name(name)?)
 }
 
-pub(in crate::sys) fn backlog(listening: BorrowedFd<'_>) -> usize {
+pub(in crate::sys) fn backlog(listening: RawFd) -> usize {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the descriptor is open, and the kernel writes no more than `length` bytes.
+    // SAFETY: the kernel writes no more than `length` bytes. A number of no socket is an error.
     let result = unsafe {
         libc::getsockopt(
-            listening.as_raw_fd(),
+            listening,
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
             info.as_mut_ptr().cast(),

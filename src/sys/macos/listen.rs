@@ -1,6 +1,6 @@
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd},
 };
 
 use rustix::{
@@ -9,7 +9,6 @@ use rustix::{
 };
 
 use super::socket::disown;
-use crate::sys::listen::has_waiting;
 
 /// Whether the kernel spreads connections over sockets that share a port. Here the last of them gets
 /// all.
@@ -50,6 +49,9 @@ pub(in crate::sys) fn abstract_name(_: &[u8]) -> io::Result<SocketAddrUnix> {
 }
 
 /// The kernel tells no more than whether some wait.
-pub(in crate::sys) fn backlog(listening: BorrowedFd<'_>) -> usize {
-    has_waiting(listening).into()
+pub(in crate::sys) fn backlog(listening: RawFd) -> usize {
+    let mut polled = libc::pollfd { fd: listening, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one structure that lives. A number of no socket is told in it.
+    let found = unsafe { libc::poll(&raw mut polled, 1, 0) };
+    usize::from(found == 1 && polled.revents & libc::POLLIN != 0)
 }
