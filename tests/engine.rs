@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+#[cfg(feature = "inject")]
+#[path = "engine/faults.rs"]
+mod faults;
 #[path = "engine/hostile.rs"]
 mod hostile;
 

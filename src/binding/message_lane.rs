@@ -88,7 +88,7 @@ struct Inner {
 struct Started {
     handlers: Rc<Handlers>,
     poll: Poll,
-    /// For what the poll does not tell.
+    /// For what the poll does not tell. Holds the event loop open as the poll does, which rests then.
     retry: Timer,
     hook: CleanupEnvHook<Rc<Inner>>,
     env: Env,
@@ -271,6 +271,7 @@ impl MessageLane {
     pub fn reference(&self) {
         if let Some(started) = self.inner.started.borrow().as_ref() {
             started.poll.reference();
+            started.retry.reference();
         }
     }
 
@@ -279,6 +280,7 @@ impl MessageLane {
     pub fn unreference(&self) {
         if let Some(started) = self.inner.started.borrow().as_ref() {
             started.poll.unreference();
+            started.retry.unreference();
         }
     }
 
@@ -342,7 +344,7 @@ impl Inner {
             Some(handle) => Some((handle, duplicate(fd).map_err(Error::system("fcntl"))?)),
         };
         let queued = channel.send(kind, payload, handle)?;
-        if !channel.is_idle() {
+        if !channel.is_idle() || channel.fault().is_some() {
             drop(borrowed);
             self.wait();
         }

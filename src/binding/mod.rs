@@ -7,6 +7,8 @@
 mod callback;
 mod engine;
 mod inbox;
+#[cfg(feature = "inject")]
+mod inject;
 mod message_lane;
 mod stats;
 mod worker_lanes;

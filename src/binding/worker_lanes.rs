@@ -287,6 +287,7 @@ impl WorkerLanes {
             }
         };
         let retry = Timer::new(event_loop, on_time).map_err(reason)?;
+        retry.unreference();
         env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
             // The lanes close before the process ends, however long that takes.
             inner.watchdog.stand_down();

@@ -25,8 +25,25 @@ struct Plan {
     skip: usize,
     /// How many fail then.
     count: usize,
-    /// Of which thread, unless it is any.
-    thread: Option<ThreadId>,
+    threads: Threads,
+}
+
+/// Whose calls fail.
+#[derive(PartialEq, Eq)]
+enum Threads {
+    All,
+    Only(ThreadId),
+    Except(ThreadId),
+}
+
+impl Threads {
+    fn include(&self, thread: ThreadId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(it) => *it == thread,
+            Self::Except(it) => *it != thread,
+        }
+    }
 }
 
 static PLANS: Mutex<Vec<Plan>> = Mutex::new(Vec::new());
@@ -37,31 +54,34 @@ fn add(plan: Plan) {
 
 /// The next `count` calls of this thread fail.
 pub fn fail_here(call: Call, errno: i32, count: usize) {
-    add(Plan { call, errno, skip: 0, count, thread: Some(thread::current().id()) });
+    add(Plan { call, errno, skip: 0, count, threads: Threads::Only(thread::current().id()) });
+}
+
+/// The next `count` calls of all other threads fail.
+pub fn fail_elsewhere(call: Call, errno: i32, count: usize) {
+    add(Plan { call, errno, skip: 0, count, threads: Threads::Except(thread::current().id()) });
 }
 
 /// After the next `skip` calls of the process, `count` fail.
-pub fn fail(call: Call, errno: i32, skip: usize, count: usize) {
-    add(Plan { call, errno, skip, count, thread: None });
+pub fn fail_anywhere(call: Call, errno: i32, skip: usize, count: usize) {
+    add(Plan { call, errno, skip, count, threads: Threads::All });
 }
 
-/// Forgets all plans of [`fail_here`].
-pub fn forget_here() {
-    let here = thread::current().id();
-    PLANS.lock().unwrap_or_else(PoisonError::into_inner).retain(|it| it.thread != Some(here));
-}
-
-/// Forgets all plans of [`fail`], and says how many failures were still to come.
+/// Forgets what this thread has planned by [`fail_here`] and [`fail_elsewhere`], and says how many
+/// failures were still to come.
 pub fn forget() -> usize {
+    let here = thread::current().id();
+    let is_ours =
+        |it: &mut Plan| [Threads::Only(here), Threads::Except(here)].contains(&it.threads);
     let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
-    plans.extract_if(.., |it| it.thread.is_none()).map(|plan| plan.count).sum()
+    plans.extract_if(.., is_ours).map(|plan| plan.count).sum()
 }
 
 /// The errno of this call, if it is to fail.
 pub(super) fn next(call: Call) -> Option<i32> {
     let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
     let here = thread::current().id();
-    let is_meant = |it: &Plan| it.call == call && it.thread.is_none_or(|thread| thread == here);
+    let is_meant = |it: &Plan| it.call == call && it.threads.include(here);
     let index = plans.iter().position(is_meant)?;
     let plan = &mut plans[index];
     if plan.skip > 0 {

@@ -264,7 +264,7 @@ impl Poll {
     }
 }
 
-/// Calls back once after a while, from Node's own event loop, which it does not hold open. Closed on
+/// Calls back once after a while, from Node's own event loop, which it holds open meanwhile. Closed on
 /// drop.
 pub struct Timer {
     handle: Handle,
@@ -281,9 +281,17 @@ impl Timer {
             unsafe { (symbols.uv_timer_init)(on.0, handle) }
         };
         let handler = Rc::new(move |_| handler());
-        let handle = Handle::new(UV_TIMER, init, handler, Rc::default())?;
-        handle.unreference();
-        Ok(Self { handle })
+        Ok(Self { handle: Handle::new(UV_TIMER, init, handler, Rc::default())? })
+    }
+
+    /// Holds the event loop open from now on, while it runs.
+    pub fn reference(&self) {
+        self.handle.reference();
+    }
+
+    /// No longer holds the event loop open.
+    pub fn unreference(&self) {
+        self.handle.unreference();
     }
 
     /// Starts the time, unless it runs already.
