@@ -1,24 +1,31 @@
 'use strict';
 
-const { clearInterval, setInterval } = require('./clock');
+const { LoopRef } = require('./native');
 
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
+/** How many hold the event loop open, by the one reference that they share. */
+let count = 0;
+let shared;
 
 /** Holds the event loop open, as a libuv handle does that has no counterpart here. */
 class Hold {
-  #timer = null;
+  #isHeld = false;
 
   ref() {
-    this.#timer ??= setInterval(() => {}, LONGEST_TIMEOUT);
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    count += 1;
+    if (count === 1) shared = new LoopRef(() => {});
   }
 
   unref() {
-    clearInterval(this.#timer);
-    this.#timer = null;
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    count -= 1;
+    if (count === 0) shared.release();
   }
 
   hasRef() {
-    return this.#timer !== null;
+    return this.#isHeld;
   }
 }
 

@@ -9,6 +9,7 @@ mod engine;
 mod inbox;
 #[cfg(feature = "inject")]
 mod inject;
+mod loop_ref;
 mod message_lane;
 mod stats;
 mod worker_lanes;
