@@ -15,7 +15,8 @@ const errors = require('./errors');
 const permissions = require('./permissions');
 const preloading = require('./preloading');
 
-const { E2BIG, EACCES, EAGAIN, EMFILE, ENFILE, ENOENT, EPERM, ESRCH } = constants.errno;
+const { E2BIG, EACCES, EAGAIN, EBADF, EINVAL, ELOOP, EMFILE } = constants.errno;
+const { ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, EPERM, ESRCH } = constants.errno;
 
 const created = diagnostics.channel('child_process');
 // Of several names of one signal, Node uses the first.
@@ -27,8 +28,13 @@ const signalNames = new Map(
 
 // What Node's ChildProcess emits as an 'error' where spawning fails with them, rather than throw.
 const EMITTED = new Set([EACCES, EAGAIN, EMFILE, ENFILE, ENOENT].map((errno) => -errno));
-// What tells that the settings are wrong.
-const ARGUMENT_CALLS = new Set(['dup', 'dup3', 'chdir', 'setgid', 'setuid', 'fork']);
+// System calls that work on nothing but settings: descriptors, the directory, the user.
+const CALLS_ON_SETTINGS = new Set(['dup', 'dup3', 'chdir', 'setgid', 'setuid']);
+// Those of macOS that do all in one, and what tells that a setting is to blame.
+const COMBINED_CALLS = new Set(['posix_spawn', 'fork']);
+const ERRNOS_OF_SETTINGS = new Set(
+  [EBADF, EINVAL, ELOOP, ENAMETOOLONG, ENOTDIR, EPERM].map((errno) => -errno),
+);
 
 // What the engine takes for a descriptor that is none of ours.
 const CLOSED = -1;
@@ -108,7 +114,7 @@ class ProcessHandle {
 
   #fail({ errno, syscall }, file) {
     const isEmitted = EMITTED.has(errno);
-    if (!isEmitted && (ARGUMENT_CALLS.has(syscall) || errno === -E2BIG)) return errno;
+    if (!isEmitted && isOfSettings(errno, syscall)) return errno;
     const isNodes = isEmitted && this.#options.failure === undefined;
     this.failure = { errno, syscall: isNodes ? `spawn ${file}` : syscall };
     // The channel of a process that was not started ends at once, as Node's does; without descriptors
@@ -157,6 +163,12 @@ class ProcessHandle {
   close() {
     this.#hold.unref();
   }
+}
+
+/** Whether a setting is to blame for what failed, or the length of them all. */
+function isOfSettings(errno, syscall) {
+  if (errno === -E2BIG || CALLS_ON_SETTINGS.has(syscall)) return true;
+  return COMBINED_CALLS.has(syscall) && ERRNOS_OF_SETTINGS.has(errno);
 }
 
 /** `take(number)` gives the descriptor of our end, or a negated errno. */
