@@ -143,7 +143,7 @@ test("connections of a shared socket have the context that Node's own sockets gi
   await check(t, 'connections', { worker }, options);
 });
 
-test('messages that are read in one turn have different async ids', async (t) => {
+test('messages that are read in one turn have different async ids for async hooks', async (t) => {
   t.deepEqual(await look(t, 'ids of events'), [{ role: 'worker', ids: 3 }]);
 });
 

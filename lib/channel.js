@@ -322,12 +322,8 @@ class Channel {
       this.#failUnreadable(error);
       return;
     }
-    const { length } = messages;
-    let next = 0;
-    this.#context.nextTicks(length, () => {
-      next += 1;
-      this.#deliver(messages[next - 1], undefined, bytes / length);
-    });
+    const each = Math.ceil(bytes / messages.length);
+    this.#context.forEach(messages, (message) => this.#deliver(message, undefined, each));
   }
 
   #decodeMany(bytes) {
