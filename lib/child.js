@@ -82,6 +82,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     onNotice,
     onFault: (error) => process.emit('error', error),
     onClosed: onDisconnected,
+    beforeDisconnect,
     isHeard,
     isTrusted: true,
   });
@@ -130,6 +131,13 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       // The primary has exited, or died.
       () => worker.exitedAfterDisconnect || process.exit(0),
     );
+  }
+
+  /** The primary answers no more. Events that wait for that come first, because this process may end. */
+  function beforeDisconnect(callback) {
+    if (closing.size === 0) return callback();
+    for (const listener of closing.keys()) onClosed(listener);
+    nextTick(callback);
   }
 
   /** Called after 'disconnect'. A listener may have thrown before ours was called. */
