@@ -5,6 +5,7 @@ const path = require('node:path');
 const { serial: test } = require('ava');
 const { generate } = require('../parity/lib/generate.js');
 const { differences } = require('../parity/lib/compare.js');
+const { Trace } = require('../parity/lib/trace.js');
 const { minimize } = require('../parity/lib/minimize.js');
 
 const PROGRAM = path.join(__dirname, '../parity/index.js');
@@ -37,7 +38,7 @@ test('programs use all that they are made of', (t) => {
 });
 
 test('what the referee does differently from run to run is no difference', (t) => {
-  const trace = (...lines) => new Map([['P', lines]]);
+  const trace = (...lines) => new Trace([['P', lines]]);
   t.is(differences([trace('a')], [trace('a')]).length, 0);
   t.is(differences([trace('a')], [trace('b')]).length, 1);
   t.is(differences([trace('a'), trace('c')], [trace('b')]).length, 0);

@@ -1,17 +1,23 @@
 'use strict';
 
-// The differences that are meant. Each rule takes out of a trace, whichever side it is of, what depends on
-// one of them; `*` matches any word of the other side. `difference` says which line of *All differences* in
-// docs/from-node-cluster.md it stands for; without one, the rule is about what no program can rely on.
+// The differences that are meant. A rule takes out of a trace, whichever side it is of, what depends on one
+// of them (`apply`; `*` stands for any word of the other side), or says that the referee may have the one
+// text of a stream and rs-cluster the other (`allows`). `difference` is the line of *All differences* in
+// docs/from-node-cluster.md that it stands for; without one, it is about what no program can rely on.
 
-/** @typedef {import('./lib/run.js').Trace} Trace */
+const { isSame } = require('./lib/trace.js');
 
-/** A stream that may be anything. */
-const ANY_LINES = '**';
+/**
+ * @typedef {object} Rule
+ * @property {string} [difference]
+ * @property {string} reason
+ * @property {(trace: import('./lib/trace.js').Trace) => void} [apply]
+ * @property {(expected: string, actual: string) => boolean} [allows]
+ */
 
-/** The numbers of the workers in a trace, with their streams. */
+/** The numbers of the workers in a trace, with what the primary hears of each. */
 function* workersOf(trace) {
-  for (const [stream, lines] of trace) {
+  for (const [stream, lines] of [...trace]) {
     const [, number] = /^P:w(\d+)$/.exec(stream) ?? [];
     if (number) yield { stream, number, lines };
   }
@@ -28,23 +34,15 @@ function masked(line) {
     .replace(/(dead|connected|code|signal|channel|listed)=\S+/g, '$1=*');
 }
 
-function hasCalled(trace, call, number) {
-  return (trace.get('P') ?? []).filter((line) => line.startsWith(`${call} ${number} `)).length;
-}
-
 function without(text, event) {
   const lines = text.split('\n').filter((line) => !isAbout(line, event));
   return lines.map(masked).join('\n');
 }
 
-/**
- * @typedef {object} Rule
- * @property {string} [difference]
- * @property {string} reason
- * @property {(trace: Trace) => void} [apply]
- * @property {(expected: string, actual: string, isSame: Function) => boolean} [allows] whether the referee may
- *   have the one text, and rs-cluster the other, of a stream
- */
+/** How often the main program has called something of a worker. */
+function callsOf(trace, call, number) {
+  return trace.lines('P').filter((line) => line.startsWith(`${call} ${number} `)).length;
+}
 
 /** @type {Rule[]} */
 module.exports = [
@@ -53,12 +51,10 @@ module.exports = [
     reason: 'Node emits them as the kernel happens to report them; here nothing follows an exit.',
     apply(trace) {
       for (const { stream, lines } of workersOf(trace)) {
-        const exit = lines.findIndex((line) => isAbout(line, 'exit'));
-        const late = lines.findLastIndex(
-          (line) => isAbout(line, 'disconnect') || isAbout(line, 'message'),
-        );
-        if (exit === -1 || late < exit) continue;
+        const isLate = (line) => isAbout(line, 'disconnect') || isAbout(line, 'message');
         const isEnd = (line) => isAbout(line, 'exit') || isAbout(line, 'close');
+        const exit = lines.findIndex((line) => isAbout(line, 'exit'));
+        if (exit === -1 || lines.findLastIndex(isLate) < exit) continue;
         const swapped = lines.map((line, at) =>
           at >= exit || isAbout(line, 'disconnect') ? masked(line) : line,
         );
@@ -71,15 +67,34 @@ module.exports = [
     },
   },
   {
+    difference: "order of `'disconnect'` and `'exit'`",
+    reason: "Node has no 'disconnect' of a worker that dies while a handle is on its way to it.",
+    allows: (expected, actual) =>
+      /^worker exit /m.test(expected) &&
+      !/^worker disconnect /m.test(expected) &&
+      isSame(without(expected, 'disconnect'), without(actual, 'disconnect')),
+  },
+  {
     difference: "`'close'` after `worker.process.disconnect()`",
     reason: 'Node never emits it.',
     apply(trace) {
       for (const { stream, number, lines } of workersOf(trace)) {
-        if (hasCalled(trace, 'process disconnect', number) === 0) continue;
-        trace.set(
-          stream,
-          lines.filter((line) => !isAbout(line, 'close')),
-        );
+        if (callsOf(trace, 'process disconnect', number) === 0) continue;
+        const others = lines.filter((line) => !isAbout(line, 'close'));
+        trace.set(stream, others);
+      }
+    },
+  },
+  {
+    difference: "a listener of `'disconnect'`, `'exit'` or `'listening'` that throws",
+    reason: "Node does not emit 'close' afterwards.",
+    apply(trace) {
+      for (const line of trace.lines('P:thrown')) {
+        const [, number] = /thrown in hook (\d+) \w+ \w+ (?:disconnect|exit)/.exec(line) ?? [];
+        const stream = `P:w${number}`;
+        if (!trace.has(stream)) continue;
+        const others = trace.lines(stream).filter((it) => !isAbout(it, 'close'));
+        trace.set(stream, others);
       }
     },
   },
@@ -87,99 +102,63 @@ module.exports = [
     difference: '`fork()` that fails to start a process',
     reason: 'Node keeps the worker, with a channel that has no other end.',
     apply(trace) {
-      for (const { stream, number, lines } of workersOf(trace)) {
+      for (const { number, lines } of workersOf(trace)) {
         // Such a process has a negative exit code: that of the system's error.
         if (!lines.some((line) => / code=-\d/.test(line))) continue;
-        trace.delete('P:thrown');
-        trace.set(stream, ['could not be started']);
-        // Hooks of that worker are told from others by nothing.
-        for (const other of ['P:look', 'P:hook', 'P:all', 'P:setup']) trace.delete(other);
-        trace.delete(`P:send${number}`);
+        trace.leaveOutWorker(number);
+        // These do not say which worker they are about.
+        trace.leaveOut(/^P:(?:look|hook|all|setup|thrown)$/);
         const about = new RegExp(` ${number}(?: \\d+)? (?:->|throws) `);
-        trace.set(
-          'P',
-          trace.get('P').filter((line) => !about.test(line)),
-        );
+        const others = trace.lines('P').filter((line) => !about.test(line));
+        trace.set('P', others);
       }
     },
   },
   {
     reason: 'Which of several signals ends a process is for the kernel to say.',
     apply(trace) {
-      const isFinished = trace.get('P')?.includes('finish') ? 1 : 0;
+      const isFinished = trace.lines('P').includes('finish') ? 1 : 0;
       for (const { stream, number, lines } of workersOf(trace)) {
-        const calls = ['kill', 'process kill', 'destroy'].map((call) =>
-          hasCalled(trace, call, number),
-        );
+        const calls = ['kill', 'process kill', 'destroy'].map((it) => callsOf(trace, it, number));
         if (calls.reduce((sum, count) => sum + count, isFinished) < 2) continue;
-        trace.set(
-          stream,
-          lines.map((line) =>
-            line
-              .replace(/ (?:null|\d+) (?:null|SIG\w+) /, ' * * ')
-              .replace(/(code|signal)=\S+/g, '$1=*'),
-          ),
+        const anyEnd = lines.map((line) =>
+          line
+            .replace(/ (?:null|\d+) (?:null|SIG\w+) /, ' * * ')
+            .replace(/(code|signal)=\S+/g, '$1=*'),
         );
+        trace.set(stream, anyEnd);
       }
     },
   },
   {
-    difference: "order of `'disconnect'` and `'exit'`",
     reason:
-      "Node does not emit 'disconnect' for a worker that dies while a handle is on its way to it.",
-    allows: (expected, actual, isSame) =>
-      /^worker exit /m.test(expected) &&
-      !/^worker disconnect /m.test(expected) &&
-      isSame(without(expected, 'disconnect'), without(actual, 'disconnect')),
-  },
-  {
-    reason:
-      'Whether a message still goes into a channel whose other end is being closed, or is an EPIPE, depends on who is faster. A worker may die of it.',
+      'Whether a message still goes into a channel whose other end is being closed, or is an EPIPE, ' +
+      'depends on who is faster. A worker may die of it.',
     apply(trace) {
-      for (const [stream, lines] of [...trace]) {
-        if (!lines.some((line) => line.includes('EPIPE'))) continue;
+      for (const [stream, lines] of trace) {
         const [number] = /\d+/.exec(stream) ?? [];
-        for (const other of trace.keys()) {
-          if (new RegExp(`^(?:W|P:\\D*)${number}\\b`).test(other)) trace.set(other, [ANY_LINES]);
-        }
-      }
-    },
-  },
-  {
-    difference: "a listener of `'disconnect'`, `'exit'` or `'listening'` that throws",
-    reason: "Node does not emit 'close' afterwards, and leaves its own bookkeeping undone.",
-    apply(trace) {
-      for (const line of trace.get('P:thrown') ?? []) {
-        const [, number] = /thrown in hook (\d+) \w+ \w+ (?:disconnect|exit)/.exec(line) ?? [];
-        const stream = `P:w${number}`;
-        if (!trace.has(stream)) continue;
-        trace.set(
-          stream,
-          trace.get(stream).filter((it) => !isAbout(it, 'close')),
-        );
+        if (lines.some((line) => line.includes('EPIPE'))) trace.leaveOutWorker(number);
       }
     },
   },
   {
     reason:
-      'Once Node has had to wait for the channel, the channel no longer holds the primary; after `worker.process.unref()` nothing does, and it may end in the middle of the program.',
+      'Once Node has had to wait for room in the channel, that no longer holds the primary. After ' +
+      '`worker.process.unref()` nothing does: it ends in the middle of the program.',
     apply(trace) {
-      const main = trace.get('P') ?? [];
-      if (main.includes('finish') || !main.some((line) => line.startsWith('unref '))) return;
-      for (const stream of trace.keys()) trace.set(stream, [ANY_LINES]);
+      const main = trace.lines('P');
+      const isUnreferenced = main.some((line) => line.startsWith('unref '));
+      if (isUnreferenced && !main.includes('finish')) trace.leaveOut(/./);
     },
   },
   {
     reason:
-      'A worker whose channel does not hold it ends when it has nothing else to do: before or after the next message.',
+      'A worker whose channel does not hold it ends when it has nothing else to do: before or after ' +
+      'the next message.',
     apply(trace) {
-      for (const { stream, number } of workersOf(trace)) {
-        const main = trace.get(`W${number}`) ?? [];
-        if (!main.some((line) => line.startsWith('channel ->'))) continue;
-        trace.set(stream, [ANY_LINES]);
-        for (const other of trace.keys()) {
-          if (other.startsWith(`W${number}`)) trace.set(other, [ANY_LINES]);
-        }
+      for (const { number } of workersOf(trace)) {
+        const main = trace.lines(`W${number}`);
+        if (main.some((line) => line.startsWith('channel ->'))) trace.leaveOutWorker(number);
       }
     },
   },

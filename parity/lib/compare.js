@@ -1,27 +1,9 @@
 'use strict';
 
 const rules = require('../rules.js');
+const { isSame } = require('./trace.js');
 
-/** @typedef {import('./run.js').Trace} Trace */
-
-/** What a rule puts in the place of a word that may be anything. */
-const ANYTHING = '*';
-
-/** Whether two texts are the same, but for what may be anything. */
-function isSame(one, other) {
-  if (one === other || one === '**' || other === '**') return true;
-  if (!one.includes(ANYTHING) && !other.includes(ANYTHING)) return false;
-  const [words, others] = [one, other].map((text) => text.split(/([ =\n])/));
-  return (
-    words.length === others.length &&
-    words.every((word, at) => word === others[at] || word === ANYTHING || others[at] === ANYTHING)
-  );
-}
-
-/** What some traces have in a stream, a text each. */
-function textsOf(traces, stream) {
-  return [...new Set(traces.map((trace) => (trace.get(stream) ?? []).join('\n')))];
-}
+/** @typedef {import('./trace.js').Trace} Trace */
 
 /**
  * Where all of our traces differ from the referee's, though the referee's agree among themselves.
@@ -33,13 +15,15 @@ function textsOf(traces, stream) {
 function differences(expected, actual) {
   const streams = new Set([...expected, ...actual].flatMap((trace) => [...trace.keys()]));
   return [...streams].flatMap((stream) => {
-    const [theirs, ours] = [textsOf(expected, stream), textsOf(actual, stream)];
+    const [theirs, ours] = [expected, actual].map((traces) => traces.map((it) => it.text(stream)));
     const isStable = theirs.every((text) => isSame(text, theirs[0]));
-    if (!isStable || ours.some((text) => theirs.some((other) => isSame(text, other)))) return [];
-    if (ours.some((text) => rules.some(({ allows }) => allows?.(theirs[0], text, isSame))))
-      return [];
+    if (!isStable || ours.some((text) => theirs.some((other) => isAllowed(other, text)))) return [];
     return [{ stream, expected: theirs[0], actual: ours[0] }];
   });
 }
 
-module.exports = { ANYTHING, differences };
+function isAllowed(expected, actual) {
+  return isSame(expected, actual) || rules.some(({ allows }) => allows?.(expected, actual));
+}
+
+module.exports = { differences };

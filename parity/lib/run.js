@@ -10,6 +10,7 @@ const { keepTail } = require('../../tools/output.js');
 const { becomesTrue, membersOf } = require('../../tools/process-group.js');
 const { endGroup, killGroup, startGroup } = require('../../tools/processes.js');
 const { afterTimeLimit } = require('../../tools/time-limit.js');
+const { Trace } = require('./trace.js');
 const { callersEnvironment } = require('../../conformance/lib/environment.js');
 
 const REFEREE = 'node:cluster';
@@ -18,10 +19,6 @@ const PORTS_A_JOB = 2;
 const JOBS = 1000;
 /** How long workers may outlive a primary that has ended, in milliseconds of an idle machine. */
 const GONE_WITHIN = 3_000;
-
-/**
- * @typedef {Map<string, string[]>} Trace what was traced, by stream
- */
 
 /** Runs a program's text; resolves to its trace, and what it has said on stderr. */
 async function run(source, implementation, { node, slot, limit, slowness = 0 }) {
@@ -59,15 +56,14 @@ async function run(source, implementation, { node, slot, limit, slowness = 0 }) 
 }
 
 function readTrace(directory, names) {
-  const trace = new Map();
+  const trace = new Trace();
   for (const name of readdirSync(directory)
     .filter((it) => /^[PW]/.test(it))
     .sort()) {
     const text = readFileSync(path.join(directory, name), 'utf8');
     for (const line of text.split('\n').slice(0, -1)) {
       const [, stream, fact] = /^(\S+) ?(.*)$/.exec(line) ?? [undefined, 'other', line];
-      if (!trace.has(stream)) trace.set(stream, []);
-      trace.get(stream).push(normalized(fact, names));
+      trace.add(stream, normalized(fact, names));
     }
   }
   return trace;

@@ -3,11 +3,11 @@
 const { readFileSync } = require('node:fs');
 const path = require('node:path');
 
-const RUNTIME = path.join(__dirname, '..', 'programs', 'runtime.js');
+const RUNTIME = readFileSync(path.join(__dirname, '..', 'programs', 'runtime.js'), 'utf8');
 
 /** The text of a program, which needs nothing but itself. */
 function toSource(statements) {
-  return `${readFileSync(RUNTIME, 'utf8')}
+  return `${RUNTIME}
 // ---- this program
 
 ${toProgram(statements)}`;
