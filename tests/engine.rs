@@ -17,9 +17,10 @@ use std::{
     },
     process::{Command as Process, Stdio},
     sync::{
-        Arc,
+        Arc, OnceLock,
         mpsc::{Receiver, channel},
     },
+    thread::ThreadId,
     time::{Duration, Instant},
 };
 
@@ -49,16 +50,30 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Primary {
     engine: Engine,
     events: Receiver<Event>,
+    /// The engine's, once there was an event.
+    #[cfg_attr(not(feature = "inject"), expect(dead_code, reason = "calls fail there"))]
+    thread: Arc<OnceLock<ThreadId>>,
     /// Of its workers.
     hold: Duration,
 }
 
 impl Primary {
     fn start(scheduling: Scheduling) -> Self {
+        Self::start_heard(scheduling, |_| {})
+    }
+
+    /// `hear` gets each event on the engine's thread.
+    fn start_heard(scheduling: Scheduling, hear: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let (sender, events) = channel();
-        let mut engine = Engine::new(move |event| drop(sender.send(event)));
+        let thread = Arc::new(OnceLock::new());
+        let seen = Arc::clone(&thread);
+        let mut engine = Engine::new(move |event| {
+            seen.get_or_init(|| std::thread::current().id());
+            hear(&event);
+            drop(sender.send(event));
+        });
         engine.start(Settings { scheduling, story: false }).expect("a thread");
-        Self { engine, events, hold: DEADLINE }
+        Self { engine, events, thread, hold: DEADLINE }
     }
 
     fn event(&self) -> Event {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sys::{
     failure::Call,
-    inject::{FAULTS, GONE, SHORTAGES, fail_here},
+    inject::{self, FAULTS, GONE, SHORTAGES, fail_here},
     ring::{self, Side},
 };
 
@@ -461,7 +461,7 @@ fn last_words_wait_for_the_end_of_a_shortage_but_not_forever() {
     fail_here(SENDING, libc::ENOBUFS, 1000);
     send(&mut one, &long);
     assert!(!one.send_last_words(Duration::from_millis(50)));
-    assert!(crate::sys::inject::forget() > 0);
+    assert!(inject::forget(std::thread::current().id()) > 0);
 }
 
 #[test]

@@ -25,25 +25,8 @@ struct Plan {
     skip: usize,
     /// How many fail then.
     count: usize,
-    threads: Threads,
-}
-
-/// Whose calls fail.
-#[derive(PartialEq, Eq)]
-enum Threads {
-    All,
-    Only(ThreadId),
-    Except(ThreadId),
-}
-
-impl Threads {
-    fn include(&self, thread: ThreadId) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(it) => *it == thread,
-            Self::Except(it) => *it != thread,
-        }
-    }
+    /// Of which thread, unless it is any.
+    thread: Option<ThreadId>,
 }
 
 static PLANS: Mutex<Vec<Plan>> = Mutex::new(Vec::new());
@@ -54,34 +37,30 @@ fn add(plan: Plan) {
 
 /// The next `count` calls of this thread fail.
 pub fn fail_here(call: Call, errno: i32, count: usize) {
-    add(Plan { call, errno, skip: 0, count, threads: Threads::Only(thread::current().id()) });
+    fail_in(thread::current().id(), call, errno, count);
 }
 
-/// The next `count` calls of all other threads fail.
-pub fn fail_elsewhere(call: Call, errno: i32, count: usize) {
-    add(Plan { call, errno, skip: 0, count, threads: Threads::Except(thread::current().id()) });
+/// The next `count` calls of a thread fail.
+pub fn fail_in(thread: ThreadId, call: Call, errno: i32, count: usize) {
+    add(Plan { call, errno, skip: 0, count, thread: Some(thread) });
 }
 
 /// After the next `skip` calls of the process, `count` fail.
 pub fn fail_anywhere(call: Call, errno: i32, skip: usize, count: usize) {
-    add(Plan { call, errno, skip, count, threads: Threads::All });
+    add(Plan { call, errno, skip, count, thread: None });
 }
 
-/// Forgets what this thread has planned by [`fail_here`] and [`fail_elsewhere`], and says how many
-/// failures were still to come.
-pub fn forget() -> usize {
-    let here = thread::current().id();
-    let is_ours =
-        |it: &mut Plan| [Threads::Only(here), Threads::Except(here)].contains(&it.threads);
+/// Forgets what is planned for a thread, and says how many failures were still to come.
+pub fn forget(thread: ThreadId) -> usize {
     let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
-    plans.extract_if(.., is_ours).map(|plan| plan.count).sum()
+    plans.extract_if(.., |it| it.thread == Some(thread)).map(|plan| plan.count).sum()
 }
 
 /// The errno of this call, if it is to fail.
 pub(super) fn next(call: Call) -> Option<i32> {
     let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
     let here = thread::current().id();
-    let is_meant = |it: &Plan| it.call == call && it.threads.include(here);
+    let is_meant = |it: &Plan| it.call == call && it.thread.is_none_or(|it| it == here);
     let index = plans.iter().position(is_meant)?;
     let plan = &mut plans[index];
     if plan.skip > 0 {

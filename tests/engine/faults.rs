@@ -1,13 +1,10 @@
-//! System calls of the engine's thread that fail as the test wants. What is planned holds for all other
-//! threads of the process, so these tests run alone:
-//!
-//! `cargo test --no-default-features --features inject --test engine -- --ignored --test-threads 1 faults`
+//! System calls of the engine's thread that fail as the test wants, with the feature `inject`.
 
-use std::{sync::mpsc::RecvTimeoutError, time::Duration};
+use std::{sync::mpsc::RecvTimeoutError, thread::ThreadId, time::Duration};
 
 use rs_cluster::sys::{
     failure::{Call, Fault},
-    inject::{FAULTS, GONE, SHORTAGES, fail_elsewhere, forget},
+    inject::{FAULTS, GONE, SHORTAGES, fail_in, forget},
     lane::Lane,
 };
 
@@ -18,6 +15,12 @@ const HANDING: Call = Call::Send(Lane::Connection);
 const HEARING: Call = Call::Receive(Lane::Control);
 const TAKING_BACK: Call = Call::Receive(Lane::Connection);
 
+/// The engine's next `count` calls fail, those after what it does now.
+fn fail(primary: &Primary, call: Call, errno: i32, count: usize) {
+    primary.settle();
+    fail_in(thread_of(primary), call, errno, count);
+}
+
 /// The worker serves the next client.
 fn expect_served(port: u16, worker: &Worker) {
     let client = connect(port);
@@ -25,9 +28,13 @@ fn expect_served(port: u16, worker: &Worker) {
     assert_eq!(served_by(client), worker.id);
 }
 
+fn thread_of(primary: &Primary) -> ThreadId {
+    *primary.thread.get().expect("an engine that has run")
+}
+
 /// All planned failures have come.
-fn all_have_failed() {
-    assert_eq!(forget(), 0, "a call was not made as often as it was to fail");
+fn all_have_failed(primary: &Primary) {
+    assert_eq!(forget(thread_of(primary)), 0, "a call was not made as often as it was to fail");
 }
 
 /// The engine reports this worker, and says which call has failed, and how.
@@ -43,43 +50,40 @@ fn expect_fault(primary: &Primary, id: WorkerId, call: Call, errno: i32) {
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_reply_that_meets_a_shortage_comes_later() {
     for errno in SHORTAGES {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);
-        fail_elsewhere(ORDERING, errno, 3);
+        fail(&primary, ORDERING, errno, 3);
         let (_, port) = worker.listen(0);
-        all_have_failed();
+        all_have_failed(&primary);
         expect_served(port, &worker);
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_probe_that_meets_a_shortage_comes_later() {
     for errno in SHORTAGES {
-        let (_primary, [_stuck, mut free], port) = two_that_serve(Scheduling::RoundRobin);
-        fail_elsewhere(ORDERING, errno, 2);
+        let (primary, [_stuck, mut free], port) = two_that_serve(Scheduling::RoundRobin);
+        fail(&primary, ORDERING, errno, 2);
         let clients = [connect(port), connect(port)];
         free.serve();
         free.answer_probe();
         free.serve();
-        all_have_failed();
+        all_have_failed(&primary);
         assert!(clients.into_iter().all(|client| served_by(client) == 2));
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn an_order_that_fails_otherwise_is_a_fault_of_its_worker() {
     for errno in FAULTS {
         let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
-        fail_elsewhere(ORDERING, errno, 1);
+        fail(&primary, ORDERING, errno, 1);
         let query = Query::new(Target::Tcp { address: None, port: 0 });
         one.send(&Request::Listen { seq: 9, query, data: None }, None);
         expect_fault(&primary, 1, ORDERING, errno);
-        all_have_failed();
+        all_have_failed(&primary);
         for client in [connect(port), connect(port)] {
             other.serve();
             assert_eq!(served_by(client), 2);
@@ -88,23 +92,21 @@ fn an_order_that_fails_otherwise_is_a_fault_of_its_worker() {
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_request_that_meets_a_shortage_is_heard_later() {
     for errno in SHORTAGES {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);
-        fail_elsewhere(HEARING, errno, 3);
+        fail(&primary, HEARING, errno, 3);
         worker.listen(0);
-        all_have_failed();
+        all_have_failed(&primary);
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_control_lane_that_can_not_be_read_is_a_fault_of_its_worker() {
     for errno in FAULTS {
         let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
-        fail_elsewhere(HEARING, errno, 1);
+        fail(&primary, HEARING, errno, 1);
         one.send(&Request::Alive, None);
         expect_fault(&primary, 1, HEARING, errno);
         expect_served(port, &other);
@@ -112,39 +114,36 @@ fn a_control_lane_that_can_not_be_read_is_a_fault_of_its_worker() {
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn the_end_of_a_control_lane_is_followed_by_the_exit() {
     for errno in GONE {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);
-        fail_elsewhere(HEARING, errno, 1);
+        fail(&primary, HEARING, errno, 1);
         worker.send(&Request::Alive, None);
         primary.settle();
         drop(worker.stdin.take());
         primary.expect_exit(1, Exit::Code(0));
-        all_have_failed();
+        all_have_failed(&primary);
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_hand_over_that_meets_a_shortage_is_made_later_or_to_another() {
     for errno in SHORTAGES {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);
         let (_, port) = worker.listen(0);
-        fail_elsewhere(HANDING, errno, 2);
+        fail(&primary, HANDING, errno, 2);
         expect_served(port, &worker);
-        all_have_failed();
+        all_have_failed(&primary);
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_hand_over_that_fails_otherwise_is_a_fault_and_another_gets_the_connection() {
     for errno in GONE.into_iter().chain(FAULTS) {
         let (primary, [_one, other], port) = two_that_serve(Scheduling::RoundRobin);
-        fail_elsewhere(HANDING, errno, 1);
+        fail(&primary, HANDING, errno, 1);
         expect_served(port, &other);
         // The lane can't end while its other end is the engine's as well.
         let reported = if GONE.contains(&errno) { libc::EPIPE } else { errno };
@@ -153,14 +152,13 @@ fn a_hand_over_that_fails_otherwise_is_a_fault_and_another_gets_the_connection()
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn what_can_not_be_taken_back_for_a_shortage_is_taken_back_later() {
     for errno in SHORTAGES {
         for dies in [false, true] {
             let (primary, [one, other], port) = two_that_serve(Scheduling::RoundRobin);
             let client = connect(port);
             wait_readable(one.polled.as_fd());
-            fail_elsewhere(TAKING_BACK, errno, 3);
+            fail(&primary, TAKING_BACK, errno, 3);
             if dies {
                 one.kill();
                 primary.expect_exit(1, Exit::Signal(9));
@@ -168,27 +166,25 @@ fn what_can_not_be_taken_back_for_a_shortage_is_taken_back_later() {
                 primary.command(Command::Pause(1));
             }
             other.serve();
-            all_have_failed();
+            all_have_failed(&primary);
             assert_eq!(served_by(client), 2);
         }
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_lane_that_can_not_be_taken_back_from_is_a_fault() {
     for errno in FAULTS {
         let (primary, [one, _other], port) = two_that_serve(Scheduling::RoundRobin);
         let _client = connect(port);
         wait_readable(one.polled.as_fd());
-        fail_elsewhere(TAKING_BACK, errno, 1);
+        fail(&primary, TAKING_BACK, errno, 1);
         primary.command(Command::Pause(1));
         expect_fault(&primary, 1, TAKING_BACK, errno);
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_connection_that_can_not_be_accepted_waits_with_a_warning() {
     let shortages = SHORTAGES.map(|errno| (errno, 4));
     // EPERM is about the one connection.
@@ -197,9 +193,9 @@ fn a_connection_that_can_not_be_accepted_waits_with_a_warning() {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);
         let (_, port) = worker.listen(0);
-        fail_elsewhere(Call::Accept, errno, count);
+        fail(&primary, Call::Accept, errno, count);
         expect_served(port, &worker);
-        all_have_failed();
+        all_have_failed(&primary);
         match primary.event() {
             Event::Unaccepted { error, .. } => assert_eq!(error.raw_os_error(), Some(errno)),
             other => panic!("{other:?}"),
@@ -208,29 +204,27 @@ fn a_connection_that_can_not_be_accepted_waits_with_a_warning() {
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_connection_that_has_failed_before_it_was_accepted_is_passed_over() {
     for errno in [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::EHOSTUNREACH] {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);
         let (_, port) = worker.listen(0);
-        fail_elsewhere(Call::Accept, errno, 1);
+        fail(&primary, Call::Accept, errno, 1);
         expect_served(port, &worker);
-        all_have_failed();
+        all_have_failed(&primary);
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn what_can_not_be_watched_for_a_shortage_is_watched_later() {
     for errno in SHORTAGES.into_iter().chain([libc::ENOSPC]) {
         let primary = Primary::start(Scheduling::ReusePort);
-        fail_elsewhere(Call::Watch, errno, 4);
+        fail(&primary, Call::Watch, errno, 4);
         let mut worker = primary.worker(1);
         let (_, port, socket) = worker.listen_own(0);
-        all_have_failed();
+        all_have_failed(&primary);
         let mut next = primary.worker(2);
-        fail_elsewhere(Call::Watch, errno, 2);
+        fail(&primary, Call::Watch, errno, 2);
         primary.command(Command::Pause(1));
         next.listen_own(port);
         let client = loop {
@@ -243,16 +237,15 @@ fn what_can_not_be_watched_for_a_shortage_is_watched_later() {
         next.serve();
         assert_eq!(served_by(client), 2);
         drop(socket);
-        forget();
+        forget(thread_of(&primary));
     }
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_worker_that_can_not_be_watched_is_ended_and_reported() {
     for errno in FAULTS {
         let primary = Primary::start(Scheduling::RoundRobin);
-        fail_elsewhere(Call::Watch, errno, 1);
+        fail(&primary, Call::Watch, errno, 1);
         let _worker = primary.worker(1);
         match primary.event() {
             Event::Faulted { worker: 1, error: Error::Fault(fault) } => {
@@ -265,18 +258,17 @@ fn a_worker_that_can_not_be_watched_is_ended_and_reported() {
 }
 
 #[test]
-#[ignore = "has to run alone"]
 fn a_worker_that_sends_garbage_is_reported_even_if_its_lane_can_not_be_ended() {
     for errno in FAULTS {
         let primary = Primary::start(Scheduling::RoundRobin);
         let worker = primary.worker(1);
-        fail_elsewhere(Call::Shutdown(Lane::Control), errno, 1);
+        fail(&primary, Call::Shutdown(Lane::Control), errno, 1);
         lane::send_packet(&worker.raw, b"garbage", None).expect("a packet");
         let event = primary.event();
         assert!(
             matches!(event, Event::Faulted { worker: 1, error: Error::Control(_) }),
             "{event:?}"
         );
-        all_have_failed();
+        all_have_failed(&primary);
     }
 }

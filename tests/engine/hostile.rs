@@ -66,17 +66,13 @@ fn what_is_counted_is_told_while_the_engine_is_busy() {
     let (begin, begun) = channel();
     let (finish, finished) = channel::<()>();
     let finished = Mutex::new(finished);
-    let (sender, events) = channel();
-    let mut engine = Engine::new(move |event| {
+    let primary = Primary::start_heard(Scheduling::RoundRobin, move |event| {
         if matches!(event, Event::Settled(1)) {
             begin.send(()).expect("a test that waits");
             // As if what it does took long.
             let _ = finished.lock().expect("the only one that waits").recv();
         }
-        drop(sender.send(event));
     });
-    engine.start(Settings { scheduling: Scheduling::RoundRobin, story: false }).expect("a thread");
-    let primary = Primary { engine, events, hold: DEADLINE };
     let mut worker = primary.worker(1);
     let (_, port) = worker.listen(0);
     let clients = [connect(port), connect(port)];
