@@ -155,7 +155,8 @@ impl Listener {
 
     /// Whether the address is bound. It is not while connections wait for the next worker.
     pub(super) fn is_bound(&self) -> bool {
-        self.distribution().is_none_or(|distribution| !distribution.seats.is_empty())
+        let is_open = |seat: &Seat| seat.socket.is_open();
+        self.distribution().is_none_or(|distribution| distribution.seats.iter().any(is_open))
     }
 
     /// The address is bound anew, for this query.
@@ -199,7 +200,8 @@ impl Listener {
         if let Socket::Distributed(distribution) = &mut self.socket {
             distribution.held = None;
             distribution.policy.join(worker);
-            let free = distribution.seats.iter_mut().find(|seat| seat.owner.is_none());
+            let is_free = |seat: &&mut Seat| seat.owner.is_none() && seat.socket.is_listening();
+            let free = distribution.seats.iter_mut().find(is_free);
             if let Some((seat, owner)) = free.zip(owner) {
                 seat.owner = Some(owner);
                 distribution.reseat();
@@ -217,8 +219,9 @@ impl Listener {
     pub(super) fn sibling(&self) -> Option<io::Result<Bound>> {
         let distribution = self.distribution()?;
         let lacks_seat = distribution.has_owners && distribution.free_seat().is_none();
-        let first = distribution.seats.first().filter(|_| lacks_seat)?;
-        Some(first.socket.sibling(&self.query))
+        let mut sockets = distribution.seats.iter().map(|seat| &seat.socket);
+        let open = sockets.find(|socket| socket.is_listening()).filter(|_| lacks_seat)?;
+        Some(open.sibling(&self.query))
     }
 
     pub(super) fn distribution(&self) -> Option<&Distribution> {
@@ -288,7 +291,8 @@ impl Distribution {
 
     /// The seat that the next worker gets, if it is to have one and there is one.
     pub(super) fn free_seat(&self) -> Option<&Seat> {
-        self.seats.iter().find(|seat| self.has_owners && seat.owner.is_none())
+        let is_free = |seat: &&Seat| seat.owner.is_none() && seat.socket.is_listening();
+        self.seats.iter().find(|seat| self.has_owners && is_free(seat))
     }
 
     /// Who accepts from a seat may have changed.

@@ -1,7 +1,7 @@
 //! A listening socket of the engine, which can be closed at any moment.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
@@ -11,6 +11,7 @@ use std::{
 
 use tokio::io::{Interest, unix::AsyncFd};
 
+use super::guard::Guard;
 use crate::{
     protocol::control::Query,
     sys::{
@@ -24,6 +25,9 @@ use crate::{
 /// task waits for connections meanwhile.
 pub(super) struct ListeningSocket {
     open: RefCell<Option<Open>>,
+    /// Whether workers have it, or have had it, as well.
+    is_lent: Cell<bool>,
+    guard: Rc<Guard>,
 }
 
 struct Open {
@@ -33,8 +37,19 @@ struct Open {
 }
 
 impl ListeningSocket {
-    pub(super) fn new(bound: Bound) -> Self {
-        Self { open: RefCell::new(Some(Open { watch: None, bound: Rc::new(bound) })) }
+    pub(super) fn new(bound: Bound, guard: Rc<Guard>) -> Self {
+        let open = RefCell::new(Some(Open { watch: None, bound: Rc::new(bound) }));
+        Self { open, is_lent: Cell::new(false), guard }
+    }
+
+    /// Whether it is open, and listens: one that has it as well may have ended that.
+    pub(super) fn is_listening(&self) -> bool {
+        self.open.borrow().as_ref().is_some_and(|open| listen::is_listening(&*open.bound))
+    }
+
+    /// Whether [`close`](Self::close) is still to come.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.borrow().is_some()
     }
 
     /// Closes the descriptor, and removes the file of a Unix socket. All other calls fail from then on,
@@ -45,7 +60,12 @@ impl ListeningSocket {
 
     /// A further descriptor, for a worker.
     pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.with(|bound| bound.socket.try_clone())
+        self.is_lent.set(true);
+        self.with(|bound| {
+            // Another worker may have had it before.
+            listen::make_usual(bound)?;
+            bound.socket.try_clone()
+        })
     }
 
     /// Another socket on the same address; see [`listen::sibling`].
@@ -75,7 +95,16 @@ impl ListeningSocket {
 
     /// Accepts the next connection; see [`listen::accept`].
     pub(super) fn accept(&self) -> Result<Option<OwnedFd>, Failure> {
-        self.open.borrow().as_ref().map_or(Err(Failure::Gone), |open| listen::accept(&*open.bound))
+        let open = self.open.borrow();
+        open.as_ref().map_or(Err(Failure::Gone), |open| self.accept_from(&open.bound))
+    }
+
+    fn accept_from(&self, bound: &Bound) -> Result<Option<OwnedFd>, Failure> {
+        if self.is_lent.get() {
+            self.guard.run(bound.as_raw_fd(), || listen::accept_shared(bound))
+        } else {
+            listen::accept(bound)
+        }
     }
 
     /// As [`accept`](Self::accept), while the socket is watched. [`Failure::WouldBlock`] makes
@@ -83,7 +112,7 @@ impl ListeningSocket {
     pub(super) fn accept_watched(&self) -> Result<Option<OwnedFd>, Failure> {
         let open = self.open.borrow();
         let watch = open.as_ref().and_then(|open| open.watch.as_ref()).ok_or(Failure::Gone)?;
-        watched::try_ready(watch, Interest::READABLE, |bound| listen::accept(&**bound))
+        watched::try_ready(watch, Interest::READABLE, |bound| self.accept_from(bound))
     }
 
     /// Begins to watch the socket: the engine wakes for each connection.

@@ -12,6 +12,7 @@
 mod driver;
 mod engine;
 pub mod fork;
+mod guard;
 mod listener;
 mod listening_socket;
 mod placement;

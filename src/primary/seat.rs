@@ -32,7 +32,7 @@ pub(super) fn add(state: &Shared, listener: ListenerId, bound: Bound) {
     let Some((seat, room, reseated)) = state.borrow().next_seat(listener) else {
         return;
     };
-    let socket = Rc::new(ListeningSocket::new(bound));
+    let socket = Rc::new(ListeningSocket::new(bound, state.borrow().guard()));
     let (of_task, shared) = (Rc::clone(&socket), Rc::clone(state));
     let task = Task { state: shared, listener, seat, socket: of_task, room, reseated };
     let seat = Seat::new(socket, spawn_local(task.run()));
@@ -52,7 +52,7 @@ struct Task {
 impl Task {
     /// Until the socket is closed, which ends the task.
     async fn run(self) {
-        loop {
+        while self.socket.is_open() {
             let owner = self.owner();
             match owner {
                 Some(worker) => self.look_after(worker).await,
@@ -78,7 +78,7 @@ impl Task {
             () = self.socket.readable() => false,
         };
         self.socket.unwatch();
-        if is_reseated {
+        if is_reseated || self.is_spoilt() {
             return;
         }
         let emptied = self.state.borrow_mut().load(worker);
@@ -98,7 +98,7 @@ impl Task {
         }
         loop {
             self.has_room().await;
-            if self.owner().is_some() {
+            if self.owner().is_some() || !self.socket.is_open() {
                 break;
             }
             tokio::select! {
@@ -114,6 +114,7 @@ impl Task {
                     }
                     Ok(None) => {}
                     Err(Failure::WouldBlock) => break,
+                    Err(_) if self.is_spoilt() => break,
                     Err(failure) => self.recover(failure).await,
                 }
                 accepted += 1;
@@ -123,6 +124,15 @@ impl Task {
             }
         }
         self.socket.unwatch();
+    }
+
+    /// Closes a socket that does not listen any more: a worker that has it, or has had it, has ended that.
+    fn is_spoilt(&self) -> bool {
+        let is_spoilt = !self.socket.is_listening();
+        if is_spoilt {
+            self.socket.close();
+        }
+        is_spoilt
     }
 
     /// Nothing is left for another connection, or for a watch; or the socket is not ours alone and has

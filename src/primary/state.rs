@@ -16,6 +16,7 @@ pub(super) use patrol::Outlook;
 
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
+    guard::Guard,
     listener::{Distribution, Listener, Seat, Socket},
     placement::place,
     quota::{DESCRIPTOR_SHARE, MAX_LISTENERS},
@@ -51,6 +52,8 @@ pub(super) struct State {
     emit: Emit,
     /// What others read.
     counters: Arc<Counters>,
+    /// Keeps the sockets that workers have as well from making this thread wait.
+    guard: Rc<Guard>,
     workers: HashMap<WorkerId, Worker>,
     listeners: HashMap<ListenerId, Listener>,
     last_listener: ListenerId,
@@ -88,6 +91,7 @@ impl State {
             story: Story::new(settings.story),
             emit,
             counters,
+            guard: Rc::default(),
             workers: HashMap::new(),
             listeners: HashMap::new(),
             last_listener: 0,
@@ -568,6 +572,11 @@ impl State {
             listener.publish();
             self.story.tell(format_args!("{} bound", listener.name));
         }
+    }
+
+    /// What guards accepting.
+    pub(super) fn guard(&self) -> Rc<Guard> {
+        Rc::clone(&self.guard)
     }
 
     /// A further socket of the listener, if the next worker needs one.

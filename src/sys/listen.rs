@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{
         AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, bind, getpeername, getsockname,
@@ -19,7 +20,7 @@ pub use super::platform::listen::SPREADS_CONNECTIONS;
 use super::{
     duplicate,
     failure::{Call, Failure, attempt},
-    platform::listen as platform,
+    platform::{listen as platform, socket as platform_socket},
     socket::{Nature, nature},
     socket_file::SocketFile,
 };
@@ -100,6 +101,37 @@ pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
 /// How many connections the kernel is asked to queue. It may allow fewer.
 pub fn wanted_backlog(query: &Query) -> u32 {
     if query.backlog == 0 { DEFAULT_BACKLOG } else { query.backlog }
+}
+
+/// Has a listening socket refuse connections, for every holder of it; who waits for one waits no more.
+pub fn stop(listening: RawFd) {
+    // SAFETY: two numbers. One of no socket is an error, and then nothing is to be done.
+    unsafe { libc::shutdown(listening, libc::SHUT_RD) };
+}
+
+/// Accepts one connection of a socket that other processes have as well, and may have made wait. Only one
+/// that takes what waits at this very moment makes this wait for the next connection.
+///
+/// # Errors
+/// As [`accept`].
+pub fn accept_shared(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
+    // It fails only for what is no socket.
+    let _ = rustix::io::ioctl_fionbio(&listening, true);
+    let mut polled = [PollFd::new(&listening, PollFlags::IN)];
+    if poll(&mut polled, Some(&Timespec::default())) != Ok(1) {
+        return Err(Failure::WouldBlock);
+    }
+    let accepted = accept(listening);
+    if let Ok(Some(connection)) = &accepted {
+        // It is as the listening socket is.
+        let _ = make_usual(connection);
+    }
+    accepted
+}
+
+/// Whether a socket accepts connections still.
+pub fn is_listening(socket: impl AsFd) -> bool {
+    platform_socket::is_listening(socket.as_fd())
 }
 
 /// Accepts one connection of a listening socket; it does not block. Without a connection, the first of

@@ -333,3 +333,52 @@ fn sockets_at(port: u16) -> Vec<i32> {
     };
     numbers.filter(has_port).collect()
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_that_has_its_own_socket_block_blocks_nobody() {
+    let (primary, [stuck, mut free], [socket, sibling], port) = two_with_seats();
+    rustix::io::ioctl_fionbio(&socket, false).expect("a socket");
+    let clients = fill(port, &[&socket], 1);
+    while free.accept(&sibling) {}
+    free.answer_probe();
+    free.serve();
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
+    stuck.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn connections_are_as_usual_whatever_a_worker_has_set_on_its_socket() {
+    let (_primary, [_stuck, mut free], [socket, sibling], port) = two_with_seats();
+    sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).expect("a socket");
+    let _clients = fill(port, &[&socket], 1);
+    while free.accept(&sibling) {}
+    free.answer_probe();
+    let (_, connection) = free.take();
+    assert_eq!(sockopt::socket_linger(&connection), Ok(None));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_whose_own_socket_listens_no_more_is_the_only_one_harmed() {
+    let (primary, [odd, other], [socket, sibling], port) = two_with_seats();
+    rustix::net::shutdown(&socket, rustix::net::Shutdown::Read).expect("a socket");
+    for _ in 0..20 {
+        let client = connect(port);
+        match first_readable(&[&sibling, &other.polled].map(AsFd::as_fd)) {
+            0 => assert!(other.accept(&sibling)),
+            _ => other.serve(),
+        }
+        assert_eq!(served_by(client), 2);
+    }
+    drop(socket);
+    odd.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+    let mut next = primary.worker(3);
+    let (_, _, socket) = next.listen_own(port);
+    let clients = fill(port, &[&socket], 1);
+    assert!(next.accept(&socket), "it has a socket that listens");
+    drop(clients);
+}
