@@ -23,7 +23,8 @@ function deferClose(server) {
   function emitUnlessClosed(name, ...args) {
     if (isFree || name !== 'close') return Reflect.apply(emit, this, [name, ...args]);
     hold.ref();
-    deferred.push(AsyncResource.bind(() => this.emit(name, ...args), 'rs-cluster.Close'));
+    const emitNow = () => Reflect.apply(emit, this, [name, ...args]);
+    deferred.push(AsyncResource.bind(emitNow, 'rs-cluster.Close'));
     return this.listenerCount(name) > 0;
   }
   Object.defineProperty(server, 'emit', {
