@@ -36,6 +36,7 @@ use rs_cluster::{
         control::{Query, Reply, Request, SocketKind, Target},
     },
     sys::{
+        duplicate,
         exit::{self, Exit},
         lane, listen,
         ring::{self, Ring, Side, Tally},
@@ -567,6 +568,42 @@ fn an_address_is_free_when_its_close_is_confirmed() {
             TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         }
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_address_is_free_though_a_process_that_is_being_started_has_a_copy_of_its_socket() {
+    for scheduling in [Scheduling::RoundRobin, Scheduling::ReusePort, Scheduling::Shared] {
+        let primary = Primary::start(scheduling);
+        let mut worker = primary.worker(1);
+        let (reply, socket) = worker.ask(loopback(0));
+        let port = reply.address.expect("a bound address").port;
+        if scheduling == Scheduling::Shared {
+            rustix::net::listen(socket.as_ref().expect("the socket"), 1).expect("a bound socket");
+        }
+        let copies = copies_of_sockets(port);
+        assert!(!copies.is_empty());
+        drop(socket);
+        worker.close(reply.listener);
+        TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    }
+}
+
+/// Duplicates of the engine's sockets on this port of the loopback address: the engine is in this process.
+#[cfg(target_os = "linux")]
+fn copies_of_sockets(port: u16) -> Vec<OwnedFd> {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("a table");
+    let address = format!("0100007F:{port:04X}");
+    let of_port = sockets.lines().filter(|line| line.contains(&address));
+    let links: Vec<_> = of_port
+        .filter_map(|line| line.split_whitespace().nth(9))
+        .map(|inode| format!("socket:[{inode}]"))
+        .collect();
+    let is_one = |fd: &i32| {
+        let link = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+        link.is_ok_and(|link| links.iter().any(|it| link.as_os_str() == it.as_str()))
+    };
+    (3..1024).filter(is_one).filter_map(|fd| duplicate(fd).ok()).collect()
 }
 
 #[test]

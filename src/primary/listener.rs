@@ -146,11 +146,32 @@ impl Listener {
         self.holders.remove(&worker)
     }
 
-    /// How many connections may be in each backlog that are to be kept when the sockets close: none
-    /// where the primary has the socket open itself, so that they stay there.
-    pub(super) fn backlog_to_keep(&self) -> Option<u32> {
+    /// Accepts what waits in the backlogs of the engine's sockets, which are about to close. In that of a
+    /// socket which the primary has open itself, it goes on waiting.
+    pub(super) fn accept_backlog(&mut self) {
+        let backlog = listen::wanted_backlog(&self.query);
+        if let Socket::Distributed(distribution) = &mut self.socket
+            && !matches!(self.query.target, Target::Descriptor { .. })
+        {
+            distribution.accept_backlog(backlog);
+        }
+    }
+
+    /// Closes the engine's sockets; what waits in their backlogs is reset. A shared one closes with the
+    /// listener.
+    pub(super) fn close(&mut self) {
         let is_ours = !matches!(self.query.target, Target::Descriptor { .. });
-        is_ours.then(|| listen::wanted_backlog(&self.query))
+        let is_last = is_ours && self.holders.is_empty();
+        match &mut self.socket {
+            Socket::Distributed(distribution) => distribution.close(is_last),
+            Socket::Shared(bound) if is_last => listen::stop(bound.socket.as_raw_fd()),
+            Socket::Shared(_) => {}
+        }
+    }
+
+    /// Whether connections wait for a worker to serve it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.distribution().is_some_and(|distribution| distribution.held.is_some())
     }
 
     /// Whether the address is bound. It is not while connections wait for the next worker.
@@ -345,17 +366,20 @@ impl Distribution {
         self.seats.push(seat);
     }
 
-    /// Closes the sockets. What waits in their backlogs is reset.
-    pub(super) fn close(&mut self) {
+    /// Closes the sockets. `is_last`: no other process is to have them.
+    fn close(&mut self, is_last: bool) {
         for seat in self.seats.drain(..) {
             seat.task.abort();
+            if is_last {
+                seat.socket.stop();
+            }
             seat.socket.close();
         }
     }
 
     /// Accepts what waits in the backlogs of the sockets, as far as there are descriptors for it: some
     /// are left for what the next worker takes.
-    pub(super) fn accept_backlog(&mut self, backlog: u32) {
+    fn accept_backlog(&mut self, backlog: u32) {
         let scarce = scarce_descriptors();
         for seat in 0..self.seats.len() {
             // The kernel keeps one more than it is asked for; those that come meanwhile come too late.

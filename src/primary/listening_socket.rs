@@ -52,6 +52,13 @@ impl ListeningSocket {
         self.open.borrow().is_some()
     }
 
+    /// Ends listening; see [`listen::stop`].
+    pub(super) fn stop(&self) {
+        if let Some(open) = self.open.borrow().as_ref() {
+            listen::stop(open.bound.socket.as_raw_fd());
+        }
+    }
+
     /// Closes the descriptor, and removes the file of a Unix socket. All other calls fail from then on,
     /// or wait for ever.
     pub(super) fn close(&self) {

@@ -308,20 +308,19 @@ impl State {
             return;
         };
         let is_lingering = listener.is_lingering();
-        let backlog = listener.backlog_to_keep();
+        if !is_lingering {
+            if !hold.is_zero() {
+                listener.accept_backlog();
+            }
+            listener.close();
+            self.story.tell(format_args!("{} closed", listener.name));
+        }
         let Socket::Distributed(distribution) = &mut listener.socket else {
             if !is_lingering {
-                self.shut(id);
+                self.forget_listener(id);
             }
             return;
         };
-        if !is_lingering {
-            if let Some(backlog) = backlog.filter(|_| !hold.is_zero()) {
-                distribution.accept_backlog(backlog);
-            }
-            distribution.close();
-            self.story.tell(format_args!("{} closed", listener.name));
-        }
         // Who sees that a connection is closed finds the address free.
         if hold.is_zero() {
             distribution.close_pending();
@@ -344,14 +343,12 @@ impl State {
 
     /// Closes the listener, with all that waits for it.
     fn shut(&mut self, id: ListenerId) {
-        let Some(Listener { name, mut socket, .. }) = self.forget_listener(id) else {
+        let Some(mut listener) = self.forget_listener(id) else {
             return;
         };
-        self.story.tell(format_args!("{name} closed"));
-        if let Socket::Distributed(distribution) = &mut socket {
-            distribution.close();
-        }
-        drop(socket);
+        self.story.tell(format_args!("{} closed", listener.name));
+        listener.close();
+        drop(listener);
         self.released.notify_waiters();
     }
 
@@ -359,10 +356,8 @@ impl State {
     /// such a worker go on waiting.
     pub(super) fn close_unserved(&mut self, id: ListenerId) {
         let is_unused = |it: &&mut Listener| !it.is_served() && !it.is_lingering();
-        match self.listeners.get_mut(&id).filter(is_unused).map(|listener| &mut listener.socket) {
-            Some(Socket::Distributed(distribution)) if distribution.held.is_some() => {
-                distribution.close()
-            }
+        match self.listeners.get_mut(&id).filter(is_unused) {
+            Some(listener) if listener.is_waiting() => listener.close(),
             Some(_) => self.shut(id),
             None => {}
         }

@@ -103,7 +103,10 @@ pub fn wanted_backlog(query: &Query) -> u32 {
     if query.backlog == 0 { DEFAULT_BACKLOG } else { query.backlog }
 }
 
-/// Has a listening socket refuse connections, for every holder of it; who waits for one waits no more.
+/// Ends listening for every holder of the socket, by its number: it refuses connections, and a call that
+/// waits for one returns. A process that another thread is starting has a copy until it executes its
+/// program; without this, the port would be in use as long. Where the kernel does not stop a socket that
+/// listens, as on macOS, it is in use.
 pub fn stop(listening: RawFd) {
     // SAFETY: two numbers. One of no socket is an error, and then nothing is to be done.
     unsafe { libc::shutdown(listening, libc::SHUT_RD) };
