@@ -136,7 +136,7 @@ const SIMPLE = {
       `worker(${n}).process.${random.pick(['unref()', 'ref()', 'channel.unref()', 'channel.ref()'])}`,
     ),
   enter: () => `context.enterWith('primary');`,
-  emit: (n) => attempt('emit', `worker(${n}).emit('custom')`),
+  emit: (n) => attempt(`emit ${n}`, `worker(${n}).emit('custom')`),
   exit: (_n, random) => `process.exit(${random.below(3)});`,
   exitCode: () => 'process.exitCode = 3;',
   newWorker: () => attempt('new worker', `new cluster.Worker({ id: 77, state: 'odd' }).id`),

@@ -230,16 +230,24 @@ function shownSettings({ killMode, holdTimeout, ...settings }) {
   return inspect(settings, { breakLength: Number.POSITIVE_INFINITY });
 }
 
-/** Waits until something is heard of a worker, or nothing more can be. */
-function until(number, what) {
+/**
+ * Waits until something is heard of a worker, or nothing more can be. One that has disconnected is given
+ * time to exit, too, as most then do.
+ */
+async function until(number, what) {
   const it = forked[number];
-  if (!it) return undefined;
+  if (!it) return;
+  await heardOf(it, what);
+  if (!it.seen.has('disconnect') || it.isLasting) return;
+  it.isLasting = !(await soon(heardOf(it, 'exit')));
+}
+
+function heardOf(it, what) {
   const isOver = () => {
     const { seen } = it;
     // Node does not always emit 'disconnect'.
     if (seen.has(what) || seen.has('error') || seen.has('close')) return true;
-    if (what === 'exit') return false;
-    return seen.has('disconnect') && (seen.has('exit') || !['disconnect', 'close'].includes(what));
+    return what !== 'exit' && seen.has('disconnect');
   };
   return new Promise((resolve) => {
     const look = () => {
@@ -254,7 +262,7 @@ let syncs = 0;
 
 /**
  * Waits until all workers have done what they have been told, and their answers are here: they are asked
- * for a sign. One that has disconnected is given time to exit, too, as most then do.
+ * for a sign.
  */
 async function settle() {
   syncs += 1;
@@ -263,8 +271,6 @@ async function settle() {
     if (!it?.worker.process.pid) continue;
     if (it.worker.process.connected) it.worker.process.send({ sync: sign }, () => {});
     await until(number, `sync ${sign}`);
-    if (it.seen.has('disconnect') && !it.isLasting)
-      it.isLasting = !(await soon(until(number, 'exit')));
   }
 }
 
@@ -283,8 +289,11 @@ async function soon(promise) {
 
 /** Waits until a worker has gone altogether. */
 async function untilGone(number) {
-  await until(number, 'exit');
-  await until(number, 'disconnect');
+  const it = forked[number];
+  if (!it) return;
+  await heardOf(it, 'exit');
+  // Node does not always emit it.
+  await soon(heardOf(it, 'disconnect'));
 }
 
 /** A client of a server; it is over when `enough` has happened. */
