@@ -44,6 +44,18 @@ function callsOf(trace, call, number) {
   return trace.lines('P').filter((line) => line.startsWith(`${call} ${number} `)).length;
 }
 
+/** Masks what calls of `send()` come to, from the first one that matches; returns whether there is one. */
+function maskSendsFrom(trace, stream, pattern) {
+  const lines = trace.lines(stream);
+  const first = lines.findIndex((line) => /^(?:send|run) /.test(line) && pattern.test(line));
+  if (first === -1) return false;
+  const masked = lines.map((line, at) =>
+    at >= first ? line.replace(/^((?:send|run) .*?)(?:->|throws) .*/, '$1*') : line,
+  );
+  trace.set(stream, masked);
+  return true;
+}
+
 /** @type {Rule[]} */
 module.exports = [
   {
@@ -73,6 +85,17 @@ module.exports = [
       /^worker exit /m.test(expected) &&
       !/^worker disconnect /m.test(expected) &&
       isSame(without(expected, 'disconnect'), without(actual, 'disconnect')),
+  },
+  {
+    difference: 'callback of `cluster.disconnect()`',
+    reason: "Node's comes with the first worker, so in another worker's context.",
+    apply(trace) {
+      if (!trace.has('P:all')) return;
+      const lines = trace
+        .lines('P:all')
+        .map((line) => line.replace(/ in (?:fork \d+|primary)$/, ''));
+      trace.set('P:all', lines);
+    },
   },
   {
     difference: "`'close'` after `worker.process.disconnect()`",
@@ -123,6 +146,34 @@ module.exports = [
         const calls = callsOf(trace, 'disconnect', number) + callsOf(trace, 'disconnect', 'all');
         if (calls > 1) trace.leaveOut(new RegExp(`^W${number}:thrown$`));
       }
+    },
+  },
+  {
+    difference: 'messages behind `send(message, handle)`',
+    reason:
+      'Node keeps them back until the receiver has read the handle, and serializes them only then.',
+    apply(trace) {
+      for (const stream of trace.keys()) {
+        if (maskSendsFrom(trace, stream, / a handle /)) {
+          trace.leaveOut(new RegExp(`^${stream}:(?:send\\d*|thrown)$`));
+        }
+      }
+    },
+  },
+  {
+    reason:
+      'Whether a large message has been written when `send()` returns is for the kernel to say.',
+    apply(trace) {
+      for (const stream of trace.keys()) maskSendsFrom(trace, stream, / large (?:->|throws)/);
+    },
+  },
+  {
+    reason: "An internal assertion of Node's own has failed.",
+    apply(trace) {
+      const isBroken = [...trace.values()]
+        .flat()
+        .some((it) => it.includes('ERR_INTERNAL_ASSERTION'));
+      if (isBroken) trace.leaveOut(/./);
     },
   },
   {

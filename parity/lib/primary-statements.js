@@ -62,12 +62,15 @@ function send(random, sender, label, handle) {
   if (rest.length > 0 && random.oneIn(3)) {
     rest.push(random.pick(['{ keepOpen: true }', '{}', 'undefined', 'null', "'options'"]));
   }
+  const sent = message(random);
   const args = [
-    message(random),
+    sent,
     ...rest,
     ...callback(random, `${label} called back`, label.replace(/\D/g, '')),
   ];
-  return attempt(label, `${sender}.send(${args.join(', ')})`);
+  // What it returns depends on the kernel then: see the rules.
+  const shown = sent.endsWith('.large') ? `${label} large` : label;
+  return attempt(shown, `${sender}.send(${args.join(', ')})`);
 }
 
 function settings(random) {
