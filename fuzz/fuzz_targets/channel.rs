@@ -246,7 +246,7 @@ impl Pair {
         // What is sent in vain is an error, unless it waits behind something else.
         let message = Message { number: 0, kind: Kind::Text, length: 40_000, handle: None };
         let sent = left.send(&message);
-        assert!(matches!(sent, Err(Error::System { .. })) || !left.channel.is_idle());
+        assert!(matches!(sent, Err(Error::Gone)) || !left.channel.is_idle());
         let mut turns = 0;
         while left.turn() {
             turns += 1;

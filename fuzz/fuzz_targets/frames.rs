@@ -50,9 +50,11 @@ impl Part<'_> {
     fn write(&self, stream: &mut Vec<u8>) {
         match *self {
             Self::Frame { sort, handle, length } => {
-                let handle = HandleType::from_number(handle);
-                stream.extend(header(sort.kind(), handle, length.get()).expect("a short frame"));
-                stream.resize(stream.len() + length.get(), stream.len() as u8);
+                let kind = sort.kind();
+                let length = length.get().min(kind.limit());
+                let handle = HandleType::from_number(handle).filter(|_| kind.takes_handle());
+                stream.extend(header(kind, handle, length).expect("a short frame"));
+                stream.resize(stream.len() + length, stream.len() as u8);
             }
             Self::Header { kind, handle, length } => {
                 stream.extend(length.to_le_bytes());
