@@ -246,7 +246,7 @@ function heardOf(it, what) {
   const isOver = () => {
     const { seen } = it;
     // Node does not always emit 'disconnect'.
-    if (seen.has(what) || seen.has('error') || seen.has('close')) return true;
+    if (seen.has(what) || seen.has('close') || it.worker.process.pid === undefined) return true;
     return what !== 'exit' && seen.has('disconnect');
   };
   return new Promise((resolve) => {
