@@ -17,7 +17,14 @@ const deferClose = require('./defer-close');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
 const EventContext = require('./event-context');
-const { clearInterval, nextTick, setImmediate, setInterval, setTimeout } = require('./clock');
+const {
+  clearInterval,
+  clearTimeout,
+  nextTick,
+  setImmediate,
+  setInterval,
+  setTimeout,
+} = require('./clock');
 const handles = require('./handles');
 const seat = require('./seat');
 const sockets = require('./sockets');
@@ -31,6 +38,8 @@ const UDP_REUSEPORT = 8;
 
 // How long after it has disconnected a worker says that it stays, in milliseconds.
 const FAREWELL = 200;
+/** How long a worker that leaves waits for answers to its queries, in milliseconds. */
+const ANSWER_TIMEOUT = 200;
 
 const LAST_PORT = 65535;
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
@@ -62,6 +71,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   const indexes = new Map();
   /** What waits for the primary to know that this worker leaves of its own accord. */
   const acknowledgements = [];
+  /** What waits for answers to queries as well: `{isAnswered, callback, deadline}`. */
+  const leaving = new Set();
   /** Whether the primary is to send a signal, if this worker does not end by itself. */
   let isKilled = false;
   /** Whether it ends once it has disconnected, as it has killed itself. Its state may say something else by then. */
@@ -223,6 +234,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   function onReply({ seq, errno, listener, fd, data, ...bound }) {
     const { server, options, release, callback, onListening } = queries.get(seq);
     queries.delete(seq);
+    leaveIfAnswered();
     // The answer was on its way when this worker left: it serves nothing any more.
     if (!process.connected) {
       if (fd !== -1) closeSync(fd);
@@ -306,8 +318,33 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
 
   /** Has the primary know that the disconnect to come is meant, then calls back. */
   function announceDisconnect(callback) {
-    acknowledgements.push(callback);
+    const asked = [...queries.keys()];
+    const isAnswered = () => !asked.some((seq) => queries.has(seq));
+    acknowledgements.push(() => {
+      if (isAnswered()) {
+        callback();
+        return;
+      }
+      // The engine may have heard of the leave first, and then answers no query.
+      const wait = { isAnswered, callback };
+      wait.deadline = setTimeout(endWait, ANSWER_TIMEOUT, wait);
+      leaving.add(wait);
+    });
     channel.notify({ act: 'exitedAfterDisconnect' });
+  }
+
+  /** In Node the answers to earlier queries come before the acknowledgement, on the same channel. */
+  function leaveIfAnswered() {
+    for (const wait of leaving) {
+      // Behind 'listening', which the answer leads to.
+      if (wait.isAnswered()) setImmediate(endWait, wait);
+    }
+  }
+
+  function endWait(wait) {
+    if (!leaving.delete(wait)) return;
+    clearTimeout(wait.deadline);
+    wait.callback();
   }
 
   /** Closes the servers, waits for them, and closes the channel. */

@@ -94,7 +94,9 @@ module.exports = [
     apply(trace) {
       for (const { stream, lines } of workersOf(trace)) {
         const isClosed = (line) => line.includes(' error Error ERR_IPC_CHANNEL_CLOSED');
-        const errors = lines.filter(isClosed).map(masked);
+        const errors = lines
+          .filter(isClosed)
+          .map((line) => masked(line).replace(/meant=\w+/, 'meant=*'));
         const others = lines.filter((line) => !isClosed(line));
         trace.set(stream, [...others, ...errors]);
       }

@@ -136,6 +136,8 @@ function look({ id, state, exitedAfterDisconnect, process: child, isDead, isConn
 }
 
 function fork(number, env, isHeard = true) {
+  // A hook may be called twice.
+  if (forked[number]) return;
   const made = attempt(`fork ${number}`, () => cluster.fork({ W: `${number}`, ...env }));
   if (!(made instanceof cluster.Worker)) return;
   const it = { worker: made, seen: new Set(), waiting: [] };
