@@ -17,15 +17,9 @@ const deferClose = require('./defer-close');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
 const EventContext = require('./event-context');
-const {
-  clearInterval,
-  clearTimeout,
-  nextTick,
-  setImmediate,
-  setInterval,
-  setTimeout,
-} = require('./clock');
+const { clearTimeout, nextTick, setImmediate, setTimeout } = require('./clock');
 const handles = require('./handles');
+const Hold = require('./hold');
 const seat = require('./seat');
 const sockets = require('./sockets');
 
@@ -42,7 +36,6 @@ const FAREWELL = 200;
 const ANSWER_TIMEOUT = 200;
 
 const LAST_PORT = 65535;
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
 const LARGEST_BACKLOG = 2 ** 31 - 1;
 // For any kernel; longer ones would not fit into a packet of the control lane.
 const TOO_LONG_PATH = 4097;
@@ -487,31 +480,23 @@ function toQuery(options, address, index) {
   };
 }
 
-/**
- * Stands for the listening socket, which is the primary's. Holds the event loop as it would: by a timer, as
- * Node's does, which `process.getActiveResourcesInfo()` lists.
- */
+/** Stands for the listening socket, which is the primary's. Holds the event loop as it would. */
 function fauxHandle(bound, onClose) {
+  const hold = new Hold();
   let isOpen = true;
-  let timer = null;
+  hold.ref();
   const handle = {
     listen: () => 0,
-    ref() {
-      if (isOpen) timer ??= setInterval(() => {}, LONGEST_TIMEOUT);
-    },
-    unref() {
-      clearInterval(timer);
-      timer = null;
-    },
-    hasRef: () => timer !== null,
+    ref: () => isOpen && hold.ref(),
+    unref: () => hold.unref(),
+    hasRef: () => hold.hasRef(),
     close() {
       if (!isOpen) return;
       isOpen = false;
-      handle.unref();
+      hold.unref();
       onClose();
     },
   };
-  handle.ref();
   // Only sockets with a port have a name to ask for.
   if (bound !== null) {
     handle.getsockname = (out) => {

@@ -1,31 +1,24 @@
 'use strict';
 
-const { LoopRef } = require('./native');
+const { clearInterval, setInterval } = require('./clock');
 
-/** How many hold the event loop open, by the one reference that they share. */
-let count = 0;
-let shared;
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 /** Holds the event loop open, as a libuv handle does that has no counterpart here. */
 class Hold {
-  #isHeld = false;
+  #timer = null;
 
   ref() {
-    if (this.#isHeld) return;
-    this.#isHeld = true;
-    count += 1;
-    if (count === 1) shared = new LoopRef(() => {});
+    this.#timer ??= setInterval(() => {}, LONGEST_TIMEOUT);
   }
 
   unref() {
-    if (!this.#isHeld) return;
-    this.#isHeld = false;
-    count -= 1;
-    if (count === 0) shared.release();
+    clearInterval(this.#timer);
+    this.#timer = null;
   }
 
   hasRef() {
-    return this.#isHeld;
+    return this.#timer !== null;
   }
 }
 

@@ -9,7 +9,6 @@ mod engine;
 mod inbox;
 #[cfg(feature = "inject")]
 mod inject;
-mod loop_ref;
 mod message_lane;
 mod stats;
 mod worker_lanes;
