@@ -91,6 +91,7 @@ class Channel {
   #onFault;
   #onClosed;
   #beforeDisconnect;
+  #beforeDelivery;
   #isHeard;
   #pending = new PendingMessages();
   /** `{callback, context}` of messages that the lane has not taken yet, in order. */
@@ -118,6 +119,7 @@ class Channel {
    * @param {boolean} [options.isTrusted] whether the peer is trusted, as a primary is
    * @param {(callback: () => void) => void} [options.beforeDisconnect] calls back when `disconnect` may
    *   be emitted, the channel being closed
+   * @param {() => void} [options.beforeDelivery] called when something has come, before it is delivered
    * @param {() => boolean} [options.isHeard] whether somebody listens to messages
    */
   constructor(target, lane, options) {
@@ -129,6 +131,7 @@ class Channel {
       onFault,
       onClosed = () => {},
       beforeDisconnect = (callback) => callback(),
+      beforeDelivery = () => {},
       isHeard,
     } = options;
     this.#quota = options.isTrusted ? undefined : new Quota();
@@ -142,6 +145,7 @@ class Channel {
     this.#onFault = onFault;
     this.#onClosed = onClosed;
     this.#beforeDisconnect = beforeDisconnect;
+    this.#beforeDelivery = beforeDelivery;
     this.#isHeard = isHeard ?? (() => target.listenerCount('message') > 0);
     target.connected = true;
     target.channel = this.#control;
@@ -314,6 +318,7 @@ class Channel {
 
   /** `bytes` is how long all of them are. */
   #receiveMany(bytes, decode) {
+    this.#beforeDelivery();
     if (this.#target.channel === null) return;
     let messages;
     try {
@@ -343,6 +348,7 @@ class Channel {
   }
 
   #receive(isNotice, payload, handleType, fd) {
+    this.#beforeDelivery();
     if (this.#target.channel === null) {
       if (fd !== -1) closeSync(fd);
       return;

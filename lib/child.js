@@ -87,6 +87,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     onFault: (error) => process.emit('error', error),
     onClosed: onDisconnected,
     beforeDisconnect,
+    // In Node they come on the same channel, in order.
+    beforeDelivery: () => queries.size > 0 && lanes.readReplies(),
     isHeard,
     isTrusted: true,
   });
@@ -162,13 +164,9 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   }
 
   function onNotice({ act, ...notice }) {
-    if (act === 'disconnect') {
-      // Answers sent before it come on another lane, in the same turn of the event loop.
-      if (queries.size > 0) setImmediate(disconnect, true);
-      else disconnect(true);
-    } else if (act === 'kill') {
-      isKilled = true;
-    } else if (act === 'acknowledged') acknowledgements.shift()?.();
+    if (act === 'disconnect') disconnect(true);
+    else if (act === 'kill') isKilled = true;
+    else if (act === 'acknowledged') acknowledgements.shift()?.();
     else if (act === 'rest') onRest(notice);
   }
 

@@ -35,10 +35,10 @@ class EventContext {
 
   #resource = new EventResource();
 
-  /** A function that calls back in the context of the code that binds it. */
+  /** A function that calls back, in a tick of its own, in the context of the code that binds it. */
   static bind(callback) {
     const context = new EventContext();
-    return () => context.run(callback);
+    return () => context.nextTick(callback);
   }
 
   /** Calls back in a tick of its own. */

@@ -322,7 +322,7 @@ class WorkerProcess {
   exited(code, signal) {
     this.#hasExited = true;
     this.#channel.finish(() => {
-      this.context.nextTick(() => this.left());
+      this.left();
       this.context.nextTick(this.#onExiting, code);
       this.context.nextTick(() => this.#handle.exited(code, signal));
     });

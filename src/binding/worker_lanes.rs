@@ -156,7 +156,7 @@ struct Inner {
     /// accepted.
     exhausted: Cell<bool>,
     watchdog: Watchdog,
-    polls: RefCell<Option<Polls>>,
+    started: RefCell<Option<Started>>,
     seq: Cell<u32>,
     /// How many replies are still to come.
     unanswered: Cell<u32>,
@@ -177,7 +177,8 @@ struct Seat {
     number: Option<u8>,
 }
 
-struct Polls {
+struct Started {
+    handlers: Rc<Handlers>,
     control: Poll,
     connections: Poll,
     /// For what they do not tell.
@@ -220,7 +221,7 @@ impl WorkerLanes {
             paused: Cell::new(false),
             exhausted: Cell::new(false),
             watchdog,
-            polls: RefCell::new(None),
+            started: RefCell::new(None),
             seq: Cell::new(0),
             unanswered: Cell::new(0),
             closing: RefCell::default(),
@@ -254,7 +255,7 @@ impl WorkerLanes {
         on_garbage: Function<FnArgs<(String,)>, ()>,
     ) -> napi::Result<()> {
         let inner = &self.inner;
-        if inner.polls.borrow().is_some() {
+        if inner.started.borrow().is_some() {
             return Ok(());
         }
         let event_loop = Caller::event_loop(&env)?;
@@ -291,11 +292,10 @@ impl WorkerLanes {
         env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
             // The lanes close before the process ends, however long that takes.
             inner.watchdog.stand_down();
-            drop(inner.polls.take());
+            drop(inner.started.take());
             drop(inner.seats.take());
         })?;
-        let polls = Polls { control, connections, retry };
-        inner.polls.replace(Some(polls));
+        inner.started.replace(Some(Started { handlers, control, connections, retry }));
         // Of what was sent before.
         inner.wait();
         Ok(())
@@ -326,6 +326,15 @@ impl WorkerLanes {
             inner.closing.borrow_mut().insert(listener);
         }
         Ok(is_open)
+    }
+
+    /// Calls `onReply` for each reply that has come already, from within a callback of another lane.
+    #[napi]
+    pub fn read_replies(&self) {
+        let handlers = self.inner.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers));
+        if let Some(handlers) = handlers.filter(|_| self.inner.open.get()) {
+            self.inner.read_replies(&handlers);
+        }
     }
 
     /// Says that a connection which `onConnection` took is closed.
@@ -361,12 +370,12 @@ impl Inner {
         let takes_later = self.takes_later.get() || self.exhausted.get();
         let readable = open && !is_broken && !reads_later;
         let writable = !control.is_idle() && !control.sends_later();
-        if let Some(polls) = self.polls.borrow().as_ref() {
-            polls.control.wait_for(Readiness { readable, writable });
+        if let Some(started) = self.started.borrow().as_ref() {
+            started.control.wait_for(Readiness { readable, writable });
             let readable = open && !takes_later;
-            polls.connections.wait_for(Readiness { readable, writable: false });
+            started.connections.wait_for(Readiness { readable, writable: false });
             if control.sends_later() || (open && (is_broken || reads_later || takes_later)) {
-                polls.retry.start(SHORTAGE_PAUSE);
+                started.retry.start(SHORTAGE_PAUSE);
             }
         }
     }
@@ -434,7 +443,12 @@ impl Inner {
         self.wait();
     }
 
+    /// What comes together is one callback, as messages that come together are in Node.
     fn read_replies(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+        handlers.caller.enter(|| self.read_replies_inside(handlers));
+    }
+
+    fn read_replies_inside(self: &Rc<Self>, handlers: &Rc<Handlers>) {
         let Handlers { caller, on_reply, .. } = &**handlers;
         loop {
             let received = self.control.borrow().receive();
@@ -442,7 +456,7 @@ impl Inner {
                 Ok(Received::Reply(reply, shared)) => {
                     self.unanswered.set(self.unanswered.get().saturating_sub(1));
                     let reply = self.take_seat(reply, shared, handlers);
-                    caller.enter(|| _ = caller.call(on_reply, (reply,).into()));
+                    caller.call(on_reply, (reply,).into());
                 }
                 Ok(Received::Closed(listener)) => {
                     if self.closing.borrow_mut().remove(&listener) {

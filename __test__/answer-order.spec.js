@@ -1,0 +1,22 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('./helpers/fixture');
+
+const SCENARIOS = {
+  'a message behind a disconnect': [{ connected: false, isMeant: true }],
+  'two answers': [
+    { code: 'EADDRNOTAVAIL', state: 'online' },
+    { event: 'listening' },
+    { state: 'online' },
+  ],
+  'an answer and a message': [{ event: 'message' }, { event: 'listening' }, { event: 'next turn' }],
+};
+
+for (const [scenario, expected] of Object.entries(SCENARIOS)) {
+  test(`a worker sees in Node's order: ${scenario}`, async (t) => {
+    const { lines, code } = await run(t, 'answer-order', { args: [scenario] });
+    t.is(code, 0);
+    t.deepEqual(lines, expected);
+  });
+}
