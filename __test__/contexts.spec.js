@@ -143,6 +143,20 @@ test("connections of a shared socket have the context that Node's own sockets gi
   await check(t, 'connections', { worker }, options);
 });
 
+// Where a store is kept depends on a flag of Node: on a hook, or on what runs.
+const [OTHER_WAY] = [
+  majorVersion === 22 && '--experimental-async-context-frame',
+  majorVersion >= 24 && '--no-async-context-frame',
+].filter(Boolean);
+if (OTHER_WAY) {
+  for (const role of ['worker', 'primary']) {
+    const scenario = `messages to ${role === 'worker' ? 'a worker' : 'the primary'}`;
+    test(`each event has its context under ${OTHER_WAY}: ${scenario}`, async (t) => {
+      await check(t, scenario, TABLE[scenario], { nodeArgs: [OTHER_WAY] });
+    });
+  }
+}
+
 test('messages that are read in one turn have different async ids for async hooks', async (t) => {
   t.deepEqual(await look(t, 'ids of events'), [{ role: 'worker', ids: 3 }]);
 });

@@ -28,7 +28,6 @@ const NO_CALLBACK = {};
 // Answers that the peer has not read: one that asks for more is at fault.
 const MOST_ANSWERS = 4096;
 const CLOSED = 'The channel is closed.';
-const SENDABLE = new Set(['string', 'object', 'number', 'boolean']);
 
 const majorVersion = Number.parseInt(process.versions.node, 10);
 
@@ -241,7 +240,7 @@ class Channel {
   #sendUnchecked(message, handle, options, callback) {
     if (this.#target.channel === null) throw errors.internalAssertion(CLOSED);
     if (message === undefined) throw errors.missingArgs('message');
-    if (!SENDABLE.has(typeof message)) {
+    if (!isSendable(message)) {
       const expected = 'one of type string, object, number, or boolean';
       throw errors.invalidArgType('message', expected, message);
     }
@@ -498,6 +497,11 @@ function showDeprecated(target) {
 function warnOfLostHandle() {
   const lost = 'A handle did not reach this process: it has no descriptor left for it';
   process.emitWarning(lost, 'SentHandleNotReceivedWarning');
+}
+
+function isSendable(message) {
+  const type = typeof message;
+  return type === 'string' || type === 'object' || type === 'number' || type === 'boolean';
 }
 
 function isObject(value) {

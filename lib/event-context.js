@@ -17,12 +17,13 @@ class EventResource extends AsyncResource {
 const majorVersion = Number.parseInt(process.versions.node, 10);
 /**
  * Whether a store goes with the code that runs, as by default since Node 24, and not with the resource
- * that it runs for.
+ * that it runs for. To find out costs older versions speed, so they are asked only if a flag may be set.
  */
-const HAS_FRAMES = majorVersion >= 24 && forgets(new AsyncLocalStorage());
+const HAS_FRAMES = mayHaveFrames() && forgets(new AsyncLocalStorage());
 
 /** Whether async hooks have ever been enabled. */
 let hasHooks = false;
+const CHEAP = { requireManualDestroy: true };
 
 /**
  * The asynchronous context in which a worker's events are emitted: that of the code that creates this
@@ -47,13 +48,14 @@ class EventContext {
   }
 
   /**
-   * Calls back for each item, as in a tick of its own. A tick is a tenth of what a small message
-   * costs, so there is one for all where only an async hook could see that.
+   * Calls back for each item, as in a tick of its own. A tick is a twentieth of what a small message
+   * costs, so there is one for all where only an async hook could see that. Without frames, a store
+   * needs hooks.
    */
   forEach(items, callback) {
-    if (HAS_FRAMES && items.length > 1 && !hooksExist()) {
-      this.nextTick(() => this.#forEachInScope(items, callback));
-    } else this.#forEachInTick(items, 0, callback);
+    if (items.length > 1 && !hooksExist()) {
+      this.nextTick(() => this.#forEachInOneTick(items, callback));
+    } else this.#forEachInTicks(items, 0, callback);
   }
 
   /**
@@ -65,20 +67,22 @@ class EventContext {
     return own.runInAsyncScope(callback, undefined, ...args);
   }
 
-  #forEachInTick(items, first, callback) {
+  #forEachInTicks(items, first, callback) {
     this.#resource.runInAsyncScope(scheduleAll, undefined, items, first, callback);
   }
 
-  #forEachInScope(items, callback) {
+  #forEachInOneTick(items, callback) {
     let next = 0;
     try {
-      while (next < items.length) {
+      // A callback may be the first to use hooks.
+      while (next < items.length && (HAS_FRAMES || !hooksExist())) {
         next += 1;
-        this.#resource.runInAsyncScope(callback, undefined, items[next - 1]);
+        if (HAS_FRAMES) this.#resource.runInAsyncScope(callback, undefined, items[next - 1]);
+        else callback(items[next - 1]);
       }
     } finally {
       // One that throws does not stop the rest.
-      if (next < items.length) this.#forEachInTick(items, next, callback);
+      if (next < items.length) this.#forEachInTicks(items, next, callback);
     }
   }
 }
@@ -96,11 +100,16 @@ function scheduleAll(items, first, callback) {
 function hooksExist() {
   if (hasHooks) return true;
   try {
-    new AsyncResource('');
+    new AsyncResource('', CHEAP);
   } catch {
     hasHooks = true;
   }
   return hasHooks;
+}
+
+function mayHaveFrames() {
+  const flags = [...process.execArgv, process.env.NODE_OPTIONS];
+  return majorVersion >= 24 || flags.some((it) => it?.includes('async-context-frame'));
 }
 
 /** Whether what is put into the storage while a resource runs is gone when it runs again. */
