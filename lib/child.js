@@ -124,6 +124,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   lanes.start(
     (reply) => context.nextTick(onReply, reply),
     onConnection,
+    onSharedConnection,
     onClosed,
     (reason) => channel.fail(reason),
   );
@@ -249,11 +250,12 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       if (isAnswered) closing.set(listener, [deferClose(server)]);
     };
     const isInternet = bound.port !== undefined;
-    const handle =
-      fd === -1
-        ? fauxHandle(isInternet ? bound : null, close)
-        : sharedHandle(fd, streamKind(options, isInternet), close);
-    served.set(listener, { server, handle, kind: isInternet ? 'tcp' : 'pipe' });
+    const kind = isInternet ? 'tcp' : 'pipe';
+    let handle;
+    if (fd === -1) handle = fauxHandle(isInternet ? bound : null, close);
+    else if (isDatagram(options)) handle = afterClose(sockets.datagram(fd), close);
+    else handle = sharedHandle(kind, fd, (backlog) => lanes.accept(listener, fd, backlog), close);
+    served.set(listener, { server, handle, kind, context: new EventContext() });
     // 'listening' is emitted meanwhile, or in the next tick.
     emitThen(
       () => callback(0, handle),
@@ -271,6 +273,18 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     debug('worker %d serves a connection', worker.id);
     context.nextTick(serve, found, fd);
     return true;
+  }
+
+  /** Calls back as a handle of Node's own does. Instead of a descriptor there may be a negated errno. */
+  function onSharedConnection(listener, fd) {
+    const { handle, kind, context: own } = served.get(listener);
+    if (fd < 0) {
+      own.runAgain(() => handle.onconnection(fd));
+      return;
+    }
+    // The context of the listening socket is not that of the connection.
+    const connection = sockets.stream(kind, fd);
+    own.runAgain(() => handle.onconnection(0, connection));
   }
 
   function serve({ handle, kind }, fd) {
@@ -505,14 +519,31 @@ function fauxHandle(bound, onClose) {
   return handle;
 }
 
-/** The listening socket itself; all workers accept from it. */
-function sharedHandle(fd, kind, onClose) {
-  const handle = kind === 'udp' ? sockets.datagram(fd) : sockets.stream(kind, fd);
-  afterClose(handle, onClose);
-  return handle;
+/**
+ * The listening socket itself, from which all workers accept, but not by this handle: libuv closes the
+ * connections for which a process has no descriptor.
+ *
+ * @param {(backlog: number) => number} accept starts to, and returns 0 or a negated errno
+ */
+function sharedHandle(kind, fd, accept, onClose) {
+  const handle = sockets.stream(kind, fd);
+  const hold = new Hold();
+  let isOpen = true;
+  hold.ref();
+  Object.assign(handle, {
+    listen: accept,
+    ref: () => isOpen && hold.ref(),
+    unref: () => hold.unref(),
+    hasRef: () => hold.hasRef(),
+  });
+  return afterClose(handle, () => {
+    isOpen = false;
+    hold.unref();
+    onClose();
+  });
 }
 
-/** Calls back once, when the descriptor of a handle is closed. */
+/** Calls back once, when the descriptor of a handle is closed. Returns the handle. */
 function afterClose(handle, callback) {
   const { close } = handle;
   handle.close = function closeOnce(...args) {
@@ -521,11 +552,7 @@ function afterClose(handle, callback) {
     callback();
     return result;
   };
-}
-
-function streamKind(options, isInternet) {
-  if (isDatagram(options)) return 'udp';
-  return isInternet ? 'tcp' : 'pipe';
+  return handle;
 }
 
 /** Whether another worker had better serve the connection. */

@@ -67,6 +67,11 @@ class EventContext {
     return own.runInAsyncScope(callback, undefined, ...args);
   }
 
+  /** Calls back at once, as a handle of Node does, which has one resource for all that it calls. */
+  runAgain(callback) {
+    return this.#resource.runInAsyncScope(callback);
+  }
+
   #forEachInTicks(items, first, callback) {
     this.#resource.runInAsyncScope(scheduleAll, undefined, items, first, callback);
   }

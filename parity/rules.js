@@ -169,10 +169,15 @@ module.exports = [
     reason:
       'Node keeps them back until the receiver has read the handle, and serializes them only then.',
     apply(trace) {
+      const isRefused = (line) => /circular structure|serialize a BigInt/.test(line);
+      const someRefused = [...trace.values()].flat().some(isRefused);
       for (const stream of trace.keys()) {
-        if (maskSendsFrom(trace, stream, / a handle /)) {
-          trace.leaveOut(new RegExp(`^${stream}:(?:send\\d*|thrown)$`));
-        }
+        if (!maskSendsFrom(trace, stream, / a handle /)) continue;
+        trace.leaveOut(new RegExp(`^${stream}:(?:send\\d*|thrown)$`));
+        // `send()` throws; in Node the process may end of it later.
+        if (!someRefused) continue;
+        if (stream === 'P') trace.leaveOut(/./);
+        else trace.leaveOutWorker(stream.slice(1));
       }
     },
   },

@@ -2,7 +2,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
     io,
-    os::fd::{AsRawFd, IntoRawFd, OwnedFd},
+    os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd},
     rc::Rc,
 };
 
@@ -25,7 +25,7 @@ use crate::{
         control::{self, Query, Reply, Request, SocketKind, Target},
     },
     sys::{
-        errno,
+        duplicate, errno,
         failure::{Failure, SHORTAGE_PAUSE},
         inherit,
         lane::Kind,
@@ -148,9 +148,9 @@ struct Inner {
     control: RefCell<Control>,
     connections: Connections,
     tally: Tally,
-    /// Sockets that no other worker accepts from.
+    /// Sockets that this process accepts from.
     seats: RefCell<HashMap<ListenerId, Seat>>,
-    /// Whether nothing is to be accepted from them.
+    /// Whether nothing is to be accepted from those of its own.
     paused: Cell<bool>,
     /// Whether this process had no descriptor for a connection. Until it has one, nothing is taken or
     /// accepted.
@@ -170,11 +170,22 @@ struct Inner {
     takes_later: Cell<bool>,
 }
 
+/// A listening socket to accept from.
 struct Seat {
     poll: Poll,
     socket: OwnedFd,
-    /// What the engine calls it where accepted connections are counted.
-    number: Option<u8>,
+    kind: SeatKind,
+}
+
+#[derive(Clone, Copy)]
+enum SeatKind {
+    /// Of this worker's own. What it does not take is the engine's, which counts what it takes.
+    Own {
+        /// What the engine calls it where accepted connections are counted.
+        number: Option<u8>,
+    },
+    /// The one that all workers have. The engine knows nothing of its connections.
+    Shared,
 }
 
 struct Started {
@@ -190,11 +201,17 @@ struct Handlers {
     caller: Caller,
     on_reply: FunctionRef<FnArgs<(ListenReply,)>, ()>,
     on_connection: FunctionRef<FnArgs<(u32, i32)>, bool>,
+    on_shared_connection: FunctionRef<FnArgs<(u32, i32)>, ()>,
     on_closed: FunctionRef<FnArgs<(u32,)>, ()>,
     on_garbage: FunctionRef<FnArgs<(String,)>, ()>,
 }
 
 impl Handlers {
+    /// Inside [`Caller::enter`].
+    fn accepted(&self, listener: ListenerId, fd: RawFd) {
+        self.caller.call(&self.on_shared_connection, (listener, fd).into());
+    }
+
     fn closed(&self, listener: ListenerId) {
         self.caller.enter(|| _ = self.caller.call(&self.on_closed, (listener,).into()));
     }
@@ -243,7 +260,8 @@ impl WorkerLanes {
     ///
     /// `onReply(reply)` gets the answers to `listen`; `onConnection(listener, fd)` each connection,
     /// and returns whether it took it: if so, the descriptor is its own from then on, if not, the
-    /// connection goes to another worker; `onClosed(listener)` is told that a listener which was closed
+    /// connection goes to another worker; `onSharedConnection(listener, fd)` each that `accept` has accepted,
+    /// whose descriptor is its own, or once why no more can be, as a negated errno; `onClosed(listener)` is told that a listener which was closed
     /// here is closed in the primary too; `onGarbage(reason)` hears of a primary that is not ours.
     #[napi]
     pub fn start(
@@ -251,6 +269,7 @@ impl WorkerLanes {
         env: Env,
         on_reply: Function<FnArgs<(ListenReply,)>, ()>,
         on_connection: Function<FnArgs<(u32, i32)>, bool>,
+        on_shared_connection: Function<FnArgs<(u32, i32)>, ()>,
         on_closed: Function<FnArgs<(u32,)>, ()>,
         on_garbage: Function<FnArgs<(String,)>, ()>,
     ) -> napi::Result<()> {
@@ -264,6 +283,7 @@ impl WorkerLanes {
             caller: Caller::new(env, "rs-cluster.WorkerLanes")?,
             on_reply: on_reply.create_ref()?,
             on_connection: on_connection.create_ref()?,
+            on_shared_connection: on_shared_connection.create_ref()?,
             on_closed: on_closed.create_ref()?,
             on_garbage: on_garbage.create_ref()?,
         });
@@ -314,6 +334,18 @@ impl WorkerLanes {
         Ok(seq)
     }
 
+    /// Listens on a shared socket, of which `fd` is the caller's descriptor, and accepts from it until the
+    /// listener is closed. Returns 0 or a negated errno.
+    #[napi]
+    pub fn accept(&self, listener: u32, fd: i32, backlog: i32) -> i32 {
+        let Some(handlers) = self.inner.handlers() else { return -libc::EBADF };
+        let seated = duplicate(fd).and_then(|socket| {
+            listen::start_with(&socket, backlog)?;
+            self.inner.seat(listener, SeatKind::Shared, socket, &handlers)
+        });
+        seated.map_or_else(|error| errno(&error), |()| 0)
+    }
+
     /// Says that the server on this listener is closed, and the shared socket if it had one. Returns
     /// whether `onClosed` will be called: the primary may be gone.
     #[napi]
@@ -331,7 +363,7 @@ impl WorkerLanes {
     /// Calls `onReply` for each reply that has come already, from within a callback of another lane.
     #[napi]
     pub fn read_replies(&self) {
-        let handlers = self.inner.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers));
+        let handlers = self.inner.handlers();
         if let Some(handlers) = handlers.filter(|_| self.inner.open.get()) {
             self.inner.read_replies(&handlers);
         }
@@ -357,6 +389,10 @@ impl WorkerLanes {
 }
 
 impl Inner {
+    fn handlers(&self) -> Option<Rc<Handlers>> {
+        self.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers))
+    }
+
     fn send(&self, request: &Request, descriptor: Option<OwnedFd>) -> napi::Result<()> {
         let sent = self.control.borrow_mut().send(request, descriptor);
         self.wait();
@@ -374,7 +410,8 @@ impl Inner {
             started.control.wait_for(Readiness { readable, writable });
             let readable = open && !takes_later;
             started.connections.wait_for(Readiness { readable, writable: false });
-            if control.sends_later() || (open && (is_broken || reads_later || takes_later)) {
+            let is_short = control.sends_later() || self.exhausted.get();
+            if is_short || (open && (is_broken || reads_later || takes_later)) {
                 started.retry.start(SHORTAGE_PAUSE);
             }
         }
@@ -387,12 +424,9 @@ impl Inner {
             return self.give_up(handlers, fault.into());
         }
         self.control_ready(Readiness { readable: true, writable: true }, handlers);
-        if !self.open.get() {
-            return;
-        }
         if self.exhausted.get() {
             self.recover();
-        } else if self.takes_later.replace(false) {
+        } else if self.open.get() && self.takes_later.replace(false) {
             self.connections_ready(Readiness::READ, handlers);
         }
         self.wait();
@@ -495,7 +529,9 @@ impl Inner {
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
         let taken = socket.and_then(|socket| match kind {
             SocketKind::Shared => Ok(Some(socket)),
-            SocketKind::Own { seat } => self.seat(listener, seat, socket, handlers).map(|()| None),
+            SocketKind::Own { seat: number } => {
+                self.seat(listener, SeatKind::Own { number }, socket, handlers).map(|()| None)
+            }
         });
         match taken {
             Ok(shared) => ListenReply::new(reply, shared),
@@ -515,7 +551,7 @@ impl Inner {
     fn seat(
         self: &Rc<Self>,
         listener: ListenerId,
-        number: Option<u8>,
+        kind: SeatKind,
         socket: OwnedFd,
         handlers: &Rc<Handlers>,
     ) -> io::Result<()> {
@@ -526,8 +562,8 @@ impl Inner {
             }
         })?;
         poll.unreference();
-        poll.wait_for(self.seat_readiness());
-        self.seats.borrow_mut().insert(listener, Seat { poll, socket, number });
+        poll.wait_for(self.seat_readiness(kind));
+        self.seats.borrow_mut().insert(listener, Seat { poll, socket, kind });
         Ok(())
     }
 
@@ -538,22 +574,24 @@ impl Inner {
     }
 
     fn poll_seats(&self) {
-        let readiness = self.seat_readiness();
-        self.seats.borrow().values().for_each(|seat| seat.poll.wait_for(readiness));
+        for seat in self.seats.borrow().values() {
+            seat.poll.wait_for(self.seat_readiness(seat.kind));
+        }
     }
 
-    /// What to wait for at sockets of our own.
-    fn seat_readiness(&self) -> Readiness {
-        let rests = self.paused.get() || self.exhausted.get();
-        if rests { Readiness::NONE } else { Readiness::READ }
+    /// What to wait for at a listening socket.
+    fn seat_readiness(&self, kind: SeatKind) -> Readiness {
+        let is_paused = matches!(kind, SeatKind::Own { .. }) && self.paused.get();
+        if is_paused || self.exhausted.get() { Readiness::NONE } else { Readiness::READ }
     }
 
     fn accept(&self, listener: ListenerId, handlers: &Handlers) {
         for _ in 0..TAKEN_A_TURN {
             // A handler may have closed the server, or paused the worker.
-            let accepted = match self.seats.borrow().get(&listener) {
-                Some(seat) if self.seat_readiness().readable => listen::accept(&seat.socket)
-                    .inspect(|it| it.iter().for_each(|_| self.tally.add_accepted(seat.number))),
+            let (kind, accepted) = match self.seats.borrow().get(&listener) {
+                Some(&Seat { kind, ref socket, .. }) if self.seat_readiness(kind).readable => {
+                    (kind, self.accept_from(kind, socket))
+                }
                 _ => return,
             };
             match accepted {
@@ -561,22 +599,49 @@ impl Inner {
                 Ok(Some(connection)) => {
                     let mut is_served = true;
                     handlers.caller.enter(|| {
-                        is_served = self.deliver(handlers, listener, connection);
+                        is_served = match kind {
+                            SeatKind::Own { .. } => self.deliver(handlers, listener, connection),
+                            SeatKind::Shared => {
+                                // JavaScript's, even if the handler throws.
+                                handlers.accepted(listener, connection.into_raw_fd());
+                                true
+                            }
+                        }
                     });
                     if !is_served {
                         // Until the engine says that it is worth another try.
-                        if let Some(seat) = self.seats.borrow().get(&listener) {
-                            seat.poll.wait_for(Readiness::NONE);
-                        }
-                        return;
+                        return self.unwatch(listener);
                     }
                 }
                 Err(Failure::WouldBlock) => return,
                 Err(Failure::Shortage(_)) => return self.exhaust(),
                 // A listening socket has no peer.
                 Err(Failure::Gone) => return,
-                Err(Failure::Fault(fault)) => return self.give_up(handlers, fault.into()),
+                Err(Failure::Fault(fault)) => {
+                    return match kind {
+                        SeatKind::Own { .. } => self.give_up(handlers, fault.into()),
+                        // The primary may have closed the socket for a worker that goes on without it.
+                        SeatKind::Shared => {
+                            self.unwatch(listener);
+                            handlers.caller.enter(|| handlers.accepted(listener, -fault.errno));
+                        }
+                    };
+                }
             }
+        }
+    }
+
+    fn unwatch(&self, listener: ListenerId) {
+        if let Some(seat) = self.seats.borrow().get(&listener) {
+            seat.poll.wait_for(Readiness::NONE);
+        }
+    }
+
+    fn accept_from(&self, kind: SeatKind, socket: &OwnedFd) -> Result<Option<OwnedFd>, Failure> {
+        match kind {
+            SeatKind::Own { number } => listen::accept(socket)
+                .inspect(|it| it.iter().for_each(|_| self.tally.add_accepted(number))),
+            SeatKind::Shared => listen::accept_shared(socket),
         }
     }
 

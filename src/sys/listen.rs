@@ -94,8 +94,15 @@ fn is_bound(socket: &OwnedFd) -> bool {
 /// # Errors
 /// As `listen(2)`: `EADDRINUSE` above all.
 pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
-    let backlog = wanted_backlog(query).try_into().unwrap_or(i32::MAX);
-    Ok(rustix::net::listen(&bound.socket, backlog)?)
+    start_with(&bound.socket, wanted_backlog(query).try_into().unwrap_or(i32::MAX))
+}
+
+/// As [`start`], with a backlog as `listen(2)` takes it.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(socket: impl AsFd, backlog: i32) -> io::Result<()> {
+    Ok(rustix::net::listen(socket, backlog)?)
 }
 
 /// How many connections the kernel is asked to queue. It may allow fewer.
