@@ -90,7 +90,6 @@ class Channel {
   #onFault;
   #onClosed;
   #beforeDisconnect;
-  #beforeDelivery;
   #isHeard;
   #pending = new PendingMessages();
   /** `{callback, context}` of messages that the lane has not taken yet, in order. */
@@ -118,7 +117,6 @@ class Channel {
    * @param {boolean} [options.isTrusted] whether the peer is trusted, as a primary is
    * @param {(callback: () => void) => void} [options.beforeDisconnect] calls back when `disconnect` may
    *   be emitted, the channel being closed
-   * @param {() => void} [options.beforeDelivery] called when something has come, before it is delivered
    * @param {() => boolean} [options.isHeard] whether somebody listens to messages
    */
   constructor(target, lane, options) {
@@ -130,7 +128,6 @@ class Channel {
       onFault,
       onClosed = () => {},
       beforeDisconnect = (callback) => callback(),
-      beforeDelivery = () => {},
       isHeard,
     } = options;
     this.#quota = options.isTrusted ? undefined : new Quota();
@@ -144,7 +141,6 @@ class Channel {
     this.#onFault = onFault;
     this.#onClosed = onClosed;
     this.#beforeDisconnect = beforeDisconnect;
-    this.#beforeDelivery = beforeDelivery;
     this.#isHeard = isHeard ?? (() => target.listenerCount('message') > 0);
     target.connected = true;
     target.channel = this.#control;
@@ -317,7 +313,6 @@ class Channel {
 
   /** `bytes` is how long all of them are. */
   #receiveMany(bytes, decode) {
-    this.#beforeDelivery();
     if (this.#target.channel === null) return;
     let messages;
     try {
@@ -347,7 +342,6 @@ class Channel {
   }
 
   #receive(isNotice, payload, handleType, fd) {
-    this.#beforeDelivery();
     if (this.#target.channel === null) {
       if (fd !== -1) closeSync(fd);
       return;

@@ -79,7 +79,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   const connections = new Connections(() => lanes.connectionClosed());
 
   leaveBuiltin();
-  const channel = new Channel(process, lanes.takeMessageLane(), {
+  const channel = new Channel(process, lanes.messageLane, {
     context,
     mode: serialization,
     refs: process.listenerCount('message') + process.listenerCount('disconnect'),
@@ -87,8 +87,6 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     onFault: (error) => process.emit('error', error),
     onClosed: onDisconnected,
     beforeDisconnect,
-    // In Node they come on the same channel, in order.
-    beforeDelivery: () => queries.size > 0 && lanes.readReplies(),
     isHeard,
     isTrusted: true,
   });

@@ -1,6 +1,6 @@
 use std::{
     borrow::Cow,
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     os::fd::{IntoRawFd, RawFd},
     rc::Rc,
     time::Duration,
@@ -71,6 +71,7 @@ pub struct LaneHandlers<'a> {
 }
 
 /// One end of the message lane between a primary and a worker.
+#[derive(Clone)]
 #[napi]
 pub struct MessageLane {
     inner: Rc<Inner>,
@@ -83,6 +84,7 @@ struct Inner {
     started: RefCell<Option<Started>>,
     /// Whether the peer may still send.
     reading: Cell<bool>,
+    after_delivery: OnceCell<Box<dyn Fn()>>,
 }
 
 struct Started {
@@ -137,6 +139,18 @@ impl MessageLane {
     pub(super) fn new(channel: Channel) -> Self {
         let channel = RefCell::new(Some(channel));
         Self { inner: Rc::new(Inner { channel, ..Inner::default() }) }
+    }
+
+    /// Has `call` called whenever messages have been delivered, inside the same callback. Only the first one is.
+    pub(super) fn after_delivery(&self, call: impl Fn() + 'static) {
+        let _ = self.inner.after_delivery.set(Box::new(call));
+    }
+
+    /// Delivers what is there.
+    pub(super) fn read_all(&self) {
+        if let Some(handlers) = self.inner.handlers() {
+            self.inner.ready(Readiness::READ, &handlers);
+        }
     }
 }
 
@@ -472,6 +486,9 @@ impl Inner {
             handlers.caller.enter(|| {
                 for delivery in deliveries {
                     handlers.deliver(delivery);
+                }
+                if let Some(call) = self.after_delivery.get() {
+                    call();
                 }
             });
         }

@@ -141,10 +141,10 @@ impl ListenReply {
 #[napi]
 pub struct WorkerLanes {
     inner: Rc<Inner>,
-    message: Cell<Option<MessageLane>>,
 }
 
 struct Inner {
+    messages: MessageLane,
     control: RefCell<Control>,
     connections: Connections,
     tally: Tally,
@@ -230,7 +230,8 @@ impl WorkerLanes {
         let watched = connections.try_clone().map_err(reason)?;
         let watchdog = Watchdog::start(watched).map_err(reason)?;
         let connections = Connections::new(connections);
-        let inner = Inner {
+        let inner = Rc::new(Inner {
+            messages: MessageLane::new(Channel::new(message, ring)),
             control: RefCell::new(control),
             connections,
             tally,
@@ -245,15 +246,20 @@ impl WorkerLanes {
             open: Cell::new(true),
             reads_later: Cell::new(false),
             takes_later: Cell::new(false),
-        };
-        let message = Cell::new(Some(MessageLane::new(Channel::new(message, ring))));
-        Ok(Self { inner: Rc::new(inner), message })
+        });
+        let weak = Rc::downgrade(&inner);
+        inner.messages.after_delivery(move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.messages_delivered();
+            }
+        });
+        Ok(Self { inner })
     }
 
-    /// The message lane; the caller's from now on.
-    #[napi]
-    pub fn take_message_lane(&self) -> Option<MessageLane> {
-        self.message.take()
+    /// The message lane.
+    #[napi(getter)]
+    pub fn message_lane(&self) -> MessageLane {
+        self.inner.messages.clone()
     }
 
     /// Starts to read, without holding the event loop open.
@@ -358,15 +364,6 @@ impl WorkerLanes {
             inner.closing.borrow_mut().insert(listener);
         }
         Ok(is_open)
-    }
-
-    /// Calls `onReply` for each reply that has come already, from within a callback of another lane.
-    #[napi]
-    pub fn read_replies(&self) {
-        let handlers = self.inner.handlers();
-        if let Some(handlers) = handlers.filter(|_| self.inner.open.get()) {
-            self.inner.read_replies(&handlers);
-        }
     }
 
     /// Says that a connection which `onConnection` took is closed.
@@ -477,9 +474,25 @@ impl Inner {
         self.wait();
     }
 
-    /// What comes together is one callback, as messages that come together are in Node.
+    /// In Node, replies and messages come on one channel, and what comes together is one callback. What the
+    /// primary sends while it does not know of a query comes before the reply.
     fn read_replies(self: &Rc<Self>, handlers: &Rc<Handlers>) {
-        handlers.caller.enter(|| self.read_replies_inside(handlers));
+        handlers.caller.enter(|| {
+            if self.unanswered.get() > 0 {
+                self.messages.read_all();
+            }
+            self.read_replies_inside(handlers);
+        });
+    }
+
+    /// Called when messages have been delivered, inside the same callback.
+    fn messages_delivered(self: &Rc<Self>) {
+        if self.unanswered.get() > 0
+            && self.open.get()
+            && let Some(handlers) = self.handlers()
+        {
+            self.read_replies_inside(&handlers);
+        }
     }
 
     fn read_replies_inside(self: &Rc<Self>, handlers: &Rc<Handlers>) {
