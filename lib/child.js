@@ -17,7 +17,7 @@ const deferClose = require('./defer-close');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
 const EventContext = require('./event-context');
-const { clearTimeout, nextTick, setImmediate, setTimeout } = require('./clock');
+const { clearTimeout, nextTick, setTimeout } = require('./clock');
 const handles = require('./handles');
 const Hold = require('./hold');
 const seat = require('./seat');
@@ -339,8 +339,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   /** In Node the answers to earlier queries come before the acknowledgement, on the same channel. */
   function leaveIfAnswered() {
     for (const wait of leaving) {
-      // Behind 'listening', which the answer leads to.
-      if (wait.isAnswered()) setImmediate(endWait, wait);
+      // Behind 'listening', which the answer leads to in the next tick.
+      if (wait.isAnswered()) nextTick(nextTick, endWait, wait);
     }
   }
 

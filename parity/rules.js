@@ -220,7 +220,10 @@ module.exports = [
     apply(trace) {
       for (const [stream, lines] of trace) {
         const [number] = /\d+/.exec(stream) ?? [];
-        if (lines.some((line) => line.includes('EPIPE'))) trace.leaveOutWorker(number);
+        if (!lines.some((line) => line.includes('EPIPE'))) continue;
+        trace.leaveOutWorker(number);
+        // What the main program comes to with this worker then, and streams that do not name it.
+        trace.leaveOut(/^P(?::(?:look|hook))?$/);
       }
     },
   },

@@ -27,6 +27,8 @@ pub(super) enum Delivery {
     String(Text),
     /// A notice, a long message, or one with a handle.
     Single { is_notice: bool, payload: Payload, handle: Option<(HandleType, Option<OwnedFd>)> },
+    /// What another lane has brought that comes behind so many messages.
+    Alongside(u64),
 }
 
 /// Gathers what comes in one turn of the event loop.
@@ -68,6 +70,11 @@ impl Inbox {
             }
         }
         Ok(())
+    }
+
+    /// Ends what comes behind so many messages.
+    pub(super) fn mark(&mut self, messages: u64) {
+        self.push(Delivery::Alongside(messages));
     }
 
     fn append_text(&mut self, text: &str) {

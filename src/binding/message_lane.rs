@@ -17,7 +17,7 @@ use super::{
     inbox::{Delivery, Inbox, Payload, Text},
 };
 use crate::{
-    channel::{Channel, Flushed, Reading, Rest},
+    channel::{Channel, Flushed, Incoming, Reading, Rest},
     error::{Error, Result},
     protocol::{frame::Kind, handle::HandleType},
     sys::{
@@ -84,7 +84,18 @@ struct Inner {
     started: RefCell<Option<Started>>,
     /// Whether the peer may still send.
     reading: Cell<bool>,
-    after_delivery: OnceCell<Box<dyn Fn()>>,
+    /// How many messages have come.
+    messages: Cell<u64>,
+    alongside: OnceCell<Box<dyn Alongside>>,
+}
+
+/// What another lane brings that is to be delivered in order with the messages.
+pub(super) trait Alongside {
+    /// Takes what is there. For each of it, in order, behind how many messages it comes.
+    fn receive(&self) -> Vec<u64>;
+
+    /// Delivers what comes behind so many messages, or fewer, from within a callback.
+    fn deliver(&self, messages: u64);
 }
 
 struct Started {
@@ -110,7 +121,7 @@ struct Handlers {
 
 impl Handlers {
     /// Gives messages to JavaScript, and their descriptors too.
-    fn deliver(&self, delivery: Delivery) {
+    fn deliver(&self, delivery: Delivery, alongside: Option<&dyn Alongside>) {
         match delivery {
             Delivery::Texts { text, count } => {
                 self.caller.call(&self.on_texts, (text, count).into());
@@ -131,6 +142,9 @@ impl Handlers {
                 let arguments = (is_notice, payload, number, fd).into();
                 self.caller.call(&self.on_message, arguments);
             }
+            Delivery::Alongside(messages) => {
+                alongside.into_iter().for_each(|it| it.deliver(messages));
+            }
         }
     }
 }
@@ -141,9 +155,9 @@ impl MessageLane {
         Self { inner: Rc::new(Inner { channel, ..Inner::default() }) }
     }
 
-    /// Has `call` called whenever messages have been delivered, inside the same callback. Only the first one is.
-    pub(super) fn after_delivery(&self, call: impl Fn() + 'static) {
-        let _ = self.inner.after_delivery.set(Box::new(call));
+    /// Has messages delivered in order with what another lane brings. There can be one such lane.
+    pub(super) fn merge(&self, alongside: impl Alongside + 'static) {
+        let _ = self.inner.alongside.set(Box::new(alongside));
     }
 
     /// Delivers what is there.
@@ -467,28 +481,40 @@ impl Inner {
 
     /// Gives what is there to JavaScript, and says how many bytes that was.
     fn read(&self, handlers: &Handlers, from: From) -> usize {
+        let alongside = self.alongside.get().map(Box::as_ref);
+        let marks = alongside.map_or_else(Vec::new, |it| it.receive());
+        let is_alone = marks.is_empty();
+        let mut marks = marks.into_iter().peekable();
         let mut inbox = Inbox::default();
+        let mut take = |message: Incoming<'_>| {
+            let messages = self.messages.get();
+            if marks.peek().is_some_and(|&after| after <= messages) {
+                inbox.mark(messages);
+                while marks.next_if(|&after| after <= messages).is_some() {}
+            }
+            self.messages.set(messages + 1);
+            inbox.take(message)
+        };
         let (received, bytes) = match self.channel.borrow_mut().as_mut() {
             Some(channel) => {
                 let before = channel.received();
                 let received = match from {
-                    From::Both => channel.receive(|message| inbox.take(message)),
-                    From::Memory => {
-                        channel.receive_more(|message| inbox.take(message)).map(|()| Reading::Open)
-                    }
+                    From::Both => channel.receive(&mut take),
+                    From::Memory => channel.receive_more(&mut take).map(|()| Reading::Open),
                 };
                 (received, channel.received() - before)
             }
             None => return 0,
         };
         let deliveries = inbox.into_deliveries();
-        if !deliveries.is_empty() {
+        if !deliveries.is_empty() || !is_alone {
             handlers.caller.enter(|| {
                 for delivery in deliveries {
-                    handlers.deliver(delivery);
+                    handlers.deliver(delivery, alongside);
                 }
-                if let Some(call) = self.after_delivery.get() {
-                    call();
+                if !is_alone {
+                    // Messages that they come behind may have been refused by the kernel.
+                    alongside.into_iter().for_each(|it| it.deliver(u64::MAX));
                 }
             });
         }

@@ -1,9 +1,9 @@
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     io,
     os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd},
-    rc::Rc,
+    rc::{Rc, Weak},
 };
 
 use napi::{
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{
     callback::{Caller, reason},
-    message_lane::MessageLane,
+    message_lane::{Alongside, MessageLane},
 };
 use crate::{
     channel::Channel,
@@ -158,8 +158,10 @@ struct Inner {
     watchdog: Watchdog,
     started: RefCell<Option<Started>>,
     seq: Cell<u32>,
-    /// How many replies are still to come.
+    /// How many replies are still to be delivered.
     unanswered: Cell<u32>,
+    /// Those of them that have come, with the sockets that they bring.
+    replies: RefCell<VecDeque<(Reply, Option<OwnedFd>)>>,
     /// Listeners that this worker has left, as the primary does not know yet.
     closing: RefCell<HashSet<ListenerId>>,
     /// Whether the primary may still send.
@@ -242,17 +244,13 @@ impl WorkerLanes {
             started: RefCell::new(None),
             seq: Cell::new(0),
             unanswered: Cell::new(0),
+            replies: RefCell::default(),
             closing: RefCell::default(),
             open: Cell::new(true),
             reads_later: Cell::new(false),
             takes_later: Cell::new(false),
         });
-        let weak = Rc::downgrade(&inner);
-        inner.messages.after_delivery(move || {
-            if let Some(inner) = weak.upgrade() {
-                inner.messages_delivered();
-            }
-        });
+        inner.messages.merge(Rc::downgrade(&inner));
         Ok(Self { inner })
     }
 
@@ -385,6 +383,28 @@ impl WorkerLanes {
     }
 }
 
+impl Alongside for Weak<Inner> {
+    fn receive(&self) -> Vec<u64> {
+        let Some(inner) = self.upgrade().filter(|it| it.unanswered.get() > 0) else {
+            return Vec::new();
+        };
+        if inner.open.get()
+            && let Some(handlers) = inner.handlers()
+        {
+            inner.receive_control(&handlers);
+        }
+        inner.replies.borrow().iter().map(|(reply, _)| reply.after).collect()
+    }
+
+    fn deliver(&self, messages: u64) {
+        if let Some(inner) = self.upgrade()
+            && let Some(handlers) = inner.handlers()
+        {
+            inner.deliver_replies(&handlers, messages);
+        }
+    }
+}
+
 impl Inner {
     fn handlers(&self) -> Option<Rc<Handlers>> {
         self.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers))
@@ -469,41 +489,41 @@ impl Inner {
         }
         self.reads_later.set(false);
         if self.open.get() {
-            self.read_replies(handlers);
+            self.read_control(handlers);
         }
         self.wait();
     }
 
-    /// In Node, replies and messages come on one channel, and what comes together is one callback. What the
-    /// primary sends while it does not know of a query comes before the reply.
-    fn read_replies(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+    /// In Node, replies and messages come on one channel, and what comes together is one callback.
+    fn read_control(self: &Rc<Self>, handlers: &Rc<Handlers>) {
         handlers.caller.enter(|| {
-            if self.unanswered.get() > 0 {
+            self.receive_control(handlers);
+            if !self.replies.borrow().is_empty() {
                 self.messages.read_all();
+                self.deliver_replies(handlers, u64::MAX);
             }
-            self.read_replies_inside(handlers);
         });
     }
 
-    /// Called when messages have been delivered, inside the same callback.
-    fn messages_delivered(self: &Rc<Self>) {
-        if self.unanswered.get() > 0
-            && self.open.get()
-            && let Some(handlers) = self.handlers()
-        {
-            self.read_replies_inside(&handlers);
+    /// Delivers replies that come behind so many messages.
+    fn deliver_replies(self: &Rc<Self>, handlers: &Rc<Handlers>, messages: u64) {
+        loop {
+            let due = self.replies.borrow_mut().pop_front_if(|(reply, _)| reply.after <= messages);
+            let Some((reply, shared)) = due else { return };
+            self.unanswered.set(self.unanswered.get().saturating_sub(1));
+            let reply = self.take_seat(reply, shared, handlers);
+            let Handlers { caller, on_reply, .. } = &**handlers;
+            caller.call(on_reply, (reply,).into());
         }
     }
 
-    fn read_replies_inside(self: &Rc<Self>, handlers: &Rc<Handlers>) {
-        let Handlers { caller, on_reply, .. } = &**handlers;
+    /// Does what the primary orders, but keeps its replies.
+    fn receive_control(self: &Rc<Self>, handlers: &Rc<Handlers>) {
         loop {
             let received = self.control.borrow().receive();
             match received {
                 Ok(Received::Reply(reply, shared)) => {
-                    self.unanswered.set(self.unanswered.get().saturating_sub(1));
-                    let reply = self.take_seat(reply, shared, handlers);
-                    caller.call(on_reply, (reply,).into());
+                    self.replies.borrow_mut().push_back((reply, shared));
                 }
                 Ok(Received::Closed(listener)) => {
                     if self.closing.borrow_mut().remove(&listener) {
@@ -692,7 +712,7 @@ impl Inner {
                     self.tally.add_taken();
                     // The primary says first that we serve a listener, but on the other lane.
                     if self.unanswered.get() > 0 {
-                        self.read_replies(handlers);
+                        self.read_control(handlers);
                     }
                     caller.enter(|| _ = self.deliver(handlers, listener, connection));
                 }

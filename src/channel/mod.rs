@@ -37,7 +37,7 @@ use crate::{
     sys::{
         failure::{Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, Received},
-        ring::{Reader, Ring, Writer},
+        ring::{Reader, Ring, Tally, Writer},
     },
 };
 
@@ -97,6 +97,7 @@ pub struct Channel {
     has_memory: bool,
     writer: Writer,
     reader: Reader,
+    tally: Tally,
     /// Where the next frame is to be written.
     writing: Way,
     /// Where the next frame is to be read.
@@ -119,7 +120,7 @@ impl Channel {
     /// `stream` is one end of a [`lane::stream_pair`].
     pub fn new(stream: OwnedFd, ring: Ring) -> Self {
         let has_memory = ring.is_shared();
-        let Ring { writer, reader, .. } = ring;
+        let Ring { writer, reader, tally } = ring;
         // Without memory there is no other way, and no switch to it.
         let way = if has_memory { Way::Memory } else { Way::Stream };
         Self {
@@ -127,6 +128,7 @@ impl Channel {
             has_memory,
             writer,
             reader,
+            tally,
             writing: way,
             reading: way,
             decoder: Decoder::default(),
@@ -194,10 +196,12 @@ impl Channel {
         handle: Option<(HandleType, OwnedFd)>,
     ) -> Result<usize> {
         if handle.is_none() && self.send_by_memory(kind, &payload)? {
+            self.tally.add_message();
             return Ok(0);
         }
         self.write_by_stream()?;
         self.send_by_stream(kind, payload, handle)?;
+        self.tally.add_message();
         Ok(self.outgoing.len())
     }
 

@@ -670,6 +670,7 @@ impl State {
         };
         let reply = Reply {
             seq,
+            after: worker.tally().messages(),
             errno: 0,
             listener: listener_id,
             socket: kind,
@@ -693,7 +694,8 @@ impl State {
         let Some(worker) = self.workers.get(&id) else {
             return Ok(());
         };
-        let reply = Reply { seq, errno: errno(error), ..Reply::default() };
+        let after = worker.tally().messages();
+        let reply = Reply { seq, after, errno: errno(error), ..Reply::default() };
         worker.order(&Order::Reply(reply), None)
     }
 

@@ -80,6 +80,8 @@ pub enum Order {
 pub struct Reply {
     /// Of the request.
     pub seq: u32,
+    /// How many messages the primary has sent to the worker before.
+    pub after: u64,
     /// 0, or a negated errno: why the address could not be bound.
     pub errno: i32,
     /// The listener to serve; meaningless after an error.

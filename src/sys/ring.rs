@@ -126,6 +126,8 @@ pub struct Corrupt;
 struct Mapping {
     layout: NonNull<Layout>,
     is_shared: bool,
+    /// Messages sent; this process's own affair.
+    messages: AtomicU64,
 }
 
 // SAFETY: an address. What is there is shared with another process anyhow.
@@ -185,7 +187,7 @@ impl Ring {
 
     fn new(address: *mut c_void, is_shared: bool, side: Side) -> io::Result<Self> {
         let layout = NonNull::new(address.cast::<Layout>()).ok_or(Errno::NOMEM)?;
-        let mapping = Arc::new(Mapping { layout, is_shared });
+        let mapping = Arc::new(Mapping { layout, is_shared, messages: AtomicU64::new(0) });
         let (ours, theirs) = match side {
             Side::Primary => (0, 1),
             Side::Worker => (1, 0),
@@ -302,6 +304,16 @@ impl Tally {
     pub fn has_more(&self) -> bool {
         let handed = self.counts().handed.position.load(Ordering::Relaxed);
         handed.wrapping_sub(self.taken()).cast_signed() > 0
+    }
+
+    /// This process has sent one more message to its peer. Only the thread that sends says so.
+    pub fn add_message(&self) {
+        self.0.messages.store(self.messages() + 1, Ordering::Relaxed);
+    }
+
+    /// How many messages this process has sent to its peer.
+    pub fn messages(&self) -> u64 {
+        self.0.messages.load(Ordering::Relaxed)
     }
 
     /// One more connection is accepted from the worker's own socket of this seat; `None` where it has
