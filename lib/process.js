@@ -323,8 +323,11 @@ class WorkerProcess {
     this.#hasExited = true;
     this.#channel.finish(() => {
       this.left();
-      this.context.nextTick(this.#onExiting, code);
-      this.context.nextTick(() => this.#handle.exited(code, signal));
+      // Behind what listeners of 'disconnect' put into the next tick.
+      this.context.nextTick(() => {
+        this.context.nextTick(this.#onExiting, code);
+        this.context.nextTick(() => this.#handle.exited(code, signal));
+      });
     });
   }
 

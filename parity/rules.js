@@ -93,7 +93,8 @@ module.exports = [
       'addresses of the worker are free.',
     apply(trace) {
       for (const { stream, lines } of workersOf(trace)) {
-        const isClosed = (line) => line.includes(' error Error ERR_IPC_CHANNEL_CLOSED');
+        const isClosed = (line) =>
+          / error Error ERR_IPC_(?:CHANNEL_CLOSED|DISCONNECTED)/.test(line);
         const errors = lines
           .filter(isClosed)
           .map((line) => masked(line).replace(/meant=\w+/, 'meant=*'));
@@ -125,15 +126,31 @@ module.exports = [
     },
   },
   {
+    difference: "`'close'` of a server in a worker",
+    reason:
+      'As it comes later, so does the end of a worker that disconnects: what it has asked meanwhile, Node ' +
+      'does not answer.',
+    apply(trace) {
+      for (const { number } of workersOf(trace)) {
+        const lines = trace.lines(`W${number}`);
+        const left = lines.findIndex((line) => /^worker (?:disconnect|kill|destroy) ->/.test(line));
+        const asked = lines.findLastIndex((line) => /^(?:listen|bind) /.test(line));
+        if (left !== -1 && asked > left) trace.leaveOutWorker(number);
+      }
+    },
+  },
+  {
     difference: "a listener of `'disconnect'`, `'exit'` or `'listening'` that throws",
-    reason: "Node does not emit 'close' afterwards.",
+    reason: "Node does not emit 'close' afterwards, and may list the worker for ever.",
     apply(trace) {
       for (const line of trace.lines('P:thrown')) {
         const [, number] = /thrown in hook (\d+) \w+ \w+ (?:disconnect|exit)/.exec(line) ?? [];
         const stream = `P:w${number}`;
         if (!trace.has(stream)) continue;
         const others = trace.lines(stream).filter((it) => !isAbout(it, 'close'));
-        trace.set(stream, others);
+        const unlisted = others.map((it) => it.replace(/listed=\S+/, 'listed=*'));
+        trace.set(stream, unlisted);
+        trace.leaveOut(/^P:look$/);
       }
     },
   },
@@ -156,11 +173,11 @@ module.exports = [
   {
     difference: '`worker.disconnect()` twice in the primary',
     reason:
-      "In Node the second one is an 'error' in the worker, which nothing there has asked for.",
+      "In Node the second one is an 'error' in the worker, which nothing there has asked for, and may end it.",
     apply(trace) {
       for (const { number } of workersOf(trace)) {
         const calls = callsOf(trace, 'disconnect', number) + callsOf(trace, 'disconnect', 'all');
-        if (calls > 1) trace.leaveOut(new RegExp(`^W${number}:thrown$`));
+        if (calls > 1) trace.leaveOutWorker(number);
       }
     },
   },

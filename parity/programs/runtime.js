@@ -46,6 +46,11 @@ function beSlow(most) {
 }
 beSlow(slowness * 8);
 
+/** When the queries have been sent that `listen()` and `bind()` make, each in a tick of its own. */
+function beSlowOnceAsked() {
+  process.nextTick(process.nextTick, process.nextTick, beSlow, slowness);
+}
+
 function trace(stream, ...facts) {
   beSlow(slowness);
   const store = context.getStore();
@@ -419,8 +424,10 @@ function listenToPrimary() {
       commands[message.run]?.();
     } finally {
       starting.tellWhenDone({ ran: message.run });
+      beSlowOnceAsked();
     }
   });
+  beSlowOnceAsked();
 }
 
 /** Servers that have been told to listen, and do not yet: the primary hears that a command is done when all do. */

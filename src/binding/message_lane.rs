@@ -94,8 +94,9 @@ pub(super) trait Alongside {
     /// Takes what is there. For each of it, in order, behind how many messages it comes.
     fn receive(&self) -> Vec<u64>;
 
-    /// Delivers what comes behind so many messages, or fewer, from within a callback.
-    fn deliver(&self, messages: u64);
+    /// Delivers what comes behind so many messages, or fewer, from within a callback. Says whether more
+    /// is there, for another callback.
+    fn deliver(&self, messages: u64) -> bool;
 }
 
 struct Started {
@@ -143,7 +144,7 @@ impl Handlers {
                 self.caller.call(&self.on_message, arguments);
             }
             Delivery::Alongside(messages) => {
-                alongside.into_iter().for_each(|it| it.deliver(messages));
+                alongside.into_iter().for_each(|it| _ = it.deliver(messages));
             }
         }
     }
@@ -508,15 +509,18 @@ impl Inner {
         };
         let deliveries = inbox.into_deliveries();
         if !deliveries.is_empty() || !is_alone {
+            // Messages that it comes behind may have been refused by the kernel.
+            let deliver_rest = || !is_alone && alongside.is_some_and(|it| it.deliver(u64::MAX));
+            let mut is_more = false;
             handlers.caller.enter(|| {
                 for delivery in deliveries {
                     handlers.deliver(delivery, alongside);
                 }
-                if !is_alone {
-                    // Messages that they come behind may have been refused by the kernel.
-                    alongside.into_iter().for_each(|it| it.deliver(u64::MAX));
-                }
+                is_more = deliver_rest();
             });
+            while is_more {
+                handlers.caller.enter(|| is_more = deliver_rest());
+            }
         }
         match received {
             Ok(Reading::Open) => {}

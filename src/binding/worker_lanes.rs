@@ -396,12 +396,10 @@ impl Alongside for Weak<Inner> {
         inner.replies.borrow().iter().map(|(reply, _)| reply.after).collect()
     }
 
-    fn deliver(&self, messages: u64) {
-        if let Some(inner) = self.upgrade()
-            && let Some(handlers) = inner.handlers()
-        {
-            inner.deliver_replies(&handlers, messages);
-        }
+    fn deliver(&self, messages: u64) -> bool {
+        let inner = self.upgrade();
+        let handlers = inner.as_ref().and_then(|it| it.handlers());
+        inner.zip(handlers).is_some_and(|(it, handlers)| it.deliver_replies(&handlers, messages))
     }
 }
 
@@ -496,24 +494,38 @@ impl Inner {
 
     /// In Node, replies and messages come on one channel, and what comes together is one callback.
     fn read_control(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+        let mut is_more = false;
         handlers.caller.enter(|| {
             self.receive_control(handlers);
             if !self.replies.borrow().is_empty() {
                 self.messages.read_all();
-                self.deliver_replies(handlers, u64::MAX);
+                is_more = self.deliver_replies(handlers, u64::MAX);
             }
         });
+        while is_more {
+            handlers.caller.enter(|| is_more = self.deliver_replies(handlers, u64::MAX));
+        }
     }
 
-    /// Delivers replies that come behind so many messages.
-    fn deliver_replies(self: &Rc<Self>, handlers: &Rc<Handlers>, messages: u64) {
+    /// Delivers replies that come behind so many messages, up to one with a socket: in Node, that is the
+    /// last of its callback. Says whether there are more.
+    fn deliver_replies(self: &Rc<Self>, handlers: &Rc<Handlers>, messages: u64) -> bool {
         loop {
-            let due = self.replies.borrow_mut().pop_front_if(|(reply, _)| reply.after <= messages);
-            let Some((reply, shared)) = due else { return };
+            let mut replies = self.replies.borrow_mut();
+            let due = replies.front().is_some_and(|(reply, _)| reply.after <= messages);
+            let Some((reply, shared)) = due.then(|| replies.pop_front()).flatten() else {
+                return false;
+            };
+            let is_last = replies.is_empty();
+            let has_socket = shared.is_some();
+            drop(replies);
             self.unanswered.set(self.unanswered.get().saturating_sub(1));
             let reply = self.take_seat(reply, shared, handlers);
             let Handlers { caller, on_reply, .. } = &**handlers;
             caller.call(on_reply, (reply,).into());
+            if has_socket {
+                return !is_last;
+            }
         }
     }
 

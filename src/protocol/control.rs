@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_number_that_a_server_offers_reaches_its_siblings_as_it_is() {
-        let offer = r#"{"act":"reply","seq":1,"errno":0,"listener":1,"socket":null,
+        let offer = r#"{"act":"reply","seq":1,"after":2,"errno":0,"listener":1,"socket":null,
             "data":22222200000000000000000000000000000000000005388306754169500102}"#;
         let order = decode::<Order>(offer.as_bytes(), offer.len()).unwrap();
         let packet = encode(&order).unwrap();
