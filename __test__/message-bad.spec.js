@@ -2,6 +2,7 @@
 
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
+const { majorVersion } = require('./helpers/version');
 
 const missing = 'throws TypeError ERR_MISSING_ARGS';
 const wrong = 'throws TypeError ERR_INVALID_ARG_TYPE';
@@ -33,6 +34,8 @@ const always = {
   'a callback that is none': good,
   'a bad message with a bad handle': wrong,
 };
+/** Whether V8's serializer takes a view of a buffer that is no more. */
+const CLONES_VIEWS = majorVersion >= 24;
 // Of V8's serializer, whose errors have been of several classes.
 const notCloned = 'throws';
 const open = {
@@ -57,14 +60,14 @@ const open = {
     'a toJSON that throws': notCloned,
     'a proxy that throws': notCloned,
     'a detached buffer': notCloned,
-    'a view of a detached buffer': notCloned,
+    'a view of a detached buffer': CLONES_VIEWS ? good : notCloned,
     'a weak map': notCloned,
   },
 };
 const goods = ['good', 'good', 'good', 'good', 'that was all'];
 const received = {
   json: [[], [], ['detached'], ['view'], ['map'], ...goods],
-  advanced: [['big'], ['itself'], ...goods],
+  advanced: [['big'], ['itself'], ...(CLONES_VIEWS ? [['view']] : []), ...goods],
 };
 
 /** A channel that is closed looks at nothing but the options. */

@@ -16,7 +16,8 @@ const POLICIES = ['rr', 'least-connections', 'source-hash', 'reuseport', 'none']
 const fewDescriptors = ['sh', '-c', 'ulimit -n 256 && exec "$@"', 'sh'];
 
 function startWith(t, policy, options) {
-  const env = { NODE_CLUSTER_SCHED_POLICY: policy };
+  // Node 26 reads certificates in a thread, which has a descriptor for a moment.
+  const env = { NODE_CLUSTER_SCHED_POLICY: policy, NODE_EXTRA_CA_CERTS: '' };
   return startApp(t, { workers: 2, ...options }, { env, launcher: fewDescriptors, warns: true });
 }
 

@@ -126,6 +126,20 @@ module.exports = [
     },
   },
   {
+    difference: "`'listening'` of a server that has tried before",
+    reason: "Node's comes once for each attempt.",
+    apply(trace) {
+      for (const { stream, number, lines } of workersOf(trace)) {
+        if (!trace.lines(`W${number}`).some((line) => line.startsWith('listen again'))) continue;
+        const isAgain = (line, at) =>
+          isAbout(line, 'listening') &&
+          lines.slice(0, at).some((it) => masked(it) === masked(line));
+        const once = lines.filter((line, at) => !isAgain(line, at));
+        trace.set(stream, once);
+      }
+    },
+  },
+  {
     difference: "`'close'` of a server in a worker",
     reason:
       'As it comes later, so does the end of a worker that disconnects: what it has asked meanwhile, Node ' +

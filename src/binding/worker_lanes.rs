@@ -494,16 +494,13 @@ impl Inner {
 
     /// In Node, replies and messages come on one channel, and what comes together is one callback.
     fn read_control(self: &Rc<Self>, handlers: &Rc<Handlers>) {
-        let mut is_more = false;
-        handlers.caller.enter(|| {
-            self.receive_control(handlers);
-            if !self.replies.borrow().is_empty() {
-                self.messages.read_all();
-                is_more = self.deliver_replies(handlers, u64::MAX);
-            }
-        });
-        while is_more {
-            handlers.caller.enter(|| is_more = self.deliver_replies(handlers, u64::MAX));
+        self.receive_control(handlers);
+        if !self.replies.borrow().is_empty() {
+            self.messages.read_all();
+        }
+        // The message lane may be closed.
+        while !self.replies.borrow().is_empty() {
+            handlers.caller.enter(|| _ = self.deliver_replies(handlers, u64::MAX));
         }
     }
 
