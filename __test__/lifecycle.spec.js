@@ -86,8 +86,10 @@ test('fork returns a worker that has its pid already', async (t) => {
 
 test('fork emits setup and fork, in this order, on the next tick', async (t) => {
   const { lines } = await run(t, 'roles');
-  const forked = lines.findIndex(({ role }) => role === 'forked');
-  t.deepEqual(lines.slice(forked + 1, forked + 4), [
+  // The worker may be faster than its primary.
+  const ofPrimary = lines.filter(({ role }) => role !== 'worker');
+  const forked = ofPrimary.findIndex(({ role }) => role === 'forked');
+  t.deepEqual(ofPrimary.slice(forked + 1, forked + 4), [
     { event: 'setup', same: true },
     { event: 'fork', same: true },
     { event: 'the tick after that' },

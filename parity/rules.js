@@ -213,6 +213,19 @@ module.exports = [
     },
   },
   {
+    difference: '`process.exit()` with messages queued',
+    reason: 'Node loses them.',
+    apply(trace) {
+      for (const { stream, number, lines } of workersOf(trace)) {
+        const main = trace.lines(`W${number}`);
+        if (!main.some((line) => / large (?:->|throws)/.test(line))) continue;
+        if (!main.some((line) => line.startsWith('process exit'))) continue;
+        const others = lines.filter((line) => !/^\w+ message x{50}/.test(line));
+        trace.set(stream, others);
+      }
+    },
+  },
+  {
     reason:
       'Whether a large message has been written when `send()` returns is for the kernel to say.',
     apply(trace) {
