@@ -264,9 +264,10 @@ impl WorkerLanes {
     ///
     /// `onReply(reply)` gets the answers to `listen`; `onConnection(listener, fd)` each connection,
     /// and returns whether it took it: if so, the descriptor is its own from then on, if not, the
-    /// connection goes to another worker; `onSharedConnection(listener, fd)` each that `accept` has accepted,
-    /// whose descriptor is its own, or once why no more can be, as a negated errno; `onClosed(listener)` is told that a listener which was closed
-    /// here is closed in the primary too; `onGarbage(reason)` hears of a primary that is not ours.
+    /// connection goes to another worker; `onSharedConnection(listener, fd)` gets each connection that
+    /// `accept` has accepted, the descriptor being its own, or once why no more can be accepted, as a
+    /// negated errno; `onClosed(listener)` is told that a listener which was closed here is closed in the
+    /// primary too; `onGarbage(reason)` hears of a primary that is not ours.
     #[napi]
     pub fn start(
         &self,
