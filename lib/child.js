@@ -119,12 +119,8 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   seat.take(cluster, () => Object.assign(cluster, { worker, Worker, _getServer: getServer }));
 
   process.once('disconnect', onDisconnect);
-  lanes.start(
-    (reply) => context.nextTick(onReply, reply),
-    onConnection,
-    onSharedConnection,
-    onClosed,
-    (reason) => channel.fail(reason),
+  lanes.start(hearReply, onConnection, onSharedConnection, onClosed, (reason) =>
+    channel.fail(reason),
   );
   channel.notify({ act: 'online' });
 
@@ -219,6 +215,12 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       const listening = { address, port: bound?.port || port, addressType, fd };
       channel.notify({ act: 'listening', ...listening });
     }
+  }
+
+  /** A message with a handle takes Node two ticks. */
+  function hearReply(reply) {
+    if (reply.fd === -1) context.nextTick(onReply, reply);
+    else context.nextTick(() => context.nextTick(onReply, reply));
   }
 
   function onReply({ seq, errno, listener, fd, data, ...bound }) {

@@ -85,9 +85,8 @@ module.exports = [
     apply(trace) {
       for (const { number, lines } of workersOf(trace)) {
         const asks = trace.lines(`W${number}`).some((line) => /^(?:listen|bind) /.test(line));
-        const isKilled = lines.some((line) => /^worker exit null SIG/.test(line));
-        const hears = lines.some((line) => isAbout(line, 'disconnect'));
-        if (asks && isKilled && !hears) trace.leaveOut(/./);
+        const hears = (event) => lines.some((line) => isAbout(line, event));
+        if (asks && hears('exit') && !hears('disconnect')) trace.leaveOut(/./);
       }
     },
     allows: (expected, actual) =>
@@ -109,6 +108,10 @@ module.exports = [
           .map((line) => masked(line).replace(/meant=\w+/, 'meant=*'));
         const others = lines.filter((line) => !isClosed(line));
         trace.set(stream, [...others, ...errors]);
+      }
+      // How far clients have come when the main program goes on.
+      if (trace.lines('P').some((line) => line.startsWith('process disconnect '))) {
+        trace.leaveOut(/^P:client/);
       }
     },
   },
