@@ -27,14 +27,19 @@ pub(super) enum Delivery {
     String(Text),
     /// A notice, a long message, or one with a handle.
     Single { is_notice: bool, payload: Payload, handle: Option<(HandleType, Option<OwnedFd>)> },
-    /// What another lane has brought that comes behind so many messages.
+}
+
+/// What is to be done next.
+pub(super) enum Entry {
+    Deliver(Delivery),
+    /// Deliver what another lane has brought that comes behind so many messages.
     Alongside(u64),
 }
 
 /// Gathers what comes in one turn of the event loop.
 #[derive(Default)]
 pub(super) struct Inbox {
-    deliveries: Vec<Delivery>,
+    entries: Vec<Entry>,
     texts: String,
     count: u32,
     bytes: Vec<u8>,
@@ -72,9 +77,11 @@ impl Inbox {
         Ok(())
     }
 
-    /// Ends what comes behind so many messages.
+    /// What another lane has brought behind so many messages comes here.
     pub(super) fn mark(&mut self, messages: u64) {
-        self.push(Delivery::Alongside(messages));
+        self.end_texts();
+        self.end_bytes();
+        self.entries.push(Entry::Alongside(messages));
     }
 
     fn append_text(&mut self, text: &str) {
@@ -95,7 +102,7 @@ impl Inbox {
     fn push(&mut self, delivery: Delivery) {
         self.end_texts();
         self.end_bytes();
-        self.deliveries.push(delivery);
+        self.entries.push(Entry::Deliver(delivery));
     }
 
     fn end_texts(&mut self) {
@@ -105,20 +112,20 @@ impl Inbox {
             1 => _ = text.remove(0),
             _ => text.push(']'),
         }
-        self.deliveries.push(Delivery::Texts { text: from_utf8(text), count });
+        self.entries.push(Entry::Deliver(Delivery::Texts { text: from_utf8(text), count }));
     }
 
     fn end_bytes(&mut self) {
         if !self.bytes.is_empty() {
-            self.deliveries.push(Delivery::Bytes(take(&mut self.bytes)));
+            self.entries.push(Entry::Deliver(Delivery::Bytes(take(&mut self.bytes))));
         }
     }
 
     /// All that came, in order.
-    pub(super) fn into_deliveries(mut self) -> Vec<Delivery> {
+    pub(super) fn into_entries(mut self) -> Vec<Entry> {
         self.end_texts();
         self.end_bytes();
-        self.deliveries
+        self.entries
     }
 }
 

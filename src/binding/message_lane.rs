@@ -1,9 +1,11 @@
 use std::{
     borrow::Cow,
     cell::{Cell, OnceCell, RefCell},
+    iter::Peekable,
     os::fd::{IntoRawFd, RawFd},
     rc::Rc,
     time::Duration,
+    vec,
 };
 
 use napi::{
@@ -14,7 +16,7 @@ use napi_derive::napi;
 
 use super::{
     callback::Caller,
-    inbox::{Delivery, Inbox, Payload, Text},
+    inbox::{Delivery, Entry, Inbox, Payload, Text},
 };
 use crate::{
     channel::{Channel, Flushed, Incoming, Reading, Rest},
@@ -94,8 +96,8 @@ pub(super) trait Alongside {
     /// Takes what is there. For each of it, in order, behind how many messages it comes.
     fn receive(&self) -> Vec<u64>;
 
-    /// Delivers what comes behind so many messages, or fewer, from within a callback. Says whether more
-    /// is there, for another callback.
+    /// Delivers what comes behind so many messages, or fewer, from within a callback. Says whether that
+    /// callback is to end now, whatever else there is.
     fn deliver(&self, messages: u64) -> bool;
 }
 
@@ -122,7 +124,7 @@ struct Handlers {
 
 impl Handlers {
     /// Gives messages to JavaScript, and their descriptors too.
-    fn deliver(&self, delivery: Delivery, alongside: Option<&dyn Alongside>) {
+    fn deliver(&self, delivery: Delivery) {
         match delivery {
             Delivery::Texts { text, count } => {
                 self.caller.call(&self.on_texts, (text, count).into());
@@ -142,9 +144,6 @@ impl Handlers {
                 };
                 let arguments = (is_notice, payload, number, fd).into();
                 self.caller.call(&self.on_message, arguments);
-            }
-            Delivery::Alongside(messages) => {
-                alongside.into_iter().for_each(|it| _ = it.deliver(messages));
             }
         }
     }
@@ -324,6 +323,29 @@ impl MessageLane {
     #[napi]
     pub fn close(&self) -> Option<String> {
         self.inner.close(true).err().map(|error| error.to_string())
+    }
+}
+
+/// Delivers what is to come in one callback.
+fn deliver(
+    entries: &mut Peekable<vec::IntoIter<Entry>>,
+    handlers: &Handlers,
+    alongside: Option<&dyn Alongside>,
+) {
+    while let Some(entry) = entries.peek() {
+        match (entry, alongside) {
+            (&Entry::Alongside(messages), Some(alongside)) => {
+                if alongside.deliver(messages) {
+                    return;
+                }
+                entries.next();
+            }
+            _ => {
+                if let Some(Entry::Deliver(delivery)) = entries.next() {
+                    handlers.deliver(delivery);
+                }
+            }
+        }
     }
 }
 
@@ -507,20 +529,13 @@ impl Inner {
             }
             None => return 0,
         };
-        let deliveries = inbox.into_deliveries();
-        if !deliveries.is_empty() || !is_alone {
-            // Messages that it comes behind may have been refused by the kernel.
-            let deliver_rest = || !is_alone && alongside.is_some_and(|it| it.deliver(u64::MAX));
-            let mut is_more = false;
-            handlers.caller.enter(|| {
-                for delivery in deliveries {
-                    handlers.deliver(delivery, alongside);
-                }
-                is_more = deliver_rest();
-            });
-            while is_more {
-                handlers.caller.enter(|| is_more = deliver_rest());
-            }
+        if !is_alone {
+            // Messages that the rest comes behind may have been refused by the kernel.
+            inbox.mark(u64::MAX);
+        }
+        let mut entries = inbox.into_entries().into_iter().peekable();
+        while entries.peek().is_some() {
+            handlers.caller.enter(|| deliver(&mut entries, handlers, alongside));
         }
         match received {
             Ok(Reading::Open) => {}

@@ -506,7 +506,7 @@ impl Inner {
     }
 
     /// Delivers replies that come behind so many messages, up to one with a socket: in Node, that is the
-    /// last of its callback. Says whether there are more.
+    /// last of its callback. Says whether that was one.
     fn deliver_replies(self: &Rc<Self>, handlers: &Rc<Handlers>, messages: u64) -> bool {
         loop {
             let mut replies = self.replies.borrow_mut();
@@ -514,7 +514,6 @@ impl Inner {
             let Some((reply, shared)) = due.then(|| replies.pop_front()).flatten() else {
                 return false;
             };
-            let is_last = replies.is_empty();
             let has_socket = shared.is_some();
             drop(replies);
             self.unanswered.set(self.unanswered.get().saturating_sub(1));
@@ -522,7 +521,7 @@ impl Inner {
             let Handlers { caller, on_reply, .. } = &**handlers;
             caller.call(on_reply, (reply,).into());
             if has_socket {
-                return !is_last;
+                return true;
             }
         }
     }
