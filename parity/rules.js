@@ -117,8 +117,13 @@ module.exports = [
   },
   {
     difference: 'callback of `cluster.disconnect()`',
-    reason: "Node's comes with the first worker, so in another worker's context.",
+    reason:
+      "Node's comes with the first worker, so in another worker's context; here the primary may have ended " +
+      'before the engine has closed all.',
     apply(trace) {
+      if (trace.lines('P').some((line) => /^process exit [^0]/.test(line))) {
+        trace.leaveOut(/^P:all$/);
+      }
       if (!trace.has('P:all')) return;
       const lines = trace
         .lines('P:all')
