@@ -109,9 +109,10 @@ module.exports = [
         const others = lines.filter((line) => !isClosed(line));
         trace.set(stream, [...others, ...errors]);
       }
-      // How far clients have come when the main program goes on.
-      if (trace.lines('P').some((line) => line.startsWith('process disconnect '))) {
-        trace.leaveOut(/^P:client/);
+      // The main program goes on earlier in Node: calls after it find another state, and clients too.
+      for (const { number } of workersOf(trace)) {
+        if (callsOf(trace, 'process disconnect', number) === 0) continue;
+        trace.leaveOut(new RegExp(`^P:(?:w${number}$|client)`));
       }
     },
   },
