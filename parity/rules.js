@@ -112,7 +112,7 @@ module.exports = [
       // The main program goes on earlier in Node: calls after it find another state, and clients too.
       for (const { number } of workersOf(trace)) {
         if (callsOf(trace, 'process disconnect', number) === 0) continue;
-        trace.leaveOut(new RegExp(`^P:(?:w${number}$|client)`));
+        trace.leaveOut(new RegExp(`^P:(?:w${number}\\b|client|look$)`));
       }
     },
   },
