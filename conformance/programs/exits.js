@@ -8,6 +8,8 @@ const { appendFileSync } = require('node:fs');
 
 const CRASHES = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'];
 const file = process.env.CONFORMANCE_EXITS;
+/** Older versions of Node do not say so when they start a process: there is nothing to compare with. */
+const FIRST_TO_PUBLISH = 20;
 
 function tell(code, signal) {
   if (CRASHES.includes(signal)) appendFileSync(file, `${signal}\n`);
@@ -27,4 +29,5 @@ function watch({ process: child }) {
   };
 }
 
-if (file !== undefined) subscribe('child_process', watch);
+const isPublished = Number.parseInt(process.versions.node, 10) >= FIRST_TO_PUBLISH;
+if (file !== undefined && isPublished) subscribe('child_process', watch);
