@@ -494,19 +494,11 @@ function toQuery(options, address, index) {
 
 /** Stands for the listening socket, which is the primary's. Holds the event loop as it would. */
 function fauxHandle(bound, onClose) {
-  const hold = new Hold();
   let isOpen = true;
-  hold.ref();
   const handle = {
     listen: () => 0,
-    ref: () => isOpen && hold.ref(),
-    unref: () => hold.unref(),
-    hasRef: () => hold.hasRef(),
     close() {
-      if (!isOpen) return;
       isOpen = false;
-      hold.unref();
-      onClose();
     },
   };
   // Only sockets with a port have a name to ask for.
@@ -516,7 +508,7 @@ function fauxHandle(bound, onClose) {
       return 0;
     };
   }
-  return handle;
+  return holdUntilClosed(handle, onClose);
 }
 
 /**
@@ -526,12 +518,16 @@ function fauxHandle(bound, onClose) {
  * @param {(backlog: number) => number} accept starts to, and returns 0 or a negated errno
  */
 function sharedHandle(kind, fd, accept, onClose) {
-  const handle = sockets.stream(kind, fd);
+  const handle = Object.assign(sockets.stream(kind, fd), { listen: accept });
+  return holdUntilClosed(handle, onClose);
+}
+
+/** Has a handle hold the event loop open, as one of libuv that listens does. Returns the handle. */
+function holdUntilClosed(handle, onClose) {
   const hold = new Hold();
   let isOpen = true;
   hold.ref();
   Object.assign(handle, {
-    listen: accept,
     ref: () => isOpen && hold.ref(),
     unref: () => hold.unref(),
     hasRef: () => hold.hasRef(),
