@@ -109,9 +109,10 @@ module.exports = [
         const others = lines.filter((line) => !isClosed(line));
         trace.set(stream, [...others, ...errors]);
       }
-      // The main program goes on earlier in Node: calls after it find another state, and clients too.
+      // Where the main program does not wait for the event, it goes on earlier in Node: calls after it find
+      // another state, and clients too.
       for (const { number } of workersOf(trace)) {
-        if (callsOf(trace, 'process disconnect', number) === 0) continue;
+        if (callsOf(trace, 'process disconnect at once', number) === 0) continue;
         trace.leaveOut(new RegExp(`^P:(?:w${number}\\b|client|look$)`));
       }
     },
@@ -137,7 +138,8 @@ module.exports = [
     reason: 'Node never emits it.',
     apply(trace) {
       for (const { stream, number, lines } of workersOf(trace)) {
-        if (callsOf(trace, 'process disconnect', number) === 0) continue;
+        const calls = ['process disconnect', 'process disconnect at once'];
+        if (calls.every((call) => callsOf(trace, call, number) === 0)) continue;
         const others = lines.filter((line) => !isAbout(line, 'close'));
         trace.set(stream, others);
       }
@@ -214,10 +216,17 @@ module.exports = [
     },
   },
   {
-    difference: 'messages behind `send(message, handle)`',
+    difference: 'messages and a disconnect behind `send(message, handle)`',
     reason:
-      'Node keeps them back until the receiver has read the handle, and serializes them only then.',
+      'Node keeps them back until the receiver has read the handle, and serializes messages only then. ' +
+      'Until it disconnects, it hears the other end.',
     apply(trace) {
+      for (const { stream, number } of workersOf(trace)) {
+        const calls = trace.lines('P').filter((line) => line.includes(` ${number} `));
+        const sent = calls.findIndex((line) => line.startsWith(`send ${number} a handle `));
+        const left = calls.findLastIndex((line) => line.startsWith('process disconnect'));
+        if (sent !== -1 && left > sent) trace.leaveOut(new RegExp(`^${stream}\\b`));
+      }
       const isRefused = (line) => /circular structure|serialize a BigInt/.test(line);
       const someRefused = [...trace.values()].flat().some(isRefused);
       for (const stream of trace.keys()) {

@@ -114,13 +114,15 @@ function settings(random) {
   return attempt('setup', `cluster.${call}({ ${text} })`);
 }
 
+const processDisconnect = (label, n) =>
+  attempt(`${label} ${n}`, `worker(${n}).process.disconnect()`);
+
 const SIMPLE = {
   look: (n) => `trace(':look', '${n}', look(worker(${n})));`,
   keys: () => `trace(':look', Object.keys(cluster.workers).length);`,
   send: (n, random) =>
     send(random, random.oneIn(4) ? `worker(${n}).process` : `worker(${n})`, `send ${n}`),
   disconnect: (n) => attempt(`disconnect ${n}`, `worker(${n}).disconnect()`),
-  processDisconnect: (n) => attempt(`process disconnect ${n}`, `worker(${n}).process.disconnect()`),
   kill: (n, random) => attempt(`kill ${n}`, `worker(${n}).kill(${random.pick(SIGNALS)})`),
   destroy: (n) => attempt(`destroy ${n}`, `worker(${n}).destroy()`),
   processKill: (n, random) =>
@@ -229,11 +231,21 @@ const STEPS = {
   },
   untilGone: (_draft, n) => [`await untilGone(${n});`],
   untilDisconnect: (_draft, n) => [`await until(${n}, 'disconnect');`],
+  // Node's event comes in the next tick: see the rules. What the program does next finds the same state.
+  processDisconnect: (_draft, n) => [
+    processDisconnect('process disconnect', n),
+    `await until(${n}, 'disconnect');`,
+  ],
+};
+/** Where nothing can be waited for: in a listener. */
+const NOT_AWAITED = {
+  processDisconnect: (_draft, n) => [processDisconnect('process disconnect at once', n)],
 };
 /** They could wait for ever, were it not for what comes before. */
 const BEFORE = {
   untilGone: (n) => attempt(`kill ${n}`, `worker(${n}).process.kill('SIGKILL')`),
-  untilDisconnect: (n, random) => random.pick([SIMPLE.disconnect(n), SIMPLE.processDisconnect(n)]),
+  untilDisconnect: (n, random) =>
+    random.pick([SIMPLE.disconnect(n), processDisconnect('process disconnect', n)]),
 };
 
 /** One of them, or a few that belong together. */
@@ -242,7 +254,8 @@ function primaryStatements(draft, number, { isAwaited }) {
   const name = random.weighted(isAwaited ? { ...WEIGHTS, ...AWAITED } : WEIGHTS);
   if (SIMPLE[name]) return [SIMPLE[name](number, random)];
   const before = BEFORE[name] ? [BEFORE[name](number, random)] : [];
-  return [...before, ...STEPS[name](draft, number)];
+  const steps = isAwaited ? STEPS : NOT_AWAITED;
+  return [...before, ...steps[name](draft, number)];
 }
 
 module.exports = { MESSAGES, attempt, callback, message, primaryStatements, send, settings };
