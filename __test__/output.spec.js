@@ -103,3 +103,13 @@ test("stdio 'inherit' is the descriptor of that number, also a further one", asy
   t.deepEqual(outcome.streams, [no, no, no, no, no, no, no]);
   t.true(outcome.stdout.endsWith('written'));
 });
+
+for (const number of [0, 1, 2]) {
+  test(`a file that a worker opens once its channel is gone does not become its stream ${number}`, async (t) => {
+    const { lines, code } = await run(t, 'channel-as-standard-stream', {
+      env: { NUMBER: `${number}` },
+    });
+    t.is(code, 0);
+    t.deepEqual(lines, [{ seen: ['hello', 'disconnect'], opened: 'behind the standard streams' }]);
+  });
+}

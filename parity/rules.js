@@ -146,6 +146,15 @@ module.exports = [
     },
   },
   {
+    difference: "disconnect of a worker whose channel is a standard stream (`stdio: ['ipc', …]`)",
+    reason: 'In Node the primary does not hear of it, and the program waits for it.',
+    apply(trace) {
+      const calls = [...trace].filter(([stream]) => /^(?:P|W\d+)$/.test(stream)).flat(2);
+      const isFirst = trace.lines('P:setup').some((line) => line.includes("stdio: [ 'ipc'"));
+      if (isFirst && calls.some((line) => line.includes('disconnect'))) trace.leaveOut(/./);
+    },
+  },
+  {
     difference: "`'listening'` of a server that has tried before",
     reason: "Node's comes once for each attempt.",
     apply(trace) {

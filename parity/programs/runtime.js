@@ -279,6 +279,9 @@ async function settle() {
     if (it.worker.process.connected) it.worker.process.send({ sync: sign }, () => {});
     await until(number, `sync ${sign}`);
   }
+  // The answers may come before the error of a client that has just been made: libuv reports that in the
+  // next turn of the event loop.
+  for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate);
 }
 
 const GRACE = 400;

@@ -39,8 +39,9 @@ mod platform;
 compile_error!("rs-cluster's engine needs Linux or macOS: what they have is in src/sys/linux");
 
 use std::{
+    fs::File,
     io,
-    os::fd::{FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
 pub use platform::wake_politely;
@@ -80,10 +81,27 @@ pub fn descriptor_limit() -> usize {
 pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
     // A look at a duplicate, before anything is owned: a wrong number is somebody else's.
     lane::check(duplicate(fd)?, lane)?;
+    if fd <= libc::STDERR_FILENO
+        && let Ok(moved) = move_from_standard_stream(fd)
+    {
+        return Ok(moved);
+    }
     // SAFETY: open, and a lane, as seen above; whoever started us left it to us alone.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     Ok(socket)
+}
+
+/// Moves what is open as the standard stream `fd` to another number, and opens `/dev/null` in its place: if
+/// the number became free, the next file that the program opens would have it, and receive what is printed.
+fn move_from_standard_stream(fd: RawFd) -> io::Result<OwnedFd> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let moved = duplicate_above(fd, libc::STDERR_FILENO + 1)?;
+    // SAFETY: both are open, and `fd` is a lane's, which no other code of this process uses.
+    if unsafe { libc::dup2(null.as_raw_fd(), fd) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(moved)
 }
 
 /// Ends this process at once, without its exit handlers: they belong to a thread that is stuck.
