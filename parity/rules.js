@@ -114,6 +114,9 @@ module.exports = [
       for (const { number } of workersOf(trace)) {
         if (callsOf(trace, 'process disconnect at once', number) === 0) continue;
         trace.leaveOut(new RegExp(`^P:(?:w${number}\\b|client|look$)`));
+        // So do listeners of the event, whatever they do.
+        const lines = trace.lines(`P:w${number}`);
+        if (lines.some((line) => /^hook \w+ disconnect/.test(line))) trace.leaveOut(/^P/);
       }
     },
   },
@@ -172,8 +175,13 @@ module.exports = [
     difference: "`'close'` of a server in a worker",
     reason:
       'As it comes later, so does the end of a worker that disconnects: what it has asked meanwhile, Node ' +
-      'does not answer.',
+      'does not answer. The worker may have disconnected when it comes.',
     apply(trace) {
+      for (const [stream, lines] of trace) {
+        if (!/^W\d+:server/.test(stream)) continue;
+        const inAnyState = lines.map((line) => line.replace(/^close \w+/, 'close *'));
+        trace.set(stream, inAnyState);
+      }
       for (const { number } of workersOf(trace)) {
         const lines = trace.lines(`W${number}`);
         const left = lines.findIndex((line) => /^worker (?:disconnect|kill|destroy) ->/.test(line));
