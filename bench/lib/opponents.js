@@ -3,18 +3,26 @@
 // Who serves connections: programs of bench/servers, and on what they run.
 
 const { findBun } = require('./bun.js');
+const { implementations } = require('./implementations.js');
 const { passes } = require('./probe.js');
 
 const BASELINE = 'node:cluster round-robin';
 
-const OPPONENTS = [
-  { name: 'rs-cluster', program: 'rs-cluster.js' },
-  {
-    name: 'rs-cluster reusePort',
-    program: 'rs-cluster-reuse-port.js',
-    probe: 'reuse-port-policy.js',
-    absence: 'this rs-cluster has no SCHED_REUSEPORT',
-  },
+/** A checkout of rs-cluster, by each way in which it distributes connections. */
+function policiesOf({ name, implementation }) {
+  return [
+    { name, implementation, program: 'rs-cluster.js' },
+    {
+      name: `${name} reusePort`,
+      implementation,
+      program: 'rs-cluster-reuse-port.js',
+      probe: 'reuse-port-policy.js',
+      absence: 'this rs-cluster has no SCHED_REUSEPORT',
+    },
+  ];
+}
+
+const OTHERS = [
   { name: BASELINE, program: 'node-cluster-rr.js' },
   { name: 'node:cluster shared', program: 'node-cluster-shared.js' },
   {
@@ -33,10 +41,11 @@ async function findGuest(wanted) {
 }
 
 /** Those that can take part here, and why others can't. */
-async function findOpponents({ node, bun }) {
+async function findOpponents({ node, bun, against }) {
   const present = ({ probe }) => !probe || passes(probe, node);
   const guest = await findGuest(bun);
-  const all = OPPONENTS.map((opponent) => ({ ...opponent, node }));
+  const own = implementations({ against }).flatMap(policiesOf);
+  const all = [...own, ...OTHERS].map((opponent) => ({ ...opponent, node }));
   const opponents = all.filter(present);
   const absent = all.filter((opponent) => !opponents.includes(opponent));
   (guest.node ? opponents : absent).push(guest);

@@ -15,6 +15,7 @@ const OPTIONS = {
   json: { type: 'string' },
   only: { type: 'string' },
   bun: { type: 'string' },
+  against: { type: 'string' },
   write: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 };
@@ -37,8 +38,11 @@ function parseArguments(argv) {
     throw new UserError(`One scenario at a time, not "${positionals.join(' ')}".`);
   }
   const [name] = positionals;
-  const alone = ['workers', 'rate', 'json', 'only'].find((option) => option in values);
+  const alone = ['workers', 'rate', 'json', 'only', 'against'].find((option) => option in values);
   if (!name && alone) throw new UserError(`--${alone} needs a scenario.`);
+  if (values.against && values.write) {
+    throw new UserError('--write keeps figures of this checkout: it takes no --against.');
+  }
   return { name, given: values };
 }
 
@@ -79,6 +83,7 @@ Options of a scenario:
   --workers N     workers of each opponent, several numbers as 2,4 ${defaultOf('workers')}
   --rate N        connections a second, of latency and stalled-worker ${defaultOf('rate')}
   --only PATTERN  only the cases with PATTERN, a regular expression, in their names
+  --against PATH  another checkout of rs-cluster, built, takes part
   --json FILE     write every round and the summary to FILE as well
   --write         keep the result, and make table and charts, as without a scenario
 `;

@@ -13,9 +13,9 @@ const ANSWER_LIMIT_MS = 15_000;
 const STOP_LIMIT_MS = 3_000;
 
 // A policy set for the whole shell would turn one opponent into another.
-function serverEnvironment() {
+function serverEnvironment(implementation) {
   const { NODE_CLUSTER_SCHED_POLICY, ...environment } = process.env;
-  return environment;
+  return implementation ? { ...environment, RS_CLUSTER: implementation } : environment;
 }
 
 // Rejects when the process ends. 'close' rather than 'exit': by then stderr is complete.
@@ -46,9 +46,9 @@ async function stopServer(child, ended, isBlocked) {
  * server ends before `stop()`; `block(ms)` resolves when the primary's JavaScript stands still, for
  * that long.
  */
-async function startServer({ name, program, node }, settings) {
+async function startServer({ name, program, node, implementation }, settings) {
   const child = startProcess(node, [path.join(SERVERS, program), JSON.stringify(settings)], {
-    env: serverEnvironment(),
+    env: serverEnvironment(implementation),
     stdio: 'pipe',
   });
   const stderr = keepTail(child.stderr);

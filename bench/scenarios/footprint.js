@@ -3,21 +3,15 @@
 // What an application pays before its first request: the time to load the module and to start a
 // worker, and the memory and threads of that worker.
 
-const path = require('node:path');
+const { implementations } = require('../lib/implementations.js');
 const { BASELINE } = require('../lib/opponents.js');
 const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
 const { compare, median } = require('../lib/statistics.js');
 const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
 
-const ROOT = path.join(__dirname, '..', '..');
 const STARTS_A_ROUND = 5;
 const ROUND_LIMIT_MS = 30_000;
-
-const OPPONENTS = [
-  { name: 'rs-cluster', implementation: ROOT },
-  { name: BASELINE, implementation: 'node:cluster' },
-];
 
 const FIGURES = [
   { key: 'load', label: 'require()', unit: 'ms', digits: 1 },
@@ -38,8 +32,10 @@ async function measureRound({ name, implementation }, node) {
   return Object.fromEntries(FIGURES.map(medianOf));
 }
 
-async function run({ rounds, node }) {
-  const results = await interleave(OPPONENTS, rounds, async (opponent, round) => {
+async function run({ rounds, node, against }) {
+  const builtin = { name: BASELINE, implementation: 'node:cluster' };
+  const opponents = [...implementations({ against }), builtin];
+  const results = await interleave(opponents, rounds, async (opponent, round) => {
     const measured = await measureRound(opponent, node);
     const load = `${formatNumber(measured.load, 1)} ms`;
     process.stderr.write(`round ${round}/${rounds}  ${opponent.name.padEnd(28)}${load}\n`);
@@ -49,7 +45,7 @@ async function run({ rounds, node }) {
     results.find((it) => it.name === name).rounds.map((round) => round[key]);
   return {
     settings: { rounds, starts: STARTS_A_ROUND },
-    opponents: OPPONENTS.map(({ name }) => {
+    opponents: opponents.map(({ name }) => {
       const compared = ({ key }) => [key, compare(valuesOf(name, key), valuesOf(BASELINE, key))];
       return { name, ...Object.fromEntries(FIGURES.map(compared)) };
     }),

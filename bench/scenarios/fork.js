@@ -3,23 +3,19 @@
 // How long fork() keeps the primary's JavaScript from anything else, with a small heap and with
 // 2 GB resident.
 
-const path = require('node:path');
+const { implementations } = require('../lib/implementations.js');
 const { BASELINE } = require('../lib/opponents.js');
 const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
 const { compare, median } = require('../lib/statistics.js');
 const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
 
-const ROOT = path.join(__dirname, '..', '..');
 const FORKS_A_ROUND = 10;
 const ROUND_LIMIT_MS = 60_000;
 const SMALL = 0;
 const LARGE = 2048;
 
-const OPPONENTS = [SMALL, LARGE].flatMap((megabytes) => [
-  { name: 'rs-cluster', implementation: ROOT, megabytes },
-  { name: 'node:cluster', implementation: 'node:cluster', megabytes },
-]);
+const BUILTIN = 'node:cluster';
 
 async function measureRound({ name, implementation, megabytes }, node) {
   const args = [implementation, String(megabytes), String(FORKS_A_ROUND)];
@@ -28,12 +24,14 @@ async function measureRound({ name, implementation, megabytes }, node) {
   return { times, median: median(times) };
 }
 
-async function run({ rounds, node }) {
-  const results = await interleave(OPPONENTS, rounds, async (opponent, round) => {
+async function run({ rounds, node, against }) {
+  const all = [...implementations({ against }), { name: BUILTIN, implementation: BUILTIN }];
+  const opponents = [SMALL, LARGE].flatMap((megabytes) => all.map((it) => ({ ...it, megabytes })));
+  const results = await interleave(opponents, rounds, async (opponent, round) => {
     const measured = await measureRound(opponent, node);
     const { name, megabytes } = opponent;
     const time = `${formatNumber(measured.median, 2)} ms`;
-    process.stderr.write(`round ${round}/${rounds}  ${name.padEnd(14)}${megabytes} MB  ${time}\n`);
+    process.stderr.write(`round ${round}/${rounds}  ${name.padEnd(18)}${megabytes} MB  ${time}\n`);
     return measured;
   });
   const medians = ({ rounds: measured }) => measured.map((round) => round.median);
@@ -41,7 +39,7 @@ async function run({ rounds, node }) {
     settings: { rounds, forks: FORKS_A_ROUND },
     opponents: results.map((opponent) => {
       const { name, megabytes } = opponent;
-      const baseline = results.find((it) => it.name !== 'rs-cluster' && it.megabytes === megabytes);
+      const baseline = results.find((it) => it.name === BUILTIN && it.megabytes === megabytes);
       return { name, megabytes, time: compare(medians(opponent), medians(baseline)) };
     }),
   };
@@ -73,7 +71,7 @@ function figures({ opponents }) {
     better: 'less',
     values: opponents
       .filter((opponent) => opponent.megabytes === megabytes)
-      .map(({ name, time }) => ({ name: name === 'rs-cluster' ? name : BASELINE, ...time })),
+      .map(({ name, time }) => ({ name: name === BUILTIN ? BASELINE : name, ...time })),
   }));
 }
 

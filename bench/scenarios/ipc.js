@@ -2,10 +2,10 @@
 
 // Messages between primary and worker: how fast, and what they cost in CPU time at both ends.
 
-const path = require('node:path');
 const { findBun } = require('../lib/bun.js');
 const { selectCases } = require('../lib/cases.js');
 const { sparingGuests } = require('../lib/guests.js');
+const { implementations } = require('../lib/implementations.js');
 const { BASELINE: REPORTED_BASELINE } = require('../lib/opponents.js');
 const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
@@ -14,7 +14,6 @@ const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
 const { UserError } = require('../../tools/user-error.js');
 const MESSAGES = require('../programs/parts/ipc-messages.js');
 
-const ROOT = path.join(__dirname, '..', '..');
 // It takes V8 some ten thousand messages to compile all that is between the two.
 const WARM_UP_SECONDS = 1;
 const GRACE_MS = 20_000;
@@ -22,10 +21,6 @@ const IN_FLIGHT = 200;
 const BYTES_IN_FLIGHT = 8 * 1024 ** 2;
 
 const BASELINE = 'node:cluster';
-const OPPONENTS = [
-  { name: 'rs-cluster', implementation: ROOT },
-  { name: BASELINE, implementation: 'node:cluster' },
-];
 
 // `figure` makes of a rate what is told of it.
 const PATTERNS = {
@@ -84,7 +79,7 @@ function formatFigure(value) {
 
 function logRound(opponent, round, rounds, { name, pattern }, { figure, failure }) {
   const result = failure ? `! ${failure}` : `${formatFigure(figure)} ${PATTERNS[pattern].unit}`;
-  const where = `round ${round}/${rounds}  ${name.padEnd(26)}${opponent.name.padEnd(14)}`;
+  const where = `round ${round}/${rounds}  ${name.padEnd(26)}${opponent.name.padEnd(18)}`;
   process.stderr.write(`${where}${result}\n`);
 }
 
@@ -127,7 +122,8 @@ async function run(options) {
     node: bun,
     isGuest: true,
   };
-  const opponents = OPPONENTS.map((opponent) => ({ ...opponent, node }));
+  const builtin = { name: BASELINE, implementation: 'node:cluster' };
+  const opponents = [...implementations(options), builtin].map((it) => ({ ...it, node }));
   if (bun) opponents.push(guest);
   const results = [];
   for (const it of cases) results.push(await measureCase(it, opponents, options));
