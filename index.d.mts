@@ -11,7 +11,7 @@ export type ListenerStats = cluster.ListenerStats;
 export type Stats = cluster.Stats;
 export type WorkerStats = cluster.WorkerStats;
 
-// Of one name, the class and its instances, as in node:cluster.
+// The class and the type of its instances have the same name, as in node:cluster.
 export type Worker = cluster.Worker;
 export const Worker: typeof cluster.Worker;
 
@@ -23,7 +23,7 @@ export const SCHED_RR: Cluster['SCHED_RR'];
 export const SCHED_LEAST_CONNECTIONS: Cluster['SCHED_LEAST_CONNECTIONS'];
 /** A policy: the clients of one IP address stay with one worker. */
 export const SCHED_SOURCE_HASH: Cluster['SCHED_SOURCE_HASH'];
-/** A policy: each worker has a socket of its own on the port, and the kernel chooses one of them. */
+/** A policy: each worker has its own socket on the port, and the kernel picks one of them. */
 export const SCHED_REUSEPORT: Cluster['SCHED_REUSEPORT'];
 export const isPrimary: boolean;
 /** @deprecated use `isPrimary` */
@@ -33,7 +33,7 @@ export const isWorker: boolean;
 /** The policy at the time of the import. To choose another, assign it to `cluster`. */
 export const schedulingPolicy: number;
 /**
- * The settings at the time of the import: `{}` as a rule. Those in force are `cluster.settings`.
+ * The settings at the time of the import, usually `{}`. `cluster.settings` has the settings in force.
  * Undefined in a worker.
  */
 export const settings: ClusterSettings;
