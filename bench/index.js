@@ -13,7 +13,7 @@ const { loadScenario, loadScenarios } = require('./lib/scenarios.js');
 const { runCommand } = require('../tools/command.js');
 const { UserError } = require('../tools/user-error.js');
 
-// Before the first round: minutes of measuring should not end in "no such directory".
+// Checked before the first round, so that minutes of measuring do not end with "no such directory".
 function checkWritable(file) {
   try {
     fs.accessSync(path.dirname(path.resolve(file)), fs.constants.W_OK);

@@ -1,6 +1,6 @@
 'use strict';
 
-// npm run bench:report: makes table and charts of bench/results, without measuring anything.
+// npm run bench:report: makes the table and charts from bench/results, without measuring anything.
 
 const { writeReport } = require('./lib/report.js');
 const { runCommand } = require('../tools/command.js');

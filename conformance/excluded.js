@@ -1,8 +1,8 @@
 'use strict';
 
-// Upstream's tests of Node's private machinery, which a cluster with an engine of its own does not
-// have, each with the reason. Nothing else is taken out by hand: what a Node binary does not pass on
-// a machine, it says itself (see lib/selection.js).
+// Upstream's tests of Node's internals, which a cluster with its own engine does not have, each with the
+// reason. No other files are excluded by hand: lib/selection.js finds those that a Node binary does not
+// pass on this machine.
 
 module.exports = {
   'test-cluster-accept-fail':

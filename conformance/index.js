@@ -28,7 +28,7 @@ function secondsSince(start) {
   return `${Math.round((performance.now() - start) / 1000)} s`;
 }
 
-/** Resolves to whether all that is asked of the engine, if anything is, has passed. */
+/** Resolves to whether at least one file was run on the engine, and all passed. */
 async function runOn(node, files, { rounds, load, jobs, limit }) {
   await checkSeat(node, PRELOAD);
   const many = rounds === 1 ? '1 round' : `${rounds} rounds`;
@@ -57,8 +57,8 @@ async function runOn(node, files, { rounds, load, jobs, limit }) {
   return failed.size === 0 && selection.asked.length > 0;
 }
 
-// Stock Node has passed the file: that it now finds a reason to skip itself is the engine's doing. So is a
-// child process that fails as none does with stock Node; a test may overlook that.
+// Stock Node has passed the file, so if the file now skips itself, the engine is the reason. The same is
+// true of a child process that fails as none does with stock Node; a test may overlook that.
 function asFailure({ outcome, reason, output, exits }, stockExits) {
   const unknown = exits.filter((exit) => !stockExits.includes(exit));
   const reasons = [];

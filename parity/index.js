@@ -47,7 +47,7 @@ async function runOn(node, { seed, programs, jobs, limit, implementation }) {
   return failed.length === 0;
 }
 
-/** Prints the smallest program that shows what one has shown. */
+/** Prints the smallest program that shows the same difference. */
 async function explain(judge, { seed, statements, differences }) {
   const { smallest, found } = await judge.minimize(statements, differences);
   say(`program ${seed} differs:\n`);

@@ -1,9 +1,10 @@
 'use strict';
 
-// The differences that are meant. A rule takes out of a trace, whichever side it is of, what depends on one
-// of them (`apply`; `*` stands for any word of the other side), or says that the referee may have the one
-// text of a stream and rs-cluster the other (`allows`). `difference` is the line of *All differences* in
-// docs/from-node-cluster.md that it stands for; without one, it is about what no program can rely on.
+// The intended differences. A rule removes from the traces of both sides what depends on one of them
+// (`apply`; `*` stands for any word of the other side), or says that the referee may have one text of a
+// stream and rs-cluster the other (`allows`). `difference` is the row of *All differences* in
+// docs/from-node-cluster.md to which the rule belongs; without one, the rule is about results on which no
+// program can rely.
 
 const { isSame } = require('./lib/trace.js');
 
@@ -15,7 +16,7 @@ const { isSame } = require('./lib/trace.js');
  * @property {(expected: string, actual: string) => boolean} [allows]
  */
 
-/** The numbers of the workers in a trace, with what the primary hears of each. */
+/** The numbers of the workers in a trace, with what the primary traces about each. */
 function* workersOf(trace) {
   for (const [stream, lines] of [...trace]) {
     const [, number] = /^P:w(\d+)$/.exec(stream) ?? [];
@@ -27,7 +28,7 @@ function isAbout(line, event) {
   return new RegExp(`^(?:worker|process|cluster|hook \\w+) ${event}\\b`).test(line);
 }
 
-/** What the order of `'disconnect'` and `'exit'` shows in. */
+/** Masks the words that depend on the order of `'disconnect'` and `'exit'`. */
 function masked(line) {
   return line
     .replace(/ (none|online|listening|disconnected|dead|disconnecting) dead=/, ' * dead=')
@@ -39,12 +40,14 @@ function without(text, event) {
   return lines.map(masked).join('\n');
 }
 
-/** How often the main program has called something of a worker. */
+/** How often the main program has called a method of a worker. */
 function callsOf(trace, call, number) {
   return trace.lines('P').filter((line) => line.startsWith(`${call} ${number} `)).length;
 }
 
-/** Masks what calls of `send()` come to, from the first one that matches; returns whether there is one. */
+/**
+ * Masks the outcomes of calls of `send()`, from the first one that matches; returns whether there is one.
+ */
 function maskSendsFrom(trace, stream, pattern) {
   const lines = trace.lines(stream);
   const first = lines.findIndex((line) => /^(?:send|run) /.test(line) && pattern.test(line));
@@ -109,12 +112,12 @@ module.exports = [
         const others = lines.filter((line) => !isClosed(line));
         trace.set(stream, [...others, ...errors]);
       }
-      // Where the main program does not wait for the event, it goes on earlier in Node: calls after it find
-      // another state, and clients too.
+      // If the main program does not wait for the event, it goes on earlier in Node: later calls, and
+      // clients, find another state.
       for (const { number } of workersOf(trace)) {
         if (callsOf(trace, 'process disconnect at once', number) === 0) continue;
         trace.leaveOut(new RegExp(`^P:(?:w${number}\\b|client|look$)`));
-        // So do listeners of the event, whatever they do.
+        // Listeners of the event also run earlier in Node, whatever they do.
         const lines = trace.lines(`P:w${number}`);
         if (lines.some((line) => /^hook \w+ disconnect/.test(line))) trace.leaveOut(/^P/);
       }
@@ -210,10 +213,10 @@ module.exports = [
     reason: 'Node keeps the worker, with a channel that has no other end.',
     apply(trace) {
       for (const { number, lines } of workersOf(trace)) {
-        // Such a process has a negative exit code: that of the system's error.
+        // Such a process has a negative exit code, which is the system's error.
         if (!lines.some((line) => / code=-\d/.test(line))) continue;
         trace.leaveOutWorker(number);
-        // These do not say which worker they are about.
+        // These streams do not say which worker they are about.
         trace.leaveOut(/^P:(?:look|hook|all|setup|thrown)$/);
         const about = new RegExp(` ${number}(?: \\d+)? (?:->|throws) `);
         const others = trace.lines('P').filter((line) => !about.test(line));
@@ -249,7 +252,7 @@ module.exports = [
       for (const stream of trace.keys()) {
         if (!maskSendsFrom(trace, stream, / a handle /)) continue;
         trace.leaveOut(new RegExp(`^${stream}:(?:send\\d*|thrown)$`));
-        // `send()` throws; in Node the process may end of it later.
+        // `send()` throws; in Node this may end the process later.
         if (!someRefused) continue;
         if (stream === 'P') trace.leaveOut(/./);
         else trace.leaveOutWorker(stream.slice(1));
@@ -310,7 +313,7 @@ module.exports = [
         const [number] = /\d+/.exec(stream) ?? [];
         if (!lines.some((line) => line.includes('EPIPE'))) continue;
         trace.leaveOutWorker(number);
-        // What the main program comes to with this worker then, and streams that do not name it.
+        // The main program's calls to this worker, and streams that do not name it.
         trace.leaveOut(/^P(?::(?:look|hook))?$/);
       }
     },

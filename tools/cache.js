@@ -5,18 +5,18 @@ const path = require('node:path');
 
 const CACHE = path.join(__dirname, '..', '.cache');
 
-/** Where `cached` keeps a directory of this name, if it has been fetched. */
+/** The path at which `cached` keeps a directory with this name, if it has been fetched. */
 function find(name) {
   const directory = path.join(CACHE, name);
   return existsSync(directory) ? directory : undefined;
 }
 
 /**
- * A directory that is fetched once, and may be deleted at any time. What was interrupted is never
- * taken for the whole.
+ * A directory that is fetched once, and may be deleted at any time. An interrupted fetch is never used as a
+ * complete one.
  *
  * @param {string} name
- * @param {(directory: string) => Promise<void>} fetch puts it into a directory that is empty
+ * @param {(directory: string) => Promise<void>} fetch fills a directory, which is empty
  */
 async function cached(name, fetch) {
   const found = find(name);

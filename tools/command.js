@@ -5,8 +5,8 @@ const { UserError } = require('./user-error.js');
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 /**
- * Runs a tool: `main(arguments)` resolves to its exit code. However it ends, by a signal too, the
- * listeners of the process's 'exit' event have their say.
+ * Runs a tool: `main(arguments)` resolves to its exit code. However it ends, even by a signal, the
+ * listeners of the process's 'exit' event run.
  */
 function runCommand(main) {
   for (const [signal, code] of Object.entries(SIGNALS)) {
@@ -18,7 +18,8 @@ function runCommand(main) {
     },
     (error) => {
       process.stderr.write(`${error instanceof UserError ? error.message : error.stack}\n`);
-      // Not exitCode: what was started may still be running, and has nothing left to do.
+      // Not exitCode, because started processes may still be running, although they have nothing left to
+      // do.
       process.exit(1);
     },
   );

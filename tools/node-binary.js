@@ -14,7 +14,7 @@ const VERSION = /^\d+(?:\.\d+){0,2}$/;
  */
 
 /**
- * @param {string} wanted a path; or a version, or the beginning of one: `26`, `24.1`
+ * @param {string} wanted a path, a version, or the beginning of one: `26`, `24.1`
  * @returns {Promise<NodeBinary>}
  */
 async function findNode(wanted) {

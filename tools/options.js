@@ -3,7 +3,7 @@
 const { parseArgs } = require('node:util');
 const { UserError } = require('./user-error.js');
 
-/** `parseArgs`, whose errors are the user's to mend. */
+/** `parseArgs`, with errors that the user can correct. */
 function parse(argv, options) {
   try {
     return parseArgs({ args: argv, options, allowPositionals: true });

@@ -4,7 +4,7 @@ const readline = require('node:readline');
 
 const TAIL = 4096;
 
-/** Remembers what a stream says: its end, which is enough for the message when its process fails. */
+/** Remembers the end of a stream's output, which is enough for the message when its process fails. */
 function keepTail(stream, length = TAIL) {
   let text = '';
   stream.setEncoding('utf8');
@@ -14,7 +14,7 @@ function keepTail(stream, length = TAIL) {
   return () => text.trim();
 }
 
-/** The first line of a stream that is a JSON object. Never settles when there is none. */
+/** The first line of a stream that is a JSON object. Never settles if there is none. */
 function firstJsonLine(stream) {
   return new Promise((resolve) => {
     readline.createInterface({ input: stream }).on('line', (line) => {
@@ -23,7 +23,7 @@ function firstJsonLine(stream) {
   });
 }
 
-/** "exit code 1" or "SIGSEGV", with what the process said on stderr below it. */
+/** "exit code 1" or "SIGSEGV", with the process's output on stderr below it. */
 function describeEnd(code, signal, stderr) {
   const how = signal ?? `exit code ${code}`;
   return stderr ? `${how}; its stderr:\n${stderr.replace(/^/gm, '    ')}` : `${how}, stderr empty`;

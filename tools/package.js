@@ -1,6 +1,6 @@
 'use strict';
 
-// Packages of npm that are no dependencies: fetched when somebody asks for them.
+// npm packages that are not dependencies, fetched on demand.
 
 const path = require('node:path');
 const { cached, find } = require('./cache.js');
@@ -26,7 +26,7 @@ function fetchedPackage(specifier) {
 /** The directory of a package, which npm fetches if it isn't there. */
 async function fetchPackage(specifier) {
   const directory = await cached(keyOf(specifier), async (prefix) => {
-    // Not on stdout: what asks for packages may have a report to print there.
+    // Not on stdout, because the tool that needs the package may print a report there.
     process.stderr.write(`Fetching ${specifier} by npm …\n`);
     const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
     const args = ['install', '--prefix', prefix, ...quiet, specifier];

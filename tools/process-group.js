@@ -30,7 +30,7 @@ function describe(pid) {
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
     return { pid: Number(pid), state, group: Number(group), command };
   } catch {
-    return undefined; // It ended while we looked.
+    return undefined; // The process ended in the meantime.
   }
 }
 
@@ -47,7 +47,7 @@ function signalGroup(group, signal) {
   try {
     process.kill(-group, signal);
   } catch {
-    // Nobody is left to hear it.
+    // No process is left to receive the signal.
   }
 }
 
@@ -64,8 +64,8 @@ async function stopGroup(group) {
 }
 
 /**
- * For what has no event: resolves to whether the condition became true within so many milliseconds of
- * an idle machine.
+ * Polls a condition that has no event; resolves to whether it became true within so many milliseconds of an
+ * idle machine.
  */
 async function becomesTrue(condition, milliseconds) {
   const limit = new TimeLimit(milliseconds);

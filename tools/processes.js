@@ -1,7 +1,7 @@
 'use strict';
 
-// Every process of a tool is started here, as the leader of a process group of its own, so that one
-// signal ends it together with the processes it has started.
+// Starts every process of a tool as the leader of its own process group, so that one signal ends it
+// together with the processes that it has started.
 
 const { spawn } = require('node:child_process');
 const { signalGroup } = require('./process-group.js');
@@ -11,7 +11,7 @@ const running = new Set();
 /** Like `spawn`; neither the child nor its own children outlive this process, or `endGroup`. */
 function startGroup(command, args, options) {
   const child = spawn(command, args, { ...options, detached: true });
-  if (child.pid !== undefined) running.add(child); // otherwise its 'error' event tells why
+  if (child.pid !== undefined) running.add(child); // otherwise its 'error' event says why
   return child;
 }
 
@@ -19,7 +19,7 @@ function killGroup(child) {
   signalGroup(child.pid, 'SIGKILL');
 }
 
-/** Ends what is left of a group whose leader has exited. */
+/** Ends the remaining processes of a group whose leader has exited. */
 function endGroup(child) {
   killGroup(child);
   running.delete(child);

@@ -1,6 +1,6 @@
 'use strict';
 
-/** Numbers that look random, and are the same for the same seed: mulberry32. */
+/** Numbers that look random, and are always the same for the same seed: mulberry32. */
 class Random {
   #state;
 
@@ -8,7 +8,7 @@ class Random {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 up to, and without, 1. */
+  /** A number from 0 up to, but not including, 1. */
   next() {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -17,7 +17,7 @@ class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from 0 up to, and without, `end`. */
+  /** A whole number from 0 up to, but not including, `end`. */
   below(end) {
     return Math.floor(this.next() * end);
   }
@@ -31,12 +31,12 @@ class Random {
     return list[this.below(list.length)];
   }
 
-  /** A list of at most `most` things that `make(index)` makes; short ones are as likely as long ones. */
+  /** A list of at most `most` things that `make(index)` makes; short lists are as likely as long ones. */
   list(most, make) {
     return Array.from({ length: this.below(most + 1) }, (_, index) => make(index));
   }
 
-  /** The name of one of the weights given. */
+  /** The name of one of the given weights, chosen by weight. */
   weighted(weights) {
     const entries = Object.entries(weights);
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);

@@ -7,11 +7,11 @@ const { afterTimeLimit } = require('./time-limit.js');
 const { UserError } = require('./user-error.js');
 
 /**
- * Runs a program to its end; resolves to what it says. That it can't be started, or fails, is for
- * the user to mend.
+ * Runs a program to its end; resolves to its output. If it can't be started, or fails, the error is one for
+ * the user.
  *
  * @param {object} [options] of `spawn`, and
- * @param {string} [options.missing] what to do where there is no such program
+ * @param {string} [options.missing] what to do if the program is missing
  * @param {number} [options.limit] in milliseconds of an idle machine
  */
 function runTool(command, args, { missing, limit, ...options } = {}) {

@@ -1,14 +1,14 @@
 'use strict';
 
-// Time limits that hold on a busy machine too: what counts is the time that things would have taken on
-// an idle one.
+// Time limits that also hold on a busy machine: they measure the time that the work would have taken on an
+// idle one.
 
 const { readFileSync } = require('node:fs');
 const { availableParallelism, loadavg } = require('node:os');
 
-/** A machine busier than this is taken for a hang. */
+/** A machine busier than this counts as a hang. */
 const LARGEST_SLOWDOWN = 10;
-/** How often a time limit looks at the load, in milliseconds. */
+/** How often a time limit checks the load, in milliseconds. */
 const LOOKS = 500;
 
 /** How many times longer a process has to wait for a processor than on an idle machine. */
@@ -17,7 +17,7 @@ function slowdown() {
   return Math.min(Math.max(wanted, 1), LARGEST_SLOWDOWN);
 }
 
-/** How many threads run or want to; 0 where the system does not say. The load average lags behind. */
+/** How many threads run or want to run; 0 if the system does not say. The load average would lag behind. */
 function runnable() {
   try {
     return Number(/(\d+)\/\d+/.exec(readFileSync('/proc/loadavg', 'latin1'))[1]);
@@ -38,7 +38,7 @@ class TimeLimit {
     this.#slowdown = slowdownNow;
   }
 
-  /** Milliseconds that are left, if the machine does not get busier; 0 when it has passed. */
+  /** The remaining milliseconds, if the machine does not get busier; 0 when the limit has passed. */
   left() {
     const now = performance.now();
     this.#spent += (now - this.#looked) / this.#slowdown();
@@ -47,7 +47,7 @@ class TimeLimit {
   }
 }
 
-/** Calls back when the time limit has passed, unless the returned function is called before. */
+/** Calls back when the time limit has passed, unless the returned function is called first. */
 function afterTimeLimit(milliseconds, callback) {
   const limit = new TimeLimit(milliseconds);
   let timer;

@@ -1,6 +1,6 @@
 'use strict';
 
-/** Something the person at the terminal can act on: printed as its message, without a stack. */
+/** An error that the user can act on: only its message is printed, without a stack. */
 class UserError extends Error {
   name = 'UserError';
 }

@@ -23,9 +23,10 @@ function fromCache() {
 }
 
 /**
- * Bun, where it can be had: `{ bun, version }`, or why not: `{ absence }`.
+ * Bun, if it is available: `{ bun, version }`; otherwise the reason: `{ absence }`.
  *
- * `wanted` is the path of a binary; 'npm', to fetch it; or undefined, for what was fetched before.
+ * `wanted` is the path of a binary; 'npm', to fetch one; or undefined, for a binary that was fetched
+ * before.
  */
 async function findBun(wanted) {
   if (wanted !== undefined && wanted !== 'npm') {

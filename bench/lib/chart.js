@@ -1,6 +1,6 @@
 'use strict';
 
-// One picture of a scenario: a panel of bars for each figure, each with a scale of its own.
+// Draws one picture of a scenario: a panel of bars for each figure, each with its own scale.
 
 const echarts = require('echarts');
 const { formatNumber } = require('./table.js');
@@ -15,7 +15,7 @@ const MARGIN = 14;
 const NAMES_WIDTH = 160;
 const LABELS_WIDTH = 80;
 
-// Of a brightness that can be read on white as well as on black.
+// The colors are readable on white as well as on black.
 const TEXT = '#7a828e';
 const OURS = '#d9730d';
 const OTHERS = '#6b8fb8';
@@ -25,7 +25,7 @@ function heightOf({ values }) {
   return TITLE_HEIGHT + values.length * BAR_HEIGHT + MARGIN;
 }
 
-/** Where each panel is: rows of two, each as high as the higher one. */
+/** The position of each panel: in rows of two, each row as high as its higher panel. */
 function layOut(figures) {
   let top = PADDING;
   let rowHeight = 0;
@@ -86,7 +86,7 @@ function drawPanel({ label, unit, digits, better, values }, { left, top }, index
   };
 }
 
-/** An SVG, the same for the same figures. */
+/** Returns an SVG, which is always the same for the same figures. */
 function drawChart({ figures }) {
   const { places, height } = layOut(figures);
   const panels = figures.map((figure, index) => drawPanel(figure, places[index], index));
@@ -102,7 +102,7 @@ function drawChart({ figures }) {
   });
   const svg = chart.renderToSVGString();
   chart.dispose();
-  // Names are numbered through the process, so they would tell how many charts came before.
+  // The numbers of names continue through the process, so they would depend on how many charts came before.
   return `${svg.replace(/\bzr\d+-/g, '')}\n`;
 }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-// A load as such, and what it costs a server.
+// Measures a load, and its cost for a server.
 
 const { cpuOf } = require('./cpu.js');
 const { failuresOf, failuresOfWarmUp } = require('./failures.js');
@@ -16,7 +16,7 @@ function cpuPerRequest(before, after, requests) {
   return (after - before) / requests;
 }
 
-/** `load(seconds)`, after a warm-up by the same, with the CPU time of each request. */
+/** Runs `load(seconds)`, after a warm-up by the same load; adds the CPU time of each request. */
 async function measureCost(server, load, seconds) {
   const warmUp = await load(WARM_UP_SECONDS);
   const before = readCpu(server);

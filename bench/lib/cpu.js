@@ -1,8 +1,8 @@
 'use strict';
 
 // CPU time of other processes, from /proc. The scheduler's own count (schedstat) is in
-// nanoseconds; the classic one (stat) is in ticks of 10 ms, and serves where the kernel was built
-// without the former.
+// nanoseconds; the classic one (stat) is in ticks of 10 ms, and is used if the kernel was built without the
+// former.
 
 const fs = require('node:fs');
 
@@ -10,7 +10,7 @@ const fs = require('node:fs');
 const MICROSECONDS_A_TICK = 1e6 / 100;
 
 // utime and stime of proc(5), counted from the field after the command name. The name may hold
-// spaces and parentheses, hence the search from the end.
+// spaces and parentheses, so the search starts from the end.
 function ticksOf(stat) {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return Number(fields[11]) + Number(fields[12]);
@@ -31,7 +31,7 @@ function threadFromSchedstat(pid, thread) {
   }
 }
 
-// /proc/<pid>/schedstat is the main thread's alone, so the threads are added up.
+// /proc/<pid>/schedstat covers only the main thread, so the threads are added up.
 function fromSchedstat(pid) {
   const threads = fs.readdirSync(`/proc/${pid}/task`);
   return threads.reduce((sum, thread) => sum + threadFromSchedstat(pid, thread), 0);
@@ -50,10 +50,10 @@ const SOURCES = [
   ['/proc/<pid>/stat', fromStat],
 ];
 
-/** Where CPU time comes from on this system; undefined where there is no /proc. */
+/** The source of CPU times on this system; undefined if there is no /proc. */
 const [cpuSource, readCpu] = SOURCES.find(([, source]) => works(source)) ?? [];
 
-/** Microseconds of CPU the processes have used so far; null where that cannot be known. */
+/** Microseconds of CPU time that the processes have used so far; null if that is unknown. */
 function cpuOf(pids) {
   if (!readCpu) return null;
   return pids.reduce((sum, pid) => sum + readCpu(pid), 0);

@@ -2,7 +2,7 @@
 
 const { UserError } = require('../../tools/user-error.js');
 
-/** `promise`, or a UserError saying `message` when it takes longer than `milliseconds`. */
+/** Resolves as `promise`, or rejects with a UserError with `message` after `milliseconds`. */
 async function withDeadline(promise, milliseconds, message) {
   let timer;
   const deadline = new Promise((_resolve, reject) => {

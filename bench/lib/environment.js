@@ -3,7 +3,7 @@
 const os = require('node:os');
 const { versionOf } = require('../../tools/node-version.js');
 
-/** What the figures depend on besides the code: printed above every table. */
+/** The facts besides the code on which the figures depend; they are printed above every table. */
 function inspectEnvironment(node) {
   const cpus = os.cpus();
   return {

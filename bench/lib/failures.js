@@ -1,6 +1,6 @@
 'use strict';
 
-// What went wrong in a round, for people.
+// Describes for people what went wrong in a round.
 
 const NAMES = {
   connect: 'connect errors',

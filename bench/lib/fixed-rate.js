@@ -1,7 +1,7 @@
 'use strict';
 
-// Connections at a fixed rate, whatever becomes of them: how long each took, from the moment at
-// which it was to start.
+// Starts connections at a fixed rate, whatever happens to them, and measures how long each takes from the
+// moment at which it should start.
 
 const { WARM_UP_SECONDS } = require('./cost.js');
 const { failuresOf, failuresOfWarmUp } = require('./failures.js');
@@ -15,7 +15,7 @@ function toMilliseconds(latency) {
   return Object.fromEntries(times.map(([key, time]) => [key, time === null ? null : time / 1e3]));
 }
 
-/** Percentiles in ms, and how many of a thousand took longer than `LATE_MS`. */
+/** Measures percentiles in ms, and how many connections in a thousand took longer than `LATE_MS`. */
 async function measureLatency({ port }, { protocol }, { rate, seconds }) {
   const load = { port, protocol, pace: { rate }, lateMs: LATE_MS };
   const patienceSeconds = PATIENCE_SECONDS;

@@ -3,8 +3,8 @@
 const { UserError } = require('../../tools/user-error.js');
 
 /**
- * `measure`, whose failure with a guest becomes a result, with a `failure`, and is not tried again:
- * it might take its whole time to fail. With others it ends the run.
+ * Wraps `measure`: its failure with a guest becomes a result with a `failure`, and is not tried again,
+ * because each try might take the whole time limit. With other opponents a failure ends the run.
  */
 function sparingGuests(measure) {
   const failed = new Map();

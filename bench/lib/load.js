@@ -11,7 +11,7 @@ const TARGET = path.join(FOLDER, 'target');
 const PROGRAM = path.join(TARGET, 'release', 'rs-cluster-load');
 const GRACE_MS = 10_000;
 
-/** Builds it, unless it is up to date. */
+/** Builds the load generator, unless it is up to date. */
 async function buildLoad() {
   if (!existsSync(PROGRAM)) process.stderr.write('Building the load generator …\n');
   const args = [
@@ -26,8 +26,8 @@ async function buildLoad() {
 }
 
 /**
- * Opens connections to `port` for `seconds`, as `pace` says: `{ concurrency }` or `{ rate }`. At a
- * rate, those that are open at the end have `patienceSeconds` more. Latency is in µs.
+ * Opens connections to `port` for `seconds`, as `pace` says: `{ concurrency }` or `{ rate }`. At a rate,
+ * connections that are open at the end have `patienceSeconds` more. Latency is in µs.
  */
 async function runLoad({ port, protocol, pace, seconds, patienceSeconds = 0, lateMs = 100 }) {
   const load = { port, protocol, pace, seconds, patienceSeconds, lateMs };

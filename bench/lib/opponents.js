@@ -1,6 +1,6 @@
 'use strict';
 
-// Who serves connections: programs of bench/servers, and on what they run.
+// The opponents that serve connections: programs of bench/servers, and the binaries that run them.
 
 const { findBun } = require('./bun.js');
 const { implementations } = require('./implementations.js');
@@ -8,7 +8,7 @@ const { passes } = require('./probe.js');
 
 const BASELINE = 'node:cluster round-robin';
 
-/** A checkout of rs-cluster, by each way in which it distributes connections. */
+/** A checkout of rs-cluster, once for each way in which it distributes connections. */
 function policiesOf({ name, implementation }) {
   return [
     { name, implementation, program: 'rs-cluster.js' },
@@ -33,14 +33,14 @@ const OTHERS = [
   },
 ];
 
-/** A guest's failure is its own: see `sparingGuests`. */
+/** Bun is a guest, whose failure does not end the run: see `sparingGuests`. */
 async function findGuest(wanted) {
   const { bun, version, absence } = await findBun(wanted);
   const name = version ? `Bun ${version}` : 'Bun';
   return { name, node: bun, program: 'bun-cluster.js', isGuest: true, absence };
 }
 
-/** Those that can take part here, and why others can't. */
+/** The opponents that can take part here, and the reasons why others can't. */
 async function findOpponents({ node, bun, against }) {
   const present = ({ probe }) => !probe || passes(probe, node);
   const guest = await findGuest(bun);

@@ -3,7 +3,7 @@
 const { parse, positiveInteger } = require('../../tools/options.js');
 const { UserError } = require('../../tools/user-error.js');
 
-// Of scenarios that have none of their own.
+// The defaults for scenarios that do not have their own.
 const DEFAULTS = { rounds: '5', seconds: '3', workers: '2', rate: '1000' };
 
 const OPTIONS = {
@@ -31,7 +31,7 @@ function positiveIntegers(name, text) {
   return text.split(',').map((item) => positiveInteger(name, item));
 }
 
-/** The scenario asked for, if any, and what was said of options. */
+/** The requested scenario, if any, and the given options. */
 function parseArguments(argv) {
   const { values, positionals } = parse(argv, OPTIONS);
   if (positionals.length > 1) {
@@ -46,7 +46,7 @@ function parseArguments(argv) {
   return { name, given: values };
 }
 
-/** What was given, completed by the scenario's own defaults and the common ones. */
+/** The given options, completed by the scenario's own defaults and the common ones. */
 function completeOptions(given, { defaults }) {
   const options = { ...DEFAULTS, ...defaults, ...given };
   return {

@@ -1,6 +1,6 @@
 'use strict';
 
-// Measurements that programs of bench/programs make of themselves.
+// Measurements that programs of bench/programs make themselves.
 
 const path = require('node:path');
 const { withDeadline } = require('./deadline.js');
@@ -10,8 +10,8 @@ const { UserError } = require('../../tools/user-error.js');
 
 const PROGRAMS = path.join(__dirname, '..', 'programs');
 
-// 'close' rather than 'exit': by then the children of the program, which have its stdout and
-// stderr too, are gone, and do not disturb the next measurement.
+// Waits for 'close', not 'exit', because by then the program's children, which share its stdout and stderr,
+// are gone, and do not disturb the next measurement.
 function successOf(child, name, stderr) {
   return new Promise((resolve, reject) => {
     child.once('error', (error) => reject(new UserError(`${name}: ${error.message}`)));
@@ -22,7 +22,7 @@ function successOf(child, name, stderr) {
   });
 }
 
-/** Runs a program to its end; gives the JSON line that it printed. */
+/** Runs a program to its end; resolves to the JSON line that it printed. */
 async function runProgram({ name, node, program, args, limitMs }) {
   const child = startProcess(node, [path.join(PROGRAMS, program), ...args], { stdio: 'pipe' });
   const stderr = keepTail(child.stderr);
@@ -35,7 +35,7 @@ async function runProgram({ name, node, program, args, limitMs }) {
     );
     return result;
   } finally {
-    done.catch(() => {}); // of a child killed here nobody needs to hear
+    done.catch(() => {}); // the end of a child that is killed here does not matter
     if (child.exitCode === null && child.pid !== undefined) killGroup(child);
   }
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-// The results for readers: a few of them in the README, all in docs/benchmarks.md.
+// Writes the results for readers: a few into the README, all into docs/benchmarks.md.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -17,7 +17,7 @@ const CHARTS = path.join(ROOT, 'bench', 'charts');
 const BEGIN = '<!-- bench -->\n';
 const END = '<!-- /bench -->';
 
-// What the README tells: where the engine differs, and where it does not or is slower.
+// The README shows where the engine is faster, and where it is the same or slower.
 const SUMMARY = [
   'HTTP, 2 workers',
   'HTTP, 2 workers, CPU of the primary',
@@ -67,7 +67,7 @@ function formatFigures(results) {
   return formatMarkdownTable(['', ...names], rows);
 }
 
-/** The figures of the summary, of the engine and of its model alone. */
+/** The figures of the summary, only for the engine and the baseline. */
 function summarize(results) {
   const figures = results.flatMap((result) => result.figures);
   const chosen = SUMMARY.flatMap((wanted) => figures.filter(({ label }) => label === wanted));

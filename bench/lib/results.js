@@ -1,6 +1,6 @@
 'use strict';
 
-// What the report is made of: the figures of each scenario, as they were last measured.
+// The data of the report: the figures of each scenario, as last measured.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -12,7 +12,7 @@ function fileOf(name) {
   return path.join(RESULTS, `${name}.json`);
 }
 
-// What others can compare with; a processor's name and a build of the kernel say no more to them.
+// The facts that help readers to compare; a processor's name and a kernel's build do not help.
 function shorten({ nodeVersion, kernel, cores }) {
   return { nodeVersion, kernel: /^\D+\d+(\.\d+)?/.exec(kernel)?.[0] ?? kernel, cores };
 }
@@ -24,7 +24,7 @@ function writeResult({ name, figures }, environment, result) {
   fs.writeFileSync(fileOf(name), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** Of the scenarios that have been measured. */
+/** Reads the results of the scenarios that have been measured. */
 function readResults() {
   const measured = scenarioNames.filter((name) => fs.existsSync(fileOf(name)));
   return measured.map((name) => ({ name, ...JSON.parse(fs.readFileSync(fileOf(name), 'utf8')) }));

@@ -6,10 +6,10 @@ function rotate(list, count) {
 }
 
 /**
- * Measures every opponent once a round, each round beginning with another one, so that neither
- * the drift of the machine nor a place in the order favours anybody.
+ * Measures every opponent once in each round, and begins each round with a different one, so that neither
+ * the drift of the machine nor a place in the order favours an opponent.
  *
- * Returns the opponents with their `rounds`, in the order given.
+ * Returns the opponents with their `rounds`, in the given order.
  */
 async function interleave(opponents, rounds, measure) {
   const results = new Map(opponents.map((opponent) => [opponent, []]));

@@ -2,7 +2,7 @@
 
 const { UserError } = require('../../tools/user-error.js');
 
-// In the order in which they run, and are reported.
+// The scenarios are in the order in which they run, and are reported.
 const NAMES = [
   'connections',
   'latency',

@@ -1,6 +1,6 @@
 'use strict';
 
-// What scenarios have in common that load servers: their cases, rounds, tables and figures.
+// The common parts of scenarios that load servers: their cases, rounds, tables and figures.
 
 const { selectCases } = require('./cases.js');
 const { sparingGuests } = require('./guests.js');
@@ -18,7 +18,7 @@ async function measureServer(opponent, settings, measure) {
     return await Promise.race([measured, server.ended]);
   } finally {
     await server.stop();
-    // Nothing of it disturbs the next one.
+    // The measurement must have ended too, so that it does not disturb the next one.
     await measured.catch(() => {});
   }
 }
@@ -126,14 +126,14 @@ function figuresOf({ cases }, columns) {
 }
 
 /**
- * A scenario that loads servers, one case after the other.
+ * Makes a scenario that loads servers, one case after the other.
  *
- * @param {object} scenario `summary` and `defaults` as of every scenario, and
+ * @param {object} scenario with `summary` and `defaults` like every scenario, and
  *   `casesOf(options)`, each with its `name`, a `title` for figures, and the settings of its `server`;
  *   `measure(server, settings, options)`, which resolves to the values of the columns, and `failures`;
  *   `columns`, each with a `key`, the `title` in the table, its `unit`, and, if it is a figure of the
- *   report, what is `better`, 'more' or 'less', and a `label`;
- *   `describe(settings)`, what to know above the table; `prepare(options, cases)`
+ *   report, which is `better`, 'more' or 'less', and a `label`;
+ *   `describe(settings)`, which returns the text above the table; `prepare(options, cases)`
  */
 function serverScenario({ summary, defaults, casesOf, prepare, ...own }) {
   const run = async (options) => {

@@ -12,13 +12,13 @@ const SERVERS = path.join(__dirname, '..', 'servers');
 const ANSWER_LIMIT_MS = 15_000;
 const STOP_LIMIT_MS = 3_000;
 
-// A policy set for the whole shell would turn one opponent into another.
+// A policy in the shell's environment would turn one opponent into another.
 function serverEnvironment(implementation) {
   const { NODE_CLUSTER_SCHED_POLICY, ...environment } = process.env;
   return implementation ? { ...environment, RS_CLUSTER: implementation } : environment;
 }
 
-// Rejects when the process ends. 'close' rather than 'exit': by then stderr is complete.
+// Rejects when the process ends. It waits for 'close', not 'exit', because by then stderr is complete.
 function endOf(child, name, stderr) {
   const ended = new Promise((_resolve, reject) => {
     child.once('error', (error) => reject(new UserError(`${name}: ${error.message}`)));
@@ -26,7 +26,7 @@ function endOf(child, name, stderr) {
       reject(new UserError(`${name} ended on its own: ${describeEnd(code, signal, stderr())}`));
     });
   });
-  ended.catch(() => {}); // handled by whoever races against it, if anybody does
+  ended.catch(() => {}); // handled by the callers that race against it, if any
   return ended;
 }
 
@@ -42,9 +42,9 @@ async function stopServer(child, ended, isBlocked) {
  * Starts a server program and waits until all its workers listen.
  *
  * `settings` are the number of `workers`, the `protocol`, and what troubles the workers (see
- * parts/worker.js). Of the result, `primary` and `workers` are process ids; `ended` rejects if the
- * server ends before `stop()`; `block(ms)` resolves when the primary's JavaScript stands still, for
- * that long.
+ * parts/worker.js). In the result, `primary` and `workers` are process ids; `ended` rejects if the server
+ * ends before `stop()`; `block(ms)` blocks the primary's JavaScript for that long, and resolves when the
+ * block begins.
  */
 async function startServer({ name, program, node, implementation }, settings) {
   const child = startProcess(node, [path.join(SERVERS, program), JSON.stringify(settings)], {
@@ -59,7 +59,7 @@ async function startServer({ name, program, node, implementation }, settings) {
       ANSWER_LIMIT_MS,
       () => `${name} ${fault} after ${ANSWER_LIMIT_MS} ms; its stderr: ${stderr() || '-'}`,
     );
-  child.stdin.on('error', () => {}); // of its end, `ended` says more
+  child.stdin.on('error', () => {}); // `ended` says more about the end of the process
   let isBlocked = false;
   const block = async (blockMs) => {
     child.stdin.write(`${JSON.stringify({ blockMs })}\n`);

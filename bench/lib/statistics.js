@@ -6,15 +6,15 @@ function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Median and extremes; null where a value could not be measured. */
+/** Median and extremes; null if a value could not be measured. */
 function summarize(values) {
   if (values.length === 0 || values.some((value) => value === null)) return null;
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
 
 /**
- * Value by value, so that each round is compared with its neighbour in time: what slows the
- * machine for a while slows both.
+ * Compares value by value, so that each round is compared with its neighbour in time: a slowdown of the
+ * machine affects both.
  */
 function ratios(values, baseline) {
   return values.map((value, index) => {

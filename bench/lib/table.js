@@ -1,6 +1,6 @@
 'use strict';
 
-/** Rows of strings as aligned text: the first columns to the left, the others to the right. */
+/** Formats rows of strings as aligned text: the first columns to the left, the others to the right. */
 function formatTable(header, rows, firstColumns = 1) {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
@@ -11,7 +11,7 @@ function formatTable(header, rows, firstColumns = 1) {
   return `${[format(header), rule, ...rows.map(format)].join('\n')}\n`;
 }
 
-/** The same as Markdown, for readers of its source too. */
+/** Formats rows as Markdown whose source is readable too. */
 function formatMarkdownTable(header, rows) {
   const lines = [header, ...rows];
   const widths = header.map((_, column) =>

@@ -34,7 +34,10 @@ function endOf(child, stderr) {
   });
 }
 
-/** Loads `port` by HTTP for `seconds`: completed requests, requests a second, errors, latency in µs. */
+/**
+ * Loads `port` by HTTP for `seconds`; resolves to completed requests, requests per second, errors, latency
+ * in µs.
+ */
 async function runWrk(load) {
   const child = startProcess('wrk', wrkArguments(load), { stdio: ['ignore', 'pipe', 'pipe'] });
   const result = Promise.race([firstJsonLine(child.stdout), endOf(child, keepTail(child.stderr))]);

@@ -1,7 +1,7 @@
 'use strict';
 
-// `footprint.js IMPLEMENTATION`: loads it, starts one worker with an HTTP server, and prints what
-// that took, in milliseconds, and what the worker has, in megabytes and threads, as a JSON line.
+// `footprint.js IMPLEMENTATION`: loads it, starts one worker with an HTTP server, and prints how long that
+// took, in milliseconds, and the worker's memory, in megabytes, and threads, as a JSON line.
 
 const { readFileSync } = require('node:fs');
 const { performance } = require('node:perf_hooks');

@@ -11,14 +11,14 @@ const cluster = require(implementation);
 const MEGABYTE = 1024 ** 2;
 
 async function main() {
-  // Touched, so that it is resident: page tables are what a fork copies.
+  // The memory is touched, so that it is resident: a fork copies the page tables.
   const held = Array.from({ length: Number(megabytes) }, () => Buffer.alloc(MEGABYTE, 1));
   const times = [];
   for (let i = 0; i < Number(forks); i += 1) {
     const start = performance.now();
     const worker = cluster.fork();
     times.push(performance.now() - start);
-    // The next one starts on a quiet machine.
+    // The next fork starts on a quiet machine.
     await once(worker, 'exit');
   }
   console.log(JSON.stringify({ held: held.length, times }));

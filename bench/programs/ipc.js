@@ -1,9 +1,9 @@
 'use strict';
 
 // `ipc.js IMPLEMENTATION CASE`: sends messages to workers and gets their answers, first to warm
-// up, then measured; CASE is JSON, see scenarios/ipc.js. Prints a JSON line: the messages of the
-// measured time, how long that was, and the CPU time they took, in microseconds, for the primary
-// and for all workers together. An answer that is wrong or missing is an error.
+// up, then measured; CASE is JSON, see scenarios/ipc.js. Prints a JSON line: the messages in the measured
+// time, how long that was, and the CPU time that they took, in microseconds, for the primary and for all
+// workers together. An answer that is wrong or missing is an error.
 
 const { writeSync } = require('node:fs');
 const { performance } = require('node:perf_hooks');
@@ -31,7 +31,7 @@ function surprise(_worker, answer) {
 /** Gets every message of the workers. */
 let receive = surprise;
 
-/** Keeps so many messages on their way to the worker and back, then waits for the last. */
+/** Keeps so many messages in flight to the worker and back, then waits for the last. */
 function echo([worker], content, milliseconds) {
   return new Promise((resolve) => {
     const start = performance.now();
@@ -81,7 +81,7 @@ function broadcast(all, content, milliseconds) {
   });
 }
 
-/** What comes next of each worker. */
+/** The next message from each worker. */
 function gather(all) {
   return new Promise((resolve) => {
     const gathered = new Map();
@@ -136,7 +136,9 @@ function expect(what, actual, expected) {
   fail(`${what} is ${excerptOf(actual)}, not ${excerptOf(expected)}`);
 }
 
-/** That nothing was lost, doubled or changed; `total` is what each worker was sent so far. */
+/**
+ * Checks that no message was lost, duplicated or changed; `total` is how many each worker was sent so far.
+ */
 async function check(all, content, lastAnswer, total) {
   expect('the last answer', lastAnswer, EXPECTED[PATTERNS[pattern].answers](content, total));
   for (const { received, last } of await ask(all, 'received')) {

@@ -1,6 +1,6 @@
 'use strict';
 
-// The primary's JavaScript stands still for as long as is measured.
+// The primary's JavaScript is blocked during the whole measurement.
 
 const { WARM_UP_SECONDS } = require('../lib/cost.js');
 const { failuresOf, failuresOfWarmUp } = require('../lib/failures.js');
@@ -24,7 +24,7 @@ async function measure(server, { protocol }, { seconds }) {
       `${server.name}: its primary was no longer blocked, this machine is too busy`,
     );
   }
-  // Connections that nobody serves are the result here, not a failure of the measurement.
+  // Connections that are not served are the result here, not a failure of the measurement.
   return {
     ...blocked,
     kept: (100 * blocked.rate) / free.rate,

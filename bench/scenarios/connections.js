@@ -1,7 +1,7 @@
 'use strict';
 
-// New connections a second, HTTP and bare TCP: every one is opened, served and closed, so that the
-// hand-over of connections is most of what differs.
+// New connections per second, by HTTP and plain TCP: each is opened, served and closed, so the opponents
+// mainly differ in the hand-over of connections.
 
 const { WARM_UP_SECONDS, measureCost } = require('../lib/cost.js');
 const { cpuSource } = require('../lib/cpu.js');

@@ -1,7 +1,7 @@
 'use strict';
 
-// What an application pays before its first request: the time to load the module and to start a
-// worker, and the memory and threads of that worker.
+// What an application pays before its first request: the time to load the module and to start a worker, and
+// the memory and threads of that worker.
 
 const { implementations } = require('../lib/implementations.js');
 const { BASELINE } = require('../lib/opponents.js');

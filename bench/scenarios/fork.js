@@ -1,7 +1,6 @@
 'use strict';
 
-// How long fork() keeps the primary's JavaScript from anything else, with a small heap and with
-// 2 GB resident.
+// How long fork() blocks the primary's JavaScript, with a small heap and with 2 GB resident.
 
 const { implementations } = require('../lib/implementations.js');
 const { BASELINE } = require('../lib/opponents.js');

@@ -1,6 +1,6 @@
 'use strict';
 
-// Messages between primary and worker: how fast, and what they cost in CPU time at both ends.
+// Messages between primary and worker: their rate, and their cost in CPU time at both ends.
 
 const { findBun } = require('../lib/bun.js');
 const { selectCases } = require('../lib/cases.js');
@@ -14,7 +14,7 @@ const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
 const { UserError } = require('../../tools/user-error.js');
 const MESSAGES = require('../programs/parts/ipc-messages.js');
 
-// It takes V8 some ten thousand messages to compile all that is between the two.
+// V8 needs some ten thousand messages to compile all the code between the two.
 const WARM_UP_SECONDS = 1;
 const GRACE_MS = 20_000;
 const IN_FLIGHT = 200;
@@ -22,7 +22,7 @@ const BYTES_IN_FLIGHT = 8 * 1024 ** 2;
 
 const BASELINE = 'node:cluster';
 
-// `figure` makes of a rate what is told of it.
+// `figure` converts a rate into the reported figure.
 const PATTERNS = {
   burst: { unit: 'messages/s', figure: (rate) => rate },
   one: { unit: 'µs', figure: (rate) => 1e6 / rate },
@@ -185,7 +185,7 @@ function format({ settings, skipped, cases }) {
   return [`${heading.join('\n')}\n`, ...tables, ...failures].join('\n');
 }
 
-// Of 24 cases, those that most programs are made of.
+// The report has only those of the 24 cases that most programs need.
 const REPORTED = [
   { name: 'burst 64 B json', label: 'messages of 64 B, many in flight', better: 'more' },
   { name: 'one 64 B json', label: 'a message of 64 B there and back', better: 'less' },
@@ -207,7 +207,7 @@ function figures({ cases }) {
 
 module.exports = {
   summary: 'messages between primary and worker, CPU per message',
-  // For 24 cases to take less than five minutes.
+  // With these values 24 cases take less than five minutes.
   defaults: { rounds: '3', seconds: '0.5', workers: '8' },
   figures,
   format,

@@ -1,7 +1,7 @@
 'use strict';
 
-// Requests a second on connections that stay: nothing is handed over, so nothing should differ but
-// how evenly the connections are spread.
+// Requests per second on connections that stay open: nothing is handed over, so only how evenly the
+// connections are spread should differ.
 
 const { WARM_UP_SECONDS, measureCost } = require('../lib/cost.js');
 const { serverScenario } = require('../lib/server-scenario.js');

@@ -1,6 +1,6 @@
 'use strict';
 
-// How long a connection takes at a rate that everybody can serve.
+// How long a connection takes at a rate that every opponent can serve.
 
 const { PERCENTILES, measureLatency } = require('../lib/fixed-rate.js');
 const { serverScenario } = require('../lib/server-scenario.js');

@@ -1,7 +1,6 @@
 'use strict';
 
-// Workers whose event loops are busy: every turn takes 5 ms. node:cluster hands over one connection
-// a turn.
+// Workers with busy event loops: every turn takes 5 ms. node:cluster hands over one connection per turn.
 
 const { WARM_UP_SECONDS } = require('../lib/cost.js');
 const { failuresOf, failuresOfWarmUp } = require('../lib/failures.js');

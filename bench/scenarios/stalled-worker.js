@@ -1,7 +1,7 @@
 'use strict';
 
-// The event loop of one worker stands still now and then: how long connections take meanwhile, at a
-// rate that the others serve with ease.
+// The event loop of one worker is blocked now and then: how long connections take meanwhile, at a rate that
+// the others can easily serve.
 
 const { LATE_MS, PATIENCE_SECONDS, PERCENTILES, measureLatency } = require('../lib/fixed-rate.js');
 const { serverScenario } = require('../lib/server-scenario.js');

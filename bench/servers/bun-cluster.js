@@ -1,6 +1,6 @@
 'use strict';
 
-// To Bun's workers port 0 is a port for each of them, so this process picks one for all.
+// With port 0, each of Bun's workers would get its own port, so this process picks one for all.
 
 const cluster = require('node:cluster');
 const net = require('node:net');

@@ -1,7 +1,7 @@
 'use strict';
 
-// No cluster at all: processes that share nothing but the number of a port. The first one picks
-// it, the others follow. This process starts them and then has nothing to do.
+// Without a cluster: processes that share only the number of a port. The first one picks it, and the others
+// use it. This process starts them and then has nothing to do.
 
 const { fork } = require('node:child_process');
 const { announce, endWithBenchmark, failOnExit } = require('./parts/lifetime.js');

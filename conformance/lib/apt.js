@@ -1,7 +1,7 @@
 'use strict';
 
-// Source packages by apt-get, with nothing of the machine's own apt changed: its entries are used,
-// as entries for sources, with lists, caches and settings of ours beside.
+// Fetches source packages by apt-get without changing the machine's own apt: it uses the machine's entries,
+// as entries for sources, with its own lists, caches and settings.
 
 const { mkdirSync, existsSync, readFileSync, readdirSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
@@ -12,7 +12,7 @@ const NO_APT = 'apt-get is missing, which fetches a Node source tree: give the D
 
 /**
  * @param {string} name of the source package
- * @param {string} directory to work in, which is made
+ * @param {string} directory to work in, which is created
  * @returns {Promise<string[]>} the paths of the tarballs
  */
 async function fetchSource(name, directory) {
@@ -39,7 +39,7 @@ Acquire::Retries "3";
   );
   const apt = (...args) =>
     runTool('apt-get', ['-qq', '-c', settings, ...args], { cwd: downloads, missing: NO_APT });
-  // One archive of several that can't be reached does no harm, if it is another that has the package.
+  // An unreachable archive does no harm if another one has the package.
   const trouble = await apt('update').catch((error) => error);
   try {
     await apt('source', '--download-only', '--tar-only', name);
@@ -50,7 +50,7 @@ Acquire::Retries "3";
   return readdirSync(downloads).map((file) => path.join(downloads, file));
 }
 
-/** Copies the machine's entries, as entries for sources: with their keys, mirrors and the rest. */
+/** Copies the machine's entries, as entries for sources, including keys and mirrors. */
 async function copyEntries(directory) {
   for (const file of await entryFiles()) {
     const text = readFileSync(file, 'utf8');

@@ -1,6 +1,6 @@
 'use strict';
 
-// One run of one test file, in a process group of its own.
+// Runs one test file once, in its own process group.
 
 const { once } = require('node:events');
 const { existsSync, readFileSync } = require('node:fs');
@@ -11,20 +11,20 @@ const { endGroup, killGroup, startGroup } = require('../../tools/processes.js');
 const { testEnvironment } = require('./environment.js');
 const { makeDirectory, removeDirectory } = require('./workspace.js');
 
-// As upstream's tools/test.py.
+// The same value as in upstream's tools/test.py.
 const SKIP = /# SKIP\S*\s+(.*)/i;
 
-// How long a test's other processes may outlive the one that was started. They hear of its end,
-// but a busy machine may keep them from acting on it.
+// How long a test's other processes may outlive the one that was started. They notice its end, but a busy
+// machine may delay their reaction.
 const GONE_WITHIN_MS = 5_000;
 const CLOSED_WITHIN_MS = 1_000;
 
 /**
  * @typedef {object} Outcome
  * @property {'passed' | 'failed' | 'skipped'} outcome
- * @property {string} [reason] of a failure, or what a test that skips itself says
- * @property {string} output the last of it
- * @property {string[]} exits how child processes failed, each way once
+ * @property {string} [reason] of a failure, or the reason that a test gives for skipping itself
+ * @property {string} output the end of the output
+ * @property {string[]} exits how child processes failed, without duplicates
  */
 
 /**
@@ -76,7 +76,7 @@ async function endOf(child, limit) {
   await becomesTrue(gone, Math.min(GONE_WITHIN_MS, limit));
   const left = membersOf(child.pid);
   endGroup(child);
-  // The outputs close with the last process that holds them.
+  // The outputs close when the last process that has them ends.
   await becomesTrue(() => isClosed, CLOSED_WITHIN_MS);
   child.stdout.destroy();
   child.stderr.destroy();

@@ -4,23 +4,24 @@ const path = require('node:path');
 
 const EXITS = path.join(__dirname, '..', 'programs', 'exits.js');
 
-// What Node, npm and upstream's runner read, and colours: the tests find none of the caller's.
+// The caller's variables that Node, npm and upstream's runner read, or that set colours: tests do not get
+// them.
 const CALLERS = /^(?:NODE_|RS_CLUSTER_|TEST_|npm_)|^(?:FORCE_COLOR|NODE|NO_COLOR)$/;
 
-// Upstream's common.PORT, and how many ports from there a test may take. Two runners at once on a
-// machine had better not take the same; all stay below the ports that the kernel gives out.
+// Upstream's common.PORT, and how many ports from there a test may use. Two runners on one machine should
+// not use the same ports; all are below the ports that the kernel assigns.
 const FIRST_PORT = 12346;
 const PORTS_A_SLOT = 100;
 const SLOTS = 200;
 
 const FIRST_WITH_UNKNOWN_GLOBALS = 22;
 
-/** The caller's environment without what would change a test's outcome. */
+/** The caller's environment without variables that would change a test's outcome. */
 function callersEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !CALLERS.test(name)));
 }
 
-/** Has every Node process load these modules first. */
+/** Makes every Node process load these modules first. */
 function preloading(...modules) {
   const flags = modules.map((module) => `--require "${module.replace(/[\\"]/g, '\\$&')}"`);
   return { NODE_OPTIONS: flags.join(' ') };
@@ -30,9 +31,9 @@ function preloading(...modules) {
  * The environment of a test, as upstream's tools/test.py and test/common make it.
  *
  * @param {object} how
- * @param {number} how.slot of those that run at the same time: 0, 1, …
- * @param {string} how.directory that the test may write in
- * @param {string} how.exits the file that tells how its child processes failed
+ * @param {number} how.slot the number among the tests that run at the same time: 0, 1, …
+ * @param {string} how.directory the directory in which the test may write
+ * @param {string} how.exits the file for how its child processes failed
  */
 function testEnvironment({ isParallel }, { node, preload, slot, jobs, directory, exits }) {
   const port = FIRST_PORT + PORTS_A_SLOT * ((process.pid * jobs + slot) % SLOTS);
@@ -45,8 +46,8 @@ function testEnvironment({ isParallel }, { node, preload, slot, jobs, directory,
     CONFORMANCE_EXITS: exits,
     ...preloading(EXITS, ...(preload === undefined ? [] : [preload])),
   };
-  // test/common fails a test that leaves a global it does not know. An older tree, as Debian's, does
-  // not know all that Node itself has from this version on.
+  // test/common fails a test that leaves an unknown global. An older tree, such as Debian's, does not know
+  // all of Node's own globals from this version on.
   if (node.major >= FIRST_WITH_UNKNOWN_GLOBALS) environment.NODE_TEST_KNOWN_GLOBALS = '0';
   return environment;
 }

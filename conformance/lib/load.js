@@ -5,9 +5,9 @@ const { killGroup, startProcess } = require('../../tools/processes.js');
 
 const PROGRAM = path.join(__dirname, '..', 'programs', 'busy.js');
 
-/** Keeps `count` cores busy until the function returned is called, or this process ends. */
+/** Keeps `count` cores busy until the returned function is called, or this process ends. */
 function startLoad(count) {
-  // However this process ends, it closes their stdin, at which they end.
+  // However this process ends, their stdin closes, and they end.
   const options = { stdio: ['pipe', 'ignore', 'inherit'] };
   const busy = Array.from({ length: count }, () =>
     startProcess(process.execPath, [PROGRAM], options),

@@ -6,19 +6,19 @@ function indent(text, by) {
   return text.replace(/^(?=.)/gm, by);
 }
 
-/** A failure as one line, with the last lines that the test said beneath. */
+/** A failure on one line, with the last lines of the test's output below. */
 function describeFailure({ label }, round, { reason, output }) {
   const said = output.split('\n').slice(-LINES).join('\n');
   return `  failed in round ${round}: ${label}: ${reason}\n${said ? `${indent(said, '    | ')}\n` : ''}`;
 }
 
-/** The files that the engine is not asked to pass, a line each. */
+/** The files that are not run on the engine, one on each line. */
 function describeSelection({ excluded, notPassed }) {
   const lines = [...excluded, ...notPassed].map(({ file, reason }) => `${file.label}: ${reason}`);
   return lines.map((line) => `  left out: ${line}\n`).join('');
 }
 
-/** What a Node binary's run has shown; the last line is for programs to read. */
+/** The result of a Node binary's run; the last line is for programs to read. */
 function summarize({ version }, { asked, excluded, notPassed }, failed) {
   const passed = asked.length - failed;
   const all = asked.length + excluded.length;

@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * Runs every file once: those that may, `jobs` at a time, and the others one by one at the end.
+ * Runs every file once: `jobs` parallel files at a time, and the others one by one at the end.
  *
  * @param {import('./test-files.js').TestFile[]} files
  * @param {number} jobs

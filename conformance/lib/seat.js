@@ -1,6 +1,6 @@
 'use strict';
 
-// Before any test says something about the engine: is it the engine that it talks to?
+// Checks, before any test, that tests really use the engine.
 
 const path = require('node:path');
 const { callersEnvironment, preloading } = require('./environment.js');
@@ -16,7 +16,7 @@ async function look(node, preload) {
   return JSON.parse(await runTool(node.path, [PROGRAM], { env, limit: LIMIT_MS }));
 }
 
-/** Makes sure that the preload puts the engine into the seat, and that one would see it if not. */
+/** Checks that the preload replaces node:cluster, and that the check would fail without it. */
 async function checkSeat(node, preload) {
   const stock = await look(node);
   const seen = await look(node, preload);

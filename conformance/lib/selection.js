@@ -1,19 +1,19 @@
 'use strict';
 
-// What is asked of the engine: every file that stock Node passes here, but for the excluded ones.
+// Selects the files to run on the engine: every file that stock Node passes here, except the excluded ones.
 
 const { attempt } = require('./attempt.js');
 const { runRound } = require('./round.js');
 
-// A file that fails for once is no reason not to ask it of the engine.
+// A file that fails only once with stock Node still runs on the engine.
 const TRIES = 3;
 
 /**
  * @param {import('./test-files.js').TestFile[]} files
  * @param {Record<string, string>} excluded reasons by name
  * @param {object} how as for `attempt`, without `preload` and `slot`
- * @returns what is asked, what is excluded, and what stock Node does not pass, each in order; and how child
- *   processes of a file fail with stock Node, by file
+ * @returns the files to run, the excluded files, and those that stock Node does not pass, each in order;
+ * and how child processes of a file fail with stock Node, by file
  */
 async function selectFiles(files, excluded, how) {
   const verdicts = new Map();
@@ -35,7 +35,7 @@ async function selectFiles(files, excluded, how) {
   };
 }
 
-/** Why a file is not asked of the engine, undefined when stock Node passes it; and how its children fail. */
+/** Why a file does not run on the engine, undefined if stock Node passes it; and how its children fail. */
 async function askStock(file, how) {
   for (let tried = 1; ; tried += 1) {
     const { outcome, reason, exits } = await attempt(file, how);

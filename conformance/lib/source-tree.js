@@ -8,8 +8,8 @@ const { runTool } = require('../../tools/run-tool.js');
 const { UserError } = require('../../tools/user-error.js');
 
 const PACKAGE = 'nodejs';
-// Under these names only, as the wildcards match no slash: Node's dependencies have tests of their
-// own.
+// These match only Node's own tests, because the wildcards do not match a slash: Node's dependencies have
+// tests too.
 const WANTED = [
   '*/test/common',
   '*/test/fixtures',
@@ -17,7 +17,7 @@ const WANTED = [
   '*/test/sequential/*cluster*',
 ];
 
-/** The Node source tree of Debian's package: as much of it as the tests need. */
+/** The part of the Node source tree in Debian's package that the tests need. */
 function debianSourceTree() {
   return cached('debian', async (directory) => {
     process.stdout.write(`Fetching Debian's source package ${PACKAGE} by apt-get …\n`);
@@ -34,7 +34,7 @@ async function requireTools() {
   await runTool('xz', ['--version'], { missing: `xz ${why} xz-utils` });
 }
 
-// What Debian adds is in files with longer names.
+// Files that Debian adds have longer names.
 function originalOf(files) {
   const original = files.find((file) => /\.orig\.tar\.\w+$/.test(file));
   if (original === undefined) {

@@ -4,7 +4,7 @@ const { existsSync, readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 const { UserError } = require('../../tools/user-error.js');
 
-// Both as in upstream's test/testpy/__init__.py.
+// Both patterns are as in upstream's test/testpy/__init__.py.
 const TEST = /^test-.*\.m?js$/;
 const FLAGS = /\/\/\s+Flags:(.*)/;
 
@@ -22,7 +22,7 @@ const TOPIC = 'cluster';
  * @property {boolean} isParallel whether it may run beside others
  */
 
-/** @returns {TestFile[]} of a tree, in the order of their names */
+/** @returns {TestFile[]} the test files of a tree, in the order of their names */
 function findTestFiles(tree) {
   for (const folder of ['test/common', 'test/parallel']) {
     if (!existsSync(path.join(tree, folder))) {

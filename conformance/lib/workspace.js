@@ -7,7 +7,7 @@ const path = require('node:path');
 let root;
 
 /**
- * A fresh temporary directory, which does not outlive this process. Its path is short, as the tests
+ * A fresh temporary directory, which does not outlive this process. Its path is short, because the tests
  * put Unix sockets there.
  */
 function makeDirectory() {

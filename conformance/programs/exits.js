@@ -8,7 +8,7 @@ const { appendFileSync } = require('node:fs');
 
 const CRASHES = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'];
 const file = process.env.CONFORMANCE_EXITS;
-/** Older versions of Node do not say so when they start a process: there is nothing to compare with. */
+/** Older versions of Node do not report the start of a process, so there is nothing to compare with. */
 const FIRST_TO_PUBLISH = 20;
 
 function tell(code, signal) {
@@ -23,7 +23,7 @@ function watch({ process: child }) {
     try {
       tell(code, signal);
     } catch {
-      // The test may not write there, by its permissions.
+      // The test's permissions may not allow writing there.
     }
     onexit(code, signal);
   };

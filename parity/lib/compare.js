@@ -6,10 +6,11 @@ const { isSame } = require('./trace.js');
 /** @typedef {import('./trace.js').Trace} Trace */
 
 /**
- * Where all of our traces differ from the referee's, though the referee's agree among themselves.
+ * The streams in which all of our traces differ from the referee's, although the referee's agree with each
+ * other.
  *
- * @param {Trace[]} expected the referee's
- * @param {Trace[]} actual ours
+ * @param {Trace[]} expected the referee's traces
+ * @param {Trace[]} actual our traces
  * @returns {{stream: string, expected: string, actual: string}[]}
  */
 function differences(expected, actual) {

@@ -1,8 +1,8 @@
 'use strict';
 
-// Makes small programs at random. A program is a list of statements, each with the section that it stands
-// in, so that a difference can be narrowed down by leaving statements out: none depends on another in a
-// way that would keep the program from running.
+// Makes small programs at random. A program is a list of statements, each with its section, so that a
+// difference can be narrowed down by leaving statements out: no statement depends on another so much that
+// the program could not run without it.
 
 const { Random } = require('../../tools/random.js');
 const { primaryStatements, settings } = require('./primary-statements.js');
@@ -14,13 +14,13 @@ const MOST_COMMANDS = 4;
 
 /** @typedef {{section: string, code: string}} Statement `section` as in source.js */
 
-/** What is known of a program while it is made: what its statements can name. */
+/** The state of a program while it is made: the names that its statements can use. */
 class Draft {
   statements = [];
   workers = 0;
-  /** What a main program can tell its workers to do: `{ worker, command }`. */
+  /** Commands that a main program can send to its workers: `{ worker, command }`. */
   commands = [];
-  /** Servers of workers, by name: they may listen, or not. */
+  /** The names of workers' servers, which may listen or not. */
   servers = [];
   /** Clients and handles of the primary. */
   clients = [];
@@ -52,7 +52,7 @@ function generate(seed) {
   const steps = 2 + random.below(MOST_STEPS - 1);
   for (let step = 0; step < steps; step += 1) {
     addStep(draft);
-    // What happens at the same time differs from run to run, and tells little.
+    // Results of simultaneous actions differ from run to run, and say little.
     if (!random.oneIn(5)) draft.add('main', 'await settle();');
   }
   return draft.statements;
@@ -87,7 +87,7 @@ function forkOf(random, number) {
   return random.oneIn(6) ? `context.run('fork ${number}', () => ${call.slice(0, -1)});` : call;
 }
 
-/** A listener of the primary that does something when something happens to a worker. */
+/** A listener of the primary that acts on an event of a worker. */
 function addHook(draft, number) {
   const { random } = draft;
   const event = random.pick(['online', 'listening', 'message', 'disconnect', 'exit', 'fork']);

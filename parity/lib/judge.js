@@ -1,6 +1,6 @@
 'use strict';
 
-// Whether a program does the same under both implementations.
+// Decides whether a program does the same under both implementations.
 
 const rules = require('../rules.js');
 const { differences } = require('./compare.js');
@@ -8,21 +8,22 @@ const { minimize } = require('./minimize.js');
 const { REFEREE, run } = require('./run.js');
 const { toSource } = require('./source.js');
 
-// Runs in which processes are slow at times, by so many milliseconds, before a program is said to differ:
-// what depends on who is faster differs under the referee as well. There an order that one process in a
-// hundred may see takes as many runs to show; a difference that is none has ended most rounds by the third.
+// How many runs, with processes that are sometimes slow by so many milliseconds, precede the verdict that a
+// program differs: results that depend on which process is faster also differ under the referee. An order
+// that occurs in one process of a hundred takes as many runs to appear there; most rounds without a real
+// difference end by the third run.
 const RUNS = 40;
 const RUNS_TO_MINIMIZE = 6;
 const SLOWNESS = 5;
 
 class Judge {
-  /** How many programs were found to differ under the referee itself. */
+  /** How many programs differed under the referee itself. */
   masked = 0;
   #implementation;
   #how;
 
   /**
-   * @param {string} implementation what is compared with the referee: a module's path
+   * @param {string} implementation the path of the module that is compared with the referee
    * @param {object} how as for `run()`: `node` and `limit`
    */
   constructor(implementation, how) {
@@ -50,7 +51,7 @@ class Judge {
     return { statements, differences: found };
   }
 
-  /** Resolves to the smallest list of statements that differs in the same way at some place. */
+  /** Resolves to the smallest list of statements that still shows one of the same differences. */
   async minimize(statements, differences) {
     const kinds = new Set(differences.map(kindOf));
     let found = differences;
@@ -70,7 +71,7 @@ class Judge {
   }
 }
 
-/** Where two texts begin to differ, and by which events. */
+/** The stream in which two texts differ, and the first events that do. */
 function kindOf({ stream, expected, actual }) {
   const [lines, others] = [expected, actual].map((text) => text.split('\n'));
   const at = lines.findIndex((line, index) => line !== others[index]);

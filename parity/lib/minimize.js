@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * The shortest list found that still fails, by leaving out ever smaller parts (delta debugging).
+ * Finds a shorter list that still fails, by leaving out smaller and smaller parts (delta debugging).
  *
  * @template T
  * @param {T[]} list

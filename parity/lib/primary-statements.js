@@ -1,6 +1,6 @@
 'use strict';
 
-// What a primary can do, as statements.
+// The actions of a primary, as statements.
 
 const SIGNALS = [
   '',
@@ -68,7 +68,7 @@ function send(random, sender, label, handle) {
     ...rest,
     ...callback(random, `${label} called back`, label.replace(/\D/g, '')),
   ];
-  // What it returns depends on the kernel then: see the rules.
+  // With a large message, the returned value depends on the kernel: see the rules.
   const shown = sent.endsWith('.large') ? `${label} large` : label;
   return attempt(shown, `${sender}.send(${args.join(', ')})`);
 }
@@ -183,7 +183,7 @@ const SERVERS = [
   '{ port: Number(process.env.PORT_A) }',
 ];
 
-/** `what` may wait for something: they make the main program. */
+/** Statements of the main program, which can wait for something. */
 const STEPS = {
   client(draft) {
     const name = draft.name('client');
@@ -191,7 +191,7 @@ const STEPS = {
     const { random } = draft;
     const target = random.pick([...draft.servers, ...draft.servers, 'nowhere']);
     const enough = random.pick(['close', 'connect', 'data', 'connect']);
-    // A server may never answer, or end.
+    // The program does not wait for an answer or an end, which may never come.
     const wait = enough === 'connect' ? 'await ' : '';
     return [`${wait}client('${name}', '${target}', '${enough}');`];
   },
@@ -231,24 +231,25 @@ const STEPS = {
   },
   untilGone: (_draft, n) => [`await untilGone(${n});`],
   untilDisconnect: (_draft, n) => [`await until(${n}, 'disconnect');`],
-  // Node's event comes in the next tick: see the rules. What the program does next finds the same state.
+  // Node's event comes in the next tick: see the rules. Waiting for it gives the next statements the same
+  // state.
   processDisconnect: (_draft, n) => [
     processDisconnect('process disconnect', n),
     `await until(${n}, 'disconnect');`,
   ],
 };
-/** Where nothing can be waited for: in a listener. */
+/** Statements of a listener, which cannot wait for anything. */
 const NOT_AWAITED = {
   processDisconnect: (_draft, n) => [processDisconnect('process disconnect at once', n)],
 };
-/** They could wait for ever, were it not for what comes before. */
+/** Statements that come before others, which could otherwise wait forever. */
 const BEFORE = {
   untilGone: (n) => attempt(`kill ${n}`, `worker(${n}).process.kill('SIGKILL')`),
   untilDisconnect: (n, random) =>
     random.pick([SIMPLE.disconnect(n), processDisconnect('process disconnect', n)]),
 };
 
-/** One of them, or a few that belong together. */
+/** One of these statements, or a few that belong together. */
 function primaryStatements(draft, number, { isAwaited }) {
   const { random } = draft;
   const name = random.weighted(isAwaited ? { ...WEIGHTS, ...AWAITED } : WEIGHTS);

@@ -1,6 +1,6 @@
 'use strict';
 
-// One run of one program: what its processes have traced.
+// Runs one program once, and reads what its processes have traced.
 
 const { once } = require('node:events');
 const { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
@@ -20,7 +20,7 @@ const JOBS = 1000;
 /** How long workers may outlive a primary that has ended, in milliseconds of an idle machine. */
 const GONE_WITHIN = 3_000;
 
-/** Runs a program's text; resolves to its trace, and what it has said on stderr. */
+/** Runs a program's text; resolves to its trace, and its output on stderr. */
 async function run(source, implementation, { node, slot, limit, slowness = 0 }) {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'parity-'));
   const file = path.join(directory, 'program.js');
@@ -69,7 +69,7 @@ function readTrace(directory, names) {
   return trace;
 }
 
-/** Numbers of four digits and more are ports, processes and the like. */
+/** Replaces numbers of four and more digits, which are ports, process ids and similar. */
 function normalized(fact, { directory, port }) {
   return fact
     .replaceAll(directory, 'DIRECTORY')

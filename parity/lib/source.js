@@ -5,7 +5,7 @@ const path = require('node:path');
 
 const RUNTIME = readFileSync(path.join(__dirname, '..', 'programs', 'runtime.js'), 'utf8');
 
-/** The text of a program, which needs nothing but itself. */
+/** The text of a program, which does not need any other file. */
 function toSource(statements) {
   return `${RUNTIME}
 // ---- this program
@@ -13,7 +13,7 @@ function toSource(statements) {
 ${toProgram(statements)}`;
 }
 
-/** What one program has, and no other. */
+/** The part of the text that is specific to one program. */
 function toProgram(statements) {
   const sections = new Map();
   for (const { section, code } of statements) {
@@ -27,7 +27,7 @@ function toProgram(statements) {
   );
   const lines = [
     'if (cluster.isPrimary) {',
-    // Which differs from Node by default.
+    // These settings differ from Node's behavior by default.
     "  Object.assign(cluster.settings, { killMode: 'immediate', holdTimeout: 0 });",
     ...indent(of('primary')),
     ...named('hook').flatMap((name) => toHook(name, of(name))),

@@ -1,11 +1,11 @@
 'use strict';
 
-/** What a rule puts in the place of a word that may be anything. */
+/** The word with which a rule replaces a word that may be anything. */
 const ANYTHING = '*';
 /** The text of a stream that may be anything. */
 const ANY_TEXT = '**';
 
-/** What one run of a program has traced: lines by stream. */
+/** The trace of one run of a program: lines by stream. */
 class Trace extends Map {
   #leftOut = [];
 
@@ -14,17 +14,17 @@ class Trace extends Map {
     this.get(stream).push(line);
   }
 
-  /** The lines of a stream, none if nothing was traced there. */
+  /** The lines of a stream; an empty list if nothing was traced there. */
   lines(stream) {
     return this.get(stream) ?? [];
   }
 
-  /** Streams whose names match may be anything, and be missing. */
+  /** Lets streams with matching names have any text, or be missing. */
   leaveOut(pattern) {
     this.#leftOut.push(pattern);
   }
 
-  /** Leaves out what a worker traces, and what the primary hears of it. */
+  /** Leaves out what a worker traces, and what the primary traces about it. */
   leaveOutWorker(number) {
     this.leaveOut(new RegExp(`^(?:W|P:[a-z]*)${number}\\b`));
   }
@@ -35,7 +35,7 @@ class Trace extends Map {
   }
 }
 
-/** Whether two texts are the same, but for what may be anything. */
+/** Whether two texts are the same, except for words that may be anything. */
 function isSame(one, other) {
   if (one === other || one === ANY_TEXT || other === ANY_TEXT) return true;
   if (!one.includes(ANYTHING) && !other.includes(ANYTHING)) return false;

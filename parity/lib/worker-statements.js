@@ -1,6 +1,6 @@
 'use strict';
 
-// What a worker can do, as statements.
+// The actions of a worker, as statements.
 
 const { attempt, callback, message, send } = require('./primary-statements.js');
 
@@ -164,7 +164,7 @@ const COMPOSED = {
   },
 };
 
-/** Something done in an event of a server. */
+/** An action in an event of a server. */
 function onServer(draft, number, name) {
   const { random } = draft;
   const event = random.pick(['listening', 'listening', 'error', 'close', 'connection']);

@@ -2,8 +2,8 @@
 
 'use strict';
 
-// What every program of `npm run parity` begins with. A program traces what it sees into the directory
-// TRACE, a file for each process, a line for each fact:
+// The beginning of every program of `npm run parity`. A program traces its observations into the directory
+// TRACE, with a file for each process and a line for each fact:
 //
 //     mkdir trace && TRACE=trace CLUSTER=node:cluster node program.js; cat trace/*
 //
@@ -36,7 +36,8 @@ function show(value) {
   return inspect(value, { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 100 });
 }
 
-// To find out what depends on who is faster, a process may be slow at times: milliseconds, at most.
+// A process may be slow at times, by at most so many milliseconds, to find out what depends on which
+// process is faster.
 const slowness = Number(process.env.SLOWNESS ?? 0);
 
 function beSlow(most) {
@@ -46,7 +47,7 @@ function beSlow(most) {
 }
 beSlow(slowness * 8);
 
-/** When the queries have been sent that `listen()` and `bind()` make, each in a tick of its own. */
+/** Is slow when the queries of `listen()` and `bind()` have been sent, each in its own tick. */
 function beSlowOnceAsked() {
   process.nextTick(process.nextTick, process.nextTick, beSlow, slowness);
 }
@@ -120,7 +121,7 @@ function circle() {
 
 const forked = [];
 
-/** The worker of that number. */
+/** The worker with this number. */
 function worker(number) {
   return forked[number].worker;
 }
@@ -180,13 +181,13 @@ function fork(number, env, isHeard = true) {
 
 const hooks = [];
 
-/** Lets something happen at an event of a worker, once that has been forked. */
+/** Runs an action at an event of a worker, once the worker has been forked. */
 function hook(number, via, how, event, action) {
   hooks[number] ??= [];
   hooks[number].push({ via, how, event, action });
 }
 
-/** What this program waits for does not depend on listeners, which may throw. */
+/** Notes events before their listeners run, because listeners may throw. */
 function seeBeforeListeners(it, emitter) {
   const { emit } = emitter;
   emitter.emit = function (event, ...facts) {
@@ -201,11 +202,11 @@ function readAll(number, name, stream) {
   stream.setEncoding('utf8').on('data', (more) => {
     text += more;
   });
-  // What an error prints differs with the stack.
+  // The printed text of an error depends on the stack.
   stream.on('end', () => trace(`:w${number}:${name}`, name === 'stdout' ? text : 'ends'));
 }
 
-/** Ports are no facts of a trace. */
+/** Hides ports, which do not belong in a trace. */
 function plainly(fact) {
   return fact && typeof fact === 'object' && 'addressType' in fact
     ? { ...fact, port: 'PORT' }
@@ -238,8 +239,8 @@ function shownSettings({ killMode, holdTimeout, ...settings }) {
 }
 
 /**
- * Waits until something is heard of a worker, or nothing more can be. One that has disconnected is given
- * time to exit, too, as most then do.
+ * Waits until an event of a worker has come, or can no longer come. A worker that has disconnected also
+ * gets time to exit, because most then do.
  */
 async function until(number, what) {
   const it = forked[number];
@@ -268,8 +269,7 @@ function heardOf(it, what) {
 let syncs = 0;
 
 /**
- * Waits until all workers have done what they have been told, and their answers are here: they are asked
- * for a sign.
+ * Waits until all workers have done what they were told, and their answers have come: asks each for a sign.
  */
 async function settle() {
   syncs += 1;
@@ -286,7 +286,7 @@ async function settle() {
 
 const GRACE = 400;
 
-/** Whether something happens within a moment. */
+/** Whether a promise resolves within a moment. */
 async function soon(promise) {
   let timer;
   const late = new Promise((resolve) => {
@@ -297,16 +297,16 @@ async function soon(promise) {
   return isSoon;
 }
 
-/** Waits until a worker has gone altogether. */
+/** Waits until a worker has exited and disconnected. */
 async function untilGone(number) {
   const it = forked[number];
   if (!it) return;
   await heardOf(it, 'exit');
-  // Node does not always emit it.
+  // Node does not always emit 'disconnect'.
   await soon(heardOf(it, 'disconnect'));
 }
 
-/** A client of a server; it is over when `enough` has happened. */
+/** A client of a server; resolves when the event `enough` has come. */
 function client(name, target, enough = 'close') {
   const to = things[target] ?? target;
   if (to === undefined || to === null || to.transport) return void trace(`:${name}`, 'no target');
@@ -330,7 +330,7 @@ function client(name, target, enough = 'close') {
   });
 }
 
-/** A server, or a socket, of the primary's own. */
+/** The primary's own server or socket. */
 function own(name, what) {
   if (what === 'udp') {
     const socket = dgram.createSocket('udp4');
@@ -347,7 +347,7 @@ function own(name, what) {
   });
 }
 
-/** A connection in the primary, to be sent away. */
+/** A connection in the primary that is to be sent to a worker. */
 async function connection(name) {
   const server = net.createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
@@ -370,7 +370,7 @@ function datagram(target) {
   socket.send('datagram', port, '127.0.0.1', () => socket.close());
 }
 
-/** Ends what is left. */
+/** Ends everything that is left. */
 async function finish() {
   for (const thing of Object.values(things)) if (thing instanceof net.Socket) thing.destroy();
   await settle();
@@ -433,7 +433,10 @@ function listenToPrimary() {
   beSlowOnceAsked();
 }
 
-/** Servers that have been told to listen, and do not yet: the primary hears that a command is done when all do. */
+/**
+ * Servers that were told to listen, and do not yet: when all listen, the primary learns that a command is
+ * done.
+ */
 const starting = {
   names: new Set(),
   messages: [],
@@ -452,7 +455,7 @@ const starting = {
   },
 };
 
-/** Shows that a handle that was received works. */
+/** Shows that a received handle works. */
 function use(handle) {
   if (handle instanceof net.Socket) handle.end(`from ${me}`);
   else if (handle instanceof net.Server) {

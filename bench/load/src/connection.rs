@@ -1,4 +1,4 @@
-//! One connection, from connect to the server's end of it.
+//! One connection, from connecting until the server closes it.
 
 use std::{
     net::SocketAddrV4,
@@ -17,7 +17,7 @@ use crate::load::Protocol;
 /// How a connection ended, if it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// It goes on.
+    /// The connection goes on.
     Waits,
     /// The server has answered and closed.
     Served,
@@ -25,14 +25,14 @@ pub(crate) enum Progress {
     Unserved,
 }
 
-/// A connection of ours. Dropping it closes it.
+/// One of our connections. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: OwnedFd,
     protocol: Protocol,
     sent: bool,
     matched: usize,
-    /// When it was to start, however late we were.
+    /// When the connection should have started, however late it did.
     pub(crate) intended: Instant,
 }
 
@@ -50,17 +50,17 @@ impl Connection {
         }
         let sent = protocol.request().is_empty();
         let mut connection = Self { socket, protocol, sent, matched: 0, intended };
-        // On a loopback device the connection mostly stands already.
+        // On a loopback device the connection is usually established already.
         connection.send()?;
         Ok(connection)
     }
 
-    /// What to wait for first.
+    /// The events to wait for first.
     pub(crate) fn interest(&self) -> EventFlags {
         if self.sent { EventFlags::IN } else { EventFlags::IN | EventFlags::OUT | EventFlags::ET }
     }
 
-    /// Does what can be done now.
+    /// Does everything that is possible without waiting.
     pub(crate) fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
         self.send()?;
         loop {
@@ -77,7 +77,7 @@ impl Connection {
         if self.sent {
             return Ok(());
         }
-        // So short a request goes as a whole, or not at all.
+        // Such a short request is sent as a whole, or not at all.
         match net::send(&self.socket, self.protocol.request(), SendFlags::NOSIGNAL) {
             Ok(_) => self.sent = true,
             Err(Errno::AGAIN) => {}

@@ -1,4 +1,4 @@
-//! What to do: the argument of the program.
+//! The load, which is the argument of the program.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use serde::Deserialize;
 pub(crate) struct Load {
     /// Where the server listens, on 127.0.0.1.
     pub(crate) port: u16,
-    /// What is said on a connection.
+    /// The protocol of a connection.
     pub(crate) protocol: Protocol,
     /// When the next connection starts.
     pub(crate) pace: Pace,
     /// For how long connections are started.
     pub(crate) seconds: f64,
-    /// How long the last ones, at a fixed rate, may take after that.
+    /// How long the last connections may take after that, at a fixed rate.
     #[serde(default)]
     pub(crate) patience_seconds: f64,
-    /// From which time on a connection is counted as late.
+    /// The time after which a connection counts as late.
     pub(crate) late_ms: u64,
 }
 
@@ -41,20 +41,20 @@ impl Load {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Pace {
-    /// When one of so many has ended.
+    /// When one of so many connections has ended.
     Concurrency(usize),
-    /// So many a second, however many have not ended yet.
+    /// So many connections per second, however many have not ended yet.
     Rate(f64),
 }
 
-/// What is said on a connection. The server always closes first, so that it is the server's side
+/// The protocol of a connection. The server always closes first, so that it is the server's side
 /// that waits in TIME_WAIT, and no port of a client is ever taken.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Protocol {
     /// The client says nothing; the server says `ok` and closes.
     Tcp,
-    /// A request, by `Connection: close` the last one.
+    /// The client sends a request, which `Connection: close` makes the last one.
     Http,
 }
 
@@ -66,7 +66,7 @@ impl Protocol {
         }
     }
 
-    /// How an answer begins. Without it nobody has served the connection: it was only closed.
+    /// The beginning of an answer. Without it the connection was closed, but not served.
     pub(crate) fn greeting(self) -> &'static [u8] {
         match self {
             Self::Tcp => b"ok\n",

@@ -1,7 +1,8 @@
 //! `rs-cluster-load LOAD`: opens connections to a server on 127.0.0.1 as [`Load`] says, in JSON, and
-//! prints what became of them as a line of JSON.
+//! prints the results as a line of JSON.
 //!
-//! One thread, which does as little as it can: it shares the machine with the servers.
+//! The program has one thread, which does as little as possible, because it shares the machine with
+//! the servers.
 
 mod connection;
 mod load;

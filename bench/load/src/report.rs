@@ -1,4 +1,4 @@
-//! What became of the connections.
+//! The results of the connections.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use serde_json::json;
 /// Counts, and how long each connection took.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
-    /// How long those took that have ended well, or have been waiting at the end.
+    /// How long the connections took that ended well, or were waiting at the end.
     pub(crate) times: Vec<Duration>,
-    /// Ended well.
+    /// Connections that ended well.
     pub(crate) served: u64,
     pub(crate) failures: Failures,
 }
 
-/// What did not end well.
+/// Connections that did not end well.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Failures {
-    /// Refused, reset, or no descriptor or port left.
+    /// Connections that were refused or reset, or had no descriptor or port.
     pub(crate) failed: u64,
-    /// Closed without an answer.
+    /// Connections that were closed without an answer.
     pub(crate) unserved: u64,
-    /// Still waiting at the end, at a fixed rate.
+    /// Connections at a fixed rate that were still waiting at the end.
     pub(crate) unanswered: u64,
 }
 
@@ -47,7 +47,7 @@ impl Record {
     }
 }
 
-/// The time within which this share of the connections has ended; none of none.
+/// The time within which this share of the connections has ended; none if there are no connections.
 fn microseconds(sorted: &[Duration], share: f64) -> Option<f64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]

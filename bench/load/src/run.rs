@@ -1,4 +1,4 @@
-//! The loop that starts connections, and hears of their ends.
+//! The loop that starts connections, and notices their ends.
 
 use std::{
     mem::MaybeUninit,
@@ -24,10 +24,10 @@ use crate::{
 };
 
 const EVENTS: usize = 256;
-/// Not the number of a connection.
+/// This value is not the number of a connection.
 const TIMER: EventData = EventData::new_u64(u64::MAX);
 
-/// Runs to the end of the load; gives the report.
+/// Runs to the end of the load; returns the report.
 pub(crate) fn run(load: &Load) -> std::io::Result<String> {
     allow_descriptors()?;
     let mut run = Run::new(load)?;
@@ -39,7 +39,7 @@ pub(crate) fn run(load: &Load) -> std::io::Result<String> {
     Ok(run.record.summarize(started.elapsed(), load.late()))
 }
 
-/// Of a server that stalls, thousands of connections may be waiting.
+/// Raises the limit of descriptors, because thousands of connections may wait for a server that stalls.
 fn allow_descriptors() -> io::Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
@@ -60,7 +60,7 @@ impl<'a> Run<'a> {
     fn new(load: &'a Load) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let timer = Timer::new()?;
-        // By its edge it is never read.
+        // The timer is edge-triggered, so it is never read.
         epoll::add(&epoll, &timer, TIMER, EventFlags::IN | EventFlags::ET)?;
         Ok(Self {
             load,
@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Always so many, until the deadline. Those that are open then are cut off.
+    /// Keeps so many connections open until the deadline. Connections that are open then are cut off.
     fn keep_open(&mut self, count: usize, deadline: Instant) -> io::Result<()> {
         self.timer.set(deadline)?;
         while Instant::now() < deadline {
@@ -86,7 +86,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// One at each of its moments, however late we come to it, and then until all have ended.
+    /// Starts each connection at its moment, or as soon afterwards as possible, then waits until all
+    /// have ended.
     fn start_at(&mut self, rate: f64, started: Instant) -> io::Result<()> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number")]
         let count = (self.load.seconds * rate) as u32;
@@ -96,7 +97,7 @@ impl<'a> Run<'a> {
             if moment(next) <= Instant::now() {
                 self.start(moment(next));
                 next += 1;
-                // Ends are heard of in between, or those in time would look late.
+                // Ends are handled in between, or connections that end in time would look late.
                 self.hear(Some(&Timespec::default()))?;
             } else {
                 self.timer.set(moment(next))?;
@@ -135,7 +136,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Until a connection has something to say, or it is time.
+    /// Waits until a connection has an event, or the timer expires.
     fn wait(&mut self) -> io::Result<()> {
         self.hear(None)
     }
@@ -169,7 +170,8 @@ impl<'a> Run<'a> {
         self.free.push(index);
     }
 
-    /// What has not ended counts with the time that it has waited, which is less than it would take.
+    /// A connection that has not ended counts with the time that it has waited, which is less than it
+    /// would take.
     fn give_up(&mut self) {
         for connection in self.connections.drain(..).flatten() {
             self.record.failures.unanswered += 1;

@@ -1,4 +1,5 @@
-//! When connections start. A timerfd, because the timeout of `epoll_wait` may be late by 50 µs.
+//! A timer for the starts of connections. It uses a timerfd, because the timeout of `epoll_wait` may
+//! be late by 50 µs.
 
 use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -13,7 +14,7 @@ use rustix::{
     },
 };
 
-/// Readable from some moment on.
+/// A descriptor that is readable from some moment on.
 #[derive(Debug)]
 pub(crate) struct Timer {
     descriptor: OwnedFd,
@@ -25,9 +26,9 @@ impl Timer {
         Ok(Self { descriptor: timerfd_create(TimerfdClockId::Monotonic, flags)? })
     }
 
-    /// Takes back what was set before.
+    /// Sets the moment, instead of any earlier one.
     pub(crate) fn set(&self, moment: Instant) -> io::Result<()> {
-        // Zero would never be.
+        // A time of zero would disarm the timer.
         let left = moment.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
         let value = Timespec {
             tv_sec: left.as_secs().cast_signed(),

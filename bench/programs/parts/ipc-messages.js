@@ -4,7 +4,7 @@ function text(length) {
   return 'abcdefghijklmnop'.repeat(length / 16);
 }
 
-/** What is sent, by the names that tables call it. */
+/** The messages, by their names in tables. */
 module.exports = {
   '64 B': text(64),
   object: { id: 4711, name: 'a small object', ok: true, list: [1, 2, 3] },

@@ -1,7 +1,7 @@
 'use strict';
 
-// The same worker for every opponent. The argument is how it answers: 'echo' gives each message
-// back, 'count' says how many have come.
+// The same worker for every opponent. The argument says how it answers: 'echo' sends each message back,
+// 'count' sends how many have come.
 
 const [, , answers] = process.argv;
 let received = 0;
@@ -13,7 +13,7 @@ function answer(message) {
   process.send(answers === 'echo' ? message : received);
 }
 
-// What the primary asks between its measurements.
+// Requests of the primary between its measurements.
 const REPORTS = {
   cpu: () => process.cpuUsage(),
   received: () => ({ received, last }),

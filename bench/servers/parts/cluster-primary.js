@@ -2,7 +2,7 @@
 
 const { announce, endWithBenchmark, failOnExit } = require('./lifetime.js');
 
-/** Serves with the cluster module given, under the given policy. */
+/** Serves with the given cluster module, under the given policy. */
 function serve(cluster, schedulingPolicy, port = 0) {
   const { workers: count, ...settings } = JSON.parse(process.argv[2]);
   const listening = new Set();

@@ -3,17 +3,17 @@
 const fs = require('node:fs');
 const { block } = require('./trouble.js');
 
-// At once: this process may be about to block.
+// Writes synchronously, because this process may be about to block.
 function tell(message) {
   fs.writeSync(process.stdout.fd, `${JSON.stringify(message)}\n`);
 }
 
-/** Tells the benchmark, as one line of JSON, that all workers listen. */
+/** Tells the benchmark, by one line of JSON, that all workers listen. */
 function announce(port, workerProcesses) {
   tell({ port, workers: workerProcesses.map(({ pid }) => pid) });
 }
 
-// The only thing that a benchmark ever asks of a primary.
+// This is the only request that a benchmark sends to a primary.
 function blockOnRequest(line) {
   const { blockMs } = JSON.parse(line);
   tell({ blockMs });
@@ -21,8 +21,8 @@ function blockOnRequest(line) {
 }
 
 /**
- * Ends this process with all its workers on SIGTERM, and when stdin closes: that also happens
- * when the benchmark itself was killed.
+ * Ends this process with all its workers on SIGTERM, and when stdin closes: it also closes if the benchmark
+ * itself was killed.
  */
 function endWithBenchmark(workerProcesses) {
   const end = () => endAll(workerProcesses(), 0);
@@ -30,7 +30,7 @@ function endWithBenchmark(workerProcesses) {
   process.stdin.on('end', end).on('error', end).on('data', blockOnRequest);
 }
 
-/** A round with a worker less would be a wrong figure, so it is none. */
+/** Ends the server, because a round with one worker fewer would give a wrong figure. */
 function failOnExit(workerProcesses, pid, code, signal) {
   process.stderr.write(`worker ${pid} ended with ${signal ?? `exit code ${code}`}\n`);
   endAll(workerProcesses(), 1);

@@ -1,7 +1,7 @@
 'use strict';
 
-// What keeps an event loop from its work. It sleeps rather than spins: what is measured is a loop
-// that does not turn, not a processor that is taken.
+// Keeps an event loop from its work. It sleeps instead of spinning, to measure a blocked event loop, not a
+// busy processor.
 
 const nobody = new Int32Array(new SharedArrayBuffer(4));
 
@@ -9,7 +9,7 @@ function block(milliseconds) {
   Atomics.wait(nobody, 0, 0, milliseconds);
 }
 
-/** Every turn of the event loop takes so long from now on. */
+/** From now on, every turn of the event loop takes so long. */
 function slowTurns(milliseconds) {
   setImmediate(() => {
     block(milliseconds);
@@ -17,7 +17,7 @@ function slowTurns(milliseconds) {
   });
 }
 
-/** From now on the event loop stands still for `ms` of every `everyMs`. */
+/** From now on, the event loop is blocked for `ms` in every `everyMs`. */
 function stallNowAndThen({ ms, everyMs }) {
   setInterval(() => block(ms), everyMs);
 }

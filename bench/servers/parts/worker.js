@@ -1,7 +1,8 @@
 'use strict';
 
-// The same worker for every opponent: the least that a server can do, so that the difference is in
-// how it came by the connection. The argument says what to listen on, and what troubles the worker.
+// The worker is the same for every opponent and does as little as a server can, so that the opponents
+// differ only in how it gets a connection. The argument says what to listen on, and what troubles the
+// worker.
 
 const http = require('node:http');
 const net = require('node:net');
@@ -18,12 +19,12 @@ const SERVERS = {
     }),
 };
 
-// Those of a cluster end with their primary anyway; the independent ones have to be told.
+// Workers of a cluster end with their primary anyway; independent ones need this listener.
 process.on('disconnect', () => process.exit());
 
 const server = SERVERS[protocol]();
 server.listen(listen, () => {
-  // An object without a `cmd` means nothing to any cluster.
+  // No cluster module interprets an object without a `cmd`.
   process.send({ port: server.address().port });
   if (turnMs) slowTurns(turnMs);
   if (stall && process.env.BENCH_WORKER === '0') stallNowAndThen(stall);

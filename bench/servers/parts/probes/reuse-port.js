@@ -1,7 +1,7 @@
 'use strict';
 
-// Exit code 0 if two sockets can listen on one port. A Node without the option ignores it, and
-// the second one is refused.
+// Exit code 0 if two sockets can listen on one port. A Node without the option ignores it, and the second
+// socket is refused.
 
 const net = require('node:net');
 
