@@ -4,7 +4,7 @@ const { serial: test } = require('ava');
 const { HOST, startApp } = require('./helpers/app');
 const { connectionError, countAnswers, get } = require('./helpers/client');
 
-/** What `server.address()` is in each worker. */
+/** The value of `server.address()` in each worker. */
 const addresses = async (app, workers) =>
   (await app.linesLike({ server: 'listening' }, workers)).map(({ at }) => at);
 
@@ -16,7 +16,7 @@ const families = [
   ['all addresses, ipv6Only', { host: '::', ipv6Only: true }, ['::1'], ['127.0.0.1']],
 ];
 for (const [name, listen, reached, refused] of families) {
-  test(`workers that listen on ${name} are reached there, and only there`, async (t) => {
+  test(`workers that listen on ${name} can be reached there, and only there`, async (t) => {
     const app = await startApp(t, { workers: 2, listen: { port: 0, ...listen } });
     const { port } = app.target;
     for (const host of reached) {
@@ -37,14 +37,14 @@ test('a host name is resolved', async (t) => {
   await app.end();
 });
 
-test('port 0 is the same random port in all workers, and address() tells it', async (t) => {
+test('port 0 is the same random port in all workers, and address() returns it', async (t) => {
   const app = await startApp(t, { workers: 3 });
   const { port } = app.target;
   t.deepEqual(await addresses(app, 3), Array(3).fill({ address: HOST, family: 'IPv4', port }));
   await app.end();
 });
 
-test('a worker that comes later gets that port too', async (t) => {
+test('a worker that is forked later gets that port too', async (t) => {
   const app = await startApp(t, { workers: 1 });
   app.send({ do: 'fork' });
   const { at } = await app.line({ server: 'listening', id: 2 });
@@ -52,7 +52,7 @@ test('a worker that comes later gets that port too', async (t) => {
   await app.end();
 });
 
-test('the second port 0 of a worker is another one, again the same in all workers', async (t) => {
+test('the second port 0 of a worker is another port, again the same in all workers', async (t) => {
   const any = { port: 0, host: HOST };
   const app = await startApp(t, { workers: 2, listen: [any, any] });
   const ports = [0, 1].map(async (index) => {
@@ -91,7 +91,7 @@ test('an address is free as soon as its last server has closed', async (t) => {
   await app.end();
 });
 
-test('an exclusive server is bound in its worker alone', async (t) => {
+test('an exclusive server is bound only in its worker', async (t) => {
   const app = await startApp(t, { workers: 2 });
   const options = { port: 0, host: HOST, exclusive: true };
   for (const id of [1, 2]) app.tell(id, { do: 'listen', options });
@@ -99,7 +99,7 @@ test('an exclusive server is bound in its worker alone', async (t) => {
   t.not(lines[0].at.port, lines[1].at.port);
   for (const { id, at } of lines) {
     t.deepEqual(await countAnswers({ host: HOST, port: at.port }, 4), { [id]: 4 });
-    // Nobody else would: disconnecting closes what is shared.
+    // Disconnecting closes only shared servers, so this one has to close itself.
     app.tell(id, { do: 'close', index: 1 });
   }
   await app.end();

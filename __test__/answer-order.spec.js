@@ -14,7 +14,7 @@ const SCENARIOS = {
 };
 
 for (const [scenario, expected] of Object.entries(SCENARIOS)) {
-  test(`a worker sees in Node's order: ${scenario}`, async (t) => {
+  test(`a worker sees answers and messages in Node's order: ${scenario}`, async (t) => {
     const { lines, code } = await run(t, 'answer-order', { args: [scenario] });
     t.is(code, 0);
     t.deepEqual(lines, expected);

@@ -12,11 +12,11 @@ const badPort = 'throws RangeError ERR_SOCKET_BAD_PORT';
 const badSignal = 'throws TypeError ERR_UNKNOWN_SIGNAL';
 const missing = 'throws TypeError ERR_MISSING_ARGS';
 
-/** `{ 'f(1)': outcome }` of `{ 1: outcome }`. */
+/** Makes `{ 'f(1)': outcome }` from `{ 1: outcome }`. */
 const callsOf = (callee, outcomes) =>
   Object.entries(outcomes).map(([args, outcome]) => [`${callee}(${args})`, outcome]);
 
-/** What comes of calls in the primary and in a worker: lists of expression and outcome. */
+/** The results of calls in the primary and in a worker: lists of expression and outcome. */
 async function call(t, calls, settings = {}) {
   const expressions = Object.fromEntries(
     Object.entries(calls).map(([role, pairs]) => [role, pairs.map(([expression]) => expression)]),
@@ -57,9 +57,9 @@ test('send checks its arguments as Node does', async (t) => {
   });
 });
 
-// The built-in knows one mode, and no name for it.
+// The built-in module has only one mode, which has no name.
 for (const killMode of isBuiltin ? [undefined] : ['graceful', 'immediate']) {
-  test(`a kill that is ${killMode ?? 'immediate'} checks its signal as Node does`, async (t) => {
+  test(`a kill in mode ${killMode ?? 'immediate'} checks its signal as Node does`, async (t) => {
     const outcomes = {
       "'NONSENSE'": badSignal,
       "'15'": badSignal,
@@ -100,7 +100,7 @@ test('setupPrimary takes any options, and disconnect any callback', async (t) =>
   });
 });
 
-test('the Worker class takes any options but a process that is none', async (t) => {
+test('the Worker class takes any options except a process that is not one', async (t) => {
   const outcomes = {
     5: 'returns object',
     null: 'returns object',
@@ -153,7 +153,7 @@ test('listen in a worker checks its arguments as it does without a cluster', asy
     'server.listen({ fd: 999 })': 'emits Error EINVAL',
     'server.listen({ fd: 1.5 })': 'emits Error EINVAL',
     'server.listen({ fd: 2 ** 31 })': 'emits Error EINVAL',
-    // Older versions take what is before the null byte, or what fits.
+    // Older versions use the part of the path before the null byte, or the part that fits.
     "server.listen({ path: 'a\\0b' })":
       isBuiltin && majorVersion < 22 ? 'listens' : 'emits Error EINVAL',
   };
@@ -167,7 +167,7 @@ test('bind in a worker checks its arguments as it does without a cluster', async
     "udp4.bind('0')": 'listens',
     "udp4.bind('text')": 'listens',
     'udp4.bind({ port: {} })': 'listens',
-    'udp4.bind(65536)': 'listens', // Modulo that.
+    'udp4.bind(65536)': 'listens', // Taken modulo 65536.
     'udp4.bind(-65536)': 'listens',
     "udp4.bind(0, '')": 'listens',
     "udp4.bind(0, '::1')": 'emits Error EINVAL',

@@ -10,8 +10,8 @@ const { HAS_PROC, signalGroup, stopGroup } = require('../tools/process-group');
 const WITNESSES = 5;
 
 /**
- * Whether this socket gets a connection. On one machine that is decided while it asks, so it has one
- * before others that ask later, one after the other, and somebody who has room.
+ * Whether this socket gets a connection. On one machine the kernel decides that during the call, so the
+ * socket is connected before sockets that connect to the witness later, one after the other.
  */
 async function isConnected(socket, witness) {
   const { port } = witness.address();
@@ -41,18 +41,18 @@ async function countConnections(app, tries) {
   }
 }
 
-// Whether everybody has stopped is asked there.
+// /proc tells whether all processes have stopped.
 if (HAS_PROC) {
   const DEFAULT = 511;
   const LARGEST = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
 
   for (const policy of ['rr', 'none']) {
     for (const backlog of [1, 7, undefined]) {
-      test(`by ${policy}, the backlog ${backlog ?? 'by default'} is that of the kernel`, async (t) => {
+      test(`under ${policy}, the kernel uses the backlog ${backlog ?? 'by default'}`, async (t) => {
         const env = { NODE_CLUSTER_SCHED_POLICY: policy };
         const listen = { port: 0, host: HOST, backlog };
         const app = await startApp(t, { workers: 2, listen }, { env });
-        // Linux takes one more than it is told.
+        // Linux accepts one connection more than the backlog says.
         const expected = Math.min(backlog ?? DEFAULT, LARGEST) + 1;
         t.is(await countConnections(app, expected + 5), expected);
         await app.end();

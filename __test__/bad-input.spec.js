@@ -11,8 +11,8 @@ const { majorVersion } = require('./helpers/version');
 const MISSING = path.join(__dirname, 'missing');
 
 /**
- * What comes of a fork with bad settings, or a bad environment. Whatever that is, the next fork of
- * the same primary must be good, and nothing of the bad one be left.
+ * The result of a fork with bad settings, or a bad environment. Whatever it is, the next fork of the same
+ * primary must succeed, and nothing of the bad fork may be left.
  */
 async function forkBadly(t, { settings = {}, env = {}, ...options }) {
   const args = [[settings, env]];
@@ -27,8 +27,8 @@ async function forkBadly(t, { settings = {}, env = {}, ...options }) {
 }
 
 /**
- * What comes of a fork with each of these values, and of a good one in the end.
- * `toInput(value)` is the settings, and the environment, as JavaScript.
+ * The results of a fork with each of these values, and of a good fork at the end. `toInput(value)` returns
+ * the settings, and the environment, as JavaScript.
  */
 async function forkWith(t, toInput, outcomes) {
   const expressions = [...Object.keys(outcomes).map(toInput), '{}'];
@@ -66,7 +66,7 @@ test('bad NODE_OPTIONS are an error of the worker', async (t) => {
   t.regex(outcome.stderr, /NODE_OPTIONS/);
 });
 
-test('a missing cwd is an error event with pipes for outputs too', async (t) => {
+test('a missing cwd is an error event even if the outputs are pipes', async (t) => {
   const outcome = await forkBadly(t, { settings: { cwd: MISSING, silent: true } });
   t.like(outcome, { event: 'error', code: 'ENOENT' });
 });
@@ -114,7 +114,7 @@ const settings = {
     "'text'": wrongType,
     5: wrongType,
     '() => {}': wrongType,
-    // The built-in takes an object for the options, and starts a process that is no worker.
+    // The built-in module uses an object as the options, and starts a process that is not a worker.
     '{}': isBuiltin ? good : wrongType,
     "['a\\0b']": wrongValue,
     null: good,
@@ -170,7 +170,7 @@ for (const [name, outcomes] of Object.entries(settings)) {
   });
 }
 
-test('a bad inspectPort is an error where the inspector is in use', async (t) => {
+test('a bad inspectPort is an error if the inspector is in use', async (t) => {
   await forkWith(t, (port) => `{ execArgv: ['--inspect'], inspectPort: ${port} }`, {
     70000: badPort,
     '-1': badPort,
@@ -192,7 +192,7 @@ test('a bad inspectPort is an error where the inspector is in use', async (t) =>
 });
 
 if (!isBuiltin) {
-  // Settings of ours.
+  // Settings that Node does not have.
   const notOurs = 'setupPrimary throws TypeError ERR_INVALID_ARG_VALUE';
   const timeout = { "'5'": notOurs, '-1': notOurs, 1.5: notOurs, '2 ** 31': notOurs, 0: good };
   const ourSettings = {
@@ -227,8 +227,8 @@ test('a bad environment has the outcome that Node gives it', async (t) => {
   await forkWith(t, (env) => `{}, ${env}`, outcomes);
 });
 
-test('a uid that there cannot be makes fork throw', async (t) => {
-  // With the rights to change it EINVAL, without them EPERM.
+test('an impossible uid makes fork throw', async (t) => {
+  // A user who may change the uid gets EINVAL, any other EPERM.
   const { threw, code, syscall } = await forkBadly(t, { settings: { uid: -1 } });
   t.is(threw, 'fork');
   t.true(['EINVAL', 'EPERM'].includes(code), code);
@@ -236,7 +236,7 @@ test('a uid that there cannot be makes fork throw', async (t) => {
 });
 
 if (unprivileged) {
-  test('a uid that this user may not become makes fork throw', async (t) => {
+  test('a uid that this user may not set makes fork throw', async (t) => {
     t.like(await forkBadly(t, { settings: { uid: 0 }, spawn: unprivileged }), {
       threw: 'fork',
       code: 'EPERM',

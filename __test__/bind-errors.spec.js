@@ -12,12 +12,12 @@ const { unprivileged } = require('./helpers/privileges');
 const { temporaryDirectory } = require('./helpers/temporary');
 
 const { errno } = os.constants;
-// Reserved for documentation, so nobody's.
+// An address reserved for documentation, which no machine has.
 const FOREIGN_ADDRESS = '203.0.113.1';
 const FREE_PORTS = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
 const FIRST_FREE_PORT = existsSync(FREE_PORTS) ? Number(readFileSync(FREE_PORTS, 'utf8')) : 1024;
 
-/** A process that is no worker, namely this one, listens. */
+/** This process listens, which is not a worker. */
 async function occupy(options) {
   const server = net.createServer().listen(options);
   await once(server, 'listening');
@@ -39,14 +39,14 @@ async function failing(t, options, how) {
   return { app, error: await app.line({ server: 'error' }) };
 }
 
-test('a port that another process holds is an error of the server, which can retry', async (t) => {
+test('a port that another process has is an error of the server, which can retry', async (t) => {
   const occupant = await occupy({ port: 0, host: HOST });
   const { port } = occupant.address();
   const { app, error } = await failing(t, { port, host: HOST });
   t.like(error, bindError('EADDRINUSE', HOST, port));
   t.is(error.message, `bind EADDRINUSE ${HOST}:${port}`);
 
-  // Any other worker can find out for itself.
+  // Another worker gets the same error when it tries.
   app.send({ do: 'fork' });
   await app.line({ on: 'cluster', event: 'online', id: 2 });
   app.tell(2, { do: 'listen', options: { port, host: HOST } });
@@ -62,7 +62,7 @@ test('a port that another process holds is an error of the server, which can ret
   await app.end();
 });
 
-test('a Unix socket that another process holds is an error', async (t) => {
+test('a Unix socket that another process has is an error', async (t) => {
   const socket = path.join(temporaryDirectory(t), 'socket');
   const occupant = await occupy({ path: socket });
   const { app, error } = await failing(t, { path: socket });
@@ -89,7 +89,7 @@ if (unprivileged && FIRST_FREE_PORT > 1) {
 test('a path in a directory that does not exist is an error', async (t) => {
   const socket = path.join(temporaryDirectory(t), 'missing', 'socket');
   const { app, error } = await failing(t, { path: socket });
-  t.like(error, bindError('EACCES', socket)); // As libuv has it, where the kernel says ENOENT.
+  t.like(error, bindError('EACCES', socket)); // libuv reports this where the kernel reports ENOENT.
   await app.end();
 });
 
@@ -113,7 +113,7 @@ test('the address shared by the workers is an error for an exclusive server', as
   await app.end();
 });
 
-test('an error that nobody handles ends the worker, and the primary lives on', async (t) => {
+test('an error without a handler ends the worker, and the primary lives on', async (t) => {
   const occupant = await occupy({ port: 0, host: HOST });
   const { port } = occupant.address();
   const app = await startApp(t, { workers: 1, listen: [] });

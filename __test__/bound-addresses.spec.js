@@ -5,7 +5,7 @@ const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { BUILTIN, isBuiltin } = require('./helpers/implementation');
 
-/** A link-local address of this machine, without its zone, and its interface; where there is one. */
+/** A link-local address of this machine, without its zone, and its interface, if there is one. */
 function findLinkLocal() {
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     const found = addresses.find(({ address }) => address.startsWith('fe80:'));
@@ -14,7 +14,7 @@ function findLinkLocal() {
   return undefined;
 }
 
-/** What comes of the requests under each policy; that of the built-in is expected. */
+/** Makes the requests under each policy, and expects the results of the built-in module. */
 async function compare(t, requests) {
   for (const policy of ['rr', 'none']) {
     const look = async (env) => {
@@ -40,7 +40,7 @@ test('ipv6Only is refused where Node refuses it', async (t) => {
   ]);
 });
 
-test('a zone that is none, or of no use, is what Node makes of it', async (t) => {
+test('an invalid or useless zone has the same effect as in Node', async (t) => {
   const hosts = ['::1%1', '::1%none', 'fe80::1%1', 'fe80::1%none', '::ffff:127.0.0.1'];
   await compare(t, [
     ...hosts.map((host) => ['net', { host }]),
@@ -68,7 +68,7 @@ if (linkLocal) {
 }
 
 for (const kind of ['udp4', 'net']) {
-  // Of several sockets, the built-in asks one that is closed for its address.
+  // With several sockets, the built-in module asks a closed socket for its address.
   for (const count of isBuiltin ? [1] : [1, 3]) {
     test(`${count} ${kind} closed by their own callbacks never count as listening`, async (t) => {
       const { lines, code } = await run(t, 'closed-at-once', { args: [kind, `${count}`] });

@@ -6,7 +6,7 @@ const { isBuiltin } = require('./helpers/implementation');
 const { majorVersion } = require('./helpers/version');
 
 if (majorVersion >= 26) {
-  test('a net.BoundSocket goes to a worker, and comes from one', async (t) => {
+  test('a net.BoundSocket can be sent to a worker, and back', async (t) => {
     const { lines, code } = await run(t, 'bound-socket');
     t.is(code, 0);
     const [received, sent, ...rest] = lines;
@@ -21,7 +21,7 @@ if (majorVersion >= 26) {
     t.deepEqual(rest, [{ answer: 'hello' }, { back: true, address: '127.0.0.1' }]);
   });
 } else {
-  test('there is no net.BoundSocket before Node 26', (t) => {
+  test('Node versions before 26 have no net.BoundSocket', (t) => {
     t.true(majorVersion < 26);
   });
 }

@@ -4,7 +4,7 @@ const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { BUILTIN } = require('./helpers/implementation');
 
-test("a channel's deprecated names are there, and do what they do in Node", async (t) => {
+test('a channel has its deprecated names, and they do what they do in Node', async (t) => {
   const look = async (env) => {
     const { lines, code } = await run(t, 'channel-names', { env, warns: true });
     t.is(code, 0);
@@ -12,7 +12,7 @@ test("a channel's deprecated names are there, and do what they do in Node", asyn
   };
   const [primary, worker] = await look({ CLUSTER: BUILTIN });
   const [ourPrimary, ourWorker] = await look();
-  // The worker has got an answer, and left.
+  // The worker has received an answer, and left.
   t.like(primary.at(-1), { connected: false });
   t.like(worker.at(-1), { message: 'back' });
   t.deepEqual(ourPrimary, primary);

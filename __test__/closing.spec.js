@@ -1,6 +1,6 @@
 'use strict';
 
-// A worker emits 'close' only when the primary has closed the address. Nothing else is to show that.
+// A worker emits 'close' only when the primary has closed the address. Nothing else may differ from Node.
 
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
@@ -66,7 +66,7 @@ const SCENARIOS = {
 
 for (const [scenario, [kinds, expected]] of Object.entries(SCENARIOS)) {
   for (const NODE_CLUSTER_SCHED_POLICY of ['rr', 'none']) {
-    test(`a worker sees what it closes as with Node: ${scenario}, ${NODE_CLUSTER_SCHED_POLICY}`, async (t) => {
+    test(`a worker observes its closing as in Node: ${scenario}, ${NODE_CLUSTER_SCHED_POLICY}`, async (t) => {
       for (const kind of kinds) {
         const env = { NODE_CLUSTER_SCHED_POLICY };
         const { lines, code } = await run(t, 'closing', { args: [scenario, kind], env });

@@ -11,7 +11,7 @@ const { temporaryDirectory } = require('./helpers/temporary');
 const RUNNER = path.join(__dirname, '..', 'conformance', 'index.js');
 const SOON = 10_000;
 
-// Files as upstream's. What goes wrong with the engine alone, tells that it is there.
+// Files such as upstream's. Those that fail only on the engine show that the engine is in use.
 const ON_ENGINE = `const onEngine = 'suicide' in require('cluster').Worker.prototype;`;
 const FILES = {
   'parallel/test-cluster-passes.js': `
@@ -64,7 +64,7 @@ const FILES = {
   'common/index.js': '',
 };
 
-/** A tree with these files, in a folder that the test may leave anything in. */
+/** A tree with these files, in a folder where the test may leave files. */
 function makeTree(t) {
   const tree = temporaryDirectory(t);
   for (const [name, source] of Object.entries(FILES)) {
@@ -97,7 +97,7 @@ async function run(t, ...args) {
   return { code, lines: runner.stdout.trimEnd().split('\n'), stderr: runner.stderr };
 }
 
-test('the conformance runner tells what passes, what fails and what is left out', async (t) => {
+test('the conformance runner reports what passes, what fails and what is left out', async (t) => {
   const { code, lines } = await run(t, makeTree(t), '--timeout', '3', '--jobs', '2');
   t.is(code, 1);
   t.is(lines.at(-1), '4 passed, 5 failed, 3 skipped');
@@ -122,7 +122,7 @@ test('the conformance runner tells what passes, what fails and what is left out'
   }
 });
 
-test('the conformance runner succeeds when all passes in all rounds', async (t) => {
+test('the conformance runner succeeds if all files pass in all rounds', async (t) => {
   const tree = makeTree(t);
   const pattern = 'cluster-(passes|flags|alone)$';
   const { code, lines } = await run(t, tree, '--only', pattern, '--rounds', '2', '--load');
@@ -134,7 +134,7 @@ test('the conformance runner succeeds when all passes in all rounds', async (t) 
   t.deepEqual(used.filter(existsSync), []);
 });
 
-test('the conformance runner does not take nothing for a success', async (t) => {
+test('the conformance runner fails if it has nothing to run', async (t) => {
   const { code, lines } = await run(t, makeTree(t), '--only', 'skips$');
   t.is(code, 1);
   t.is(lines.at(-1), '0 passed, 0 failed, 1 skipped');
@@ -156,13 +156,13 @@ test('the conformance runner says what is wrong with its arguments', async (t) =
 });
 
 for (const signal of ['SIGTERM', 'SIGKILL']) {
-  test(`the conformance runner leaves no busy process behind at ${signal}`, async (t) => {
+  test(`the conformance runner leaves no busy process behind on ${signal}`, async (t) => {
     const tree = makeTree(t);
     const runner = startRunner(t, [tree, '--only', 'hangs$', '--load']);
     t.true(await becomesTrue(() => runner.stdout.includes('stock Node took'), SOON));
     const file = path.join(tree, 'test/parallel/pid');
     const stock = readFileSync(file, 'utf8');
-    // Empty for a moment while it is written.
+    // The file is empty for a moment while it is written.
     const written = () => Number(readFileSync(file, 'utf8'));
     t.true(await becomesTrue(() => written() > 0 && written() !== Number(stock), SOON));
     const pid = written();
@@ -173,7 +173,7 @@ for (const signal of ['SIGTERM', 'SIGKILL']) {
     runner.child.kill(signal);
     await runner.closed;
     t.true(await becomesTrue(() => !children.some(isAlive), SOON));
-    // Killed by then, and dead when it gets a processor.
+    // The process has been killed by now, and is dead as soon as it gets a processor.
     if (signal === 'SIGTERM') t.true(await becomesTrue(() => !isAlive(pid), SOON), 'nor the test');
   });
 }

@@ -25,10 +25,10 @@ const WAYS = {
   upgrade: 'upgraded, and ended',
   tls: 'closed by a TLS server',
 };
-// Older versions have no such sockets.
+// Older versions do not have such sockets.
 if (majorVersion >= 26) WAYS['move to a thread'] = 'moved to another thread';
 
-/** That all connections are counted as ended, and that each worker gets its share. */
+/** Checks that all connections are counted as ended, and that each worker gets its share. */
 async function check(t, ...args) {
   const { lines, code } = await run(t, 'connection-ends', { args });
   t.is(code, 0);
@@ -37,7 +37,7 @@ async function check(t, ...args) {
   }
 }
 
-// With the built-in, connections are not counted.
+// The built-in module does not count connections.
 if (!isBuiltin) {
   for (const [way, participle] of Object.entries(WAYS)) {
     test(`a connection that is ${participle} counts as ended`, check, way, `${CONNECTIONS}`);

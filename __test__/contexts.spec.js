@@ -7,10 +7,10 @@ const { temporaryDirectory } = require('./helpers/temporary');
 const { majorVersion } = require('./helpers/version');
 
 const POLICIES = isBuiltin ? ['rr'] : ['rr', 'least-connections', 'source-hash', 'reuseport'];
-// Until Node 22, what a listener puts into an AsyncLocalStorage stays with the object whose event it
-// is: sockets of Node's own, for their later events.
+// Until Node 22, a store that a listener enters stays with the object that emitted the event: Node's own
+// sockets keep it for their later events.
 const STAYS = majorVersion < 24;
-/** No store. */
+/** Stands for no store. */
 const NONE = '-';
 
 const each = (events, store) => Object.fromEntries(events.map((event) => [event, store]));
@@ -34,7 +34,7 @@ const lifeOf = (id) => ({
   [`process close ${id}`]: `fork ${id}`,
 });
 
-/** What is seen, by scenario: of each event in each role all stores, in alphabetical order. */
+/** All stores that each event in each role sees, by scenario and in alphabetical order. */
 const TABLE = {
   life: {
     primary: { setup: 'fork 1, fork 2', fork: 'fork 1, fork 2', ...lifeOf(1), ...lifeOf(2) },
@@ -55,7 +55,7 @@ const TABLE = {
     worker: {
       ...each(['listening', 'callback of listen', 'error EADDRINUSE', 'callback of bind'], NONE),
       'callback of close': 'close',
-      // Its callback was called in the same event.
+      // The callback of bind was called in the same event.
       closed: 'left by callback of bind',
     },
   },
@@ -96,7 +96,7 @@ const REQUESTS = {
   ...numbered(3, (n) => [`connection ${n}`, NONE]),
   ...each(['request a', 'request a data'], NONE),
   ...each(['request a end', 'request a finish'], LEFT_BY_REQUEST),
-  // On the same connection.
+  // The second request, on the same connection.
   ...each(['request b', 'request b data', 'request b end', 'request b finish'], LEFT_BY_REQUEST),
 };
 
@@ -127,7 +127,7 @@ for (const [scenario, expected] of Object.entries(TABLE)) {
 
 for (const policy of POLICIES) {
   const options = { env: { NODE_CLUSTER_SCHED_POLICY: policy } };
-  test(`connections have a context each under ${policy}`, async (t) => {
+  test(`each connection has its own context under ${policy}`, async (t) => {
     await check(t, 'connections', { worker: CONNECTIONS }, options);
   });
 
@@ -143,7 +143,7 @@ test("connections of a shared socket have the context that Node's own sockets gi
   await check(t, 'connections', { worker }, options);
 });
 
-// Where a store is kept depends on a flag of Node: on a hook, or on what runs.
+// A flag of Node decides where a store is kept: by async hooks, or in the running context frame.
 const [OTHER_WAY] = [
   majorVersion === 22 && '--experimental-async-context-frame',
   majorVersion >= 24 && '--no-async-context-frame',
@@ -161,7 +161,7 @@ test('messages that are read in one turn have different async ids for async hook
   t.deepEqual(await look(t, 'ids of events'), [{ role: 'worker', ids: 3 }]);
 });
 
-// With the built-in, they are lost.
+// The built-in module loses them.
 if (!isBuiltin) {
   test('messages that have waited for a listener have the context of messages', async (t) => {
     await check(t, 'kept messages', { worker: each(MESSAGES, NONE) });

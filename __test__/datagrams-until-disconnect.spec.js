@@ -3,7 +3,7 @@
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 
-test('a worker can send datagrams until it hears that it is disconnected', async (t) => {
+test("a worker can send datagrams until its 'disconnect' event", async (t) => {
   const { lines, code } = await run(t, 'datagrams-until-disconnect');
   t.is(code, 0);
   t.deepEqual(

@@ -14,14 +14,14 @@ async function story(t, env) {
   return { lines: stderr.split('\n').filter(Boolean), answers, app };
 }
 
-test('nothing is printed unless asked for', async (t) => {
+test('nothing is printed without NODE_DEBUG', async (t) => {
   const { lines } = await story(t, {});
   t.deepEqual(lines, []);
 });
 
-// The built-in prints nothing about its work.
+// The built-in module does not print anything about its work.
 if (!isBuiltin) {
-  test('NODE_DEBUG=cluster tells the story of workers and connections', async (t) => {
+  test('NODE_DEBUG=cluster prints what happens to workers and connections', async (t) => {
     const { lines, answers, app } = await story(t, { NODE_DEBUG: 'cluster' });
     const tells = (...words) => {
       const found = lines.filter((line) => words.every((word) => line.match(word)));

@@ -8,7 +8,7 @@ const { majorVersion } = require('./helpers/version');
 
 const HOST = '127.0.0.1';
 
-/** Two workers listen to a descriptor; `program.target` is where. */
+/** Two workers listen to a descriptor, whose address is `program.target`. */
 async function startWith(t, kind, bound) {
   const program = start(t, 'descriptor', { args: [kind, bound] });
   const [first, second] = await program.linesLike({ server: 'listening' }, 2);
@@ -32,7 +32,7 @@ test('workers share a descriptor of their primary in turn', async (t) => {
   const { fd, ...address } = event;
   t.deepEqual(address, { addressType: null, address: null, port });
   const { lines } = await program.end();
-  // The built-in closes it with the last worker.
+  // The built-in module closes the descriptor with the last worker.
   t.deepEqual(lines.at(-1), { fd, isOpen: !isBuiltin });
 });
 
@@ -63,9 +63,9 @@ for (const [kind, bound, syscall] of [
   });
 }
 
-// Node 18 has its primary make another handle of that one, which is an exception there.
+// In Node 18 the primary tries to make another handle from this one, which throws there.
 for (const what of isBuiltin && majorVersion < 20 ? [] : ['handle', 'server']) {
-  test(`a worker that listens with a ${what} of its own has it alone`, async (t) => {
+  test(`a worker that listens with its own ${what} does not share it`, async (t) => {
     const program = start(t, 'own-handle', { args: [what] });
     const lines = await program.linesLike({ server: 'listening' }, 2);
     t.not(lines[0].at.port, lines[1].at.port);

@@ -10,7 +10,7 @@ const { temporaryDirectory } = require('./helpers/temporary');
 const live = (t, worker, primary) => run(t, 'lifecycle', { args: [{ worker, ...primary }] });
 const has = (pattern) => (line) => Object.entries(pattern).every(([key, is]) => line[key] === is);
 
-test('a worker disconnected by the primary ends by itself, and not by accident', async (t) => {
+test('a worker disconnected by the primary ends by itself, and on purpose', async (t) => {
   const { lines, code } = await live(t, ['listen', 0], { on: 'listening', call: ['disconnect'] });
   t.is(code, 0);
   const exit = lines.find(has({ on: 'cluster', event: 'exit' }));
@@ -33,7 +33,7 @@ test('a worker may be disconnected before it is online', async (t) => {
   t.like(lines.find(has({ on: 'cluster', event: 'exit' })), { args: [0, null] });
 });
 
-test('a disconnected worker that has more to do lives on', async (t) => {
+test('a disconnected worker lives on while it has more to do', async (t) => {
   const { lines } = await live(t, ['stayDisconnected'], {
     on: 'disconnect',
     call: ['process.kill', 'SIGKILL'],
@@ -60,7 +60,7 @@ for (const NODE_CLUSTER_SCHED_POLICY of ['rr', 'none']) {
   });
 }
 
-test('a worker that disconnects itself ends with 0, and not by accident', async (t) => {
+test('a worker that disconnects itself ends with 0, and on purpose', async (t) => {
   const { lines, code } = await live(t, ['call', 'disconnect']);
   t.is(code, 0);
   t.deepEqual(lines.filter(has({ worker: 'disconnect' })), [
@@ -77,14 +77,14 @@ test('a worker that disconnects itself ends with 0, and not by accident', async 
   t.deepEqual(lines.find(has({ on: 'cluster', event: 'exit' })).args, [0, null]);
 });
 
-test('a worker whose channel closes without its will exits with 0, as by accident', async (t) => {
+test('a worker whose channel closes unexpectedly exits with 0, and not on purpose', async (t) => {
   const { lines, code } = await live(t, ['stay'], { on: 'online', call: ['process.disconnect'] });
   t.is(code, 0);
   const exit = lines.find(has({ on: 'cluster', event: 'exit' }));
   t.like(exit, { args: [0, null], exitedAfterDisconnect: false });
 });
 
-test('the channel closes after the servers, and those after their connections', async (t) => {
+test('the channel closes after the servers, and the servers close after their connections', async (t) => {
   const app = await startApp(t, { workers: 1 });
   const answer = get(app.target, { path: '/hold' });
   await app.line({ server: 'holds', id: 1 });
@@ -101,14 +101,14 @@ test('the channel closes after the servers, and those after their connections', 
   );
 });
 
-test('a disconnected worker keeps the connections that it has made itself', async (t) => {
+test('a disconnected worker keeps the connections that it has opened itself', async (t) => {
   const { lines, code } = await run(t, 'client-connection');
   t.is(code, 0);
   t.deepEqual(lines, [{ disconnected: 1 }, { heard: 'yes' }, { exit: 1, args: [0, null] }]);
 });
 
 for (const count of [0, 1, 3]) {
-  // The built-in calls back at the end of the first worker, when there are several.
+  // If there are several workers, the built-in module calls back at the end of the first one.
   if (count > 1 && isBuiltin) continue;
   test(`cluster.disconnect calls back when all of ${count} workers are disconnected`, async (t) => {
     const { lines, code } = await run(t, 'disconnect-all', { args: [count] });

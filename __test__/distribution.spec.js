@@ -8,13 +8,13 @@ const { connectionError, countAnswers, get } = require('./helpers/client');
 const { isBuiltin } = require('./helpers/implementation');
 const { temporaryDirectory } = require('./helpers/temporary');
 
-test('300 connections in a row over 3 workers are 100 each', async (t) => {
+test('300 successive connections to 3 workers are 100 for each', async (t) => {
   const app = await startApp(t, { workers: 3 });
   t.deepEqual(await countAnswers(app.target, 300), { 1: 100, 2: 100, 3: 100 });
   await app.end();
 });
 
-test('a worker that joins gets its share', async (t) => {
+test('a new worker gets its share', async (t) => {
   const app = await startApp(t, { workers: 1 });
   t.deepEqual(await countAnswers(app.target, 5), { 1: 5 });
   app.send({ do: 'fork' });
@@ -39,7 +39,7 @@ test('the share of a worker that closed its server goes to the others', async (t
   await app.end();
 });
 
-test('a disconnected worker finishes what it has begun, and gets nothing new', async (t) => {
+test('a disconnected worker finishes what it has begun, and gets no new connections', async (t) => {
   const app = await startApp(t, { workers: 2 });
   const answers = [1, 2].map(() => get(app.target, { path: '/hold' }));
   await app.line({ server: 'holds', id: 1 });
@@ -56,13 +56,13 @@ test('a disconnected worker finishes what it has begun, and gets nothing new', a
   await app.end();
 });
 
-test('a connection that waits for a worker which closes its server goes to another', async (t) => {
+test('a connection that waits for a worker which closes its server goes to another worker', async (t) => {
   const release = path.join(temporaryDirectory(t), 'release');
   const app = await startApp(t, { workers: 2 });
   app.tell(1, { do: 'block', until: release, next: { do: 'close', index: 0 } });
   await app.line({ blocked: 1 });
   const answers = Array.from({ length: 4 }, () => get(app.target));
-  // The last one waits for the blocked worker, if any does.
+  // If a connection waits for the blocked worker, it is the last one.
   const waiting = new Set(answers);
   for (const answer of answers) answer.then(() => waiting.delete(answer));
   while (waiting.size > 1) await Promise.race(waiting);
@@ -72,9 +72,9 @@ test('a connection that waits for a worker which closes its server goes to anoth
   await app.end();
 });
 
-// With the built-in, one of them waits for it.
+// With the built-in module, one of the connections waits for the blocked worker.
 if (!isBuiltin) {
-  test('nobody waits for a worker that is blocked, and it serves again later', async (t) => {
+  test('no client waits for a blocked worker, and the worker serves again later', async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
     const app = await startApp(t, { workers: 2 });
     app.tell(1, { do: 'block', until: release });
@@ -90,7 +90,7 @@ if (!isBuiltin) {
   });
 }
 
-// The built-in can't.
+// The built-in module cannot pause workers.
 if (!isBuiltin) {
   test('a paused worker gets no connections until it is resumed', async (t) => {
     const app = await startApp(t, { workers: 3 });
@@ -108,7 +108,7 @@ if (!isBuiltin) {
     const app = await startApp(t, { workers: 2 });
     app.tell(1, { do: 'pause' });
     await app.line({ paused: 1, chained: true });
-    // The primary hears of it on its own time.
+    // The primary learns of it with a delay.
     while ((await countAnswers(app.target, 4))[1] !== undefined);
     app.send({ do: 'pause', id: 2 });
     await app.line({ did: 'pause', id: 2 });
@@ -132,17 +132,17 @@ if (!isBuiltin) {
   });
 }
 
-// The built-in accepts connections in the JavaScript of the primary.
+// The built-in module accepts connections in the primary's JavaScript.
 if (!isBuiltin) {
-  test('a primary blocked for 3 seconds goes on serving', async (t) => {
+  test('connections are served while the primary is blocked for 3 seconds', async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
     const app = await startApp(t, { workers: 2 });
     app.send({ do: 'block', until: release });
     await app.line({ blocked: 'primary' });
     const end = Date.now() + 3000;
     do {
-      // Not in exact turns: the primary that spins takes a processor from the workers, and one that
-      // has none for a while may lose a connection to the other.
+      // Workers do not take exact turns: the spinning primary takes a processor from them, and a worker
+      // that has none for a while may lose a connection to the other.
       const { 1: first, 2: second } = await countAnswers(app.target, 20);
       t.true(first > 0 && second > 0);
     } while (Date.now() < end);
@@ -152,9 +152,9 @@ if (!isBuiltin) {
   });
 }
 
-// With the built-in they hang for ever.
+// With the built-in module they hang forever.
 if (!isBuiltin) {
-  test('connections waiting for a worker that is killed are served by the others', async (t) => {
+  test('connections waiting for a killed worker are served by the others', async (t) => {
     const app = await startApp(t, { workers: 2 });
     for (const id of [1, 2]) {
       app.tell(id, { do: 'spin' });

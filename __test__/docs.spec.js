@@ -20,11 +20,11 @@ const blocks = documents.flatMap((document) =>
   document.blocks.map((block) => ({ document, block })),
 );
 
-// .ci/run does what they consist of, on a clean clone; the examples have a test of their own.
+// .ci/run executes the steps of these commands on a clean clone; the examples have their own test.
 const OF_A_CLONE = ['npm start', 'npm test'];
 const AT_ONCE = 3;
 
-/** Lets so many run at the same time. */
+/** Lets at most `count` tasks run at the same time. */
 class Turns {
   #free;
   #waiting = [];
@@ -47,7 +47,7 @@ class Turns {
 
 const turns = new Turns(AT_ONCE);
 
-/** Whether a block is what the one before it prints. */
+/** Whether a block is the output of the block before it. */
 function isOutput({ language, previous }) {
   return language === 'text' && isRun(previous);
 }
@@ -88,7 +88,7 @@ test('the README has the two commands of a clone', (t) => {
 });
 
 for (const document of [...documents, ...linked]) {
-  test(`the links of ${document.name} lead somewhere`, (t) => {
+  test(`the links of ${document.name} have targets`, (t) => {
     const broken = document.links.filter((link) => {
       const [file, anchor] = link.split('#');
       const target = path.join(path.dirname(document.name), file);
@@ -102,8 +102,8 @@ for (const document of [...documents, ...linked]) {
 }
 
 for (const { name, prose, blocks: found } of documents) {
-  test(`no block or annotation of ${name} goes unseen`, (t) => {
-    // Comments that the benchmark's report lies between are no annotations.
+  test(`every block and annotation of ${name} is recognized`, (t) => {
+    // The comments around the benchmark's report are not annotations.
     const comments = prose.filter((line) => /^\s*<!--(?! \/?bench -->)/.test(line));
     t.is(comments.length, found.filter(({ kind }) => kind !== undefined).length);
     t.deepEqual(
@@ -113,7 +113,7 @@ for (const { name, prose, blocks: found } of documents) {
   });
 }
 
-test('the index of the documentation has all of it', (t) => {
+test('the index of the documentation lists all documents', (t) => {
   const index = new Document('docs/README.md').links;
   const names = readdirSync(path.join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
   t.deepEqual(
@@ -178,7 +178,7 @@ if (!isBuiltin) {
     );
   });
 
-  test('the API reference tells of each member since when there is it', (t) => {
+  test('the API reference says for each member since which version it exists', (t) => {
     const members = api.headings.filter(({ level, text }) => level === 3 && text.includes('`'));
     t.true(members.length > 50);
     const silent = members.filter((heading) => !/^- Since: .*\d/m.test(api.sectionOf(heading)));

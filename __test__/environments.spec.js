@@ -5,22 +5,22 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 const { becomesTrue, isAlive } = require('../tools/process-group');
 
-test('a reset of the module registry gives the same cluster again', async (t) => {
+test('after a reset of the module registry, require() returns the same cluster', async (t) => {
   const { lines, code } = await run(t, 'environments', { args: ['reset'] });
   t.is(code, 0);
   t.deepEqual(lines, [{ isSame: true, code: 3 }]);
 });
 
-// There is one built-in module in a thread, under rs-cluster/register too.
+// A thread has only one built-in module, also under rs-cluster/register.
 if (!isBuiltin) {
-  test('each global object has a cluster of its own, whatever its clock says', async (t) => {
+  test('each global object has its own cluster, whatever its clock says', async (t) => {
     const { lines, code } = await run(t, 'environments', { args: ['globals'] });
     t.is(code, 0);
     const lengths = [3_000_000, 3_000_000];
     t.deepEqual(lines, [{ areSame: [true, true], areDistinct: true, ids: [1, 1], lengths }]);
   });
 
-  test('under rs-cluster/register there is one, for all global objects', async (t) => {
+  test('under rs-cluster/register all global objects have the same cluster', async (t) => {
     const nodeArgs = ['--require', 'rs-cluster/register'];
     const { lines, code } = await run(t, 'environments', { args: ['globals'], nodeArgs });
     t.is(code, 0);

@@ -45,7 +45,8 @@ const SEVERAL = [
 ];
 
 const of = (name, values = VALUES) => values.map((value) => `{ ${name}: ${value} }`);
-// What differs for `args` is documented: an object is not taken for options, and what has no text throws.
+// The differences for `args` are documented: an object is not used as options, and a value that cannot
+// become text makes fork() throw.
 const isAsNodesArgs = (value) => !/^(?:\{|new|Object|Buffer|\/|\[(?:Symbol|Object))/.test(value);
 
 const settings = {
@@ -79,16 +80,16 @@ async function compare(t, fixture, what) {
 }
 
 for (const [name, expressions] of Object.entries(settings)) {
-  test(`what fork throws for a bad ${name} is Node's own, word for word`, async (t) => {
+  test(`fork throws Node's own error for a bad ${name}, word for word`, async (t) => {
     await compare(t, 'fork-errors', expressions);
   });
 }
 
-test("what fork throws for a bad environment is Node's own, word for word", async (t) => {
+test("fork throws Node's own error for a bad environment, word for word", async (t) => {
   await compare(t, 'fork-errors', environments);
 });
 
-test('of several bad settings, fork names the one that Node names', async (t) => {
+test('if several settings are bad, fork names the one that Node names', async (t) => {
   await compare(t, 'fork-errors', SEVERAL);
 });
 
@@ -99,8 +100,8 @@ test('a fork that throws uses up its id', async (t) => {
 });
 
 for (const role of ['primary', 'worker']) {
-  test(`what send throws in a ${role} is Node's own, word for word`, async (t) => {
-    // A class would be taken for the callback.
+  test(`send throws Node's own errors in a ${role}, word for word`, async (t) => {
+    // A class would be used as the callback.
     const values = VALUES.filter((value) => !value.startsWith('class'));
     const lists = ['', ...values.flatMap((it) => [it, `0, ${it}`, `0, null, ${it}`])];
     await compare(t, 'send-errors', { role, lists });

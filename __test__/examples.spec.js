@@ -27,14 +27,14 @@ const EXPECTING = { Expect: '100-continue', 'Content-Length': 8 };
 
 const migration = example('migration/app.js');
 
-test('an application on node:cluster runs, to begin with', async (t) => {
+test('the application runs on node:cluster', async (t) => {
   const app = await startServer(t, migration, { workers: 2 });
   t.deepEqual(await answering(() => getText(app.target), 2), [1, 2]);
   t.false(isOnEngine(app));
   await endMigrated(t, app);
 });
 
-/** Whether its workers have our preload: the engine does not work without it. */
+/** Whether the application's workers have our preload, without which the engine does not work. */
 function isOnEngine({ pid }) {
   return membersOf(pid).some(({ command }) => command.includes('preload.js'));
 }
@@ -48,7 +48,7 @@ async function endMigrated(t, app) {
   t.deepEqual(said, [ended[0], 'Worker 1 serves port #', ended[1], 'Worker 2 serves port #']);
 }
 
-// The examples know this project only.
+// The examples load only this project.
 if (!isBuiltin) {
   for (const option of ['--require', '--import']) {
     test(`the same application runs on the engine by ${option}, unchanged`, async (t) => {
@@ -93,7 +93,7 @@ if (!isBuiltin) {
     });
   }
 
-  test('https.js answers on every worker, and any of them resumes a session', async (t) => {
+  test('https.js answers on every worker, and every worker resumes a session', async (t) => {
     const app = await startServer(t, example('https.js'), { env: keys });
     const secure = { protocol: 'https:', ca, servername: 'localhost' };
     const { session } = await shake(app.target);
@@ -103,7 +103,7 @@ if (!isBuiltin) {
     await checkServer(t, app);
   });
 
-  test('http2.js spreads sessions over the workers, and ends them', async (t) => {
+  test('http2.js distributes sessions over the workers, and ends them', async (t) => {
     const app = await startServer(t, example('http2.js'), { env: keys });
     const { host, port } = app.target;
     const ask = async () => {
@@ -130,11 +130,11 @@ if (!isBuiltin) {
     await checkServer(t, app);
   });
 
-  test('jobs.js does every job, that of a worker that dies too', async (t) => {
+  test('jobs.js does every job, including that of a worker that dies', async (t) => {
     const jobs = Array.from({ length: 20 }, (_, index) => 1000 + index);
     const app = start(t, example('jobs.js'));
     const [[, pid]] = await app.matches(/Worker 1 \(pid (\d+)\)/g);
-    // It keeps the first job to itself.
+    // The stopped worker keeps the first job.
     process.kill(Number(pid), 'SIGSTOP');
     for (const job of jobs) app.send(job);
     if (WORKERS > 1) await app.matches(/ primes below /g, jobs.length - 1);
@@ -147,7 +147,7 @@ if (!isBuiltin) {
 
   test('graceful.js replaces its workers, and ends, without losing a request', async (t) => {
     const app = await startServer(t, example('graceful.js'));
-    // One connection each: of several, some would carry nothing until the server ends them.
+    // Each client has one connection: with several, some would be idle until the server closes them.
     const lasting = { keepAlive: true, maxSockets: 1 };
     const agents = [false, new http.Agent(lasting), new http.Agent(lasting)];
     let isOver = false;
@@ -165,7 +165,7 @@ if (!isBuiltin) {
     isOver = true;
     for (const ids of await Promise.all(clients)) t.true(ids.size > 1);
 
-    // One is asked, and two connections carry nothing.
+    // One connection has a request, and two connections are idle.
     const request = http.request({ ...app.target, method: 'POST', headers: EXPECTING });
     request.flushHeaders();
     await once(request, 'continue');
@@ -181,10 +181,10 @@ if (!isBuiltin) {
     t.is(code, 0);
   });
 
-  test('socket.io.js keeps the clients of an address with a worker, and tells all', async (t) => {
+  test('socket.io.js keeps the clients of an address with one worker, and broadcasts to all', async (t) => {
     const app = await startServer(t, example('socket.io.js'));
     const { host, port } = app.target;
-    // By polling only: each request is a connection of its own, which may go astray.
+    // Only polling: each request has its own connection, which may go to the wrong worker.
     const options = { transports: ['polling'], forceNew: true, reconnectionDelay: 50 };
     const clients = firstIds(8).map((n) => {
       const agent = new http.Agent({ localAddress: `127.0.0.${n}` });
@@ -203,7 +203,7 @@ if (!isBuiltin) {
         await home(clients[0]);
       }
     };
-    // Clients would wait for a program that has failed.
+    // Clients would wait forever for a program that has failed.
     await Promise.race([talk(), app.exited]);
     for (const client of clients) client.disconnect();
     app.signal('SIGTERM');
@@ -212,7 +212,7 @@ if (!isBuiltin) {
   });
 }
 
-/** A handshake, and what TLS 1.2 gives the client to resume the session by. */
+/** Makes a handshake; returns the session with which a client of TLS 1.2 can resume it. */
 async function shake(target, session) {
   const options = { ca, servername: 'localhost', maxVersion: 'TLSv1.2', session };
   const socket = tls.connect({ ...target, ...options });
@@ -222,8 +222,8 @@ async function shake(target, session) {
 }
 
 /**
- * The worker that has the session of a client. A busy machine may block workers for a second, and a
- * request goes astray; then the client connects again.
+ * The worker that has the session of a client. A busy machine may block workers for a second, so that a
+ * request goes to the wrong worker; then the client connects again.
  */
 async function home(client) {
   for (;;) {

@@ -16,7 +16,7 @@ const spawnError = (code) => ({ code, errno: -errno[code], syscall: `spawn ${exe
 const fewDescriptors = ['sh', '-c', 'ulimit -n 64 && exec "$@"', 'sh'];
 
 if (HAS_PROC) {
-  test('fork with too few descriptors left is an error event, and works again later', async (t) => {
+  test("fork emits 'error' with too few descriptors left, and works again later", async (t) => {
     const { lines, code } = await run(t, 'exhausted', { launcher: fewDescriptors });
     t.is(code, 0);
     const good = { args: [0, null] };
@@ -27,7 +27,7 @@ if (HAS_PROC) {
       t.deepEqual(outcome, left < works ? bad : good, `${left} left`);
       t.deepEqual(again, good, `after ${left} left`);
     }
-    // Where the built-in can open the channel but not spawn, it forgets one end of it.
+    // If the built-in module can open the channel but cannot spawn, it leaks one end of the channel.
     if (isBuiltin) return;
     t.deepEqual(
       lines.filter(({ leaked }) => leaked !== 0),
@@ -36,7 +36,7 @@ if (HAS_PROC) {
   });
 }
 
-// The built-in, or rather libuv, closes the connection.
+// With the built-in module, libuv closes the connection.
 if (HAS_PROC && !isBuiltin) {
   test('connections wait while there is no descriptor for them, with a warning', async (t) => {
     const app = start(t, 'accept-exhausted', {
@@ -63,9 +63,9 @@ if (HAS_PROC && !isBuiltin) {
 }
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
-// The limit does not bind root.
+// The limit does not apply to root.
 if (hasPrlimit && unprivileged) {
-  test('fork with no processes left is an error event, and works again later', async (t) => {
+  test("fork emits 'error' with no processes left, and works again later", async (t) => {
     const app = await startApp(t, { workers: 1, listen: [] }, { spawn: unprivileged });
     const limit = (soft) =>
       execFileSync('prlimit', [`--pid=${app.pid}`, `--nproc=${soft}:`], unprivileged);

@@ -20,7 +20,7 @@ if (!isBuiltin) {
     ],
   ]) {
     const listeners = where.length === 0 ? 'no listeners' : `listeners on ${where.join(' and ')}`;
-    test(`a worker that breaks the protocol is heard of with ${listeners}`, async (t) => {
+    test(`a worker that breaks the protocol is reported with ${listeners}`, async (t) => {
       const { lines, ...result } = await run(t, 'fault-heard', { args: where, warns: true });
       t.is(result.code, 0);
       const own = where.includes('worker') ? 1 : 0;

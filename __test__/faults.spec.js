@@ -1,6 +1,6 @@
 'use strict';
 
-// System calls that fail, in processes as users run them, with an addon made for that.
+// System calls fail in ordinary processes, with an addon compiled for this purpose.
 
 const { serial: test } = require('ava');
 const { canCompile, installFaulty } = require('./helpers/faulty-addon');
@@ -40,13 +40,13 @@ if (!isBuiltin && canCompile) {
     for (const { answers, served } of lines) t.deepEqual([answers.sort(), served], [ANSWERS, 200]);
   });
 
-  test('a call of the primary that fails otherwise ends its worker, and is reported once', async (t) => {
+  test('a call of the primary that fails for another reason ends its worker, and is reported once', async (t) => {
     const calls = CALLS.primary.filter((call) => call.includes('lane'));
     const { lines: all } = await runFaulty(t, { args: ['primary', calls, ['EPERM'], 1, 'end'] });
     const lines = all.filter(({ call }) => call);
     t.is(lines.length, calls.length);
     for (const { call, errors, served } of lines) {
-      // The program goes on sending to a worker that is gone.
+      // The program goes on sending after the worker is gone, which causes other errors.
       const faults = errors.filter(({ name }) => name === 'ERR_RS_CLUSTER_LANE');
       t.is(faults.length, 1, call);
       t.true(faults[0].message.startsWith(`${call}: EPERM, `), faults[0].message);
@@ -54,7 +54,7 @@ if (!isBuiltin && canCompile) {
     }
   });
 
-  test('a call of a worker that fails otherwise ends that worker, and is reported once', async (t) => {
+  test('a call of a worker that fails for another reason ends that worker, and is reported once', async (t) => {
     const calls = CALLS.worker;
     const { lines } = await runFaulty(t, { args: ['worker', calls, ['EPERM'], 1, 'end'] });
     const reports = lines.filter(({ name }) => name === 'ERR_RS_CLUSTER_LANE');

@@ -1,6 +1,6 @@
 'use strict';
 
-// When a server is said to be closed, or a worker to be gone, its address is free.
+// When a server is reported as closed, or a worker as gone, its address is free.
 
 const { once } = require('node:events');
 const net = require('node:net');
@@ -14,9 +14,9 @@ const { isBuiltin } = require('./helpers/implementation');
 const { temporaryDirectory } = require('./helpers/temporary');
 const { majorVersion } = require('./helpers/version');
 
-// For a longer look: `ROUNDS=200 npx ava __test__/free-address.spec.js`.
+// For a longer test: `ROUNDS=200 npx ava __test__/free-address.spec.js`.
 const ROUNDS = Number(process.env.ROUNDS ?? 20);
-// Each takes a process of its own.
+// Each of these rounds takes its own process.
 const LEAVES = Math.ceil(ROUNDS / 10);
 
 const KINDS = ['tcp', 'all', 'any', 'unix', 'udp'];
@@ -35,7 +35,7 @@ async function addressOf(t, kind) {
   return kind === 'abstract' ? `rs-cluster-${process.pid}` : freePort();
 }
 
-/** Node 18 itself, outside of a worker, binds one and the same name for all abstract ones. */
+/** Outside of a worker, Node 18 itself binds the same name for all abstract names. */
 function canBind(kind, binder) {
   const isOutside = binder === 'primary' || binder === 'process';
   return !(kind === 'abstract' && isOutside && majorVersion < 20);
@@ -61,23 +61,23 @@ for (const [policy, kinds] of Object.entries(POLICIES)) {
 
     test(`an address is free when a worker is gone: ${kind}, ${policy}`, (t) => {
       const ends = ['disconnect, disconnect', 'disconnect, disconnect of cluster', 'kill, exit'];
-      // With Node such a worker may have its socket for longer than its channel.
+      // With Node, such a worker may keep its socket for longer than its channel.
       const isShared = kind === 'udp' || policy === 'none';
       if (!isBuiltin || !isShared) ends.push('kill, disconnect');
       return bindAtEnds(t, { policy, kind }, ends, LEAVES, ['worker', 'primary', 'process']);
     });
 
-    // The built-in calls back at the end of the first worker.
+    // The built-in module calls back at the end of the first worker.
     if (isBuiltin || !canBind(kind, 'process')) continue;
     test(`an address is free when cluster.disconnect() calls back: ${kind}, ${policy}`, (t) =>
       bindAtEnds(t, { policy, kind }, ['disconnect of all'], LEAVES, ['primary', 'process']));
   }
 }
 
-// More than a lane holds, so that others are in the backlog.
+// More connections than a lane holds, so that the others are in the backlog.
 const CLIENTS = 40;
 
-/** An app whose only worker was killed, and what clients hear that it had not taken. */
+/** An app whose only worker was killed, and the answers to the clients that it had not taken. */
 async function orphanClients(t, policy) {
   const env = { NODE_CLUSTER_SCHED_POLICY: policy };
   const app = await startApp(t, { workers: 1, kind: 'net' }, { env });
@@ -91,7 +91,7 @@ async function orphanClients(t, policy) {
   return [app, answers];
 }
 
-/** Starts the next worker. Resolves to its port, when it has served all. */
+/** Starts the next worker. Resolves to its port when it has served all clients. */
 async function replace(t, app, answers) {
   app.send({ do: 'fork' });
   const { args } = await app.line({ on: 'cluster', event: 'listening', id: 2 });
@@ -100,16 +100,16 @@ async function replace(t, app, answers) {
   return args[0].port;
 }
 
-// Node resets those that wait.
+// Node resets waiting connections.
 for (const policy of isBuiltin ? [] : ['rr', 'least-connections', 'source-hash', 'reuseport']) {
-  test(`clients are refused when no worker is left, but those that wait already: ${policy}`, async (t) => {
+  test(`clients are refused when no worker is left, except those that wait already: ${policy}`, async (t) => {
     const [app, answers] = await orphanClients(t, policy);
     t.is(await connectionError(app.target), 'ECONNREFUSED');
     t.is(await replace(t, app, answers), app.target.port, 'clients know the port');
     await app.end();
   });
 
-  test(`an address is free though clients wait for a worker: ${policy}`, async (t) => {
+  test(`an address is free while clients wait for a worker: ${policy}`, async (t) => {
     const [app, answers] = await orphanClients(t, policy);
     const foreign = net.createServer().listen(app.target.port, HOST);
     await once(foreign, 'listening');

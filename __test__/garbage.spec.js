@@ -4,7 +4,8 @@ const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
-// Numbers of a worker's lanes; the built-in has one, and trusts what comes through it.
+// The descriptors of a worker's lanes. The built-in module has one channel, and trusts everything that
+// comes through it.
 const lanes = { message: 3, control: 4, connection: 5 };
 const code = 'ERR_RS_CLUSTER_LANE';
 
@@ -29,7 +30,7 @@ if (!isBuiltin) {
     });
   }
 
-  test('garbage is an error event where somebody listens', async (t) => {
+  test('garbage is an error event if there is a listener', async (t) => {
     const { lines, ...result } = await run(t, 'garbage', { args: ['3', 'heard'] });
     t.is(result.code, 0);
     t.deepEqual(lines[0], { error: 1, code });
@@ -39,7 +40,7 @@ if (!isBuiltin) {
     );
   });
 } else {
-  test('garbage of a worker ends the primary', async (t) => {
+  test('garbage from a worker ends the primary', async (t) => {
     const { code } = await run(t, 'garbage', { args: ['3', 'unheard'] });
     t.is(code, 1);
   });

@@ -8,7 +8,7 @@ const { temporaryDirectory } = require('./helpers/temporary');
 
 const PEERS = { primary: 'worker', worker: 'primary' };
 
-/** What a side tells when the other answers what it was sent. */
+/** What a side reports when the other side answers with the handle that it was sent. */
 function expected(role) {
   const peer = `the ${PEERS[role]}`;
   const error = null;
@@ -17,7 +17,7 @@ function expected(role) {
     ['unix socket', { error, said: peer }, 'Socket'],
     ['kept socket', { error, said: peer, later: 'the sender' }, 'Socket'],
     ['server', { error, said: peer }, 'Server'],
-    // There, a worker asks its primary for such a server, and gets none.
+    // With the built-in module, a worker asks its primary for such a server, and does not get one.
     ...(isBuiltin ? [] : [['unix server', { error, said: peer }, 'Server']]),
     ['native server', { error, said: peer }, 'TCP'],
     ['udp socket', { error, said: peer }, 'Socket'],
@@ -26,14 +26,14 @@ function expected(role) {
   ];
   const received = sent.flatMap(([got, , type]) => [
     { role: PEERS[role], got, type },
-    // The second time it goes alone.
+    // The second message goes without the socket.
     ...(got === 'socket sent twice' ? [{ role: PEERS[role], got, type: 'undefined' }] : []),
   ]);
   return { sent: sent.map(([name, outcome]) => ({ role, sent: name, ...outcome })), received };
 }
 
 for (const serialization of ['json', 'advanced']) {
-  test(`every type of handle goes both ways, with ${serialization} messages`, async (t) => {
+  test(`every type of handle can be sent both ways, with ${serialization} messages`, async (t) => {
     const env = { TEST_DIRECTORY: temporaryDirectory(t) };
     const { lines, code } = await run(t, 'handles', { args: [serialization], env });
     t.is(code, 0);
@@ -46,7 +46,7 @@ for (const serialization of ['json', 'advanced']) {
   });
 }
 
-test('a socket goes with all that was not read of it, and what is left of its ends', async (t) => {
+test('a socket is sent with all its unread data, and with the ends that are still open', async (t) => {
   const env = { TEST_DIRECTORY: temporaryDirectory(t) };
   const { lines, code } = await run(t, 'handle-states', { env });
   t.is(code, 0);
@@ -78,7 +78,7 @@ test('a socket goes with all that was not read of it, and what is left of its en
   }
 });
 
-test("a socket that was not sent is still the sender's", async (t) => {
+test('a socket that was not sent still belongs to the sender', async (t) => {
   const { lines, code } = await run(t, 'handle-refused');
   t.is(code, 0);
   const said = 'still here';
@@ -86,17 +86,17 @@ test("a socket that was not sent is still the sender's", async (t) => {
     { sent: 'nothing', thrown: 'ERR_MISSING_ARGS', said },
     { sent: 'a function', thrown: 'ERR_INVALID_ARG_TYPE', said },
     { sent: 'wrong options', thrown: 'ERR_INVALID_ARG_TYPE', said },
-    // There, nobody has it any more.
+    // With the built-in module, no process has the socket any more.
     ...(isBuiltin ? [] : [{ sent: 'a circle', thrown: 'TypeError', said }]),
     { sent: 'too late', returned: false, said, calledBack: 'ERR_IPC_CHANNEL_CLOSED' },
   ]);
 });
 
 for (const sender of Object.keys(PEERS)) {
-  test(`a server of the ${sender} counts the sockets it has sent, and waits for their end`, async (t) => {
+  test(`a server of the ${sender} counts the sockets that it has sent, and waits for their end`, async (t) => {
     const { lines, code } = await run(t, 'sent-sockets', { args: [sender] });
     t.is(code, 0);
-    // A socket that is kept is open twice.
+    // A socket that the sender keeps is open twice.
     t.deepEqual(lines, [
       { own: 3 },
       { sent: 3 },
@@ -116,7 +116,7 @@ test('a server does not wait for sockets that it has sent to a worker which dies
 });
 
 if (HAS_PROC) {
-  test('a handle that cannot be sent is an error, or its message goes alone, and nothing leaks', async (t) => {
+  test('a handle that cannot be sent is an error, or its message is sent without it, and nothing leaks', async (t) => {
     const { lines, code } = await run(t, 'handle-errors');
     t.is(code, 0);
     const outcomes = {
@@ -141,7 +141,7 @@ if (HAS_PROC) {
     }
   });
 
-  test('connections sent in a burst, with messages between, neither reorder nor drop', async (t) => {
+  test('connections sent in a burst, with messages between, arrive completely and in order', async (t) => {
     const count = 2000;
     const how = { args: [String(count)], timeout: 90_000 };
     const { lines, code } = await run(t, 'handle-burst', how);
@@ -150,16 +150,16 @@ if (HAS_PROC) {
     t.deepEqual(lines, [{ inOrder: true, ...all, leaked: 0 }]);
   });
 
-  // The built-in keeps its copy until the worker says that it has read the message, so the callback
+  // The built-in module keeps its copy until the worker says that it has read the message, so the callback
   // waits as well.
   if (!isBuiltin) {
-    test('connections on their way to a worker that dies are closed, and nothing leaks', async (t) => {
+    test('connections in transit to a worker that dies are closed, and nothing leaks', async (t) => {
       const { lines, code } = await run(t, 'handle-in-flight', { args: ['100'] });
       t.is(code, 0);
       t.deepEqual(lines, [{ sent: 100 }, { closed: true, gained: 0 }]);
     });
 
-    test('messages go behind a handle that the receiver has not read', async (t) => {
+    test('messages can be sent after a handle that the receiver has not read', async (t) => {
       const { lines, code } = await run(t, 'handle-stopped', { args: ['50'] });
       t.is(code, 0);
       t.deepEqual(lines, [

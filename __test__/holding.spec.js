@@ -5,7 +5,7 @@ const { run } = require('./helpers/fixture');
 
 const ENDS = 'end of the primary';
 
-/** What a primary hears until it ends by itself. */
+/** The events of a primary until it ends by itself. */
 async function hold(t, calls) {
   const { lines, code } = await run(t, 'holding', { args: [calls] });
   t.is(code, 0);
@@ -41,7 +41,7 @@ test('a primary that references neither process nor channel ends, and its worker
 
 for (const calls of [[], ['channel.unref', 'channel.ref']]) {
   const how = calls.length > 0 ? ', referenced again,' : '';
-  test(`the channel${how} holds a worker that has nothing to do, unless it is let go`, async (t) => {
+  test(`the channel${how} holds a worker that has nothing to do, unless it is unreferenced`, async (t) => {
     const { lines, code } = await run(t, 'idle-workers', { args: [calls] });
     t.is(code, 0);
     t.deepEqual(lines, [

@@ -4,7 +4,10 @@ const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
-/** Runs attacks, after each of which another worker is asked. Returns how many faults each was. */
+/**
+ * Runs attacks, and sends a request to another worker after each. Returns how many faults each attack
+ * caused.
+ */
 async function faultsOf(t, ...args) {
   const { code, lines } = await run(t, 'hostile', { args, warns: true });
   t.is(code, 0);
@@ -19,12 +22,12 @@ const all = (count) => (faults) => faults.length > 0 && faults.every((each) => e
 
 if (!isBuiltin) {
   for (const mode of ['json', 'advanced']) {
-    test(`a notice that is none is its worker's fault, with ${mode} messages`, async (t) => {
+    test(`an invalid notice is a fault of its worker, with ${mode} messages`, async (t) => {
       const faults = await faultsOf(t, 'notices', mode);
       t.true(all(1)(faults), `${faults}`);
     });
 
-    test(`a message that can't be read is its worker's fault, with ${mode} messages`, async (t) => {
+    test(`an unreadable message is a fault of its worker, with ${mode} messages`, async (t) => {
       const faults = [
         ...(await faultsOf(t, 'messages', mode)),
         ...(await faultsOf(t, 'bytes', mode)),
@@ -32,18 +35,18 @@ if (!isBuiltin) {
       t.true(all(1)(faults), `${faults}`);
     });
 
-    test(`odd messages do no harm, with ${mode} messages`, async (t) => {
+    test(`odd messages are harmless, with ${mode} messages`, async (t) => {
       const faults = await faultsOf(t, 'odd', mode);
       t.true(all(0)(faults), `${faults}`);
     });
   }
 
-  test("a handle that is something else is its worker's fault", async (t) => {
+  test('a handle of the wrong type is a fault of its worker', async (t) => {
     const faults = await faultsOf(t, 'handles');
     t.true(all(1)(faults), `${faults}`);
   });
 
-  test("a flood of notices is its worker's fault", async (t) => {
+  test('a flood of notices is a fault of its worker', async (t) => {
     const faults = await faultsOf(t, 'floods');
     t.true(all(1)(faults), `${faults}`);
   });
@@ -52,5 +55,5 @@ if (!isBuiltin) {
     t.deepEqual(await faultsOf(t, 'broken'), [0]);
   });
 } else {
-  test('the built-in trusts its workers', (t) => t.pass());
+  test('the built-in module trusts its workers', (t) => t.pass());
 }

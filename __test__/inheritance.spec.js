@@ -6,7 +6,7 @@ const { BUILTIN } = require('./helpers/implementation');
 
 const FLAGS = ['--no-deprecation', '--max-http-header-size=20000'];
 
-/** What the members of the family find around themselves, by their names. */
+/** The facts that each process of the family reports, by the names of the processes. */
 async function family(t, env) {
   const { lines, code } = await run(t, 'family', { env, nodeArgs: FLAGS, args: ['argument'] });
   t.is(code, 0);
@@ -20,7 +20,7 @@ for (const member of ['worker', 'forked', 'spawned', 'sh', 'thread']) {
     thread: 'a thread of a worker',
   };
   const name = names[member] ?? `a Node process ${member} by a worker`;
-  test(`${name} sees exactly what it sees under the built-in`, async (t) => {
+  test(`${name} sees exactly what it sees under the built-in module`, async (t) => {
     const expected = await family(t, { CLUSTER: BUILTIN });
     const actual = await family(t);
     t.truthy(actual[member]);
@@ -28,7 +28,7 @@ for (const member of ['worker', 'forked', 'spawned', 'sh', 'thread']) {
   });
 }
 
-test('a child of a worker can be the primary of a cluster of its own', async (t) => {
+test('a child of a worker can be the primary of its own cluster', async (t) => {
   const { lines, code } = await run(t, 'nested');
   t.is(code, 0);
   t.deepEqual(lines, [

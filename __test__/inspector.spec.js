@@ -3,7 +3,7 @@
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 
-/** The lines of three workers; `settings` as JavaScript. */
+/** The lines that three workers print; `settings` are JavaScript. */
 async function inspect(t, settings, options) {
   const { lines, code } = await run(t, 'inspected', { args: [settings], ...options });
   t.is(code, 0);
@@ -12,37 +12,37 @@ async function inspect(t, settings, options) {
 }
 
 const portsOf = (lines) => lines.map(({ debugPort }) => debugPort);
-// It sets the port, and starts no debugger.
+// The flag sets the port, but does not start the debugger.
 const flag = (port) => `--inspect-port=${port}`;
 
-test('workers get the next debugger ports after that of the primary', async (t) => {
+test("workers get the debugger ports after the primary's port", async (t) => {
   const lines = await inspect(t, '{}', { nodeArgs: [flag(30_000)] });
   t.deepEqual(portsOf(lines), [30_001, 30_002, 30_003]);
   t.deepEqual(lines[0].execArgv, [flag(30_000), flag(30_001)]);
 });
 
-test('after the last port comes 1024', async (t) => {
+test('the port after the last one is 1024', async (t) => {
   const lines = await inspect(t, '{}', { nodeArgs: [flag(65_534)] });
   t.deepEqual(portsOf(lines), [65_535, 1024, 1025]);
 });
 
-test('the default is also what undefined stands for', async (t) => {
+test('undefined stands for the default', async (t) => {
   const lines = await inspect(t, '{ inspectPort: undefined }', { nodeArgs: [flag(30_000)] });
   t.deepEqual(portsOf(lines), [30_001, 30_002, 30_003]);
 });
 
-test('an inspectPort that is a number is that of every worker', async (t) => {
+test('an inspectPort that is a number applies to every worker', async (t) => {
   const lines = await inspect(t, '{ inspectPort: 30_100 }', { nodeArgs: [flag(30_000)] });
   t.deepEqual(portsOf(lines), [30_100, 30_100, 30_100]);
 });
 
-test('an inspectPort that is a function is asked for every worker', async (t) => {
+test('an inspectPort that is a function is called for every worker', async (t) => {
   const settings = '(() => { let port = 30_100; return { inspectPort: () => (port += 10) }; })()';
   const lines = await inspect(t, settings, { nodeArgs: [flag(30_000)] });
   t.deepEqual(portsOf(lines), [30_110, 30_120, 30_130]);
 });
 
-test('without a debugger in use, inspectPort does nothing', async (t) => {
+test('inspectPort has no effect when no debugger is in use', async (t) => {
   for (const settings of [
     '{}',
     '{ inspectPort: 30_100 }',
@@ -57,7 +57,7 @@ test('without a debugger in use, inspectPort does nothing', async (t) => {
   }
 });
 
-test('NODE_OPTIONS puts the debugger to use as well', async (t) => {
+test('the debugger is also in use by NODE_OPTIONS', async (t) => {
   const lines = await inspect(t, '{}', { env: { NODE_OPTIONS: flag(30_000) } });
   t.deepEqual(
     lines.map(({ execArgv }) => execArgv),

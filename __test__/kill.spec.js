@@ -6,7 +6,7 @@ const { get } = require('./helpers/client');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
-/** How a worker ends that does `worker`, and that the primary kills at the event `on`. */
+/** How a worker ends that runs `worker`, and that the primary kills at the event `on`. */
 async function kill(t, { worker, on = 'online', method = 'kill', signal, settings }) {
   const { lines, code } = await run(t, 'lifecycle', {
     args: [{ worker, on, call: [method, signal].filter(Boolean), settings }],
@@ -35,38 +35,38 @@ for (const method of ['kill', 'destroy']) {
 }
 
 for (const signal of [undefined, 'SIGTERM', 'SIGINT']) {
-  test(`an immediate kill(${signal ?? ''}) is the signal, and an accident`, async (t) => {
+  test(`an immediate kill(${signal ?? ''}) sends the signal, and does not count as intended`, async (t) => {
     const { exit } = await kill(t, { worker: ['stay'], signal, settings: immediate });
     t.like(exit, { args: [null, signal ?? 'SIGTERM'], exitedAfterDisconnect: false });
   });
 }
 
-test('an immediate kill ends a worker that spins', async (t) => {
+test('an immediate kill ends a spinning worker', async (t) => {
   const { exit } = await kill(t, { worker: ['spin'], on: 'message', settings: immediate });
   t.deepEqual(exit.args, [null, 'SIGTERM']);
 });
 
-test('SIGKILL ends a worker that spins, without delay', async (t) => {
+test('SIGKILL ends a spinning worker without delay', async (t) => {
   const { exit } = await kill(t, {
     worker: ['spin'],
     on: 'message',
     signal: 'SIGKILL',
-    settings: { killTimeout: 60_000 }, // More than the watchdog would grant.
+    settings: { killTimeout: 60_000 }, // Longer than the watchdog would wait.
   });
   t.deepEqual(exit.args, [null, 'SIGKILL']);
 });
 
-test('a worker that is dead already can be killed', async (t) => {
+test('kill() can be called on a dead worker', async (t) => {
   const { exit } = await kill(t, { worker: ['exit', 7], on: 'exit' });
   t.deepEqual(exit.args, [7, null]);
 });
 
-test('worker.process.kill is the signal and nothing else', async (t) => {
+test('worker.process.kill only sends the signal', async (t) => {
   const { exit } = await kill(t, { worker: ['stay'], method: 'process.kill', signal: 'SIGTERM' });
   t.like(exit, { args: [null, 'SIGTERM'], exitedAfterDisconnect: false });
 });
 
-// Since 16.14, the built-in does no more than an immediate kill().
+// Since 16.14, kill() of the built-in module is always immediate.
 if (!isBuiltin) {
   test('a graceful kill, the default, disconnects the worker first', async (t) => {
     const { exit, events } = await kill(t, { worker: ['stay'] });
@@ -74,7 +74,7 @@ if (!isBuiltin) {
     t.deepEqual(events.slice(-2), ['disconnect', 'exit']);
   });
 
-  test('a graceful kill sends the signal asked for', async (t) => {
+  test('a graceful kill sends the given signal', async (t) => {
     const { exit } = await kill(t, { worker: ['stay'], signal: 'SIGINT' });
     t.like(exit, { args: [null, 'SIGINT'], exitedAfterDisconnect: true });
   });
@@ -82,7 +82,7 @@ if (!isBuiltin) {
   test('a graceful kill lets a listening worker end by itself', async (t) => {
     const { exit } = await kill(t, { worker: ['listen', 0], on: 'listening' });
     const [code, signal] = exit.args;
-    // Once disconnected it ends by itself, unless the signal is faster.
+    // Once disconnected, the worker ends by itself, unless the signal is faster.
     t.true(code === 0 || signal === 'SIGTERM');
     t.true(exit.exitedAfterDisconnect);
   });
@@ -96,7 +96,7 @@ if (!isBuiltin) {
     t.like(exit, { args: [null, 'SIGTERM'], exitedAfterDisconnect: true });
   });
 
-  test('a graceful kill lets a response be finished', async (t) => {
+  test('a graceful kill lets a worker finish a response', async (t) => {
     const app = await startApp(t, { workers: 1 });
     const answer = get(app.target, { path: '/hold' });
     await app.line({ server: 'holds', id: 1 });
@@ -108,7 +108,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('a kill by SIGKILL is no accident either', async (t) => {
+  test('a kill by SIGKILL counts as intended too', async (t) => {
     const { exit } = await kill(t, { worker: ['stay'], signal: 'SIGKILL' });
     t.like(exit, { args: [null, 'SIGKILL'], exitedAfterDisconnect: true });
   });

@@ -1,7 +1,7 @@
 'use strict';
 
-// How workers end that are killed, or whose primary ends. That none is left behind is checked in
-// helpers/fixture.js.
+// How workers end that are killed, or whose primary ends. helpers/fixture.js checks that none is left
+// behind.
 
 const { serial: test } = require('ava');
 const { startApp } = require('./helpers/app');
@@ -24,7 +24,7 @@ test('a worker whose living primary closes its channel finishes what it does', a
   ]);
 });
 
-test('a worker that does not listen to disconnect is not ended by its end', async (t) => {
+test("a worker that does not listen to 'disconnect' goes on after its channel closes", async (t) => {
   const { exit } = await play(t, 'does not listen to disconnect');
   t.deepEqual(exit, { code: 3, signal: null, exitedAfterDisconnect: false });
 });
@@ -34,7 +34,7 @@ test('a worker that has disconnected by itself may outlive its primary', async (
   t.deepEqual(lines, [{ worker: 'has outlived its primary' }]);
 });
 
-// The built-in signals at once, whatever the settings.
+// The built-in module sends the signal at once, whatever the settings are.
 if (!isBuiltin) {
   for (const scenario of ['leaves by itself', 'is killed as it leaves']) {
     test(`a worker that ${scenario} gets no signal`, async (t) => {
@@ -47,14 +47,14 @@ if (!isBuiltin) {
   }
 
   for (const scenario of ['stays', 'is killed when it has left, and stays']) {
-    test(`a worker that ${scenario} is signalled long before its time is over`, async (t) => {
+    test(`a worker that ${scenario} gets the signal long before its time is over`, async (t) => {
       const { exit } = await play(t, scenario);
       t.deepEqual(exit, { code: null, signal: 'SIGTERM', exitedAfterDisconnect: true });
     });
   }
 
   for (const scenario of ['gets less time later', 'gets more time later']) {
-    test(`a worker that ${scenario} is signalled after the shorter time`, async (t) => {
+    test(`a worker that ${scenario} gets the signal after the shorter time`, async (t) => {
       const { exit } = await play(t, scenario);
       t.deepEqual(exit, { code: null, signal: 'SIGTERM', exitedAfterDisconnect: true });
     });
@@ -74,7 +74,7 @@ if (!isBuiltin) {
   });
 }
 
-// The built-in has signalled it before.
+// The built-in module has sent the signal earlier.
 for (const scenario of ['exits', 'exits, and it spins']) {
   test(`a worker that was killed just before its primary ${scenario} ends`, async (t) => {
     const { lines } = await play(t, `outlives nothing: its primary ${scenario}`);
@@ -83,13 +83,13 @@ for (const scenario of ['exits', 'exits, and it spins']) {
 }
 
 if (!isBuiltin) {
-  test('a worker that ignores the signal of a primary that is killed ends', async (t) => {
+  test('a worker that ignores the signal ends when its primary is killed', async (t) => {
     const { signal } = await play(t, 'outlives nothing: its primary is killed');
     t.is(signal, 'SIGKILL');
   });
 }
 
-// Only root can have workers that it may not signal.
+// Only root can start workers that it is not allowed to signal.
 if (unprivileged?.uid !== undefined) {
   test('a kill() that the system refuses is an error, and does not disconnect', async (t) => {
     const { lines } = await play(t, 'may not be signalled');

@@ -6,7 +6,7 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 const { temporaryDirectory } = require('./helpers/temporary');
 
-/** The life of a worker that does `worker`, and of which the primary calls a method at an event. */
+/** The life of a worker that runs `worker`, and of which the primary calls a method at an event. */
 const live = (t, worker, primary) => run(t, 'lifecycle', { args: [{ worker, ...primary }] });
 
 const names = (lines, on) => lines.filter((line) => line.on === on).map((line) => line.event);
@@ -28,11 +28,15 @@ test('the primary and the worker know their roles', async (t) => {
 });
 
 const identities = [
-  ['nobody', undefined, { isPrimary: true, isMaster: true, isWorker: false, worker: 'undefined' }],
+  [
+    'a primary',
+    undefined,
+    { isPrimary: true, isMaster: true, isWorker: false, worker: 'undefined' },
+  ],
   ['a worker', '5', { isPrimary: false, isMaster: false, isWorker: true, worker: 5 }],
 ];
 for (const [who, NODE_UNIQUE_ID, expected] of identities) {
-  test(`NODE_UNIQUE_ID makes a process ${who}, at its start and once`, async (t) => {
+  test(`NODE_UNIQUE_ID makes a process ${who} at its start, and only then`, async (t) => {
     const { lines, code } = await run(t, 'identity', { env: { NODE_UNIQUE_ID } });
     t.is(code, 0);
     t.deepEqual(lines, [
@@ -42,17 +46,17 @@ for (const [who, NODE_UNIQUE_ID, expected] of identities) {
   });
 }
 
-test('the old names stand for the new ones', async (t) => {
+test('the old names are aliases of the new ones', async (t) => {
   const { lines, code } = await run(t, 'old-names');
   t.is(code, 0);
   const args = ['by the old name'];
   t.like(lines[0], { same: true, isMaster: true, args });
-  // And once more by fork().
+  // fork() adds one more.
   t.deepEqual(
     lines.filter(({ setup }) => setup),
     [{ setup: args }, { setup: args }],
   );
-  // The built-in has forgotten this one with v9.
+  // Node has removed this name in v9.
   if (isBuiltin) return;
   t.deepEqual(
     lines.filter(({ suicide }) => suicide !== undefined),
@@ -61,7 +65,7 @@ test('the old names stand for the new ones', async (t) => {
   t.deepEqual(find(lines, { worker: true }), { worker: true });
 });
 
-test('a worker hears of its messages and its end, and of nothing else', async (t) => {
+test('a worker emits events for its messages and its end, and no others', async (t) => {
   const { lines, code } = await run(t, 'worker-events');
   t.is(code, 0);
   t.deepEqual(
@@ -76,7 +80,7 @@ test('a worker hears of its messages and its end, and of nothing else', async (t
   );
 });
 
-test('fork returns a worker that has its pid already', async (t) => {
+test('fork returns a worker that already has its pid', async (t) => {
   const { lines } = await run(t, 'roles');
   const forked = find(lines, { role: 'forked' });
   t.is(forked.pid, find(lines, { role: 'worker' }).pid);
@@ -86,7 +90,7 @@ test('fork returns a worker that has its pid already', async (t) => {
 
 test('fork emits setup and fork, in this order, on the next tick', async (t) => {
   const { lines } = await run(t, 'roles');
-  // The worker may be faster than its primary.
+  // The worker's events may come first, because it may be faster than its primary.
   const ofPrimary = lines.filter(({ role }) => role !== 'worker');
   const forked = ofPrimary.findIndex(({ role }) => role === 'forked');
   t.deepEqual(ofPrimary.slice(forked + 1, forked + 4), [
@@ -96,7 +100,7 @@ test('fork emits setup and fork, in this order, on the next tick', async (t) => 
   ]);
 });
 
-test('what a primary alone can do is missing in a worker', async (t) => {
+test('a worker does not have the methods that only a primary has', async (t) => {
   const { lines } = await run(t, 'roles');
   const worker = find(lines, { role: 'worker' });
   t.deepEqual(worker.types, {
@@ -155,7 +159,7 @@ test('events come in order, on the worker and then on the cluster', async (t) =>
   }
 });
 
-test('the state of a worker tells how far it has come', async (t) => {
+test('the state of a worker shows its progress', async (t) => {
   const { lines } = await live(t, ['listen', 0], { on: 'listening', call: ['disconnect'] });
   const state = (event) => find(lines, { on: 'worker', event })?.state;
   t.is(find(lines, { on: 'cluster', event: 'fork' }).state, 'none');
@@ -181,7 +185,7 @@ test('a worker stays in the table until it has disconnected and exited', async (
   t.deepEqual(find(lines, { on: 'worker', event: 'exit' }).workers, []);
 });
 
-test('a crashed worker has left the table before the last of its events', async (t) => {
+test('a crashed worker leaves the table before its last event', async (t) => {
   const { lines } = await live(t, ['signal', 'SIGKILL']);
   const last = lines.filter(({ event }) => event === 'disconnect' || event === 'exit').at(-1);
   t.deepEqual(last.workers, []);
@@ -193,7 +197,7 @@ const addresses = [
   ['no address', { port: 0 }, { addressType: 4, address: null }],
 ];
 for (const [name, options, expected] of addresses) {
-  test(`the listening event of a server on ${name} tells its address`, async (t) => {
+  test(`the listening event of a server on ${name} has its address`, async (t) => {
     const { lines } = await live(t, ['listen', options], { on: 'listening', call: ['disconnect'] });
     const { args } = find(lines, { on: 'cluster', event: 'listening' });
     t.is(args.length, 1);
@@ -203,7 +207,7 @@ for (const [name, options, expected] of addresses) {
   });
 }
 
-test('the listening event of a server on a Unix socket tells its path', async (t) => {
+test('the listening event of a server on a Unix socket has its path', async (t) => {
   const socket = path.join(temporaryDirectory(t), 'socket');
   const { lines } = await live(t, ['listen', { path: socket }], {
     on: 'listening',
@@ -221,7 +225,7 @@ const endings = [
   ['an error at its start', ['throw'], [1, null]],
 ];
 for (const [name, worker, args] of endings) {
-  test(`the exit event tells that a worker ended by ${name}`, async (t) => {
+  test(`the exit event shows that a worker ended by ${name}`, async (t) => {
     const { lines, code, stderr } = await live(t, worker);
     t.is(code, 0);
     for (const on of ['worker', 'cluster']) {

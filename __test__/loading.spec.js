@@ -11,7 +11,7 @@ const { unprivileged } = require('./helpers/privileges');
 const { temporaryDirectory } = require('./helpers/temporary');
 const { majorVersion } = require('./helpers/version');
 
-const MACHINE = 18; // Of an ELF header.
+const MACHINE = 18; // The offset of the machine in an ELF header.
 const MACHINES = { x64: 62, arm64: 183 };
 
 const good = fs.readFileSync(path.join(ROOT, 'lib', BINARY));
@@ -27,9 +27,9 @@ if (!isBuiltin) {
     t.is(code, 0);
   });
 
-  // What the header tells.
+  // Errors that the header shows.
   const spoilt = {
-    'a file that is no binary': [
+    'a file that is not a binary': [
       (file) => fs.writeFileSync(file, 'version https://git-lfs'.repeat(9)),
       'BAD_BINARY',
       'it is no shared library',
@@ -39,7 +39,7 @@ if (!isBuiltin) {
       'BAD_BINARY',
       'it is no shared library',
     ],
-    // It would crash the process.
+    // Such a file would crash the process.
     'a binary that is cut short': [
       (file) => fs.writeFileSync(file, good.subarray(0, good.length / 2)),
       'BAD_BINARY',
@@ -56,7 +56,7 @@ if (!isBuiltin) {
       `and this is ${process.arch}`,
     ],
   };
-  // On other systems it is the system that says what is wrong with a file.
+  // On other systems, the system's loader says what is wrong with a file.
   const isExamined = process.platform === 'linux';
   const failures = {
     'no binary': [() => {}, 'NO_BINARY', `rs-cluster-${TARGET}, or the file in it, is not there`],
@@ -98,7 +98,7 @@ if (!isBuiltin) {
 
   const noExec = /mounted with noexec.* Install the package on one that is not/;
 
-  test('a binary that must not be mapped: advice about noexec', async (t) => {
+  test('a binary that the system does not allow to map: advice about noexec', async (t) => {
     const home = install(t);
     const said = `${BINARY}: failed to map segment from shared object: Operation not permitted`;
     const pretence = path.join(temporaryDirectory(t), 'dlopen.js');
@@ -115,7 +115,7 @@ if (!isBuiltin) {
   test('a package on a file system without execution: advice about noexec', async (t) => {
     const place = temporaryDirectory(t);
     const options = ['-t', 'tmpfs', '-o', 'noexec,size=64m', 'none', place];
-    // Only root may mount, and not in every container.
+    // Only root may mount a file system, and not in every container.
     if (spawnSync('mount', options).status !== 0) return t.pass();
     try {
       const { lines } = await run(t, 'load', { args: [install(t, undefined, place)] });
@@ -146,9 +146,9 @@ if (!isBuiltin) {
   }
 
   const refusals = { '--no-addons': ['--no-addons'], 'the permission model': permitted };
-  // Node 20 takes the reading of preloads for granted too, but not of what they load.
+  // Node 20 always allows reading preloads, but not the files that they load.
   if (majorVersion >= 20) {
-    test('workers that may not read the package: the primary tells once', async (t) => {
+    test('workers that may not read the package: the primary reports it once', async (t) => {
       const args = [ROOT, { execArgv: [permission] }];
       const { lines, stderr } = await run(t, 'workers-load', { args, warns: true });
       t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
@@ -158,7 +158,7 @@ if (!isBuiltin) {
   }
 
   for (const [by, flags] of Object.entries(refusals)) {
-    // Node 18 has no such model.
+    // Node 18 does not have a permission model.
     if (majorVersion < 20 && flags === permitted) continue;
 
     test(`an addon refused by ${by}: ERR_RS_CLUSTER_ADDONS_REFUSED`, async (t) => {
@@ -168,7 +168,7 @@ if (!isBuiltin) {
       t.regex(lines[0].message, /--allow-addons/);
     });
 
-    test(`workers whose addon is refused by ${by}: the primary tells once`, async (t) => {
+    test(`workers whose addon is refused by ${by}: the primary reports it once`, async (t) => {
       const args = [ROOT, { execArgv: flags }];
       const { lines, stderr } = await run(t, 'workers-load', { args, warns: true });
       t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
@@ -176,7 +176,7 @@ if (!isBuiltin) {
       t.regex(stderr, /--allow-addons/);
     });
 
-    test(`workers whose addon is refused by ${by}: an 'error' each, if heard`, async (t) => {
+    test(`workers whose addon is refused by ${by}: each emits 'error', if it has a listener`, async (t) => {
       const args = [ROOT, { execArgv: flags }, 'hear'];
       const { lines } = await run(t, 'workers-load', { args });
       const refused = lines.filter(({ code }) => code === 'ERR_RS_CLUSTER_NOT_LOADED');
@@ -189,7 +189,7 @@ if (!isBuiltin) {
   }
 
   for (const act of ['disconnect', 'disconnect all']) {
-    test(`workers that can't load, and are told to ${act}, do the primary no harm`, async (t) => {
+    test(`workers that can't load, and are told to ${act}, do not harm the primary`, async (t) => {
       const args = [ROOT, { execArgv: ['--no-addons'] }, act];
       const { lines, code, stderr } = await run(t, 'workers-load', { args, warns: true });
       t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
@@ -198,19 +198,19 @@ if (!isBuiltin) {
     });
   }
 
-  test('a worker whose channel was closed before it was heard of has loaded, or may have', async (t) => {
+  test('a worker whose channel was closed before it reported anything may have loaded', async (t) => {
     const exec = path.join(__dirname, 'fixtures/throws.js');
     const { lines } = await run(t, 'workers-load', { args: [ROOT, { exec }, 'close'] });
     t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
   });
 
   if (unprivileged?.uid) {
-    test('workers whose user may not read the preload: the primary tells once', async (t) => {
+    test('workers whose user may not read the preload: the primary reports it once', async (t) => {
       const home = install(t, (file, directory) => {
         fs.writeFileSync(file, good);
         fs.chmodSync(path.join(directory, 'preload.js'), 0o600);
       });
-      // Every directory on the way is for all, but for the temporary one.
+      // All users may enter every directory on the path except the temporary one.
       fs.chmodSync(path.join(home, '../..'), 0o755);
       const args = [home, unprivileged];
       const { lines, stderr } = await run(t, 'workers-load', { args, warns: true });
@@ -230,7 +230,7 @@ if (majorVersion >= 20) {
     if (!isBuiltin) t.regex(lines[0].message, /--allow-child-process/);
   });
 
-  // Older ones know no --allow-net, and with the built-in it is the primary that throws.
+  // Older versions do not have --allow-net, and with the built-in module the primary throws.
   if (majorVersion >= 25 && !isBuiltin) {
     test('the permission model refuses listen() as it does without a cluster', async (t) => {
       const nodeArgs = [...fork.nodeArgs, '--allow-child-process'];

@@ -34,9 +34,9 @@ const always = {
   'a callback that is none': good,
   'a bad message with a bad handle': wrong,
 };
-/** Whether V8's serializer takes a view of a buffer that is no more. */
+/** Whether V8's serializer accepts a view of a detached buffer. */
 const CLONES_VIEWS = majorVersion >= 24;
-// Of V8's serializer, whose errors have been of several classes.
+// V8's serializer throws errors of different classes in different versions, so the class is not compared.
 const notCloned = 'throws';
 const open = {
   json: {
@@ -70,12 +70,12 @@ const received = {
   advanced: [['big'], ['itself'], ...(CLONES_VIEWS ? [['view']] : []), ...goods],
 };
 
-/** A channel that is closed looks at nothing but the options. */
+/** A closed channel checks only the options. */
 const closed = (outcomes) =>
   Object.fromEntries(Object.keys(outcomes).map((name) => [name, options[name] ?? 'returns false']));
 
 for (const serialization of Object.keys(open)) {
-  test(`bad messages throw what Node throws, and leave the rest alone, by serialization '${serialization}'`, async (t) => {
+  test(`bad messages throw Node's errors, and do not affect others, by serialization '${serialization}'`, async (t) => {
     const { lines, code } = await run(t, 'message-bad', { args: [serialization] });
     t.is(code, 0);
     const at = (wanted, moment) => {
@@ -96,7 +96,7 @@ for (const serialization of Object.keys(open)) {
     t.deepEqual(at('worker', 'closing'), closed(open[serialization]));
     t.deepEqual(at('primary', 'closed'), closed(open[serialization]));
     const { errors } = lines.find(({ errors }) => errors);
-    // One has a callback.
+    // One of the calls has a callback, which gets the error.
     const returned = Object.keys(open[serialization]).length - Object.keys(options).length;
     t.deepEqual(errors, Array(returned - 1).fill('ERR_IPC_CHANNEL_CLOSED'));
   });

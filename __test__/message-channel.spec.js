@@ -11,7 +11,7 @@ const upTo = (count) => Array.from({ length: count }, (_, index) => index);
 const of = (lines, role) =>
   lines.filter((line) => line.role === role).map(({ role: _, ...rest }) => rest);
 
-test("messages whose cmd begins with 'NODE_' are internal ones, and no others", async (t) => {
+test("only messages whose cmd begins with 'NODE_' are internal", async (t) => {
   const { lines, code } = await run(t, 'message-internal');
   t.is(code, 0);
   const event = 'message';
@@ -28,7 +28,8 @@ test("messages whose cmd begins with 'NODE_' are internal ones, and no others", 
   }
 });
 
-// There, workers listen for themselves from the start, and drop what no user listens to.
+// With the built-in module, workers have their own listener from the start, and drop messages to which the
+// program does not listen.
 if (!isBuiltin) {
   for (const emitter of ['process', 'cluster.worker']) {
     test(`a worker that listens late on ${emitter} gets all messages, in order`, async (t) => {
@@ -37,7 +38,7 @@ if (!isBuiltin) {
       t.deepEqual(lines, [{ received: upTo(6) }]);
     });
 
-    test(`a worker that listens on ${emitter} once at a time misses no message`, async (t) => {
+    test(`a worker that repeatedly calls once() on ${emitter} receives every message`, async (t) => {
       const { lines, code } = await run(t, 'message-late', { args: [emitter, 'once'] });
       t.is(code, 0);
       t.deepEqual(lines, [{ received: upTo(6) }]);
@@ -79,12 +80,12 @@ for (const way of ['process.exit', 'the end of its script', 'SIGKILL', 'an error
   });
 }
 
-// There, what the kernel has not taken is lost.
+// With the built-in module, messages that the kernel has not taken are lost.
 if (!isBuiltin) {
   const size = String(64 * 1024);
 
   for (const way of ['process.exit', 'the end of its script', 'an error']) {
-    test(`more than the channel takes arrives from a primary that ends by ${way}`, async (t) => {
+    test(`everything arrives from a primary that ends by ${way}, even more than the channel takes`, async (t) => {
       const { lines } = await run(t, 'farewell', { args: ['100', way, size] });
       t.deepEqual(lines, [{ received: upTo(100) }]);
     });
@@ -98,7 +99,7 @@ if (!isBuiltin) {
     'an error',
   ];
   for (const way of ways) {
-    test(`more than the channel takes arrives from a worker that ends by ${way}`, async (t) => {
+    test(`everything arrives from a worker that ends by ${way}, even more than the channel takes`, async (t) => {
       const { lines } = await run(t, 'message-last', { args: ['100', way, size] });
       t.deepEqual(lines, [{ received: [...upTo(100), 'disconnect'] }]);
     });
@@ -107,7 +108,7 @@ if (!isBuiltin) {
 
 if (HAS_PROC) {
   for (const [sender, receiver] of Object.entries(PEERS)) {
-    test(`send returns false in the ${sender} as long as much is queued, and nothing of it is lost`, async (t) => {
+    test(`send returns false in the ${sender} while much is queued, and no message is lost`, async (t) => {
       const { lines, code } = await run(t, 'message-pressure', { args: [sender, '1000'] });
       t.is(code, 0);
       const [meanwhile, { growth, bytes, accepted, ...after }] = of(lines, sender);
@@ -119,9 +120,10 @@ if (HAS_PROC) {
       t.deepEqual(of(lines, receiver), [{ received: sent, disordered: 0 }]);
     });
 
-    // There is no such event, and what the kernel has not taken goes down with the channel.
+    // The built-in module does not have this event, and loses messages that the kernel has not taken with
+    // the channel.
     if (isBuiltin) continue;
-    test(`the ${sender} hears 'drain' once when everything has gone that it was told to wait for`, async (t) => {
+    test(`the ${sender} emits 'drain' once, when everything that was queued has been sent`, async (t) => {
       const { lines, code } = await run(t, 'message-drain', { args: [sender, '20'] });
       t.is(code, 0);
       const [{ sent, ...drained }] = of(lines, sender);
@@ -133,7 +135,7 @@ if (HAS_PROC) {
       t.deepEqual(of(lines, receiver), [{ received: sent, disordered: 0 }]);
     });
 
-    test(`what is queued in the ${sender} when it disconnects arrives`, async (t) => {
+    test(`messages that are queued in the ${sender} when it disconnects arrive`, async (t) => {
       const { lines } = await run(t, 'message-closing', { args: [sender] });
       t.deepEqual(of(lines, sender), [
         { returned: false, connected: false },
@@ -144,7 +146,7 @@ if (HAS_PROC) {
       t.deepEqual(of(lines, receiver), [{ received: 100, disordered: 0 }]);
     });
   }
-  test('a worker whose primary reads nothing exits all the same', async (t) => {
+  test('a worker whose primary reads nothing exits anyway', async (t) => {
     const program = start(t, 'last-words', { args: ['100'] });
     const { exits: pid } = await program.line({});
     t.true(await becomesTrue(() => !isAlive(pid), 20_000));

@@ -3,7 +3,7 @@
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 
-test('toJSON() is called once a message, with the name that Node gives it', async (t) => {
+test('toJSON() is called once for each message, with the same name as in Node', async (t) => {
   const { lines, code } = await run(t, 'message-to-json');
   t.is(code, 0);
   const calls = (role) =>

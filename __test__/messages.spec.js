@@ -9,7 +9,7 @@ const roles = ['primary', 'worker'];
 const of = (lines, role) =>
   lines.filter((line) => line.role === role).map(({ role: _, ...rest }) => rest);
 
-test('a message is emitted by all who stand for the channel', async (t) => {
+test('every object that stands for the channel emits a message', async (t) => {
   const { lines, code } = await run(t, 'message-events');
   t.is(code, 0);
   const heard = (on) => lines.filter((line) => line.on === on);
@@ -51,7 +51,7 @@ test('10,000 messages each way at once all arrive, in order, each with one callb
   }
 });
 
-test('every value arrives as JSON has it, however large', async (t) => {
+test('every value arrives as in JSON, however large', async (t) => {
   const { lines, code } = await run(t, 'message-values');
   t.is(code, 0);
   t.true(lines.length > 20);
@@ -61,7 +61,7 @@ test('every value arrives as JSON has it, however large', async (t) => {
   );
 });
 
-test('what cannot be sent throws in the sender, and the channel lives on', async (t) => {
+test('a message that cannot be sent throws in the sender, and the channel stays open', async (t) => {
   const { lines, code } = await run(t, 'message-errors');
   t.is(code, 0);
   const wrong = { code: 'ERR_INVALID_ARG_TYPE', type: 'TypeError' };
@@ -91,7 +91,7 @@ for (const role of roles) {
   });
 }
 
-test('messages sent before the program of the worker begins wait for it', async (t) => {
+test("messages sent before the worker's program begins wait for it", async (t) => {
   const { lines, code } = await run(t, 'message-early');
   t.is(code, 0);
   t.deepEqual(lines, [{ received: [0, 1, 2, 3, 4] }]);

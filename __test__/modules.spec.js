@@ -25,7 +25,7 @@ const names = [
   'workers',
 ];
 
-// The built-in has other names in each role, so that a file that imports `fork` by its name can't be
+// The built-in module has different names in each role, so a file that imports `fork` by its name can't be
 // a worker.
 if (!isBuiltin) {
   for (const [way, nodeArgs] of Object.entries({
@@ -56,7 +56,7 @@ if (!isBuiltin) {
     });
   }
 } else {
-  test('the built-in has the names of one role', async (t) => {
+  test('the built-in module has only the names of its role', async (t) => {
     const { default: _, ...names } = await import('node:cluster');
     t.true('fork' in names);
     t.false('worker' in names);

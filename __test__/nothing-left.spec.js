@@ -7,7 +7,7 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 const { HAS_PROC } = require('../tools/process-group');
 
-// That no process is left behind by any program of any test is checked in helpers/fixture.js.
+// helpers/fixture.js checks that no program of any test leaves a process behind.
 
 test('a primary whose workers are disconnected ends by itself', async (t) => {
   const app = await startApp(t, { workers: 2 });
@@ -20,14 +20,14 @@ test('a primary whose workers are disconnected ends by itself', async (t) => {
 const circumstances = {
   'are idle': () => {},
   async 'are serving'(app) {
-    // They never answer, and the connections are open at the end.
+    // The server never answers, and the connections are open at the end.
     for (const held of [1, 2]) {
       get(app.target, { path: '/hold' }).catch(() => {});
       await app.linesLike({ server: 'holds' }, held);
     }
   },
 };
-// The built-in leaves them spinning for ever.
+// The built-in module leaves them spinning forever.
 if (!isBuiltin) {
   const spin = async (app) => {
     for (const id of [1, 2]) {
@@ -39,7 +39,7 @@ if (!isBuiltin) {
   circumstances['are disconnecting, and spin'] = async (app) => {
     await circumstances['are serving'](app);
     for (const id of [1, 2]) {
-      // In this order, as messages and the request to disconnect come in theirs.
+      // The order is certain, because messages and the request to disconnect arrive in order.
       app.send({ do: 'disconnect', id });
       await app.line({ did: 'disconnect', id });
     }
@@ -57,7 +57,7 @@ for (const [name, prepare] of Object.entries(circumstances)) {
   });
 }
 
-test('a killed worker takes its listening socket with it', async (t) => {
+test('the listening socket of a killed worker closes', async (t) => {
   const app = await startApp(t, { workers: 1 });
   app.send({ do: 'count' });
   const before = await app.line({ did: 'count' });
@@ -72,7 +72,7 @@ test('a killed worker takes its listening socket with it', async (t) => {
 });
 
 if (HAS_PROC) {
-  test('200 forks and deaths leave no descriptor, no zombie and no worker', async (t) => {
+  test('200 forks and exits leave no descriptor, zombie or worker', async (t) => {
     const { lines, code } = await run(t, 'many-forks', { args: ['200', '4'], timeout: 90_000 });
     t.is(code, 0);
     const { start, descriptors, ...rest } = lines.at(-1);

@@ -19,13 +19,13 @@ for (const [way, ending] of Object.entries(endings)) {
   });
 }
 
-test('what a killed worker has printed can still be read after its exit', async (t) => {
+test('the output of a killed worker can still be read after its exit', async (t) => {
   const { lines } = await run(t, 'output', { args: ['SIGKILL', 'at the exit'] });
   const received = { stdout: 50_000, stderr: 10_000 };
   t.deepEqual(lines, [{ received, ended: ['stderr', 'stdout'], ...endings.SIGKILL }]);
 });
 
-test('output that nobody reads does not hold up the close event', async (t) => {
+test('unread output does not delay the close event', async (t) => {
   const { lines } = await run(t, 'output', { args: ['SIGKILL', 'never'] });
   t.deepEqual(lines, [{ received: { stdout: 0, stderr: 0 }, ended: [], ...endings.SIGKILL }]);
 });
@@ -44,7 +44,7 @@ for (const [name, stdio, input, output] of [
   });
 }
 
-/** The streams that `worker.process` has of such a stdio, and what the worker wrote to `fd`. */
+/** The streams of `worker.process` with this stdio, and what the worker wrote to `fd`. */
 async function write(t, stdio, fd) {
   const file = path.join(temporaryDirectory(t), 'file');
   const settings = `{
@@ -93,8 +93,8 @@ test('stdio may name a stream of another process', async (t) => {
   t.true(stdout.includes('written'));
 });
 
-test("stdio 'inherit' is the descriptor of that number, also a further one", async (t) => {
-  // The primary's own 1, by its name as a stream and as a number.
+test("stdio 'inherit' is the descriptor with the same number, even above 2", async (t) => {
+  // The primary's own descriptor 1, given as a stream and as a number.
   for (const stdout of ['process.stdout', "'inherit'", '1']) {
     const outcome = await write(t, `['ignore', ${stdout}, 2, 'ipc']`, 1);
     t.true(outcome.stdout.endsWith('written'), stdout);

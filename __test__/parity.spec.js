@@ -11,7 +11,7 @@ const { minimize } = require('../parity/lib/minimize.js');
 const PROGRAM = path.join(__dirname, '../parity/index.js');
 const FAULTY = path.join(__dirname, 'fixtures/faulty-cluster.js');
 
-/** Resolves to what the tool says, and its exit code. */
+/** Resolves to the output of the tool, and its exit code. */
 function parity(...args) {
   return new Promise((resolve) => {
     execFile(process.execPath, [PROGRAM, ...args], (error, stdout) => {
@@ -20,12 +20,12 @@ function parity(...args) {
   });
 }
 
-test('a seed gives one program, and others give others', (t) => {
+test('a seed always gives the same program, and different seeds give different programs', (t) => {
   t.deepEqual(generate(7), generate(7));
   t.notDeepEqual(generate(7), generate(8));
 });
 
-test('programs use all that they are made of', (t) => {
+test('programs use all kinds of statements', (t) => {
   const text = JSON.stringify(Array.from({ length: 2000 }, (_, seed) => generate(seed)));
   for (const part of [
     ...['SCHED_NONE', 'setupMaster', 'silent', 'stdio', 'serialization', 'execArgv', 'cwd'],
@@ -37,7 +37,7 @@ test('programs use all that they are made of', (t) => {
   }
 });
 
-test('what the referee does differently from run to run is no difference', (t) => {
+test('variation between runs of the referee is not a difference', (t) => {
   const trace = (...lines) => new Trace([['P', lines]]);
   t.is(differences([trace('a')], [trace('a')]).length, 0);
   t.is(differences([trace('a')], [trace('b')]).length, 1);
@@ -62,7 +62,7 @@ test('a fault is found, and its program reduced', async (t) => {
   t.true(Number(kept) < Number(all) / 2, stdout);
 });
 
-test('programs do under this engine what they do under node:cluster', async (t) => {
+test('programs do the same on this engine as under node:cluster', async (t) => {
   const { stdout, code } = await parity('--programs', '3');
   t.is(code, 0, stdout);
   t.regex(stdout, /^3 passed, 0 failed$/m);

@@ -5,7 +5,7 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
 if (!isBuiltin) {
-  test('a worker is paused for both ends, whichever of them has paused it', async (t) => {
+  test('a worker is paused for both ends, whichever end has paused it', async (t) => {
     const { lines, code } = await run(t, 'paused');
     t.is(code, 0);
     t.deepEqual(
@@ -15,7 +15,7 @@ if (!isBuiltin) {
         { after: 'resumed', worker: false },
         { after: 'pause', worker: true },
         { after: 'resume', worker: false },
-        // Before it has heard of what the primary did meanwhile, and after that.
+        // Before the worker has learned what the primary did meanwhile, and after that.
         { after: 'both', worker: false },
         { after: 'end', worker: false },
       ],

@@ -14,19 +14,19 @@ const FIXTURES = path.join(__dirname, 'fixtures');
 
 const ENABLE = majorVersion < 22 ? '--experimental-permission' : '--permission';
 const READS = `--allow-fs-read=${ROOT}`;
-// What a primary needs.
+// The flags that a primary needs.
 const GRANTS = [READS, '--allow-addons', '--allow-child-process'];
-// What a worker may do without the last.
+// The flags without the last one.
 const WITHOUT_CHILDREN = GRANTS.slice(0, -1);
 
 const FILES = [path.join(FIXTURES, 'report.js'), '/etc/passwd'];
 const PERMITTED = { scopes: [true, false, false], reads: [true, false] };
 const FREE = { scopes: Array(3).fill('undefined'), reads: Array(2).fill('undefined') };
 
-// Since then, child processes have the permissions of their parent.
+// Since these versions, child processes have the permissions of their parent.
 const copies = isAtLeast('24.4.0') || (majorVersion === 22 && isAtLeast('22.18.0'));
 
-/** What a worker says of its permissions, and how it ended. */
+/** What a worker reports about its permissions, and how it ended. */
 async function permissions(t, { settings = {}, env = {}, before = '0', ...how }) {
   const { files = FILES, nodeArgs = [ENABLE, ...GRANTS], environment } = how;
   const args = [settings, env, before, ...files];
@@ -36,7 +36,7 @@ async function permissions(t, { settings = {}, env = {}, before = '0', ...how })
   return lines;
 }
 
-test('a worker is as free as its primary', async (t) => {
+test('a worker without the permission model is unrestricted, as its primary is', async (t) => {
   const [worker, exit] = await permissions(t, { nodeArgs: [] });
   t.like(worker, FREE);
   t.deepEqual(exit, { code: 0 });
@@ -49,7 +49,7 @@ if (majorVersion >= 20) {
     t.deepEqual(exit, { code: 0 });
   });
 
-  test('a worker with flags of its own has the permissions of its primary, where Node copies them', async (t) => {
+  test('a worker with its own flags has the permissions of its primary, where Node copies them', async (t) => {
     const execArgv = ['--no-deprecation'];
     const [worker, exit] = await permissions(t, { settings: { execArgv } });
     const options = copies ? [ENABLE, ...GRANTS].join(' ') : 'undefined';
@@ -57,14 +57,14 @@ if (majorVersion >= 20) {
     t.deepEqual(exit, { code: 0 });
   });
 
-  test('a worker whose flags name permissions has no others', async (t) => {
+  test('a worker whose flags name permissions has only those', async (t) => {
     const execArgv = [ENABLE, ...WITHOUT_CHILDREN];
     const [worker] = await permissions(t, { settings: { execArgv } });
     const scopes = [false, false, false];
     t.deepEqual(worker, { ...PERMITTED, scopes, options: 'undefined', execArgv });
   });
 
-  test('a worker whose environment names permissions has no others', async (t) => {
+  test('a worker whose environment names permissions has only those', async (t) => {
     const NODE_OPTIONS = [ENABLE, ...WITHOUT_CHILDREN].join(' ');
     const how = { settings: { execArgv: [] }, env: { NODE_OPTIONS } };
     const [worker] = await permissions(t, how);
@@ -72,7 +72,7 @@ if (majorVersion >= 20) {
     t.deepEqual(worker, { ...PERMITTED, scopes, options: NODE_OPTIONS, execArgv: [] });
   });
 
-  test('permissions of the environment are inherited with it', async (t) => {
+  test('permissions in the environment are inherited with it', async (t) => {
     const NODE_OPTIONS = [ENABLE, ...GRANTS].join(' ');
     const how = { settings: { execArgv: [] }, environment: { NODE_OPTIONS }, nodeArgs: [] };
     const [worker] = await permissions(t, how);
@@ -88,7 +88,7 @@ if (copies) {
     t.deepEqual(worker, { ...PERMITTED, options, execArgv: [] });
   });
 
-  // Node makes of these what it can't read, or reads differently.
+  // Node copies these in a form that it can't read, or reads differently.
   if (!isBuiltin) {
     test('permissions for paths with spaces and quotes are copied', async (t) => {
       const place = path.join(temporaryDirectory(t), 'a "b" \\c');
@@ -98,7 +98,7 @@ if (copies) {
       t.like((await permissions(t, how))[0], PERMITTED);
     });
 
-    test('permissions whose values are arguments of their own are copied', async (t) => {
+    test('permissions whose values are separate arguments are copied', async (t) => {
       const nodeArgs = [ENABLE, ...GRANTS.flatMap((flag) => flag.split('='))];
       const how = { settings: { execArgv: [] }, nodeArgs };
       t.like((await permissions(t, how))[0], PERMITTED);
@@ -124,7 +124,7 @@ if (copies) {
 }
 
 if (isAtLeast('24.21.0')) {
-  test('a primary that has dropped the permission to start processes can not fork', async (t) => {
+  test('a primary that has dropped the permission to start processes cannot fork', async (t) => {
     const before = "process.permission.drop('child')";
     const thrown = 'ERR_ACCESS_DENIED';
     t.deepEqual(await permissions(t, { before }), [{ thrown, permission: 'ChildProcess' }]);
@@ -137,7 +137,7 @@ if (isAtLeast('24.21.0')) {
     t.deepEqual(exit, { code: 0 });
   });
 
-  test('an audit of permissions refuses no fork', async (t) => {
+  test('an audit of permissions does not refuse fork()', async (t) => {
     const nodeArgs = ['--permission-audit', ...WITHOUT_CHILDREN];
     const [worker, exit] = await permissions(t, { nodeArgs });
     t.like(worker, { ...PERMITTED, scopes: [false, false, false] });
@@ -146,7 +146,7 @@ if (isAtLeast('24.21.0')) {
 }
 
 if (majorVersion >= 20 && !isBuiltin) {
-  test('the package and its workers read nothing but the package', async (t) => {
+  test('the package and its workers read only the package', async (t) => {
     const home = install(t);
     const nodeArgs = [
       ENABLE,

@@ -15,7 +15,7 @@ const { temporaryDirectory } = require('./helpers/temporary');
 const LEAST_CONNECTIONS = 3;
 const SOURCE_HASH = 4;
 
-/** A client that has read which worker has its connection, by `kind` of server. */
+/** A client that has read which worker has its connection; `kind` is the kind of the server. */
 const CLIENTS = {
   net: (port) => greeted(net.connect(port, '127.0.0.1')),
   tls: (port) => greeted(tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })),
@@ -71,7 +71,7 @@ if (!isBuiltin) {
   const startHashed = (t, listen) =>
     startApp(t, { workers: 3, policies: [SOURCE_HASH, SOURCE_HASH], listen });
 
-  test('the clients of an address stay with one worker, others go elsewhere', async (t) => {
+  test('the clients of an address stay with one worker, other clients go to other workers', async (t) => {
     const app = await startHashed(t, { port: 0, host: '127.0.0.1' });
     const addresses = Array.from({ length: 20 }, (_, index) => `127.0.0.${index + 1}`);
     const ask = async () => {
@@ -101,14 +101,14 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('clients of a Unix socket have no address, and take turns', async (t) => {
+  test('clients of a Unix socket have no address, and go to the workers in turn', async (t) => {
     const socketPath = path.join(temporaryDirectory(t), 'socket');
     const app = await startHashed(t, { path: socketPath });
     t.deepEqual(await countAnswers({ socketPath }, 9), { 1: 3, 2: 3, 3: 3 });
     await app.end();
   });
 } else {
-  test('the built-in has two policies', (t) => {
+  test('the built-in module has two policies', (t) => {
     const policies = Object.keys(require('node:cluster')).filter((name) => /^SCHED_/.test(name));
     t.deepEqual(policies, ['SCHED_NONE', 'SCHED_RR']);
   });

@@ -13,7 +13,7 @@ for (const [EARLY, does] of Object.entries({
   child: 'runs a child process',
   listeners: 'listens to the channel for a while',
 })) {
-  test(`a user's preload that ${does} does a worker no harm`, async (t) => {
+  test(`a user's preload that ${does} does not harm a worker`, async (t) => {
     const app = await startApp(t, { workers: 2 }, { env: { NODE_OPTIONS, EARLY } });
     t.deepEqual(await countAnswers(app.target, 10), { 1: 5, 2: 5 });
     await app.end();

@@ -6,7 +6,7 @@ const { run } = require('./helpers/fixture');
 const { temporaryDirectory } = require('./helpers/temporary');
 
 for (const role of ['primary', 'worker']) {
-  test(`a ${role} whose peer reads nothing is told to slow down, and nothing is lost`, async (t) => {
+  test(`send() returns false in a ${role} whose peer reads nothing, and nothing is lost`, async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
     const { lines, code } = await run(t, 'pressure', { args: [role, release] });
     t.is(code, 0);

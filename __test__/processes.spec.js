@@ -1,7 +1,7 @@
 'use strict';
 
-// What the primary knows of its workers' processes, and how it starts and watches them where the
-// kernel, or a filter of system calls, does not let it do so as usual.
+// What the primary knows about its workers' processes, and how it starts and watches them if the kernel, or
+// a filter of system calls, does not allow the usual way.
 
 const { execFileSync, spawnSync } = require('node:child_process');
 const os = require('node:os');
@@ -14,7 +14,7 @@ const { execPath, isBuiltin } = require('./helpers/implementation');
 const { unprivileged } = require('./helpers/privileges');
 const { HAS_PROC } = require('../tools/process-group');
 
-/** Whether all that tells of a process says the same at every moment: it is there, or it has ended. */
+/** Whether all sources agree at every moment on whether a process exists or has ended. */
 async function agreesAtEveryMoment(t, options) {
   const { lines, code } = await run(t, 'pid', options);
   t.is(code, 0);
@@ -33,7 +33,7 @@ async function agreesAtEveryMoment(t, options) {
 }
 
 if (HAS_PROC) {
-  test('a pid is the worker’s until JavaScript hears of its exit', agreesAtEveryMoment);
+  test('a pid belongs to the worker until JavaScript learns of its exit', agreesAtEveryMoment);
 }
 
 if (canDeny) {
@@ -45,7 +45,7 @@ if (canDeny) {
     ['a filter denies signals by pidfd', ['EPERM', 'pidfd_send_signal']],
   ];
   for (const [name, denial] of denials) {
-    test(`a pid is the worker’s until its exit where ${name}`, async (t) => {
+    test(`a pid belongs to the worker until its exit where ${name}`, async (t) => {
       await agreesAtEveryMoment(t, { launcher: denying(...denial) });
     });
   }
@@ -59,10 +59,10 @@ const calls = [
 ];
 if (!isBuiltin) {
   calls.push(
-    // The built-in has a second 'error', because its own message can't be sent.
+    // The built-in module emits a second 'error', because its own message can't be sent.
     ['disconnect', [], 'itself', ['ENOENT', 'disconnect']],
     ['cluster.disconnect', ['callback'], 'undefined', null],
-    // The built-in signals its own process group: the pid is 0.
+    // The built-in module sends the signal to its own process group, because the pid is 0.
     ['kill', [], 'undefined', ['ENOENT', 'disconnect']],
     ['kill', ['SIGKILL'], 'undefined', ['ENOENT', 'disconnect']],
     ['process.kill', [], false, ['ENOENT', 'disconnect']],
@@ -90,7 +90,7 @@ if (canDeny && !isBuiltin) {
     ['EAGAIN', 'clone+4000', `spawn ${execPath}`],
   ];
   for (const [code, denied, syscall] of refusals) {
-    test(`fork() where the system refuses ${denied} by ${code} is an error event`, async (t) => {
+    test(`fork() emits 'error' where the system refuses ${denied} by ${code}`, async (t) => {
       const program = start(t, 'forks', { launcher: denying(code, denied) });
       program.send({});
       t.deepEqual(await program.line({ error: code }), {
@@ -106,9 +106,9 @@ if (canDeny && !isBuiltin) {
 }
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
-// The limit does not bind root.
+// The limit does not apply to root.
 if (hasPrlimit && unprivileged && !isBuiltin) {
-  test('fork() where there is no thread for the engine is an error event, and works later', async (t) => {
+  test("fork() emits 'error' where there is no thread for the engine, and works later", async (t) => {
     const program = start(t, 'forks', { spawn: unprivileged });
     await program.line({ is: 'ready' });
     const limit = (soft) =>

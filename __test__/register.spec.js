@@ -6,7 +6,7 @@ const { isBuiltin } = require('./helpers/implementation');
 
 const register = 'rs-cluster/register';
 
-// The referee needs nobody to take its seat.
+// The reference module does not have to be replaced.
 const ways = isBuiltin
   ? { 'no option': [] }
   : { '--require': ['--require', register], '--import': ['--import', register] };
@@ -19,14 +19,14 @@ for (const [way, nodeArgs] of Object.entries(ways)) {
     t.deepEqual(lines, [
       { role: 'primary', ...good, roles: [true, true, false] },
       { role: 'worker', ...good, roles: [false, false, true] },
-      // What the running Node does on a kill.
+      // The behavior of kill() in the running Node.
       { code: null, signal: 'SIGTERM', exitedAfterDisconnect: false },
     ]);
   });
 }
 
 if (!isBuiltin) {
-  test('NODE_DEBUG=cluster has no advice to register where the engine is registered', async (t) => {
+  test('NODE_DEBUG=cluster does not advise registering the engine if it is registered', async (t) => {
     const nodeArgs = ['--require', register];
     const env = { NODE_DEBUG: 'cluster' };
     const { stderr } = await run(t, 'unmodified.mjs', { nodeArgs, env });
@@ -34,7 +34,7 @@ if (!isBuiltin) {
     t.notRegex(stderr, /rs-cluster\/register/);
   });
 
-  test('threads that do not fork have no descriptors for it', async (t) => {
+  test('threads that do not fork have no descriptors for the engine', async (t) => {
     const counts = [];
     for (const nodeArgs of [[], ['--require', register]]) {
       for (const threads of ['1', '5']) {

@@ -40,7 +40,8 @@ if (!isBuiltin) {
       const { listeners, workers } = await statsOf(app);
       t.like(listeners, [{ workers: [1, 2, 3], accepted: 100, waiting: 0 }]);
       for (const [id, count] of Object.entries(answers)) {
-        // On a busy machine one may seem stuck for a moment, and the engine hands over what is its.
+        // On a busy machine a worker may seem stuck for a moment, and the engine hands over its
+        // connections.
         const { accepted, handedOver, rescued, waiting } = workers[id];
         t.true(accepted > 0);
         t.deepEqual([accepted + handedOver - rescued, waiting], [count, 0]);
@@ -49,7 +50,7 @@ if (!isBuiltin) {
     });
   }
 
-  test('the port is in use for others, even for those who would share it', async (t) => {
+  test('the port is in use for other processes, even if they would share it', async (t) => {
     const app = await startSeated(t, { workers: 2 });
     for (const policy of [REUSEPORT, 1, 2]) {
       const other = await startApp(t, { policies: [policy, policy], listen: [], workers: 1 });
@@ -60,7 +61,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('connections that wait for workers which are killed are served by another', async (t) => {
+  test('connections that wait for killed workers are served by another worker', async (t) => {
     const app = await startBlocked(t, { workers: 2 });
     const answers = Array.from({ length: 30 }, () => get(app.target));
     app.send({ do: 'fork' });
@@ -82,7 +83,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('nobody waits for a worker that is blocked, and it serves again later', async (t) => {
+  test('no client waits for a blocked worker, and the worker serves again later', async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
     const app = await startSeated(t, { workers: 3 });
     app.tell(2, { do: 'block', until: release });
@@ -97,7 +98,7 @@ if (!isBuiltin) {
   test('a paused worker gets no connections until it is resumed', async (t) => {
     const app = await startSeated(t, { workers: 2 });
     app.send({ do: 'pause', id: 2 });
-    // The worker hears of it on its own time.
+    // The worker learns of it with a delay.
     while ((await countAnswers(app.target, 20))[2] !== undefined);
     t.deepEqual(await countAnswers(app.target, 50), { 1: 50 });
     app.send({ do: 'resume', id: 2 });
@@ -105,7 +106,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('a server that is full, or closed, leaves connections to the others', async (t) => {
+  test('a server that is full, or closed, leaves connections to other workers', async (t) => {
     const app = await startSeated(t, { workers: 3 });
     app.tell(1, { do: 'close', index: 0 });
     await app.line({ server: 'closed', id: 1 });
@@ -135,7 +136,8 @@ if (!isBuiltin) {
     const hold = { path: '/hold' };
     const held = Array.from({ length: 400 }, () => get(app.target, hold));
     await app.linesLike({ server: 'holds' }, 2);
-    // Some go round, no more than a few times what lanes hold. The others stay in the backlog.
+    // Some connections go from worker to worker, at most a few times as many as lanes hold. The others stay
+    // in the backlog.
     let returned = 0;
     while (returned < 200) {
       const [listener] = (await statsOf(app)).listeners;
@@ -152,7 +154,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('a primary that is blocked is not missed', async (t) => {
+  test('connections are served while the primary is blocked', async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
     const app = await startSeated(t, { workers: 2 });
     app.send({ do: 'block', until: release });
@@ -162,14 +164,14 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('connections to a Unix socket, which has no port, take turns', async (t) => {
+  test('connections to a Unix socket, which has no port, go to the workers in turn', async (t) => {
     const socketPath = path.join(temporaryDirectory(t), 'socket');
     const app = await startSeated(t, { workers: 3, listen: { path: socketPath } });
     t.deepEqual(await countAnswers(app.target, 9), { 1: 3, 2: 3, 3: 3 });
     await app.end();
   });
 } else {
-  test('the built-in has no such policy', (t) => {
+  test('the built-in module does not have this policy', (t) => {
     t.is(require('node:cluster').SCHED_REUSEPORT, undefined);
   });
 }

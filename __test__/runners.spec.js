@@ -1,6 +1,6 @@
 'use strict';
 
-// The suites in `examples/`, in the runners that their users would run them in.
+// Runs the suites in `examples/` with the test runners that users would use.
 
 const path = require('node:path');
 const { serial } = require('ava');
@@ -13,12 +13,12 @@ const ROOT = path.join(__dirname, '..');
 const JEST = path.join(ROOT, 'node_modules/jest/bin/jest.js');
 const AVA = path.join(ROOT, 'node_modules/ava/entrypoints/cli.mjs');
 
-// They are on this project, whatever the specs are run against.
+// The suites use this project, whatever the specs are run against.
 const test = isBuiltin ? serial.skip : serial;
-// Older ones can't run it.
+// Older versions can't run it.
 const testAva = majorVersion < 20 ? serial.skip : test;
 
-/** What Jest says of whatever is left when the tests have ended. */
+/** What Jest prints if something is left when the tests have ended. */
 const LEFTOVERS =
   /open handle|did not exit|exit gracefully|force exited|torn down|after tests are done/i;
 
@@ -46,8 +46,8 @@ for (const [how, { args, nodeArgs }] of Object.entries(jestWays)) {
   });
 }
 
-test('a test file that Jest has run leaves nothing in memory', async (t) => {
-  // The other one leaves something with node:cluster too.
+test('nothing of a test file stays in memory after Jest has run it', async (t) => {
+  // The other file leaves something in memory with node:cluster too.
   const args = ['--config', example('jest/jest.config.js'), '--ci', '-i', '--detectLeaks', 'sum'];
   const { code, stderr } = await run(t, JEST, { args, spawn: { cwd: ROOT } });
   t.is(code, 0, stderr);

@@ -19,7 +19,7 @@ if (spawnSync('ss', ['-V']).status === 0) {
       ['the backlog that the server asks for', { backlog: 127 }, 127],
       ['the backlog that Node asks for otherwise', {}, 511],
     ]) {
-      test(`the kernel holds ${name}, of a socket from which ${way}`, async (t) => {
+      test(`the kernel holds ${name} for a socket from which ${way}`, async (t) => {
         const address = { port: 0, host: '127.0.0.1', ...listen };
         const env = { NODE_CLUSTER_SCHED_POLICY: policy };
         const app = await startApp(t, { workers: 2, listen: address }, { env });

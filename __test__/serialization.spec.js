@@ -3,7 +3,7 @@
 const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 
-test("what JSON does not have arrives by serialization 'advanced'", async (t) => {
+test("values that JSON does not have arrive by serialization 'advanced'", async (t) => {
   const { lines, code } = await run(t, 'advanced-values');
   t.is(code, 0);
   const values = lines.filter(({ name }) => name);
@@ -14,7 +14,7 @@ test("what JSON does not have arrives by serialization 'advanced'", async (t) =>
   );
 });
 
-test('what V8 cannot serialize throws in the sender, and the channel lives on', async (t) => {
+test('a value that V8 cannot serialize throws in the sender, and the channel stays open', async (t) => {
   const { lines } = await run(t, 'advanced-values');
   for (const role of ['primary', 'worker']) {
     t.deepEqual(
@@ -30,7 +30,7 @@ test('what V8 cannot serialize throws in the sender, and the channel lives on', 
 });
 
 for (const serialization of ['json', 'advanced']) {
-  test(`texts of all lengths and alphabets arrive as they are, by '${serialization}'`, async (t) => {
+  test(`texts of all lengths and alphabets arrive unchanged, by '${serialization}'`, async (t) => {
     const { lines, code } = await run(t, 'texts', { args: [serialization] });
     t.is(code, 0);
     t.deepEqual(lines[0], { answers: 360, wrong: [] });

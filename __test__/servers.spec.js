@@ -79,7 +79,7 @@ test('a connection can be upgraded', async (t) => {
   await app.end();
 });
 
-test('a client that sends nothing, or leaves at once, disturbs nobody', async (t) => {
+test('a client that sends nothing, or leaves at once, does not disturb others', async (t) => {
   const app = await startApp(t, { workers: 2 });
   const silent = [1, 2].map(() => http.get({ ...app.target, agent: false }).on('error', () => {}));
   for (const request of silent) request.destroy();
@@ -87,7 +87,7 @@ test('a client that sends nothing, or leaves at once, disturbs nobody', async (t
   await app.end();
 });
 
-test('a server that has been unreferenced does not hold its worker', async (t) => {
+test('an unreferenced server does not hold its worker', async (t) => {
   const app = await startApp(t, { workers: 1 });
   app.tell(1, { do: 'unref', index: 0 });
   app.tell(1, { do: 'leave' });
@@ -96,7 +96,7 @@ test('a server that has been unreferenced does not hold its worker', async (t) =
   await app.end();
 });
 
-test('a server holds its worker, also when referenced again', async (t) => {
+test('a server holds its worker, also when it is referenced again', async (t) => {
   const app = await startApp(t, { workers: 1 });
   for (const what of ['unref', 'ref']) app.tell(1, { do: what, index: 0 });
   app.tell(1, { do: 'leave' });
@@ -105,7 +105,7 @@ test('a server holds its worker, also when referenced again', async (t) => {
   await app.end();
 });
 
-test('no warning is printed, not even a pending one', async (t) => {
+test('no warning is printed, not even a pending deprecation', async (t) => {
   const app = await startApp(t, { workers: 2 }, { nodeArgs: ['--pending-deprecation'] });
   await get(app.target);
   const { stderr } = await app.end();

@@ -17,7 +17,7 @@ async function setup(t, ...calls) {
   return lines;
 }
 
-/** What a worker with such settings finds around itself, and what its primary knows of it. */
+/** The facts that a worker with these settings reports, and what its primary knows about it. */
 async function fork(t, settings, { forkEnv = {}, ...options } = {}) {
   const args = [settings, forkEnv];
   const { lines, code } = await run(t, 'worker-settings', { args, ...options });
@@ -50,7 +50,7 @@ test('settings given later are merged over earlier ones', async (t) => {
   t.deepEqual(third, second);
 });
 
-test('every call has its setup event, with the settings of that call, on the next tick', async (t) => {
+test("every call emits 'setup', with the settings of that call, on the next tick", async (t) => {
   const lines = await setup(t, { exec: 'a.js' }, { exec: 'b.js' });
   const called = lines.findIndex((line) => line.called);
   const events = lines.slice(called + 1);
@@ -62,11 +62,11 @@ test('every call has its setup event, with the settings of that call, on the nex
     events.map(({ setup: settings }) => settings),
     lines.filter((line) => line.after).map((line) => line.after),
   );
-  // The very objects that cluster.settings was after each call.
+  // The same objects that cluster.settings was after each call.
   t.true(events.every(({ same }) => same));
 });
 
-test('settings affect the forks to come, and no others', async (t) => {
+test('settings affect only later forks', async (t) => {
   const { lines } = await run(t, 'later-settings');
   const found = lines.map(({ facts, argv, env }) => [facts, argv.slice(2), env.MARK]);
   t.deepEqual(found.sort(), [
@@ -84,7 +84,7 @@ test('profiled workers write a log file each', async (t) => {
   );
 });
 
-test('the log files of profiled workers can be named', async (t) => {
+test('the log files of profiled workers can have other names', async (t) => {
   const lines = await setup(t, { execArgv: ['--prof'] }, { execArgv: ['--prof', '--logfile=x'] });
   const [given, named] = lines.filter((line) => line.after).map((line) => line.after);
   t.deepEqual(given.execArgv, ['--prof', '--logfile=v8-%p.log']);
@@ -105,11 +105,11 @@ test('exec may be relative to cwd, and both may be URLs', async (t) => {
   t.like(await fork(t, settings), { main: FACTS, cwd: '/' });
 });
 
-test('a worker without a file has its program from its input', async (t) => {
+test('a worker without a file reads its program from its input', async (t) => {
   const { lines, code } = await run(t, 'program-input');
   t.is(code, 0);
   const common = { argv: ['', 'one'], isWorker: true, canSend: 'function' };
-  // There, it is no worker to itself, but for `isWorker`.
+  // With the built-in module, such a process does not act as a worker; only `isWorker` is true.
   const [id, variable] = isBuiltin ? ['undefined', '1'] : [1, 'undefined'];
   const events = isBuiltin ? [] : ['online', 'listening'];
   t.deepEqual(lines, [
@@ -129,7 +129,7 @@ test('cwd is the directory of the worker', async (t) => {
   t.is((await fork(t, { cwd })).cwd, cwd);
 });
 
-test('the environment is that of the primary, and what fork is given', async (t) => {
+test('the environment is that of the primary, and the argument of fork', async (t) => {
   const { env } = await fork(
     t,
     {},
@@ -161,7 +161,7 @@ test('stdio overrides silent', async (t) => {
   t.deepEqual(streams, [false, false, false]);
 });
 
-test('further pipes have the numbers that stdio gives them', async (t) => {
+test('additional pipes have the numbers that stdio gives them', async (t) => {
   const { stdio, printed } = await fork(t, {
     exec: path.join(FIXTURES, 'writes.js'),
     args: ['5'],
@@ -182,13 +182,13 @@ test('the channel may be anywhere in stdio', async (t) => {
 });
 
 if (process.getuid?.() === 0 && unprivileged) {
-  test('uid and gid are those of the worker, which has no other groups', async (t) => {
+  test('a worker has the given uid and gid, and no other groups', async (t) => {
     const { uid, gid } = unprivileged;
     const settings = `(process.setgroups([4, 27]), { uid: ${uid}, gid: ${gid} })`;
     t.like(await fork(t, settings), { uid, gid, groups: [gid] });
   });
 
-  test('a gid alone takes the other groups away as well', async (t) => {
+  test('a gid alone also removes the other groups', async (t) => {
     const { gid } = unprivileged;
     const settings = `(process.setgroups([4, 27]), { gid: ${gid} })`;
     t.like(await fork(t, settings), { gid, groups: [gid] });

@@ -1,6 +1,6 @@
 'use strict';
 
-// SCHED_NONE: every worker accepts from the shared socket itself.
+// Under SCHED_NONE every worker accepts from the shared socket itself.
 
 const { once } = require('node:events');
 const { existsSync } = require('node:fs');
@@ -28,7 +28,7 @@ async function servesAlone(t, app) {
   t.is((answers[1] ?? 0) + (answers[2] ?? 0), 10);
 }
 
-test('workers with a shared socket need no primary to accept', async (t) => {
+test('workers with a shared socket can accept without the primary', async (t) => {
   const app = await start(t);
   await servesAlone(t, app);
   await app.end();
@@ -46,7 +46,7 @@ test('the policy that was set before the first fork remains, whatever is set lat
   await distributed.end();
 });
 
-test('a shared port 0 is the same in all workers, a second one another', async (t) => {
+test('a shared port 0 is the same in all workers, and a second one is another port', async (t) => {
   const app = await start(t, { listen: [any, any] });
   const [first, same] = await portsOf(app, 0);
   const [second, alike] = await portsOf(app, 1);
@@ -55,7 +55,7 @@ test('a shared port 0 is the same in all workers, a second one another', async (
   await app.end();
 });
 
-test('a shared Unix socket is served, and gone afterwards', async (t) => {
+test('a shared Unix socket is served, and removed afterwards', async (t) => {
   const socket = path.join(temporaryDirectory(t), 'socket');
   const app = await start(t, { listen: { path: socket } });
   await servesAlone(t, app);
@@ -85,7 +85,7 @@ test('a shared port in use is an error of the server', async (t) => {
     t.like(await app.line({ server: 'error', id }), { code: 'EADDRINUSE', syscall: 'bind', port });
   }
   occupant.close();
-  // Nor does a worker share with itself.
+  // A worker does not share a port with itself either.
   app.tell(1, { do: 'listen', options: app.target });
   t.like(await app.line({ server: 'error', index: 2 }), { id: 1, code: 'EADDRINUSE' });
   await app.end();

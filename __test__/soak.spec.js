@@ -9,7 +9,7 @@ const SECONDS = 5;
 
 if (!isBuiltin) {
   for (const policy of ['rr', 'reuseport']) {
-    test(`workers that mean harm cost no client of others an answer, by ${policy}`, async (t) => {
+    test(`malicious workers cost no client of other workers an answer, under ${policy}`, async (t) => {
       const options = { args: [`${SECONDS}`, policy, `${process.pid}`], warns: true };
       const { code, lines } = await run(t, 'soak', options);
       t.is(code, 0);
@@ -19,5 +19,5 @@ if (!isBuiltin) {
     });
   }
 } else {
-  test('the built-in trusts its workers', (t) => t.pass());
+  test('the built-in module trusts its workers', (t) => t.pass());
 }

@@ -9,10 +9,10 @@ const { isBuiltin } = require('./helpers/implementation');
 const WORKERS = 3;
 const CLIENTS = 6;
 
-// The referee needs nobody to take its seat.
+// The reference module does not have to be replaced.
 const nodeArgs = isBuiltin ? [] : ['--require', 'rs-cluster/register'];
 
-/** Rejects when the program ends, or a client has no connection: what they wait for never comes. */
+/** Rejects when the program ends, or a client has no connection, because the answer never comes then. */
 function trouble(app, clients) {
   return new Promise((_resolve, reject) => {
     app.exited.then(() => reject(new Error('sticky.js has ended')), reject);
@@ -30,7 +30,7 @@ async function connected(client) {
   if (opts.upgrade && engine.transport.name !== 'websocket') await once(engine, 'upgrade');
 }
 
-/** The worker that answers all requests of a client; the last is longer than one read. */
+/** The worker that answers all requests of a client; the last request is longer than one read. */
 async function answering(client) {
   const ids = new Set();
   for (const size of [1, 1000, 1, 300_000]) {
@@ -61,7 +61,7 @@ async function talk(t, clients, transport) {
 
 for (const transport of ['polling', 'websocket']) {
   const how = transport === 'polling' ? 'by polling' : 'that have upgraded to WebSockets';
-  test(`clients of socket.io ${how} stay with their worker, and hear of all`, async (t) => {
+  test(`clients of socket.io ${how} stay with their worker, and receive what any worker sends to all`, async (t) => {
     const app = start(t, 'sticky', { args: [String(WORKERS)], nodeArgs, timeout: 90_000 });
     const { port } = await app.line({});
     const options = { forceNew: true, reconnection: false, upgrade: transport === 'websocket' };

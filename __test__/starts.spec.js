@@ -11,7 +11,7 @@ const { isAtLeast, majorVersion } = require('./helpers/version');
 
 const DEFAULT_SIZE = 16384;
 
-/** How a worker says that it was started. */
+/** How a worker was started, by its own report. */
 async function start(t, settings = {}, { forkEnv = {}, ...options } = {}) {
   const { lines, ...result } = await run(t, 'start', { args: [settings, forkEnv], ...options });
   const [{ asked } = {}] = lines.filter((line) => line.asked);
@@ -19,7 +19,7 @@ async function start(t, settings = {}, { forkEnv = {}, ...options } = {}) {
   return { ...asked, said, exit: lines.find((line) => 'code' in line), ...result };
 }
 
-/** A directory with a file of this text. */
+/** A directory with a file that contains this text. */
 function withFile(t, name, text) {
   const directory = temporaryDirectory(t);
   writeFileSync(path.join(directory, name), text);
@@ -36,20 +36,20 @@ function launcher(t, script) {
 
 const GOOD = { said: ['hello from worker 1'], exit: { code: 0, signal: null }, code: 0 };
 
-test('a worker has no flags and no variables but its own', async (t) => {
+test('a worker has only its own flags and variables', async (t) => {
   const expected = { options: undefined, variable: undefined, execArgv: [], args: ['an argument'] };
   t.like(await start(t), { ...GOOD, ...expected, maxHeaderSize: DEFAULT_SIZE });
 });
 
 if (majorVersion <= 22) {
-  test('files of the package are scripts, also where files are modules by default', async (t) => {
+  test('files of the package are scripts, even if files are modules by default', async (t) => {
     const nodeArgs = ['--experimental-default-type=module'];
     t.like(await start(t, {}, { nodeArgs }), { ...GOOD, execArgv: nodeArgs });
   });
 }
 
 if (majorVersion >= 20) {
-  test('the options in an environment file of a worker count', async (t) => {
+  test('a worker uses the options in its environment file', async (t) => {
     const cwd = withFile(t, '.env', 'NODE_OPTIONS="--max-http-header-size=20000"\nVARIABLE=1');
     const execArgv = ['--env-file=.env'];
     const options = '--max-http-header-size=20000';
@@ -57,7 +57,7 @@ if (majorVersion >= 20) {
     t.like(found, { ...GOOD, maxHeaderSize: 20000, options, variable: '1', execArgv });
   });
 
-  test('of the environment files of a worker, the last one with options counts', async (t) => {
+  test('a worker uses the last of its environment files that has options', async (t) => {
     const cwd = withFile(t, 'a.env', 'NODE_OPTIONS=--max-http-header-size=20000\nVARIABLE=1');
     writeFileSync(path.join(cwd, 'b.env'), 'NODE_OPTIONS=--max-http-header-size=30000');
     writeFileSync(path.join(cwd, 'c.env'), 'VARIABLE=3');
@@ -68,7 +68,7 @@ if (majorVersion >= 20) {
   });
 
   for (const given of ['', '--title=its-own']) {
-    test(`the options '${given}' of the environment count, and not those of an environment file`, async (t) => {
+    test(`a worker uses the options '${given}' of the environment, not those of an environment file`, async (t) => {
       const cwd = withFile(t, '.env', 'NODE_OPTIONS=--max-http-header-size=20000');
       const settings = { execArgv: ['--env-file=.env'], cwd };
       const found = await start(t, settings, { forkEnv: { NODE_OPTIONS: given } });
@@ -76,14 +76,14 @@ if (majorVersion >= 20) {
     });
   }
 
-  test('an environment file that a worker can not find ends it, as it ends Node', async (t) => {
+  test('a missing environment file ends a worker, as it ends Node', async (t) => {
     const found = await start(t, { execArgv: ['--env-file=missing'] });
     t.deepEqual(found.exit, { code: 9, signal: null });
     t.regex(found.stderr, /missing: not found/);
   });
 
   for (const EARLY of ['loader', 'thread', 'child', 'listeners']) {
-    test(`a preload (${EARLY}) of an environment file does a worker no harm`, async (t) => {
+    test(`a preload (${EARLY}) of an environment file does not harm a worker`, async (t) => {
       const preload = path.join(__dirname, 'fixtures/early.js');
       const cwd = withFile(t, '.env', `EARLY=${EARLY}\nNODE_OPTIONS='--require "${preload}"'`);
       t.like(await start(t, { execArgv: ['--env-file=.env'], cwd }), GOOD);
@@ -92,7 +92,7 @@ if (majorVersion >= 20) {
 }
 
 if (majorVersion >= 24) {
-  test('the options in a configuration file of a worker count', async (t) => {
+  test('a worker uses the options in its configuration file', async (t) => {
     const text = '{ "nodeOptions": { "max-http-header-size": 20000 } }';
     const cwd = withFile(t, 'node.config.json', text);
     const execArgv = ['--experimental-config-file=node.config.json'];
@@ -101,7 +101,7 @@ if (majorVersion >= 24) {
   });
 }
 
-test('a worker may be started by another program, which starts Node', async (t) => {
+test('another program that starts Node may start a worker', async (t) => {
   const nodeArgs = launcher(t, `exec '${execPath}' "$@"`);
   t.like(await start(t, { execArgv: ['--no-deprecation'] }, { nodeArgs }), {
     ...GOOD,
@@ -111,14 +111,14 @@ test('a worker may be started by another program, which starts Node', async (t) 
 });
 
 if (!isBuiltin) {
-  test('a worker whose Node heeds neither our flag nor NODE_OPTIONS is one when it loads the package', async (t) => {
+  test('a process whose Node ignores our flag and NODE_OPTIONS becomes a worker when it loads the package', async (t) => {
     const nodeArgs = launcher(t, `shift 2; unset NODE_OPTIONS; exec '${execPath}' "$@"`);
     const found = await start(t, { execArgv: [] }, { nodeArgs });
     t.like(found, { ...GOOD, options: undefined, execArgv: [], args: ['an argument'] });
   });
 
-  // A single executable takes all arguments for those of its program.
-  test('a worker of a single executable has no flags of ours in its arguments', async (t) => {
+  // A single executable passes all arguments to its program.
+  test('a worker of a single executable does not have our flags in its arguments', async (t) => {
     const file = path.join(temporaryDirectory(t), 'arguments');
     const nodeArgs = launcher(t, `echo "$@" > '${file}'; exec '${execPath}' "$@"`);
     const isSea = withFile(t, 'sea.js', "require('node:sea').isSea = () => true;");

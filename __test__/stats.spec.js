@@ -12,7 +12,7 @@ const { temporaryDirectory } = require('./helpers/temporary');
 const sum = (counts) => counts.reduce((all, count) => all + count, 0);
 
 if (!isBuiltin) {
-  test('what becomes of connections is counted, by listener and by worker', async (t) => {
+  test('connections are counted, by listener and by worker', async (t) => {
     const app = await startApp(t, { workers: 2 });
     const held = get(app.target, { path: '/hold' });
     const { id } = await app.line({ server: 'holds' });
@@ -36,7 +36,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('they are told while workers, or the clients, are stuck', async (t) => {
+  test('the counts are available while workers, or clients, are stuck', async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
     const app = await startApp(t, { workers: 1 });
     app.tell(1, { do: 'block', until: release });
@@ -54,7 +54,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('a worker that has exited is forgotten, and its listener with the last of them', async (t) => {
+  test("an exited worker is removed, and the last one's listener too", async (t) => {
     const app = await startApp(t, { workers: 1 });
     app.send({ do: 'signal', id: 1, signal: 'SIGKILL' });
     await app.line({ on: 'cluster', event: 'exit', id: 1 });
@@ -62,7 +62,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('there are none under SCHED_NONE, and before the first fork', async (t) => {
+  test('there are no counts under SCHED_NONE, or before the first fork', async (t) => {
     const app = await startApp(t, { workers: 1, policies: [1, 1] });
     await countAnswers(app.target, 3);
     const { listeners, workers } = await statsOf(app);
@@ -73,5 +73,5 @@ if (!isBuiltin) {
     t.deepEqual(lines, [{ listeners: [], workers: {} }]);
   });
 } else {
-  test('the built-in counts nothing', (t) => t.is(require('node:cluster').stats, undefined));
+  test('the built-in module has no counts', (t) => t.is(require('node:cluster').stats, undefined));
 }

@@ -4,8 +4,8 @@ const test = require('ava');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
-// Listeners that throw, in programs with a handler of 'uncaughtException': what the module does at
-// that event is done all the same.
+// Listeners that throw, in programs with a handler for 'uncaughtException': the module does its own work at
+// that event anyway.
 const EVENTS = {
   primary: {
     cluster: ['setup', 'fork', 'online', 'listening', 'disconnect', 'exit'],
@@ -20,11 +20,11 @@ const EVENTS = {
 };
 const WAYS = { primary: ['disconnect', 'kill'], worker: ['leave', 'destroy', 'disconnect'] };
 
-/** With the built-in, the other programs wait for ever, or end in another way. */
+/** With the built-in module, the other programs wait forever, or end in another way. */
 const isRefereed = ({ role, event, leave }) =>
   role === 'primary' && leave === 'disconnect' && event !== 'exit';
 
-/** Events that do not come at all. */
+/** Events that are not emitted at all. */
 const isSilent = ({ on, event, leave }) =>
   event === 'internalMessage' || (on === 'server' && event === 'close' && leave === 'destroy');
 
@@ -34,7 +34,7 @@ for (const [role, emitters] of Object.entries(EVENTS)) {
       for (const leave of WAYS[role]) {
         if (isBuiltin && !isRefereed({ role, event, leave })) continue;
         const title = `${on} ${event}, ${leave}`;
-        test(`a listener that throws in the ${role} suppresses nothing: ${title}`, async (t) => {
+        test(`a listener that throws in the ${role} suppresses nothing else: ${title}`, async (t) => {
           const args = [{ role, on, event, leave }];
           const { code, lines } = await run(t, 'throwing-listeners', { args });
           t.is(code, 0);
@@ -56,13 +56,13 @@ for (const [role, emitters] of Object.entries(EVENTS)) {
 }
 
 if (!isBuiltin) {
-  test("a listener of 'error' that throws leaves no trace of a worker that could not start", async (t) => {
+  test("if a listener of 'error' throws, a worker that could not start is still removed", async (t) => {
     const settings = { cwd: '/no/such/directory' };
     const args = [{ role: 'primary', on: 'process', event: 'error', settings }];
     const { code, lines } = await run(t, 'throwing-listeners', { args });
     t.is(code, 0);
     t.deepEqual(lines[0], { role: 'primary', uncaught: 'process error' });
-    // As with the built-in, its channel closes after the error.
+    // As with the built-in module, its channel closes after the error.
     const state = 'disconnected';
     t.like(lines.at(-1), { calledBack: 1, state, exitedAfterDisconnect: false, workers: [] });
   });

@@ -10,7 +10,7 @@ const { text } = require('./helpers/client');
 
 const ca = readFileSync(path.join(__dirname, 'fixtures/keys/cert.pem'));
 
-/** Who answers, whether by an earlier session, and the session to come back with, if it is new. */
+/** The worker that answers, whether it resumed an earlier session, and the new session, if there is one. */
 async function visit(target, options) {
   const socket = tls.connect({ ...target, ca, ...options });
   let session;
@@ -26,7 +26,7 @@ async function visit(target, options) {
 for (const version of ['TLSv1.2', 'TLSv1.3']) {
   const options = { minVersion: version, maxVersion: version };
 
-  test(`a session by ${version} with one worker is resumed by the others`, async (t) => {
+  test(`other workers resume a session by ${version} with one worker`, async (t) => {
     const app = await startApp(t, { workers: 2, kind: 'tls' });
     const first = await visit(app.target, options);
     t.false(first.reused);
@@ -36,7 +36,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3']) {
   });
 }
 
-test('a session is resumed by a worker that comes later, without the one that began it', async (t) => {
+test('a worker that starts later resumes a session, without the worker that began it', async (t) => {
   const app = await startApp(t, { workers: 2, kind: 'tls' });
   const { id, session } = await visit(app.target);
   app.send({ do: 'signal', id, signal: 'SIGKILL' });

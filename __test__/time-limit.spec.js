@@ -3,20 +3,20 @@
 const test = require('ava');
 const { TimeLimit, afterTimeLimit } = require('../tools/time-limit');
 
-test('a time limit passes on an idle machine, and calls back once', async (t) => {
+test('a time limit on an idle machine expires, and calls back once', async (t) => {
   const limit = new TimeLimit(20, () => 1);
   t.true(limit.left() > 0);
   await new Promise((resolve) => afterTimeLimit(20, resolve));
   t.is(limit.left(), 0);
 });
 
-test('time counts for less the busier the machine is', async (t) => {
+test('time counts less on a busier machine', async (t) => {
   const limit = new TimeLimit(20, () => 1000);
   await new Promise((resolve) => afterTimeLimit(20, resolve));
   t.true(limit.left() > 15);
 });
 
-test('a time limit that was kept does not call back', async (t) => {
+test('a time limit that is met does not call back', async (t) => {
   const inTime = afterTimeLimit(1, () => t.fail());
   inTime();
   await new Promise((resolve) => afterTimeLimit(20, resolve));

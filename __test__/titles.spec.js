@@ -4,7 +4,7 @@ const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 
 if (process.platform === 'linux') {
-  test('processes have the title that they would have, and take the one they are given', async (t) => {
+  test('processes have the same title as without a cluster, and take the title they are given', async (t) => {
     const { lines } = await run(t, 'titles');
     const [primary, worker] = lines;
     t.is(worker.before, primary.before);

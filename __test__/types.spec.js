@@ -22,7 +22,7 @@ test('every type of CommonJS is one of ES modules too', (t) => {
   t.deepEqual(namesIn(modules, /^export type (\w+)/gm), types);
 });
 
-test('the policies have the numbers that the types tell', (t) => {
+test('the policies have the numbers that the types declare', (t) => {
   const told = [...read('index.d.ts').matchAll(/readonly (SCHED_\w+): (\d+);/g)];
   const cluster = require('..');
   const policies = Object.entries(cluster).filter(([name]) => name.startsWith('SCHED_'));

@@ -20,7 +20,7 @@ for (const [kind, address, family] of [
   ['udp4', HOST, 'IPv4'],
   ['udp6', '::1', 'IPv6'],
 ]) {
-  test(`each datagram to a shared ${kind} port is one worker's, answered from there`, async (t) => {
+  test(`one worker receives each datagram to a shared ${kind} port, and answers from there`, async (t) => {
     const app = await start(t, { port: 0, address }, { kind });
     const { port } = app.target;
     const answers = await askDatagrams(app.target, numbers);
@@ -43,7 +43,7 @@ for (const [kind, address, family] of [
   });
 }
 
-test('UDP is shared by the workers, whatever the primary does', async (t) => {
+test('workers share UDP, whatever the primary does', async (t) => {
   const app = await start(t);
   app.signal('SIGSTOP');
   t.is((await askDatagrams(app.target, numbers)).length, numbers.length);
@@ -59,7 +59,7 @@ test('without a port, workers share a random one', async (t) => {
   await app.end();
 });
 
-test('the second port 0 of a worker is another one, again the same in all workers', async (t) => {
+test('the second port 0 of a worker is another port, again the same in all workers', async (t) => {
   const app = await start(t, [any, any]);
   const [first, same] = await portsOf(app, 0);
   const [second, alike] = await portsOf(app, 1);
@@ -71,20 +71,20 @@ test('the second port 0 of a worker is another one, again the same in all worker
   await app.end();
 });
 
-test('an exclusive socket is bound in its worker alone', async (t) => {
+test('an exclusive socket is bound only in its worker', async (t) => {
   const app = await start(t);
   for (const id of [1, 2]) app.tell(id, { do: 'listen', options: { ...any, exclusive: true } });
   const lines = await app.linesLike({ server: 'listening', index: 1 }, 2);
   t.not(lines[0].at.port, lines[1].at.port);
   for (const { id, at } of lines) {
     t.is((await askDatagrams({ host: HOST, port: at.port }, ['?']))[0].id, id);
-    // Nobody else would: disconnecting closes what is shared.
+    // Disconnecting closes only shared sockets, so this one has to close itself.
     app.tell(id, { do: 'close', index: 1 });
   }
   await app.end();
 });
 
-test('a worker that closes its socket leaves it to the others', async (t) => {
+test('a worker that closes its socket leaves the port to other workers', async (t) => {
   const app = await start(t);
   app.tell(1, { do: 'close', index: 0 });
   await app.line({ server: 'closed', id: 1 });
@@ -93,7 +93,7 @@ test('a worker that closes its socket leaves it to the others', async (t) => {
   await app.end();
 });
 
-test('the port is free when the last worker has gone', async (t) => {
+test('the port is free when the last worker is gone', async (t) => {
   const app = await start(t);
   const { port } = app.target;
   await app.end();
@@ -111,7 +111,7 @@ const inUse = (port) => ({
   port,
 });
 
-test('a port that another process holds is an error of the socket', async (t) => {
+test('a port that another process has is an error of the socket', async (t) => {
   const occupant = dgram.createSocket('udp4').bind(0, HOST);
   await once(occupant, 'listening');
   const { port } = occupant.address();

@@ -5,20 +5,20 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
 const MIB = 1024 * 1024;
-// What docs/api.md promises.
+// The limits that docs/api.md promises.
 const MOST_MESSAGES = 1000;
 const MOST_BYTES = 4 * MIB;
 
 const warningsIn = (stderr) => stderr.match(/MessagesDroppedWarning/g)?.length ?? 0;
 
-test('a worker that never listens to messages does not grow', async (t) => {
+test('the memory of a worker that never listens to messages does not grow', async (t) => {
   const options = { args: [{ count: 100_000, length: 2000 }], warns: true };
   const { lines, stderr } = await run(t, 'unheard-messages', options);
   t.true(lines[0].growth < 64 * MIB, `it has grown by ${lines[0].growth} bytes`);
   t.is(warningsIn(stderr), isBuiltin ? 0 : 1);
 });
 
-test('a worker that listens late hears what comes then', async (t) => {
+test('a worker that listens late receives later messages', async (t) => {
   const options = {
     args: [{ count: MOST_MESSAGES + 500, length: 10, listens: true }],
     warns: true,
@@ -32,7 +32,7 @@ if (!isBuiltin) {
     ['as many messages as it may', MOST_MESSAGES, 10],
     ['as long messages as it may', 4, MOST_BYTES / 4],
   ]) {
-    test(`a worker that listens late hears ${what} of those before`, async (t) => {
+    test(`a worker that listens late receives ${what} of the earlier messages`, async (t) => {
       const enough = { args: [{ count, length, listens: true }] };
       const [all] = (await run(t, 'unheard-messages', enough)).lines;
       t.like(all, { heard: count + 1, first: '0', last: 'late' });

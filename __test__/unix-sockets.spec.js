@@ -12,11 +12,11 @@ const { unprivileged } = require('./helpers/privileges');
 const { temporaryDirectory } = require('./helpers/temporary');
 const { majorVersion } = require('./helpers/version');
 
-/** What `server.address()` is in each worker. */
+/** The value of `server.address()` in each worker. */
 const addresses = async (app, workers) =>
   (await app.linesLike({ server: 'listening' }, workers)).map(({ at }) => at);
 
-test('a Unix socket is shared, and its file gone afterwards', async (t) => {
+test('a Unix socket is shared, and its file is removed afterwards', async (t) => {
   const socket = path.join(temporaryDirectory(t), 'socket');
   const app = await startApp(t, { workers: 2, listen: { path: socket } });
   t.deepEqual(await addresses(app, 2), [socket, socket]);
@@ -25,7 +25,7 @@ test('a Unix socket is shared, and its file gone afterwards', async (t) => {
   t.false(existsSync(socket));
 });
 
-test('a relative path is one in the directory of the worker', async (t) => {
+test('a relative path is relative to the directory of the worker', async (t) => {
   const cwd = temporaryDirectory(t);
   const app = await startApp(t, { workers: 2, listen: { path: 'socket' }, settings: { cwd } });
   t.deepEqual(await addresses(app, 2), ['socket', 'socket']);
@@ -33,7 +33,7 @@ test('a relative path is one in the directory of the worker', async (t) => {
   await app.end();
 });
 
-test('a path too long for the kernel works when it is short from the primary', async (t) => {
+test('a path too long for the kernel works if it is short relative to the primary', async (t) => {
   const cwd = path.join(temporaryDirectory(t), ...Array(4).fill('d'.repeat(30)));
   mkdirSync(cwd, { recursive: true });
   const app = await startApp(t, { workers: 2, listen: { path: 'socket' } }, { spawn: { cwd } });
@@ -49,7 +49,7 @@ for (const [options, mode] of [
   [{ readableAll: true, writableAll: true }, 0o066],
 ]) {
   const names = Object.keys(options).join(' and ') || 'no option';
-  test(`${names} gives the mode 0${mode.toString(8)} to others`, async (t) => {
+  test(`${names} gives other users the mode 0${mode.toString(8)}`, async (t) => {
     const socket = path.join(temporaryDirectory(t), 'socket');
     const launcher = ['sh', '-c', 'umask 077 && exec "$@"', 'sh'];
     const app = await startApp(t, { listen: { path: socket, ...options } }, { launcher });
@@ -58,7 +58,7 @@ for (const [options, mode] of [
   });
 }
 
-test('the file of a Unix socket is gone when its workers have been killed', async (t) => {
+test('the file of a Unix socket is removed when its workers have been killed', async (t) => {
   const socket = path.join(temporaryDirectory(t), 'socket');
   const app = await startApp(t, { workers: 2, listen: { path: socket } });
   for (const id of [1, 2]) app.send({ do: 'signal', id, signal: 'SIGKILL' });
@@ -77,7 +77,7 @@ async function bindError(t, socket, how) {
 }
 
 if (unprivileged) {
-  test('a Unix socket in a directory of others is an error', async (t) => {
+  test('a Unix socket in a directory of another user is an error', async (t) => {
     const directory = temporaryDirectory(t);
     chmodSync(directory, 0o555);
     const socket = path.join(directory, 'socket');
@@ -90,9 +90,9 @@ if (unprivileged) {
   });
 }
 
-// Older ones cut it, and bind another path.
+// Older versions cut the path, and bind another one.
 if (!isBuiltin || majorVersion >= 24) {
-  test('a Unix socket with a path too long from everywhere is an error', async (t) => {
+  test('a Unix socket whose path is always too long is an error', async (t) => {
     const socket = path.join(temporaryDirectory(t), 's'.repeat(108));
     const error = await bindError(t, socket);
     t.like(error, {
@@ -105,10 +105,10 @@ if (!isBuiltin || majorVersion >= 24) {
   });
 }
 
-// The built-in takes the name for that of a file; Node 18 has no other.
+// The built-in module uses the name as that of a file; Node 18 does not support abstract names.
 if (!isBuiltin && majorVersion >= 20) {
   for (const name of ['socket', 'é'.repeat(53)]) {
-    test(`an abstract Unix socket of ${name.length} letters is shared, and no file`, async (t) => {
+    test(`an abstract Unix socket with ${name.length} letters is shared, and is not a file`, async (t) => {
       const cwd = temporaryDirectory(t);
       const { lines, code } = await run(t, 'abstract', { args: [name], spawn: { cwd } });
       t.is(code, 0);

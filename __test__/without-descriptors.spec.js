@@ -1,6 +1,7 @@
 'use strict';
 
-// What serves connections while a process has no descriptor left. The built-in closes connections then.
+// Which processes serve connections while one has no descriptor left. The built-in module closes such
+// connections.
 
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
@@ -16,7 +17,7 @@ const POLICIES = ['rr', 'least-connections', 'source-hash', 'reuseport', 'none']
 const fewDescriptors = ['sh', '-c', 'ulimit -n 256 && exec "$@"', 'sh'];
 
 function startWith(t, policy, options) {
-  // Node 26 reads certificates in a thread, which has a descriptor for a moment.
+  // Node 26 reads certificates in a thread, which uses a descriptor for a moment.
   const env = { NODE_CLUSTER_SCHED_POLICY: policy, NODE_EXTRA_CA_CERTS: '' };
   return startApp(t, { workers: 2, ...options }, { env, launcher: fewDescriptors, warns: true });
 }
@@ -88,7 +89,7 @@ if (!isBuiltin) {
       await app.end();
     });
 
-    test(`neither worker nor primary needs a descriptor for others to serve (${policy})`, async (t) => {
+    test(`others serve while a worker and the primary have no descriptors (${policy})`, async (t) => {
       const app = await startWith(t, policy);
       await exhaustWorker(app, 1);
       await tellPrimary(app, { do: 'exhaust' });
@@ -111,7 +112,7 @@ if (!isBuiltin) {
     });
   }
 
-  test('a worker accepts from its own socket again after both had no descriptors', async (t) => {
+  test('a worker accepts from its own socket again after it and the primary had no descriptors', async (t) => {
     const app = await startWith(t, 'reuseport');
     await exhaustWorker(app, 1);
     await tellPrimary(app, { do: 'exhaust' });
@@ -125,7 +126,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('a primary without descriptors pauses workers, and takes back what waits', async (t) => {
+  test('a primary without descriptors pauses workers, and takes back waiting connections', async (t) => {
     const app = await startWith(t, 'rr');
     const release = await blockWorker(t, app);
     await tellPrimary(app, { do: 'pause', id: 2 });
@@ -140,7 +141,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('a primary without descriptors rescues what waits at a worker that is blocked', async (t) => {
+  test('a primary without descriptors rescues connections that wait for a blocked worker', async (t) => {
     const app = await startWith(t, 'rr');
     const release = await blockWorker(t, app);
     await tellPrimary(app, { do: 'exhaust' });
@@ -150,7 +151,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('a primary without descriptors keeps what waits at a worker that is killed', async (t) => {
+  test('a primary without descriptors keeps connections that wait for a killed worker', async (t) => {
     const app = await startWith(t, 'rr');
     await blockWorker(t, app);
     await tellPrimary(app, { do: 'pause', id: 2 });

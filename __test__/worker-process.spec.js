@@ -4,12 +4,12 @@ const { serial: test } = require('ava');
 const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
-/** What there is to see of a process forked by the cluster, or by child_process. */
+/** Everything observable about a process forked by the cluster, or by child_process. */
 async function look(t, by, end, options) {
   const { lines, code } = await run(t, 'child-process', { args: [by, end, options] });
   t.is(code, 0);
   const [{ at, events, returned }] = lines;
-  // Either of them may be first.
+  // Either event may come first.
   const rank = ([event]) => (event === 'disconnect' ? 1 : event === 'close' ? 2 : 0);
   for (const event of ['disconnect', 'exit']) at[event] = undefined;
   return { at, events: events.sort((a, b) => rank(a) - rank(b)), returned };
@@ -24,7 +24,7 @@ const options = {
   'that has flags': "{ execArgv: ['--no-deprecation'] }",
 };
 for (const [name, expression] of Object.entries(options)) {
-  test(`the process of a worker ${name} looks as one by child_process.fork`, async (t) => {
+  test(`the process of a worker ${name} looks like one of child_process.fork`, async (t) => {
     const child = await look(t, 'child_process', 'kill', expression);
     t.deepEqual(
       child.events.map(([event]) => event),
@@ -34,10 +34,10 @@ for (const [name, expression] of Object.entries(options)) {
   });
 }
 
-test('the process of a worker looks so too when it is disconnected', async (t) => {
+test("a disconnected worker's process looks the same too", async (t) => {
   const child = await look(t, 'child_process', 'disconnect', '{}');
   const worker = await look(t, 'cluster', 'disconnect', '{}');
-  // Node forgets the 'close' event of a process whose channel the parent has closed.
+  // Node does not emit the 'close' event of a process whose channel the parent has closed.
   if (!isBuiltin) {
     t.deepEqual(worker.events.pop(), ['close', 0, null]);
     delete worker.at.close;

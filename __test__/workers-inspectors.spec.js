@@ -8,7 +8,7 @@ for (const [start, how] of [
   ['open', 'inspector.open()'],
 ]) {
   test(`${how} in the primary starts the inspectors of its workers too`, async (t) => {
-    // Each process takes any port.
+    // Each process takes any free port.
     const nodeArgs = ['--inspect-port=0'];
     const { lines, code } = await run(t, 'workers-inspectors', { args: [start], nodeArgs });
     t.is(code, 0);

@@ -7,7 +7,7 @@ const HOST = '127.0.0.1';
 /**
  * Starts the clustered server of `fixtures/app.js`, and waits until all of its workers listen,
  * or are online if they have nothing to listen to.
- * `app.target` is where, for clients; by default a port of 127.0.0.1.
+ * `app.target` is the address for clients; by default a port of 127.0.0.1.
  */
 async function startApp(t, { workers = 1, listen = { port: 0, host: HOST }, ...rest } = {}, how) {
   const app = start(t, 'app', { args: [{ workers, listen, ...rest }], ...how });
@@ -20,7 +20,7 @@ async function startApp(t, { workers = 1, listen = { port: 0, host: HOST }, ...r
   return app;
 }
 
-/** What `cluster.stats()` says now. */
+/** The current result of `cluster.stats()`. */
 async function statsOf(app) {
   const before = app.seen({ did: 'stats' }).length;
   app.send({ do: 'stats' });
@@ -28,7 +28,7 @@ async function statsOf(app) {
   return lines.at(-1);
 }
 
-/** Waits until a connection waits for the worker. With the built-in nobody knows. */
+/** Waits until a connection waits for the worker. The built-in module does not count them. */
 async function untilWaiting(app, id) {
   while ((await statsOf(app)).workers[id].waiting === 0);
 }

@@ -11,7 +11,7 @@ const { becomesTrue, membersOf, signalGroup } = require('../../tools/process-gro
 const { afterTimeLimit } = require('../../tools/time-limit');
 
 const WATCHDOG = 30_000;
-// How long others may outlive the process.
+// How long other processes may outlive this one.
 const GONE_WITHIN = 2_000;
 const BIN = path.join(__dirname, 'bin');
 
@@ -51,7 +51,7 @@ class BlockProcess extends EventEmitter {
       if (!gone) throw new Error(`it left processes behind: ${left.join(', ')}`);
       return signal ?? code;
     });
-    this.exited.catch(() => {}); // Whoever runs the steps has failed, or is to look at it yet.
+    this.exited.catch(() => {}); // The code that runs the steps handles this.
   }
 
   get isRunning() {
@@ -70,7 +70,7 @@ class BlockProcess extends EventEmitter {
     return answer;
   }
 
-  /** For servers that may not listen yet. */
+  /** Asks a server that may not listen yet. */
   async askFirst() {
     let answer;
     const isAnswered = () =>
@@ -117,7 +117,7 @@ class BlockProcess extends EventEmitter {
         load.answered += 1;
       }
     })();
-    load.done.catch(() => {}); // The step `rests` looks at it.
+    load.done.catch(() => {}); // The step `rests` handles this.
     this.#load = load;
   }
 

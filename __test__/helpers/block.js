@@ -1,20 +1,21 @@
 'use strict';
 
-// Runs a block of the documentation, in a directory of its own, where this project is installed.
+// Runs a block of the documentation, in its own directory, where this project is installed.
 //
-// The steps of `<!-- run: step; step; … -->`, in their order:
+// The steps of `<!-- run: step; step; … -->`, which run in order:
 //
-//   asks=3          as many GETs of `/` at the port, on a connection each; all are answered with 200.
-//                   The first is tried again until somebody listens
-//   answers=/…/     each of these answers matches
-//   prints=/…/      what it prints after what the step like this before it has found matches, now or later
-//   loads           clients ask one after the other from now on; all are answered with 200
-//   rests           … until now
-//   signal=SIGHUP   goes to the process that the block starts, or the only one; SIGINT to all of its
-//                   group, as from a terminal
-//   warns           it may print process warnings
+//   asks=3          sends this many GET requests for `/`, each on its own connection; all are answered with
+//                   200. The first one is repeated until a server listens
+//   answers=/…/     each of these answers matches the pattern
+//   prints=/…/      the output after the match of the previous `prints` step matches, now or later
+//   loads           starts clients that send requests one after the other; all are answered with 200
+//   rests           stops these clients
+//   signal=SIGHUP   sends the signal to the process that the block starts, or to its only process; SIGINT
+//                   goes to the whole group, as from a terminal
+//   warns           allows process warnings
 //
-// It ends by itself after the last step, with code 0, and leaves no process. 8000 becomes a free port.
+// The block has to end by itself after the last step, with code 0, and to leave no process. A free port
+// replaces 8000.
 
 const { spawnSync } = require('node:child_process');
 const { mkdirSync, symlinkSync, writeFileSync, existsSync } = require('node:fs');
@@ -31,7 +32,7 @@ const PORT = '8000';
 const MODULES = path.join(ROOT, 'node_modules');
 const TSC = path.join(MODULES, 'typescript', 'bin', 'tsc');
 
-/** What is run, by language: a command, for the file that the block is. */
+/** The command that runs a block, by its language; the block becomes the named file. */
 const LANGUAGES = {
   js: { name: 'app.js', command: (file) => [execPath, file] },
   mjs: { name: 'app.mjs', command: (file) => [execPath, file] },
@@ -45,7 +46,7 @@ function compileAndRun(file) {
   return `'${process.execPath}' '${TSC}' ${options} ${file}\nexec node ${file.replace(/\.ts$/, '.js')}`;
 }
 
-/** A single command takes the place of the shell, and so gets the signals. */
+/** A single command replaces the shell, and so gets the signals. */
 function soleCommand(script) {
   const commands = script
     .replace(/\\\n/g, ' ')
@@ -54,20 +55,20 @@ function soleCommand(script) {
   return commands.length === 1 ? `exec env ${commands[0]}` : script;
 }
 
-/** What systemd would start. */
+/** The command that systemd would start. */
 function startOf(unit) {
   const [, command] = /^ExecStart=(.*)$/m.exec(unit);
   const variables = [...unit.matchAll(/^Environment=(.*)$/gm)].map(([, variable]) => variable);
   return `exec env ${variables.join(' ')} ${command}`;
 }
 
-/** What systemd, where there is one, has against a unit. */
+/** The errors that systemd, if it is installed, finds in a unit. */
 function complaintsAbout(unit) {
   const { stderr } = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' });
   return (stderr ?? '').split('\n').filter((line) => line.includes(path.basename(unit)));
 }
 
-/** Has the packages in `directory` that the sources load, as if installed. */
+/** Makes the packages that the sources load available in `directory`, as if they were installed. */
 function installInto(directory, sources) {
   const names = sources.flatMap((source) =>
     [
@@ -117,7 +118,7 @@ const STEPS = {
   },
 };
 
-/** Lines with what differs from run to run, process ids above all, made equal. */
+/** The lines of an output, without differences from run to run, mainly process ids. */
 function normalized(output) {
   return output
     .split('\n')
@@ -126,12 +127,12 @@ function normalized(output) {
 }
 
 /**
- * Runs a block, with the files that stand above it.
+ * Runs a block, with the files above it.
  *
  * @param {object} options
  * @param {Record<string, string>} options.files
  * @param {string} [options.printed] all lines that it prints, in any order
- * @throws when it is not as the document says
+ * @throws if the block does not do what the document says
  */
 async function runBlock(t, block, { files, printed }) {
   const language = LANGUAGES[block.language];
@@ -150,7 +151,7 @@ async function runBlock(t, block, { files, printed }) {
     const complaints = complaintsAbout(path.join(directory, language.name));
     if (complaints.length > 0) throw new Error(complaints.join('\n'));
   }
-  // What installs has to do so itself.
+  // A block that installs packages has to do so itself.
   const installs = block.language === 'sh' && /^npm install/m.test(block.text);
   if (!installs) installInto(directory, Object.values(all));
 

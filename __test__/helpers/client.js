@@ -6,12 +6,12 @@ const http = require('node:http');
 const https = require('node:https');
 const net = require('node:net');
 
-/** One request on a connection of its own, or of `options.agent`; resolves to the JSON answered. */
+/** Sends one request on its own connection, or one of `options.agent`; resolves to the answered JSON. */
 async function get(target, options) {
   return JSON.parse(await getText(target, options));
 }
 
-/** The same; resolves to the text answered. */
+/** Sends one request in the same way as `get`; resolves to the answered text. */
 async function getText(target, options) {
   const { get } = target.protocol === 'https:' ? https : http;
   const request = get({ agent: false, ...target, ...options });
@@ -19,7 +19,7 @@ async function getText(target, options) {
   return text(response);
 }
 
-/** Requests one after the other; resolves to how many each worker has answered, by its id. */
+/** Sends requests one after the other; resolves to how many each worker has answered, by its id. */
 async function countAnswers(target, count) {
   const answers = {};
   for (let i = 0; i < count; i += 1) {
@@ -34,7 +34,7 @@ async function read(target) {
   return JSON.parse(await text(net.connect(target)));
 }
 
-/** Sends datagrams one after the other; resolves to the JSON of all answers, by whomever. */
+/** Sends datagrams one after the other; resolves to the JSON of all answers, from any worker. */
 async function askDatagrams({ host, port }, messages) {
   const socket = dgram.createSocket(net.isIPv4(host) ? 'udp4' : 'udp6');
   const answers = [];
@@ -53,7 +53,7 @@ async function text(stream) {
   return all;
 }
 
-/** The code of the error a connection attempt ends with, or undefined. */
+/** The code of the error with which a connection attempt ends, or undefined. */
 async function connectionError(target) {
   const socket = net.connect(target);
   try {

@@ -7,7 +7,7 @@ const path = require('node:path');
 
 let launcher;
 
-/** The program that denies system calls, compiled once, with the compiler that Rust needs anyway. */
+/** The program that denies system calls, compiled once, by the compiler that Rust needs anyway. */
 function compiled() {
   if (launcher === undefined) {
     const directory = mkdtempSync(path.join(os.tmpdir(), 'rs-cluster-deny-'));

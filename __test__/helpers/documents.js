@@ -1,15 +1,13 @@
 'use strict';
 
-// The documentation as its tests see it: blocks of code, headings, links.
+// The parts of the documentation that tests use: blocks of code, headings, links.
+// A comment right before a block says what to do with it:
 //
-// What is done with a block stands in a comment right before it:
-//
-//   <!-- file: app.js -->        it is a file: of this name, for the blocks below it
-//   <!-- run: step; step; … -->  what happens while it runs; helpers/block.js has the steps
-//   <!-- clone -->               a command for a clone of this project: the spec has a list of these
-//   none of these                it runs, and ends by itself with code 0
-//
-// A block of `text` right after one that runs is what that one prints.
+//   <!-- file: app.js -->        the block is a file with this name, for the blocks below it
+//   <!-- run: step; step; … -->  these steps happen while the block runs; see helpers/block.js
+//   <!-- clone -->               the block is a command for a clone of this project; the spec lists these
+//   none of these                the block runs, and ends by itself with code 0
+// A block of `text` right after a block that runs is the output of that block.
 
 const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
@@ -23,7 +21,7 @@ class Document {
   constructor(name) {
     this.name = name;
     const lines = readFileSync(path.join(ROOT, name), 'utf8').split('\n');
-    /** The lines that are no code, others empty. */
+    /** The lines of the document, with lines of code replaced by empty ones. */
     this.prose = [];
     this.blocks = [];
     let block;
@@ -48,20 +46,20 @@ class Document {
     this.blocks.push({ ...block, place: `${this.name}:${block.line}`, text, previous });
   }
 
-  /** The files that are there for a block: of each name the last one above it. */
+  /** The files that exist for a block: for each name, the last one above it. */
   filesFor(block) {
     const above = this.blocks.slice(0, this.blocks.indexOf(block));
     const files = above.filter(({ kind }) => kind === 'file');
     return Object.fromEntries(files.map(({ what, text }) => [what, text]));
   }
 
-  /** What is printed, by the document, while a block runs; undefined where it doesn't say. */
+  /** The output that the document shows for a block; undefined if it does not show any. */
   outputOf(block) {
     const next = this.blocks[this.blocks.indexOf(block) + 1];
     return next?.language === 'text' ? next.text : undefined;
   }
 
-  /** Of its headings: the text, and the anchor that GitHub makes of it. */
+  /** The headings: their text, and the anchor that GitHub makes from it. */
   get headings() {
     const counts = new Map();
     return this.prose.flatMap((line, index) => {
@@ -85,13 +83,13 @@ class Document {
     return targets.filter((target) => !/^[a-z]+:/.test(target));
   }
 
-  /** The first cells of its tables, and its headings: what it has entries for. */
+  /** The first cells of the document's tables, and its headings. */
   get entries() {
     const rows = this.prose.filter((line) => line.startsWith('| '));
     return [...rows.map((row) => row.split('|')[1]), ...this.headings.map(({ text }) => text)];
   }
 
-  /** What stands below a heading, to the next one of its level, or above. */
+  /** The text below a heading, up to the next heading of the same or a higher level. */
   sectionOf({ level, line }) {
     const next = this.headings.find((other) => other.line > line && other.level <= level);
     return this.prose.slice(line + 1, next?.line).join('\n');

@@ -6,13 +6,13 @@ const { getText } = require('./client');
 const { start } = require('./fixture');
 
 const EXAMPLES = path.join(__dirname, '../../examples');
-// As many as the examples fork.
+// The number of workers that the examples fork.
 const WORKERS = os.availableParallelism();
 const PORT = /(?:serves|listening on) port (\d+)/g;
 
 const example = (name) => path.join(EXAMPLES, name);
 
-/** Starts a program on a port of its own, and waits until all its workers listen. */
+/** Starts a program on its own port, and waits until all its workers listen. */
 async function startServer(t, file, { workers = WORKERS, ...options } = {}) {
   const app = start(t, file, { ...options, env: { PORT: '0', ...options.env } });
   const [[, port]] = await app.matches(PORT, workers);
@@ -20,7 +20,7 @@ async function startServer(t, file, { workers = WORKERS, ...options } = {}) {
   return app;
 }
 
-/** Asks until each worker has answered; resolves to their ids, in order. */
+/** Sends requests until each worker has answered; resolves to their ids, in order. */
 async function answering(ask, workers = WORKERS) {
   const ids = new Set();
   while (ids.size < workers) ids.add(workerOf(await ask()));
@@ -33,10 +33,10 @@ function workerOf(text) {
   return Number(id);
 }
 
-/** The ids of workers that nobody has replaced. */
+/** The ids of the first workers, which have not been replaced. */
 const firstIds = (workers = WORKERS) => Array.from({ length: workers }, (_, index) => index + 1);
 
-/** Asks a server of HTTP until each worker has answered, and ends it. */
+/** Sends requests to an HTTP server until each worker has answered, and ends it. */
 async function checkServer(t, app) {
   t.deepEqual(await answering(() => getText(app.target)), firstIds());
   app.signal('SIGTERM');

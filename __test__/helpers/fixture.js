@@ -26,7 +26,7 @@ class Program extends EventEmitter {
   #warns;
 
   /**
-   * @param {string} name of a file in `fixtures/`, without `.js`; or the path of any other
+   * @param {string} name of a file in `fixtures/`, without `.js`; or the path of any other program
    * @param {object} [options]
    * @param {Array} [options.args] strings, or values to be passed as JSON
    * @param {object} [options.env] on top of the environment of the tests
@@ -73,13 +73,13 @@ class Program extends EventEmitter {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The first line printed, until now or later, that has all the properties of the pattern. */
+  /** The first printed line, now or later, that has all the properties of the pattern. */
   async line(pattern) {
     const [first] = await this.linesLike(pattern, 1);
     return first;
   }
 
-  /** The first `count` lines like that. */
+  /** The first `count` lines that have all the properties of the pattern. */
   async linesLike(pattern, count) {
     for (;;) {
       const found = this.seen(pattern);
@@ -90,7 +90,7 @@ class Program extends EventEmitter {
     }
   }
 
-  /** The lines like that until now. */
+  /** The lines so far that have all the properties of the pattern. */
   seen(pattern) {
     return this.lines.filter((line) => matches(line, pattern));
   }
@@ -106,7 +106,7 @@ class Program extends EventEmitter {
     }
   }
 
-  /** Has the program do something; see `fixtures/commands.js`. */
+  /** Sends the program a command; see `fixtures/commands.js`. */
   send(command) {
     this.#child.stdin.write(`${JSON.stringify(command)}\n`);
   }
@@ -123,7 +123,7 @@ class Program extends EventEmitter {
     return result;
   }
 
-  /** All that a failed test should tell. */
+  /** Everything that a failed test should print. */
   toString() {
     const failure = this.#failure ? `${this.#failure.message}\n` : '';
     return `${failure}--- stdout\n${this.stdout}--- stderr\n${this.stderr}`;
@@ -148,7 +148,7 @@ class Program extends EventEmitter {
   }
 
   async #exit() {
-    // Workers share the outputs, so 'close' comes after the last of them has gone.
+    // Workers share the outputs, so 'close' comes after the last worker is gone.
     const closed = once(this.#child, 'close');
     const [code, signal] = await once(this.#child, 'exit');
     const gone = await becomesTrue(() => membersOf(this.pid).length === 0, GONE_WITHIN);
@@ -181,7 +181,10 @@ class Program extends EventEmitter {
   }
 }
 
-/** Colours asked for by the test runner, or a debugged one, are not for the fixtures. */
+/**
+ * The environment for fixtures, without the colours that the test runner requests, and without its
+ * debugger.
+ */
 function environment() {
   const { FORCE_COLOR, NODE_DEBUG, NODE_OPTIONS, NODE_CLUSTER_SCHED_POLICY, ...env } = process.env;
   return env;
@@ -191,7 +194,7 @@ function matches(line, pattern) {
   return Object.entries(pattern).every(([key, value]) => isDeepStrictEqual(line[key], value));
 }
 
-/** Starts a program that the test drives; it must have ended, and been checked, before the test. */
+/** Starts a program that the test drives; the test must wait for its end, and check it. */
 function start(t, name, options) {
   const program = new Program(name, options);
   t.teardown(async () => {

@@ -3,13 +3,13 @@
 const { once } = require('node:events');
 const net = require('node:net');
 
-// Not those that the kernel gives away: other tests have theirs from it.
+// Ports that the kernel does not assign: other tests get theirs from the kernel.
 const FIRST_PORT = 10_000;
 const LAST_PORT = 30_000;
 
 let lastPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
 
-/** A port of this machine that nobody has, and that the kernel gives nobody either. */
+/** A free port of this machine that the kernel does not assign either. */
 async function freePort() {
   for (;;) {
     lastPort = lastPort < LAST_PORT ? lastPort + 1 : FIRST_PORT;

@@ -5,12 +5,12 @@ const path = require('node:path');
 const ROOT = path.resolve(__dirname, '../..');
 const BUILTIN = 'node:cluster';
 
-// What the specs test: this project, or whatever the environment variable CLUSTER names.
-// `CLUSTER=node:cluster` runs them against the built-in, which is the referee.
+// The implementation that the specs test: this project, or the module that the environment variable CLUSTER
+// names. `CLUSTER=node:cluster` runs them against the built-in module, which is the reference.
 const specifier = process.env.CLUSTER || ROOT;
 const isBuiltin = [BUILTIN, 'cluster'].includes(specifier);
 
-// The Node that runs the fixtures: any that is supported, while the test runner wants a newer one.
+// The Node that runs the fixtures: any supported version, while the test runner needs a newer one.
 const execPath = process.env.FIXTURE_NODE || process.execPath;
 
 module.exports = { BUILTIN, execPath, isBuiltin, specifier };

@@ -14,7 +14,7 @@ function putBinary(file) {
 }
 
 /**
- * A package as npm installs it; `put(file, home)` puts the binary there, or something else.
+ * Installs the package as npm does; `put(file, home)` puts the binary, or something else, there.
  *
  * @param {string} [parent] the directory that gets `node_modules`
  * @returns {string} the directory of the package

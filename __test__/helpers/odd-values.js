@@ -1,7 +1,8 @@
 'use strict';
 
-// Values as no program should have them, from recipes: trees without functions, so that one recipe can
-// be built several times, printed, and made smaller. What runs code of the user writes to a log.
+// Odd values that no program should have, built from recipes: trees without functions, so that one recipe
+// can be built several times, printed, and made smaller. User code in these values writes to a log when it
+// runs.
 
 const { Random } = require('../../tools/random.js');
 
@@ -30,7 +31,7 @@ const KEYS = ['a', 'b', 'z', '0', '1', '7', '-1', '01', '4294967295', '__proto__
 const NAMES = [...KEYS, 'constructor', 'length', 'message', 'ü', '', 'tag', 'symbol'];
 const SYMBOLS = { tag: Symbol.toStringTag, symbol: Symbol('member') };
 
-/** What an object is inside; `members` come on top. */
+/** The inside of an object; `members` are added to it. */
 const INSIDES = {
   plain: () => ({}),
   array: () => [],
@@ -99,7 +100,7 @@ const PROTOTYPES = {
   }),
 };
 
-/** How a member is there. */
+/** The ways to define a member. */
 const WAYS = {
   data: (_log, { value }) => ({ value, enumerable: true, configurable: true, writable: true }),
   hidden: (_log, { value }) => ({ value, enumerable: false, configurable: true }),
@@ -130,7 +131,7 @@ const WAYS = {
   }),
 };
 
-/** What a program can do to the objects that all others are made from. */
+/** The changes that a program can make to the built-in objects. */
 const PATCHES = {
   objectToJson: (log) => [Object.prototype, 'toJSON', () => log.push('Object toJSON')],
   arrayToJson: (log) => [Array.prototype, 'toJSON', () => log.push('Array toJSON')],
@@ -166,7 +167,7 @@ const DEEPEST = 4;
 /** A recipe: `{ value, patches }`, where a value is a leaf's name, the number of an earlier object, or an object. */
 function makeRecipe(seed) {
   const random = new Random(seed);
-  // What is sent has to be an object: others are not the serializer's to judge.
+  // The sent value has to be an object, because the serializer does not decide about others.
   return {
     value: objectRecipe(random, 0),
     patches: random.oneIn(8) ? [random.pick(Object.keys(PATCHES))] : [],
@@ -180,7 +181,7 @@ function valueRecipe(random, depth) {
 }
 
 function objectRecipe(random, depth) {
-  // Many are plain altogether, so that JSON is tried as well.
+  // Many values are entirely plain, so that JSON is tested as well.
   if (!random.oneIn(4)) return plainRecipe(random, depth);
   return {
     inside: random.pick(Object.keys(INSIDES)),
@@ -217,7 +218,7 @@ function oddMember(random, depth) {
   return { key: random.pick(NAMES), way, value: valueRecipe(random, depth + 1) };
 }
 
-/** The value of a recipe, with the log that its code writes to. */
+/** Builds the value of a recipe, with the log that its code writes to. */
 function build(recipe) {
   const log = [];
   const earlier = [];
@@ -226,7 +227,7 @@ function build(recipe) {
     if (typeof value === 'string') return LEAVES[value]();
     const object = INSIDES[value.inside](log, value.items.map(make));
     earlier.push(object);
-    // The environment belongs to the whole process.
+    // These objects belong to the whole process, so they must not be changed.
     if (value.inside === 'host' || value.inside === 'raw') return object;
     for (const { key, way, value: inner } of value.members) {
       const name = SYMBOLS[key] ?? key;
@@ -241,7 +242,7 @@ function build(recipe) {
   return { value, log };
 }
 
-/** What can't be defined there is left out: on a view, twice, or a length that is none. */
+/** Defines a member unless this is impossible: on a view, twice, or with an invalid length. */
 function define(object, name, descriptor) {
   try {
     Reflect.defineProperty(object, name, descriptor);
@@ -256,7 +257,7 @@ function patched(patches, log, callback) {
     Object.defineProperty(object, member, { value, configurable: true, writable: true });
     return { object, member, before };
   });
-  // Taken now: it may be what is patched.
+  // These are read before the callback, because they may be patched.
   const { defineProperty, deleteProperty } = Reflect;
   try {
     return callback();
@@ -268,7 +269,7 @@ function patched(patches, log, callback) {
   }
 }
 
-/** Recipes that are a step smaller. */
+/** Yields recipes that are one step smaller. */
 function* smaller({ value, patches }) {
   if (patches.length > 0) yield { value, patches: [] };
   for (const { value: inner } of value.members) {
@@ -297,12 +298,12 @@ function* smallerValues(value) {
   if (value.prototype !== 'own') yield { ...value, prototype: 'own' };
 }
 
-/** The list with these in the place of one. */
+/** The list with these entries in place of one entry. */
 function replaced(list, index, ...entries) {
   return [...list.slice(0, index), ...entries, ...list.slice(index + 1)];
 }
 
-/** The smallest recipe found from this one that fails as well. */
+/** The smallest recipe found from this one that also fails. */
 function minimize(recipe, fails) {
   for (const candidate of smaller(recipe)) {
     if (fails(candidate)) return minimize(candidate, fails);

@@ -6,8 +6,8 @@ const path = require('node:path');
 const NOBODY = { uid: 65534, gid: 65534 };
 
 /**
- * `uid` and `gid` of a user who may do no more than others; empty when the tests run as such a
- * user; undefined when there is none who can read the project.
+ * `uid` and `gid` of an unprivileged user; empty if the tests run as such a user; undefined if no such user
+ * can read the project.
  */
 const unprivileged = process.getuid?.() === 0 ? (canRead(NOBODY) ? NOBODY : undefined) : {};
 

@@ -5,10 +5,10 @@ const { execPath } = require('./implementation');
 
 const version = execFileSync(execPath, ['--version'], { encoding: 'utf8' }).trim().slice(1);
 
-/** The 20 of 20.19.0, of the Node that runs the fixtures. */
+/** The major version of the Node that runs the fixtures: 20 for 20.19.0. */
 const majorVersion = Number.parseInt(version, 10);
 
-/** Whether the Node that runs the fixtures is of that version, or newer. */
+/** Whether the Node that runs the fixtures has this version or a newer one. */
 function isAtLeast(wanted) {
   return version.localeCompare(wanted, 'en', { numeric: true }) >= 0;
 }

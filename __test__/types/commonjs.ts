@@ -1,4 +1,4 @@
-// What a user writes in CommonJS. Compiled, not run: `npm run lint`.
+// A user's program in CommonJS. `npm run lint` compiles it, but does not run it.
 import type { Cluster as NodeCluster } from 'node:cluster';
 
 import http = require('node:http');

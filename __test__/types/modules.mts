@@ -1,4 +1,4 @@
-// What a user writes in an ES module. Compiled, not run: `npm run lint`.
+// A user's program as an ES module. `npm run lint` compiles it, but does not run it.
 import http from 'node:http';
 import cluster, {
   type Address,
