@@ -2,6 +2,7 @@
 
 const { AsyncLocalStorage, AsyncResource } = require('node:async_hooks');
 const { nextTick } = require('./clock');
+const { Engine } = require('./native');
 
 /** It holds nothing open, which `jest --detectOpenHandles` asks whatever has a type of its own. */
 class EventResource extends AsyncResource {
@@ -69,7 +70,7 @@ class EventContext {
 
   /** Calls back at once, as a handle of Node does, which has one resource for all that it calls. */
   runAgain(callback) {
-    return this.#resource.runInAsyncScope(callback);
+    this.#resource.runInAsyncScope(callOrReport, undefined, callback);
   }
 
   #forEachInTicks(items, first, callback) {
@@ -82,13 +83,23 @@ class EventContext {
       // A callback may be the first to use hooks.
       while (next < items.length && (HAS_FRAMES || !hooksExist())) {
         next += 1;
-        if (HAS_FRAMES) this.#resource.runInAsyncScope(callback, undefined, items[next - 1]);
-        else callback(items[next - 1]);
+        if (HAS_FRAMES) {
+          this.#resource.runInAsyncScope(callOrReport, undefined, callback, items[next - 1]);
+        } else callback(items[next - 1]);
       }
     } finally {
       // One that throws does not stop the rest.
       if (next < items.length) this.#forEachInTicks(items, next, callback);
     }
+  }
+}
+
+/** Handlers of 'uncaughtException' see the context that the exception was thrown in. */
+function callOrReport(callback, ...args) {
+  try {
+    callback(...args);
+  } catch (error) {
+    Engine.reportUncaught(error);
   }
 }
 

@@ -1,9 +1,9 @@
 use napi::{
-    Env,
+    Env, JsValue,
     bindgen_prelude::{Error, FromNapiValue, FunctionRef, JsValuesTupleIntoVec},
 };
 
-use crate::sys::node::{CallbackContext, EventLoop};
+use crate::sys::node::{self, CallbackContext, Called, EventLoop};
 
 /// Calls into JavaScript from a lane that became ready.
 pub(super) struct Caller {
@@ -28,15 +28,27 @@ impl Caller {
         self.context.enter(run);
     }
 
-    /// Calls `function`, inside [`enter`](Self::enter). `None` when it threw, which is an uncaught
-    /// exception.
+    /// Calls `function`, inside [`enter`](Self::enter).
     pub(super) fn call<Args: JsValuesTupleIntoVec, Return: FromNapiValue>(
         &self,
         function: &FunctionRef<Args, Return>,
         args: Args,
-    ) -> Option<Return> {
-        let called = function.borrow_back(&self.env).and_then(|function| function.call(args));
-        called.map_err(|thrown| self.env.fatal_exception(thrown)).ok()
+    ) -> Called {
+        let env = self.env.raw();
+        let prepared = function
+            .borrow_back(&self.env)
+            .and_then(|function| Ok((function.raw(), args.into_vec(env)?)));
+        match prepared {
+            Ok((function, args)) => {
+                let args: Vec<_> = args.into_iter().map(|it| it.cast()).collect();
+                node::call_function(env.cast(), function.cast(), &args)
+            }
+            // A value that JavaScript can't have, such as a text that is too long.
+            Err(error) => {
+                self.env.fatal_exception(error);
+                Called::Failed
+            }
+        }
     }
 }
 

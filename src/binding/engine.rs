@@ -8,7 +8,7 @@ use std::{
 };
 
 use napi::{
-    Status,
+    Env, JsValue, Status, Unknown,
     bindgen_prelude::{Either, Function},
     threadsafe_function::ThreadsafeFunctionCallMode,
 };
@@ -25,7 +25,7 @@ use crate::{
     sys::{
         duplicate, errno,
         exit::{Exit, Process},
-        lane,
+        lane, node,
         spawn::Program,
     },
 };
@@ -149,6 +149,13 @@ impl Engine {
     #[napi]
     pub fn version() -> &'static str {
         env!("CARGO_PKG_VERSION")
+    }
+
+    /// Reports an uncaught exception, in the asynchronous context of the caller: the process ends of it,
+    /// unless a handler of `'uncaughtException'` takes it.
+    #[napi]
+    pub fn report_uncaught(env: Env, thrown: Unknown<'_>) {
+        node::report_uncaught(env.raw().cast(), thrown.raw().cast());
     }
 
     /// `onEvent` is called for each event. It does not hold the event loop open.

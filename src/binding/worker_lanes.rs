@@ -30,7 +30,7 @@ use crate::{
         inherit,
         lane::Kind,
         listen,
-        node::{EventLoop, Poll, Readiness, Timer},
+        node::{Called, EventLoop, Poll, Readiness, Timer},
         ring::{self, Tally},
     },
     worker::{Connections, Control, Received, Taken, Watchdog},
@@ -692,18 +692,18 @@ impl Inner {
         let Handlers { caller, on_connection, .. } = handlers;
         let args = (listener, connection.as_raw_fd()).into();
         match caller.call(on_connection, args) {
-            Some(false) => {
+            Called::Returned(false) => {
                 // It fails only for requests that are too long, which this is not.
                 let _ = self.send(&Request::Return { listener }, Some(connection));
                 self.tally.add_closed();
                 false
             }
-            Some(true) => {
+            Called::Returned(true) => {
                 let _ = connection.into_raw_fd();
                 true
             }
             // A getter of the user's server threw; the connection is closed here.
-            None => {
+            Called::Failed => {
                 self.tally.add_closed();
                 true
             }

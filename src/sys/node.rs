@@ -25,6 +25,7 @@ const UV_TIMER: c_int = 13;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
 pub(super) const NAPI_OK: c_int = 0;
+const NAPI_PENDING_EXCEPTION: c_int = 10;
 
 pub(super) type Pointer = *mut c_void;
 type OnPoll = unsafe extern "C" fn(Pointer, c_int, c_int);
@@ -82,6 +83,11 @@ symbols! {
     napi_set_named_property: unsafe extern "C" fn(Pointer, Pointer, *const c_char, Pointer) -> c_int,
     napi_add_finalizer: unsafe extern "C" fn(Pointer, Pointer, Pointer, OnFinalize, Pointer, *mut Pointer) -> c_int,
     napi_get_cb_info: unsafe extern "C" fn(Pointer, Pointer, *mut usize, *mut Pointer, *mut Pointer, *mut Pointer) -> c_int,
+    napi_get_undefined: unsafe extern "C" fn(Pointer, *mut Pointer) -> c_int,
+    napi_get_value_bool: unsafe extern "C" fn(Pointer, Pointer, *mut bool) -> c_int,
+    napi_call_function: unsafe extern "C" fn(Pointer, Pointer, Pointer, usize, *const Pointer, *mut Pointer) -> c_int,
+    napi_get_and_clear_last_exception: unsafe extern "C" fn(Pointer, *mut Pointer) -> c_int,
+    napi_fatal_exception: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
     napi_async_init: unsafe extern "C" fn(Pointer, Pointer, Pointer, *mut Pointer) -> c_int,
     napi_async_destroy: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
     napi_open_handle_scope: unsafe extern "C" fn(Pointer, *mut Pointer) -> c_int,
@@ -391,7 +397,7 @@ impl CallbackContext {
         Ok(Self { env, context, symbols })
     }
 
-    /// Runs `run` inside the scopes, or not at all when the environment is ending.
+    /// Runs `run` inside the scopes. Calls into JavaScript fail when the environment is ending.
     pub fn enter(&self, run: impl FnOnce()) {
         let mut handles = ptr::null_mut();
         let mut callback = ptr::null_mut();
@@ -414,6 +420,59 @@ impl CallbackContext {
             }
             (self.symbols.napi_close_handle_scope)(self.env, handles);
         }
+    }
+}
+
+/// What a function of JavaScript came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    /// It returned something; whether that was `true`.
+    Returned(bool),
+    /// It threw, which has been reported as an uncaught exception, or the environment is ending.
+    Failed,
+}
+
+/// Calls a function of JavaScript. What it throws is an uncaught exception, the very value: it may be any,
+/// and nothing of it is looked at.
+///
+/// All three are promised to be of the environment whose thread this is, and alive.
+pub(crate) fn call_function(env: Pointer, function: Pointer, arguments: &[Pointer]) -> Called {
+    let Ok(symbols) = symbols() else { return Called::Failed };
+    let (mut this, mut returned) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: values of this environment, as promised, on its thread.
+    let status = unsafe {
+        (symbols.napi_get_undefined)(env, &raw mut this);
+        let (count, first) = (arguments.len(), arguments.as_ptr());
+        (symbols.napi_call_function)(env, this, function, count, first, &raw mut returned)
+    };
+    match status {
+        NAPI_OK => {
+            let mut is_true = false;
+            // SAFETY: as above. It is left alone where the value is not a boolean.
+            unsafe { (symbols.napi_get_value_bool)(env, returned, &raw mut is_true) };
+            Called::Returned(is_true)
+        }
+        NAPI_PENDING_EXCEPTION => {
+            let mut thrown = ptr::null_mut();
+            // SAFETY: as above.
+            let cleared =
+                unsafe { (symbols.napi_get_and_clear_last_exception)(env, &raw mut thrown) };
+            if cleared == NAPI_OK {
+                report_uncaught(env, thrown);
+            }
+            Called::Failed
+        }
+        _ => Called::Failed,
+    }
+}
+
+/// Reports an uncaught exception: the process ends of it, unless a handler of the user's takes it.
+///
+/// Both are promised to be of the environment whose thread this is, and alive.
+pub(crate) fn report_uncaught(env: Pointer, thrown: Pointer) {
+    if let Ok(symbols) = symbols() {
+        // SAFETY: as promised.
+        unsafe { (symbols.napi_fatal_exception)(env, thrown) };
     }
 }
 
