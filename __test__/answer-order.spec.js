@@ -11,6 +11,7 @@ const SCENARIOS = {
     { state: 'online' },
   ],
   'an answer and a message': [{ event: 'message' }, { event: 'listening' }, { event: 'next turn' }],
+  'an answer behind many messages': [{ event: 'listening', messages: 51 }],
 };
 
 for (const [scenario, expected] of Object.entries(SCENARIOS)) {

@@ -51,6 +51,13 @@ if (!isBuiltin) {
     t.true(all(1)(faults), `${faults}`);
   });
 
+  test('a channel that a living worker does not read is a fault', async (t) => {
+    const { lines, code } = await run(t, 'channel-not-read');
+    t.is(code, 0);
+    const message = 'the message lane is not read by the other process';
+    t.deepEqual(lines, [{ code: 'ERR_RS_CLUSTER_LANE', message }, { called: 30 }]);
+  });
+
   test('a socket that fails does not end a primary that ignores it', async (t) => {
     t.deepEqual(await faultsOf(t, 'broken'), [0]);
   });

@@ -3,7 +3,7 @@
 const EventEmitter = require('node:events');
 const { closeSync } = require('node:fs');
 const { deprecate } = require('node:util');
-const { nextTick, setImmediate, setTimeout } = require('./clock');
+const { nextTick, setTimeout } = require('./clock');
 const emitThen = require('./emit-then');
 const errors = require('./errors');
 const EventContext = require('./event-context');
@@ -152,17 +152,17 @@ class Channel {
     target._disconnect = () => this.#disconnectNow();
     showDeprecated(target);
     this.deliverPendingTo(target);
-    lane.start({
+    const errno = lane.start({
       onTexts: (text, count) =>
         this.#receiveMany(text.length, () => serialization.fromTexts(text, count)),
       onBytes: (bytes) => this.#receiveMany(bytes.length, () => this.#decodeMany(bytes)),
       onString: (message) => this.#receiveMany(message.length, () => [message]),
       onMessage: (...message) => this.#receive(...message),
-      onMore: () => setImmediate(() => lane.read()),
       onFlushed: (count, errno) => context.run(() => this.#flushed(count, errno)),
       onEnd: (reason) => context.run(() => this.#ended(reason)),
     });
     if (refs === 0) lane.unref();
+    if (errno !== 0) this.#failBy(errors.errnoException(errno, 'epoll_ctl'));
   }
 
   /** Shows on `target` the channel of a process that was never started. */
@@ -212,9 +212,13 @@ class Channel {
 
   /** Ends the channel because the peer broke the protocol. */
   fail(reason) {
+    this.#failBy(errors.laneFault(reason));
+  }
+
+  #failBy(error) {
     if (this.#target.channel === null) return;
     this.#target.connected = false;
-    this.#context.nextTick(this.#onFault, errors.laneFault(reason));
+    this.#context.nextTick(this.#onFault, error);
     this.#context.run(() => this.#close());
   }
 
@@ -443,15 +447,22 @@ class Channel {
     this.#close();
   }
 
+  /** One error serves all callbacks: there may be many thousands, and each has the same stack. */
+  #dropUnsent() {
+    if (this.#unsent.length === 0) return;
+    const error = errors.ipcChannelClosed();
+    while (this.#unsent.length > 0) {
+      const { callback, context } = this.#unsent.shift();
+      context?.nextTick(callback, error);
+    }
+  }
+
   #close() {
     if (this.#target.channel === null) return;
     this.#target.channel = null;
     this.#rest();
     this.#sockets.end();
-    while (this.#unsent.length > 0) {
-      const { callback, context } = this.#unsent.shift();
-      context?.nextTick(callback, errors.ipcChannelClosed());
-    }
+    this.#dropUnsent();
     nextTick(() => {
       const reason = this.#lane.close();
       if (reason != null) nextTick(this.#onFault, errors.laneFault(reason));
@@ -488,7 +499,12 @@ function showDeprecated(target) {
   });
 }
 
+let hasLostHandle = false;
+
+/** Once: a process without descriptors would do little else. */
 function warnOfLostHandle() {
+  if (hasLostHandle) return;
+  hasLostHandle = true;
   const lost = 'A handle did not reach this process: it has no descriptor left for it';
   process.emitWarning(lost, 'SentHandleNotReceivedWarning');
 }

@@ -8,7 +8,7 @@ const timers = require('node:timers');
 const { runInThisContext } = require('node:vm');
 
 // Taken now, before anybody replaces them on these objects themselves.
-const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers;
+const { clearInterval, clearTimeout, setInterval, setTimeout } = timers;
 const { nextTick } = runInThisContext('process');
 
-module.exports = { clearInterval, clearTimeout, nextTick, setImmediate, setInterval, setTimeout };
+module.exports = { clearInterval, clearTimeout, nextTick, setInterval, setTimeout };

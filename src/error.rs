@@ -24,6 +24,9 @@ pub enum Error {
     /// The peer has closed its end of a lane, or died.
     #[error("the other process is gone")]
     Gone,
+    /// The peer lives, and has closed the half of the message lane that it reads from.
+    #[error("the message lane is not read by the other process")]
+    NotRead,
     /// The peer sent bytes on the message lane that are no frames.
     #[error("the message lane carries garbage: {0}")]
     Frame(#[from] FrameError),

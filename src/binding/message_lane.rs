@@ -4,12 +4,12 @@ use std::{
     iter::Peekable,
     os::fd::{IntoRawFd, RawFd},
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
     vec,
 };
 
 use napi::{
-    CleanupEnvHook, Env, JsValue,
+    Env, JsValue,
     bindgen_prelude::{Buffer, Either, FnArgs, Function, FunctionRef, This, Uint8Array},
 };
 use napi_derive::napi;
@@ -25,13 +25,16 @@ use crate::{
     sys::{
         duplicate, errno,
         failure::{Fault, SHORTAGE_PAUSE},
-        node::{Poll, Readiness, Timer},
+        node::{CleanupHook, Poll, Readiness, Timer},
         node_function::{self, Argument, Value},
     },
 };
 
 /// Reads of one turn, at most: other events of the loop want theirs.
 const READS_A_TURN: usize = 16;
+
+/// How long a turn may have taken when it reads again, JavaScript that handles what came included.
+const LONGEST_TURN: Duration = Duration::from_millis(5);
 
 /// Stands for a descriptor that is not there.
 const NONE: RawFd = -1;
@@ -62,8 +65,6 @@ pub struct LaneHandlers<'a> {
     /// Gets a notice, a long message, or one with a handle. The descriptor is its own from then on;
     /// it is -1 where there is none, or this process had no room for it.
     pub on_message: Function<'a, OnMessage, ()>,
-    /// There is more already, for `read()` in the next turn.
-    pub on_more: Function<'a, (), ()>,
     /// Hears how many of the messages that `send` had to queue are gone, and, as a negated errno
     /// unless it is 0, why one more could not be sent.
     pub on_flushed: Function<'a, OnFlushed, ()>,
@@ -86,6 +87,8 @@ struct Inner {
     started: RefCell<Option<Started>>,
     /// Whether the peer may still send.
     reading: Cell<bool>,
+    /// Whether the last turn has left something to read, which the poll may not tell.
+    has_more: Cell<bool>,
     /// How many messages have come.
     messages: Cell<u64>,
     alongside: OnceCell<Box<dyn Alongside>>,
@@ -104,10 +107,9 @@ pub(super) trait Alongside {
 struct Started {
     handlers: Rc<Handlers>,
     poll: Poll,
-    /// For what the poll does not tell. Holds the event loop open as the poll does, which rests then.
+    /// For what the poll does not tell. Holds the event loop open as the poll does.
     retry: Timer,
-    hook: CleanupEnvHook<Rc<Inner>>,
-    env: Env,
+    _hook: CleanupHook,
 }
 
 /// The functions of JavaScript to call.
@@ -117,7 +119,6 @@ struct Handlers {
     on_bytes: FunctionRef<OnBytes, ()>,
     on_string: FunctionRef<OnString, ()>,
     on_message: FunctionRef<OnMessage, ()>,
-    on_more: FunctionRef<(), ()>,
     on_flushed: FunctionRef<OnFlushed, ()>,
     on_end: FunctionRef<OnEnd, ()>,
 }
@@ -160,6 +161,11 @@ impl MessageLane {
         let _ = self.inner.alongside.set(Box::new(alongside));
     }
 
+    /// Whether messages still come.
+    pub(super) fn is_reading(&self) -> bool {
+        self.inner.reading.get()
+    }
+
     /// Delivers what is there.
     pub(super) fn read_all(&self) {
         if let Some(handlers) = self.inner.handlers() {
@@ -175,14 +181,16 @@ impl MessageLane {
     /// Puts methods on this object which send a message as `send` does, without a handle, and return
     /// what it returns: `sendText(json)`, `sendBytes(buffer)`, and `sendString(message)` for a message
     /// that is a string.
+    ///
+    /// Returns 0, or a negated errno where the system refuses to watch the lane.
     #[napi]
-    pub fn start(&self, env: Env, this: This<'_>, handlers: LaneHandlers<'_>) -> napi::Result<()> {
+    pub fn start(&self, env: Env, this: This<'_>, handlers: LaneHandlers<'_>) -> napi::Result<i32> {
         let inner = &self.inner;
         let Some(fd) = inner.channel.borrow().as_ref().map(Channel::fd) else {
-            return Ok(());
+            return Ok(0);
         };
         if inner.started.borrow().is_some() {
-            return Ok(());
+            return Ok(0);
         }
         let handlers = Rc::new(Handlers {
             caller: Caller::new(env, "rs-cluster.MessageLane")?,
@@ -190,7 +198,6 @@ impl MessageLane {
             on_bytes: handlers.on_bytes.create_ref()?,
             on_string: handlers.on_string.create_ref()?,
             on_message: handlers.on_message.create_ref()?,
-            on_more: handlers.on_more.create_ref()?,
             on_flushed: handlers.on_flushed.create_ref()?,
             on_end: handlers.on_end.create_ref()?,
         });
@@ -201,7 +208,11 @@ impl MessageLane {
             }
         };
         let event_loop = Caller::event_loop(&env)?;
-        let poll = Poll::new(event_loop, fd, on_ready).map_err(super::callback::reason)?;
+        let poll = match Poll::new(event_loop, fd, on_ready) {
+            Ok(poll) => poll,
+            Err(error) if error.raw_os_error().is_some() => return Ok(errno(&error)),
+            Err(error) => return Err(super::callback::reason(error)),
+        };
         let (lane, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
         let on_time = move || {
             if let Some(lane) = lane.upgrade() {
@@ -228,14 +239,16 @@ impl MessageLane {
                 node_function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
             defined.map_err(super::callback::reason)?;
         }
-        let hook = env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
+        let lane = Rc::downgrade(inner);
+        let close = move || {
             // The environment ends, and with it the lane.
-            let _ = inner.close(false);
-        })?;
+            let _ = lane.upgrade().map(|lane| lane.close());
+        };
+        let hook = CleanupHook::new(env.raw().cast(), close).map_err(super::callback::reason)?;
         inner.reading.set(true);
-        inner.started.replace(Some(Started { handlers, poll, retry, hook, env }));
+        inner.started.replace(Some(Started { handlers, poll, retry, _hook: hook }));
         inner.wait();
-        Ok(())
+        Ok(0)
     }
 
     /// Sends a message, or queues it. Returns how many bytes are queued then, or a negated errno.
@@ -255,16 +268,6 @@ impl MessageLane {
             Either::B(bytes) => (Kind::Bytes, bytes.as_ref()),
         };
         self.inner.answer(kind, Cow::Borrowed(payload), HandleType::from_number(handle_type), fd)
-    }
-
-    /// Reads more of what is there, after `onMore`.
-    #[napi]
-    pub fn read(&self) {
-        let handlers = self.inner.handlers();
-        if let Some(handlers) = handlers.filter(|_| self.inner.reading.get()) {
-            self.inner.turn(&handlers, From::Memory);
-            self.inner.wait();
-        }
     }
 
     /// Reads to the end what a peer that has died left behind, and calls the handlers at once. Says
@@ -322,7 +325,7 @@ impl MessageLane {
     /// that, if so.
     #[napi]
     pub fn close(&self) -> Option<String> {
-        self.inner.close(true).err().map(|error| error.to_string())
+        self.inner.close().err().map(|error| error.to_string())
     }
 }
 
@@ -419,7 +422,7 @@ impl Inner {
                 !channel.is_idle(),
                 channel.sends_later(),
                 channel.receives_later(),
-                channel.fault().is_some(),
+                channel.fault().is_some() || channel.has_no_reader(),
             ),
             None => (false, false, false, false),
         };
@@ -429,7 +432,10 @@ impl Inner {
                 readable: reads && !receives_later,
                 writable: writes && !sends_later && !is_broken,
             });
-            if sends_later || (reads && (receives_later || is_broken)) {
+            if reads && self.has_more.get() {
+                // In the next turn of the event loop.
+                started.retry.start(Duration::ZERO);
+            } else if sends_later || (reads && (receives_later || is_broken)) {
                 started.retry.start(SHORTAGE_PAUSE);
             }
         }
@@ -437,10 +443,27 @@ impl Inner {
 
     /// A shortage may be over, or there is something to tell of a call that must not call back.
     fn try_again(&self, handlers: &Handlers) {
-        match self.fault().filter(|_| self.reading.get()) {
-            Some(fault) => self.end(handlers, Some(fault.into())),
-            None => self.ready(Readiness { readable: true, writable: true }, handlers),
+        if self.reading.get() && self.has_more.get() {
+            self.turn(handlers, From::Memory);
+            return self.wait();
         }
+        if let Some(fault) = self.fault().filter(|_| self.reading.get()) {
+            return self.end(handlers, Some(fault.into()));
+        }
+        let received = self.received();
+        self.ready(Readiness { readable: true, writable: true }, handlers);
+        let channel = self.channel.borrow();
+        let has_no_reader = channel.as_ref().is_some_and(Channel::has_no_reader);
+        drop(channel);
+        // All that it sent before its end has been read by now, if that was the reason.
+        if has_no_reader && self.reading.get() && received == self.received() {
+            self.end(handlers, Some(Error::NotRead));
+        }
+    }
+
+    /// Bytes that have come in, altogether.
+    fn received(&self) -> usize {
+        self.channel.borrow().as_ref().map_or(0, Channel::received)
     }
 
     fn ready(&self, ready: Readiness, handlers: &Handlers) {
@@ -457,7 +480,7 @@ impl Inner {
         let flushed = self.channel.borrow_mut().as_mut().map(Channel::flush);
         let Flushed { messages, refused } = match flushed {
             Some(Ok(flushed)) => flushed,
-            // Without a peer there is nothing to wait for: the end is about to be read.
+            // Without a peer there is nothing to wait for but the end of what it has sent.
             None | Some(Err(Error::Gone)) => return,
             Some(Err(error)) if self.reading.get() => return self.end(handlers, Some(error)),
             // It has been told of a fault already.
@@ -475,15 +498,19 @@ impl Inner {
     /// more may come, which then needs no wake.
     fn turn(&self, handlers: &Handlers, from: From) {
         let mut from = from;
+        self.has_more.set(false);
+        let start = Instant::now();
         for _ in 0..READS_A_TURN {
             self.read(handlers, from);
             if !self.reading.get() || self.rest(handlers) == Rest::Asleep {
                 return;
             }
+            if start.elapsed() > LONGEST_TURN {
+                break;
+            }
             from = From::Memory;
         }
-        let Handlers { caller, on_more, .. } = handlers;
-        caller.enter(|| _ = caller.call(on_more, ()));
+        self.has_more.set(true);
     }
 
     fn rest(&self, handlers: &Handlers) -> Rest {
@@ -498,6 +525,13 @@ impl Inner {
     fn end(&self, handlers: &Handlers, error: Option<Error>) {
         self.reading.set(false);
         let Handlers { caller, on_end, .. } = handlers;
+        if let Some(alongside) = self.alongside.get() {
+            // What comes behind messages that will not come.
+            let mut is_left = !alongside.receive().is_empty();
+            while is_left {
+                caller.enter(|| is_left = alongside.deliver(u64::MAX));
+            }
+        }
         let reason = error.map(|error| error.to_string());
         caller.enter(|| _ = caller.call(on_end, (reason,).into()));
     }
@@ -506,7 +540,6 @@ impl Inner {
     fn read(&self, handlers: &Handlers, from: From) -> usize {
         let alongside = self.alongside.get().map(Box::as_ref);
         let marks = alongside.map_or_else(Vec::new, |it| it.receive());
-        let is_alone = marks.is_empty();
         let mut marks = marks.into_iter().peekable();
         let mut inbox = Inbox::default();
         let mut take = |message: Incoming<'_>| {
@@ -516,7 +549,7 @@ impl Inner {
                 while marks.next_if(|&after| after <= messages).is_some() {}
             }
             self.messages.set(messages + 1);
-            inbox.take(message)
+            if message.kind == Kind::Refused { Ok(()) } else { inbox.take(message) }
         };
         let (received, bytes) = match self.channel.borrow_mut().as_mut() {
             Some(channel) => {
@@ -529,9 +562,9 @@ impl Inner {
             }
             None => return 0,
         };
-        if !is_alone {
-            // Messages that the rest comes behind may have been refused by the kernel.
-            inbox.mark(u64::MAX);
+        // The rest comes behind messages that are still on their way.
+        if marks.peek().is_some_and(|&after| after <= self.messages.get()) {
+            inbox.mark(self.messages.get());
         }
         let mut entries = inbox.into_entries().into_iter().peekable();
         while entries.peek().is_some() {
@@ -545,15 +578,9 @@ impl Inner {
         bytes
     }
 
-    /// `unhook` unless this is the hook.
-    fn close(&self, unhook: bool) -> Result<()> {
-        if let Some(Started { poll, retry, hook, env, .. }) = self.started.take() {
-            drop((poll, retry));
-            if unhook {
-                // It fails only for a hook that is not there.
-                let _ = env.remove_env_cleanup_hook(hook);
-            }
-        }
+    fn close(&self) -> Result<()> {
+        self.reading.set(false);
+        drop(self.started.take());
         self.channel.take().map_or(Ok(()), |channel| channel.shutdown())
     }
 }

@@ -499,7 +499,13 @@ impl Inner {
         if !self.replies.borrow().is_empty() {
             self.messages.read_all();
         }
-        // The message lane may be closed.
+        if !self.messages.is_reading() {
+            self.deliver_all_replies(handlers);
+        }
+    }
+
+    /// Delivers what has come, even before messages that are still on their way.
+    fn deliver_all_replies(self: &Rc<Self>, handlers: &Rc<Handlers>) {
         while !self.replies.borrow().is_empty() {
             handlers.caller.enter(|| _ = self.deliver_replies(handlers, u64::MAX));
         }
@@ -722,6 +728,7 @@ impl Inner {
                     // The primary says first that we serve a listener, but on the other lane.
                     if self.unanswered.get() > 0 {
                         self.read_control(handlers);
+                        self.deliver_all_replies(handlers);
                     }
                     caller.enter(|| _ = self.deliver(handlers, listener, connection));
                 }

@@ -110,6 +110,8 @@ pub struct Channel {
     outgoing: Outgoing,
     /// Why the stream takes nothing more, if so.
     broken: Option<Fault>,
+    /// Whether the peer's end takes nothing more: the peer has ended, or does not want to read.
+    has_no_reader: bool,
     /// Whether the last read met a shortage, so that the stream does not tell when to go on.
     reads_later: bool,
     received: usize,
@@ -136,6 +138,7 @@ impl Channel {
             arrived: VecDeque::new(),
             outgoing: Outgoing::default(),
             broken: None,
+            has_no_reader: false,
             reads_later: false,
             received: 0,
             linger: Linger::default(),
@@ -179,6 +182,12 @@ impl Channel {
     /// Why [`send`](Self::send) only queues any more, if so: the lane is to be given up.
     pub fn fault(&self) -> Option<Fault> {
         self.broken
+    }
+
+    /// Whether what is sent can't reach the peer. If the end of what it sends does not follow at once, the
+    /// peer lives, and the lane is to be given up.
+    pub fn has_no_reader(&self) -> bool {
+        self.has_no_reader
     }
 
     /// Sends a message behind those already queued, at once if there are none. Says how many bytes
@@ -250,9 +259,18 @@ impl Channel {
         match sent {
             Ok(sent) => Ok(sent),
             Err(Failure::WouldBlock | Failure::Shortage(_)) => Ok(0),
-            Err(Failure::Gone) => Err(Error::Gone),
+            Err(Failure::Gone) => {
+                self.give_up_sending();
+                Err(Error::Gone)
+            }
             Err(Failure::Fault(fault)) => Err(fault.into()),
         }
+    }
+
+    /// Nothing waits for room any more, which there would always seem to be.
+    fn give_up_sending(&mut self) {
+        self.has_no_reader = true;
+        self.outgoing.clear();
     }
 
     /// Has the frames go on in the memory, if the stream takes the switch: what is in the memory is
@@ -343,17 +361,22 @@ impl Channel {
     /// Writes what is queued until the stream is full, or refuses a message.
     ///
     /// # Errors
-    /// [`Error::Gone`], or [`Error::Fault`]: the lane is to be given up.
+    /// [`Error::Gone`] when nobody will read it, which drops it; or [`Error::Fault`]: the lane is to be given
+    /// up.
     pub fn flush(&mut self) -> Result<Flushed> {
         if let Some(fault) = self.broken {
             return Err(fault.into());
         }
-        self.outgoing.flush(&self.stream)
+        let flushed = self.outgoing.flush(&self.stream);
+        if matches!(flushed, Err(Error::Gone)) {
+            self.give_up_sending();
+        }
+        flushed
     }
 
     /// Sends what is queued, and waits for room, as long as the peer makes some within `patience`, and
-    /// altogether no longer than [`LAST_WORDS`]. Says whether all is sent, or nobody left to read it. Only for a process that is about to end:
-    /// it blocks.
+    /// altogether no longer than [`LAST_WORDS`]. Says whether all is sent, or nobody left to read it. Only
+    /// for a process that is about to end: it blocks.
     pub fn send_last_words(&mut self, patience: Duration) -> bool {
         let mut left = patience;
         let deadline = Instant::now() + LAST_WORDS;

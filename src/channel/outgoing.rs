@@ -6,6 +6,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
+    protocol::frame::{self, Kind},
     sys::{
         failure::{Failure, Fault},
         lane,
@@ -85,27 +86,38 @@ impl Outgoing {
             match sent {
                 Ok(sent) => flushed.messages += self.forget(sent),
                 Err(Failure::WouldBlock | Failure::Shortage(_)) => break,
-                Err(Failure::Gone) => return Err(Error::Gone),
                 // It may be the descriptor that can't be sent.
                 Err(Failure::Fault(fault)) if has_descriptor => {
-                    self.drop_message();
+                    self.refuse_message()?;
                     flushed.refused = Some(fault);
                     break;
                 }
+                // The next call fails in the same way; the messages that have gone are told of first.
+                Err(Failure::Gone | Failure::Fault(_)) if flushed.messages > 0 => break,
+                Err(Failure::Gone) => return Err(Error::Gone),
                 Err(Failure::Fault(fault)) => return Err(fault.into()),
             }
         }
         Ok(flushed)
     }
 
+    /// Drops all that waits.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Takes the first message out, of which nothing has been sent.
-    fn drop_message(&mut self) {
+    fn refuse_message(&mut self) -> Result<()> {
         while let Some(chunk) = self.chunks.pop_front() {
             self.length -= chunk.bytes.len();
             if chunk.ends_message {
                 break;
             }
         }
+        let bytes = frame::header(Kind::Refused, None, 0)?.to_vec();
+        self.length += bytes.len();
+        self.chunks.push_front(Chunk { bytes, sent: 0, descriptor: None, ends_message: false });
+        Ok(())
     }
 
     /// Drops the first `sent` bytes, and counts the messages that end in them.

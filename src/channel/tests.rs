@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sys::{
     failure::Call,
-    inject::{self, FAULTS, GONE, SHORTAGES, fail_here},
+    inject::{self, FAULTS, GONE, SHORTAGES, fail_here, fail_here_after},
     ring::{self, Side},
 };
 
@@ -373,6 +373,7 @@ fn a_peer_that_is_gone_is_no_fault() {
         send(&mut one, &long);
         fail_here(SENDING, errno, 1);
         assert!(matches!(one.flush(), Err(Error::Gone)));
+        assert!(one.has_no_reader() && one.is_idle(), "nothing waits for room");
         fail_here(RECEIVING, errno, 1);
         let mut messages = Vec::new();
         assert_eq!(receive(&mut other, &mut messages).unwrap(), Reading::Ended);
@@ -418,9 +419,28 @@ fn a_descriptor_that_can_not_be_sent_is_the_fault_of_its_message() {
         send(&mut one, "behind");
         fail_here(SENDING, errno, 1);
         assert_eq!(one.flush().unwrap().refused, Some(Fault { call: SENDING, errno }));
-        one.flush().unwrap();
-        assert!(one.fault().is_none());
-        assert_eq!(received(&mut other), ["behind"]);
+        assert_eq!(one.flush().unwrap().messages, 1);
+        assert!(one.fault().is_none() && one.is_idle());
+        let mut messages = Vec::new();
+        receive(&mut other, &mut messages).unwrap();
+        let kinds: Vec<_> = messages.iter().map(|it| it.kind).collect();
+        assert_eq!(kinds, [Kind::Refused, Kind::Text], "both ends count the same messages");
+        assert_eq!(texts(&messages)[1], "behind");
+        assert_eq!(one.tally.messages(), 2);
+    }
+}
+
+#[test]
+fn what_has_gone_before_a_failure_is_told_of_first() {
+    for errno in GONE {
+        let (mut one, _other) = pair();
+        fail_here(SENDING, libc::ENOBUFS, 1);
+        send(&mut one, &"x".repeat(LONGEST_IN_MEMORY + 1));
+        let _end = send_handle(&mut one, "handle");
+        // A handle begins a write of its own.
+        fail_here_after(SENDING, errno, 1, 2);
+        assert_eq!(one.flush().unwrap().messages, 1, "errno {errno}");
+        assert!(matches!(one.flush(), Err(Error::Gone)));
     }
 }
 

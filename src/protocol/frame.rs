@@ -53,13 +53,15 @@ pub enum Kind {
     WideText = 7,
     /// As [`Kind::String`], in UTF-16 of this machine's byte order. Surrogates may be alone.
     WideString = 8,
+    /// In the place of a message that the kernel refused to send: both ends count the same messages.
+    Refused = 9,
 }
 
 impl Kind {
     /// The longest payload, in bytes.
     pub fn limit(self) -> usize {
         match self {
-            Self::Wake | Self::Switch => 0,
+            Self::Wake | Self::Switch | Self::Refused => 0,
             Self::Notice => MAX_NOTICE,
             // Other texts than ASCII go in UTF-16 when they are long.
             Self::Text | Self::String => MAX_TEXT,
@@ -83,6 +85,7 @@ impl Kind {
             6 => Some(Self::String),
             7 => Some(Self::WideText),
             8 => Some(Self::WideString),
+            9 => Some(Self::Refused),
             _ => None,
         }
     }
@@ -361,8 +364,8 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_none_of_ours_is_an_error() {
-        let unknown = [0, 0, 0, 0, 9, 0, 0, 0];
-        assert_eq!(decode(&unknown, &[8]), Err(FrameError::UnknownKind(9)));
+        let unknown = [0, 0, 0, 0, 10, 0, 0, 0];
+        assert_eq!(decode(&unknown, &[8]), Err(FrameError::UnknownKind(10)));
         let reserved = [0, 0, 0, 0, 1, 0, 0, 1];
         assert_eq!(decode(&reserved, &[8]), Err(FrameError::Reserved));
         let stranger = [0, 0, 0, 0, 1, u8::MAX, 0, 0];

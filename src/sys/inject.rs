@@ -40,6 +40,11 @@ pub fn fail_here(call: Call, errno: i32, count: usize) {
     fail_in(thread::current().id(), call, errno, count);
 }
 
+/// After the next `skip` calls of this thread, `count` fail.
+pub fn fail_here_after(call: Call, errno: i32, skip: usize, count: usize) {
+    add(Plan { call, errno, skip, count, thread: Some(thread::current().id()) });
+}
+
 /// The next `count` calls of a thread fail.
 pub fn fail_in(thread: ThreadId, call: Call, errno: i32, count: usize) {
     add(Plan { call, errno, skip: 0, count, thread: Some(thread) });

@@ -32,6 +32,7 @@ type OnPoll = unsafe extern "C" fn(Pointer, c_int, c_int);
 type OnTimer = unsafe extern "C" fn(Pointer);
 type OnClose = unsafe extern "C" fn(Pointer);
 type OnCall = unsafe extern "C" fn(Pointer, Pointer) -> Pointer;
+type OnCleanup = unsafe extern "C" fn(Pointer);
 type OnFinalize = unsafe extern "C" fn(Pointer, Pointer, Pointer);
 
 macro_rules! symbols {
@@ -88,6 +89,8 @@ symbols! {
     napi_call_function: unsafe extern "C" fn(Pointer, Pointer, Pointer, usize, *const Pointer, *mut Pointer) -> c_int,
     napi_get_and_clear_last_exception: unsafe extern "C" fn(Pointer, *mut Pointer) -> c_int,
     napi_fatal_exception: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
+    napi_add_env_cleanup_hook: unsafe extern "C" fn(Pointer, OnCleanup, Pointer) -> c_int,
+    napi_remove_env_cleanup_hook: unsafe extern "C" fn(Pointer, OnCleanup, Pointer) -> c_int,
     napi_async_init: unsafe extern "C" fn(Pointer, Pointer, Pointer, *mut Pointer) -> c_int,
     napi_async_destroy: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
     napi_open_handle_scope: unsafe extern "C" fn(Pointer, *mut Pointer) -> c_int,
@@ -474,6 +477,50 @@ pub(crate) fn report_uncaught(env: Pointer, thrown: Pointer) {
         // SAFETY: as promised.
         unsafe { (symbols.napi_fatal_exception)(env, thrown) };
     }
+}
+
+type Cleanup = Rc<dyn Fn()>;
+
+/// Runs code when the environment ends, unless dropped before. It may drop itself.
+pub struct CleanupHook {
+    env: Pointer,
+    run: *mut Cleanup,
+    symbols: &'static Symbols,
+}
+
+impl CleanupHook {
+    /// `env` is promised to be the environment whose thread this is, and to outlive the hook.
+    ///
+    /// # Errors
+    /// When the environment is ending, or the runtime is not Node.
+    pub(crate) fn new(env: *mut c_void, run: impl Fn() + 'static) -> io::Result<Self> {
+        let symbols = symbols()?;
+        let run: *mut Cleanup = Box::into_raw(Box::new(Rc::new(run)));
+        let hook = Self { env, run, symbols };
+        // SAFETY: the environment is running; what `run` points to lives as long as the hook is set.
+        let status =
+            unsafe { (symbols.napi_add_env_cleanup_hook)(env, on_cleanup, hook.run.cast()) };
+        let failed = || io::Error::other("the JavaScript environment is ending");
+        if status == NAPI_OK { Ok(hook) } else { Err(failed()) }
+    }
+}
+
+impl Drop for CleanupHook {
+    fn drop(&mut self) {
+        // SAFETY: set in `new` with the same arguments, and removed before what it points to is freed. To
+        // remove a hook that has not been set, or has run, does nothing.
+        unsafe {
+            (self.symbols.napi_remove_env_cleanup_hook)(self.env, on_cleanup, self.run.cast());
+            drop(Box::from_raw(self.run));
+        }
+    }
+}
+
+unsafe extern "C" fn on_cleanup(run: Pointer) {
+    // SAFETY: the box of a `CleanupHook` that has not been dropped. The clone lives while it runs, even if
+    // it drops the hook.
+    let run = unsafe { Rc::clone(&*run.cast::<Cleanup>()) };
+    contain(|| run());
 }
 
 impl Drop for CallbackContext {
