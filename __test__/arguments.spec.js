@@ -134,12 +134,6 @@ test('listen in a worker checks its arguments as it does without a cluster', asy
     'server.listen({ port: 0, host: {} })': wrongType,
     "server.listen({ port: 0, host: '' })": 'listens',
     "server.listen({ port: 0, host: '1.2.3' })": 'emits Error EADDRNOTAVAIL',
-    "server.listen({ port: 0, backlog: '5' })": 'listens',
-    "server.listen({ port: 0, backlog: 'text' })": 'listens',
-    'server.listen({ port: 0, backlog: {} })': 'listens',
-    'server.listen({ port: 0, backlog: -1 })': 'listens',
-    'server.listen({ port: 0, backlog: 1.5 })': 'listens',
-    'server.listen({ port: 0, backlog: 2 ** 40 })': 'listens',
     "server.listen({ port: 0, exclusive: 'yes' })": 'listens',
     "server.listen({ port: 0, ipv6Only: 'yes' })": 'listens',
     'server.listen({ port: 0, signal: 5 })': wrongType,
@@ -159,6 +153,25 @@ test('listen in a worker checks its arguments as it does without a cluster', asy
   };
   await listen(t, outcomes);
 });
+
+for (const policy of isBuiltin ? ['rr', 'none'] : ['rr', 'none', 'reuseport']) {
+  test(`listen in a worker takes any backlog: ${policy}`, async (t) => {
+    const numbers = [
+      '-1',
+      '1.5',
+      '2 ** 40',
+      "'5'",
+      "'0x10'",
+      'true',
+      '[3]',
+      '{ valueOf: () => 3 }',
+    ];
+    const others = ["'text'", '{}', '[]', 'null', '() => {}'];
+    const calls = [...numbers, ...others].map((it) => `server.listen({ port: 0, backlog: ${it} })`);
+    const env = { NODE_CLUSTER_SCHED_POLICY: policy };
+    await listen(t, Object.fromEntries(calls.map((it) => [it, 'listens'])), env);
+  });
+}
 
 test('bind in a worker checks its arguments as it does without a cluster', async (t) => {
   const outcomes = {
@@ -186,9 +199,10 @@ test('bind in a worker checks its arguments as it does without a cluster', async
   await listen(t, outcomes);
 });
 
-async function listen(t, outcomes) {
+async function listen(t, outcomes, env = {}) {
   const { lines, code } = await run(t, 'bad-listen', {
     args: [Object.keys(outcomes)],
+    env,
     spawn: { cwd: temporaryDirectory(t) },
   });
   t.is(code, 0);

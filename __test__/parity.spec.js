@@ -1,12 +1,14 @@
 'use strict';
 
 const { execFile } = require('node:child_process');
+const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { generate } = require('../parity/lib/generate.js');
 const { differences } = require('../parity/lib/compare.js');
 const { Trace } = require('../parity/lib/trace.js');
 const { minimize } = require('../parity/lib/minimize.js');
+const rules = require('../parity/rules.js');
 
 const PROGRAM = path.join(__dirname, '../parity/index.js');
 const FAULTY = path.join(__dirname, 'fixtures/faulty-cluster.js');
@@ -45,6 +47,17 @@ test('variation between runs of the referee is not a difference', (t) => {
   t.is(differences([trace('a')], [trace('b'), trace('a')]).length, 0);
   t.is(differences([trace('a', '* b')], [trace('a', 'c b')]).length, 0);
   t.is(differences([trace('a')], [trace('a', 'b')]).length, 1);
+});
+
+test('each rule of a difference has its row in the documents', (t) => {
+  const text = readFileSync(path.join(__dirname, '../docs/from-node-cluster.md'), 'utf8');
+  const rows = text.split('\n').filter((line) => line.startsWith('| '));
+  const titles = rows.map((row) => row.split(/ +\| +/)[0].slice(2));
+  const named = rules.map(({ difference }) => difference).filter(Boolean);
+  t.deepEqual(
+    named.filter((difference) => !titles.includes(difference)),
+    [],
+  );
 });
 
 test('a list is reduced to the entries that matter', async (t) => {

@@ -56,6 +56,7 @@ const calls = [
   ['send', ['message'], true, ['ENOENT', 'EPIPE', 'disconnect']],
   ['send', ['message', 'callback'], true, ['ENOENT', 'callback: EPIPE', 'disconnect']],
   ['process.disconnect', [], 'undefined', ['ENOENT', 'disconnect']],
+  ['channel.unref', [], 'undefined', ['ENOENT', 'disconnect']],
 ];
 if (!isBuiltin) {
   calls.push(

@@ -249,12 +249,13 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       if (isLeaving && isDatagram(options)) return;
       if (isAnswered) closing.set(listener, [deferClose(server)]);
     };
+    const accept = (backlog) => lanes.accept(listener, fd, toBacklog(backlog));
     const isInternet = bound.port !== undefined;
     const kind = isInternet ? 'tcp' : 'pipe';
     let handle;
     if (fd === -1) handle = fauxHandle(isInternet ? bound : null, close);
     else if (isDatagram(options)) handle = afterClose(sockets.datagram(fd), close);
-    else handle = sharedHandle(kind, fd, (backlog) => lanes.accept(listener, fd, backlog), close);
+    else handle = sharedHandle(kind, fd, accept, close);
     served.set(listener, { server, handle, kind, context: new EventContext() });
     // 'listening' is emitted meanwhile, or in the next tick.
     emitThen(
@@ -470,6 +471,12 @@ function kernelPath(address) {
   return address + '\0'.repeat(Math.max(ABSTRACT_LENGTH - Buffer.byteLength(address), 0));
 }
 
+/** The number that V8 makes of any value. Of a negative one, listen(2) makes the largest. */
+function toBacklog(value) {
+  const backlog = Number(value) || 0;
+  return backlog < 0 ? LARGEST_BACKLOG : backlog;
+}
+
 function toQuery(options, address, index) {
   const { addressType, port, fd, backlog, flags, readableAll, writableAll } = options;
   const udp = { udp4: 4, udp6: 6 }[addressType];
@@ -481,8 +488,7 @@ function toQuery(options, address, index) {
     path: isPipe(options) ? kernelPath(address) : undefined,
     fd: fd >= 0 ? fd : undefined,
     udp,
-    // listen(2) takes a negative one for the largest.
-    backlog: backlog < 0 ? LARGEST_BACKLOG : Number(backlog) || 0,
+    backlog: toBacklog(backlog),
     ipv6Only: isSet(udp ? UDP_IPV6ONLY : TCP_IPV6ONLY),
     reuseAddress: udp !== undefined && isSet(UDP_REUSEADDR),
     reusePort: isSet(udp ? UDP_REUSEPORT : TCP_REUSEPORT),

@@ -261,7 +261,12 @@ class WorkerProcess {
       return;
     }
     child._closesNeeded += 1;
+    // What there is to tell of a process that could not be started is told at once, even to a program that
+    // has nothing else to do, and has let go of the channel.
+    const untilClosed = new Hold();
+    if (!this.isStarted) untilClosed.ref();
     const onClosed = () => {
+      untilClosed.unref();
       handlers.onDisconnected();
       countClose(child);
     };
