@@ -4,6 +4,7 @@ const { serial: test } = require('ava');
 const { startApp } = require('./helpers/app');
 const { get } = require('./helpers/client');
 const { run } = require('./helpers/fixture');
+const { freePort } = require('./helpers/free-port');
 const { isBuiltin } = require('./helpers/implementation');
 const { temporaryDirectory } = require('./helpers/temporary');
 
@@ -106,6 +107,17 @@ test('a disconnected worker keeps the connections that it has opened itself', as
   t.is(code, 0);
   t.deepEqual(lines, [{ disconnected: 1 }, { heard: 'yes' }, { exit: 1, args: [0, null] }]);
 });
+
+for (const policy of ['rr', 'none']) {
+  test(`a worker that begins to listen while it disconnects ends, and frees the address: ${policy}`, async (t) => {
+    const { lines, code } = await run(t, 'listens-while-leaving', {
+      args: [[await freePort(), await freePort()]],
+      env: { NODE_CLUSTER_SCHED_POLICY: policy },
+    });
+    t.is(code, 0);
+    t.deepEqual(lines, [{ code: 0, signal: null }]);
+  });
+}
 
 for (const count of [0, 1, 3]) {
   // If there are several workers, the built-in module calls back at the end of the first one.

@@ -358,7 +358,10 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     isLeaving = true;
     worker.exitedAfterDisconnect = true;
     const leave = () => {
-      if (process.connected) process.disconnect();
+      if (!process.connected) return;
+      // Those that have come to listen meanwhile: they would keep the process running, and their addresses.
+      for (const { server } of [...served.values()]) server.close();
+      process.disconnect();
     };
     let waiting = 1;
     const closed = () => {

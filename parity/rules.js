@@ -87,7 +87,9 @@ module.exports = [
     // A listener of that event may end the primary.
     apply(trace) {
       for (const { number, lines } of workersOf(trace)) {
-        const asks = trace.lines(`W${number}`).some((line) => /^(?:listen|bind) /.test(line));
+        const asks =
+          trace.lines(`W${number}`).some((line) => /^(?:listen|bind) /.test(line)) ||
+          callsOf(trace, 'send', `${number} a handle`) > 0;
         const hears = (event) => lines.some((line) => isAbout(line, event));
         if (asks && hears('exit') && !hears('disconnect')) trace.leaveOut(/./);
       }
@@ -166,11 +168,9 @@ module.exports = [
     apply(trace) {
       for (const { stream, number, lines } of workersOf(trace)) {
         if (!trace.lines(`W${number}`).some((line) => line.startsWith('listen again'))) continue;
-        const isAgain = (line, at) =>
-          isAbout(line, 'listening') &&
-          lines.slice(0, at).some((it) => masked(it) === masked(line));
-        const once = lines.filter((line, at) => !isAgain(line, at));
-        trace.set(stream, once);
+        // Which attempt an event tells of shows in its address, and not in what listeners do.
+        const others = lines.filter((line) => !isAbout(line, 'listening'));
+        trace.set(stream, others);
       }
     },
   },
@@ -189,7 +189,10 @@ module.exports = [
         const lines = trace.lines(`W${number}`);
         const left = lines.findIndex((line) => /^worker (?:disconnect|kill|destroy) ->/.test(line));
         const asked = lines.findLastIndex((line) => /^(?:listen|bind) /.test(line));
-        if (left !== -1 && asked > left) trace.leaveOutWorker(number);
+        if (left === -1 || asked < left) continue;
+        trace.leaveOutWorker(number);
+        // Nor does it tell when it ends, which listeners of the primary act on.
+        trace.leaveOut(/^(?:P|end)\b/);
       }
     },
   },
@@ -225,13 +228,15 @@ module.exports = [
     },
   },
   {
-    difference: '`worker.disconnect()` twice in the primary',
+    difference: '`worker.disconnect()` twice, in the primary or at both ends',
     reason:
       "In Node the second one is an 'error' in the worker, which nothing there has asked for, and may end it.",
     apply(trace) {
       for (const { number } of workersOf(trace)) {
         const calls = callsOf(trace, 'disconnect', number) + callsOf(trace, 'disconnect', 'all');
-        if (calls > 1) trace.leaveOutWorker(number);
+        const isOwn = (line) => /^worker (?:disconnect|kill|destroy) ->/.test(line);
+        const own = trace.lines(`W${number}`).filter(isOwn).length;
+        if (calls > 0 && calls + own > 1) trace.leaveOutWorker(number);
       }
     },
   },
@@ -266,9 +271,13 @@ module.exports = [
       for (const { stream, number, lines } of workersOf(trace)) {
         const main = trace.lines(`W${number}`);
         if (!main.some((line) => / large (?:->|throws)/.test(line))) continue;
-        if (!main.some((line) => line.startsWith('process exit'))) continue;
+        const isKilled = lines.some((line) => isAbout(line, 'exit') && / null SIG/.test(line));
+        if (!isKilled && !main.some((line) => line.startsWith('process exit'))) continue;
         const others = lines.filter((line) => !/^\w+ message x{50}/.test(line));
         trace.set(stream, others);
+        trace.leaveOut(new RegExp(`^W${number}:send`));
+        // What listeners of that message do.
+        if (lines.some((line) => /^hook \w+ message/.test(line))) trace.leaveOut(/^P\b/);
       }
     },
   },
@@ -311,10 +320,11 @@ module.exports = [
     apply(trace) {
       for (const [stream, lines] of trace) {
         const [number] = /\d+/.exec(stream) ?? [];
-        if (!lines.some((line) => line.includes('EPIPE'))) continue;
+        // Listeners of 'error' do not trace the error.
+        if (!lines.some((line) => /EPIPE|^(?:cluster\.worker|process) error/.test(line))) continue;
         trace.leaveOutWorker(number);
         // The main program's calls to this worker, and streams that do not name it.
-        trace.leaveOut(/^P(?::(?:look|hook))?$/);
+        trace.leaveOut(/^P(?::(?:look|hook|thrown))?$/);
       }
     },
   },
