@@ -6,18 +6,25 @@ use std::{
     os::fd::RawFd,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crate::sys::listen;
+use crate::sys::{listen, thread::Thread};
 
-/// How long a call may take that does not wait, on however busy a machine.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How often a call that goes on is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
-/// The thread needs next to nothing.
+/// In so many looks, one after the other, the thread is in the same wait: it is that of the call, which does
+/// nothing else that waits for long.
+const LOOKS: u32 = 5;
+
+/// The stack of the thread, which has next to nothing on it.
 const STACK: usize = 64 * 1024;
 
 /// Watches the calls of one thread, by another one which begins with the first call.
+///
+/// How long a call takes says nothing: the process may have been stopped, frozen, or kept from running. So
+/// the other thread looks whether the first one waits.
 #[derive(Default)]
 pub(super) struct Guard {
     watch: OnceCell<Arc<Watch>>,
@@ -31,41 +38,57 @@ struct Watch {
 
 #[derive(Default)]
 struct State {
-    /// The listening socket that a call is about, and how long it may take.
-    call: Option<(RawFd, Instant)>,
+    call: Option<Call>,
+    /// How many calls there were.
+    count: u64,
     /// Whether the thread sleeps until it is woken.
     sleeps: bool,
     has_ended: bool,
 }
 
+/// A call under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Call {
+    number: u64,
+    /// The listening socket that it is about.
+    socket: RawFd,
+}
+
 impl Watch {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nobody panics with it.
+        // No thread panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) {
+    /// Looks after the calls of `thread`.
+    fn run(&self, thread: &Thread) {
         let mut state = self.lock();
+        // What the last look has seen, and how many before it.
+        let mut seen = None;
+        let mut looks = 0;
         while !state.has_ended {
-            let now = Instant::now();
-            state = match state.call {
-                None => {
-                    state.sleeps = true;
-                    self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
-                }
-                Some((socket, until)) if until <= now => {
-                    // It is open, as the call has not returned.
-                    listen::stop(socket);
-                    state.call = None;
-                    state
-                }
-                // It looks again then, rather than to be woken by each call.
-                Some((_, until)) => {
-                    let left = until.duration_since(now);
-                    let waited = self.changed.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
+            let Some(call) = state.call else {
+                state.sleeps = true;
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
             };
+            // It looks again after a while, rather than to be woken by each call.
+            let waited = self.changed.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.call != Some(call) {
+                continue;
+            }
+            // The thread would wait for the lock as well.
+            drop(state);
+            let found = thread.wait().map(|wait| (call, wait));
+            looks = if found.is_some() && found == seen { looks + 1 } else { 0 };
+            seen = found;
+            state = self.lock();
+            if looks >= LOOKS && state.call == Some(call) {
+                // It is open, as the call has not returned.
+                listen::stop(call.socket);
+                state.call = None;
+            }
         }
     }
 }
@@ -75,7 +98,8 @@ impl Guard {
     pub(super) fn run<T>(&self, socket: RawFd, call: impl FnOnce() -> T) -> T {
         let watch = self.watch.get_or_init(start);
         let mut state = watch.lock();
-        state.call = Some((socket, Instant::now() + PATIENCE));
+        state.count = state.count.wrapping_add(1);
+        state.call = Some(Call { number: state.count, socket });
         let sleeps = std::mem::replace(&mut state.sleeps, false);
         drop(state);
         if sleeps {
@@ -89,12 +113,13 @@ impl Guard {
 
 fn start() -> Arc<Watch> {
     let watch = Arc::new(Watch::default());
-    let watching = Arc::clone(&watch);
-    // Without a thread, only one that times its calls to the microsecond makes ours wait.
+    let (watching, watched) = (Arc::clone(&watch), Thread::current());
+    // If it can't be started, a worker that makes the socket block at the right microsecond makes this
+    // thread wait.
     let _ = thread::Builder::new()
         .name("rs-cluster-guard".into())
         .stack_size(STACK)
-        .spawn(move || watching.run());
+        .spawn(move || watching.run(&watched));
     watch
 }
 
@@ -112,6 +137,7 @@ mod tests {
     use std::{
         net::{TcpListener, TcpStream},
         os::fd::AsRawFd,
+        time::Instant,
     };
 
     use super::*;
@@ -124,11 +150,23 @@ mod tests {
         for _ in 0..3 {
             let _client = TcpStream::connect(address).unwrap();
             assert!(guard.run(listener.as_raw_fd(), || listener.accept()).is_ok());
-            thread::sleep(PATIENCE);
+            thread::sleep(LOOK * LOOKS);
         }
         let begin = Instant::now();
         assert!(guard.run(listener.as_raw_fd(), || listener.accept()).is_err());
-        assert!(begin.elapsed() >= PATIENCE);
+        assert!(begin.elapsed() >= LOOK * LOOKS);
         assert!(TcpStream::connect(address).is_err(), "it listens no more");
+    }
+
+    #[test]
+    #[cfg_attr(target_os = "macos", ignore = "nothing is known of a thread")]
+    fn a_call_that_takes_long_without_a_wait_is_not_ended() {
+        let guard = Guard::default();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let begin = Instant::now();
+        // As that of a process which is stopped, or gets no processor.
+        guard.run(listener.as_raw_fd(), || while begin.elapsed() < 4 * LOOK * LOOKS {});
+        TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        listener.accept().unwrap();
     }
 }

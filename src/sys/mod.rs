@@ -6,6 +6,7 @@
 //! - [`reserve`]: what to do without descriptors,
 //! - [`listen`]: addresses bound and connections accepted, `socket_file`: the files of some, [`socket`]: what a descriptor really is,
 //! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
+//! - [`thread`]: whether a thread of ours waits,
 //! - [`watched`]: what the engine waits on,
 //! - `linux`, `macos`: where these differ. Callers of this module see no difference,
 //! - `node`: libuv's poll and Node-API's callback scope, `node_function`: functions for JavaScript.
@@ -29,6 +30,7 @@ pub mod ring;
 pub mod socket;
 mod socket_file;
 pub mod spawn;
+pub mod thread;
 pub mod watched;
 
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]

@@ -8,6 +8,7 @@ pub(super) mod memory;
 pub(super) mod socket;
 pub(super) mod socket_file;
 pub(super) mod spawn;
+pub(super) mod thread;
 pub(super) mod transit;
 pub(super) mod watched;
 

@@ -11,6 +11,7 @@ mod queue;
 pub(super) mod socket;
 pub(super) mod socket_file;
 pub(super) mod spawn;
+pub(super) mod thread;
 pub(super) mod transit;
 pub(super) mod watched;
 
