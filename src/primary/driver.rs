@@ -562,7 +562,7 @@ fn listener_for(state: &Shared, id: WorkerId, query: &Query) -> io::Result<Liste
     let address = state.borrow().unbound(listener).map(|listener| listener.address.clone());
     match address {
         Some(address) => rebind(state, listener, id, query, address)?,
-        None => complete(state, listener)?,
+        None => complete(state, listener, id)?,
     }
     Ok(listener)
 }
@@ -634,9 +634,9 @@ fn insert(state: &Shared, listener: Listener) -> ListenerId {
     id
 }
 
-/// Binds a further socket of the listener where the next worker needs one.
-fn complete(state: &Shared, listener: ListenerId) -> io::Result<()> {
-    let sibling = state.borrow().sibling(listener)?;
+/// Binds a further socket of the listener where the worker needs one.
+fn complete(state: &Shared, listener: ListenerId, worker: WorkerId) -> io::Result<()> {
+    let sibling = state.borrow().sibling(listener, worker)?;
     if let Some(bound) = sibling {
         seat::add(state, listener, bound);
     }

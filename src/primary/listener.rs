@@ -66,8 +66,11 @@ pub(super) struct Distribution {
     pub(super) warned: Option<Instant>,
     /// Whether each worker accepts from a seat of its own.
     pub(super) has_owners: bool,
-    /// The first is there as soon as the address is bound, the others as more workers need one.
+    /// The first is there as soon as the address is bound, the others as more workers need one. In the
+    /// order of their ids.
     pub(super) seats: Vec<Seat>,
+    /// The id of the next seat.
+    next_seat: SeatId,
     /// By which its connections are told from others: of the address, and of those before it while
     /// connections waited for the next worker.
     pub(super) likenesses: Vec<Likeness>,
@@ -77,8 +80,12 @@ pub(super) struct Distribution {
     pub(super) reseated: Rc<Notify>,
 }
 
+/// Tells the seats of a listener apart.
+pub(super) type SeatId = u64;
+
 /// A listening socket, and the task of the engine for it.
 pub(super) struct Seat {
+    id: SeatId,
     pub(super) socket: Rc<ListeningSocket>,
     task: JoinHandle<()>,
     /// Who accepts from it; the engine does while there is none, or that one is stuck or paused.
@@ -86,12 +93,17 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(socket: Rc<ListeningSocket>, task: JoinHandle<()>) -> Self {
-        Self { socket, task, owner: None }
+    pub(super) fn new(id: SeatId, socket: Rc<ListeningSocket>, task: JoinHandle<()>) -> Self {
+        Self { id, socket, task, owner: None }
     }
 
     pub(super) fn owner(&self) -> Option<WorkerId> {
         self.owner.as_ref().map(|owner| owner.worker)
+    }
+
+    /// Whether the worker may accept from it: nobody does.
+    fn is_free_for(&self, _: WorkerId) -> bool {
+        self.owner.is_none() && self.socket.is_listening()
     }
 }
 
@@ -221,14 +233,22 @@ impl Listener {
         if let Socket::Distributed(distribution) = &mut self.socket {
             distribution.held = None;
             distribution.policy.join(worker);
-            let is_free = |seat: &&mut Seat| seat.owner.is_none() && seat.socket.is_listening();
-            let free = distribution.seats.iter_mut().find(is_free);
-            if let Some((seat, owner)) = free.zip(owner) {
-                seat.owner = Some(owner);
-                distribution.reseat();
+            if let Some(owner) = owner {
+                distribution.give_seat(owner);
             }
         }
         self.publish();
+    }
+
+    /// A seat's socket is about to be closed. Returns whose seat it was.
+    pub(super) fn remove_seat(&mut self, seat: SeatId) -> Option<WorkerId> {
+        let Socket::Distributed(distribution) = &mut self.socket else {
+            return None;
+        };
+        let owner = distribution.seat(seat).and_then(Seat::owner);
+        distribution.seats.retain(|it| it.id != seat);
+        self.publish();
+        owner
     }
 
     /// Whether its workers accept from sockets of their own.
@@ -236,10 +256,10 @@ impl Listener {
         self.distribution().is_some_and(|distribution| distribution.has_owners)
     }
 
-    /// A further socket on the address, if the next worker needs one.
-    pub(super) fn sibling(&self) -> Option<io::Result<Bound>> {
+    /// A further socket on the address, if the worker needs one.
+    pub(super) fn sibling(&self, worker: WorkerId) -> Option<io::Result<Bound>> {
         let distribution = self.distribution()?;
-        let lacks_seat = distribution.has_owners && distribution.free_seat().is_none();
+        let lacks_seat = distribution.has_owners && distribution.free_seat(worker).is_none();
         let mut sockets = distribution.seats.iter().map(|seat| &seat.socket);
         let open = sockets.find(|socket| socket.is_listening()).filter(|_| lacks_seat)?;
         Some(open.sibling(&self.query))
@@ -304,16 +324,36 @@ impl Distribution {
             warned: None,
             has_owners,
             seats: Vec::new(),
+            next_seat: 0,
             likenesses: Vec::new(),
             room: Rc::new(Notify::new()),
             reseated: Rc::new(Notify::new()),
         }
     }
 
-    /// The seat that the next worker gets, if it is to have one and there is one.
-    pub(super) fn free_seat(&self) -> Option<&Seat> {
-        let is_free = |seat: &&Seat| seat.owner.is_none() && seat.socket.is_listening();
-        self.seats.iter().find(|seat| self.has_owners && is_free(seat))
+    /// The seat that the worker gets, if it is to have one and there is one.
+    pub(super) fn free_seat(&self, worker: WorkerId) -> Option<&Seat> {
+        self.seats.iter().find(|seat| self.has_owners && seat.is_free_for(worker))
+    }
+
+    /// The seat with this id, as long as its socket is open.
+    pub(super) fn seat(&self, id: SeatId) -> Option<&Seat> {
+        self.seats.get(self.seats.binary_search_by_key(&id, |seat| seat.id).ok()?)
+    }
+
+    /// An id for a further seat.
+    pub(super) fn next_seat(&mut self) -> SeatId {
+        self.next_seat += 1;
+        self.next_seat
+    }
+
+    /// A worker gets its [`free_seat`](Self::free_seat).
+    fn give_seat(&mut self, owner: Owner) {
+        let free = self.seats.iter_mut().find(|seat| seat.is_free_for(owner.worker));
+        if let Some(seat) = free {
+            seat.owner = Some(owner);
+            self.reseat();
+        }
     }
 
     /// Who accepts from a seat may have changed.

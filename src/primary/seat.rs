@@ -12,7 +12,11 @@ use tokio::{
     time::sleep,
 };
 
-use super::{listener::Seat, listening_socket::ListeningSocket, state::Shared};
+use super::{
+    listener::{Seat, SeatId},
+    listening_socket::ListeningSocket,
+    state::Shared,
+};
 use crate::{
     protocol::{ListenerId, WorkerId},
     sys::{
@@ -29,13 +33,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts to accept from another socket of the listener.
 pub(super) fn add(state: &Shared, listener: ListenerId, bound: Bound) {
-    let Some((seat, room, reseated)) = state.borrow().next_seat(listener) else {
+    let next = state.borrow_mut().next_seat(listener);
+    let Some((id, room, reseated)) = next else {
         return;
     };
     let socket = Rc::new(ListeningSocket::new(bound, state.borrow().guard()));
     let (of_task, shared) = (Rc::clone(&socket), Rc::clone(state));
-    let task = Task { state: shared, listener, seat, socket: of_task, room, reseated };
-    let seat = Seat::new(socket, spawn_local(task.run()));
+    let task = Task { state: shared, listener, seat: id, socket: of_task, room, reseated };
+    let seat = Seat::new(id, socket, spawn_local(task.run()));
     state.borrow_mut().add_seat(listener, seat);
 }
 
@@ -43,7 +48,7 @@ struct Task {
     state: Shared,
     listener: ListenerId,
     /// Which seat of the listener.
-    seat: usize,
+    seat: SeatId,
     socket: Rc<ListeningSocket>,
     room: Rc<Notify>,
     reseated: Rc<Notify>,
@@ -126,10 +131,12 @@ impl Task {
         self.socket.unwatch();
     }
 
-    /// Closes a socket that does not listen any more: a worker that has it, or has had it, has ended that.
+    /// Closes a socket that does not listen any more, and removes the seat: a worker that has it, or has
+    /// had it, has ended that.
     fn is_spoilt(&self) -> bool {
         let is_spoilt = !self.socket.is_listening();
         if is_spoilt {
+            self.state.borrow_mut().remove_seat(self.listener, self.seat);
             self.socket.close();
         }
         is_spoilt
@@ -173,5 +180,68 @@ impl Task {
         while !self.may_accept() && self.owner().is_none() {
             self.room.notified().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, sync::Arc};
+
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::{
+        primary::{
+            engine::{Scheduling, Settings},
+            listener::{Listener, Socket},
+            state::State,
+        },
+        protocol::control::{Query, Target},
+        sys::{
+            listen::{allow_siblings, bind_query, start},
+            reserve::Reserve,
+        },
+    };
+
+    #[tokio::test]
+    #[cfg_attr(target_os = "macos", ignore = "there are no seats")]
+    async fn a_seat_that_listens_no_more_is_removed() {
+        let settings = Settings { scheduling: Scheduling::ReusePort, story: false };
+        let state = State::new(settings, Arc::new(drop), Reserve::default(), Arc::default());
+        let state = Rc::new(RefCell::new(state));
+        let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
+        let query = Query::new(target.clone());
+        let distribution = state.borrow().new_distribution(&target).unwrap();
+        let id = state.borrow_mut().next_listener();
+        let socket = Socket::Distributed(Box::new(distribution));
+        let mut listener = Listener::new(query.clone(), None, socket);
+        listener.join(1, None);
+        state.borrow_mut().insert(id, listener);
+        let first = bind_query(&query, false).unwrap();
+        start(&first, &query).unwrap();
+        allow_siblings(&first).unwrap();
+        let count = || state.borrow_mut().distribution(id).unwrap().seats.len();
+        let tasks = LocalSet::new();
+        tasks
+            .run_until(async {
+                add(&state, id, first);
+                for _ in 0..3 {
+                    let sibling = state.borrow_mut().distribution(id).unwrap().seats[0]
+                        .socket
+                        .sibling(&query);
+                    add(&state, id, sibling.unwrap());
+                }
+                assert_eq!(count(), 4);
+                for seat in &state.borrow_mut().distribution(id).unwrap().seats[..3] {
+                    seat.socket.stop();
+                }
+                for _ in 0..10_000 {
+                    if count() > 1 {
+                        sleep(Duration::from_millis(1)).await;
+                    }
+                }
+                assert_eq!(count(), 1);
+            })
+            .await;
     }
 }

@@ -17,7 +17,7 @@ pub(super) use patrol::Outlook;
 use super::{
     engine::{Emit, Event, Scheduling, Settings},
     guard::Guard,
-    listener::{Distribution, Listener, Seat, Socket},
+    listener::{Distribution, Listener, Seat, SeatId, Socket},
     placement::place,
     quota::{DESCRIPTOR_SHARE, MAX_LISTENERS},
     stats::{Counters, Counts, Owner},
@@ -574,19 +574,23 @@ impl State {
         Rc::clone(&self.guard)
     }
 
-    /// A further socket of the listener, if the next worker needs one.
-    pub(super) fn sibling(&self, listener: ListenerId) -> io::Result<Option<Bound>> {
-        self.listeners.get(&listener).and_then(Listener::sibling).transpose()
-    }
-
-    /// The index of the next seat of the listener, and what tells its task of room, and of owners.
-    pub(super) fn next_seat(
+    /// A further socket of the listener, if the worker needs one.
+    pub(super) fn sibling(
         &self,
         listener: ListenerId,
-    ) -> Option<(usize, Rc<Notify>, Rc<Notify>)> {
-        let Distribution { seats, room, reseated, .. } =
-            self.listeners.get(&listener)?.distribution()?;
-        Some((seats.len(), Rc::clone(room), Rc::clone(reseated)))
+        worker: WorkerId,
+    ) -> io::Result<Option<Bound>> {
+        self.listeners.get(&listener).and_then(|it| it.sibling(worker)).transpose()
+    }
+
+    /// The id of the next seat of the listener, and what tells its task of room, and of owners.
+    pub(super) fn next_seat(
+        &mut self,
+        listener: ListenerId,
+    ) -> Option<(SeatId, Rc<Notify>, Rc<Notify>)> {
+        let distribution = self.distribution(listener)?;
+        let id = distribution.next_seat();
+        Some((id, Rc::clone(&distribution.room), Rc::clone(&distribution.reseated)))
     }
 
     pub(super) fn add_seat(&mut self, listener: ListenerId, seat: Seat) {
@@ -595,11 +599,19 @@ impl State {
         }
     }
 
+    /// A seat's socket is about to be closed.
+    pub(super) fn remove_seat(&mut self, listener: ListenerId, seat: SeatId) {
+        let owner = self.listeners.get_mut(&listener).and_then(|it| it.remove_seat(seat));
+        if let Some(worker) = owner.and_then(|owner| self.workers.get(&owner)) {
+            worker.stand(listener);
+        }
+    }
+
     /// The worker that accepts from a seat; otherwise the engine does.
-    pub(super) fn acceptor(&self, listener: ListenerId, seat: usize) -> Option<WorkerId> {
+    pub(super) fn acceptor(&self, listener: ListenerId, seat: SeatId) -> Option<WorkerId> {
         let listener = self.listeners.get(&listener)?;
         let distribution = listener.distribution()?;
-        let owner = distribution.seats.get(seat)?.owner()?;
+        let owner = distribution.seat(seat)?.owner()?;
         let serves = |id: &WorkerId| {
             !distribution.resting.contains(id)
                 && self.workers.get(id).is_some_and(Worker::is_serving)
@@ -651,7 +663,7 @@ impl State {
         let (kind, socket) = match &listener.socket {
             Socket::Shared(bound) => (Some(SocketKind::Shared), Some(bound.socket.try_clone())),
             Socket::Distributed(distribution) => {
-                match distribution.free_seat().filter(|_| worker.counts()) {
+                match distribution.free_seat(id).filter(|_| worker.counts()) {
                     Some(seat) => {
                         let number = worker.sit(listener_id, &seat.socket);
                         owner = Some(Owner::new(id, number, worker.tally()));
@@ -787,7 +799,7 @@ impl State {
         self.pump(listener);
     }
 
-    fn distribution(&mut self, listener: ListenerId) -> Option<&mut Distribution> {
+    pub(super) fn distribution(&mut self, listener: ListenerId) -> Option<&mut Distribution> {
         match &mut self.listeners.get_mut(&listener)?.socket {
             Socket::Distributed(distribution) => Some(distribution),
             Socket::Shared(_) => None,
