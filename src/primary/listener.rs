@@ -90,20 +90,24 @@ pub(super) struct Seat {
     task: JoinHandle<()>,
     /// Who accepts from it; the engine does while there is none, or that one is stuck or paused.
     owner: Option<Owner>,
+    /// Workers that have, or have had, a descriptor of it, and whose processes live. One that has kept it
+    /// can do harm to whoever accepts from it.
+    holders: HashSet<WorkerId>,
 }
 
 impl Seat {
     pub(super) fn new(id: SeatId, socket: Rc<ListeningSocket>, task: JoinHandle<()>) -> Self {
-        Self { id, socket, task, owner: None }
+        Self { id, socket, task, owner: None, holders: HashSet::new() }
     }
 
     pub(super) fn owner(&self) -> Option<WorkerId> {
         self.owner.as_ref().map(|owner| owner.worker)
     }
 
-    /// Whether the worker may accept from it: nobody does.
-    fn is_free_for(&self, _: WorkerId) -> bool {
-        self.owner.is_none() && self.socket.is_listening()
+    /// Whether the worker may accept from it: nobody does, and nobody else has it.
+    fn is_free_for(&self, worker: WorkerId) -> bool {
+        let is_alone = self.holders.iter().all(|holder| *holder == worker);
+        self.owner.is_none() && is_alone && self.socket.is_listening()
     }
 }
 
@@ -240,6 +244,15 @@ impl Listener {
         self.publish();
     }
 
+    /// The worker's process has ended: it has none of the sockets any more.
+    pub(super) fn forget(&mut self, worker: WorkerId) {
+        if let Socket::Distributed(distribution) = &mut self.socket {
+            for seat in &mut distribution.seats {
+                seat.holders.remove(&worker);
+            }
+        }
+    }
+
     /// A seat's socket is about to be closed. Returns whose seat it was.
     pub(super) fn remove_seat(&mut self, seat: SeatId) -> Option<WorkerId> {
         let Socket::Distributed(distribution) = &mut self.socket else {
@@ -351,6 +364,7 @@ impl Distribution {
     fn give_seat(&mut self, owner: Owner) {
         let free = self.seats.iter_mut().find(|seat| seat.is_free_for(owner.worker));
         if let Some(seat) = free {
+            seat.holders.insert(owner.worker);
             seat.owner = Some(owner);
             self.reseat();
         }

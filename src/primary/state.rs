@@ -132,6 +132,7 @@ impl State {
         } else {
             Some(worker)
         };
+        self.listeners.values_mut().for_each(|listener| listener.forget(id));
         let held = self
             .listeners
             .iter_mut()

@@ -382,3 +382,44 @@ fn a_worker_whose_own_socket_listens_no_more_is_the_only_one_harmed() {
     assert!(next.accept(&socket), "it has a socket that listens");
     drop(clients);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_socket_that_a_worker_may_have_kept_is_given_to_no_other() {
+    let (primary, [mut odd, other], [kept, sibling], port) = two_with_seats();
+    odd.close(1);
+    let mut next = primary.worker(3);
+    let (_, _, socket) = next.listen_own(port);
+    // What comes to the kept one is served by others.
+    let clients = fill(port, &[&kept, &socket, &sibling], 1);
+    for _ in &clients {
+        match first_readable(&[&sibling, &other.polled, &socket, &next.polled].map(AsFd::as_fd)) {
+            0 => assert!(other.accept(&sibling)),
+            1 => other.serve(),
+            2 => assert!(next.accept(&socket)),
+            _ => next.serve(),
+        }
+    }
+    assert!(clients.into_iter().all(|client| served_by(client) > 1));
+    rustix::net::shutdown(&kept, rustix::net::Shutdown::Read).expect("a socket");
+    assert!(listen::is_listening(&socket) && listen::is_listening(&sibling));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_socket_goes_to_the_worker_that_had_it_and_to_another_when_that_one_has_ended() {
+    let (primary, [mut one, _other], [socket, _sibling], port) = two_with_seats();
+    let own = inode(&socket);
+    one.close(1);
+    let (_, _, again) = one.listen_own(port);
+    assert_eq!(inode(&again), own);
+    one.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+    let (_, _, next) = primary.worker(3).listen_own(port);
+    assert_eq!(inode(&next), own);
+}
+
+#[cfg(target_os = "linux")]
+fn inode(socket: &OwnedFd) -> u64 {
+    rustix::fs::fstat(socket).expect("a socket").st_ino
+}
