@@ -40,6 +40,13 @@ if (!isBuiltin && canCompile) {
     for (const { answers, served } of lines) t.deepEqual([answers.sort(), served], [ANSWERS, 200]);
   });
 
+  test('a worker that loses its own socket gets another', async (t) => {
+    const args = ['worker', ['accept'], ['EINVAL'], 3, 'answers'];
+    const { lines } = await runFaulty(t, { args, policy: 'reuseport' });
+    t.is(lines.length, 1);
+    for (const { answers, served } of lines) t.deepEqual([answers.sort(), served], [ANSWERS, 200]);
+  });
+
   test('a call of the primary that fails for another reason ends its worker, and is reported once', async (t) => {
     const calls = CALLS.primary.filter((call) => call.includes('lane'));
     const { lines: all } = await runFaulty(t, { args: ['primary', calls, ['EPERM'], 1, 'end'] });

@@ -150,6 +150,8 @@ struct Inner {
     tally: Tally,
     /// Sockets that this process accepts from.
     seats: RefCell<HashMap<ListenerId, Seat>>,
+    /// Listeners of which this worker has lost its own socket, and is to get another.
+    lost: RefCell<HashSet<ListenerId>>,
     /// Whether nothing is to be accepted from those of its own.
     paused: Cell<bool>,
     /// Whether this process had no descriptor for a connection. Until it has one, nothing is taken or
@@ -238,6 +240,7 @@ impl WorkerLanes {
             connections,
             tally,
             seats: RefCell::default(),
+            lost: RefCell::default(),
             paused: Cell::new(false),
             exhausted: Cell::new(false),
             watchdog,
@@ -357,6 +360,7 @@ impl WorkerLanes {
     pub fn close_listener(&self, listener: u32) -> napi::Result<bool> {
         let inner = &self.inner;
         drop(inner.seats.borrow_mut().remove(&listener));
+        inner.lost.borrow_mut().remove(&listener);
         inner.send(&Request::Close { listener }, None)?;
         let is_open = inner.open.get();
         if is_open {
@@ -463,6 +467,8 @@ impl Inner {
             self.poll_seats();
             // As above.
             let _ = self.send(&Request::Recovered, None);
+            let lost = self.lost.borrow().clone();
+            lost.into_iter().for_each(|listener| self.lose_seat(listener));
         }
     }
 
@@ -545,6 +551,9 @@ impl Inner {
                         handlers.closed(listener);
                     }
                 }
+                Ok(Received::Seat { listener, seat, socket }) => {
+                    self.seat_again(listener, seat, socket, handlers);
+                }
                 Ok(Received::Probe) => {
                     // It fails only for requests that are too long, which this is not.
                     let _ = self.send(&Request::Alive, None);
@@ -587,6 +596,36 @@ impl Inner {
                 self.leave(listener);
                 ListenReply::new(Reply { errno: errno(&error), ..reply }, None)
             }
+        }
+    }
+
+    /// Somebody has ended our own socket of this listener. The primary gives us another.
+    fn lose_seat(&self, listener: ListenerId) {
+        drop(self.seats.borrow_mut().remove(&listener));
+        self.lost.borrow_mut().insert(listener);
+        // It fails only for requests that are too long, which this is not.
+        let _ = self.send(&Request::Lost { listener }, None);
+    }
+
+    /// Another socket of our own has come, in place of one that is lost, though we may not know that yet.
+    fn seat_again(
+        self: &Rc<Self>,
+        listener: ListenerId,
+        number: Option<u8>,
+        socket: Option<OwnedFd>,
+        handlers: &Rc<Handlers>,
+    ) {
+        let had_seat = self.seats.borrow_mut().remove(&listener).is_some();
+        if !(self.lost.borrow_mut().remove(&listener) || had_seat) {
+            // The server is closed meanwhile.
+            return;
+        }
+        let kind = SeatKind::Own { number };
+        // This process had no descriptor left for it.
+        let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
+        if socket.and_then(|socket| self.seat(listener, kind, socket, handlers)).is_err() {
+            self.lost.borrow_mut().insert(listener);
+            self.exhaust();
         }
     }
 
@@ -667,6 +706,9 @@ impl Inner {
                 Err(Failure::Gone) => return,
                 Err(Failure::Fault(fault)) => {
                     return match kind {
+                        SeatKind::Own { .. } if fault.errno == libc::EINVAL => {
+                            self.lose_seat(listener);
+                        }
                         SeatKind::Own { .. } => self.give_up(handlers, fault.into()),
                         // The primary may have closed the socket for a worker that goes on without it.
                         SeatKind::Shared => {

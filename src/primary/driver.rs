@@ -446,6 +446,12 @@ fn answer(
                 }
             }
         }
+        Request::Lost { listener } => {
+            if state.borrow_mut().lose_seat(id, listener) {
+                seat::replace(state, listener, id);
+            }
+            Ok(())
+        }
         Request::Alive => {
             state.borrow_mut().alive(id);
             Ok(())
@@ -641,4 +647,19 @@ fn complete(state: &Shared, listener: ListenerId, worker: WorkerId) -> io::Resul
         seat::add(state, listener, bound);
     }
     Ok(())
+}
+
+/// Gives a worker a further socket of its own in place of one that it has lost.
+pub(super) fn seat_again(state: &Shared, listener: ListenerId, worker: WorkerId) -> io::Result<()> {
+    let lost = state.borrow().lost(listener);
+    match lost {
+        Some((query, address)) => {
+            // Clients know the port.
+            let query = same_port(&query, address).unwrap_or(query);
+            let (bound, _) = start(state, worker, &query, true)?;
+            seat::add(state, listener, bound);
+        }
+        None => complete(state, listener, worker)?,
+    }
+    state.borrow_mut().seat_again(worker, listener)
 }

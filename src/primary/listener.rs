@@ -244,6 +244,38 @@ impl Listener {
         self.publish();
     }
 
+    /// A member gets another seat, which is free.
+    pub(super) fn seat(&mut self, owner: Owner) {
+        if let Socket::Distributed(distribution) = &mut self.socket {
+            distribution.give_seat(owner);
+        }
+        self.publish();
+    }
+
+    /// The worker accepts from its seat no more. Says whether it had one.
+    pub(super) fn unseat(&mut self, worker: WorkerId) -> bool {
+        let Socket::Distributed(distribution) = &mut self.socket else {
+            return false;
+        };
+        let had_seat = distribution.has_seat(worker);
+        distribution.unseat(worker);
+        self.publish();
+        had_seat
+    }
+
+    /// Whether the worker is to accept from a socket of its own, and has none.
+    pub(super) fn lacks_seat(&self, worker: WorkerId) -> bool {
+        let distribution = self.distribution().filter(|it| it.has_owners);
+        self.has(worker) && distribution.is_some_and(|it| !it.has_seat(worker))
+    }
+
+    /// What to bind for a further socket, where none of its own listens that could have a sibling.
+    pub(super) fn lost(&self) -> Option<(&Query, Option<&BoundAddress>)> {
+        let is_listening = |seat: &Seat| seat.socket.is_listening();
+        let listens = self.distribution().is_none_or(|it| it.seats.iter().any(is_listening));
+        (!listens).then_some((&self.query, self.address.as_ref()))
+    }
+
     /// The worker's process has ended: it has none of the sockets any more.
     pub(super) fn forget(&mut self, worker: WorkerId) {
         if let Socket::Distributed(distribution) = &mut self.socket {
@@ -380,6 +412,14 @@ impl Distribution {
         self.policy.leave(worker);
         self.resting.remove(&worker);
         self.parked.remove(&worker);
+        self.unseat(worker);
+    }
+
+    fn has_seat(&self, worker: WorkerId) -> bool {
+        self.seats.iter().any(|seat| seat.owner() == Some(worker))
+    }
+
+    fn unseat(&mut self, worker: WorkerId) {
         for seat in self.seats.iter_mut().filter(|seat| seat.owner() == Some(worker)) {
             seat.owner = None;
         }

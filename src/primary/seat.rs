@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    driver,
     listener::{Seat, SeatId},
     listening_socket::ListeningSocket,
     state::Shared,
@@ -31,6 +32,9 @@ const ACCEPTS_A_TURN: usize = 64;
 /// How long accepting pauses after a failure that is no shortage.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a worker is without a socket of its own when it has lost one.
+const REPLACE_PAUSE: Duration = Duration::from_millis(10);
+
 /// Starts to accept from another socket of the listener.
 pub(super) fn add(state: &Shared, listener: ListenerId, bound: Bound) {
     let next = state.borrow_mut().next_seat(listener);
@@ -42,6 +46,26 @@ pub(super) fn add(state: &Shared, listener: ListenerId, bound: Bound) {
     let task = Task { state: shared, listener, seat: id, socket: of_task, room, reseated };
     let seat = Seat::new(id, socket, spawn_local(task.run()));
     state.borrow_mut().add_seat(listener, seat);
+}
+
+/// Gives a worker a socket of its own in place of one that it has lost, as soon as that is possible.
+pub(super) fn replace(state: &Shared, listener: ListenerId, worker: WorkerId) {
+    let state = Rc::clone(state);
+    spawn_local(async move {
+        // A worker that ends each of its sockets keeps nobody busy.
+        let mut pause = REPLACE_PAUSE;
+        loop {
+            sleep(pause).await;
+            if !state.borrow().lacks_seat(worker, listener) {
+                return;
+            }
+            let Err(error) = driver::seat_again(&state, listener, worker) else {
+                return;
+            };
+            state.borrow_mut().unaccepted(listener, error, Instant::now());
+            pause = ACCEPT_PAUSE;
+        }
+    });
 }
 
 struct Task {
@@ -132,12 +156,15 @@ impl Task {
     }
 
     /// Closes a socket that does not listen any more, and removes the seat: a worker that has it, or has
-    /// had it, has ended that.
+    /// had it, has ended that. Its owner gets another.
     fn is_spoilt(&self) -> bool {
         let is_spoilt = !self.socket.is_listening();
         if is_spoilt {
-            self.state.borrow_mut().remove_seat(self.listener, self.seat);
+            let owner = self.state.borrow_mut().remove_seat(self.listener, self.seat);
             self.socket.close();
+            if let Some(worker) = owner {
+                replace(&self.state, self.listener, worker);
+            }
         }
         is_spoilt
     }

@@ -600,12 +600,11 @@ impl State {
         }
     }
 
-    /// A seat's socket is about to be closed.
-    pub(super) fn remove_seat(&mut self, listener: ListenerId, seat: SeatId) {
-        let owner = self.listeners.get_mut(&listener).and_then(|it| it.remove_seat(seat));
-        if let Some(worker) = owner.and_then(|owner| self.workers.get(&owner)) {
-            worker.stand(listener);
-        }
+    /// A seat's socket is about to be closed. Returns whose seat it was.
+    pub(super) fn remove_seat(&mut self, listener: ListenerId, seat: SeatId) -> Option<WorkerId> {
+        let owner = self.listeners.get_mut(&listener)?.remove_seat(seat)?;
+        self.workers.get(&owner)?.stand(listener);
+        Some(owner)
     }
 
     /// The worker that accepts from a seat; otherwise the engine does.
@@ -698,6 +697,46 @@ impl State {
         }
         self.story.tell(format_args!("worker {id} serves {}", listener.name));
         self.pump(listener_id);
+        Ok(())
+    }
+
+    /// The worker has lost its own socket, and so leaves its seat. Says whether it had one.
+    pub(super) fn lose_seat(&mut self, id: WorkerId, listener: ListenerId) -> bool {
+        let had_seat = self.listeners.get_mut(&listener).is_some_and(|it| it.unseat(id));
+        if let Some(worker) = self.workers.get(&id).filter(|_| had_seat) {
+            worker.stand(listener);
+        }
+        had_seat
+    }
+
+    /// Whether the worker is to accept from a socket of its own, and has none.
+    pub(super) fn lacks_seat(&self, id: WorkerId, listener: ListenerId) -> bool {
+        let counts = self.workers.get(&id).is_some_and(Worker::counts);
+        counts && self.listeners.get(&listener).is_some_and(|it| it.lacks_seat(id))
+    }
+
+    /// The query and the address of a listener of which no socket listens any more.
+    pub(super) fn lost(&self, listener: ListenerId) -> Option<(Query, Option<BoundAddress>)> {
+        let (query, address) = self.listeners.get(&listener)?.lost()?;
+        Some((query.clone(), address.cloned()))
+    }
+
+    /// Gives the worker a seat that is free, in place of one that it has lost.
+    pub(super) fn seat_again(&mut self, id: WorkerId, listener_id: ListenerId) -> io::Result<()> {
+        let Some(listener) = self.listeners.get_mut(&listener_id) else {
+            return Ok(());
+        };
+        let free = listener.distribution().and_then(|it| it.free_seat(id));
+        let Some((worker, seat)) = self.workers.get(&id).zip(free) else {
+            return Ok(());
+        };
+        let socket = seat.socket.duplicate()?;
+        self.story.tell(format_args!("worker {id} gets another socket of {}", listener.name));
+        let number = worker.sit(listener_id, &seat.socket);
+        listener.seat(Owner::new(id, number, worker.tally()));
+        listener.lend(id);
+        // It fails for a worker that does not read its orders, which is at fault with its next request.
+        let _ = worker.order(&Order::Seat { listener: listener_id, seat: number }, Some(socket));
         Ok(())
     }
 

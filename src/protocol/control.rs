@@ -2,7 +2,7 @@
 //!
 //! A [`Request`] goes from the worker to the primary's engine, an [`Order`] from there to the worker.
 //! A packet may carry one descriptor: a returned connection with [`Request::Return`], a
-//! listening socket with [`Order::Reply`].
+//! listening socket with [`Order::Reply`] and [`Order::Seat`].
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -40,6 +40,12 @@ pub enum Request {
         /// The listener that accepted the connection.
         listener: ListenerId,
     },
+    /// "My own socket of this listener listens no more." Answered by [`Order::Seat`] if the worker serves
+    /// the listener.
+    Lost {
+        /// The listener.
+        listener: ListenerId,
+    },
     /// "My event loop turns": the answer to [`Order::Probe`].
     Alive,
     /// "I have no descriptor for another connection, and take and accept none until I say
@@ -66,6 +72,13 @@ pub enum Order {
     Closed {
         /// The listener left.
         listener: ListenerId,
+    },
+    /// The answer to [`Request::Lost`]: another socket of the worker's own, which comes along.
+    Seat {
+        /// The listener.
+        listener: ListenerId,
+        /// As in [`SocketKind::Own`].
+        seat: Option<u8>,
     },
     /// "Does your event loop turn?" To be answered by [`Request::Alive`].
     Probe,
@@ -265,6 +278,7 @@ mod tests {
             },
             Request::Close { listener: 3 },
             Request::Return { listener: 3 },
+            Request::Lost { listener: 3 },
             Request::Alive,
             Request::Exhausted,
             Request::Recovered,
@@ -279,6 +293,7 @@ mod tests {
         let plain = [
             Order::Reply(reply(-98, None)),
             Order::Closed { listener: 3 },
+            Order::Seat { listener: 3, seat: Some(63) },
             Order::Probe,
             Order::Pause,
             Order::Resume,

@@ -97,6 +97,9 @@ impl Control {
         match control::decode(&packet.bytes, packet.length)? {
             Order::Reply(reply) => Ok(Received::Reply(reply, packet.descriptor)),
             Order::Closed { listener } => Ok(Received::Closed(listener)),
+            Order::Seat { listener, seat } => {
+                Ok(Received::Seat { listener, seat, socket: packet.descriptor })
+            }
             Order::Probe => Ok(Received::Probe),
             Order::Pause => Ok(Received::Pause),
             Order::Resume => Ok(Received::Resume),
@@ -111,6 +114,16 @@ pub enum Received {
     Reply(Reply, Option<OwnedFd>),
     /// What was open of this listener only for this worker is closed.
     Closed(ListenerId),
+    /// Another socket of the worker's own, in place of one that it has lost. Without a descriptor, this
+    /// process had none left for it.
+    Seat {
+        /// The listener.
+        listener: ListenerId,
+        /// As in [`SocketKind::Own`](control::SocketKind::Own).
+        seat: Option<u8>,
+        /// The socket.
+        socket: Option<OwnedFd>,
+    },
     /// The engine asks whether this event loop turns: it does.
     Probe,
     /// Sockets of the worker's own are to rest.

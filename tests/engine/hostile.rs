@@ -362,25 +362,59 @@ fn connections_are_as_usual_whatever_a_worker_has_set_on_its_socket() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_worker_whose_own_socket_listens_no_more_is_the_only_one_harmed() {
-    let (primary, [odd, other], [socket, sibling], port) = two_with_seats();
-    rustix::net::shutdown(&socket, rustix::net::Shutdown::Read).expect("a socket");
-    for _ in 0..20 {
-        let client = connect(port);
-        match first_readable(&[&sibling, &other.polled].map(AsFd::as_fd)) {
-            0 => assert!(other.accept(&sibling)),
-            _ => other.serve(),
+fn a_worker_whose_own_socket_listens_no_more_gets_another() {
+    // Whether there is one left on the port or not.
+    for count in 1..3 {
+        let primary = Primary::start(Scheduling::ReusePort);
+        let mut one = primary.worker(1);
+        let (listener, port, mut socket) = one.listen_own(0);
+        let mut other = primary.worker(2);
+        let _sibling = (count == 2).then(|| other.listen_own(port));
+        for asks in [false, true, true] {
+            rustix::net::shutdown(&socket, rustix::net::Shutdown::Read).expect("a socket");
+            if asks {
+                one.send(&Request::Lost { listener }, None);
+            }
+            while !listen::is_listening(&socket) {
+                socket = next_seat(&one, listener);
+            }
+            let clients = fill(port, &[&socket], 1);
+            assert!(one.accept(&socket), "it listens on the same port");
+            drop(clients);
         }
-        assert_eq!(served_by(client), 2);
+        // One whose socket listens still gets it again.
+        one.send(&Request::Lost { listener }, None);
+        assert_eq!(inode(&next_seat(&one, listener)), inode(&socket));
     }
-    drop(socket);
-    odd.kill();
-    primary.expect_exit(1, Exit::Signal(9));
-    let mut next = primary.worker(3);
-    let (_, _, socket) = next.listen_own(port);
-    let clients = fill(port, &[&socket], 1);
-    assert!(next.accept(&socket), "it has a socket that listens");
-    drop(clients);
+}
+
+/// The next socket of its own that a worker gets.
+#[cfg(target_os = "linux")]
+fn next_seat(worker: &Worker, of: ListenerId) -> OwnedFd {
+    loop {
+        wait_readable(worker.raw.as_fd());
+        match worker.control.receive().expect("an order") {
+            Received::Seat { listener, socket, seat: Some(0) } if listener == of => {
+                return socket.expect("a socket");
+            }
+            Received::Probe => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_gets_no_socket_of_what_it_does_not_serve() {
+    let (_primary, [mut one, _other], _sockets, _) = two_with_seats();
+    one.close(1);
+    for listener in [1, 1_000_000, 0] {
+        one.send(&Request::Lost { listener }, None);
+    }
+    one.send(&Request::Close { listener: 7 }, None);
+    wait_readable(one.raw.as_fd());
+    assert!(matches!(one.control.receive(), Ok(Received::Closed(7))));
+    assert!(!becomes_readable(one.raw.as_fd(), Duration::from_millis(50)));
 }
 
 #[test]
