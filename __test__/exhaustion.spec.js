@@ -62,6 +62,21 @@ if (HAS_PROC && !isBuiltin) {
   });
 }
 
+if (HAS_PROC && !isBuiltin) {
+  test('clients are served however often a primary without descriptors opens files', async (t) => {
+    const app = start(t, 'accept-exhausted', { launcher: fewDescriptors, warns: true });
+    const { port } = await app.line({});
+    for (let round = 1; round <= 5; round += 1) {
+      app.send({ do: 'exhaust' });
+      await app.linesLike({ did: 'exhaust' }, round);
+      t.deepEqual(await get({ port, host: '127.0.0.1' }), { id: 1 });
+    }
+    app.send({ do: 'release' });
+    await app.line({ did: 'release' });
+    await app.end();
+  });
+}
+
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 // The limit does not apply to root.
 if (hasPrlimit && unprivileged) {

@@ -322,6 +322,8 @@ fn fault(state: &Shared, id: WorkerId, error: Error, control: &AsyncFd<OwnedFd>)
     // The worker learns of it too, and stops filling the lane. Where that fails, it learns of it
     // by the message lane.
     let _ = lane::shutdown(control, Lane::Control);
+    // A descriptor that came with it is closed.
+    state.borrow_mut().refill();
     state.borrow_mut().retire(id);
     report(state, id, error);
 }

@@ -488,7 +488,7 @@ impl State {
     }
 
     /// Makes a call that receives a descriptor, with the last one there is if need be. `None` when there
-    /// is none. [`refill`](Self::refill) when that descriptor is closed.
+    /// is none. If a descriptor comes, [`refill`](Self::refill) when it is closed.
     pub(super) fn lend<T>(&mut self, receive: impl FnOnce() -> T) -> Option<T> {
         self.reserve.lend(receive)
     }
@@ -851,7 +851,6 @@ impl State {
         if let Some(distribution) = self.distribution(listener) {
             distribution.accepted(connection);
             self.pump(listener);
-            self.reserve.refill();
         }
     }
 
@@ -950,6 +949,8 @@ impl State {
                 counters.set_waiting(distribution.pending.len());
                 return;
             };
+            drop(pending);
+            self.reserve.refill();
             self.story.tell(format_args!("a connection to {name} goes to worker {chosen}"));
             if self.loaded.insert(chosen) {
                 worker.watch(Instant::now());

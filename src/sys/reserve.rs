@@ -29,12 +29,15 @@ impl Default for Reserve {
 }
 
 impl Reserve {
-    /// Runs `receive` with a number free for one descriptor, if there is one. It is to be
-    /// [`refill`](Self::refill)ed once that descriptor is closed.
+    /// Runs `receive` with a number free for one descriptor, if there is one. If no descriptor came, or
+    /// there are other numbers, it is kept again at once; otherwise it is to be [`refill`](Self::refill)ed
+    /// when that descriptor is closed.
     pub fn lend<T>(&mut self, receive: impl FnOnce() -> T) -> Option<T> {
         self.refill();
         drop(self.spare.take()?);
-        Some(receive())
+        let received = receive();
+        self.refill();
+        Some(received)
     }
 
     /// Keeps a number again, if there is one.
@@ -48,4 +51,18 @@ impl Reserve {
 /// A socket that serves nothing: unlike a file, there can always be one.
 fn spare() -> Option<OwnedFd> {
     socket(AddressFamily::UNIX, SocketType::DGRAM).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_nothing_came_for_is_kept_again() {
+        let mut reserve = Reserve::default();
+        for _ in 0..2 {
+            assert_eq!(reserve.lend(|| "nothing"), Some("nothing"));
+            assert!(reserve.spare.is_some());
+        }
+    }
 }
