@@ -454,6 +454,9 @@ impl State {
         add: fn(&mut Counts),
     ) {
         self.story.tell(format_args!("a connection taken back from worker {id}"));
+        // The worker may have looked at the packet, and so have a duplicate. It fails only for what is not
+        // a socket, which the engine has put there itself.
+        let _ = listen::make_usual(&connection);
         self.count(id, listener, add);
         self.distribute(listener, connection);
         self.reserve.refill();

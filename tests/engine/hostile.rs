@@ -172,6 +172,43 @@ fn what_a_worker_has_set_on_a_connection_that_it_returns_is_undone() {
 }
 
 #[test]
+fn what_a_worker_has_set_on_a_connection_that_is_taken_back_is_undone() {
+    for ends in [false, true] {
+        let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+        let _client = connect(port);
+        let connection = peek(&odd);
+        sockopt::set_socket_linger(&connection, Some(Duration::ZERO)).expect("a socket");
+        rustix::io::ioctl_fionbio(&connection, false).expect("a socket");
+        if ends {
+            odd.kill();
+            primary.expect_exit(1, Exit::Signal(9));
+        } else {
+            primary.command(Command::Pause(1));
+        }
+        let (_, connection) = other.take();
+        assert_eq!(sockopt::socket_linger(&connection), Ok(None));
+        let flags = rustix::fs::fcntl_getfl(&connection).expect("a socket");
+        assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
+    }
+}
+
+/// A duplicate of the next connection in the worker's lane, which stays there.
+fn peek(worker: &Worker) -> OwnedFd {
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+    wait_readable(worker.polled.as_fd());
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [0; connection::PACKET];
+    let buffers = &mut [std::io::IoSliceMut::new(&mut bytes)];
+    recvmsg(&worker.polled, buffers, &mut ancillary, RecvFlags::PEEK).expect("a packet");
+    let descriptor = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    descriptor.expect("a descriptor")
+}
+
+#[test]
 fn a_returned_connection_whose_client_has_gone_is_nobodys_fault() {
     let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
