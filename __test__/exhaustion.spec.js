@@ -2,6 +2,7 @@
 
 const { execFileSync, spawnSync } = require('node:child_process');
 const os = require('node:os');
+const path = require('node:path');
 const { serial: test } = require('ava');
 const { startApp } = require('./helpers/app');
 const { get } = require('./helpers/client');
@@ -9,6 +10,7 @@ const { run, start } = require('./helpers/fixture');
 const { execPath, isBuiltin } = require('./helpers/implementation');
 const { unprivileged } = require('./helpers/privileges');
 const { HAS_PROC } = require('../tools/process-group');
+const { temporaryDirectory } = require('./helpers/temporary');
 
 const { errno } = os.constants;
 const spawnError = (code) => ({ code, errno: -errno[code], syscall: `spawn ${execPath}` });
@@ -74,6 +76,19 @@ if (HAS_PROC && !isBuiltin) {
     app.send({ do: 'release' });
     await app.line({ did: 'release' });
     await app.end();
+  });
+}
+
+if (HAS_PROC && !isBuiltin) {
+  test('a path that could not be bound for want of descriptors is free', async (t) => {
+    const socketPath = path.join(temporaryDirectory(t), 'socket');
+    const options = { args: [socketPath], launcher: fewDescriptors };
+    const { lines } = await run(t, 'path-exhausted', options);
+    const works = lines.findIndex(({ outcome }) => outcome === 'served');
+    t.true(works > 0);
+    for (const [left, { outcome, remains }] of lines.entries()) {
+      t.deepEqual([outcome, remains], [left < works ? 'EMFILE' : 'served', false], `${left} left`);
+    }
   });
 }
 

@@ -3,7 +3,7 @@
 //! changes nothing of what is created, changed and removed.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
@@ -59,8 +59,10 @@ impl SocketFile {
         let held = platform::path_in(&directory, name).filter(|_| is_contested || short.is_err());
         let address = held.and_then(|held| SocketAddrUnix::new(&held).ok()).unwrap_or(address);
         bind(socket, &address).map_err(translated)?;
-        let (held, found) = platform::hold(&directory, name)?;
-        if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
+        let held = platform::hold(&directory, name);
+        // There may be no descriptor for it.
+        let (held, found) = held.inspect_err(|_| remove(&directory, name, is_socket))?;
+        if !is_socket(&found) {
             return Err(Errno::ACCESS.into());
         }
         let file = Self { directory, name: name.to_owned(), identity: identity(&found), held };
@@ -91,12 +93,21 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let found = statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
-        if found.is_ok_and(|found| identity(&found) == self.identity) {
-            // Another process may have removed it already.
-            let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
-        }
+        remove(&self.directory, &self.name, |found| identity(found) == self.identity);
     }
+}
+
+/// Removes a file if it is the one.
+fn remove(directory: &OwnedFd, name: &OsStr, is_it: impl FnOnce(&Stat) -> bool) {
+    let found = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+    if found.is_ok_and(|found| is_it(&found)) {
+        // Another process may have removed it already.
+        let _ = unlinkat(directory, name, AtFlags::empty());
+    }
+}
+
+fn is_socket(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::Socket
 }
 
 /// The type of the first number differs between systems.
