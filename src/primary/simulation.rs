@@ -521,3 +521,20 @@ fn a_thousand_workers_serve_each_connection_once() {
         serve_at_many_workers(scheduling);
     }
 }
+
+#[test]
+fn ids_of_listeners_begin_anew_after_the_last_one_and_none_is_given_twice() {
+    let mut simulation = Simulation::new(Scheduling::RoundRobin);
+    let worker = simulation.fork();
+    simulation.listen(worker, 0);
+    simulation.connect(0);
+    assert_eq!(simulation.listeners[0], Some(1));
+    simulation.state.skip_listeners(u64::from(ListenerId::MAX) - 2);
+    let last = simulation.state.next_listener();
+    assert_eq!((last, simulation.state.next_listener()), (ListenerId::MAX, 2));
+    // The worker has a connection of a listener that is closed.
+    assert!(simulation.serve(worker));
+    simulation.step(worker, Step::Close(0));
+    simulation.state.skip_listeners(u64::from(ListenerId::MAX) - 2);
+    assert_eq!(simulation.state.next_listener(), 2);
+}

@@ -56,7 +56,8 @@ pub(super) struct State {
     guard: Rc<Guard>,
     workers: HashMap<WorkerId, Worker>,
     listeners: HashMap<ListenerId, Listener>,
-    last_listener: ListenerId,
+    /// How many ids listeners have been given. After the last one, it begins anew.
+    listener_ids: u64,
     /// Workers for which connections may wait, in lanes or at seats.
     loaded: HashSet<WorkerId>,
     loading: Rc<Notify>,
@@ -94,7 +95,7 @@ impl State {
             guard: Rc::default(),
             workers: HashMap::new(),
             listeners: HashMap::new(),
-            last_listener: 0,
+            listener_ids: 0,
             loaded: HashSet::new(),
             loading: Rc::new(Notify::new()),
             holding: Rc::new(Notify::new()),
@@ -633,9 +634,23 @@ impl State {
         Some(worker.emptied())
     }
 
+    /// An id that no listener has, and of which no worker has a connection that it may return.
     pub(super) fn next_listener(&mut self) -> ListenerId {
-        self.last_listener += 1;
-        self.last_listener
+        loop {
+            // From 1 on.
+            let id = (self.listener_ids % u64::from(ListenerId::MAX)) as ListenerId + 1;
+            self.listener_ids += 1;
+            let mut workers = self.workers.values().chain(self.departed.values());
+            if !self.listeners.contains_key(&id) && !workers.any(|it| it.has_of(id)) {
+                return id;
+            }
+        }
+    }
+
+    /// As if so many listeners had been there.
+    #[cfg(test)]
+    pub(super) fn skip_listeners(&mut self, count: u64) {
+        self.listener_ids += count;
     }
 
     pub(super) fn insert(&mut self, id: ListenerId, listener: Listener) {
@@ -792,7 +807,7 @@ impl State {
         let may_have = worker.is_some_and(|worker| worker.gives_back(listener));
         let Some(found) = self.listeners.get(&listener) else {
             // Of one that is closed, nobody can tell any more.
-            let was_there = (1..=self.last_listener).contains(&listener);
+            let was_there = (1..=self.listener_ids).contains(&listener.into());
             return if was_there {
                 Ok(())
             } else {

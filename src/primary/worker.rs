@@ -253,6 +253,11 @@ impl Worker {
         count.map(|count| *count = if *count == u64::MAX { u64::MAX } else { *count - 1 }).is_some()
     }
 
+    /// Whether it may have a connection of this listener that it may return.
+    pub(super) fn has_of(&self, listener: ListenerId) -> bool {
+        self.given.borrow().get(&listener).is_some_and(|count| *count > 0)
+    }
+
     /// Forgets of which closed listeners it has connections, when they are many.
     pub(super) fn forget_given(&self, is_open: impl Fn(ListenerId) -> bool) {
         let mut given = self.given.borrow_mut();
