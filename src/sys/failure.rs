@@ -23,13 +23,15 @@ pub enum Call {
     Shutdown(Lane),
     /// `accept4`.
     Accept,
+    /// `poll` of a listening socket.
+    Poll,
     /// `epoll_ctl`, or what stands for it.
     Watch,
 }
 
 impl Call {
     /// Every one of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Send(Lane::Message),
         Self::Send(Lane::Control),
         Self::Send(Lane::Connection),
@@ -40,6 +42,7 @@ impl Call {
         Self::Shutdown(Lane::Control),
         Self::Shutdown(Lane::Connection),
         Self::Accept,
+        Self::Poll,
         Self::Watch,
     ];
 }
@@ -51,6 +54,7 @@ impl fmt::Display for Call {
             Self::Receive(lane) => write!(formatter, "recvmsg on the {lane}"),
             Self::Shutdown(lane) => write!(formatter, "shutdown of the {lane}"),
             Self::Accept => formatter.write_str("accept"),
+            Self::Poll => formatter.write_str("poll"),
             Self::Watch => formatter.write_str(super::watched::ADD_WATCH),
         }
     }
@@ -104,6 +108,8 @@ impl Failure {
     pub fn of(call: Call, errno: i32) -> Self {
         let fault = Fault { call, errno };
         match errno {
+            // A poll that does not wait tells by its result that there is nothing.
+            libc::EAGAIN if call == Call::Poll => Self::Shortage(fault),
             libc::EAGAIN if call != Call::Watch => Self::WouldBlock,
             libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS | libc::EMFILE | libc::ENFILE => {
                 Self::Shortage(fault)
@@ -178,6 +184,7 @@ mod tests {
         let (sends, shuts) = (matches!(call, Call::Send(_)), matches!(call, Call::Shutdown(_)));
         let watches = call == Call::Watch;
         match errno {
+            libc::EAGAIN if call == Call::Poll => Failure::Shortage(fault),
             libc::EAGAIN if !watches => Failure::WouldBlock,
             libc::ENOBUFS => Failure::Shortage(fault),
             libc::ENOMEM => Failure::Shortage(fault),

@@ -123,12 +123,12 @@ pub fn stop(listening: RawFd) {
 /// that takes what waits at this very moment makes this wait for the next connection.
 ///
 /// # Errors
-/// As [`accept`].
+/// As [`accept`]; [`Failure::Shortage`] also when the kernel has too little memory to look.
 pub fn accept_shared(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
     // It fails only for what is no socket.
     let _ = rustix::io::ioctl_fionbio(&listening, true);
     let mut polled = [PollFd::new(&listening, PollFlags::IN)];
-    if poll(&mut polled, Some(&Timespec::default())) != Ok(1) {
+    if attempt(Call::Poll, || poll(&mut polled, Some(&Timespec::default())))? == 0 {
         return Err(Failure::WouldBlock);
     }
     let accepted = accept(listening);
@@ -385,6 +385,10 @@ fn interface_name(index: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::{
+        failure::Fault,
+        inject::{FAULTS, SHORTAGES, fail_here},
+    };
 
     /// That of the loopback interface, which every machine has.
     fn loopback() -> (String, u32) {
@@ -420,5 +424,22 @@ mod tests {
             let parsed = parse(&format!("fe80::1%{zone}"));
             assert!(matches!(parsed, SocketAddr::V6(it) if it.scope_id() == 0), "{zone}");
         }
+    }
+
+    #[test]
+    fn a_look_that_fails_does_not_tell_that_nothing_waits() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let fault = |errno| Fault { call: Call::Poll, errno };
+        for errno in SHORTAGES.into_iter().chain([libc::EAGAIN]) {
+            fail_here(Call::Poll, errno, 1);
+            assert_eq!(accept_shared(&listener).unwrap_err(), Failure::Shortage(fault(errno)));
+        }
+        for errno in FAULTS {
+            fail_here(Call::Poll, errno, 1);
+            assert_eq!(accept_shared(&listener).unwrap_err(), Failure::Fault(fault(errno)));
+        }
+        assert!(accept_shared(&listener).unwrap().is_some());
+        assert_eq!(accept_shared(&listener).unwrap_err(), Failure::WouldBlock);
     }
 }
