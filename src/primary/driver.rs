@@ -248,7 +248,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
         let flush = state.borrow().flush_at(id);
         tokio::select! {
             biased;
-            exit = exited(&process) => break exit,
+            exit = exited(&state, id, &process) => break exit,
             received = receive(&state, &control), if obeying => {
                 let answered = match received {
                     Ok(Some(_)) if !requests.take(Instant::now()) => {
@@ -376,7 +376,8 @@ fn has_taken_requests(state: &Shared, id: WorkerId, control: &OwnedFd) -> bool {
     }
 }
 
-async fn exited(process: &AsyncFd<Arc<Process>>) -> Option<Exit> {
+/// Waits for the end of the worker's process, and says how it ended, if that is known.
+async fn exited(state: &Shared, id: WorkerId, process: &AsyncFd<Arc<Process>>) -> Option<Exit> {
     loop {
         let Ok(mut ready) = process.readable().await else {
             return None;
@@ -384,7 +385,15 @@ async fn exited(process: &AsyncFd<Arc<Process>>) -> Option<Exit> {
         match process.get_ref().status() {
             Ok(Some(exit)) => return Some(exit),
             Ok(None) => ready.clear_ready(),
-            Err(_) => return None,
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                // Other code of this process has reaped it.
+                Some(libc::ECHILD) => return None,
+                _ => {
+                    report(state, id, Error::system("waitid")(error));
+                    return None;
+                }
+            },
         }
     }
 }
