@@ -42,7 +42,8 @@ pub enum Command {
 /// What the engine tells JavaScript.
 #[derive(Debug)]
 pub enum Event {
-    /// The worker's process has ended and is reaped; nothing of it is open any more.
+    /// The worker's process has ended, and is a zombie until JavaScript reaps it; nothing else of it is open
+    /// any more.
     Exited {
         /// Which one.
         worker: WorkerId,

@@ -169,8 +169,8 @@ impl Task {
         is_spoilt
     }
 
-    /// Nothing is left for another connection, or for a watch; or the socket is not ours alone and has
-    /// been spoilt. Neither gets better by trying at once.
+    /// Waits until it is worth another try after a failure: nothing is left for another connection or for a
+    /// watch, or the call fails otherwise. The primary hears of it.
     async fn recover(&self, failure: Failure) {
         let (fault, pause) = match failure {
             Failure::Shortage(fault) => (fault, SHORTAGE_PAUSE),

@@ -45,7 +45,8 @@ const WARNING_PAUSE: Duration = Duration::from_secs(60);
 /// The state, as the tasks have it.
 pub(super) type Shared = Rc<RefCell<State>>;
 
-/// Everything the engine thread owns. No call waits: the tasks of `driver` do that.
+/// Everything the engine thread owns. Calls wait for no peer; binding a path waits for its file system, and an
+/// accept that a worker makes wait is ended by `guard`. All else that waits is in the tasks of `driver` and `seat`.
 pub(super) struct State {
     scheduling: Scheduling,
     story: Story,

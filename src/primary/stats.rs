@@ -99,7 +99,7 @@ fn change(number: &AtomicU64, change: impl FnOnce(u64) -> u64) {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nobody panics with it.
+    // No thread panics while it holds the lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

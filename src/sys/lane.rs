@@ -123,7 +123,7 @@ pub fn unread(socket: impl AsFd) -> io::Result<u64> {
 /// Ends both directions for every holder of the socket; the peer still reads what was sent.
 ///
 /// # Errors
-/// [`Failure::Fault`] only: a peer that is gone already has ended as well.
+/// [`Failure::Shortage`] or [`Failure::Fault`]: with a peer that is gone already, there is nothing to end.
 pub fn shutdown(socket: impl AsFd, lane: Lane) -> Result<(), Failure> {
     match attempt(Call::Shutdown(lane), || rustix::net::shutdown(&socket, Shutdown::Both)) {
         Err(Failure::Gone) => Ok(()),

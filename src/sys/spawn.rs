@@ -48,6 +48,7 @@ impl Refused {
     }
 }
 
+#[cfg(test)]
 impl From<Refused> for io::Error {
     fn from(refused: Refused) -> Self {
         refused.source

@@ -40,7 +40,7 @@ impl Process {
     /// Watches a child.
     ///
     /// # Errors
-    /// `EMFILE`, `ENFILE`, `ENOMEM`; `EAGAIN` when the thread that the kernel needs can't be started;
+    /// `EMFILE`, `ENFILE`, `ENOMEM`; `EAGAIN` when the thread that stands in for a pidfd can't be started;
     /// `ESRCH` when there is no such process.
     pub fn watch(pid: i32) -> io::Result<Self> {
         let child = child(pid)?;

@@ -176,7 +176,7 @@ pub(in crate::sys) fn arrived(descriptor: OwnedFd) -> Option<OwnedFd> {
 }
 
 /// How long to wait after an error of the system, which has too little memory then.
-const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+const POLL_PAUSE: Duration = Duration::from_millis(100);
 
 /// No event is asked for: a hang-up is told always, and only once both directions are closed.
 pub(in crate::sys) fn wait_for_end(lane: &OwnedFd) {
@@ -185,7 +185,7 @@ pub(in crate::sys) fn wait_for_end(lane: &OwnedFd) {
         match poll(&mut polled, None) {
             Ok(_) if polled[0].revents().contains(PollFlags::HUP) => return,
             Err(Errno::INTR) => {}
-            _ => thread::sleep(SHORTAGE_PAUSE),
+            _ => thread::sleep(POLL_PAUSE),
         }
     }
 }
