@@ -119,9 +119,9 @@ module.exports = [
       for (const { number } of workersOf(trace)) {
         if (callsOf(trace, 'process disconnect at once', number) === 0) continue;
         trace.leaveOut(new RegExp(`^P:(?:w${number}\\b|client|look$)`));
-        // Listeners of the event also run earlier in Node, whatever they do.
+        // Listeners of the worker's end also run at another time, whatever they do.
         const lines = trace.lines(`P:w${number}`);
-        if (lines.some((line) => /^hook \w+ disconnect/.test(line))) trace.leaveOut(/^P/);
+        if (lines.some((line) => /^hook \w+ (?:disconnect|exit)/.test(line))) trace.leaveOut(/./);
       }
     },
   },
@@ -189,7 +189,13 @@ module.exports = [
         const lines = trace.lines(`W${number}`);
         const left = lines.findIndex((line) => /^worker (?:disconnect|kill|destroy) ->/.test(line));
         const asked = lines.findLastIndex((line) => /^(?:listen|bind) /.test(line));
-        if (left === -1 || asked < left) continue;
+        const main = trace.lines('P');
+        const told = main.findIndex((line) =>
+          new RegExp(`^disconnect (?:${number}|all) `).test(line),
+        );
+        const run = main.findLastIndex((line) => line.startsWith(`run ${number} `));
+        const isAskedLater = (left !== -1 && asked > left) || (told !== -1 && run > told);
+        if (asked === -1 || !isAskedLater) continue;
         trace.leaveOutWorker(number);
         // Nor does it tell when it ends, which listeners of the primary act on.
         trace.leaveOut(/^(?:P|end)\b/);
