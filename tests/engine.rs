@@ -17,8 +17,8 @@ use std::{
     },
     process::{Command as Process, Stdio},
     sync::{
-        Arc, OnceLock,
-        mpsc::{Receiver, channel},
+        Arc, Mutex, OnceLock,
+        mpsc::{Receiver, Sender, channel},
     },
     thread::ThreadId,
     time::{Duration, Instant},
@@ -130,6 +130,22 @@ impl Primary {
             stdin: process.stdin,
         }
     }
+}
+
+/// Starts a primary, and keeps its engine busy after `Command::Settle(1)`. The first of the two tells that it
+/// is, the other ends that.
+fn busy(scheduling: Scheduling) -> (Primary, Receiver<()>, Sender<()>) {
+    let (begin, begun) = channel();
+    let (finish, finished) = channel::<()>();
+    let finished = Mutex::new(finished);
+    let primary = Primary::start_heard(scheduling, move |event| {
+        if matches!(event, Event::Settled(1)) {
+            begin.send(()).expect("a test that waits");
+            // As if what it does took long.
+            let _ = finished.lock().expect("the only one that waits").recv();
+        }
+    });
+    (primary, begun, finish)
 }
 
 /// Workers 1 and 2, which serve one port.
@@ -322,6 +338,30 @@ fn idle_workers_get_connections_in_exact_turns() {
         workers[turn % 3].serve();
         assert_eq!(served_by(client), workers[turn % 3].id);
     }
+}
+
+#[test]
+fn what_a_worker_returned_is_served_though_it_died_with_an_order_unread() {
+    let (primary, begun, finish) = busy(Scheduling::RoundRobin);
+    let mut doomed = primary.worker(1);
+    let (listener, port) = doomed.listen(0);
+    let clients = [connect(port), connect(port), connect(port)];
+    let returned = [(); 3].map(|()| doomed.take().1);
+    let mut other = primary.worker(2);
+    other.listen(port);
+    // Its answer is the order that stays unread.
+    doomed.send(&Request::Listen { seq: 6, query: Query::new(loopback(0)), data: None }, None);
+    wait_readable(doomed.raw.as_fd());
+    primary.command(Command::Settle(1));
+    begun.recv_timeout(DEADLINE).expect("a busy engine");
+    for connection in returned {
+        doomed.send(&Request::Return { listener }, Some(connection));
+    }
+    doomed.process.end();
+    drop(doomed);
+    finish.send(()).expect("a busy engine");
+    (0..clients.len()).for_each(|_| other.serve());
+    assert!(clients.into_iter().all(|client| served_by(client) == 2));
 }
 
 #[test]

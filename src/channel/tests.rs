@@ -374,7 +374,7 @@ fn a_peer_that_is_gone_is_no_fault() {
         fail_here(SENDING, errno, 1);
         assert!(matches!(one.flush(), Err(Error::Gone)));
         assert!(one.has_no_reader() && one.is_idle(), "nothing waits for room");
-        fail_here(RECEIVING, errno, 1);
+        fail_here(RECEIVING, errno, 2);
         let mut messages = Vec::new();
         assert_eq!(receive(&mut other, &mut messages).unwrap(), Reading::Ended);
         assert_eq!(texts(&messages), ["a wake"]);

@@ -407,7 +407,6 @@ async fn receive(
     let packet = loop {
         match watched::when_ready(control, Interest::READABLE, receive).await {
             Ok(packet) if packet.length > 0 => break packet,
-            // The end; or the worker died with an order of ours unread.
             Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return Ok(None),
             Err(Failure::Shortage(_)) => sleep(SHORTAGE_PAUSE).await,
             Err(Failure::Fault(fault)) => return Err(fault.into()),

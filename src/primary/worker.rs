@@ -728,8 +728,8 @@ mod tests {
             fail_here(TAKING_BACK, errno, 1);
             assert!(matches!(worker.take_back(reserve), TakenBack::Later), "errno {errno}");
         }
-        for errno in GONE.into_iter().chain([libc::EAGAIN]) {
-            fail_here(TAKING_BACK, errno, 1);
+        for (errno, count) in GONE.map(|errno| (errno, 2)).into_iter().chain([(libc::EAGAIN, 1)]) {
+            fail_here(TAKING_BACK, errno, count);
             assert!(matches!(worker.take_back(reserve), TakenBack::Nothing), "errno {errno}");
         }
         for errno in FAULTS {

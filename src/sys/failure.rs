@@ -142,6 +142,18 @@ pub(super) fn attempt<T>(
     }
 }
 
+/// Receives by a lane. That the peer was gone with something unread, the kernel tells once, and on lanes of
+/// packets before it gives what the peer had sent: so the call is made again.
+pub(super) fn attempt_to_receive<T>(
+    lane: Lane,
+    mut run: impl FnMut() -> rustix::io::Result<T>,
+) -> Result<T, Failure> {
+    match attempt(Call::Receive(lane), &mut run) {
+        Err(Failure::Gone) => attempt(Call::Receive(lane), run),
+        received => received,
+    }
+}
+
 /// How a test wants the call to fail.
 #[cfg(any(test, feature = "inject"))]
 pub(super) fn injected(call: Call) -> Option<Failure> {

@@ -11,7 +11,7 @@ use super::failure::Call;
 pub const SHORTAGES: [i32; 5] =
     [libc::ENOBUFS, libc::ENOMEM, libc::ETOOMANYREFS, libc::EMFILE, libc::ENFILE];
 
-/// Every errno of a peer that is gone.
+/// Every errno of a peer that is gone. A call that receives is made again after the first one.
 pub const GONE: [i32; 2] = [libc::EPIPE, libc::ECONNRESET];
 
 /// Some of those that are none of the above.

@@ -21,7 +21,7 @@ use rustix::{
 
 pub use super::platform::{lane::WINDOW, transit::Transit};
 use super::{
-    failure::{Call, Failure, SHORTAGE_PAUSE, attempt},
+    failure::{Call, Failure, SHORTAGE_PAUSE, attempt, attempt_to_receive},
     platform::{lane as platform, socket::family, transit::escort},
     reserve::has_free_descriptor,
 };
@@ -238,8 +238,8 @@ pub struct Received {
 /// is at most one.
 ///
 /// # Errors
-/// [`Failure::WouldBlock`] when nothing is there yet, [`Failure::Gone`] when the peer left data of ours
-/// unread.
+/// [`Failure::WouldBlock`] when nothing is there yet. A peer that is gone is the end of the lane, once all that
+/// it had sent is received: [`Failure::Gone`] is for a kernel that gives neither.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, Failure> {
     receive_slices(socket.as_fd(), Lane::Message, &mut [IoSliceMut::new(buffer)])
 }
@@ -270,7 +270,7 @@ pub(super) fn receive_slices(
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut receive = || rustix::net::recvmsg(socket, slices, &mut control, platform::RECEIVE);
     let mut lost = false;
-    let received = attempt(Call::Receive(lane), || match receive() {
+    let received = attempt_to_receive(lane, || match receive() {
         Err(errno) if platform::has_lost_descriptor(errno) => {
             lost = true;
             receive()
@@ -407,6 +407,44 @@ mod tests {
         assert_eq!(empty, Failure::WouldBlock);
         drop(ours);
         assert_eq!(receive_shared(&kept, &mut buffer).unwrap().length, 0);
+    }
+
+    #[test]
+    fn what_a_peer_had_sent_is_received_though_it_left_something_unread() {
+        type Send = fn(&OwnedFd, &[u8], Option<BorrowedFd<'_>>) -> Result<(), Failure>;
+        type Receive = fn(&OwnedFd) -> (usize, Option<OwnedFd>);
+        fn whole(packet: Result<WholePacket, Failure>) -> (usize, Option<OwnedFd>) {
+            packet.map(|packet| (packet.length, packet.descriptor)).unwrap()
+        }
+        fn fixed(packet: Result<Received, Failure>) -> (usize, Option<OwnedFd>) {
+            packet.map(|packet| (packet.length, packet.descriptor)).unwrap()
+        }
+        let control: Send = |lane, bytes, descriptor| send_packet(lane, bytes, descriptor);
+        let connection: Send = |lane, bytes, descriptor| send_fixed_packet(lane, bytes, descriptor);
+        let ways: [(Send, Receive); 4] = [
+            (control, |lane| whole(receive_whole_packet(lane, 100))),
+            (control, |lane| whole(receive_packet_with_descriptor(lane, 100))),
+            (connection, |lane| fixed(receive_fixed_packet(lane, &mut [0; 4]))),
+            (connection, |lane| fixed(receive_shared(lane, &mut [0; 4]))),
+        ];
+        for (send, receive) in ways {
+            let (ours, theirs) = packet_pair().unwrap();
+            send(&ours, b"left", None).unwrap();
+            send(&theirs, b"abcd", Some(ours.as_fd())).unwrap();
+            send(&theirs, b"efgh", None).unwrap();
+            drop(theirs);
+            let received = [(); 3].map(|()| receive(&ours));
+            assert_eq!(
+                received.map(|(length, it)| (length, it.is_some())),
+                [(4, true), (4, false), (0, false)]
+            );
+        }
+        let (ours, theirs) = stream_pair().unwrap();
+        send(&ours, &[IoSlice::new(b"left")], None).unwrap();
+        send(&theirs, &[IoSlice::new(b"abcd")], None).unwrap();
+        drop(theirs);
+        let mut buffer = [0; 8];
+        assert_eq!([(); 2].map(|()| receive(&ours, &mut buffer).unwrap().length), [4, 0]);
     }
 
     #[test]

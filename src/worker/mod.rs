@@ -271,7 +271,7 @@ mod tests {
             fail_here(SENDING, errno, 1);
             control.send(&Request::Alive, None).unwrap();
             assert!(control.is_idle() && control.fault().is_none());
-            fail_here(RECEIVING, errno, 1);
+            fail_here(RECEIVING, errno, 2);
             assert!(matches!(control.receive(), Ok(Received::Ended)));
             drop(primary);
             assert!(matches!(control.receive(), Ok(Received::Ended)));
@@ -313,7 +313,7 @@ mod tests {
             assert!(matches!(connections.take(), Ok(Taken::Later)), "errno {errno}");
         }
         for errno in GONE {
-            fail_here(TAKING, errno, 1);
+            fail_here(TAKING, errno, 2);
             assert!(matches!(connections.take(), Ok(Taken::Ended)), "errno {errno}");
         }
         for errno in FAULTS {

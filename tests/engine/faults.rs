@@ -118,9 +118,8 @@ fn the_end_of_a_control_lane_is_followed_by_the_exit() {
     for errno in GONE {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);
-        fail(&primary, HEARING, errno, 1);
+        fail(&primary, HEARING, errno, 2);
         worker.send(&Request::Alive, None);
-        primary.settle();
         drop(worker.stdin.take());
         primary.expect_exit(1, Exit::Code(0));
         all_have_failed(&primary);

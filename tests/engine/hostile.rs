@@ -1,6 +1,6 @@
 //! Workers that mean harm: they hurt themselves only.
 
-use std::{fs::File, os::unix::net::UnixListener, sync::Mutex, thread};
+use std::{fs::File, os::unix::net::UnixListener, thread};
 
 use rs_cluster::sys::duplicate;
 use rustix::net::sockopt;
@@ -63,16 +63,7 @@ fn a_worker_that_has_the_kernel_add_to_its_packets_loses_no_connection() {
 
 #[test]
 fn what_is_counted_is_told_while_the_engine_is_busy() {
-    let (begin, begun) = channel();
-    let (finish, finished) = channel::<()>();
-    let finished = Mutex::new(finished);
-    let primary = Primary::start_heard(Scheduling::RoundRobin, move |event| {
-        if matches!(event, Event::Settled(1)) {
-            begin.send(()).expect("a test that waits");
-            // As if what it does took long.
-            let _ = finished.lock().expect("the only one that waits").recv();
-        }
-    });
+    let (primary, begun, finish) = busy(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     let (_, port) = worker.listen(0);
     let clients = [connect(port), connect(port)];

@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use crate::sys::{
-    failure::{Call, Failure, attempt},
+    failure::{Failure, attempt_to_receive},
     lane::{Lane, Received, WholePacket, receive_slices, transmit_escorted},
 };
 
@@ -80,7 +80,7 @@ pub(in crate::sys) fn receive_whole_packet(
     let peek = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
     let mut nothing = RecvAncillaryBuffer::default();
     let mut peek = || recvmsg(socket, &mut [], &mut nothing, peek);
-    let peeked = attempt(Call::Receive(Lane::Control), &mut peek)?;
+    let peeked = attempt_to_receive(Lane::Control, &mut peek)?;
     check(peeked.flags.contains(ReturnFlags::CTRUNC))?;
     let length = peeked.bytes;
     let mut bytes = vec![0; length.min(limit)];
@@ -111,7 +111,7 @@ pub(in crate::sys) fn receive_shared(
     header.msg_control = space.0.as_mut_ptr().cast();
     header.msg_controllen = size_of::<Ancillary>() as _;
     let flags = RECEIVE.bits().cast_signed();
-    let length = attempt(Call::Receive(Lane::Connection), || {
+    let length = attempt_to_receive(Lane::Connection, || {
         // SAFETY: the header names a buffer and a space that live, with their lengths.
         let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
         usize::try_from(length).map_err(|_| {

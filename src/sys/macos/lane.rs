@@ -20,7 +20,7 @@ use super::{queue::Queue, socket::disown};
 use crate::{
     protocol::control::MAX_PACKET,
     sys::{
-        failure::{Call, Failure, attempt},
+        failure::{Call, Failure, attempt_to_receive},
         lane::{self, Lane, Received, WholePacket, receive_slices, transmit_escorted},
     },
 };
@@ -145,8 +145,9 @@ pub(in crate::sys) fn receive_whole_packet(
 ) -> Result<WholePacket, Failure> {
     let receive = Call::Receive(Lane::Control);
     let mut header = [0; HEADER];
-    let (_, found) =
-        attempt(receive, || recv(socket, &mut header[..], RecvFlags::PEEK | RecvFlags::DONTWAIT))?;
+    let (_, found) = attempt_to_receive(Lane::Control, || {
+        recv(socket, &mut header[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)
+    })?;
     let length = u32::from_ne_bytes(header) as usize;
     let end = |length| WholePacket { bytes: Vec::new(), length, descriptor: None };
     if found == 0 {
