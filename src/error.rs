@@ -67,6 +67,9 @@ pub enum Error {
     /// The worker asks, and does not read the answers.
     #[error("the control lane is full of orders that nobody reads")]
     Unread,
+    /// The worker has ended its control lane, and goes on.
+    #[error("the control lane has ended, and its worker goes on")]
+    Ended,
     /// The worker can't load the addon, and says why.
     #[error("{0}")]
     Unable(String),

@@ -55,6 +55,11 @@ const REST: Duration = Duration::from_millis(10);
 
 /// How often the last requests of a worker are asked for before its exit is told, if there is a shortage.
 const LAST_ATTEMPTS: usize = 3;
+
+/// How long a worker may go on when its control lane has ended: a process closes its descriptors a moment
+/// before it has ended.
+const ENDING: Duration = Duration::from_secs(1);
+
 /// How long a worker waits, at most, for an address that another one is about to close.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -244,6 +249,8 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
     // No state of the wait may be lost with a branch that is not taken, so it is kept here: when to
     // look for room in the lane, if it is full.
     let mut retry = None;
+    // Until when the process is to have ended, if the control lane has.
+    let mut ending = None;
     let exit = loop {
         let flush = state.borrow().flush_at(id);
         tokio::select! {
@@ -259,6 +266,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                     }
                     Ok(None) => {
                         obeying = false;
+                        ending = Some(Instant::now() + ENDING);
                         Ok(())
                     }
                     Err(error) => Err(error),
@@ -268,7 +276,16 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                     fault(&state, id, error, &control);
                 }
             }
-            // Nothing ever comes from there, not even an end: its receiving end is ours as well.
+            () = sleep_until(ending.unwrap_or_else(Instant::now).into()), if ending.is_some() => {
+                ending = None;
+                // One that has disconnected may do without.
+                if !faulted && !state.borrow().is_retired(id) {
+                    faulted = true;
+                    fault(&state, id, Error::Ended, &control);
+                }
+            }
+            // A worker sends nothing here. It can end the lane only by `shutdown`, as its receiving end is
+            // ours as well; both are faults.
             _ = lane.readable(), if obeying => {
                 (obeying, faulted) = (false, true);
                 fault(&state, id, Error::Connection, &control);
@@ -355,7 +372,7 @@ async fn take_last_requests(state: &Shared, id: WorkerId, control: &OwnedFd) -> 
 fn has_taken_requests(state: &Shared, id: WorkerId, control: &OwnedFd) -> bool {
     loop {
         let packet = match receive_packet(state, control) {
-            Ok(packet) if packet.length > 0 => packet,
+            Ok(packet) if !packet.is_end => packet,
             Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return true,
             Err(Failure::Shortage(_)) => return false,
             Err(Failure::Fault(fault)) => {
@@ -406,7 +423,7 @@ async fn receive(
     let receive = |socket: &OwnedFd| receive_packet(state, socket);
     let packet = loop {
         match watched::when_ready(control, Interest::READABLE, receive).await {
-            Ok(packet) if packet.length > 0 => break packet,
+            Ok(packet) if !packet.is_end => break packet,
             Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return Ok(None),
             Err(Failure::Shortage(_)) => sleep(SHORTAGE_PAUSE).await,
             Err(Failure::Fault(fault)) => return Err(fault.into()),

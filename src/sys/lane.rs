@@ -294,12 +294,14 @@ pub(super) fn receive_slices(
 /// One packet of any length, as [`receive_whole_packet`] found it.
 #[derive(Debug)]
 pub struct WholePacket {
-    /// Its bytes; none means that the lane has ended.
+    /// Its bytes.
     pub bytes: Vec<u8>,
     /// How long it was, which may be more.
     pub length: usize,
     /// The descriptor that came along.
     pub descriptor: Option<OwnedFd>,
+    /// Whether it is no packet, but the end of the lane.
+    pub is_end: bool,
 }
 
 /// Receives one packet of a control lane, of which it keeps at most `limit` bytes. There must be no other
@@ -377,7 +379,23 @@ mod tests {
         let empty = receive_whole_packet(&theirs, 1000).unwrap_err();
         assert_eq!(empty, Failure::WouldBlock);
         drop(ours);
-        assert_eq!(receive_whole_packet(&theirs, 1000).unwrap().length, 0);
+        assert!(receive_whole_packet(&theirs, 1000).unwrap().is_end);
+    }
+
+    #[test]
+    fn an_empty_packet_is_not_the_end() {
+        let (ours, theirs) = packet_pair().unwrap();
+        send_packet(&ours, b"", None).unwrap();
+        send_packet(&ours, b"", Some(theirs.as_fd())).unwrap();
+        for has_descriptor in [false, true] {
+            let packet = receive_packet_with_descriptor(&theirs, 1000).unwrap();
+            assert!(!packet.is_end && packet.length == 0);
+            assert_eq!(packet.descriptor.is_some(), has_descriptor);
+        }
+        let empty = receive_whole_packet(&theirs, 1000).unwrap_err();
+        assert_eq!(empty, Failure::WouldBlock);
+        shutdown(&ours, Lane::Control).unwrap();
+        assert!(receive_whole_packet(&theirs, 1000).unwrap().is_end);
     }
 
     #[test]
@@ -433,6 +451,8 @@ mod tests {
             send(&theirs, b"abcd", Some(ours.as_fd())).unwrap();
             send(&theirs, b"efgh", None).unwrap();
             drop(theirs);
+            // A process that another test starts this very moment has it as well.
+            wait_for_end(&ours);
             let received = [(); 3].map(|()| receive(&ours));
             assert_eq!(
                 received.map(|(length, it)| (length, it.is_some())),
@@ -443,6 +463,7 @@ mod tests {
         send(&ours, &[IoSlice::new(b"left")], None).unwrap();
         send(&theirs, &[IoSlice::new(b"abcd")], None).unwrap();
         drop(theirs);
+        wait_for_end(&ours);
         let mut buffer = [0; 8];
         assert_eq!([(); 2].map(|()| receive(&ours, &mut buffer).unwrap().length), [4, 0]);
     }

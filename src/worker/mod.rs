@@ -88,7 +88,7 @@ impl Control {
     /// When the primary sent something else, or the lane can't be read.
     pub fn receive(&self) -> Result<Received> {
         let packet = match lane::receive_whole_packet(&self.socket, MAX_PACKET) {
-            Ok(packet) if packet.length > 0 => packet,
+            Ok(packet) if !packet.is_end => packet,
             Ok(_) | Err(Failure::Gone) => return Ok(Received::Ended),
             Err(Failure::WouldBlock) => return Ok(Received::Empty),
             Err(Failure::Shortage(_)) => return Ok(Received::Later),

@@ -253,6 +253,49 @@ fn a_descriptor_that_belongs_to_no_request_is_a_fault() {
 }
 
 #[test]
+fn an_empty_packet_is_a_fault() {
+    let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+    lane::send_packet(&odd.raw, b"", None).expect("a packet");
+    assert!(expect_fault(&primary).contains("the control lane carries garbage"));
+    expect_service(&other, port);
+}
+
+#[test]
+fn a_worker_that_goes_on_without_its_control_lane_is_at_fault_once() {
+    type End = fn(&mut Worker);
+    let ends: [End; 2] = [
+        |worker| {
+            lane::shutdown(&worker.raw, lane::Lane::Control).expect("a lane");
+        },
+        |worker| {
+            let (unused, _) = lane::packet_pair().expect("a lane");
+            worker.control = Control::new(unused.try_clone().expect("a duplicate"));
+            worker.raw = unused;
+        },
+    ];
+    for end in ends {
+        let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+        end(&mut odd);
+        assert!(expect_fault(&primary).contains("has ended"));
+        expect_service(&other, port);
+        odd.kill();
+        primary.expect_exit(1, Exit::Signal(9));
+    }
+}
+
+#[test]
+fn a_worker_that_has_left_may_end_its_control_lane() {
+    let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+    primary.command(Command::Retire(1));
+    lane::shutdown(&odd.raw, lane::Lane::Control).expect("a lane");
+    let event = primary.events.recv_timeout(Duration::from_millis(1500));
+    assert!(event.is_err(), "{event:?}");
+    expect_service(&other, port);
+    odd.kill();
+    primary.expect_exit(1, Exit::Signal(9));
+}
+
+#[test]
 fn data_for_other_workers_is_short_however_it_is_written() {
     for number in ["1e9,", "\"12345678\","] {
         let primary = Primary::start(Scheduling::RoundRobin);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendFlags, SocketFlags,
@@ -83,9 +83,19 @@ pub(in crate::sys) fn receive_whole_packet(
     let peeked = attempt_to_receive(Lane::Control, &mut peek)?;
     check(peeked.flags.contains(ReturnFlags::CTRUNC))?;
     let length = peeked.bytes;
+    if length == 0 && has_ended(socket) {
+        return Ok(WholePacket { bytes: Vec::new(), length, descriptor: None, is_end: true });
+    }
     let mut bytes = vec![0; length.min(limit)];
     let packet = receive_slices(socket, Lane::Control, &mut [IoSliceMut::new(&mut bytes)])?;
-    Ok(WholePacket { bytes, length, descriptor: packet.descriptor })
+    Ok(WholePacket { bytes, length, descriptor: packet.descriptor, is_end: false })
+}
+
+/// Whether nothing more comes than what is there. An empty packet looks like the end otherwise.
+fn has_ended(socket: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(&socket, PollFlags::RDHUP)];
+    // Without memory for it, the end is what it looks like.
+    poll(&mut polled, Some(&Timespec::default())) != Ok(0)
 }
 
 /// What the kernel may add to a packet because another holder of the socket asked for it: credentials,

@@ -149,14 +149,15 @@ pub(in crate::sys) fn receive_whole_packet(
         recv(socket, &mut header[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)
     })?;
     let length = u32::from_ne_bytes(header) as usize;
-    let end = |length| WholePacket { bytes: Vec::new(), length, descriptor: None };
+    let without_bytes =
+        |length, is_end| WholePacket { bytes: Vec::new(), length, descriptor: None, is_end };
     if found == 0 {
-        return Ok(end(0));
+        return Ok(without_bytes(0, true));
     }
     if found == HEADER && length > limit {
         // No packet of ours, so nothing behind it is.
         lane::shutdown(socket, Lane::Control)?;
-        return Ok(end(length));
+        return Ok(without_bytes(length, false));
     }
     let fault = |error: io::Error| Failure::of(receive, error.raw_os_error().unwrap_or(libc::EIO));
     if found < HEADER || unread(socket).map_err(fault)? < (HEADER + length) as u64 {
@@ -170,7 +171,7 @@ pub(in crate::sys) fn receive_whole_packet(
     let received = receive_slices(socket, Lane::Control, &mut slices)?;
     // Fewer, where a descriptor comes with its middle.
     bytes.truncate(received.length.saturating_sub(HEADER));
-    Ok(WholePacket { bytes, length, descriptor: received.descriptor })
+    Ok(WholePacket { bytes, length, descriptor: received.descriptor, is_end: false })
 }
 
 /// As [`lane::receive_fixed_packet`]: there is room for all that another holder of the socket may ask for.
