@@ -7,6 +7,7 @@
 //!   nothing, and `suspicion` tells whether one is stuck,
 //! - `listener`, `listening_socket`, `worker`: what the state is made of; `placement`: which worker gets a connection,
 //! - `simulation`: a test of the state with workers that do anything,
+//! - `round`: looks at the many sockets of one worker; `quota`: what a worker may ask for,
 //! - `story`: what the engine tells of itself; [`stats`]: what it counts, for any thread to read.
 
 mod driver;
@@ -17,6 +18,7 @@ mod listener;
 mod listening_socket;
 mod placement;
 mod quota;
+mod round;
 mod seat;
 #[cfg(test)]
 mod simulation;

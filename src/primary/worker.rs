@@ -16,6 +16,7 @@ use tokio::{
 use super::{
     listening_socket::ListeningSocket,
     quota::{MAX_AWAITED, MAX_LISTENERS},
+    round::Round,
     stats::{Counts, WorkerCounters, count_from},
     suspicion::Suspicion,
 };
@@ -112,6 +113,8 @@ pub(super) struct Worker {
     awaited: Cell<usize>,
     /// The sockets that it accepts from itself.
     seats: RefCell<Vec<Seated>>,
+    /// Looks for what waits at them.
+    round: Cell<Round>,
     /// Tells that nothing waits for it any more.
     emptied: Rc<Notify>,
     /// Runs as another user, whose files are not to be trusted.
@@ -155,6 +158,7 @@ impl Worker {
             hold,
             awaited: Cell::new(0),
             seats: RefCell::default(),
+            round: Cell::default(),
             emptied: Rc::new(Notify::new()),
             is_other_user: false,
             retired: false,
@@ -200,12 +204,6 @@ impl Worker {
         Arc::clone(&self.counters)
     }
 
-    /// How many connections wait for the worker.
-    pub(super) fn queued(&self) -> usize {
-        let at_seats = self.seats.borrow().iter().map(|it| it.socket.backlog()).sum::<usize>();
-        self.in_lane() + at_seats
-    }
-
     /// How many of them wait in the lane.
     pub(super) fn in_lane(&self) -> usize {
         self.counters.in_lane()
@@ -236,14 +234,23 @@ impl Worker {
         number
     }
 
-    /// Whether connections wait for the worker. Tells once they no longer do.
-    pub(super) fn is_loaded(&self) -> bool {
+    /// Whether connections wait for the worker. Tells once they no longer do. Of one with many seats it may
+    /// take a few looks to know.
+    pub(super) fn look(&self) -> Option<bool> {
         self.transit.settle(|| self.in_lane());
-        let is_loaded = self.queued() > 0;
-        if !is_loaded {
+        if self.in_lane() > 0 {
+            return Some(true);
+        }
+        let seats = self.seats.borrow();
+        let mut round = self.round.get();
+        let waits = round.look(seats.len(), |seat| {
+            seats.get(seat).is_some_and(|seat| seat.socket.backlog() > 0)
+        });
+        self.round.set(round);
+        if waits == Some(false) {
             self.emptied.notify_waiters();
         }
-        is_loaded
+        waits
     }
 
     /// Whether the worker may return a connection of this listener, which it then has no more.
@@ -300,14 +307,14 @@ impl Worker {
         self.counters.tally().clone()
     }
 
-    /// Whether connections have waited for so long and the worker, though it could, takes none.
+    /// Whether connections, which wait now, have waited for so long and the worker, though it could, takes none.
     pub(super) fn is_stuck(&self, now: Instant, patience: Duration) -> bool {
         let (seen, since) = self.taken.get();
         if self.count_taken() != seen {
             self.watch(now);
             return false;
         }
-        if self.queued() == 0 || now.duration_since(since) < patience {
+        if now.duration_since(since) < patience {
             return false;
         }
         let suspicion = match self.suspicion.get() {
@@ -322,7 +329,7 @@ impl Worker {
     /// Whether it was stuck when it was looked at last, and has taken nothing since.
     pub(super) fn is_still_stuck(&self) -> bool {
         let is_confirmed = self.suspicion.get().is_some_and(|suspicion| suspicion.confirmed);
-        is_confirmed && self.count_taken() == self.taken.get().0 && self.queued() > 0
+        is_confirmed && self.count_taken() == self.taken.get().0 && self.look() == Some(true)
     }
 
     /// How many connections the worker has taken from its lane, and from its seats.
@@ -331,12 +338,17 @@ impl Worker {
         from_lane.wrapping_add(self.counters.tally().accepted())
     }
 
-    /// Whether nothing waits for it, which may be because the worker takes all at once, or
-    /// because it has not been given anything since it got stuck. A probe tells.
+    /// Whether the worker, for which nothing waits, may be free: because it takes all at once. Or it has not
+    /// been given anything since it got stuck. A probe tells.
     pub(super) fn seems_free(&self) -> bool {
         // The lane of one that is refused for a shortage is empty as well.
         let may_have_room = self.room.get() != Room::Gone;
-        !self.probed.get() && may_have_room && self.is_serving() && self.queued() == 0
+        !self.probed.get() && may_have_room && self.is_serving()
+    }
+
+    /// Whether a probe is unanswered.
+    pub(super) fn is_probed(&self) -> bool {
+        self.probed.get()
     }
 
     /// Asks whether the worker's event loop turns.
@@ -589,23 +601,28 @@ mod tests {
         lane::receive_fixed_packet(end, &mut [0; connection::PACKET]).unwrap();
     }
 
+    /// What the patrol finds.
+    fn is_stuck(worker: &Worker, now: Instant) -> bool {
+        worker.look() == Some(true) && worker.is_stuck(now, SUSPICION)
+    }
+
     #[tokio::test]
     async fn a_worker_is_stuck_when_it_takes_nothing_for_a_while() {
         let (worker, end) = worker();
         let start = Instant::now() + Duration::from_secs(1);
         hand_over(&worker);
         worker.watch(start);
-        assert!(!worker.is_stuck(start, SUSPICION), "however long it had nothing to take before");
-        assert!(!worker.is_stuck(start + SUSPICION, SUSPICION));
-        assert!(worker.is_stuck(start + SUSPICION + OBSERVATION, SUSPICION));
+        assert!(!is_stuck(&worker, start), "however long it had nothing to take before");
+        assert!(!is_stuck(&worker, start + SUSPICION));
+        assert!(is_stuck(&worker, start + SUSPICION + OBSERVATION));
         hand_over(&worker);
         take(&end);
         let later = start + SUSPICION + OBSERVATION;
-        assert!(!worker.is_stuck(later, SUSPICION), "it has taken one");
-        assert!(!worker.is_stuck(later + SUSPICION, SUSPICION));
-        assert!(worker.is_stuck(later + SUSPICION + OBSERVATION, SUSPICION));
+        assert!(!is_stuck(&worker, later), "it has taken one");
+        assert!(!is_stuck(&worker, later + SUSPICION));
+        assert!(is_stuck(&worker, later + SUSPICION + OBSERVATION));
         take(&end);
-        assert!(!worker.is_stuck(later + Duration::from_secs(1), SUSPICION), "nothing waits");
+        assert!(!is_stuck(&worker, later + Duration::from_secs(1)), "nothing waits");
     }
 
     #[tokio::test]
@@ -617,11 +634,11 @@ mod tests {
         hand_over(&worker);
         worker.watch(start);
         assert!(matches!(worker.take_back(reserve), TakenBack::Connection(..)));
-        assert!(!worker.is_stuck(start + SUSPICION, SUSPICION));
-        assert!(worker.is_stuck(start + SUSPICION + OBSERVATION, SUSPICION));
+        assert!(!is_stuck(&worker, start + SUSPICION));
+        assert!(is_stuck(&worker, start + SUSPICION + OBSERVATION));
         take(&end);
         assert!(matches!(worker.take_back(reserve), TakenBack::Nothing));
-        assert!(!worker.is_stuck(start + SUSPICION + OBSERVATION, SUSPICION));
+        assert!(!is_stuck(&worker, start + SUSPICION + OBSERVATION));
     }
 
     #[tokio::test]

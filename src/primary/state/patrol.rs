@@ -1,6 +1,9 @@
 use std::time::Instant;
 
-use super::{super::worker::Worker, State};
+use super::{
+    super::{listener::Listener, worker::Worker},
+    State,
+};
 use crate::protocol::WorkerId;
 
 /// Workers probed in one look of the patrol for each that is stuck: usually the first is free.
@@ -23,32 +26,49 @@ impl State {
     /// Where a worker takes none, others that seem free are probed: they may be stuck as well, with
     /// nothing to show it.
     pub(in super::super) fn patrol(&mut self, now: Instant) -> Outlook {
-        let Self { loaded, workers, .. } = self;
-        loaded.retain(|id| workers.get(id).is_some_and(Worker::is_loaded));
-        let stuck = self.stuck(now);
+        let stuck = self.find_stuck(now);
+        let Self { loaded, workers, listeners, .. } = self;
         let mut probed = 0;
-        for listener in self.listeners.values() {
+        let has_stuck = |it: &&Listener| stuck.iter().any(|id| it.has(*id));
+        for listener in listeners.values().filter(has_stuck) {
             let count = stuck.iter().filter(|id| listener.has(**id)).count();
-            let members = listener.members().filter_map(|member| self.workers.get(member));
-            probed += members
+            let others = listener.members().filter(|member| !loaded.contains(member));
+            probed += others
+                .filter_map(|member| workers.get(member))
                 .filter(|worker| worker.seems_free())
                 .take(count * PROBES)
                 .map(Worker::probe)
                 .count();
         }
-        match self.loaded.len() {
+        match loaded.len() {
             0 => Outlook::Idle,
             loaded if loaded == stuck.len() && probed == 0 => Outlook::Stuck,
             _ => Outlook::Loaded,
         }
     }
 
-    /// Workers of which connections have waited too long, with none taken.
-    fn stuck(&self, now: Instant) -> Vec<WorkerId> {
+    /// Looks once at each worker for which connections may wait, and forgets those for which none do. Returns
+    /// those of which connections have waited too long, with none taken.
+    fn find_stuck(&mut self, now: Instant) -> Vec<WorkerId> {
         let patience = self.scheduling.patience();
-        let is_stuck =
-            |id: &WorkerId| self.workers.get(id).is_some_and(|it| it.is_stuck(now, patience));
-        self.loaded.iter().copied().filter(is_stuck).collect()
+        let mut stuck = Vec::new();
+        let Self { loaded, workers, .. } = self;
+        loaded.retain(|id| {
+            let worker = workers.get(id);
+            let waits = worker.map_or(Some(false), Worker::look);
+            if waits == Some(true) && worker.is_some_and(|it| it.is_stuck(now, patience)) {
+                stuck.push(*id);
+            }
+            waits != Some(false)
+        });
+        stuck
+    }
+
+    /// Whether the worker, which has answered a probe, has nothing else to do.
+    fn is_free(&self, id: WorkerId) -> bool {
+        let may_have_work = self.loaded.contains(&id);
+        let is_free = |it: &Worker| it.seems_free() && !(may_have_work && it.look() != Some(false));
+        self.workers.get(&id).is_some_and(is_free)
     }
 
     /// Whether there is something that both serve.
@@ -58,7 +78,8 @@ impl State {
 
     /// The worker's event loop turns: it has answered a probe.
     pub(in super::super) fn alive(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get(&id) else {
+        // What nobody has asked for says nothing.
+        let Some(worker) = self.workers.get(&id).filter(|worker| worker.is_probed()) else {
             return;
         };
         if worker.answered() {
@@ -70,7 +91,7 @@ impl State {
         let is_stuck = |id: &WorkerId| self.workers.get(id).is_some_and(Worker::is_still_stuck);
         let stuck: Vec<_> = self.loaded.iter().copied().filter(is_stuck).collect();
         for stuck in stuck {
-            if !self.workers.get(&id).is_some_and(Worker::seems_free) {
+            if !self.is_free(id) {
                 return;
             }
             if self.are_siblings(id, stuck) {
