@@ -365,6 +365,26 @@ fn what_a_worker_returned_is_served_though_it_died_with_an_order_unread() {
 }
 
 #[test]
+fn what_a_worker_returned_before_it_left_waits_for_the_next_one() {
+    for leave in [Command::Retire(1), Command::Leave(1)] {
+        let (primary, begun, finish) = busy(Scheduling::RoundRobin);
+        let mut leaving = primary.worker(1);
+        let (listener, port) = leaving.listen(0);
+        let client = connect(port);
+        let (_, connection) = leaving.take();
+        primary.command(Command::Settle(1));
+        begun.recv_timeout(DEADLINE).expect("a busy engine");
+        leaving.send(&Request::Return { listener }, Some(connection));
+        primary.command(leave);
+        finish.send(()).expect("a busy engine");
+        let mut next = primary.worker(2);
+        next.listen(port);
+        next.serve();
+        assert_eq!(served_by(client), 2);
+    }
+}
+
+#[test]
 fn a_worker_that_does_not_take_its_connections_gets_no_more_than_a_window() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);

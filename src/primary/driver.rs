@@ -91,8 +91,15 @@ pub(super) fn run(runtime: &Runtime, mut commands: UnboundedReceiver<Command>, s
             match command {
                 // Orders about it come later.
                 Command::Adopt(adopted) => adopt(&state, adopted, attending.clone()).await,
-                Command::Retire(worker) => state.borrow_mut().retire(worker),
-                Command::Leave(worker) => drop(spawn_local(leave(Rc::clone(&state), worker))),
+                // What a worker has returned before it leaves goes to others, or waits for the next one.
+                Command::Retire(worker) => {
+                    all_read().await;
+                    state.borrow_mut().retire(worker);
+                }
+                Command::Leave(worker) => {
+                    all_read().await;
+                    drop(spawn_local(leave(Rc::clone(&state), worker)));
+                }
                 Command::Pause(worker) => state.borrow_mut().pause(worker),
                 Command::Resume(worker) => state.borrow_mut().resume(worker),
                 Command::Settle(token) => {
@@ -107,6 +114,13 @@ pub(super) fn run(runtime: &Runtime, mut commands: UnboundedReceiver<Command>, s
         drop(attending);
         let _: Option<Attending> = all_ended.recv().await;
     });
+}
+
+/// Waits until all has been read that was there before.
+async fn all_read() {
+    for _ in 0..TURNS {
+        yield_now().await;
+    }
 }
 
 /// Looks after the connections that wait in lanes, as long as there are any.
@@ -555,11 +569,10 @@ async fn serve_later(state: Shared, mut demand: Demand, control: Weak<AsyncFd<Ow
     let id = demand.id;
     let released = state.borrow().released();
     let deadline = Instant::now() + LINGER;
-    // A worker may have closed its server before this one asked, and its primary may have said that a
-    // worker leaves.
-    for _ in 0..TURNS {
-        yield_now().await;
-    }
+    // A worker may have closed its server before this one asked, and its primary may have said that a worker
+    // leaves, which waits for as long itself.
+    all_read().await;
+    all_read().await;
     let answered = loop {
         // As in `answer`.
         if state.borrow().is_retired(id) {
