@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::platform;
 
+/// Threads of a process that are looked at. Node has about a dozen. Of a process with as many, or more, which
+/// may be meant to keep this one busy, the main thread alone is.
+pub(super) const THREADS: usize = 64;
+
 /// How the main thread of a process gets on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
@@ -13,7 +17,8 @@ pub struct Load {
     pub all: Duration,
     /// Whether the main thread has a processor, or waits for one.
     pub is_runnable: bool,
-    /// Whether it waits for something else, which may be another thread that is runnable.
+    /// Whether it waits for something else, which may be another thread that is runnable. So it may where there
+    /// are too many threads to look at.
     pub may_wait_for_thread: bool,
 }
 
@@ -26,9 +31,42 @@ pub fn load_of(pid: i32) -> Option<Load> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{env, process::Command, thread};
 
     use super::*;
+
+    /// What a process is to do that a test starts.
+    const MANY: &str = "RS_CLUSTER_TEST_THREADS";
+
+    #[test]
+    fn have_threads_if_asked_to() {
+        if let Some(count) = env::var(MANY).ok().and_then(|count| count.parse().ok()) {
+            let sleeping: Vec<_> = (0..count).map(|_| thread::spawn(thread::park)).collect();
+            sleeping.into_iter().for_each(|it| it.join().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_process_of_too_many_threads_may_wait_for_one_of_them() {
+        for (count, may_wait) in [(10, false), (100, true)] {
+            let mut command = Command::new(env::current_exe().unwrap());
+            command.args(["--exact", "sys::load::tests::have_threads_if_asked_to"]);
+            let mut child = command.env(MANY, count.to_string()).spawn().unwrap();
+            let pid = child.id().cast_signed();
+            let is_as_expected =
+                |load: &Load| !load.is_runnable && load.may_wait_for_thread == may_wait;
+            let in_a_row = (0..20_000).scan(0, |count, _| {
+                *count =
+                    if load_of(pid).is_some_and(|it| is_as_expected(&it)) { *count + 1 } else { 0 };
+                Some(*count)
+            });
+            // All have been started by then, and sleep.
+            let found = in_a_row.into_iter().find(|count| *count == 200);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(found.is_some(), "{count} threads");
+        }
+    }
 
     #[test]
     fn a_process_that_spins_is_runnable_and_one_that_sleeps_is_not() {

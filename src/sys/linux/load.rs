@@ -1,6 +1,6 @@
 use std::{fs, path::Path, time::Duration};
 
-use crate::sys::load::Load;
+use crate::sys::load::{Load, THREADS};
 
 /// `None` where the kernel has no `/proc`, or keeps no such counts.
 pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
@@ -8,21 +8,36 @@ pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
     // is added when it ends.
     let counts = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     let main = counts.split_ascii_whitespace().next()?.parse().map(Duration::from_nanos).ok()?;
-    let is_runnable = is_runnable(format!("/proc/{pid}/stat"))?;
-    let may_wait_for_thread = !is_runnable && has_runnable_thread(pid)?;
+    // That of the process would add up the times of all its threads.
+    let thread = thread(format!("/proc/{pid}/task/{pid}/stat"))?;
+    let is_runnable = thread.is_runnable;
+    let may_wait_for_thread =
+        !is_runnable && (thread.siblings >= THREADS || has_runnable_thread(pid)?);
     Some(Load { main, all: processor_time(pid)?, is_runnable, may_wait_for_thread })
 }
 
+/// How one thread gets on.
+struct Thread {
+    is_runnable: bool,
+    /// How many the process has, this one among them.
+    siblings: usize,
+}
+
 /// The state stands behind the name, which is in parentheses and may hold some itself.
-fn is_runnable(stat: impl AsRef<Path>) -> Option<bool> {
+fn thread(stat: impl AsRef<Path>) -> Option<Thread> {
     let stat = fs::read_to_string(stat).ok()?;
-    Some(stat.rsplit_once(") ")?.1.starts_with('R'))
+    let mut fields = stat.rsplit_once(") ")?.1.split_ascii_whitespace();
+    let is_runnable = fields.next()?.starts_with('R');
+    // The 20th of all fields, and the 17th of those after the state.
+    let siblings = fields.nth(16)?.parse().ok()?;
+    Some(Thread { is_runnable, siblings })
 }
 
 fn has_runnable_thread(pid: i32) -> Option<bool> {
-    let mut threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
-    // One that has ended meanwhile is not.
-    Some(threads.any(|thread| is_runnable(thread.path().join("stat")).unwrap_or(false)))
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    // One that has ended meanwhile is not, and there may be more by now.
+    let stats = threads.take(THREADS).map(|it| thread(it.path().join("stat")));
+    Some(stats.flatten().any(|thread| thread.is_runnable))
 }
 
 /// The clock that counts the processor time of a process is named after it: see

@@ -1,11 +1,8 @@
 use std::{ffi::c_int, time::Duration};
 
-use crate::sys::load::Load;
+use crate::sys::load::{Load, THREADS};
 
 const PROC_PIDLISTTHREADS: c_int = 6;
-
-/// Threads of a process that are looked at. Node has about a dozen.
-const THREADS: usize = 64;
 
 /// How one thread gets on.
 struct Thread {
@@ -22,6 +19,7 @@ pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
     };
     let count = usize::try_from(written).ok()? / size_of::<u64>();
     let (&first, others) = handles.get(..count)?.split_first()?;
+    let is_cut = count >= THREADS;
     // The list begins with the first thread that there was.
     let main = thread(pid, first)?;
     // One that has ended meanwhile does nothing, and counts no more.
@@ -32,7 +30,7 @@ pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
         main: main.time,
         all,
         is_runnable: main.is_runnable,
-        may_wait_for_thread: !main.is_runnable && is_other_runnable,
+        may_wait_for_thread: !main.is_runnable && (is_cut || is_other_runnable),
     })
 }
 
