@@ -22,7 +22,7 @@ use super::{
     engine::{Command, Event},
     fork::Adopted,
     listener::{Listener, Socket},
-    quota::{BURST, Requests},
+    quota::Requests,
     seat,
     state::{Outlook, Shared, State},
     worker::Worker,
@@ -272,12 +272,7 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
             exit = exited(&state, id, &process) => break exit,
             received = receive(&state, &control), if obeying => {
                 let answered = match received {
-                    Ok(Some(_)) if !requests.take(Instant::now()) => {
-                        Err(Error::Quota("requests at once", BURST as usize))
-                    }
-                    Ok(Some((request, descriptor))) => {
-                        answer(&state, id, &control, request, descriptor)
-                    }
+                    Ok(Some(packet)) => hear(&state, id, &control, &mut requests, packet),
                     Ok(None) => {
                         obeying = false;
                         ending = Some(Instant::now() + ENDING);
@@ -288,6 +283,9 @@ async fn attend(state: Shared, id: WorkerId, worker: Attended) {
                 if let Err(error) = answered {
                     (obeying, faulted) = (false, true);
                     fault(&state, id, error, &control);
+                }
+                if requests.ends_turn() {
+                    yield_now().await;
                 }
             }
             () = sleep_until(ending.unwrap_or_else(Instant::now).into()), if ending.is_some() => {
@@ -394,7 +392,7 @@ fn has_taken_requests(state: &Shared, id: WorkerId, control: &OwnedFd) -> bool {
                 return true;
             }
         };
-        let request = control::decode(&packet.bytes, packet.length);
+        let request = control::decode_request(&packet.bytes, packet.length);
         match (request, packet.descriptor) {
             (Ok(Request::Return { listener }), Some(connection)) => {
                 // A fault of a worker that has ended harms nobody, and ends nothing.
@@ -429,22 +427,30 @@ async fn exited(state: &Shared, id: WorkerId, process: &AsyncFd<Arc<Process>>) -
     }
 }
 
-/// The next request of a worker, or `None` when it has closed its end.
-async fn receive(
-    state: &Shared,
-    control: &AsyncFd<OwnedFd>,
-) -> Result<Option<(Request, Option<OwnedFd>)>> {
+/// The next packet of a worker, or `None` when it has closed its end.
+async fn receive(state: &Shared, control: &AsyncFd<OwnedFd>) -> Result<Option<WholePacket>> {
     let receive = |socket: &OwnedFd| receive_packet(state, socket);
-    let packet = loop {
+    loop {
         match watched::when_ready(control, Interest::READABLE, receive).await {
-            Ok(packet) if !packet.is_end => break packet,
+            Ok(packet) if !packet.is_end => return Ok(Some(packet)),
             Ok(_) | Err(Failure::WouldBlock | Failure::Gone) => return Ok(None),
             Err(Failure::Shortage(_)) => sleep(SHORTAGE_PAUSE).await,
             Err(Failure::Fault(fault)) => return Err(fault.into()),
         }
-    };
-    let request = control::decode(&packet.bytes, packet.length)?;
-    Ok(Some((request, packet.descriptor)))
+    }
+}
+
+/// Does what a packet of a worker asks for, if the worker may still ask.
+fn hear(
+    state: &Shared,
+    id: WorkerId,
+    control: &Rc<AsyncFd<OwnedFd>>,
+    requests: &mut Requests,
+    packet: WholePacket,
+) -> Result<()> {
+    requests.take(packet.length, Instant::now())?;
+    let request = control::decode_request(&packet.bytes, packet.length)?;
+    answer(state, id, control, request, packet.descriptor)
 }
 
 /// A packet of a worker, with its descriptor: where there is no number for that, it stays in the lane.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::error::{Error, Result};
+
 /// Listeners that a worker may serve at once. Each is a descriptor of the primary, or more.
 pub(super) const MAX_LISTENERS: usize = 1024;
 
@@ -12,44 +14,138 @@ pub(super) const MAX_AWAITED: usize = 64;
 pub(super) const DESCRIPTOR_SHARE: usize = 4;
 
 /// Requests that a worker may make at once.
-pub(super) const BURST: u32 = 10_000;
+const BURST: u32 = 10_000;
 
 /// How soon it may make another one then: 5,000 a second.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// How many requests a worker may make now.
-pub(super) struct Requests {
-    /// When it may make all of them again.
+/// Bytes of requests that a worker may send at once.
+const BURST_OF_BYTES: u32 = 4 * 1024 * 1024;
+
+/// How soon it may send another one then: 320,000 a second, which are 5,000 of the longest requests that a worker
+/// makes often.
+const PAUSE_OF_BYTE: Duration = Duration::from_nanos(3125);
+
+/// Requests of one worker that are heard before others get a turn.
+const A_TURN: u32 = 64;
+
+/// Bytes of them.
+const BYTES_A_TURN: u32 = 16 * 1024;
+
+/// So many of something at once, and then one after each pause.
+struct Allowance {
+    burst: u32,
+    pause: Duration,
+    /// When all of them are allowed again.
     full: Instant,
+}
+
+impl Allowance {
+    fn new(burst: u32, pause: Duration, now: Instant) -> Self {
+        Self { burst, pause, full: now }
+    }
+
+    /// Counts some. Says false when they are too many.
+    fn take(&mut self, count: u32, now: Instant) -> bool {
+        self.full = self.full.max(now) + self.pause * count;
+        self.full.duration_since(now) <= self.pause * self.burst
+    }
+}
+
+/// What a worker may ask for now.
+pub(super) struct Requests {
+    requests: Allowance,
+    bytes: Allowance,
+    /// How many have been heard in this turn, and their bytes.
+    turn: (u32, u32),
 }
 
 impl Requests {
     pub(super) fn new(now: Instant) -> Self {
-        Self { full: now }
+        Self {
+            requests: Allowance::new(BURST, PAUSE, now),
+            bytes: Allowance::new(BURST_OF_BYTES, PAUSE_OF_BYTE, now),
+            turn: (0, 0),
+        }
     }
 
-    /// Counts one. Says false when it is one too many.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        self.full = self.full.max(now) + PAUSE;
-        self.full.duration_since(now) <= PAUSE * BURST
+    /// Counts one of so many bytes.
+    ///
+    /// # Errors
+    /// When it is one too many, or too long.
+    pub(super) fn take(&mut self, length: usize, now: Instant) -> Result<()> {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.turn = (self.turn.0 + 1, self.turn.1.saturating_add(length));
+        // No packet is longer than a burst, as the lane has no room for one.
+        if !self.bytes.take(length.min(BURST_OF_BYTES), now) {
+            return Err(Error::Quota("bytes of requests at once", BURST_OF_BYTES as usize));
+        }
+        if !self.requests.take(1, now) {
+            return Err(Error::Quota("requests at once", BURST as usize));
+        }
+        Ok(())
+    }
+
+    /// Whether others are to get a turn now. Says it once.
+    pub(super) fn ends_turn(&mut self) -> bool {
+        let is_over = self.turn.0 >= A_TURN || self.turn.1 >= BYTES_A_TURN;
+        if is_over {
+            self.turn = (0, 0);
+        }
+        is_over
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::control::{MAX_PACKET, SHORT};
 
     #[test]
     fn as_many_as_may_come_at_once_may_come_again_after_a_while() {
         let now = Instant::now();
-        let mut requests = Requests::new(now);
-        assert!((0..BURST).all(|_| requests.take(now)));
-        assert!(!requests.take(now));
+        let mut requests = Allowance::new(BURST, PAUSE, now);
+        assert!((0..BURST).all(|_| requests.take(1, now)));
+        assert!(!requests.take(1, now));
         let later = now + PAUSE * BURST / 2;
-        assert_eq!((0..BURST).filter(|_| requests.take(later)).count(), BURST as usize / 2 - 1);
+        assert_eq!((0..BURST).filter(|_| requests.take(1, later)).count(), BURST as usize / 2 - 1);
         let later = now + PAUSE * BURST * 10;
+        let mut requests = Allowance::new(BURST, PAUSE, now);
+        assert!((0..BURST).all(|_| requests.take(1, later)));
+        assert!(!requests.take(1, later));
+    }
+
+    /// How many requests of so many bytes come at once.
+    fn at_once(length: usize) -> usize {
+        let now = Instant::now();
         let mut requests = Requests::new(now);
-        assert!((0..BURST).all(|_| requests.take(later)));
-        assert!(!requests.take(later));
+        (0..).take_while(|_| requests.take(length, now).is_ok()).count()
+    }
+
+    #[test]
+    fn long_requests_are_fewer() {
+        assert_eq!(at_once(SHORT), BURST as usize);
+        assert_eq!(at_once(MAX_PACKET), BURST_OF_BYTES as usize / MAX_PACKET);
+        assert_eq!(
+            PAUSE_OF_BYTE * SHORT as u32,
+            PAUSE,
+            "the short ones are limited by their number"
+        );
+    }
+
+    #[test]
+    fn others_get_a_turn_after_a_few_requests_or_a_long_one() {
+        let now = Instant::now();
+        for (length, most) in [(20, A_TURN), (1024, 16), (MAX_PACKET, 1)] {
+            let mut requests = Requests::new(now);
+            for _ in 0..3 {
+                let mut count = 0;
+                while !requests.ends_turn() {
+                    requests.take(length, now).unwrap();
+                    count += 1;
+                }
+                assert_eq!(count, most);
+            }
+        }
     }
 }

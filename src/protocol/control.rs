@@ -16,6 +16,12 @@ pub const MAX_PACKET: usize = 64 * 1024;
 /// beside it.
 pub const MAX_DATA: usize = 16 * 1024;
 
+/// The longest [`Request`] but those that say what begins, [`Request::Listen`] and [`Request::Unable`].
+pub const SHORT: usize = 64;
+
+/// How the packets of requests begin that may be longer than [`SHORT`].
+const LONG: [&[u8]; 2] = [br#"{"act":"listen","#, br#"{"act":"unable","#];
+
 /// What a worker asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "camelCase")]
@@ -245,12 +251,26 @@ pub fn decode<T: DeserializeOwned>(packet: &[u8], length: usize) -> Result<T, Co
     Ok(serde_json::from_slice(packet)?)
 }
 
+/// The request of a packet. One that is too long is not looked at any further: reading it takes long as well.
+///
+/// # Errors
+/// As [`decode`], and when the request is longer than any of its kind.
+pub fn decode_request(packet: &[u8], length: usize) -> Result<Request, ControlError> {
+    if length > SHORT && !LONG.iter().any(|begin| packet.starts_with(begin)) {
+        return Err(ControlError::TooLongRequest(length));
+    }
+    decode(packet, length)
+}
+
 /// Why a control packet could not be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// More bytes than [`MAX_PACKET`].
     #[error("a control packet of {0} bytes exceeds the limit of {MAX_PACKET}")]
     TooLong(usize),
+    /// More bytes than [`SHORT`].
+    #[error("a request of {0} bytes exceeds the limit of {SHORT}")]
+    TooLongRequest(usize),
     /// More `data` than [`MAX_DATA`].
     #[error("{0} bytes of data for other workers exceed the limit of {MAX_DATA}")]
     TooMuchData(usize),
@@ -276,16 +296,18 @@ mod tests {
                 query: Query::new(Target::Unix { path: "\0abstract ☃".into() }),
                 data: None,
             },
-            Request::Close { listener: 3 },
-            Request::Return { listener: 3 },
-            Request::Lost { listener: 3 },
+            Request::Close { listener: u32::MAX },
+            Request::Return { listener: u32::MAX },
+            Request::Lost { listener: u32::MAX },
             Request::Alive,
             Request::Exhausted,
             Request::Recovered,
+            Request::Staying,
+            Request::Unable { reason: "x".repeat(1000) },
         ];
         for request in requests {
             let packet = encode(&request).unwrap();
-            assert_eq!(decode::<Request>(&packet, packet.len()).unwrap(), request);
+            assert_eq!(decode_request(&packet, packet.len()).unwrap(), request);
         }
         let reply = |errno, socket| Reply { seq: 7, errno, socket, ..Reply::default() };
         let kinds = [SocketKind::Shared, SocketKind::Own { seat: Some(63) }];
@@ -311,6 +333,19 @@ mod tests {
         let order = decode::<Order>(offer.as_bytes(), offer.len()).unwrap();
         let packet = encode(&order).unwrap();
         assert_eq!(decode::<Order>(&packet, packet.len()).unwrap(), order);
+    }
+
+    #[test]
+    fn a_request_is_no_longer_than_its_kind() {
+        let padded = |act: &str| format!(r#"{{"act":"{act}","x":"{}"}}"#, "x".repeat(SHORT));
+        for act in ["alive", "exhausted", "return", "listens"] {
+            let packet = padded(act);
+            let decoded = decode_request(packet.as_bytes(), packet.len());
+            assert!(matches!(decoded, Err(ControlError::TooLongRequest(_))), "{decoded:?}");
+        }
+        let spaced = format!("{}{{\"act\":\"alive\"}}", " ".repeat(SHORT));
+        let decoded = decode_request(spaced.as_bytes(), spaced.len());
+        assert!(matches!(decoded, Err(ControlError::TooLongRequest(_))), "{decoded:?}");
     }
 
     #[test]

@@ -340,6 +340,15 @@ fn a_worker_that_asks_too_often_is_at_fault_and_keeps_nobody_from_being_served()
 }
 
 #[test]
+fn a_long_request_that_should_be_short_is_a_fault() {
+    let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
+    let packet = format!(r#"{{"act":"alive","x":[{}0]}}"#, "0,".repeat(30_000));
+    lane::send_packet(&odd.raw, packet.as_bytes(), None).expect("a packet");
+    assert!(expect_fault(&primary).contains("exceeds the limit of 64"));
+    expect_service(&other, port);
+}
+
+#[test]
 fn a_worker_that_serves_too_many_addresses_is_at_fault() {
     let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     for number in 0..1023 {
