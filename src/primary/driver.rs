@@ -504,11 +504,11 @@ fn answer(
             Ok(())
         }
         Request::Exhausted => {
-            state.borrow_mut().exhausted(id);
+            hear_of_descriptors(state, id, true);
             Ok(())
         }
         Request::Recovered => {
-            state.borrow_mut().recovered(id);
+            hear_of_descriptors(state, id, false);
             Ok(())
         }
         Request::Staying => {
@@ -530,6 +530,18 @@ fn answer(
             });
             Ok(())
         }
+    }
+}
+
+/// A worker says that it has no descriptors, or has some again.
+fn hear_of_descriptors(state: &Shared, id: WorkerId, is_exhausted: bool) {
+    let settles = state.borrow_mut().claim(id, is_exhausted, Instant::now());
+    if let Some(settles) = settles {
+        let state = Rc::clone(state);
+        spawn_local(async move {
+            sleep_until(settles.into()).await;
+            state.borrow_mut().settle_claim(id, Instant::now());
+        });
     }
 }
 

@@ -26,11 +26,64 @@ const BURST_OF_BYTES: u32 = 4 * 1024 * 1024;
 /// makes often.
 const PAUSE_OF_BYTE: Duration = Duration::from_nanos(3125);
 
+/// How long what a worker says of its descriptors stays as it is: all its listeners have to do with it. A worker
+/// without any looks as often whether it has some again.
+pub(super) const STEADY: Duration = Duration::from_millis(10);
+
 /// Requests of one worker that are heard before others get a turn.
 const A_TURN: u32 = 64;
 
 /// Bytes of them.
 const BYTES_A_TURN: u32 = 16 * 1024;
+
+/// What a worker says of its descriptors, which has an effect at once only if that of what it said before has
+/// lasted for [`STEADY`].
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Claim {
+    is_exhausted: bool,
+    /// When the next change may have an effect.
+    free: Option<Instant>,
+    /// Whether that is waited for.
+    is_awaited: bool,
+}
+
+/// What follows from a [`Claim`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claimed {
+    /// The worker has descriptors, or has none, from now on.
+    Now,
+    /// To be [settled](Claim::settle) then.
+    At(Instant),
+    /// The same as before, or to be settled anyway.
+    Already,
+}
+
+impl Claim {
+    /// The worker says whether it has no descriptors, of which `believed` is known.
+    pub(super) fn say(&mut self, is_exhausted: bool, believed: bool, now: Instant) -> Claimed {
+        self.is_exhausted = is_exhausted;
+        if self.is_awaited || is_exhausted == believed {
+            return Claimed::Already;
+        }
+        match self.free.filter(|free| *free > now) {
+            Some(free) => {
+                self.is_awaited = true;
+                Claimed::At(free)
+            }
+            None => {
+                self.free = Some(now + STEADY);
+                Claimed::Now
+            }
+        }
+    }
+
+    /// What the worker said last has its effect. Says what that was.
+    pub(super) fn settle(&mut self, now: Instant) -> bool {
+        self.is_awaited = false;
+        self.free = Some(now + STEADY);
+        self.is_exhausted
+    }
+}
 
 /// So many of something at once, and then one after each pause.
 struct Allowance {
@@ -131,6 +184,38 @@ mod tests {
             PAUSE,
             "the short ones are limited by their number"
         );
+    }
+
+    #[test]
+    fn what_a_worker_says_of_its_descriptors_changes_rarely_and_the_last_word_counts() {
+        let start = Instant::now();
+        let mut claim = Claim::default();
+        let (mut believed, mut changes, mut awaited) = (false, 0, None);
+        for millis in 0..1000 {
+            let now = start + Duration::from_millis(millis);
+            if awaited.is_some_and(|at| at <= now) {
+                awaited = None;
+                let settled = claim.settle(now);
+                changes += u32::from(std::mem::replace(&mut believed, settled) != settled);
+            }
+            for is_exhausted in [true, false, true, millis % 2 == 0] {
+                match claim.say(is_exhausted, believed, now) {
+                    Claimed::Now => {
+                        believed = is_exhausted;
+                        changes += 1;
+                    }
+                    Claimed::At(at) => assert_eq!(awaited.replace(at), None, "one waits"),
+                    Claimed::Already => {}
+                }
+            }
+        }
+        assert!((2..=100).contains(&changes), "{changes} in a second");
+        let now = start + Duration::from_secs(2);
+        if awaited.is_some() {
+            believed = claim.settle(now);
+        }
+        assert!(!believed, "as it said last");
+        assert_eq!(claim.say(true, believed, now + STEADY), Claimed::Now);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{
     guard::Guard,
     listener::{Distribution, Listener, Seat, SeatId, Socket},
     placement::place,
-    quota::{DESCRIPTOR_SHARE, MAX_LISTENERS},
+    quota::{Claimed, DESCRIPTOR_SHARE, MAX_LISTENERS},
     stats::{Counters, Counts, Owner},
     story::Story,
     worker::{TakenBack, Worker},
@@ -227,6 +227,33 @@ impl State {
             self.story.tell(format_args!("worker {id} is paused"));
             self.tell_seats(id);
             self.take_back(id);
+        }
+    }
+
+    /// The worker says whether it has no descriptors. Returns when to [`settle_claim`](Self::settle_claim), if
+    /// it has said something else only just.
+    pub(super) fn claim(
+        &mut self,
+        id: WorkerId,
+        is_exhausted: bool,
+        now: Instant,
+    ) -> Option<Instant> {
+        let worker = self.workers.get_mut(&id)?;
+        match worker.claim.say(is_exhausted, worker.exhausted, now) {
+            Claimed::Already => return None,
+            Claimed::At(then) => return Some(then),
+            Claimed::Now if is_exhausted => self.exhausted(id),
+            Claimed::Now => self.recovered(id),
+        }
+        None
+    }
+
+    /// What the worker has said last of its descriptors holds.
+    pub(super) fn settle_claim(&mut self, id: WorkerId, now: Instant) {
+        match self.workers.get_mut(&id).map(|worker| worker.claim.settle(now)) {
+            Some(true) => self.exhausted(id),
+            Some(false) => self.recovered(id),
+            None => {}
         }
     }
 
@@ -932,15 +959,12 @@ impl State {
     /// The worker may take connections again: policies hear of it, and what is pending may have been
     /// waiting for that.
     fn restore(&mut self, id: WorkerId) {
-        for listener in self.listeners.values_mut() {
+        let served = self.listeners.iter_mut().filter(|(_, listener)| listener.has(id));
+        let restored = served.map(|(&served, listener)| {
             listener.restore(id);
-        }
-        self.pump_all();
-    }
-
-    fn pump_all(&mut self) {
-        let listeners: Vec<_> = self.listeners.keys().copied().collect();
-        for listener in listeners {
+            served
+        });
+        for listener in restored.collect::<Vec<_>>() {
             self.pump(listener);
         }
     }

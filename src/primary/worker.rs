@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     listening_socket::ListeningSocket,
-    quota::{MAX_AWAITED, MAX_LISTENERS},
+    quota::{Claim, MAX_AWAITED, MAX_LISTENERS},
     round::Round,
     stats::{Counts, WorkerCounters, count_from},
     suspicion::Suspicion,
@@ -127,6 +127,8 @@ pub(super) struct Worker {
     pub(super) paused: bool,
     /// Gets no connections until it has a descriptor for one.
     pub(super) exhausted: bool,
+    /// What it says of that.
+    pub(super) claim: Claim,
 }
 
 impl Worker {
@@ -165,6 +167,7 @@ impl Worker {
             staying: false,
             paused: false,
             exhausted: false,
+            claim: Claim::default(),
         }
     }
 
