@@ -11,6 +11,7 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
     listening_socket::ListeningSocket,
+    quota::descriptors_at,
     stats::{ListenerCounters, Owner},
 };
 use crate::{
@@ -222,6 +223,25 @@ impl Listener {
         }
     }
 
+    /// How many descriptors of this process it takes.
+    pub(super) fn descriptors(&self) -> usize {
+        let first = descriptors_at(&self.query.target);
+        match &self.socket {
+            Socket::Shared(_) => first,
+            Socket::Distributed(it) if it.seats.is_empty() => 0,
+            Socket::Distributed(it) => first + it.seats.len() - 1,
+        }
+    }
+
+    /// How many of them it takes for this worker.
+    pub(super) fn descriptors_for(&self, worker: WorkerId) -> usize {
+        match self.has(worker) {
+            true if self.has_owners() => 1,
+            true => self.descriptors(),
+            false => 0,
+        }
+    }
+
     /// Whether the worker serves it.
     pub(super) fn has(&self, worker: WorkerId) -> bool {
         self.members.contains(&worker)
@@ -301,12 +321,16 @@ impl Listener {
         self.distribution().is_some_and(|distribution| distribution.has_owners)
     }
 
-    /// A further socket on the address, if the worker needs one.
-    pub(super) fn sibling(&self, worker: WorkerId) -> Option<io::Result<Bound>> {
-        let distribution = self.distribution()?;
-        let lacks_seat = distribution.has_owners && distribution.free_seat(worker).is_none();
-        let mut sockets = distribution.seats.iter().map(|seat| &seat.socket);
-        let open = sockets.find(|socket| socket.is_listening()).filter(|_| lacks_seat)?;
+    /// Whether the worker needs a socket of its own, and there is none for it.
+    pub(super) fn lacks_seat(&self, worker: WorkerId) -> bool {
+        let lacks_seat = |it: &Distribution| it.has_owners && it.free_seat(worker).is_none();
+        self.distribution().is_some_and(lacks_seat)
+    }
+
+    /// A further socket on the address, unless none of it is open.
+    pub(super) fn sibling(&self) -> Option<io::Result<Bound>> {
+        let mut sockets = self.distribution()?.seats.iter().map(|seat| &seat.socket);
+        let open = sockets.find(|socket| socket.is_listening())?;
         Some(open.sibling(&self.query))
     }
 

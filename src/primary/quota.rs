@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    protocol::control::Target,
+};
 
-/// Listeners that a worker may serve at once. Each is a descriptor of the primary, or more.
+/// Listeners that a worker may serve at once.
 pub(super) const MAX_LISTENERS: usize = 1024;
 
 /// Addresses in use that a worker may wait for at once, in case that they are about to be free.
@@ -12,6 +15,24 @@ pub(super) const MAX_AWAITED: usize = 64;
 
 /// The part of the primary's descriptors that the listeners of one worker may take up.
 pub(super) const DESCRIPTOR_SHARE: usize = 4;
+
+/// The part that the listeners of all workers may: the rest is for new workers, and for connections.
+const LISTENERS_SHARE: usize = 2;
+
+/// Descriptors of this process for a socket that is bound to this address. A path has its directory and its file
+/// open as well.
+pub(super) fn descriptors_at(target: &Target) -> usize {
+    match target {
+        Target::Unix { path } if !path.starts_with('\0') => 3,
+        _ => 1,
+    }
+}
+
+/// Whether listeners of one worker may take `own` descriptors, and those of all workers `all`, where this process
+/// may have `limit`.
+pub(super) fn may_take(own: usize, all: usize, limit: usize) -> bool {
+    own <= limit / DESCRIPTOR_SHARE && all <= limit / LISTENERS_SHARE
+}
 
 /// Requests that a worker may make at once.
 const BURST: u32 = 10_000;
@@ -166,6 +187,16 @@ mod tests {
         let mut requests = Allowance::new(BURST, PAUSE, now);
         assert!((0..BURST).all(|_| requests.take(1, later)));
         assert!(!requests.take(1, later));
+    }
+
+    #[test]
+    fn listeners_leave_descriptors_for_other_workers_and_for_connections() {
+        assert!(may_take(256, 512, 1024));
+        assert!(!may_take(257, 257, 1024));
+        assert!(!may_take(1, 513, 1024));
+        let path = |path: &str| descriptors_at(&Target::Unix { path: path.into() });
+        assert_eq!((path("/run/socket"), path("\0name")), (3, 1));
+        assert_eq!(descriptors_at(&Target::Tcp { address: None, port: 0 }), 1);
     }
 
     /// How many requests of so many bytes come at once.

@@ -19,7 +19,7 @@ use super::{
     guard::Guard,
     listener::{Distribution, Listener, Seat, SeatId, Socket},
     placement::place,
-    quota::{Claimed, DESCRIPTOR_SHARE, MAX_LISTENERS},
+    quota::{Claimed, DESCRIPTOR_SHARE, MAX_LISTENERS, descriptors_at, may_take},
     stats::{Counters, Counts, Owner},
     story::Story,
     worker::{TakenBack, Worker},
@@ -557,6 +557,7 @@ impl State {
         if matches!(query.target, Target::Descriptor { fd, .. } if is_own(fd)) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
+        self.check_room(id, descriptors_at(&query.target))?;
         let is_contested = self.workers.get(&id).is_some_and(|worker| worker.is_other_user);
         listen::bind_query(query, is_contested)
     }
@@ -613,7 +614,28 @@ impl State {
         listener: ListenerId,
         worker: WorkerId,
     ) -> io::Result<Option<Bound>> {
-        self.listeners.get(&listener).and_then(|it| it.sibling(worker)).transpose()
+        let found = self.listeners.get(&listener);
+        let Some(found) = found.filter(|it| it.lacks_seat(worker)) else {
+            return Ok(None);
+        };
+        self.check_room(worker, 1)?;
+        found.sibling().transpose()
+    }
+
+    /// Whether listeners may take so many more descriptors, for this worker.
+    ///
+    /// # Errors
+    /// `EMFILE` when they may not.
+    fn check_room(&self, id: WorkerId, more: usize) -> io::Result<()> {
+        let queued = |id: WorkerId| self.workers.get(&id).map_or(0, Worker::queued_sockets);
+        let of_worker = self.listeners.values().map(|it| it.descriptors_for(id)).sum::<usize>();
+        let of_all = self.listeners.values().map(Listener::descriptors).sum::<usize>();
+        let all_queued = self.workers.keys().copied().map(queued).sum::<usize>();
+        let (own, all) = (of_worker + queued(id) + more, of_all + all_queued + more);
+        match may_take(own, all, descriptor_limit()) {
+            true => Ok(()),
+            false => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        }
     }
 
     /// The id of the next seat of the listener, and what tells its task of room, and of owners.

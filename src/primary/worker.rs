@@ -474,6 +474,11 @@ impl Worker {
         Ok(())
     }
 
+    /// How many sockets wait for the worker to read the replies before them.
+    pub(super) fn queued_sockets(&self) -> usize {
+        self.orders.borrow().count_descriptors()
+    }
+
     /// Tells the worker whether it is to accept from its seats.
     pub(super) fn tell_seats(&self) {
         // Encoding fails only for what is too long, which these are not.
