@@ -396,7 +396,8 @@ fn has_taken_requests(state: &Shared, id: WorkerId, control: &OwnedFd) -> bool {
         match (request, packet.descriptor) {
             (Ok(Request::Return { listener }), Some(connection)) => {
                 // A fault of a worker that has ended harms nobody, and ends nothing.
-                let _ = state.borrow_mut().give_back(id, listener, Some(connection));
+                let _ =
+                    state.borrow_mut().give_back(id, listener, Some(connection), Instant::now());
                 state.borrow_mut().refill();
             }
             (Ok(Request::Unable { reason }), _) => report(state, id, Error::Unable(reason)),
@@ -521,12 +522,13 @@ fn answer(
             state.borrow().confirm_closed(id, listener)
         }
         Request::Return { listener } => {
-            state.borrow_mut().give_back(id, listener, descriptor)?;
+            let rest = Instant::now() + REST;
+            state.borrow_mut().give_back(id, listener, descriptor, rest)?;
             state.borrow_mut().refill();
             let state = Rc::clone(state);
             spawn_local(async move {
-                sleep(REST).await;
-                state.borrow_mut().rested(id, listener);
+                sleep_until(rest.into()).await;
+                state.borrow_mut().rested(id, listener, Instant::now());
             });
             Ok(())
         }

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     rc::Rc,
@@ -56,8 +56,8 @@ pub(super) struct Distribution {
     /// last lane filled up. While there are any, no more are accepted.
     pub(super) pending: VecDeque<Pending>,
     pub(super) counters: Arc<ListenerCounters>,
-    /// Members that have just returned a connection of this listener, and get a rest.
-    pub(super) resting: HashSet<WorkerId>,
+    /// Members that have just returned a connection of this listener, and get a rest: until then.
+    pub(super) resting: HashMap<WorkerId, Instant>,
     /// Members that accept nothing from their seats since they returned a connection.
     pub(super) parked: HashSet<WorkerId>,
     /// While connections wait and no worker serves the listener: until when they wait for one that
@@ -387,7 +387,7 @@ impl Distribution {
             policy,
             pending: VecDeque::new(),
             counters: Arc::default(),
-            resting: HashSet::new(),
+            resting: HashMap::new(),
             parked: HashSet::new(),
             held: None,
             warned: None,

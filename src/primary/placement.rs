@@ -1,8 +1,4 @@
-use std::{
-    collections::{HashMap, HashSet},
-    net::IpAddr,
-    os::fd::OwnedFd,
-};
+use std::{collections::HashMap, net::IpAddr, os::fd::OwnedFd, time::Instant};
 
 use super::{
     listener::Distribution,
@@ -17,13 +13,13 @@ use crate::{
 /// What there is to know for a policy that places this connection.
 struct Present<'a> {
     workers: &'a HashMap<WorkerId, Worker>,
-    resting: &'a HashSet<WorkerId>,
+    resting: &'a HashMap<WorkerId, Instant>,
     connection: &'a OwnedFd,
 }
 
 impl Present<'_> {
     fn worker(&self, id: WorkerId) -> Option<&Worker> {
-        self.workers.get(&id).filter(|_| !self.resting.contains(&id))
+        self.workers.get(&id).filter(|_| !self.resting.contains_key(&id))
     }
 }
 

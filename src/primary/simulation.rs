@@ -249,13 +249,13 @@ impl Simulation {
     fn give_back(&mut self, id: WorkerId) -> Option<ListenerId> {
         let (listener, client) = self.take(id)?;
         self.player(id).tally.add_closed();
-        self.state.returned(id, listener, client);
+        self.state.returned(id, listener, client, self.now);
         Some(listener)
     }
 
     fn rest(&mut self) -> bool {
         let rest = self.rests.pop_front();
-        rest.map(|(id, listener)| self.state.rested(id, listener)).is_some()
+        rest.map(|(id, listener)| self.state.rested(id, listener, self.now)).is_some()
     }
 
     fn patrol(&mut self) {
@@ -469,6 +469,25 @@ proptest! {
         }
         simulation.settle();
     }
+}
+
+#[test]
+fn a_rest_does_not_end_with_an_earlier_one() {
+    let mut simulation = Simulation::new(Scheduling::RoundRobin);
+    let id = simulation.fork();
+    simulation.listen(id, 0);
+    (0..2).for_each(|_| simulation.connect(0));
+    let start = simulation.now;
+    let ends = [10, 19].map(|millis| start + Duration::from_millis(millis));
+    let returned = [simulation.take(id).unwrap(), simulation.take(id).unwrap()];
+    for ((listener, client), end) in returned.into_iter().zip(ends) {
+        simulation.state.returned(id, listener, client, end);
+    }
+    let listener = simulation.listeners[0].unwrap();
+    simulation.state.rested(id, listener, ends[0]);
+    assert!(!simulation.serve(id), "the second rest goes on");
+    simulation.state.rested(id, listener, ends[1]);
+    assert!(simulation.serve(id) && simulation.serve(id));
 }
 
 /// Connections served by many workers.

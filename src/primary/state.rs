@@ -667,7 +667,7 @@ impl State {
         let distribution = listener.distribution()?;
         let owner = distribution.seat(seat)?.owner()?;
         let serves = |id: &WorkerId| {
-            !distribution.resting.contains(id)
+            !distribution.resting.contains_key(id)
                 && self.workers.get(id).is_some_and(Worker::is_serving)
         };
         // Where nobody serves, connections had better wait in the backlog.
@@ -842,8 +842,8 @@ impl State {
         if count < most { Ok(()) } else { Err(Error::Quota("listeners", most)) }
     }
 
-    /// A worker says that it can't serve this connection. Without a descriptor, this process had none
-    /// left for it.
+    /// A worker says that it can't serve this connection, and gets a rest until then. Without a descriptor,
+    /// this process had none left for it.
     ///
     /// # Errors
     /// When it is none that the worker can have from this listener.
@@ -852,6 +852,7 @@ impl State {
         id: WorkerId,
         listener: ListenerId,
         connection: Option<OwnedFd>,
+        rest: Instant,
     ) -> Result<()> {
         let worker = self.workers.get(&id).or_else(|| self.departed.get(&id));
         let may_have = worker.is_some_and(|worker| worker.gives_back(listener));
@@ -876,31 +877,41 @@ impl State {
             Origin::Ended => Ok(()),
             Origin::Listener => {
                 if listen::make_usual(&connection).is_ok() {
-                    self.returned(id, listener, connection);
+                    self.returned(id, listener, connection, rest);
                 }
                 Ok(())
             }
         }
     }
 
-    /// A connection that a worker could not serve; that worker is not asked again for a while.
-    pub(super) fn returned(&mut self, id: WorkerId, listener: ListenerId, connection: OwnedFd) {
+    /// A connection that a worker could not serve; that worker is not asked again until `rest` has passed, and
+    /// [`rested`](Self::rested) was called.
+    pub(super) fn returned(
+        &mut self,
+        id: WorkerId,
+        listener: ListenerId,
+        connection: OwnedFd,
+        rest: Instant,
+    ) {
         self.story.tell(format_args!("worker {id} returned a connection"));
         self.count(id, listener, |counts| counts.returned += 1);
         // It may have left meanwhile, and never come back.
         if self.listeners.get(&listener).is_some_and(|listener| listener.has(id))
             && let Some(distribution) = self.distribution(listener)
         {
-            distribution.resting.insert(id);
+            distribution.resting.insert(id, rest);
             distribution.parked.insert(id);
             distribution.reseat();
         }
         self.distribute(listener, connection);
     }
 
-    /// The rest after [`returned`](Self::returned) is over.
-    pub(super) fn rested(&mut self, id: WorkerId, listener: ListenerId) {
+    /// A rest after [`returned`](Self::returned) is over, unless another one has begun.
+    pub(super) fn rested(&mut self, id: WorkerId, listener: ListenerId, now: Instant) {
         if let Some(distribution) = self.distribution(listener) {
+            if distribution.resting.get(&id).is_some_and(|rest| *rest > now) {
+                return;
+            }
             distribution.resting.remove(&id);
             distribution.policy.restore(id);
         }
@@ -1025,7 +1036,7 @@ impl State {
         distribution.room.notify_waiters();
         // What they would accept now has room.
         let Distribution { parked, resting, .. } = &mut **distribution;
-        let accepting: Vec<_> = parked.extract_if(|id| !resting.contains(id)).collect();
+        let accepting: Vec<_> = parked.extract_if(|id| !resting.contains_key(id)).collect();
         accepting.into_iter().for_each(|id| self.tell_seats(id));
     }
 }
