@@ -511,7 +511,7 @@ impl Worker {
                 self.flush.set(Instant::now() + SHORTAGE_PAUSE);
                 self.filled.notify_one();
             }
-            // The worker's exit is about to be seen.
+            // The worker's task sees the end of the lane, and waits for the exit.
             Err(Failure::Gone) => {}
             Err(Failure::Fault(fault)) => self.give_up(fault),
         }
