@@ -321,10 +321,10 @@ impl Listener {
         self.distribution().is_some_and(|distribution| distribution.has_owners)
     }
 
-    /// Whether the worker needs a socket of its own, and there is none for it.
-    pub(super) fn lacks_seat(&self, worker: WorkerId) -> bool {
-        let lacks_seat = |it: &Distribution| it.has_owners && it.free_seat(worker).is_none();
-        self.distribution().is_some_and(lacks_seat)
+    /// Whether a further socket is to be bound for the worker, which is to have one of its own.
+    pub(super) fn needs_sibling(&self, worker: WorkerId) -> bool {
+        let has_no_free_seat = |it: &Distribution| it.has_owners && it.free_seat(worker).is_none();
+        self.distribution().is_some_and(has_no_free_seat)
     }
 
     /// A further socket on the address, unless none of it is open.

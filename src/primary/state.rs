@@ -615,7 +615,7 @@ impl State {
         worker: WorkerId,
     ) -> io::Result<Option<Bound>> {
         let found = self.listeners.get(&listener);
-        let Some(found) = found.filter(|it| it.lacks_seat(worker)) else {
+        let Some(found) = found.filter(|it| it.needs_sibling(worker)) else {
             return Ok(None);
         };
         self.check_room(worker, 1)?;
