@@ -419,7 +419,7 @@ fn a_full_worker_that_asks_for_something_meanwhile_gets_connections_again() {
 fn every_request_is_answered_however_late_the_answers_are_read() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
-    let path = "\0rs-cluster-many".to_string();
+    let path = format!("\0rs-cluster-many-{}", std::process::id());
     let query = |seq| Request::Listen {
         seq,
         query: Query::new(Target::Unix { path: path.clone() }),
@@ -1174,7 +1174,8 @@ fn nonsense_addresses_are_errors() {
 fn the_first_workers_data_is_given_to_the_others() {
     let primary = Primary::start(Scheduling::RoundRobin);
     for worker in &mut [1, 2, 3].map(|id| primary.worker(id)) {
-        let (reply, _) = worker.ask(Target::Unix { path: "\0rs-cluster-data".into() });
+        let (reply, _) =
+            worker.ask(Target::Unix { path: format!("\0rs-cluster-data-{}", std::process::id()) });
         assert_eq!(reply.data, Some(1.into()));
     }
 }

@@ -360,7 +360,7 @@ fn a_worker_that_serves_too_many_addresses_is_at_fault() {
             break;
         }
     }
-    let target = Target::Unix { path: "\0rs-cluster-one-too-many".into() };
+    let target = Target::Unix { path: format!("\0rs-cluster-one-too-many-{}", std::process::id()) };
     odd.send(&Request::Listen { seq: 1, query: Query::new(target), data: None }, None);
     assert!(expect_fault(&primary).contains("listeners"));
     expect_service(&other, port);
@@ -382,8 +382,9 @@ fn only_sockets_that_listen_or_may_are_given_away_by_their_number() {
         let client = TcpStream::connect(mine.local_addr().expect("a port")).expect("a connection");
         let (server, _) = mine.accept().expect("a connection");
         let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let name =
-            rustix::net::SocketAddrUnix::new_abstract_name(b"rs-cluster-bound").expect("a name");
+        // A process that another test is starting may still have the socket of the round before.
+        let name = format!("rs-cluster-{}-{scheduling:?}", std::process::id());
+        let name = rustix::net::SocketAddrUnix::new_abstract_name(name.as_bytes()).expect("a name");
         let (domain, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
         let bound = rustix::net::socket(domain, kind, None).expect("a socket");
         rustix::net::bind(&bound, &name).expect("a free name");
