@@ -357,11 +357,18 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   function disconnect(isAsked) {
     isLeaving = true;
     worker.exitedAfterDisconnect = true;
+    const disconnectNow = () => {
+      if (process.connected) process.disconnect();
+    };
     const leave = () => {
       if (!process.connected) return;
-      // Those that have come to listen meanwhile: they would keep the process running, and their addresses.
-      for (const { server } of [...served.values()]) server.close();
-      process.disconnect();
+      if (served.size === 0) return disconnectNow();
+      // Those that have come to listen meanwhile would keep the process running, and their addresses. Their
+      // 'listening' comes in the next tick.
+      nextTick(nextTick, () => {
+        for (const { server } of [...served.values()]) server.close();
+        disconnectNow();
+      });
     };
     let waiting = 1;
     const closed = () => {

@@ -195,9 +195,24 @@ module.exports = [
         );
         const run = main.findLastIndex((line) => line.startsWith(`run ${number} `));
         const isAskedLater = (left !== -1 && asked > left) || (told !== -1 && run > told);
-        if (asked === -1 || !isAskedLater) continue;
+        const isClosing = (left !== -1 || told !== -1) && lines.some((it) => /^close /.test(it));
+        if (asked === -1 || !(isAskedLater || isClosing)) continue;
         trace.leaveOutWorker(number);
         // Nor does it tell when it ends, which listeners of the primary act on.
+        trace.leaveOut(/^(?:P|end)\b/);
+      }
+    },
+  },
+  {
+    difference: '`listen()` that is answered while the worker disconnects',
+    reason:
+      "Node's worker keeps the server, and is kept running by it; nothing connects to it any more.",
+    apply(trace) {
+      for (const [stream, lines] of [...trace]) {
+        const [, number] = /^W(\d+):server/.exec(stream) ?? [];
+        const isLate = (line) => /^listening .* (?:disconnecting|destroying)$/.test(line);
+        if (!number || !lines.some(isLate)) continue;
+        trace.leaveOutWorker(number);
         trace.leaveOut(/^(?:P|end)\b/);
       }
     },
