@@ -419,6 +419,11 @@ impl Inner {
         sent.map_err(reason)
     }
 
+    /// As [`send`](Self::send), a request that is never too long: it can't fail for anything else.
+    fn tell(&self, request: &Request, descriptor: Option<OwnedFd>) {
+        let _ = self.send(request, descriptor);
+    }
+
     fn wait(&self) {
         let control = self.control.borrow();
         let (open, is_broken) = (self.open.get(), control.fault().is_some());
@@ -456,8 +461,7 @@ impl Inner {
     fn exhaust(&self) {
         self.exhausted.set(true);
         self.poll_seats();
-        // It fails only for requests that are too long, which this is not.
-        let _ = self.send(&Request::Exhausted, None);
+        self.tell(&Request::Exhausted, None);
     }
 
     /// There may be descriptors again.
@@ -465,8 +469,7 @@ impl Inner {
         if !self.connections.is_exhausted() {
             self.exhausted.set(false);
             self.poll_seats();
-            // As above.
-            let _ = self.send(&Request::Recovered, None);
+            self.tell(&Request::Recovered, None);
             let lost = self.lost.borrow().clone();
             lost.into_iter().for_each(|listener| self.lose_seat(listener));
         }
@@ -555,8 +558,7 @@ impl Inner {
                     self.seat_again(listener, seat, socket, handlers);
                 }
                 Ok(Received::Probe) => {
-                    // It fails only for requests that are too long, which this is not.
-                    let _ = self.send(&Request::Alive, None);
+                    self.tell(&Request::Alive, None);
                 }
                 Ok(Received::Pause) => self.rest(true),
                 Ok(Received::Resume) => self.rest(false),
@@ -603,8 +605,7 @@ impl Inner {
     fn lose_seat(&self, listener: ListenerId) {
         drop(self.seats.borrow_mut().remove(&listener));
         self.lost.borrow_mut().insert(listener);
-        // It fails only for requests that are too long, which this is not.
-        let _ = self.send(&Request::Lost { listener }, None);
+        self.tell(&Request::Lost { listener }, None);
     }
 
     /// Another socket of our own has come, in place of one that is lost, though we may not know that yet.
@@ -631,8 +632,7 @@ impl Inner {
 
     /// Leaves a listener that this process can't serve.
     fn leave(&self, listener: ListenerId) {
-        // It fails only for requests that are too long, which this is not.
-        let _ = self.send(&Request::Close { listener }, None);
+        self.tell(&Request::Close { listener }, None);
     }
 
     fn seat(
@@ -741,8 +741,7 @@ impl Inner {
         let args = (listener, connection.as_raw_fd()).into();
         match caller.call(on_connection, args) {
             Called::Returned(false) => {
-                // It fails only for requests that are too long, which this is not.
-                let _ = self.send(&Request::Return { listener }, Some(connection));
+                self.tell(&Request::Return { listener }, Some(connection));
                 self.tally.add_closed();
                 false
             }
