@@ -58,7 +58,7 @@ declare namespace cluster {
      * worker. It has no effect under `SCHED_NONE`.
      * @default 5000
      */
-    holdTimeout?: number | undefined;
+    queueTimeout?: number | undefined;
   }
 
   /** Counts of connections since the listener was bound or the worker was forked. */
@@ -192,7 +192,8 @@ declare namespace cluster {
     /**
      * Changes the settings of future forks. In the primary only.
      *
-     * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a bad `killMode`, `killTimeout` or `holdTimeout`
+     * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a bad `killMode`, `killTimeout` or
+     * `queueTimeout`, and for `holdTimeout`, the former name of `queueTimeout`
      * @throws {Error} `ERR_INTERNAL_ASSERTION` for a bad `cluster.schedulingPolicy`, which the
      * first call freezes
      */

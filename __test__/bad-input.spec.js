@@ -198,13 +198,22 @@ if (!isBuiltin) {
   const ourSettings = {
     killMode: { "'gentle'": notOurs, null: notOurs, 5: notOurs, "'immediate'": good },
     killTimeout: timeout,
-    holdTimeout: timeout,
+    queueTimeout: timeout,
   };
   for (const [name, outcomes] of Object.entries(ourSettings)) {
     test(`a bad ${name} makes setupPrimary throw`, async (t) => {
       await forkWith(t, (value) => `{ ${name}: ${value} }`, outcomes);
     });
   }
+
+  test('setupPrimary refuses the former name of a setting and says the new one', async (t) => {
+    const { threw, code, message } = await forkBadly(t, { settings: { holdTimeout: 0 } });
+    t.deepEqual([threw, code], ['setupPrimary', 'ERR_INVALID_ARG_VALUE']);
+    t.is(
+      message,
+      'The "settings.holdTimeout" property has been renamed to settings.queueTimeout. Received 0',
+    );
+  });
 }
 
 test('a bad environment has the outcome that Node gives it', async (t) => {

@@ -171,12 +171,12 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  for (const [name, holdTimeout, end] of [
-    ['after settings.holdTimeout', 100, undefined],
+  for (const [name, queueTimeout, end] of [
+    ['after settings.queueTimeout', 100, undefined],
     ['by cluster.disconnect()', 60_000, 'end'],
   ]) {
     test(`connections that wait for the next worker are closed ${name}`, async (t) => {
-      const app = await startApp(t, { workers: 1, settings: { holdTimeout } });
+      const app = await startApp(t, { workers: 1, settings: { queueTimeout } });
       app.tell(1, { do: 'spin' });
       await app.line({ blocked: 1 });
       const answer = get(app.target);

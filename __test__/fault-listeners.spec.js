@@ -5,7 +5,7 @@ const { run } = require('./helpers/fixture');
 const { isBuiltin } = require('./helpers/implementation');
 
 if (!isBuiltin) {
-  const code = 'ERR_RS_CLUSTER_LANE';
+  const code = 'ERR_RS_CLUSTER_PROTOCOL';
 
   for (const [where, heard] of [
     [[], [{ warning: code }]],

@@ -54,7 +54,7 @@ if (!isBuiltin && canCompile) {
     t.is(lines.length, calls.length);
     for (const { call, errors, served } of lines) {
       // The program goes on sending after the worker is gone, which causes other errors.
-      const faults = errors.filter(({ name }) => name === 'ERR_RS_CLUSTER_LANE');
+      const faults = errors.filter(({ name }) => name === 'ERR_RS_CLUSTER_PROTOCOL');
       t.is(faults.length, 1, call);
       t.true(faults[0].message.startsWith(`${call}: EPERM, `), faults[0].message);
       t.is(served, 200);
@@ -64,10 +64,10 @@ if (!isBuiltin && canCompile) {
   test('a call of a worker that fails for another reason ends that worker, and is reported once', async (t) => {
     const calls = CALLS.worker;
     const { lines } = await runFaulty(t, { args: ['worker', calls, ['EPERM'], 1, 'end'] });
-    const reports = lines.filter(({ name }) => name === 'ERR_RS_CLUSTER_LANE');
+    const reports = lines.filter(({ name }) => name === 'ERR_RS_CLUSTER_PROTOCOL');
     t.deepEqual(
       reports.map(({ name, message }) => [name, message.split(',')[0]]),
-      calls.map((call) => ['ERR_RS_CLUSTER_LANE', `${call}: EPERM`]),
+      calls.map((call) => ['ERR_RS_CLUSTER_PROTOCOL', `${call}: EPERM`]),
     );
     t.deepEqual(
       lines.filter(({ call }) => call).map(({ call, served }) => [call, served]),

@@ -7,7 +7,7 @@ const { isBuiltin } = require('./helpers/implementation');
 // The descriptors of a worker's lanes. The built-in module has one channel, and trusts everything that
 // comes through it.
 const lanes = { message: 3, control: 4, connection: 5 };
-const code = 'ERR_RS_CLUSTER_LANE';
+const code = 'ERR_RS_CLUSTER_PROTOCOL';
 
 if (!isBuiltin) {
   for (const [name, number] of Object.entries(lanes)) {

@@ -14,7 +14,7 @@ async function faultsOf(t, ...args) {
   const outcomes = lines.filter(({ faults }) => faults !== undefined);
   t.true(outcomes.every(({ statusCode }) => statusCode === 200));
   const faults = lines.filter(({ message }) => message !== undefined);
-  t.true(faults.every(({ code }) => code === 'ERR_RS_CLUSTER_LANE'));
+  t.true(faults.every(({ code }) => code === 'ERR_RS_CLUSTER_PROTOCOL'));
   return outcomes.map(({ faults }) => faults);
 }
 
@@ -55,7 +55,7 @@ if (!isBuiltin) {
     const { lines, code } = await run(t, 'channel-not-read');
     t.is(code, 0);
     const message = 'the message lane is not read by the other process';
-    t.deepEqual(lines, [{ code: 'ERR_RS_CLUSTER_LANE', message }, { called: 30 }]);
+    t.deepEqual(lines, [{ code: 'ERR_RS_CLUSTER_PROTOCOL', message }, { called: 30 }]);
   });
 
   test('a socket that fails does not end a primary that ignores it', async (t) => {

@@ -30,6 +30,8 @@ const POLICY_NAMES = new Map([
   ['reuseport', POLICIES.SCHED_REUSEPORT],
 ]);
 const KILL_MODES = ['graceful', 'immediate'];
+/** Settings by the names that they had before the first release. */
+const RENAMED_SETTINGS = [['holdTimeout', 'queueTimeout']];
 const DEFAULT_TIMEOUT = 5000;
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
@@ -110,6 +112,11 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function setupPrimary(options) {
     const settings = mergeSettings(cluster.settings, options);
     const { killMode, ...timeouts } = ownSettings(defaults, settings);
+    for (const [name, newName] of RENAMED_SETTINGS) {
+      if (settings[name] === undefined) continue;
+      const reason = `has been renamed to settings.${newName}`;
+      throw errors.invalidArgValue(`settings.${name}`, settings[name], reason);
+    }
     if (!KILL_MODES.includes(killMode)) {
       const reason = `must be one of: 'graceful', 'immediate'`;
       throw errors.invalidArgValue('settings.killMode', killMode, reason);
@@ -150,10 +157,10 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     const id = lastId;
     const workerEnv = { ...process.env, ...env, NODE_UNIQUE_ID: `${id}` };
     const execArgv = inspectPorts.complete([...cluster.settings.execArgv], cluster.settings);
-    const { holdTimeout } = ownSettings(defaults, cluster.settings);
+    const { queueTimeout } = ownSettings(defaults, cluster.settings);
     const failure = engine().start(policy, debug.enabled) ?? undefined;
     isStarted ||= failure === undefined;
-    const settings = { ...cluster.settings, execArgv, holdTimeout, failure };
+    const settings = { ...cluster.settings, execArgv, queueTimeout, failure };
     const workerProcess = new Process(engine(), id, settings, workerEnv, {
       onNotice: (notice) => onNotice(worker, notice),
       onFault: (error) => onFault(worker, error),
@@ -405,11 +412,11 @@ const weakly = runInThisContext(`(handler) => {
 
 /** Not part of the defaults that `cluster.settings` shows: those are Node's. */
 function ownSettings(defaults, settings) {
-  const { killMode, killTimeout, holdTimeout } = settings;
+  const { killMode, killTimeout, queueTimeout } = settings;
   return {
     killMode: killMode === undefined ? defaults.killMode : killMode,
     killTimeout: killTimeout === undefined ? DEFAULT_TIMEOUT : killTimeout,
-    holdTimeout: holdTimeout === undefined ? DEFAULT_TIMEOUT : holdTimeout,
+    queueTimeout: queueTimeout === undefined ? DEFAULT_TIMEOUT : queueTimeout,
   };
 }
 

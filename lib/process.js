@@ -61,7 +61,7 @@ class ProcessHandle {
    * @param {object} options
    * @param {number} options.ipc the child's descriptor for the message lane
    * @param {string} options.serialization
-   * @param {number} options.holdTimeout
+   * @param {number} options.queueTimeout
    * @param {{ errno: number, syscall: string }} [options.failure] why the engine does not run
    */
   constructor(engine, id, options) {
@@ -76,7 +76,7 @@ class ProcessHandle {
    */
   spawn(...call) {
     const { file, args, cwd, envPairs, stdio, uid, gid } = spawnOptions(call);
-    const { ipc, serialization, holdTimeout } = this.#options;
+    const { ipc, serialization, queueTimeout } = this.#options;
     const lanes = [ipc, stdio.length, stdio.length + 1, stdio.length + 2];
     const result =
       this.#options.failure ??
@@ -90,7 +90,7 @@ class ProcessHandle {
         controlLane: lanes[1],
         connectionLane: lanes[2],
         memory: lanes[3],
-        holdTimeout,
+        queueTimeout,
         uid,
         gid,
       });
@@ -232,7 +232,7 @@ class WorkerProcess {
     validate(settings, env);
     permissions.checkFork();
     preloading.check();
-    const { exec, args, execArgv, cwd, serialization, uid, gid, holdTimeout, failure } = settings;
+    const { exec, args, execArgv, cwd, serialization, uid, gid, queueTimeout, failure } = settings;
     permissions.copyTo(env, execArgv);
     const stdio = standardStreams(settings);
     const ipc = stdio.indexOf('ipc');
@@ -240,7 +240,7 @@ class WorkerProcess {
     if (ipc === stdio.lastIndexOf('ipc')) stdio[ipc] = 'ignore';
     const envPairs = environmentPairs(env);
 
-    this.#handle = new ProcessHandle(engine, id, { ipc, serialization, holdTimeout, failure });
+    this.#handle = new ProcessHandle(engine, id, { ipc, serialization, queueTimeout, failure });
     this.#onExiting = handlers.onExiting;
     this.child = makeChildProcess(this.#handle, handlers.onExited);
     const { child } = this;

@@ -17,7 +17,7 @@ if (cluster.isPrimary) {
   cluster
     .once('online', (online) => online.pause())
     .on('listening', (it, { port }) => it.send(port));
-  cluster.prependListener('setup', ({ holdTimeout }) => console.log(holdTimeout));
+  cluster.prependListener('setup', ({ queueTimeout }) => console.log(queueTimeout));
   cluster.on('message', (sender, message, handle) => sender.send(message, handle));
   cluster.on('any other', (one: number, other: string) => console.log(one, other));
   const nodeCluster: NodeCluster = cluster;

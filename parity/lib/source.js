@@ -28,7 +28,7 @@ function toProgram(statements) {
   const lines = [
     'if (cluster.isPrimary) {',
     // These settings differ from Node's behavior by default.
-    "  Object.assign(cluster.settings, { killMode: 'immediate', holdTimeout: 0 });",
+    "  Object.assign(cluster.settings, { killMode: 'immediate', queueTimeout: 0 });",
     ...indent(of('primary')),
     ...named('hook').flatMap((name) => toHook(name, of(name))),
     '  (async () => {',

@@ -234,7 +234,7 @@ for (const event of ['fork', 'online', 'listening', 'message', 'disconnect', 'ex
 }
 if (cluster.isPrimary) cluster.on('setup', (settings) => trace(':setup', shownSettings(settings)));
 
-function shownSettings({ killMode, holdTimeout, ...settings }) {
+function shownSettings({ killMode, queueTimeout, ...settings }) {
   return inspect(settings, { breakLength: Number.POSITIVE_INFINITY });
 }
 

@@ -104,7 +104,7 @@ pub struct ForkOptions {
     pub memory: i32,
     /// How many milliseconds connections that it has not taken wait for another worker, if nobody
     /// else serves their address.
-    pub hold_timeout: u32,
+    pub queue_timeout: u32,
     /// The user to become.
     pub uid: Option<u32>,
     /// The group to become.
@@ -255,7 +255,7 @@ impl Engine {
             memory: options.memory,
         };
         let id = options.id;
-        let hold = Duration::from_millis(options.hold_timeout.into());
+        let hold = Duration::from_millis(options.queue_timeout.into());
         let Stdio { descriptors, pipes, held } = Stdio::open(&options.stdio)?;
         let Forked { adopted, message } = fork(id, program(options, descriptors)?, numbers, hold)?;
         drop(held);
