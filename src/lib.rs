@@ -11,7 +11,7 @@
 //!       |                 |                                          |
 //!       |<=== message lane: messages and notices, both ways ========>|
 //!       |     (shared memory, and a stream that wakes the reader)    |
-//!       | Command         |<== control lane: Request, Reply ========>|
+//!       | Command         |<== control lane: ToPrimary, Reply ========>|
 //!       |---------------->|=== connection lane: accepted sockets ===>|
 //!       |<----------------|<-- a duplicate of its receiving end -----|
 //!         Event
@@ -26,7 +26,7 @@
 //!
 //! 1. [`protocol`]: what the lanes carry. [`scheduler`]: who gets the next connection. Pure rules.
 //! 2. [`sys`]: the system calls, and the few C functions of Node.
-//! 3. [`channel`]: one end of a message lane.
+//! 3. [`ipc`]: one end of a message lane.
 //! 4. [`primary`]: fork, the engine and its tasks. [`worker`]: the other end.
 //! 5. `binding`: all that JavaScript sees.
 //!
@@ -39,7 +39,7 @@
 //! 2. Only [`sys`] contains `unsafe`, and every block says why it is sound (`unsafe_code` is denied,
 //!    `clippy::undocumented_unsafe_blocks`, `tests/architecture.rs`).
 //! 3. [`protocol`] and [`scheduler`] do no I/O and read no clock (`tests/architecture.rs`).
-//! 4. Modules depend one way: `binding` → [`primary`], [`worker`] → [`channel`] → [`protocol`],
+//! 4. Modules depend one way: `binding` → [`primary`], [`worker`] → [`ipc`] → [`protocol`],
 //!    [`scheduler`], [`sys`] (`tests/architecture.rs`). [`sys`] knows of [`protocol`] only the
 //!    addresses it binds, and how long a packet may be.
 //! 5. One thread owns the engine's state, so it has no locks: [`primary::Command`]s go down,
@@ -58,8 +58,8 @@
 //! here that JavaScript can apply itself: settings, error classes and the order of events are in
 //! `lib/`.
 
-pub mod channel;
 pub mod error;
+pub mod ipc;
 pub mod primary;
 pub mod protocol;
 pub mod scheduler;

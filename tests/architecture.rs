@@ -76,7 +76,7 @@ fn protocol_and_scheduler_do_no_io_and_read_no_clock() {
 #[test]
 fn modules_depend_one_way() {
     // From the top down: each may use those after it.
-    let order = ["binding", "primary", "worker", "channel", "sys", "scheduler", "protocol"];
+    let order = ["binding", "primary", "worker", "ipc", "sys", "scheduler", "protocol"];
     let siblings = [("primary", "worker"), ("sys", "scheduler"), ("scheduler", "sys")];
     for (name, code) in sources() {
         let Some(position) = order.iter().position(|module| name.starts_with(module)) else {

@@ -33,7 +33,7 @@ use rs_cluster::{
     },
     protocol::{
         ListenerId, WorkerId, connection,
-        control::{Query, Reply, Request, SocketKind, Target},
+        control::{Query, Reply, SocketKind, Target, ToPrimary},
     },
     sys::{
         duplicate,
@@ -172,7 +172,7 @@ struct Worker {
 impl Worker {
     fn ask(&mut self, target: Target) -> (Reply, Option<OwnedFd>) {
         let data = Some(self.id.into());
-        self.send(&Request::Listen { seq: 5, query: Query::new(target), data }, None);
+        self.send(&ToPrimary::Listen { seq: 5, query: Query::new(target), data }, None);
         let (reply, shared) = self.reply();
         assert_eq!(reply.seq, 5);
         (reply, shared)
@@ -180,7 +180,7 @@ impl Worker {
 
     /// Closes its server, and waits until the engine has closed what it was the last to serve.
     fn close(&mut self, listener: ListenerId) {
-        self.send(&Request::Close { listener }, None);
+        self.send(&ToPrimary::Close { listener }, None);
         wait_readable(self.raw.as_fd());
         match self.control.receive().expect("an order") {
             Received::Closed(closed) => assert_eq!(closed, listener),
@@ -200,7 +200,7 @@ impl Worker {
     fn answer_probe(&mut self) {
         wait_readable(self.raw.as_fd());
         assert!(matches!(self.control.receive(), Ok(Received::Probe)));
-        self.send(&Request::Alive, None);
+        self.send(&ToPrimary::Alive, None);
     }
 
     /// Serves a port of the loopback address; 0 for a new one.
@@ -230,7 +230,7 @@ impl Worker {
         true
     }
 
-    fn send(&mut self, request: &Request, descriptor: Option<OwnedFd>) {
+    fn send(&mut self, request: &ToPrimary, descriptor: Option<OwnedFd>) {
         self.control.send(request, descriptor).expect("a request");
         while !self.control.is_idle() {
             wait_for(self.raw.as_fd(), PollFlags::OUT);
@@ -350,12 +350,12 @@ fn what_a_worker_returned_is_served_though_it_died_with_an_order_unread() {
     let mut other = primary.worker(2);
     other.listen(port);
     // Its answer is the order that stays unread.
-    doomed.send(&Request::Listen { seq: 6, query: Query::new(loopback(0)), data: None }, None);
+    doomed.send(&ToPrimary::Listen { seq: 6, query: Query::new(loopback(0)), data: None }, None);
     wait_readable(doomed.raw.as_fd());
     primary.command(Command::Settle(1));
     begun.recv_timeout(DEADLINE).expect("a busy engine");
     for connection in returned {
-        doomed.send(&Request::Return { listener }, Some(connection));
+        doomed.send(&ToPrimary::Return { listener }, Some(connection));
     }
     doomed.process.end();
     drop(doomed);
@@ -374,7 +374,7 @@ fn what_a_worker_returned_before_it_left_waits_for_the_next_one() {
         let (_, connection) = leaving.take();
         primary.command(Command::Settle(1));
         begun.recv_timeout(DEADLINE).expect("a busy engine");
-        leaving.send(&Request::Return { listener }, Some(connection));
+        leaving.send(&ToPrimary::Return { listener }, Some(connection));
         primary.command(leave);
         finish.send(()).expect("a busy engine");
         let mut next = primary.worker(2);
@@ -407,7 +407,7 @@ fn a_full_worker_that_asks_for_something_meanwhile_gets_connections_again() {
     let (_, port) = worker.listen(0);
     let clients: Vec<_> = (0..60).map(|_| connect(port)).collect();
     for client in clients {
-        let nothing = Request::Close { listener: 1_000_000 };
+        let nothing = ToPrimary::Close { listener: 1_000_000 };
         worker.send(&nothing, None);
         worker.serve();
         worker.send(&nothing, None);
@@ -420,7 +420,7 @@ fn every_request_is_answered_however_late_the_answers_are_read() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     let path = format!("\0rs-cluster-many-{}", std::process::id());
-    let query = |seq| Request::Listen {
+    let query = |seq| ToPrimary::Listen {
         seq,
         query: Query::new(Target::Unix { path: path.clone() }),
         data: None,
@@ -439,7 +439,8 @@ fn a_worker_that_never_reads_answers_is_at_fault() {
     let mut worker = primary.worker(1);
     let target = Target::Tcp { address: Some("nowhere".into()), port: 1 };
     for seq in 0..10_000 {
-        worker.send(&Request::Listen { seq, query: Query::new(target.clone()), data: None }, None);
+        worker
+            .send(&ToPrimary::Listen { seq, query: Query::new(target.clone()), data: None }, None);
     }
     match primary.event() {
         Event::Faulted { worker: 1, error } => {
@@ -472,7 +473,7 @@ fn a_connection_returned_by_a_worker_that_dies_is_served_by_another() {
     let (primary, [mut doomed, other], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     let (listener, connection) = doomed.take();
-    doomed.send(&Request::Return { listener }, Some(connection));
+    doomed.send(&ToPrimary::Return { listener }, Some(connection));
     doomed.kill();
     primary.expect_exit(1, Exit::Signal(9));
     other.serve();
@@ -675,10 +676,10 @@ fn a_worker_that_listens_waits_for_the_sockets_of_one_that_has_left() {
     rustix::net::listen(socket.as_ref().expect("the socket"), 1).expect("a bound socket");
     primary.command(Command::Leave(1));
     let any = Target::Tcp { address: Some("0.0.0.0".into()), port };
-    other.send(&Request::Listen { seq: 5, query: Query::new(any), data: None }, None);
+    other.send(&ToPrimary::Listen { seq: 5, query: Query::new(any), data: None }, None);
     assert!(!becomes_readable(other.raw.as_fd(), Duration::from_millis(50)));
     drop(socket);
-    one.send(&Request::Close { listener: reply.listener }, None);
+    one.send(&ToPrimary::Close { listener: reply.listener }, None);
     assert!(matches!(primary.event(), Event::Left(1)));
     assert_eq!(other.reply().0.errno, 0);
 }
@@ -827,7 +828,7 @@ fn what_becomes_of_connections_is_counted() {
     let (listener, connection) = one.take();
     other.listen(port);
     primary.command(Command::Pause(1));
-    one.send(&Request::Return { listener }, Some(connection));
+    one.send(&ToPrimary::Return { listener }, Some(connection));
     one.tally.add_closed();
     clients.iter().for_each(|_| other.serve());
     assert_eq!(clients.map(served_by), [2, 2, 2]);
@@ -1017,7 +1018,7 @@ fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_de
     let next_order = |one: &mut Worker| loop {
         wait_readable(one.raw.as_fd());
         match one.control.receive().expect("an order") {
-            Received::Probe => one.send(&Request::Alive, None),
+            Received::Probe => one.send(&ToPrimary::Alive, None),
             order => return order,
         }
     };
@@ -1028,9 +1029,9 @@ fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_de
     assert!(matches!(next_order(&mut one), Received::Resume));
     serve_until(&one, 3);
     // One that has no descriptors left rests until it says that it has some.
-    one.send(&Request::Exhausted, None);
+    one.send(&ToPrimary::Exhausted, None);
     assert_eq!(serve_until(&one, 1)[0], 0);
-    one.send(&Request::Recovered, None);
+    one.send(&ToPrimary::Recovered, None);
     serve_until(&one, 3);
 }
 
@@ -1085,7 +1086,7 @@ fn a_returned_connection_goes_to_the_next_worker() {
     let (_primary, [mut busy, other], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     let (listener, connection) = busy.take();
-    busy.send(&Request::Return { listener }, Some(connection));
+    busy.send(&ToPrimary::Return { listener }, Some(connection));
     other.serve();
     assert_eq!(served_by(client), 2);
 }
@@ -1098,7 +1099,7 @@ fn a_connection_that_everybody_returns_goes_round_until_somebody_serves_it() {
     let client = connect(port);
     for _ in 0..5 {
         let (listener, connection) = worker.take();
-        worker.send(&Request::Return { listener }, Some(connection));
+        worker.send(&ToPrimary::Return { listener }, Some(connection));
     }
     worker.serve();
     assert_eq!(served_by(client), 1);
@@ -1110,7 +1111,7 @@ fn the_socket_closes_with_the_last_worker_that_serves_it() {
     let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
     let (listener, port) = one.listen(0);
     other.listen(port);
-    one.send(&Request::Close { listener }, None);
+    one.send(&ToPrimary::Close { listener }, None);
     let client = connect(port);
     other.serve();
     assert_eq!(served_by(client), 2);
@@ -1207,7 +1208,7 @@ fn garbage_on_the_control_lane_harms_nobody_else() {
 fn a_worker_that_can_not_load_the_addon_says_why() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
-    worker.send(&Request::Unable { reason: "a reason".into() }, None);
+    worker.send(&ToPrimary::Unable { reason: "a reason".into() }, None);
     match primary.event() {
         Event::Unable { worker: 1, reason } => assert_eq!(reason, "a reason"),
         unexpected => panic!("{unexpected:?}"),

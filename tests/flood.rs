@@ -15,7 +15,7 @@ use std::{
 
 use rs_cluster::{
     primary::{Command, Engine, Scheduling, Settings, fork::Adopted},
-    protocol::control::{Query, Request, Target},
+    protocol::control::{Query, Target, ToPrimary},
     sys::{
         exit, lane,
         ring::{self, Ring, Side},
@@ -98,7 +98,7 @@ fn what_waits_is_bounded_whoever_comes_and_goes() {
     let polled = their_control.try_clone().expect("a duplicate");
     let mut control = Control::new(their_control);
     let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
-    let listen = Request::Listen { seq: 1, query: Query::new(target), data: None };
+    let listen = ToPrimary::Listen { seq: 1, query: Query::new(target), data: None };
     control.send(&listen, None).expect("a request");
     wait_readable(&polled);
     let Ok(Received::Reply(reply, _)) = control.receive() else {

@@ -10,8 +10,8 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use rs_cluster::{
-    channel::{Channel, Incoming, Reading, Rest},
     error::{Error, Result},
+    ipc::{Channel, Incoming, Reading, Rest},
     protocol::{frame::Kind, handle::HandleType},
 };
 use rs_cluster_fuzz::{Length, Sort, are_same, fitting, handle_type, lane, open_descriptors};

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use libfuzzer_sys::fuzz_target;
 use rs_cluster::protocol::{
     connection,
-    control::{ControlError, MAX_PACKET, Order, Request, decode, encode},
+    control::{ControlError, MAX_PACKET, ToPrimary, ToWorker, decode, encode},
 };
 // Where there is no libFuzzer, it has `main`.
 use rs_cluster_fuzz as _;
@@ -28,8 +28,8 @@ fn round_trip<T: Debug + PartialEq + Serialize + DeserializeOwned>(packet: &[u8]
 }
 
 fuzz_target!(|packet: &[u8]| {
-    round_trip::<Request>(packet);
-    round_trip::<Order>(packet);
+    round_trip::<ToPrimary>(packet);
+    round_trip::<ToWorker>(packet);
     match connection::decode(packet) {
         Some(listener) => assert_eq!(connection::encode(listener), packet),
         None => assert_ne!(packet.len(), connection::PACKET),

@@ -20,7 +20,7 @@ use libfuzzer_sys::{
     fuzz_target,
 };
 use rs_cluster::{
-    channel::{Channel, Incoming, Reading},
+    ipc::{Channel, Incoming, Reading},
     protocol::frame::HEADER,
     sys::{
         lane,

@@ -14,7 +14,7 @@ use std::{
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use rs_cluster::{
-    channel::Channel,
+    ipc::Channel,
     protocol::{frame::Kind, handle::HandleType},
     sys::{
         lane,

@@ -3,8 +3,8 @@ use std::{borrow::Cow, mem::take, os::fd::OwnedFd};
 use napi::bindgen_prelude::{Buffer, Either, Either3, Latin1String, Utf16String};
 
 use crate::{
-    channel::Incoming,
     error::{Error, Result},
+    ipc::Incoming,
     protocol::{frame::Kind, handle::HandleType},
 };
 

@@ -19,8 +19,8 @@ use super::{
     inbox::{Delivery, Entry, Inbox, Payload, Text},
 };
 use crate::{
-    channel::{Channel, Flushed, Incoming, Reading, Rest},
     error::{Error, Result},
+    ipc::{Channel, Flushed, Incoming, Reading, Rest},
     protocol::{frame::Kind, handle::HandleType},
     sys::{
         duplicate, errno,

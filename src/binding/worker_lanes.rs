@@ -18,11 +18,11 @@ use super::{
     message_lane::{Alongside, MessageLane},
 };
 use crate::{
-    channel::Channel,
     error::Error,
+    ipc::Channel,
     protocol::{
         ListenerId,
-        control::{self, Query, Reply, Request, SocketKind, Target},
+        control::{self, Query, Reply, SocketKind, Target, ToPrimary},
     },
     sys::{
         duplicate, errno,
@@ -337,7 +337,7 @@ impl WorkerLanes {
         control::check_data(data.as_ref()).map_err(reason)?;
         let seq = self.inner.seq.get().wrapping_add(1);
         self.inner.seq.set(seq);
-        self.inner.send(&Request::Listen { seq, query: query.into(), data }, None)?;
+        self.inner.send(&ToPrimary::Listen { seq, query: query.into(), data }, None)?;
         self.inner.unanswered.set(self.inner.unanswered.get() + 1);
         Ok(seq)
     }
@@ -361,7 +361,7 @@ impl WorkerLanes {
         let inner = &self.inner;
         drop(inner.seats.borrow_mut().remove(&listener));
         inner.lost.borrow_mut().remove(&listener);
-        inner.send(&Request::Close { listener }, None)?;
+        inner.send(&ToPrimary::Close { listener }, None)?;
         let is_open = inner.open.get();
         if is_open {
             inner.closing.borrow_mut().insert(listener);
@@ -378,7 +378,7 @@ impl WorkerLanes {
     /// Says that this worker has disconnected, and does not exit.
     #[napi]
     pub fn stays(&self) -> napi::Result<()> {
-        self.inner.send(&Request::Staying, None)
+        self.inner.send(&ToPrimary::Staying, None)
     }
 
     /// Says that JavaScript decides itself when to exit, whether the primary is there or not.
@@ -413,14 +413,14 @@ impl Inner {
         self.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers))
     }
 
-    fn send(&self, request: &Request, descriptor: Option<OwnedFd>) -> napi::Result<()> {
+    fn send(&self, request: &ToPrimary, descriptor: Option<OwnedFd>) -> napi::Result<()> {
         let sent = self.control.borrow_mut().send(request, descriptor);
         self.wait();
         sent.map_err(reason)
     }
 
     /// As [`send`](Self::send), a request that is never too long: it can't fail for anything else.
-    fn tell(&self, request: &Request, descriptor: Option<OwnedFd>) {
+    fn tell(&self, request: &ToPrimary, descriptor: Option<OwnedFd>) {
         let _ = self.send(request, descriptor);
     }
 
@@ -461,7 +461,7 @@ impl Inner {
     fn exhaust(&self) {
         self.exhausted.set(true);
         self.poll_seats();
-        self.tell(&Request::Exhausted, None);
+        self.tell(&ToPrimary::Exhausted, None);
     }
 
     /// There may be descriptors again.
@@ -469,7 +469,7 @@ impl Inner {
         if !self.connections.is_exhausted() {
             self.exhausted.set(false);
             self.poll_seats();
-            self.tell(&Request::Recovered, None);
+            self.tell(&ToPrimary::Recovered, None);
             let lost = self.lost.borrow().clone();
             lost.into_iter().for_each(|listener| self.lose_seat(listener));
         }
@@ -558,7 +558,7 @@ impl Inner {
                     self.seat_again(listener, seat, socket, handlers);
                 }
                 Ok(Received::Probe) => {
-                    self.tell(&Request::Alive, None);
+                    self.tell(&ToPrimary::Alive, None);
                 }
                 Ok(Received::Pause) => self.rest(true),
                 Ok(Received::Resume) => self.rest(false),
@@ -605,7 +605,7 @@ impl Inner {
     fn lose_seat(&self, listener: ListenerId) {
         drop(self.seats.borrow_mut().remove(&listener));
         self.lost.borrow_mut().insert(listener);
-        self.tell(&Request::Lost { listener }, None);
+        self.tell(&ToPrimary::Lost { listener }, None);
     }
 
     /// Another socket of our own has come, in place of one that is lost, though we may not know that yet.
@@ -632,7 +632,7 @@ impl Inner {
 
     /// Leaves a listener that this process can't serve.
     fn leave(&self, listener: ListenerId) {
-        self.tell(&Request::Close { listener }, None);
+        self.tell(&ToPrimary::Close { listener }, None);
     }
 
     fn seat(
@@ -741,7 +741,7 @@ impl Inner {
         let args = (listener, connection.as_raw_fd()).into();
         match caller.call(on_connection, args) {
             Called::Returned(false) => {
-                self.tell(&Request::Return { listener }, Some(connection));
+                self.tell(&ToPrimary::Return { listener }, Some(connection));
                 self.tally.add_closed();
                 false
             }

@@ -31,7 +31,7 @@ use crate::{
     error::{Error, Result},
     protocol::{
         ListenerId, WorkerId,
-        control::{self, BoundAddress, MAX_PACKET, Query, Request, Target},
+        control::{self, BoundAddress, MAX_PACKET, Query, Target, ToPrimary},
     },
     sys::{
         exit::{Exit, Process},
@@ -394,13 +394,13 @@ fn has_taken_requests(state: &Shared, id: WorkerId, control: &OwnedFd) -> bool {
         };
         let request = control::decode_request(&packet.bytes, packet.length);
         match (request, packet.descriptor) {
-            (Ok(Request::Return { listener }), Some(connection)) => {
+            (Ok(ToPrimary::Return { listener }), Some(connection)) => {
                 // A fault of a worker that has ended harms nobody, and ends nothing.
                 let _ =
                     state.borrow_mut().give_back(id, listener, Some(connection), Instant::now());
                 state.borrow_mut().refill();
             }
-            (Ok(Request::Unable { reason }), _) => report(state, id, Error::Unable(reason)),
+            (Ok(ToPrimary::Unable { reason }), _) => report(state, id, Error::Unable(reason)),
             _ => {}
         }
     }
@@ -471,16 +471,16 @@ fn answer(
     state: &Shared,
     id: WorkerId,
     control: &Rc<AsyncFd<OwnedFd>>,
-    request: Request,
+    request: ToPrimary,
     descriptor: Option<OwnedFd>,
 ) -> Result<()> {
-    if descriptor.is_some() && !matches!(request, Request::Return { .. }) {
+    if descriptor.is_some() && !matches!(request, ToPrimary::Return { .. }) {
         return Err(Error::StrayDescriptor);
     }
     match request {
         // A worker that is disconnecting hears nothing, as with the built-in.
-        Request::Listen { .. } if state.borrow().is_retired(id) => Ok(()),
-        Request::Listen { seq, query, data } => {
+        ToPrimary::Listen { .. } if state.borrow().is_retired(id) => Ok(()),
+        ToPrimary::Listen { seq, query, data } => {
             control::check_data(data.as_ref())?;
             let demand = Demand { id, seq, query, data };
             match serve(state, demand) {
@@ -494,34 +494,34 @@ fn answer(
                 }
             }
         }
-        Request::Lost { listener } => {
+        ToPrimary::Lost { listener } => {
             if state.borrow_mut().lose_seat(id, listener) {
                 seat::replace(state, listener, id);
             }
             Ok(())
         }
-        Request::Alive => {
+        ToPrimary::Alive => {
             state.borrow_mut().alive(id);
             Ok(())
         }
-        Request::Exhausted => {
+        ToPrimary::Exhausted => {
             hear_of_descriptors(state, id, true);
             Ok(())
         }
-        Request::Recovered => {
+        ToPrimary::Recovered => {
             hear_of_descriptors(state, id, false);
             Ok(())
         }
-        Request::Staying => {
+        ToPrimary::Staying => {
             state.borrow_mut().staying(id);
             Ok(())
         }
-        Request::Unable { reason } => Err(Error::Unable(reason)),
-        Request::Close { listener } => {
+        ToPrimary::Unable { reason } => Err(Error::Unable(reason)),
+        ToPrimary::Close { listener } => {
             state.borrow_mut().close(id, listener);
             state.borrow().confirm_closed(id, listener)
         }
-        Request::Return { listener } => {
+        ToPrimary::Return { listener } => {
             let rest = Instant::now() + REST;
             state.borrow_mut().give_back(id, listener, descriptor, rest)?;
             state.borrow_mut().refill();

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    channel::Channel,
     error::{Error, Result},
+    ipc::Channel,
     protocol::WorkerId,
     sys::{
         exit::Process,

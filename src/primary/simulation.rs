@@ -32,7 +32,7 @@ use super::{
 use crate::{
     protocol::{
         ListenerId, WorkerId, connection,
-        control::{self, MAX_PACKET, Order, Query, Target},
+        control::{self, MAX_PACKET, Query, Target, ToWorker},
     },
     scheduler::simulation::Random,
     sys::{
@@ -269,7 +269,8 @@ impl Simulation {
             let Ok(packet) = packet else {
                 return;
             };
-            if control::decode::<Order>(&packet.bytes, packet.length).unwrap() == Order::Probe {
+            if control::decode::<ToWorker>(&packet.bytes, packet.length).unwrap() == ToWorker::Probe
+            {
                 self.state.alive(id);
             }
             self.state.flush_orders(id);

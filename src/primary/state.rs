@@ -28,7 +28,7 @@ use crate::{
     error::{Error, Result},
     protocol::{
         ListenerId, WorkerId,
-        control::{BoundAddress, Order, Query, Reply, SocketKind, Target},
+        control::{BoundAddress, Query, Reply, SocketKind, Target, ToWorker},
     },
     sys::{
         descriptor_limit, errno,
@@ -759,7 +759,7 @@ impl State {
         };
         // Who hears of it finds it told by `stats()`. One that can't be told is about to leave everything.
         listener.join(id, owner);
-        worker.order(&Order::Reply(reply), socket)?;
+        worker.order(&ToWorker::Reply(reply), socket)?;
         if kind.is_some() {
             listener.lend(id);
         }
@@ -804,7 +804,7 @@ impl State {
         listener.seat(Owner::new(id, number, worker.tally()));
         listener.lend(id);
         // It fails for a worker that does not read its orders, which is at fault with its next request.
-        let _ = worker.order(&Order::Seat { listener: listener_id, seat: number }, Some(socket));
+        let _ = worker.order(&ToWorker::Seat { listener: listener_id, seat: number }, Some(socket));
         Ok(())
     }
 
@@ -816,7 +816,7 @@ impl State {
         };
         let after = worker.tally().messages();
         let reply = Reply { seq, after, errno: errno(error), ..Reply::default() };
-        worker.order(&Order::Reply(reply), None)
+        worker.order(&ToWorker::Reply(reply), None)
     }
 
     pub(super) fn is_retired(&self, id: WorkerId) -> bool {
@@ -952,7 +952,7 @@ impl State {
     /// Says that the worker's server is closed, and with it the address if it was the last one's.
     pub(super) fn confirm_closed(&self, id: WorkerId, listener: ListenerId) -> Result<()> {
         let worker = self.workers.get(&id);
-        worker.map_or(Ok(()), |worker| worker.order(&Order::Closed { listener }, None))
+        worker.map_or(Ok(()), |worker| worker.order(&ToWorker::Closed { listener }, None))
     }
 
     /// When to look for room in the worker's control lane, at the earliest, if orders wait for some.

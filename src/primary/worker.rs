@@ -21,11 +21,11 @@ use super::{
     suspicion::Suspicion,
 };
 use crate::{
-    channel::Packets,
     error::{Error, Result},
+    ipc::Packets,
     protocol::{
         ListenerId, connection,
-        control::{self, Order},
+        control::{self, ToWorker},
     },
     sys::{
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
@@ -357,7 +357,7 @@ impl Worker {
     /// Asks whether the worker's event loop turns.
     pub(super) fn probe(&self) {
         // It fails when too many orders wait for the worker already.
-        if !self.probed.get() && self.order(&Order::Probe, None).is_ok() {
+        if !self.probed.get() && self.order(&ToWorker::Probe, None).is_ok() {
             self.probed.set(true);
         }
     }
@@ -461,7 +461,7 @@ impl Worker {
     }
 
     /// Sends an order behind those already waiting, with the socket of a reply if there is one.
-    pub(super) fn order(&self, order: &Order, socket: Option<OwnedFd>) -> Result<()> {
+    pub(super) fn order(&self, order: &ToWorker, socket: Option<OwnedFd>) -> Result<()> {
         let packet = control::encode(order)?;
         let orders = self.orders.borrow();
         let has_room = socket.is_none() || orders.count_descriptors() < MAX_SOCKETS;
@@ -482,7 +482,8 @@ impl Worker {
     /// Tells the worker whether it is to accept from its seats.
     pub(super) fn tell_seats(&self) {
         // Encoding fails only for what is too long, which these are not.
-        let told = [Order::Resume, Order::Pause].map(|it| control::encode(&it).unwrap_or_default());
+        let told =
+            [ToWorker::Resume, ToWorker::Pause].map(|it| control::encode(&it).unwrap_or_default());
         let packet = told[usize::from(self.paused)].clone();
         let mut orders = self.orders.borrow_mut();
         // What it has not read is out of date.
@@ -595,7 +596,7 @@ mod tests {
     }
 
     /// What the worker is told.
-    fn orders(control: &OwnedFd) -> Vec<Order> {
+    fn orders(control: &OwnedFd) -> Vec<ToWorker> {
         let packets = std::iter::from_fn(|| lane::receive_whole_packet(control, MAX_PACKET).ok());
         packets.map(|it| control::decode(&it.bytes, it.length).unwrap()).collect()
     }
@@ -684,13 +685,13 @@ mod tests {
             let (worker, _end, control) = controlled_worker();
             fail_here(ORDERING, errno, 3);
             worker.probe();
-            worker.order(&Order::Reply(control::Reply::default()), None).unwrap();
+            worker.order(&ToWorker::Reply(control::Reply::default()), None).unwrap();
             worker.tell_seats();
             assert!(orders(&control).is_empty());
             assert!(worker.flush_at().unwrap() > Instant::now(), "errno {errno}");
             worker.flush_orders();
-            let reply = Order::Reply(control::Reply::default());
-            assert_eq!(orders(&control), [Order::Probe, reply, Order::Resume]);
+            let reply = ToWorker::Reply(control::Reply::default());
+            assert_eq!(orders(&control), [ToWorker::Probe, reply, ToWorker::Resume]);
             assert!(worker.flush_at().is_none() && worker.take_fault().is_none());
         }
     }

@@ -1,8 +1,8 @@
 //! The control lane: small, rare packets of JSON, readable in a trace.
 //!
-//! A [`Request`] goes from the worker to the primary's engine, an [`Order`] from there to the worker.
-//! A packet may carry one descriptor: a returned connection with [`Request::Return`], a
-//! listening socket with [`Order::Reply`] and [`Order::Seat`].
+//! A [`ToPrimary`] goes from the worker to the primary's engine, an [`ToWorker`] from there to the worker.
+//! A packet may carry one descriptor: a returned connection with [`ToPrimary::Return`], a
+//! listening socket with [`ToWorker::Reply`] and [`ToWorker::Seat`].
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -12,11 +12,11 @@ use super::ListenerId;
 /// that ever goes into one.
 pub const MAX_PACKET: usize = 64 * 1024;
 
-/// The longest `data` of [`Request::Listen`], as JSON. It comes back in the replies to others, with more
+/// The longest `data` of [`ToPrimary::Listen`], as JSON. It comes back in the replies to others, with more
 /// beside it.
 pub const MAX_DATA: usize = 16 * 1024;
 
-/// The longest [`Request`] but those that say what begins, [`Request::Listen`] and [`Request::Unable`].
+/// The longest [`ToPrimary`] but those that say what begins, [`ToPrimary::Listen`] and [`ToPrimary::Unable`].
 pub const SHORT: usize = 64;
 
 /// How the packets of requests begin that may be longer than [`SHORT`].
@@ -25,7 +25,7 @@ const LONG: [&[u8]; 2] = [br#"{"act":"listen","#, br#"{"act":"unable","#];
 /// What a worker asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "camelCase")]
-pub enum Request {
+pub enum ToPrimary {
     /// "I want to serve this address." Answered by the [`Reply`] with the same `seq`.
     Listen {
         /// Chosen by the worker; comes back in the reply.
@@ -36,7 +36,7 @@ pub enum Request {
         data: Option<serde_json::Value>,
     },
     /// "My server on this listener is closed, and so is what I had of its socket." Answered by
-    /// [`Order::Closed`].
+    /// [`ToWorker::Closed`].
     Close {
         /// The listener left.
         listener: ListenerId,
@@ -46,16 +46,16 @@ pub enum Request {
         /// The listener that accepted the connection.
         listener: ListenerId,
     },
-    /// "My own socket of this listener listens no more." Answered by [`Order::Seat`] if the worker serves
+    /// "My own socket of this listener listens no more." Answered by [`ToWorker::Seat`] if the worker serves
     /// the listener.
     Lost {
         /// The listener.
         listener: ListenerId,
     },
-    /// "My event loop turns": the answer to [`Order::Probe`].
+    /// "My event loop turns": the answer to [`ToWorker::Probe`].
     Alive,
     /// "I have no descriptor for another connection, and take and accept none until I say
-    /// [`Request::Recovered`]."
+    /// [`ToPrimary::Recovered`]."
     Exhausted,
     /// "I have descriptors again, and take and accept connections."
     Recovered,
@@ -71,30 +71,30 @@ pub enum Request {
 /// What the engine tells a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "camelCase")]
-pub enum Order {
-    /// The answer to [`Request::Listen`].
+pub enum ToWorker {
+    /// The answer to [`ToPrimary::Listen`].
     Reply(Reply),
-    /// The answer to [`Request::Close`]: "What was open of the listener only for you is closed."
+    /// The answer to [`ToPrimary::Close`]: "What was open of the listener only for you is closed."
     Closed {
         /// The listener left.
         listener: ListenerId,
     },
-    /// The answer to [`Request::Lost`]: another socket of the worker's own, which comes along.
+    /// The answer to [`ToPrimary::Lost`]: another socket of the worker's own, which comes along.
     Seat {
         /// The listener.
         listener: ListenerId,
         /// As in [`SocketKind::Own`].
         seat: Option<u8>,
     },
-    /// "Does your event loop turn?" To be answered by [`Request::Alive`].
+    /// "Does your event loop turn?" To be answered by [`ToPrimary::Alive`].
     Probe,
-    /// "Accept nothing from sockets of your own until [`Order::Resume`]."
+    /// "Accept nothing from sockets of your own until [`ToWorker::Resume`]."
     Pause,
     /// "Accept again."
     Resume,
 }
 
-/// The engine's answer to [`Request::Listen`].
+/// The engine's answer to [`ToPrimary::Listen`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     /// Of the request.
@@ -255,7 +255,7 @@ pub fn decode<T: DeserializeOwned>(packet: &[u8], length: usize) -> Result<T, Co
 ///
 /// # Errors
 /// As [`decode`], and when the request is longer than any of its kind.
-pub fn decode_request(packet: &[u8], length: usize) -> Result<Request, ControlError> {
+pub fn decode_request(packet: &[u8], length: usize) -> Result<ToPrimary, ControlError> {
     if length > SHORT && !LONG.iter().any(|begin| packet.starts_with(begin)) {
         return Err(ControlError::TooLongRequest(length));
     }
@@ -286,24 +286,24 @@ mod tests {
     #[test]
     fn requests_and_orders_round_trip() {
         let requests = [
-            Request::Listen {
+            ToPrimary::Listen {
                 seq: 7,
                 query: Query::new(Target::Tcp { address: None, port: 8000 }),
                 data: Some(serde_json::json!({ "ticketKeys": "00ff" })),
             },
-            Request::Listen {
+            ToPrimary::Listen {
                 seq: 8,
                 query: Query::new(Target::Unix { path: "\0abstract ☃".into() }),
                 data: None,
             },
-            Request::Close { listener: u32::MAX },
-            Request::Return { listener: u32::MAX },
-            Request::Lost { listener: u32::MAX },
-            Request::Alive,
-            Request::Exhausted,
-            Request::Recovered,
-            Request::Staying,
-            Request::Unable { reason: "x".repeat(1000) },
+            ToPrimary::Close { listener: u32::MAX },
+            ToPrimary::Return { listener: u32::MAX },
+            ToPrimary::Lost { listener: u32::MAX },
+            ToPrimary::Alive,
+            ToPrimary::Exhausted,
+            ToPrimary::Recovered,
+            ToPrimary::Staying,
+            ToPrimary::Unable { reason: "x".repeat(1000) },
         ];
         for request in requests {
             let packet = encode(&request).unwrap();
@@ -311,18 +311,18 @@ mod tests {
         }
         let reply = |errno, socket| Reply { seq: 7, errno, socket, ..Reply::default() };
         let kinds = [SocketKind::Shared, SocketKind::Own { seat: Some(63) }];
-        let given = kinds.map(|kind| Order::Reply(reply(0, Some(kind))));
+        let given = kinds.map(|kind| ToWorker::Reply(reply(0, Some(kind))));
         let plain = [
-            Order::Reply(reply(-98, None)),
-            Order::Closed { listener: 3 },
-            Order::Seat { listener: 3, seat: Some(63) },
-            Order::Probe,
-            Order::Pause,
-            Order::Resume,
+            ToWorker::Reply(reply(-98, None)),
+            ToWorker::Closed { listener: 3 },
+            ToWorker::Seat { listener: 3, seat: Some(63) },
+            ToWorker::Probe,
+            ToWorker::Pause,
+            ToWorker::Resume,
         ];
         for order in given.into_iter().chain(plain) {
             let packet = encode(&order).unwrap();
-            assert_eq!(decode::<Order>(&packet, packet.len()).unwrap(), order);
+            assert_eq!(decode::<ToWorker>(&packet, packet.len()).unwrap(), order);
         }
     }
 
@@ -330,9 +330,9 @@ mod tests {
     fn a_number_that_a_server_offers_reaches_its_siblings_as_it_is() {
         let offer = r#"{"act":"reply","seq":1,"after":2,"errno":0,"listener":1,"socket":null,
             "data":22222200000000000000000000000000000000000005388306754169500102}"#;
-        let order = decode::<Order>(offer.as_bytes(), offer.len()).unwrap();
+        let order = decode::<ToWorker>(offer.as_bytes(), offer.len()).unwrap();
         let packet = encode(&order).unwrap();
-        assert_eq!(decode::<Order>(&packet, packet.len()).unwrap(), order);
+        assert_eq!(decode::<ToWorker>(&packet, packet.len()).unwrap(), order);
     }
 
     #[test]
@@ -351,11 +351,11 @@ mod tests {
     #[test]
     fn garbage_and_giants_are_errors() {
         for garbage in [b"".as_slice(), b"{\"act\":\"fork\"}", &[0xff; 16]] {
-            assert!(decode::<Request>(garbage, garbage.len()).is_err());
+            assert!(decode::<ToPrimary>(garbage, garbage.len()).is_err());
         }
-        let long = decode::<Request>(b"{", MAX_PACKET + 1);
+        let long = decode::<ToPrimary>(b"{", MAX_PACKET + 1);
         assert!(matches!(long, Err(ControlError::TooLong(_))));
-        let giant = Request::Listen {
+        let giant = ToPrimary::Listen {
             seq: 1,
             query: Query::new(Target::Unix { path: "x".repeat(MAX_PACKET) }),
             data: None,

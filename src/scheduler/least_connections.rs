@@ -1,28 +1,28 @@
-use super::{Policy, Situation, ring::Ring};
+use super::{Policy, Situation, rotation::Rotation};
 use crate::protocol::WorkerId;
 
 /// `SCHED_LEAST_CONNECTIONS`: the fewest open connections first, in turn among equals. For
 /// connections that last, and differ: WebSockets, uploads, keep-alive.
 #[derive(Debug, Default)]
 pub struct LeastConnections {
-    ring: Ring,
+    rotation: Rotation,
 }
 
 impl Policy for LeastConnections {
     fn join(&mut self, worker: WorkerId) {
-        self.ring.join(worker);
+        self.rotation.join(worker);
     }
 
     fn leave(&mut self, worker: WorkerId) -> bool {
-        self.ring.leave(worker)
+        self.rotation.leave(worker)
     }
 
     fn restore(&mut self, worker: WorkerId) {
-        self.ring.restore(worker);
+        self.rotation.restore(worker);
     }
 
     fn choose(&mut self, situation: &dyn Situation) -> Option<WorkerId> {
-        self.ring.take_least(|worker| situation.open(worker))
+        self.rotation.take_least(|worker| situation.open(worker))
     }
 }
 

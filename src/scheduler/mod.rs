@@ -3,14 +3,14 @@
 //! What a decision costs does not depend on how many workers there are, but for a logarithm
 //! (`simulation`, with a thousand of them; `benches/scheduler.rs`).
 
-mod aside;
-mod circle;
+mod hash_ring;
 mod least_connections;
-mod ring;
+mod rotation;
 mod round_robin;
 #[cfg(test)]
 pub(crate) mod simulation;
 mod source_hash;
+mod unavailable;
 
 use core::net::IpAddr;
 

@@ -1,28 +1,28 @@
-use super::{Policy, Situation, ring::Ring};
+use super::{Policy, Situation, rotation::Rotation};
 use crate::protocol::WorkerId;
 
 /// `SCHED_RR`: the least waiting first, in turn among equals, so in exact rotation when everybody is
 /// idle. Of more than 16 workers, only the next 16 in turn are compared.
 #[derive(Debug, Default)]
 pub struct RoundRobin {
-    ring: Ring,
+    rotation: Rotation,
 }
 
 impl Policy for RoundRobin {
     fn join(&mut self, worker: WorkerId) {
-        self.ring.join(worker);
+        self.rotation.join(worker);
     }
 
     fn leave(&mut self, worker: WorkerId) -> bool {
-        self.ring.leave(worker)
+        self.rotation.leave(worker)
     }
 
     fn restore(&mut self, worker: WorkerId) {
-        self.ring.restore(worker);
+        self.rotation.restore(worker);
     }
 
     fn choose(&mut self, situation: &dyn Situation) -> Option<WorkerId> {
-        self.ring.take_least(|worker| situation.waiting(worker))
+        self.rotation.take_least(|worker| situation.waiting(worker))
     }
 }
 
@@ -42,7 +42,7 @@ mod tests {
         policy.choose(&Situated { waiting, open: |_| unreachable!(), source: None })
     }
 
-    fn ring(workers: &[WorkerId]) -> RoundRobin {
+    fn rotation(workers: &[WorkerId]) -> RoundRobin {
         let mut policy = RoundRobin::default();
         workers.iter().for_each(|&worker| policy.join(worker));
         policy
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn idle_workers_take_exact_turns() {
-        let mut policy = ring(&[1, 2, 3]);
+        let mut policy = rotation(&[1, 2, 3]);
         let asked = Cell::new(0);
         let mut served = HashMap::new();
         for _ in 0..300 {
@@ -66,14 +66,14 @@ mod tests {
 
     #[test]
     fn the_order_is_the_order_of_joining() {
-        let mut policy = ring(&[1, 2, 3]);
+        let mut policy = rotation(&[1, 2, 3]);
         let order: Vec<_> = (0..6).filter_map(|_| choose(&mut policy, |_| Some(0))).collect();
         assert_eq!(order, [1, 2, 3, 1, 2, 3]);
     }
 
     #[test]
     fn a_busy_worker_is_passed_over() {
-        let mut policy = ring(&[1, 2, 3]);
+        let mut policy = rotation(&[1, 2, 3]);
         let load = |worker| Some(usize::from(worker == 1));
         let order: Vec<_> = (0..4).filter_map(|_| choose(&mut policy, load)).collect();
         assert_eq!(order, [2, 3, 2, 3]);
@@ -81,20 +81,20 @@ mod tests {
 
     #[test]
     fn the_least_waiting_of_busy_workers_is_chosen() {
-        let mut policy = ring(&[1, 2, 3]);
+        let mut policy = rotation(&[1, 2, 3]);
         let loads = HashMap::from([(1, 3), (2, 1), (3, 2)]);
         assert_eq!(choose(&mut policy, |worker| loads.get(&worker).copied()), Some(2));
     }
 
     #[test]
     fn nobody_is_chosen_when_all_are_full() {
-        assert_eq!(choose(&mut ring(&[1, 2]), |_| None), None);
-        assert_eq!(choose(&mut ring(&[]), |_| Some(0)), None);
+        assert_eq!(choose(&mut rotation(&[1, 2]), |_| None), None);
+        assert_eq!(choose(&mut rotation(&[]), |_| Some(0)), None);
     }
 
     #[test]
     fn a_worker_that_joins_waits_for_a_whole_round() {
-        let mut policy = ring(&[1, 2]);
+        let mut policy = rotation(&[1, 2]);
         assert_eq!(choose(&mut policy, |_| Some(0)), Some(1));
         policy.join(3);
         let order: Vec<_> = (0..3).filter_map(|_| choose(&mut policy, |_| Some(0))).collect();

@@ -5,7 +5,8 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::{cell::Cell, collections::VecDeque};
 
 use super::{
-    LeastConnections, Policy, RoundRobin, Situation, SourceHash, circle::PROBES, ring::COMPARED,
+    LeastConnections, Policy, RoundRobin, Situation, SourceHash, hash_ring::PROBES,
+    rotation::COMPARED,
 };
 use crate::protocol::WorkerId;
 

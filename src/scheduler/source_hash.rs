@@ -2,8 +2,8 @@ use core::net::IpAddr;
 
 use super::{
     Policy, Situation,
-    circle::{Circle, mix},
-    ring::Ring,
+    hash_ring::{HashRing, mix},
+    rotation::Rotation,
 };
 use crate::protocol::WorkerId;
 
@@ -16,31 +16,31 @@ use crate::protocol::WorkerId;
 /// on; when 8 can't, it is whose turn it is. What comes from no internet address takes turns.
 #[derive(Debug, Default)]
 pub struct SourceHash {
-    circle: Circle,
-    ring: Ring,
+    hash_ring: HashRing,
+    rotation: Rotation,
 }
 
 impl Policy for SourceHash {
     fn join(&mut self, worker: WorkerId) {
-        self.circle.join(worker);
-        self.ring.join(worker);
+        self.hash_ring.join(worker);
+        self.rotation.join(worker);
     }
 
     fn leave(&mut self, worker: WorkerId) -> bool {
-        self.circle.leave(worker);
-        self.ring.leave(worker)
+        self.hash_ring.leave(worker);
+        self.rotation.leave(worker)
     }
 
     fn restore(&mut self, worker: WorkerId) {
-        self.ring.restore(worker);
+        self.rotation.restore(worker);
     }
 
     fn choose(&mut self, situation: &dyn Situation) -> Option<WorkerId> {
         let choice = situation.source().and_then(|source| {
-            let mut choices = self.circle.choices(client(source));
+            let mut choices = self.hash_ring.choices(client(source));
             choices.find(|&worker| situation.open(worker).is_some())
         });
-        choice.or_else(|| self.ring.take_least(|worker| situation.waiting(worker)))
+        choice.or_else(|| self.rotation.take_least(|worker| situation.waiting(worker)))
     }
 }
 

@@ -10,12 +10,12 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 pub use watchdog::Watchdog;
 
 use crate::{
-    channel::Packets,
     error::{Error, Result},
+    ipc::Packets,
     protocol::{
         ListenerId,
         connection::{self, PACKET},
-        control::{self, MAX_PACKET, Order, Reply, Request},
+        control::{self, MAX_PACKET, Reply, ToPrimary, ToWorker},
     },
     sys::{
         failure::{Failure, Fault},
@@ -64,7 +64,7 @@ impl Control {
     ///
     /// # Errors
     /// When the request is too long. That the primary is gone shows itself on the message lane.
-    pub fn send(&mut self, request: &Request, descriptor: Option<OwnedFd>) -> Result<()> {
+    pub fn send(&mut self, request: &ToPrimary, descriptor: Option<OwnedFd>) -> Result<()> {
         self.outgoing.push(control::encode(request)?, descriptor);
         self.flush();
         Ok(())
@@ -95,14 +95,14 @@ impl Control {
             Err(Failure::Fault(fault)) => return Err(fault.into()),
         };
         match control::decode(&packet.bytes, packet.length)? {
-            Order::Reply(reply) => Ok(Received::Reply(reply, packet.descriptor)),
-            Order::Closed { listener } => Ok(Received::Closed(listener)),
-            Order::Seat { listener, seat } => {
+            ToWorker::Reply(reply) => Ok(Received::Reply(reply, packet.descriptor)),
+            ToWorker::Closed { listener } => Ok(Received::Closed(listener)),
+            ToWorker::Seat { listener, seat } => {
                 Ok(Received::Seat { listener, seat, socket: packet.descriptor })
             }
-            Order::Probe => Ok(Received::Probe),
-            Order::Pause => Ok(Received::Pause),
-            Order::Resume => Ok(Received::Resume),
+            ToWorker::Probe => Ok(Received::Probe),
+            ToWorker::Pause => Ok(Received::Pause),
+            ToWorker::Resume => Ok(Received::Resume),
         }
     }
 }
@@ -232,7 +232,7 @@ mod tests {
         let mut closed = Vec::new();
         while let Ok(packet) = lane::receive_whole_packet(primary, MAX_PACKET) {
             match control::decode(&packet.bytes, packet.length).unwrap() {
-                Request::Close { listener } => closed.push(listener),
+                ToPrimary::Close { listener } => closed.push(listener),
                 other => panic!("{other:?}"),
             }
         }
@@ -245,7 +245,7 @@ mod tests {
             let (mut control, primary) = control();
             fail_here(SENDING, errno, 2);
             for listener in [1, 2] {
-                control.send(&Request::Close { listener }, None).unwrap();
+                control.send(&ToPrimary::Close { listener }, None).unwrap();
                 assert!(control.sends_later() && !control.is_idle(), "errno {errno}");
             }
             control.flush();
@@ -258,7 +258,7 @@ mod tests {
     fn requests_wait_for_room() {
         let (mut control, primary) = control();
         fail_here(SENDING, libc::EAGAIN, 1);
-        control.send(&Request::Close { listener: 7 }, None).unwrap();
+        control.send(&ToPrimary::Close { listener: 7 }, None).unwrap();
         assert!(!control.is_idle() && !control.sends_later());
         control.flush();
         assert_eq!(closed(&primary), [7]);
@@ -269,7 +269,7 @@ mod tests {
         for errno in GONE {
             let (mut control, primary) = control();
             fail_here(SENDING, errno, 1);
-            control.send(&Request::Alive, None).unwrap();
+            control.send(&ToPrimary::Alive, None).unwrap();
             assert!(control.is_idle() && control.fault().is_none());
             fail_here(RECEIVING, errno, 2);
             assert!(matches!(control.receive(), Ok(Received::Ended)));
@@ -283,7 +283,7 @@ mod tests {
         for errno in FAULTS {
             let (mut control, _primary) = control();
             fail_here(SENDING, errno, 1);
-            control.send(&Request::Alive, None).unwrap();
+            control.send(&ToPrimary::Alive, None).unwrap();
             assert_eq!(control.fault(), Some(Fault { call: SENDING, errno }));
             fail_here(RECEIVING, errno, 1);
             let fault = control.receive().unwrap_err();
@@ -295,7 +295,7 @@ mod tests {
     fn an_order_that_meets_a_shortage_is_read_later() {
         for errno in SHORTAGES {
             let (control, primary) = control();
-            lane::send_packet(&primary, &encode(&Order::Resume).unwrap(), None).unwrap();
+            lane::send_packet(&primary, &encode(&ToWorker::Resume).unwrap(), None).unwrap();
             fail_here(RECEIVING, errno, 1);
             assert!(matches!(control.receive(), Ok(Received::Later)), "errno {errno}");
             assert!(matches!(control.receive(), Ok(Received::Resume)));

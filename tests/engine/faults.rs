@@ -81,7 +81,7 @@ fn an_order_that_fails_otherwise_is_a_fault_of_its_worker() {
         let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
         fail(&primary, ORDERING, errno, 1);
         let query = Query::new(Target::Tcp { address: None, port: 0 });
-        one.send(&Request::Listen { seq: 9, query, data: None }, None);
+        one.send(&ToPrimary::Listen { seq: 9, query, data: None }, None);
         expect_fault(&primary, 1, ORDERING, errno);
         all_have_failed(&primary);
         for client in [connect(port), connect(port)] {
@@ -107,7 +107,7 @@ fn a_control_lane_that_can_not_be_read_is_a_fault_of_its_worker() {
     for errno in FAULTS {
         let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
         fail(&primary, HEARING, errno, 1);
-        one.send(&Request::Alive, None);
+        one.send(&ToPrimary::Alive, None);
         expect_fault(&primary, 1, HEARING, errno);
         expect_served(port, &other);
     }
@@ -119,7 +119,7 @@ fn the_end_of_a_control_lane_is_followed_by_the_exit() {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);
         fail(&primary, HEARING, errno, 2);
-        worker.send(&Request::Alive, None);
+        worker.send(&ToPrimary::Alive, None);
         drop(worker.stdin.take());
         primary.expect_exit(1, Exit::Code(0));
         all_have_failed(&primary);

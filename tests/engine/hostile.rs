@@ -111,7 +111,7 @@ fn what_is_no_connection_of_the_listener_is_not_taken_back() {
         let _client = connect(port);
         let (listener, _connection) = odd.take();
         let descriptor = make(&odd);
-        odd.send(&Request::Return { listener }, Some(descriptor));
+        odd.send(&ToPrimary::Return { listener }, Some(descriptor));
         let reason = expect_fault(&primary);
         assert!(reason.contains("is not one of the listener's"), "{kind}: {reason}");
         assert_eq!(other.waiting(), 0, "{kind}");
@@ -125,10 +125,10 @@ fn a_worker_returns_no_more_connections_than_it_was_given() {
     let client = connect(port);
     let (listener, connection) = odd.take();
     let (stranger, another) = connection_of(&other, port);
-    odd.send(&Request::Return { listener }, Some(connection));
+    odd.send(&ToPrimary::Return { listener }, Some(connection));
     other.serve();
     assert_eq!(served_by(client), 2);
-    odd.send(&Request::Return { listener }, Some(another));
+    odd.send(&ToPrimary::Return { listener }, Some(another));
     assert!(expect_fault(&primary).contains("was not given"));
     assert_eq!(other.waiting(), 0);
     drop(stranger);
@@ -142,7 +142,7 @@ fn a_worker_returns_connections_only_of_what_it_serves() {
         assert_eq!(other.listen(0).0, 2);
         let _client = connect(port);
         let (_, connection) = odd.take();
-        odd.send(&Request::Return { listener }, Some(connection));
+        odd.send(&ToPrimary::Return { listener }, Some(connection));
         expect_fault(&primary);
         expect_service(&other, port);
     }
@@ -155,7 +155,7 @@ fn what_a_worker_has_set_on_a_connection_that_it_returns_is_undone() {
     let (listener, connection) = odd.take();
     sockopt::set_socket_linger(&connection, Some(Duration::ZERO)).expect("a socket");
     rustix::io::ioctl_fionbio(&connection, false).expect("a socket");
-    odd.send(&Request::Return { listener }, Some(connection));
+    odd.send(&ToPrimary::Return { listener }, Some(connection));
     let (_, connection) = other.take();
     assert_eq!(sockopt::socket_linger(&connection), Ok(None));
     let flags = rustix::fs::fcntl_getfl(&connection).expect("a socket");
@@ -207,8 +207,8 @@ fn a_returned_connection_whose_client_has_gone_is_nobodys_fault() {
     sockopt::set_socket_linger(&client, Some(Duration::ZERO)).expect("a socket");
     drop(client);
     wait_readable(connection.as_fd());
-    one.send(&Request::Return { listener }, Some(connection));
-    one.send(&Request::Close { listener }, None);
+    one.send(&ToPrimary::Return { listener }, Some(connection));
+    one.send(&ToPrimary::Close { listener }, None);
     primary.settle();
     expect_service(&other, port);
 }
@@ -233,7 +233,7 @@ fn connections_of_a_path_are_told_from_others() {
         }
         let mut client = UnixStream::connect(&path).expect("a listening socket");
         let (listener, connection) = odd.take();
-        odd.send(&Request::Return { listener }, Some(stranger.map_or(connection, Into::into)));
+        odd.send(&ToPrimary::Return { listener }, Some(stranger.map_or(connection, Into::into)));
         if is_theirs {
             assert!(expect_fault(&primary).contains("is not one of the listener's"));
         } else {
@@ -247,7 +247,7 @@ fn connections_of_a_path_are_told_from_others() {
 fn a_descriptor_that_belongs_to_no_request_is_a_fault() {
     let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     let stray = odd.polled.try_clone().expect("a duplicate");
-    odd.send(&Request::Alive, Some(stray));
+    odd.send(&ToPrimary::Alive, Some(stray));
     assert!(expect_fault(&primary).contains("belongs to no request"));
     expect_service(&other, port);
 }
@@ -302,7 +302,7 @@ fn data_for_other_workers_is_short_however_it_is_written() {
         let [odd, mut other] = [1, 2].map(|id| primary.worker(id));
         let list = format!("[{}0]", number.repeat(3000));
         let query = Query::new(Target::Tcp { address: Some("127.0.0.1".into()), port: 0 });
-        let listen = Request::Listen { seq: 1, query, data: None };
+        let listen = ToPrimary::Listen { seq: 1, query, data: None };
         let packet = serde_json::to_string(&listen).expect("JSON");
         let packet = packet.replace("\"data\":null", &format!("\"data\":{list}"));
         lane::send_packet(&odd.raw, packet.as_bytes(), None).expect("a packet");
@@ -317,7 +317,7 @@ fn a_worker_that_asks_too_often_is_at_fault_and_keeps_nobody_from_being_served()
     let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     let asks = thread::spawn(move || {
         for _ in 0..1_000_000 {
-            if odd.control.send(&Request::Alive, None).is_err() {
+            if odd.control.send(&ToPrimary::Alive, None).is_err() {
                 break;
             }
             while !odd.control.is_idle() {
@@ -354,14 +354,14 @@ fn a_worker_that_serves_too_many_addresses_is_at_fault() {
     for number in 0..1023 {
         let path = format!("\0rs-cluster-{}-{number}", std::process::id());
         let query = Query::new(Target::Unix { path });
-        odd.send(&Request::Listen { seq: number, query, data: None }, None);
+        odd.send(&ToPrimary::Listen { seq: number, query, data: None }, None);
         wait_readable(odd.raw.as_fd());
         if let Ok(Received::Ended) = odd.control.receive() {
             break;
         }
     }
     let target = Target::Unix { path: format!("\0rs-cluster-one-too-many-{}", std::process::id()) };
-    odd.send(&Request::Listen { seq: 1, query: Query::new(target), data: None }, None);
+    odd.send(&ToPrimary::Listen { seq: 1, query: Query::new(target), data: None }, None);
     assert!(expect_fault(&primary).contains("listeners"));
     expect_service(&other, port);
 }
@@ -454,7 +454,7 @@ fn a_worker_whose_own_socket_listens_no_more_gets_another() {
         for asks in [false, true, true] {
             rustix::net::shutdown(&socket, rustix::net::Shutdown::Read).expect("a socket");
             if asks {
-                one.send(&Request::Lost { listener }, None);
+                one.send(&ToPrimary::Lost { listener }, None);
             }
             while !listen::is_listening(&socket) {
                 socket = next_seat(&one, listener);
@@ -464,7 +464,7 @@ fn a_worker_whose_own_socket_listens_no_more_gets_another() {
             drop(clients);
         }
         // One whose socket listens still gets it again.
-        one.send(&Request::Lost { listener }, None);
+        one.send(&ToPrimary::Lost { listener }, None);
         assert_eq!(inode(&next_seat(&one, listener)), inode(&socket));
     }
 }
@@ -490,9 +490,9 @@ fn a_worker_gets_no_socket_of_what_it_does_not_serve() {
     let (_primary, [mut one, _other], _sockets, _) = two_with_seats();
     one.close(1);
     for listener in [1, 1_000_000, 0] {
-        one.send(&Request::Lost { listener }, None);
+        one.send(&ToPrimary::Lost { listener }, None);
     }
-    one.send(&Request::Close { listener: 7 }, None);
+    one.send(&ToPrimary::Close { listener: 7 }, None);
     wait_readable(one.raw.as_fd());
     assert!(matches!(one.control.receive(), Ok(Received::Closed(7))));
     assert!(!becomes_readable(one.raw.as_fd(), Duration::from_millis(50)));

@@ -1,10 +1,10 @@
 use std::collections::VecDeque;
 
-use super::aside::Aside;
+use super::unavailable::Unavailable;
 use crate::protocol::WorkerId;
 
 /// How many workers a decision compares at most: exact with as many workers, and little worse with
-/// more (see [`Ring::take_least`]).
+/// more (see [`Rotation::take_least`]).
 pub(super) const COMPARED: usize = 16;
 
 /// How many that can take no more, as far as is known, are tried all the same when nobody is left.
@@ -12,14 +12,14 @@ const TRIED: usize = 4;
 
 /// Workers in turn.
 #[derive(Debug, Default)]
-pub(super) struct Ring {
+pub(super) struct Rotation {
     /// In the order of their turns.
     members: VecDeque<WorkerId>,
     /// Members as well, but without a turn.
-    aside: Aside,
+    unavailable: Unavailable,
 }
 
-impl Ring {
+impl Rotation {
     /// Behind everybody who is already waiting for a turn.
     pub(super) fn join(&mut self, worker: WorkerId) {
         self.members.push_back(worker);
@@ -27,12 +27,13 @@ impl Ring {
 
     pub(super) fn leave(&mut self, worker: WorkerId) -> bool {
         let index = self.members.iter().position(|&member| member == worker);
-        index.and_then(|index| self.members.remove(index)).is_some() || self.aside.remove(worker)
+        index.and_then(|index| self.members.remove(index)).is_some()
+            || self.unavailable.remove(worker)
     }
 
     /// As [`join`](Self::join), if the member has been set aside.
     pub(super) fn restore(&mut self, worker: WorkerId) {
-        if self.aside.remove(worker) {
+        if self.unavailable.remove(worker) {
             self.members.push_back(worker);
         }
     }
@@ -53,7 +54,7 @@ impl Ring {
         load: impl Fn(WorkerId) -> Option<usize>,
     ) -> Option<WorkerId> {
         if self.members.is_empty() {
-            let again = std::iter::from_fn(|| self.aside.take());
+            let again = std::iter::from_fn(|| self.unavailable.take());
             self.members.extend(again.take(TRIED));
         }
         let mut best: Option<(usize, usize)> = None;
@@ -62,7 +63,7 @@ impl Ring {
             let worker = self.members[index];
             let Some(load) = load(worker) else {
                 self.members.remove(index);
-                self.aside.insert(worker);
+                self.unavailable.insert(worker);
                 continue;
             };
             if best.is_none_or(|(least, _)| load < least) {
@@ -86,19 +87,19 @@ mod tests {
 
     use super::*;
 
-    fn ring(workers: std::ops::RangeInclusive<WorkerId>) -> Ring {
-        let mut ring = Ring::default();
-        workers.for_each(|worker| ring.join(worker));
-        ring
+    fn rotation(workers: std::ops::RangeInclusive<WorkerId>) -> Rotation {
+        let mut rotation = Rotation::default();
+        workers.for_each(|worker| rotation.join(worker));
+        rotation
     }
 
     /// Who is chosen, and who was asked for it.
     fn choose(
-        ring: &mut Ring,
+        rotation: &mut Rotation,
         load: impl Fn(WorkerId) -> Option<usize>,
     ) -> (Option<WorkerId>, Vec<WorkerId>) {
         let asked = RefCell::new(Vec::new());
-        let chosen = ring.take_least(|worker| {
+        let chosen = rotation.take_least(|worker| {
             asked.borrow_mut().push(worker);
             load(worker)
         });
@@ -107,41 +108,41 @@ mod tests {
 
     #[test]
     fn who_can_take_no_more_is_asked_again_when_restored_and_waits_for_a_whole_round() {
-        let mut ring = ring(1..=3);
-        assert_eq!(choose(&mut ring, |id| (id != 1).then_some(0)), (Some(2), vec![1, 2]));
-        assert_eq!(choose(&mut ring, |_| Some(1)), (Some(3), vec![3, 2]));
-        ring.restore(1);
-        ring.restore(1);
-        let order: Vec<_> = (0..4).map(|_| ring.take_least(|_| Some(0)).unwrap()).collect();
+        let mut rotation = rotation(1..=3);
+        assert_eq!(choose(&mut rotation, |id| (id != 1).then_some(0)), (Some(2), vec![1, 2]));
+        assert_eq!(choose(&mut rotation, |_| Some(1)), (Some(3), vec![3, 2]));
+        rotation.restore(1);
+        rotation.restore(1);
+        let order: Vec<_> = (0..4).map(|_| rotation.take_least(|_| Some(0)).unwrap()).collect();
         assert_eq!(order, [2, 3, 1, 2]);
     }
 
     #[test]
     fn who_is_set_aside_can_leave() {
-        let mut ring = ring(1..=1);
-        assert_eq!(choose(&mut ring, |_| None), (None, vec![1]));
-        assert!(ring.leave(1));
-        assert!(!ring.leave(1));
-        ring.restore(1);
-        assert_eq!(choose(&mut ring, |_| Some(0)), (None, vec![]));
+        let mut rotation = rotation(1..=1);
+        assert_eq!(choose(&mut rotation, |_| None), (None, vec![1]));
+        assert!(rotation.leave(1));
+        assert!(!rotation.leave(1));
+        rotation.restore(1);
+        assert_eq!(choose(&mut rotation, |_| Some(0)), (None, vec![]));
     }
 
     #[test]
     fn of_many_the_next_in_turn_are_compared() {
-        let mut ring = ring(1..=100);
+        let mut rotation = rotation(1..=100);
         let load = |id| (id > 2).then_some(if id > 50 { 1 } else { 100 - id as usize });
-        let (chosen, asked) = choose(&mut ring, load);
+        let (chosen, asked) = choose(&mut rotation, load);
         assert_eq!((chosen, asked), (Some(18), (1..=18).collect()), "without those that can't");
-        assert_eq!(choose(&mut ring, load).1, (19..=34).collect::<Vec<_>>());
+        assert_eq!(choose(&mut rotation, load).1, (19..=34).collect::<Vec<_>>());
     }
 
     #[test]
     fn when_nobody_is_left_a_few_are_tried_again_in_turn() {
-        let mut ring = ring(1..=40);
-        assert_eq!(choose(&mut ring, |_| None), (None, (1..=40).collect()));
+        let mut rotation = rotation(1..=40);
+        assert_eq!(choose(&mut rotation, |_| None), (None, (1..=40).collect()));
         for again in (1..=37).step_by(4) {
-            assert_eq!(choose(&mut ring, |_| None), (None, (again..again + 4).collect()));
+            assert_eq!(choose(&mut rotation, |_| None), (None, (again..again + 4).collect()));
         }
-        assert_eq!(choose(&mut ring, |id| (id == 3).then_some(0)), (Some(3), vec![1, 2, 3]));
+        assert_eq!(choose(&mut rotation, |id| (id == 3).then_some(0)), (Some(3), vec![1, 2, 3]));
     }
 }

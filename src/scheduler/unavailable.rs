@@ -4,13 +4,13 @@ use crate::protocol::WorkerId;
 
 /// Workers that can take no more, as far as is known, and are not asked for a while.
 #[derive(Debug, Default)]
-pub(super) struct Aside {
+pub(super) struct Unavailable {
     workers: BTreeSet<WorkerId>,
     /// Those from here on are the next to be asked again.
     next: WorkerId,
 }
 
-impl Aside {
+impl Unavailable {
     pub(super) fn insert(&mut self, worker: WorkerId) {
         self.workers.insert(worker);
     }

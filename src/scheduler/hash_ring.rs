@@ -19,14 +19,14 @@ const NOTHING: (u64, Option<WorkerId>) = (u64::MAX, None);
 ///
 /// What it costs does not depend on how many workers there are, unless they come or go.
 #[derive(Debug, Default)]
-pub(super) struct Circle {
+pub(super) struct HashRing {
     /// In their order, with whose they are.
     points: Vec<(u64, WorkerId)>,
     /// As many equal arcs as there are points: the index of the first point in each, or behind it.
     arcs: Vec<usize>,
 }
 
-impl Circle {
+impl HashRing {
     pub(super) fn join(&mut self, worker: WorkerId) {
         for number in 0..POINTS {
             // Never the same for two workers, as it can be undone.

@@ -9,8 +9,8 @@
 //! A [`Channel`] does the reading, writing and queueing and knows no event loop: its owner calls
 //! it when the stream is ready, and asks [`Channel::is_idle`] whether to wait for room.
 
+mod adaptive_spin;
 mod handle;
-mod linger;
 mod outgoing;
 mod packets;
 
@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use linger::Linger;
+use adaptive_spin::AdaptiveSpin;
 pub use outgoing::Flushed;
 use outgoing::{Chunk, Outgoing};
 pub use packets::Packets;
@@ -115,7 +115,7 @@ pub struct Channel {
     /// Whether the last read met a shortage, so that the stream does not tell when to go on.
     reads_later: bool,
     received: usize,
-    linger: Linger,
+    spin: AdaptiveSpin,
 }
 
 impl Channel {
@@ -141,7 +141,7 @@ impl Channel {
             has_no_reader: false,
             reads_later: false,
             received: 0,
-            linger: Linger::default(),
+            spin: AdaptiveSpin::default(),
         }
     }
 
@@ -458,8 +458,8 @@ impl Channel {
         if self.reading == Way::Stream {
             return Ok(Rest::Asleep);
         }
-        let Self { reader, linger, .. } = self;
-        if linger.until(|| reader.unread() != Ok(0)) {
+        let Self { reader, spin, .. } = self;
+        if spin.until(|| reader.unread() != Ok(0)) {
             return Ok(Rest::Awake);
         }
         let sleeps = reader.sleep().map_err(|_| Error::Memory)?;

@@ -10,14 +10,14 @@ const LONGEST_PAUSE: u32 = 255;
 /// Decides whether looking pays: as long as answers come at once it does, and otherwise it is tried
 /// ever more rarely.
 #[derive(Debug, Default)]
-pub(super) struct Linger {
+pub(super) struct AdaptiveSpin {
     /// After the last look in vain; 0 when the last one was not.
     pause: u32,
     /// Left of it.
     left: u32,
 }
 
-impl Linger {
+impl AdaptiveSpin {
     /// Waits until `is_there`, if that is likely to be soon. Says whether it is.
     pub(super) fn until(&mut self, is_there: impl Fn() -> bool) -> bool {
         if self.left > 0 {
@@ -50,11 +50,11 @@ mod tests {
     use super::*;
 
     /// How many of `turns` looked, of whom nothing came.
-    fn looks_in_vain(linger: &mut Linger, turns: u32) -> usize {
+    fn looks_in_vain(spin: &mut AdaptiveSpin, turns: u32) -> usize {
         (0..turns)
             .filter(|_| {
                 let looked = Cell::new(false);
-                assert!(!linger.until(|| {
+                assert!(!spin.until(|| {
                     looked.set(true);
                     false
                 }));
@@ -65,10 +65,10 @@ mod tests {
 
     #[test]
     fn it_looks_as_long_as_something_comes() {
-        let mut linger = Linger::default();
-        assert!((0..1000).all(|_| linger.until(|| true)));
+        let mut spin = AdaptiveSpin::default();
+        assert!((0..1000).all(|_| spin.until(|| true)));
         let looks = Cell::new(0);
-        assert!(linger.until(|| {
+        assert!(spin.until(|| {
             looks.set(looks.get() + 1);
             looks.get() == 3
         }));
@@ -76,17 +76,17 @@ mod tests {
 
     #[test]
     fn it_looks_ever_more_rarely_in_vain() {
-        let mut linger = Linger::default();
-        assert_eq!(looks_in_vain(&mut linger, 1), 1);
-        assert_eq!(looks_in_vain(&mut linger, 1000), 9);
-        assert_eq!(looks_in_vain(&mut linger, 256_000), 1000);
+        let mut spin = AdaptiveSpin::default();
+        assert_eq!(looks_in_vain(&mut spin, 1), 1);
+        assert_eq!(looks_in_vain(&mut spin, 1000), 9);
+        assert_eq!(looks_in_vain(&mut spin, 256_000), 1000);
     }
 
     #[test]
     fn one_answer_in_time_is_enough_to_look_again() {
-        let mut linger = Linger::default();
-        looks_in_vain(&mut linger, 1000);
-        while !linger.until(|| true) {}
-        assert_eq!(looks_in_vain(&mut linger, 1), 1);
+        let mut spin = AdaptiveSpin::default();
+        looks_in_vain(&mut spin, 1000);
+        while !spin.until(|| true) {}
+        assert_eq!(looks_in_vain(&mut spin, 1), 1);
     }
 }
