@@ -55,7 +55,7 @@ struct Primary {
     #[cfg_attr(not(feature = "inject"), expect(dead_code, reason = "calls fail there"))]
     thread: Arc<OnceLock<ThreadId>>,
     /// Of its workers.
-    hold: Duration,
+    queue_timeout: Duration,
 }
 
 impl Primary {
@@ -73,8 +73,8 @@ impl Primary {
             hear(&event);
             drop(sender.send(event));
         });
-        engine.start(Settings { scheduling, story: false }).expect("a thread");
-        Self { engine, events, thread, hold: DEADLINE }
+        engine.start(Settings { scheduling, debug_log: false }).expect("a thread");
+        Self { engine, events, thread, queue_timeout: DEADLINE }
     }
 
     fn event(&self) -> Event {
@@ -86,9 +86,9 @@ impl Primary {
     }
 
     /// Waits until all commands so far are done.
-    fn settle(&self) {
-        self.command(Command::Settle(7));
-        assert!(matches!(self.event(), Event::Settled(7)));
+    fn barrier(&self) {
+        self.command(Command::Barrier(7));
+        assert!(matches!(self.event(), Event::Passed(7)));
     }
 
     fn expect_exit(&self, id: WorkerId, how: Exit) {
@@ -116,7 +116,7 @@ impl Primary {
             connection: lane,
             reclaim: their_lane.try_clone().expect("a duplicate"),
             tally: ring.tally.clone(),
-            hold: self.hold,
+            queue_timeout: self.queue_timeout,
             is_other_user: false,
         }));
         Worker {
@@ -132,14 +132,14 @@ impl Primary {
     }
 }
 
-/// Starts a primary, and keeps its engine busy after `Command::Settle(1)`. The first of the two tells that it
+/// Starts a primary, and keeps its engine busy after `Command::Barrier(1)`. The first of the two tells that it
 /// is, the other ends that.
 fn busy(scheduling: Scheduling) -> (Primary, Receiver<()>, Sender<()>) {
     let (begin, begun) = channel();
     let (finish, finished) = channel::<()>();
     let finished = Mutex::new(finished);
     let primary = Primary::start_heard(scheduling, move |event| {
-        if matches!(event, Event::Settled(1)) {
+        if matches!(event, Event::Passed(1)) {
             begin.send(()).expect("a test that waits");
             // As if what it does took long.
             let _ = finished.lock().expect("the only one that waits").recv();
@@ -352,7 +352,7 @@ fn what_a_worker_returned_is_served_though_it_died_with_an_order_unread() {
     // Its answer is the order that stays unread.
     doomed.send(&ToPrimary::Listen { seq: 6, query: Query::new(loopback(0)), data: None }, None);
     wait_readable(doomed.raw.as_fd());
-    primary.command(Command::Settle(1));
+    primary.command(Command::Barrier(1));
     begun.recv_timeout(DEADLINE).expect("a busy engine");
     for connection in returned {
         doomed.send(&ToPrimary::Return { listener }, Some(connection));
@@ -366,13 +366,13 @@ fn what_a_worker_returned_is_served_though_it_died_with_an_order_unread() {
 
 #[test]
 fn what_a_worker_returned_before_it_left_waits_for_the_next_one() {
-    for leave in [Command::Retire(1), Command::Leave(1)] {
+    for leave in [Command::Drain(1), Command::Leave(1)] {
         let (primary, begun, finish) = busy(Scheduling::RoundRobin);
         let mut leaving = primary.worker(1);
         let (listener, port) = leaving.listen(0);
         let client = connect(port);
         let (_, connection) = leaving.take();
-        primary.command(Command::Settle(1));
+        primary.command(Command::Barrier(1));
         begun.recv_timeout(DEADLINE).expect("a busy engine");
         leaving.send(&ToPrimary::Return { listener }, Some(connection));
         primary.command(leave);
@@ -494,7 +494,7 @@ fn a_free_worker_serves_the_connections_of_one_that_is_stuck() {
         assert_eq!(served_by(client), 2, "worker 1 is not tried again");
     }
     stuck.answer_probe();
-    primary.settle();
+    primary.barrier();
     let clients = [connect(port), connect(port)];
     stuck.serve();
     free.serve();
@@ -536,8 +536,8 @@ fn what_comes_while_the_only_other_worker_leaves_waits_for_the_stuck_one() {
     free.answer_probe();
     free.serve();
     assert_eq!(served_by(first), 2);
-    primary.command(Command::Retire(2));
-    primary.settle();
+    primary.command(Command::Drain(2));
+    primary.barrier();
     let client = connect(port);
     stuck.answer_probe();
     stuck.serve();
@@ -580,15 +580,15 @@ fn connections_of_the_last_worker_wait_for_the_next_one_with_those_in_the_backlo
         next.serve();
         assert_eq!(served_by(client), 2);
     }
-    primary.command(Command::Retire(2));
-    primary.settle();
+    primary.command(Command::Drain(2));
+    primary.barrier();
     expect_closed(port);
 }
 
 #[test]
 fn connections_that_no_worker_comes_for_are_closed_after_their_address() {
     let mut primary = Primary::start(Scheduling::RoundRobin);
-    primary.hold = Duration::from_millis(200);
+    primary.queue_timeout = Duration::from_millis(200);
     let mut worker = primary.worker(1);
     let (listener, port) = worker.listen(0);
     let mut client = connect(port);
@@ -597,7 +597,7 @@ fn connections_that_no_worker_comes_for_are_closed_after_their_address() {
     worker.close(listener);
     expect_closed(port);
     expect_end(&mut client);
-    assert!(begin.elapsed() >= primary.hold);
+    assert!(begin.elapsed() >= primary.queue_timeout);
     assert_eq!(worker.waiting(), 0);
     assert_eq!(primary.engine.stats().listeners, []);
 }
@@ -690,7 +690,7 @@ fn a_worker_that_listens_shares_the_socket_that_one_that_has_left_still_holds() 
         let primary = Primary::start(scheduling);
         let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
         let (reply, socket) = one.ask(loopback(0));
-        primary.command(Command::Retire(1));
+        primary.command(Command::Drain(1));
         primary.engine.stats();
         assert_eq!(other.ask(loopback(0)).0.listener, reply.listener);
         drop(socket);
@@ -705,8 +705,8 @@ fn connections_do_not_wait_for_the_next_worker_when_everybody_is_to_leave() {
     let (_, port) = worker.listen(0);
     let mut client = connect(port);
     wait_readable(worker.polled.as_fd());
-    primary.command(Command::Retire(1));
-    primary.settle();
+    primary.command(Command::Drain(1));
+    primary.barrier();
     expect_end(&mut client);
     expect_closed(port);
 }
@@ -719,7 +719,7 @@ fn connections_of_a_retired_worker_are_served_by_another() {
     let client = connect(port);
     wait_readable(leaving.polled.as_fd());
     other.listen(port);
-    primary.command(Command::Retire(1));
+    primary.command(Command::Drain(1));
     other.serve();
     assert_eq!(served_by(client), 2);
     for _ in 0..4 {
@@ -746,7 +746,7 @@ fn a_paused_worker_gets_nothing_until_it_is_resumed() {
         assert_eq!(served_by(client), 2);
     }
     primary.command(Command::Resume(1));
-    primary.settle();
+    primary.barrier();
     let clients = [connect(port), connect(port)];
     paused.serve();
     other.serve();
@@ -761,9 +761,9 @@ fn connections_wait_while_everybody_is_paused() {
     for id in [1, 2, 1] {
         primary.command(Command::Pause(id));
     }
-    primary.settle();
+    primary.barrier();
     let clients: Vec<_> = (0..20).map(|_| connect(port)).collect();
-    primary.settle();
+    primary.barrier();
     assert_eq!((one.waiting(), other.waiting()), (0, 0));
     primary.command(Command::Resume(2));
     for client in clients {
@@ -810,8 +810,8 @@ fn the_clients_of_an_address_stay_with_their_worker_until_it_leaves() {
     for _ in 0..5 {
         assert_eq!(serve(&workers), mine);
     }
-    primary.command(Command::Retire(mine));
-    primary.settle();
+    primary.command(Command::Drain(mine));
+    primary.barrier();
     let heir = serve(&workers);
     assert_ne!(heir, mine);
     for _ in 0..5 {
@@ -973,7 +973,7 @@ fn what_waits_at_the_socket_of_a_stuck_worker_is_served_by_one_that_is_free() {
     assert!(clients.into_iter().all(|client| served_by(client) == 2));
     assert!(primary.engine.stats().workers[0].stalled);
     stuck.answer_probe();
-    primary.settle();
+    primary.barrier();
     let _clients = fill(port, &[&socket, &sibling], 1);
     assert!(stuck.accept(&socket), "it accepts again");
 }
@@ -1054,9 +1054,9 @@ fn what_waits_at_the_last_workers_socket_waits_for_the_next_one() {
         }
     }
     assert!(clients.into_iter().all(|client| served_by(client) == 2));
-    primary.command(Command::Retire(2));
+    primary.command(Command::Drain(2));
     drop(socket);
-    primary.settle();
+    primary.barrier();
     expect_closed(port);
 }
 
@@ -1115,8 +1115,8 @@ fn the_socket_closes_with_the_last_worker_that_serves_it() {
     let client = connect(port);
     other.serve();
     assert_eq!(served_by(client), 2);
-    primary.command(Command::Retire(2));
-    primary.settle();
+    primary.command(Command::Drain(2));
+    primary.barrier();
     expect_closed(port);
 }
 
@@ -1132,9 +1132,9 @@ fn a_unix_socket_is_removed_with_its_listener() {
     worker.take();
     let mut second = primary.worker(2);
     assert_eq!(second.ask(target).0.listener, reply.listener);
-    primary.command(Command::Retire(1));
-    primary.command(Command::Retire(2));
-    primary.settle();
+    primary.command(Command::Drain(1));
+    primary.command(Command::Drain(2));
+    primary.barrier();
     assert!(!path.exists());
 }
 

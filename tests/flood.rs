@@ -76,7 +76,7 @@ fn wait_readable(fd: &OwnedFd) {
 fn what_waits_is_bounded_whoever_comes_and_goes() {
     let (sender, _events) = mpsc::channel();
     let mut engine = Engine::new(move |event| drop(sender.send(event)));
-    let settings = Settings { scheduling: Scheduling::RoundRobin, story: false };
+    let settings = Settings { scheduling: Scheduling::RoundRobin, debug_log: false };
     engine.start(settings).expect("a thread");
     let (control, their_control) = lane::packet_pair().expect("a lane");
     let (connection, their_connection) = lane::packet_pair().expect("a lane");
@@ -91,7 +91,7 @@ fn what_waits_is_bounded_whoever_comes_and_goes() {
         connection,
         reclaim: their_connection.try_clone().expect("a duplicate"),
         tally: ring.tally.clone(),
-        hold: Duration::ZERO,
+        queue_timeout: Duration::ZERO,
         is_other_user: false,
     };
     engine.send(Command::Adopt(adopted)).expect("a running engine");

@@ -55,7 +55,7 @@ impl From<Event> for EngineEvent {
             |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
         match event {
             Event::Left(worker) => plain("left", worker),
-            Event::Settled(token) => plain("settled", token),
+            Event::Passed(token) => plain("settled", token),
             Event::Staying(worker) => plain("staying", worker),
             Event::Unaccepted { address, error } => {
                 Self { code: Some(errno(&error)), reason: Some(address), ..plain("unaccepted", 0) }
@@ -175,10 +175,10 @@ impl Engine {
     /// Starts the engine's thread, with settings that hold from now on: the number of the policy,
     /// and whether to tell on stderr what happens. Says why it can't, if so.
     #[napi]
-    pub fn start(&self, policy: u32, story: bool) -> napi::Result<Option<ForkFailure>> {
+    pub fn start(&self, policy: u32, debug_log: bool) -> napi::Result<Option<ForkFailure>> {
         let scheduling = Scheduling::from_number(policy);
         let scheduling = scheduling.ok_or_else(|| reason(format_args!("no policy {policy}")))?;
-        let started = self.core.borrow_mut().start(Settings { scheduling, story });
+        let started = self.core.borrow_mut().start(Settings { scheduling, debug_log });
         Ok(started.err().map(ForkFailure::from))
     }
 
@@ -207,7 +207,7 @@ impl Engine {
     /// Gives the worker no more connections, and those it has not taken to others.
     #[napi]
     pub fn retire(&self, worker: u32) {
-        self.send(Command::Retire(worker));
+        self.send(Command::Drain(worker));
     }
 
     /// As `retire`, and asks for a `left` event once all is closed that this worker was the last to serve.
@@ -239,7 +239,7 @@ impl Engine {
     /// asked before is done.
     #[napi]
     pub fn settle(&self, token: u32) {
-        self.core.borrow().settle(token);
+        self.core.borrow().barrier(token);
     }
 
     fn send(&self, command: Command) {
@@ -255,9 +255,10 @@ impl Engine {
             memory: options.memory,
         };
         let id = options.id;
-        let hold = Duration::from_millis(options.queue_timeout.into());
+        let queue_timeout = Duration::from_millis(options.queue_timeout.into());
         let Stdio { descriptors, pipes, held } = Stdio::open(&options.stdio)?;
-        let Forked { adopted, message } = fork(id, program(options, descriptors)?, numbers, hold)?;
+        let Forked { adopted, message } =
+            fork(id, program(options, descriptors)?, numbers, queue_timeout)?;
         drop(held);
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
@@ -286,11 +287,11 @@ impl Stdio {
         for &wish in wanted {
             let mut pipe = None;
             let descriptor = match wish {
-                IGNORE => Some(stdio.hold(null().map_err(Error::system("open"))?)),
+                IGNORE => Some(stdio.keep_open(null().map_err(Error::system("open"))?)),
                 PIPE => {
                     let (ours, theirs) = lane::pipe().map_err(Error::system("socketpair"))?;
                     pipe = Some(ours);
-                    Some(stdio.hold(theirs))
+                    Some(stdio.keep_open(theirs))
                 }
                 number if number < 0 => None,
                 number => {
@@ -300,7 +301,7 @@ impl Stdio {
                         // What has no such state needs none.
                         let _ = lane::make_blocking(&theirs);
                     }
-                    Some(stdio.hold(theirs))
+                    Some(stdio.keep_open(theirs))
                 }
             };
             stdio.descriptors.push(descriptor);
@@ -309,7 +310,7 @@ impl Stdio {
         Ok(stdio)
     }
 
-    fn hold(&mut self, theirs: OwnedFd) -> RawFd {
+    fn keep_open(&mut self, theirs: OwnedFd) -> RawFd {
         let number = theirs.as_raw_fd();
         self.held.push(theirs);
         number

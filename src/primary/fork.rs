@@ -49,7 +49,7 @@ pub struct Adopted {
     pub tally: Tally,
     /// How long connections that it has not taken wait for another worker, if it was the last that
     /// served their address. Then they are closed.
-    pub hold: Duration,
+    pub queue_timeout: Duration,
     /// Whether it runs as another user than this process.
     pub is_other_user: bool,
 }
@@ -63,7 +63,7 @@ pub struct Forked {
 }
 
 /// Makes the lanes of worker `id` and starts its process, with the child's ends at `numbers` beside
-/// the descriptors that `program` already has. `hold` is that of [`Adopted`].
+/// the descriptors that `program` already has. `queue_timeout` is that of [`Adopted`].
 ///
 /// # Errors
 /// That of the system call that failed. Nothing is left open or running then.
@@ -71,7 +71,7 @@ pub fn fork(
     id: WorkerId,
     mut program: spawn::Program,
     numbers: LaneNumbers,
-    hold: Duration,
+    queue_timeout: Duration,
 ) -> Result<Forked> {
     let (message, their_message) = lane::stream_pair().map_err(Error::system(NEW_LANE))?;
     let (ring, memory) = memory()?;
@@ -99,7 +99,8 @@ pub fn fork(
     }
     let is_other_user = program.uid.is_some() || program.gid.is_some();
     let process = Arc::new(spawn::spawn(&program)?);
-    let adopted = Adopted { id, process, control, connection, reclaim, tally, hold, is_other_user };
+    let adopted =
+        Adopted { id, process, control, connection, reclaim, tally, queue_timeout, is_other_user };
     Ok(Forked { adopted, message })
 }
 

@@ -22,6 +22,9 @@ pub const SHORT: usize = 64;
 /// How the packets of requests begin that may be longer than [`SHORT`].
 const LONG: [&[u8]; 2] = [br#"{"act":"listen","#, br#"{"act":"unable","#];
 
+/// How many sockets of its own a worker can count connections at.
+pub const COUNTER_SLOTS: usize = 64;
+
 /// What a worker asks of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "camelCase")]
@@ -122,8 +125,8 @@ pub enum SocketKind {
     /// The worker's own, though the engine accepts from it too when the worker does not. Other
     /// connections of the listener come by the connection lane.
     Own {
-        /// The worker's number for it, to count its connections; see
-        /// [`SEATS`](crate::sys::ring::SEATS).
+        /// In which of its [`COUNTER_SLOTS`] the worker counts the connections that it accepts there; none
+        /// if it has more sockets than slots.
         seat: Option<u8>,
     },
 }

@@ -20,6 +20,56 @@ pub use source_hash::SourceHash;
 
 use crate::protocol::WorkerId;
 
+/// How connections get to workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheduling {
+    /// Each worker accepts from the shared socket: `SCHED_NONE`.
+    Shared,
+    /// The engine accepts and hands over, to workers in turn: `SCHED_RR`.
+    RoundRobin,
+    /// The engine hands over to the worker with the fewest open connections: `SCHED_LEAST_CONNECTIONS`.
+    LeastConnections,
+    /// The engine hands over to the worker of the client's address: `SCHED_SOURCE_HASH`.
+    SourceHash,
+    /// Each worker accepts from a socket of its own, and the engine for those that can't:
+    /// `SCHED_REUSEPORT`. As `RoundRobin` where there is no port, or the kernel does not spread
+    /// connections.
+    ReusePort,
+}
+
+impl Scheduling {
+    /// By its number in JavaScript.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Shared),
+            2 => Some(Self::RoundRobin),
+            3 => Some(Self::LeastConnections),
+            4 => Some(Self::SourceHash),
+            5 => Some(Self::ReusePort),
+            _ => None,
+        }
+    }
+
+    /// What the kernel can do of it. One that does not spread connections over the sockets of a port would
+    /// give all to one worker.
+    pub fn available(self, kernel_spreads: bool) -> Self {
+        match self {
+            Self::ReusePort if !kernel_spreads => Self::RoundRobin,
+            scheduling => scheduling,
+        }
+    }
+
+    /// A policy for one listener, unless the workers accept themselves.
+    pub fn policy(self) -> Option<Box<dyn Policy>> {
+        match self {
+            Self::Shared => None,
+            Self::RoundRobin | Self::ReusePort => Some(Box::<RoundRobin>::default()),
+            Self::LeastConnections => Some(Box::<LeastConnections>::default()),
+            Self::SourceHash => Some(Box::<SourceHash>::default()),
+        }
+    }
+}
+
 /// What a policy can ask about the workers, and about the connection.
 pub trait Situation {
     /// How many connections wait at a worker, or `None` when it can take no more. A policy asks for

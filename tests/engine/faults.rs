@@ -17,7 +17,7 @@ const TAKING_BACK: Call = Call::Receive(Lane::Connection);
 
 /// The engine's next `count` calls fail, those after what it does now.
 fn fail(primary: &Primary, call: Call, errno: i32, count: usize) {
-    primary.settle();
+    primary.barrier();
     fail_in(thread_of(primary), call, errno, count);
 }
 

@@ -70,7 +70,7 @@ fn what_is_counted_is_told_while_the_engine_is_busy() {
     worker.serve();
     worker.serve();
     assert!(clients.into_iter().all(|client| served_by(client) == 1));
-    primary.command(Command::Settle(1));
+    primary.command(Command::Barrier(1));
     begun.recv_timeout(DEADLINE).expect("a busy engine");
     let asked = Instant::now();
     for _ in 0..1000 {
@@ -82,7 +82,7 @@ fn what_is_counted_is_told_while_the_engine_is_busy() {
     worker.tally.add_closed();
     assert_eq!(primary.engine.stats().workers[0].open, 1, "what the worker counts is seen as well");
     finish.send(()).expect("a busy engine");
-    assert!(matches!(primary.event(), Event::Settled(1)));
+    assert!(matches!(primary.event(), Event::Passed(1)));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_returned_connection_whose_client_has_gone_is_nobodys_fault() {
     wait_readable(connection.as_fd());
     one.send(&ToPrimary::Return { listener }, Some(connection));
     one.send(&ToPrimary::Close { listener }, None);
-    primary.settle();
+    primary.barrier();
     expect_service(&other, port);
 }
 
@@ -286,7 +286,7 @@ fn a_worker_that_goes_on_without_its_control_lane_is_at_fault_once() {
 #[test]
 fn a_worker_that_has_left_may_end_its_control_lane() {
     let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
-    primary.command(Command::Retire(1));
+    primary.command(Command::Drain(1));
     lane::shutdown(&odd.raw, lane::Lane::Control).expect("a lane");
     let event = primary.events.recv_timeout(Duration::from_millis(1500));
     assert!(event.is_err(), "{event:?}");
@@ -375,7 +375,7 @@ fn only_sockets_that_listen_or_may_are_given_away_by_their_number() {
         let (reply, socket) = worker.ask(Target::Tcp { address: None, port: 0 });
         drop(socket);
         // The engine has closed its duplicate of it.
-        primary.settle();
+        primary.barrier();
         let own = sockets_at(reply.address.expect("a bound address").port);
         assert!(!own.is_empty());
         let mine = TcpListener::bind("127.0.0.1:0").expect("a port");

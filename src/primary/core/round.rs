@@ -5,7 +5,7 @@ const A_LOOK: usize = 64;
 
 /// How far a look around has come.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Round {
+pub(crate) struct Round {
     /// Where the next look begins: where there was something, if there was.
     next: usize,
     /// Places in a row at which there was nothing.
@@ -15,7 +15,7 @@ pub(super) struct Round {
 impl Round {
     /// Whether there is something at one of so many places; not known, unless one of those looked at now has
     /// some, or a look around has ended.
-    pub(super) fn look(
+    pub(crate) fn look(
         &mut self,
         places: usize,
         mut has_some: impl FnMut(usize) -> bool,

@@ -2,26 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    error::{Error, Result},
-    protocol::control::Target,
-};
+use crate::protocol::control::Target;
+
+/// A worker has, or asks for, more than a worker may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// More of what, for people.
+    pub(crate) what: &'static str,
+    /// How many it may have.
+    pub(crate) limit: usize,
+}
 
 /// Listeners that a worker may serve at once.
-pub(super) const MAX_LISTENERS: usize = 1024;
+pub(crate) const MAX_LISTENERS: usize = 1024;
 
 /// Addresses in use that a worker may wait for at once, in case that they are about to be free.
-pub(super) const MAX_AWAITED: usize = 64;
+pub(crate) const MAX_AWAITED: usize = 64;
 
 /// The part of the primary's descriptors that the listeners of one worker may take up.
-pub(super) const DESCRIPTOR_SHARE: usize = 4;
+pub(crate) const DESCRIPTOR_SHARE: usize = 4;
 
 /// The part that the listeners of all workers may: the rest is for new workers, and for connections.
 const LISTENERS_SHARE: usize = 2;
 
 /// Descriptors of this process for a socket that is bound to this address. A path has its directory and its file
 /// open as well.
-pub(super) fn descriptors_at(target: &Target) -> usize {
+pub(crate) fn descriptors_at(target: &Target) -> usize {
     match target {
         Target::Unix { path } if !path.starts_with('\0') => 3,
         _ => 1,
@@ -30,7 +36,7 @@ pub(super) fn descriptors_at(target: &Target) -> usize {
 
 /// Whether listeners of one worker may take `own` descriptors, and those of all workers `all`, where this process
 /// may have `limit`.
-pub(super) fn may_take(own: usize, all: usize, limit: usize) -> bool {
+pub(crate) fn may_take(own: usize, all: usize, limit: usize) -> bool {
     own <= limit / DESCRIPTOR_SHARE && all <= limit / LISTENERS_SHARE
 }
 
@@ -49,7 +55,7 @@ const PAUSE_OF_BYTE: Duration = Duration::from_nanos(3125);
 
 /// How long what a worker says of its descriptors stays as it is: all its listeners have to do with it. A worker
 /// without any looks as often whether it has some again.
-pub(super) const STEADY: Duration = Duration::from_millis(10);
+pub(crate) const STEADY: Duration = Duration::from_millis(10);
 
 /// Requests of one worker that are heard before others get a turn.
 const A_TURN: u32 = 64;
@@ -60,7 +66,7 @@ const BYTES_A_TURN: u32 = 16 * 1024;
 /// What a worker says of its descriptors, which has an effect at once only if that of what it said before has
 /// lasted for [`STEADY`].
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     is_exhausted: bool,
     /// When the next change may have an effect.
     free: Option<Instant>,
@@ -70,7 +76,7 @@ pub(super) struct Claim {
 
 /// What follows from a [`Claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Claimed {
+pub(crate) enum Claimed {
     /// The worker has descriptors, or has none, from now on.
     Now,
     /// To be [settled](Claim::settle) then.
@@ -81,7 +87,7 @@ pub(super) enum Claimed {
 
 impl Claim {
     /// The worker says whether it has no descriptors, of which `believed` is known.
-    pub(super) fn say(&mut self, is_exhausted: bool, believed: bool, now: Instant) -> Claimed {
+    pub(crate) fn say(&mut self, is_exhausted: bool, believed: bool, now: Instant) -> Claimed {
         self.is_exhausted = is_exhausted;
         if self.is_awaited || is_exhausted == believed {
             return Claimed::Already;
@@ -99,7 +105,7 @@ impl Claim {
     }
 
     /// What the worker said last has its effect. Says what that was.
-    pub(super) fn settle(&mut self, now: Instant) -> bool {
+    pub(crate) fn settle(&mut self, now: Instant) -> bool {
         self.is_awaited = false;
         self.free = Some(now + STEADY);
         self.is_exhausted
@@ -127,7 +133,7 @@ impl Allowance {
 }
 
 /// What a worker may ask for now.
-pub(super) struct Requests {
+pub(crate) struct Requests {
     requests: Allowance,
     bytes: Allowance,
     /// How many have been heard in this turn, and their bytes.
@@ -135,7 +141,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             requests: Allowance::new(BURST, PAUSE, now),
             bytes: Allowance::new(BURST_OF_BYTES, PAUSE_OF_BYTE, now),
@@ -147,21 +153,24 @@ impl Requests {
     ///
     /// # Errors
     /// When it is one too many, or too long.
-    pub(super) fn take(&mut self, length: usize, now: Instant) -> Result<()> {
+    pub(crate) fn take(&mut self, length: usize, now: Instant) -> Result<(), Exceeded> {
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         self.turn = (self.turn.0 + 1, self.turn.1.saturating_add(length));
         // No packet is longer than a burst, as the lane has no room for one.
         if !self.bytes.take(length.min(BURST_OF_BYTES), now) {
-            return Err(Error::Quota("bytes of requests at once", BURST_OF_BYTES as usize));
+            return Err(Exceeded {
+                what: "bytes of requests at once",
+                limit: BURST_OF_BYTES as usize,
+            });
         }
         if !self.requests.take(1, now) {
-            return Err(Error::Quota("requests at once", BURST as usize));
+            return Err(Exceeded { what: "requests at once", limit: BURST as usize });
         }
         Ok(())
     }
 
     /// Whether others are to get a turn now. Says it once.
-    pub(super) fn ends_turn(&mut self) -> bool {
+    pub(crate) fn ends_turn(&mut self) -> bool {
         let is_over = self.turn.0 >= A_TURN || self.turn.1 >= BYTES_A_TURN;
         if is_over {
             self.turn = (0, 0);

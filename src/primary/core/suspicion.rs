@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sys::load::{Load, load_of};
-
-/// How long connections may wait in a lane, with none taken, before their worker is suspected.
-pub(super) const SUSPICION: Duration = Duration::from_millis(2);
+/// How long connections may wait in a hand-off queue, with none taken, before their worker is suspected.
+pub(crate) const SUSPICION: Duration = Duration::from_millis(2);
 
 /// The same where clients would rather wait than have another worker, which does not know them.
-pub(super) const LOYAL_SUSPICION: Duration = Duration::from_secs(1);
+pub(crate) const LOYAL_SUSPICION: Duration = Duration::from_secs(1);
 
 /// How long a suspected worker is observed: it is stuck when it takes nothing meanwhile. On a busy
 /// machine that is processor time, not time, because one that waits for a processor is not stuck.
-pub(super) const OBSERVATION: Duration = Duration::from_millis(5);
+pub(crate) const OBSERVATION: Duration = Duration::from_millis(5);
 
 /// As much of it the main thread must have had, as far as the kernel has counted that.
 const OF_MAIN_THREAD: Duration = Duration::from_millis(3);
@@ -21,30 +19,41 @@ const OF_MAIN_THREAD: Duration = Duration::from_millis(3);
 /// garbage collection.
 const LONG_OBSERVATION: Duration = Duration::from_millis(20);
 
+/// How the process of a worker gets on, as the kernel's scheduler knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// The processor time that the main thread has had, up to the last tick or so of the kernel.
+    pub(crate) main: Duration,
+    /// The processor time that all threads have had, up to now.
+    pub(crate) all: Duration,
+    /// Whether the main thread has a processor, or waits for one.
+    pub(crate) is_runnable: bool,
+    /// Whether the main thread waits for something else, which may be another thread that is runnable.
+    pub(crate) may_wait_for_thread: bool,
+}
+
 /// What is known of a worker that is suspected.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Suspicion {
+pub(crate) struct Suspicion {
     /// Since when it is, and how it got on then.
     since: Instant,
     load: Option<Load>,
     /// Since when it has been seen to sleep, with no other of its threads running.
     asleep: Option<Instant>,
     /// It is stuck, as long as it takes nothing.
-    pub(super) confirmed: bool,
+    pub(crate) confirmed: bool,
 }
 
 impl Suspicion {
-    /// Of a worker whose process is `pid`.
-    pub(super) fn new(pid: i32, now: Instant) -> Self {
-        let load = load_of(pid);
+    /// A suspicion that begins now, when the worker gets on like this.
+    pub(crate) fn new(load: Option<Load>, now: Instant) -> Self {
         let asleep = load.is_none_or(is_asleep).then_some(now);
         Self { since: now, load, asleep, confirmed: false }
     }
 
-    /// With how the worker gets on now, while it still has taken nothing.
-    pub(super) fn confirm(self, pid: i32, now: Instant) -> Self {
-        let load = load_of(pid);
-        // Where the kernel does not tell, nobody waits for a processor.
+    /// The suspicion later, when the worker gets on like this and still has taken nothing.
+    pub(crate) fn confirm(self, load: Option<Load>, now: Instant) -> Self {
+        // Where the kernel does not say, the worker counts as asleep.
         let asleep = load.is_none_or(is_asleep).then_some(self.asleep.unwrap_or(now));
         let has_slept = asleep.is_some_and(|since| now.duration_since(since) >= OBSERVATION);
         let has_run = load.zip(self.load).is_some_and(|(load, before)| {

@@ -1,9 +1,9 @@
-//! What is counted. The engine's thread counts, and others read at any time: nobody asks it for anything,
-//! so that nobody waits for it.
+//! What is counted. The engine's thread counts, and other threads read at any time without asking it, so
+//! they never wait for it.
 
 use std::{
     collections::BTreeMap,
-    os::fd::{OwnedFd, RawFd},
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -11,19 +11,16 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    protocol::{ListenerId, WorkerId, connection},
-    sys::{lane, listen, ring::Tally},
-};
+use crate::protocol::{ListenerId, WorkerId};
 
 /// What has become of connections, since the listener was bound, or the worker forked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Put into the lanes of workers. One that was taken back counts again.
+    /// Put into the hand-off queues of workers. One that was taken back counts again.
     pub handed_over: u64,
     /// Taken back from workers that left, died or were paused.
     pub reclaimed: u64,
-    /// Taken back from workers whose event loops did not turn.
+    /// Taken back from workers whose event loops were blocked.
     pub rescued: u64,
     /// Given back by workers that could not serve them.
     pub returned: u64,
@@ -72,9 +69,9 @@ pub struct WorkerStats {
     pub counts: Counts,
     /// How many wait for it to take or to accept them.
     pub waiting: usize,
-    /// How many it has, those that wait in its lane among them.
+    /// How many it has, those that wait in its hand-off queue among them.
     pub open: usize,
-    /// Whether it gets none because its event loop does not turn.
+    /// True while the worker gets no connections because its event loop is blocked.
     pub stalled: bool,
 }
 
@@ -85,12 +82,6 @@ pub struct Stats {
     pub listeners: Vec<ListenerStats>,
     /// In the order of their ids.
     pub workers: Vec<WorkerStats>,
-}
-
-/// How many of `total` connections a worker has not counted, modulo 2^32. One that lies has none.
-pub(super) fn count_from(counted: u32, total: u64) -> usize {
-    let more = (total as u32).wrapping_sub(counted);
-    usize::try_from(more.cast_signed()).unwrap_or(0)
 }
 
 /// Adds to, or subtracts from, a number that only this thread writes.
@@ -129,125 +120,79 @@ impl SharedCounts {
     }
 }
 
+/// What other threads may ask about a worker's connections, at any time.
+pub(crate) trait WorkerView: Send + Sync {
+    /// How many it has accepted from sockets of its own.
+    fn accepted(&self) -> u64;
+
+    /// How many wait for it to take or to accept them.
+    fn waiting(&self) -> usize;
+
+    /// How many it has, those that wait in its queue among them.
+    fn open(&self) -> usize;
+}
+
+/// What a worker has accepted from one socket of its own.
+pub(crate) trait AcceptCounter: Send + Sync {
+    /// How many connections, as the worker counts them.
+    fn accepted(&self) -> u64;
+}
+
 /// What is counted of one worker.
-#[derive(Debug)]
-pub(super) struct WorkerCounters {
+pub(crate) struct WorkerCounters {
     counts: SharedCounts,
-    /// Connections put into the lane, less those taken back. One counts before it is put there, so that
-    /// who is served finds it counted.
-    handed: AtomicU64,
-    /// The numbers of its own sockets, as long as they are open.
-    seats: Mutex<Vec<(ListenerId, RawFd)>>,
     stalled: AtomicBool,
-    /// What the worker counts itself.
-    tally: Tally,
-    /// A duplicate of the receiving end of the connection lane.
-    reclaim: OwnedFd,
+    view: Arc<dyn WorkerView>,
 }
 
 impl WorkerCounters {
-    pub(super) fn new(tally: Tally, reclaim: OwnedFd) -> Self {
-        let (counts, handed, seats, stalled) = Default::default();
-        Self { counts, handed, seats, stalled, tally, reclaim }
-    }
-
-    pub(super) fn tally(&self) -> &Tally {
-        &self.tally
-    }
-
-    pub(super) fn reclaim(&self) -> &OwnedFd {
-        &self.reclaim
+    pub(crate) fn new(view: Arc<dyn WorkerView>) -> Self {
+        Self { counts: SharedCounts::default(), stalled: AtomicBool::new(false), view }
     }
 
     /// Counts what became of one connection.
-    pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
+    pub(crate) fn count(&self, add: impl FnOnce(&mut Counts)) {
         self.counts.update(add);
     }
 
-    /// One more connection is about to be put into the lane.
-    pub(super) fn add_handed(&self) {
-        change(&self.handed, |handed| handed + 1);
-    }
-
-    /// One was taken back, or could not be put there.
-    pub(super) fn remove_handed(&self) {
-        change(&self.handed, |handed| handed.saturating_sub(1));
-    }
-
-    /// Connections put into the lane, less those taken back.
-    pub(super) fn handed(&self) -> u64 {
-        self.handed.load(Ordering::Acquire)
-    }
-
-    /// The worker accepts from a socket that has this number here.
-    pub(super) fn add_seat(&self, listener: ListenerId, socket: RawFd) {
-        lock(&self.seats).push((listener, socket));
-    }
-
-    /// Its sockets of such listeners are about to be closed.
-    pub(super) fn remove_seats(&self, is_of: impl Fn(ListenerId) -> bool) {
-        lock(&self.seats).retain(|(listener, _)| !is_of(*listener));
-    }
-
-    pub(super) fn is_stalled(&self) -> bool {
-        self.stalled.load(Ordering::Acquire)
-    }
-
-    pub(super) fn set_stalled(&self, stalled: bool) {
+    /// Shows whether the worker gets nothing because its event loop is blocked.
+    pub(crate) fn set_stalled(&self, stalled: bool) {
         self.stalled.store(stalled, Ordering::Release);
-    }
-
-    /// How many connections wait in the lane.
-    pub(super) fn in_lane(&self) -> usize {
-        lane::unread(&self.reclaim).map_or(0, connection::waiting)
-    }
-
-    /// How many connections the worker has, those in the lane among them.
-    pub(super) fn open(&self) -> usize {
-        if !self.tally.is_shared() {
-            // Nobody knows when those that it has taken are closed.
-            return self.in_lane();
-        }
-        // By its own word: one that lies gets too many connections, or too few.
-        count_from(self.tally.closed(), self.handed().wrapping_add(self.tally.accepted()))
-    }
-
-    fn at_seats(&self) -> usize {
-        lock(&self.seats).iter().map(|(_, socket)| listen::backlog_of(*socket)).sum()
     }
 
     fn stats(&self, id: WorkerId) -> WorkerStats {
         WorkerStats {
             id,
             counts: self.counts.get(),
-            accepted: self.tally.accepted(),
-            waiting: self.in_lane() + self.at_seats(),
-            open: self.open(),
-            stalled: self.is_stalled(),
+            accepted: self.view.accepted(),
+            waiting: self.view.waiting(),
+            open: self.view.open(),
+            stalled: self.stalled.load(Ordering::Acquire),
         }
     }
 }
 
-/// A worker that has a seat.
-#[derive(Debug, Clone)]
-pub(super) struct Owner {
-    pub(super) worker: WorkerId,
-    /// What it calls the seat where it counts.
-    number: Option<u8>,
-    tally: Tally,
-    /// How far it had counted at this number before.
-    before: u64,
+/// A worker that accepts from a socket of its own.
+#[derive(Clone)]
+pub(crate) struct Owner {
+    pub(crate) worker: WorkerId,
+    counter: Arc<dyn AcceptCounter>,
 }
 
 impl Owner {
-    pub(super) fn new(worker: WorkerId, number: Option<u8>, tally: Tally) -> Self {
-        let before = tally.accepted_at(number);
-        Self { worker, number, tally, before }
+    pub(crate) fn new(worker: WorkerId, counter: Arc<dyn AcceptCounter>) -> Self {
+        Self { worker, counter }
     }
 
-    /// How many connections it has accepted, by its own word.
+    /// How many connections it has accepted there, as it counts them.
     fn accepted(&self) -> u64 {
-        self.tally.accepted_at(self.number).saturating_sub(self.before)
+        self.counter.accepted()
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Owner({})", self.worker)
     }
 }
 
@@ -263,7 +208,7 @@ struct Members {
 
 /// What is counted of one listener.
 #[derive(Debug, Default)]
-pub(super) struct ListenerCounters {
+pub(crate) struct ListenerCounters {
     /// Changes with each worker that comes or goes, and never while one waits for anything.
     members: Mutex<Members>,
     /// Connections accepted by the engine.
@@ -275,7 +220,7 @@ pub(super) struct ListenerCounters {
 
 impl ListenerCounters {
     /// These serve it now.
-    pub(super) fn set_members(
+    pub(crate) fn set_members(
         &self,
         address: &str,
         mut workers: Vec<WorkerId>,
@@ -290,27 +235,27 @@ impl ListenerCounters {
     }
 
     /// The engine has accepted one more connection.
-    pub(super) fn add_accepted(&self) {
+    pub(crate) fn add_accepted(&self) {
         change(&self.accepted, |accepted| accepted + 1);
     }
 
     /// Counts what became of one connection.
-    pub(super) fn count(&self, add: impl FnOnce(&mut Counts)) {
+    pub(crate) fn count(&self, add: impl FnOnce(&mut Counts)) {
         self.counts.update(add);
     }
 
     /// Counts how long a connection took to be handed over.
-    pub(super) fn add_handover(&self, time: Duration) {
+    pub(crate) fn add_handover(&self, time: Duration) {
         change(&self.handover[bucket(time)], |count| count + 1);
     }
 
     /// It is not handed over yet.
-    pub(super) fn remove_handover(&self, time: Duration) {
+    pub(crate) fn remove_handover(&self, time: Duration) {
         change(&self.handover[bucket(time)], |count| count.saturating_sub(1));
     }
 
     /// So many wait in the engine.
-    pub(super) fn set_waiting(&self, count: usize) {
+    pub(crate) fn set_waiting(&self, count: usize) {
         self.waiting.store(count, Ordering::Release);
     }
 
@@ -332,31 +277,31 @@ impl ListenerCounters {
 }
 
 /// What is counted, of all workers and listeners that there are.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
+#[derive(Default)]
+pub(crate) struct Counters {
     workers: Mutex<BTreeMap<WorkerId, Arc<WorkerCounters>>>,
     listeners: Mutex<BTreeMap<ListenerId, Arc<ListenerCounters>>>,
 }
 
 impl Counters {
-    pub(super) fn add_worker(&self, id: WorkerId, counters: Arc<WorkerCounters>) {
+    pub(crate) fn add_worker(&self, id: WorkerId, counters: Arc<WorkerCounters>) {
         lock(&self.workers).insert(id, counters);
     }
 
-    pub(super) fn remove_worker(&self, id: WorkerId) {
+    pub(crate) fn remove_worker(&self, id: WorkerId) {
         lock(&self.workers).remove(&id);
     }
 
-    pub(super) fn add_listener(&self, id: ListenerId, counters: Arc<ListenerCounters>) {
+    pub(crate) fn add_listener(&self, id: ListenerId, counters: Arc<ListenerCounters>) {
         lock(&self.listeners).insert(id, counters);
     }
 
-    pub(super) fn remove_listener(&self, id: ListenerId) {
+    pub(crate) fn remove_listener(&self, id: ListenerId) {
         lock(&self.listeners).remove(&id);
     }
 
     /// All that is known now, by any thread.
-    pub(super) fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         let workers = lock(&self.workers);
         let workers = workers.iter().map(|(&id, counters)| counters.stats(id)).collect();
         let listeners = lock(&self.listeners);

@@ -26,7 +26,7 @@ const STACK: usize = 64 * 1024;
 /// How long a call takes says nothing: the process may have been stopped, frozen, or kept from running. So
 /// the other thread looks whether the first one waits.
 #[derive(Default)]
-pub(super) struct Guard {
+pub(super) struct AcceptGuard {
     watch: OnceCell<Arc<Watch>>,
 }
 
@@ -93,7 +93,7 @@ impl Watch {
     }
 }
 
-impl Guard {
+impl AcceptGuard {
     /// Makes a call about a listening socket. If it waits, the socket listens no more.
     pub(super) fn run<T>(&self, socket: RawFd, call: impl FnOnce() -> T) -> T {
         let watch = self.watch.get_or_init(start);
@@ -123,7 +123,7 @@ fn start() -> Arc<Watch> {
     watch
 }
 
-impl Drop for Guard {
+impl Drop for AcceptGuard {
     fn drop(&mut self) {
         if let Some(watch) = self.watch.get() {
             watch.lock().has_ended = true;
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_call_that_waits_is_ended_and_others_are_not() {
-        let guard = Guard::default();
+        let guard = AcceptGuard::default();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         for _ in 0..3 {
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     #[cfg_attr(target_os = "macos", ignore = "nothing is known of a thread")]
     fn a_call_that_takes_long_without_a_wait_is_not_ended() {
-        let guard = Guard::default();
+        let guard = AcceptGuard::default();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let begin = Instant::now();
         // As that of a process which is stopped, or gets no processor.

@@ -1,7 +1,7 @@
 //! A listening socket of the engine, which can be closed at any moment.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
@@ -9,25 +9,42 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    task::AbortHandle,
+};
 
-use super::guard::Guard;
+use super::{super::core::driver::Socket, accept_guard::AcceptGuard};
 use crate::{
     protocol::control::Query,
     sys::{
+        errno,
         failure::Failure,
         listen::{self, Bound, Likeness},
-        watched,
+        scarce_descriptors, watched,
     },
 };
 
-/// The only owner of the engine's descriptor, so that [`close`](Self::close) closes it at once, whatever
-/// task waits for connections meanwhile.
-pub(super) struct ListeningSocket {
+/// The only owner of the engine's descriptor, so that closing it closes it at once, whatever task waits for
+/// connections meanwhile.
+pub(crate) struct ListeningSocket {
     open: RefCell<Option<Open>>,
+    /// Who accepts from it.
+    used_by: UsedBy,
     /// Whether workers have it, or have had it, as well.
     is_lent: Cell<bool>,
-    guard: Rc<Guard>,
+    guard: Rc<AcceptGuard>,
+    /// The task that waits for its connections.
+    task: OnceCell<AbortHandle>,
+}
+
+/// Who accepts from a listening socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UsedBy {
+    /// All workers do, at once.
+    AllWorkers,
+    /// The engine, or one worker at a time.
+    One,
 }
 
 struct Open {
@@ -37,17 +54,18 @@ struct Open {
 }
 
 impl ListeningSocket {
-    pub(super) fn new(bound: Bound, guard: Rc<Guard>) -> Self {
+    pub(super) fn new(bound: Bound, used_by: UsedBy, guard: Rc<AcceptGuard>) -> Self {
         let open = RefCell::new(Some(Open { watch: None, bound: Rc::new(bound) }));
-        Self { open, is_lent: Cell::new(false), guard }
+        Self { open, used_by, is_lent: Cell::new(false), guard, task: OnceCell::new() }
     }
 
-    /// Whether it is open, and listens: one that has it as well may have ended that.
-    pub(super) fn is_listening(&self) -> bool {
-        self.open.borrow().as_ref().is_some_and(|open| listen::is_listening(&*open.bound))
+    /// The task ends when the socket is closed.
+    pub(super) fn set_task(&self, task: AbortHandle) {
+        // There is one, at most.
+        let _ = self.task.set(task);
     }
 
-    /// Whether [`close`](Self::close) is still to come.
+    /// Whether it has not been closed.
     pub(super) fn is_open(&self) -> bool {
         self.open.borrow().is_some()
     }
@@ -61,18 +79,8 @@ impl ListeningSocket {
 
     /// Closes the descriptor, and removes the file of a Unix socket. All other calls fail from then on,
     /// or wait for ever.
-    pub(super) fn close(&self) {
+    pub(super) fn close_descriptor(&self) {
         drop(self.open.take());
-    }
-
-    /// A further descriptor, for a worker.
-    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.is_lent.set(true);
-        self.with(|bound| {
-            // Another worker may have had it before.
-            listen::make_usual(bound)?;
-            bound.socket.try_clone()
-        })
     }
 
     /// Another socket on the same address; see [`listen::sibling`].
@@ -85,19 +93,9 @@ impl ListeningSocket {
         self.open.borrow().as_ref().map(|open| open.bound.as_raw_fd())
     }
 
-    /// Whether this is the number of its descriptor.
-    pub(super) fn is(&self, fd: RawFd) -> bool {
-        self.number() == Some(fd)
-    }
-
     /// What its connections have in common with it.
     pub(super) fn likeness(&self) -> Option<Likeness> {
         self.open.borrow().as_ref().and_then(|open| listen::likeness(&*open.bound))
-    }
-
-    /// How many connections wait, as far as the kernel tells.
-    pub(super) fn backlog(&self) -> usize {
-        self.open.borrow().as_ref().map_or(0, |open| listen::backlog(&*open.bound))
     }
 
     /// Accepts the next connection; see [`listen::accept`].
@@ -155,6 +153,65 @@ impl ListeningSocket {
 
     fn with<T>(&self, call: impl FnOnce(&Bound) -> io::Result<T>) -> io::Result<T> {
         self.open.borrow().as_ref().map_or_else(|| Err(closed()), |open| call(&open.bound))
+    }
+}
+
+impl Socket for Rc<ListeningSocket> {
+    type Connection = OwnedFd;
+    type Duplicate = OwnedFd;
+
+    fn duplicate(&self) -> Result<OwnedFd, i32> {
+        self.is_lent.set(true);
+        let duplicate = self.with(|bound| {
+            if self.used_by == UsedBy::One {
+                // Another worker may have had it before.
+                listen::make_usual(bound)?;
+            }
+            bound.socket.try_clone()
+        });
+        duplicate.map_err(|error| errno(&error))
+    }
+
+    fn is_listening(&self) -> bool {
+        self.open.borrow().as_ref().is_some_and(|open| listen::is_listening(&*open.bound))
+    }
+
+    fn is(&self, fd: i32) -> bool {
+        self.number() == Some(fd)
+    }
+
+    fn backlog(&self) -> usize {
+        self.open.borrow().as_ref().map_or(0, |open| listen::backlog(&*open.bound))
+    }
+
+    fn accept_backlog(&self, query: &Query, take: &mut dyn FnMut(OwnedFd)) -> bool {
+        let scarce = scarce_descriptors();
+        // The kernel keeps one more than it is asked for; those that come meanwhile come too late.
+        for _ in 0..=listen::wanted_backlog(query) {
+            match self.accept() {
+                Ok(Some(connection)) => {
+                    // The lowest number that was free: all below are in use.
+                    let is_last = connection.as_raw_fd() >= scarce;
+                    take(connection);
+                    if is_last {
+                        return false;
+                    }
+                }
+                Ok(None) => {}
+                Err(_) => break,
+            }
+        }
+        true
+    }
+
+    fn close(&self, is_last: bool) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+        if is_last {
+            self.stop();
+        }
+        self.close_descriptor();
     }
 }
 

@@ -1,0 +1,63 @@
+//! What is to happen at which time.
+
+use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
+
+use crate::protocol::{ListenerId, WorkerId};
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// A member that returned a connection may get others.
+    Cooldown(ListenerId, WorkerId),
+    /// What a worker reported last of its descriptors takes effect.
+    Claim(WorkerId),
+    /// Connections of a listener have waited for a worker to come.
+    QueueTimeout(ListenerId),
+    /// The stall detector looks at workers for which connections wait.
+    Sweep,
+    /// What could not be taken back for want of descriptors is tried again.
+    Reclaim,
+}
+
+/// The deadlines of the core.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    /// What such a deadline is about may be over or put off when it is due, so that is checked then,
+    /// rather than to remove the deadline before.
+    queue: BinaryHeap<Reverse<(Instant, Due)>>,
+    sweep: Option<Instant>,
+    reclaim: Option<Instant>,
+}
+
+impl Deadlines {
+    /// Adds one. Of sweeps and of reclaims there is only the earliest.
+    pub(crate) fn add(&mut self, at: Instant, due: Due) {
+        let only = match due {
+            Due::Sweep => &mut self.sweep,
+            Due::Reclaim => &mut self.reclaim,
+            Due::Cooldown(..) | Due::Claim(_) | Due::QueueTimeout(_) => {
+                return self.queue.push(Reverse((at, due)));
+            }
+        };
+        *only = Some(only.map_or(at, |before| before.min(at)));
+    }
+
+    /// The earliest.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let queued = self.queue.peek().map(|Reverse((at, _))| *at);
+        [queued, self.sweep, self.reclaim].into_iter().flatten().min()
+    }
+
+    /// Takes one whose time has come.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Due> {
+        let is_due = |at: &mut Instant| *at <= now;
+        if self.sweep.take_if(is_due).is_some() {
+            return Some(Due::Sweep);
+        }
+        if self.reclaim.take_if(is_due).is_some() {
+            return Some(Due::Reclaim);
+        }
+        self.queue.peek().filter(|Reverse((at, _))| *at <= now)?;
+        self.queue.pop().map(|Reverse((_, due))| due)
+    }
+}

@@ -1,0 +1,37 @@
+//! The rules of a primary: which worker gets a connection, and what happens to it when workers come,
+//! leave, get stuck or run out of descriptors.
+//!
+//! Inputs are the methods of [`state::Core`], with the time where it matters; what they do goes through
+//! the traits of [`driver`]. Nothing here makes a system call, reads a clock or waits
+//! (`tests/architecture.rs`), so [`simulation`] can play a thousand workers in memory.
+//!
+//! - [`availability`]: the state machine that says whether a worker may get a connection,
+//! - [`dispatch`]: the way of a connection, in its order; [`reclaim`]: the way back,
+//! - [`members`]: what follows when a worker's availability changes, when it joins or leaves a listener,
+//! - [`listening`]: binding, sharing and closing addresses,
+//! - [`stalls`]: workers that take nothing; [`suspicion`]: whether one of them is stuck or only waits for
+//!   a processor,
+//! - [`worker`], [`listener`], [`sockets`]: what the registries of [`state`] consist of,
+//! - [`deadlines`]: when to call [`state::Core::expire`]; [`quota`]: what one worker may ask for;
+//!   [`stats`]: what is counted.
+
+pub(super) mod availability;
+pub(super) mod deadlines;
+pub(super) mod dispatch;
+pub(super) mod driver;
+pub(super) mod listener;
+pub(super) mod listening;
+pub(super) mod members;
+pub(super) mod quota;
+pub(super) mod reclaim;
+pub(super) mod round;
+#[cfg(test)]
+#[cfg(test)]
+mod simulation;
+pub(super) mod sockets;
+pub(super) mod stalls;
+pub(super) mod state;
+/// Counts of connections.
+pub mod stats;
+pub(super) mod suspicion;
+pub(super) mod worker;

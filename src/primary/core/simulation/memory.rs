@@ -1,0 +1,397 @@
+//! A driver that keeps everything in memory: the queues and sockets of workers that the test plays, and
+//! where each client is. A client that is in two places, or in none, fails the test at once.
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    fmt,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::super::{
+    driver::{Acceptors, Connection, Driver, HandOver, Lanes, Socket, TakenBack, Unread},
+    stats::{AcceptCounter, WorkerView},
+    suspicion::Load,
+};
+use crate::protocol::{
+    ListenerId, WorkerId,
+    control::{Query, ToWorker},
+};
+
+/// Connections that a queue has room for.
+pub(super) const QUEUE: usize = 13;
+
+/// Messages that may wait for a worker.
+const MESSAGES: usize = 4096;
+
+/// Where a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Backlog,
+    Engine,
+    Queue(WorkerId),
+    Served,
+    /// Closed without being served.
+    Closed,
+}
+
+/// All clients that there have been.
+#[derive(Default)]
+pub(super) struct Clients {
+    places: RefCell<Vec<Place>>,
+    /// How many are in the engine, in queues, at servers, and closed.
+    counts: Cell<[usize; 4]>,
+    /// Whether the core may close a client that no worker has served.
+    pub(super) may_close: Cell<bool>,
+}
+
+impl Clients {
+    pub(super) fn connect(&self) -> u32 {
+        let mut places = self.places.borrow_mut();
+        places.push(Place::Backlog);
+        places.len() as u32 - 1
+    }
+
+    pub(super) fn place(&self, client: u32) -> Place {
+        self.places.borrow()[client as usize]
+    }
+
+    pub(super) fn put(&self, client: u32, place: Place) {
+        let before = std::mem::replace(&mut self.places.borrow_mut()[client as usize], place);
+        let mut counts = self.counts.get();
+        if let Some(index) = index(before) {
+            counts[index] -= 1;
+        }
+        if let Some(index) = index(place) {
+            counts[index] += 1;
+        }
+        self.counts.set(counts);
+    }
+
+    pub(super) fn connected(&self) -> usize {
+        self.places.borrow().len()
+    }
+
+    pub(super) fn count(&self, place: Place) -> usize {
+        index(place).map_or(0, |index| self.counts.get()[index])
+    }
+
+    /// The client leaves the worker's queue, or a backlog, for a server.
+    pub(super) fn serve(&self, client: u32) {
+        assert!(
+            matches!(self.place(client), Place::Backlog | Place::Queue(_)),
+            "{:?} is served once",
+            self.place(client)
+        );
+        self.put(client, Place::Served);
+    }
+}
+
+fn index(place: Place) -> Option<usize> {
+    match place {
+        Place::Backlog => None,
+        Place::Engine => Some(0),
+        Place::Queue(_) => Some(1),
+        Place::Served => Some(2),
+        Place::Closed => Some(3),
+    }
+}
+
+/// A connection in the engine.
+pub(super) struct Client(pub(super) u32);
+
+impl Connection for Client {
+    fn source(&self) -> Option<IpAddr> {
+        // A client in 8 comes from no internet address.
+        let is_local = self.0.is_multiple_of(8);
+        (!is_local).then(|| Ipv4Addr::from_bits(0x0a00_0000 + self.0 % 10_007).into())
+    }
+}
+
+/// The driver.
+pub(super) struct Memory {
+    pub(super) clients: Rc<Clients>,
+}
+
+impl Driver for Memory {
+    type Connection = Client;
+    type Lanes = Rc<MemoryLanes>;
+    type Socket = Rc<MemorySocket>;
+    type Acceptors = Rc<Notices>;
+
+    fn debug_log(&self, _line: fmt::Arguments<'_>) {}
+
+    fn close(&mut self, connection: Client) {
+        if self.clients.place(connection.0) == Place::Engine {
+            assert!(self.clients.may_close.get(), "client {} is lost", connection.0);
+            self.clients.put(connection.0, Place::Closed);
+        }
+    }
+
+    fn socket_released(&self) {}
+
+    fn new_acceptors(&self) -> Rc<Notices> {
+        Rc::default()
+    }
+}
+
+/// How often the acceptors of a listener were notified.
+#[derive(Default)]
+pub(super) struct Notices {
+    pub(super) room: Cell<u64>,
+    pub(super) change: Cell<u64>,
+}
+
+impl Acceptors for Rc<Notices> {
+    fn notify_room(&self) {
+        self.room.set(self.room.get() + 1);
+    }
+
+    fn notify_change(&self) {
+        self.change.set(self.change.get() + 1);
+    }
+
+    fn inherit(&mut self, _other: Self) {}
+}
+
+/// A listening socket.
+pub(super) struct MemorySocket {
+    pub(super) backlog: RefCell<VecDeque<u32>>,
+    pub(super) listens: Cell<bool>,
+    /// Whether the engine has it open.
+    pub(super) is_open: Cell<bool>,
+    pub(super) clients: Rc<Clients>,
+}
+
+impl MemorySocket {
+    pub(super) fn new(clients: &Rc<Clients>) -> Rc<Self> {
+        Rc::new(Self {
+            backlog: RefCell::default(),
+            listens: Cell::new(true),
+            is_open: Cell::new(true),
+            clients: Rc::clone(clients),
+        })
+    }
+
+    /// The kernel resets what waits at a socket that listens no more.
+    pub(super) fn shut(&self) {
+        self.listens.set(false);
+        for client in self.backlog.borrow_mut().drain(..) {
+            self.clients.put(client, Place::Closed);
+        }
+    }
+
+    pub(super) fn accept(&self) -> Option<Client> {
+        let number = self.backlog.borrow_mut().pop_front()?;
+        self.clients.put(number, Place::Engine);
+        Some(Client(number))
+    }
+}
+
+impl Socket for Rc<MemorySocket> {
+    type Connection = Client;
+    type Duplicate = Self;
+
+    fn duplicate(&self) -> Result<Self, i32> {
+        Ok(Rc::clone(self))
+    }
+
+    fn is_listening(&self) -> bool {
+        self.is_open.get() && self.listens.get()
+    }
+
+    fn is(&self, _fd: i32) -> bool {
+        false
+    }
+
+    fn backlog(&self) -> usize {
+        self.backlog.borrow().len()
+    }
+
+    fn accept_backlog(&self, _query: &Query, take: &mut dyn FnMut(Client)) -> bool {
+        while let Some(client) = self.accept() {
+            take(client);
+        }
+        true
+    }
+
+    fn close(&self, is_last: bool) {
+        self.is_open.set(false);
+        if is_last {
+            let may_close = self.clients.may_close.get();
+            assert!(may_close || self.backlog.borrow().is_empty(), "clients in a backlog are lost");
+            self.shut();
+        }
+    }
+}
+
+/// What a worker counts.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) handed: AtomicU64,
+    pub(super) taken: AtomicU64,
+    pub(super) accepted: AtomicU64,
+    pub(super) closed: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn add(count: &AtomicU64) {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(count: &AtomicU64) -> u64 {
+        count.load(Ordering::Relaxed)
+    }
+}
+
+impl WorkerView for Counts {
+    fn accepted(&self) -> u64 {
+        Self::get(&self.accepted)
+    }
+
+    fn waiting(&self) -> usize {
+        (Self::get(&self.handed) - Self::get(&self.taken)) as usize
+    }
+
+    fn open(&self) -> usize {
+        (Self::get(&self.handed) + Self::get(&self.accepted) - Self::get(&self.closed)) as usize
+    }
+}
+
+impl AcceptCounter for Counts {
+    fn accepted(&self) -> u64 {
+        Self::get(&self.accepted)
+    }
+}
+
+/// The engine's ends of a worker's lanes, and the worker's.
+pub(super) struct MemoryLanes {
+    pub(super) id: WorkerId,
+    pub(super) queue: RefCell<VecDeque<(ListenerId, u32)>>,
+    pub(super) messages: RefCell<VecDeque<(ToWorker, Option<Rc<MemorySocket>>)>>,
+    pub(super) counts: Arc<Counts>,
+    /// Whether the queue refused a connection, and nobody has seen room in it since.
+    pub(super) is_full: Cell<bool>,
+    /// Whether there is no descriptor for what is taken back.
+    pub(super) has_shortage: Cell<bool>,
+    /// How often nothing waited any more.
+    pub(super) emptied: Cell<u64>,
+    pub(super) clients: Rc<Clients>,
+}
+
+impl MemoryLanes {
+    pub(super) fn new(id: WorkerId, clients: &Rc<Clients>) -> Rc<Self> {
+        Rc::new(Self {
+            id,
+            queue: RefCell::default(),
+            messages: RefCell::default(),
+            counts: Arc::default(),
+            is_full: Cell::new(false),
+            has_shortage: Cell::new(false),
+            emptied: Cell::new(0),
+            clients: Rc::clone(clients),
+        })
+    }
+
+    /// The worker takes a connection.
+    pub(super) fn take(&self) -> Option<(ListenerId, u32)> {
+        let taken = self.queue.borrow_mut().pop_front()?;
+        Counts::add(&self.counts.taken);
+        Some(taken)
+    }
+}
+
+impl Lanes for Rc<MemoryLanes> {
+    type Connection = Client;
+    type Socket = Rc<MemorySocket>;
+
+    fn hand_over(&self, listener: ListenerId, connection: &Client) -> HandOver {
+        if self.queue.borrow().len() == QUEUE {
+            self.is_full.set(true);
+            return HandOver::Full;
+        }
+        assert_eq!(self.clients.place(connection.0), Place::Engine);
+        self.clients.put(connection.0, Place::Queue(self.id));
+        Counts::add(&self.counts.handed);
+        self.queue.borrow_mut().push_back((listener, connection.0));
+        HandOver::Done
+    }
+
+    fn take_back(&self) -> TakenBack<Client> {
+        if self.has_shortage.get() {
+            return TakenBack::Later;
+        }
+        let Some((listener, number)) = self.queue.borrow_mut().pop_front() else {
+            return TakenBack::Nothing;
+        };
+        self.counts.handed.fetch_sub(1, Ordering::Relaxed);
+        assert_eq!(self.clients.place(number), Place::Queue(self.id));
+        self.clients.put(number, Place::Engine);
+        TakenBack::Connection(listener, Client(number))
+    }
+
+    fn queued(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
+    fn waiting(&self) -> usize {
+        self.counts.waiting()
+    }
+
+    fn open(&self) -> usize {
+        self.counts.open()
+    }
+
+    fn taken(&self) -> u64 {
+        Counts::get(&self.counts.taken) + Counts::get(&self.counts.accepted)
+    }
+
+    fn has_shared_counters(&self) -> bool {
+        true
+    }
+
+    fn messages(&self) -> u64 {
+        0
+    }
+
+    fn accept_counter(&self, _slot: Option<u8>) -> Arc<dyn AcceptCounter> {
+        Arc::clone(&self.counts) as _
+    }
+
+    fn send(&self, message: &ToWorker, socket: Option<Rc<MemorySocket>>) -> Result<(), Unread> {
+        let mut messages = self.messages.borrow_mut();
+        if messages.len() == MESSAGES {
+            return Err(Unread);
+        }
+        messages.push_back((message.clone(), socket));
+        Ok(())
+    }
+
+    fn set_accepting(&self, is_accepting: bool) {
+        let mut messages = self.messages.borrow_mut();
+        messages.retain(|(it, _)| !matches!(it, ToWorker::Pause | ToWorker::Resume));
+        let message = if is_accepting { ToWorker::Resume } else { ToWorker::Pause };
+        messages.push_back((message, None));
+    }
+
+    fn queued_sockets(&self) -> usize {
+        self.messages.borrow().iter().filter(|(_, socket)| socket.is_some()).count()
+    }
+
+    fn emptied(&self) {
+        self.emptied.set(self.emptied.get() + 1);
+    }
+
+    fn assigned(&self, _listener: ListenerId, _socket: &Rc<MemorySocket>) {}
+
+    fn unassigned(&self, _listener: Option<ListenerId>) {}
+
+    fn load(&self) -> Option<Load> {
+        None
+    }
+}

@@ -1,0 +1,216 @@
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    availability::{Availability, Standing},
+    driver::{Driver, Lanes, NewWorker, Socket},
+    quota::{Claim, MAX_AWAITED, MAX_LISTENERS},
+    round::Round,
+    stats::{Counts, Owner, WorkerCounters},
+    suspicion::Suspicion,
+};
+use crate::protocol::{ListenerId, WorkerId, control::COUNTER_SLOTS};
+
+/// One worker, as the core knows it.
+pub(crate) struct Worker<D: Driver> {
+    pub(crate) lanes: D::Lanes,
+    pub(crate) counters: Arc<WorkerCounters>,
+    /// How long connections wait for another worker when this one is the last to leave.
+    pub(crate) queue_timeout: Duration,
+    /// Runs as another user, whose files are not to be trusted.
+    pub(crate) is_other_user: bool,
+    /// Whether it may get a connection. Changed by [`members`](super::members) only.
+    pub(crate) availability: Availability,
+    /// What it reports of its descriptors.
+    pub(crate) claim: Claim,
+    /// It has reported that it does not exit, though it has disconnected.
+    pub(crate) staying: bool,
+    /// How many connections of each listener it has been given and may return, less those taken back or
+    /// returned. `u64::MAX` where it accepts itself, which only it counts.
+    given: HashMap<ListenerId, u64>,
+    /// The sockets that it accepts from itself.
+    sockets: Vec<OwnSocket<D>>,
+    /// Looks for what waits at them.
+    round: Round,
+    progress: Progress,
+    /// How many addresses it waits for.
+    awaited: usize,
+}
+
+/// A socket of a listener that a worker accepts from itself.
+struct OwnSocket<D: Driver> {
+    listener: ListenerId,
+    /// By which the worker knows it; none if it has more than it can count.
+    slot: Option<u8>,
+    socket: D::Socket,
+}
+
+/// When a worker, for which connections wait, took one last.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// How many it had taken.
+    taken: u64,
+    since: Instant,
+    suspicion: Option<Suspicion>,
+}
+
+impl<D: Driver> Worker<D> {
+    pub(crate) fn new(new: NewWorker<D>, now: Instant) -> Self {
+        let NewWorker { lanes, counters, queue_timeout, is_other_user } = new;
+        Self {
+            lanes,
+            counters,
+            queue_timeout,
+            is_other_user,
+            availability: Availability::default(),
+            claim: Claim::default(),
+            staying: false,
+            given: HashMap::new(),
+            sockets: Vec::new(),
+            round: Round::default(),
+            progress: Progress { taken: 0, since: now, suspicion: None },
+            awaited: 0,
+        }
+    }
+
+    /// Whether it serves, however full its queue.
+    pub(crate) fn serves(&self) -> bool {
+        self.availability.standing().serves()
+    }
+
+    /// How many connections wait for it in its queue; `None` when it may get no other one.
+    pub(crate) fn waiting(&self) -> Option<usize> {
+        (self.availability.standing() == Standing::Available).then(|| self.lanes.waiting())
+    }
+
+    /// How many connections it has; `None` when it may get no other one.
+    pub(crate) fn open(&self) -> Option<usize> {
+        (self.availability.standing() == Standing::Available).then(|| self.lanes.open())
+    }
+
+    /// Counts what became of one connection.
+    pub(crate) fn count(&self, add: impl FnOnce(&mut Counts)) {
+        self.counters.count(add);
+    }
+
+    /// A connection of this listener is in its queue.
+    pub(crate) fn add_given(&mut self, listener: ListenerId) {
+        let given = self.given.entry(listener).or_default();
+        *given = given.saturating_add(1);
+    }
+
+    /// It has one connection of this listener less. Says whether it could have one.
+    pub(crate) fn remove_given(&mut self, listener: ListenerId) -> bool {
+        match self.given.get_mut(&listener) {
+            None | Some(0) => false,
+            Some(&mut u64::MAX) => true,
+            Some(count) => {
+                *count -= 1;
+                true
+            }
+        }
+    }
+
+    /// Whether it may have a connection of this listener.
+    pub(crate) fn may_have(&self, listener: ListenerId) -> bool {
+        self.given.get(&listener).is_some_and(|count| *count > 0)
+    }
+
+    /// Forgets of which closed listeners it has connections, when they are many.
+    pub(crate) fn forget_given(&mut self, is_open: impl Fn(ListenerId) -> bool) {
+        if self.given.len() > MAX_LISTENERS {
+            self.given.retain(|listener, _| is_open(*listener));
+        }
+    }
+
+    /// Counts an address that it waits for, unless these are too many.
+    pub(crate) fn begin_wait(&mut self) -> bool {
+        let may_wait = self.awaited < MAX_AWAITED;
+        self.awaited += usize::from(may_wait);
+        may_wait
+    }
+
+    /// It waits for one address less.
+    pub(crate) fn end_wait(&mut self) {
+        self.awaited = self.awaited.saturating_sub(1);
+    }
+
+    /// Assigns a socket of the listener to the worker, and returns the slot by which the worker counts what
+    /// it accepts there: none, if it has more sockets than slots.
+    pub(crate) fn assign(&mut self, listener: ListenerId, socket: &D::Socket) -> Option<u8> {
+        let is_free = |slot: &u8| self.sockets.iter().all(|own| own.slot != Some(*slot));
+        let slot = (0..COUNTER_SLOTS as u8).find(is_free);
+        self.given.insert(listener, u64::MAX);
+        self.lanes.assigned(listener, socket);
+        self.sockets.push(OwnSocket { listener, slot, socket: socket.clone() });
+        slot
+    }
+
+    /// The worker as the owner of the socket that it counts in this slot.
+    pub(crate) fn owner(&self, id: WorkerId, slot: Option<u8>) -> Owner {
+        Owner::new(id, self.lanes.accept_counter(slot))
+    }
+
+    /// It accepts no more from its sockets of this listener.
+    pub(crate) fn unassign(&mut self, listener: ListenerId) {
+        self.lanes.unassigned(Some(listener));
+        self.sockets.retain(|own| own.listener != listener);
+    }
+
+    /// It accepts no more from any socket of its own.
+    pub(crate) fn unassign_all(&mut self) {
+        self.lanes.unassigned(None);
+        self.sockets.clear();
+    }
+
+    /// Connections begin to wait for it, for which none did: time runs from now.
+    pub(crate) fn begin_watch(&mut self, now: Instant) {
+        self.progress = Progress { taken: self.lanes.taken(), since: now, suspicion: None };
+    }
+
+    /// Looks whether connections wait for it. Of one with many sockets it may take a few looks to know.
+    pub(crate) fn look(&mut self) -> Option<bool> {
+        if self.lanes.queued() > 0 {
+            return Some(true);
+        }
+        let Self { sockets, round, .. } = self;
+        let waits = round
+            .look(sockets.len(), |at| sockets.get(at).is_some_and(|own| own.socket.backlog() > 0));
+        if waits == Some(false) {
+            self.lanes.emptied();
+        }
+        waits
+    }
+
+    /// Observes a worker for which connections wait now. Says whether it is stuck: for so long it has taken
+    /// none of them, though it could.
+    pub(crate) fn observe(&mut self, now: Instant, patience: Duration) -> bool {
+        let Progress { taken, since, suspicion } = self.progress;
+        if self.lanes.taken() != taken {
+            self.begin_watch(now);
+            return false;
+        }
+        if suspicion.is_some_and(|suspicion| suspicion.confirmed) {
+            return true;
+        }
+        if now.duration_since(since) < patience {
+            return false;
+        }
+        let load = self.lanes.load();
+        let suspicion = match suspicion {
+            Some(suspicion) => suspicion.confirm(load, now),
+            None => Suspicion::new(load, now),
+        };
+        self.progress.suspicion = Some(suspicion);
+        suspicion.confirmed
+    }
+
+    /// Whether it was stuck when it was observed last, and has taken nothing since of what still waits.
+    pub(crate) fn is_still_stuck(&mut self) -> bool {
+        let is_confirmed = self.progress.suspicion.is_some_and(|suspicion| suspicion.confirmed);
+        is_confirmed && self.lanes.taken() == self.progress.taken && self.look() == Some(true)
+    }
+}

@@ -1,0 +1,142 @@
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+use tokio::{
+    sync::{Notify, mpsc::UnboundedSender},
+    task::yield_now,
+};
+
+use super::{
+    super::{
+        core::{state::Core, stats::Counters},
+        messages::{Event, Settings},
+    },
+    accept_guard::AcceptGuard,
+    debug_log::DebugLog,
+    engine_driver::EngineDriver,
+};
+use crate::{
+    error::Error,
+    protocol::{ListenerId, WorkerId},
+    sys::{exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve},
+};
+
+/// Where events go; called on the engine's thread.
+pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Turns of this thread after which all has been read that was there before.
+const TURNS: usize = 3;
+
+/// A worker that has lost its own socket of a listener.
+pub(super) type LostSocket = (ListenerId, WorkerId);
+
+/// What the tasks of the engine's thread share.
+pub(super) struct Context {
+    core: RefCell<Core<EngineDriver>>,
+    emit: Emit,
+    log: DebugLog,
+    pub(super) reserve: Rc<RefCell<Reserve>>,
+    /// Tells that a listening socket is closed, or that a worker has closed its descriptor of one.
+    pub(super) released: Rc<Notify>,
+    pub(super) guard: Rc<AcceptGuard>,
+    /// Where workers get another socket.
+    lost_sockets: UnboundedSender<LostSocket>,
+    /// Tells that the next deadline of the core is sooner than the one that is waited for.
+    pub(super) sooner: Notify,
+    /// The deadline that is waited for.
+    pub(super) awaited: Cell<Option<Instant>>,
+}
+
+impl Context {
+    pub(super) fn new(
+        settings: Settings,
+        emit: Emit,
+        reserve: Reserve,
+        counters: Arc<Counters>,
+        lost_sockets: UnboundedSender<LostSocket>,
+    ) -> Self {
+        let log = DebugLog::new(settings.debug_log);
+        let driver = EngineDriver::new(log, reserve);
+        let (reserve, released) = (Rc::clone(&driver.reserve), Rc::clone(&driver.released));
+        let guard = Rc::clone(&driver.guard);
+        let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
+        Self {
+            core: RefCell::new(Core::new(driver, scheduling, counters)),
+            emit,
+            log,
+            reserve,
+            released,
+            guard,
+            lost_sockets,
+            sooner: Notify::new(),
+            awaited: Cell::new(None),
+        }
+    }
+
+    /// Lets the core decide something. Calls wait for no peer; binding a path waits for its file system,
+    /// and an accept that a worker makes wait is ended by the accept guard.
+    pub(super) fn decide<T>(&self, decide: impl FnOnce(&mut Core<EngineDriver>) -> T) -> T {
+        let mut core = self.core.borrow_mut();
+        let decided = decide(&mut core);
+        if let Some(next) = core.next_deadline()
+            && self.awaited.get().is_none_or(|awaited| next < awaited)
+        {
+            self.awaited.set(Some(next));
+            self.sooner.notify_one();
+        }
+        decided
+    }
+
+    /// Asks the core.
+    pub(super) fn ask<T>(&self, ask: impl FnOnce(&Core<EngineDriver>) -> T) -> T {
+        ask(&self.core.borrow())
+    }
+
+    pub(super) fn emit(&self, event: Event) {
+        (self.emit)(event);
+    }
+
+    pub(super) fn log(&self) -> DebugLog {
+        self.log
+    }
+
+    /// Reports that the worker's process has ended.
+    pub(super) fn exited(&self, worker: WorkerId, exit: Option<Exit>) {
+        self.log.exit(worker, exit);
+        self.emit(Event::Exited { worker, exit });
+    }
+
+    /// Reports what a worker did wrong, or why it can't begin.
+    pub(super) fn report(&self, worker: WorkerId, error: Error) {
+        self.emit(match error {
+            Error::Unable(reason) => Event::Unable { worker, reason },
+            error => Event::Faulted { worker, error },
+        });
+    }
+
+    /// Warns the primary of connections that can't be accepted, unless it has just been warned.
+    pub(super) fn warn(&self, listener: ListenerId, error: std::io::Error) {
+        let address = self.decide(|core| core.warn_of(listener, Instant::now()));
+        if let Some(address) = address {
+            self.log.write(format_args!("connections to {address} have to wait: {error}"));
+            self.emit(Event::Unaccepted { address, error });
+        }
+    }
+
+    /// Has the worker get another socket of its own, as soon as that is possible.
+    pub(super) fn replace_socket(&self, listener: ListenerId, worker: WorkerId) {
+        // The receiver is there as long as this thread runs.
+        let _ = self.lost_sockets.send((listener, worker));
+    }
+}
+
+/// Waits until all has been read that was there before.
+pub(super) async fn all_read() {
+    for _ in 0..TURNS {
+        yield_now().await;
+    }
+}

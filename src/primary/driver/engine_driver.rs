@@ -1,0 +1,119 @@
+use std::{
+    cell::RefCell,
+    fmt,
+    net::IpAddr,
+    os::fd::{AsFd, OwnedFd},
+    rc::Rc,
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    super::core::{
+        driver::{Acceptors, Connection, Driver},
+        listener::Listener,
+    },
+    accept_guard::AcceptGuard,
+    debug_log::DebugLog,
+    lanes::WorkerLanes,
+    listening_socket::ListeningSocket,
+};
+use crate::{
+    protocol::control::Target,
+    sys::{
+        listen::{self, Likeness, Origin},
+        reserve::Reserve,
+        socket,
+    },
+};
+
+/// What the core does, done by system calls.
+pub(crate) struct EngineDriver {
+    log: DebugLog,
+    /// For a connection that is accepted, or taken back, when there are no other descriptors.
+    pub(super) reserve: Rc<RefCell<Reserve>>,
+    /// Tells that a listening socket is closed, or that a worker has closed its descriptor of one.
+    pub(super) released: Rc<Notify>,
+    /// Keeps sockets that workers have as well from making this thread wait.
+    pub(super) guard: Rc<AcceptGuard>,
+}
+
+impl EngineDriver {
+    pub(super) fn new(log: DebugLog, reserve: Reserve) -> Self {
+        let reserve = Rc::new(RefCell::new(reserve));
+        Self { log, reserve, released: Rc::default(), guard: Rc::default() }
+    }
+}
+
+impl Driver for EngineDriver {
+    type Connection = OwnedFd;
+    type Lanes = Rc<WorkerLanes>;
+    type Socket = Rc<ListeningSocket>;
+    type Acceptors = AcceptorTasks;
+
+    fn debug_log(&self, line: fmt::Arguments<'_>) {
+        self.log.write(line);
+    }
+
+    fn close(&mut self, connection: OwnedFd) {
+        drop(connection);
+        self.reserve.borrow_mut().refill();
+    }
+
+    fn socket_released(&self) {
+        self.released.notify_waiters();
+    }
+
+    fn new_acceptors(&self) -> AcceptorTasks {
+        AcceptorTasks::default()
+    }
+}
+
+impl Connection for OwnedFd {
+    fn source(&self) -> Option<IpAddr> {
+        socket::source(self)
+    }
+}
+
+/// What the tasks at the sockets of one listener wait for, and what tells its connections from others.
+#[derive(Default)]
+pub(crate) struct AcceptorTasks {
+    /// Has the tasks that accept look again at what is pending, at the members and at the owner.
+    pub(super) room: Rc<Notify>,
+    /// Has all other tasks look again at the owner.
+    pub(super) changed: Rc<Notify>,
+    /// Of the address, and of those before it while connections waited for the next worker.
+    likenesses: Vec<Likeness>,
+}
+
+impl AcceptorTasks {
+    /// Connections that are accepted from this socket belong to the listener.
+    pub(super) fn add(&mut self, socket: &ListeningSocket) {
+        if let Some(likeness) = socket.likeness().filter(|it| !self.likenesses.contains(it)) {
+            self.likenesses.push(likeness);
+        }
+    }
+}
+
+impl Acceptors for AcceptorTasks {
+    fn notify_room(&self) {
+        self.room.notify_waiters();
+    }
+
+    fn notify_change(&self) {
+        self.changed.notify_waiters();
+    }
+
+    fn inherit(&mut self, other: Self) {
+        self.likenesses.extend(other.likenesses);
+    }
+}
+
+/// What this descriptor is to a listener, which a worker says is one of its connections.
+pub(super) fn origin(listener: &Listener<EngineDriver>, connection: impl AsFd) -> Origin {
+    let has_its_address = !matches!(listener.query.target, Target::Descriptor { .. });
+    // Where workers accept from a shared socket, they have nothing to return.
+    let likenesses = listener.distribution().map_or(&[][..], |it| &it.acceptors.likenesses);
+    let mut origins = likenesses.iter().map(|it| listen::origin(&connection, it, has_its_address));
+    origins.find(|origin| *origin != Origin::Elsewhere).unwrap_or(Origin::Elsewhere)
+}

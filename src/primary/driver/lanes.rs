@@ -1,0 +1,562 @@
+//! The engine's ends of one worker's lanes.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd},
+    rc::Rc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::Notify,
+};
+
+use super::{
+    super::core::{
+        driver::{HandOver, Lanes, TakenBack, Unread},
+        quota::MAX_LISTENERS,
+        stats::{AcceptCounter, WorkerView},
+        suspicion::Load,
+    },
+    listening_socket::ListeningSocket,
+};
+use crate::{
+    ipc::Packets,
+    protocol::{
+        ListenerId, connection,
+        control::{self, ToWorker},
+    },
+    sys::{
+        failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
+        lane::{self, Lane, Transit},
+        listen,
+        load::load_of,
+        reserve::Reserve,
+        ring::Tally,
+    },
+};
+
+/// Messages that may wait for a worker to read those before them. One that asks more often without
+/// reading the replies breaks the protocol.
+const MAX_MESSAGES: usize = 4096;
+
+/// Sockets among them: each is a descriptor of this process.
+const MAX_SOCKETS: usize = MAX_LISTENERS;
+
+/// What other threads may ask about a worker's connections, at any time.
+pub(super) struct View {
+    /// Connections put into the queue, less those taken back.
+    handed: AtomicU64,
+    /// The numbers of the worker's own sockets, as long as they are open.
+    sockets: Mutex<Vec<(ListenerId, RawFd)>>,
+    /// What the worker counts itself.
+    tally: Tally,
+    /// A duplicate of the receiving end of the hand-off queue.
+    reclaim: OwnedFd,
+}
+
+impl View {
+    pub(super) fn new(tally: Tally, reclaim: OwnedFd) -> Self {
+        Self { handed: AtomicU64::new(0), sockets: Mutex::default(), tally, reclaim }
+    }
+
+    fn handed(&self) -> u64 {
+        self.handed.load(Ordering::Acquire)
+    }
+
+    /// Counts the connections in the queue. Only the engine's thread does.
+    fn change_handed(&self, change: impl FnOnce(u64) -> u64) {
+        self.handed.store(change(self.handed.load(Ordering::Relaxed)), Ordering::Release);
+    }
+
+    /// How many connections wait in the queue, by the kernel.
+    fn queued(&self) -> usize {
+        lane::unread(&self.reclaim).map_or(0, connection::waiting)
+    }
+
+    fn sockets(&self) -> MutexGuard<'_, Vec<(ListenerId, RawFd)>> {
+        // No thread panics while it holds the lock.
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WorkerView for View {
+    fn accepted(&self) -> u64 {
+        self.tally.accepted()
+    }
+
+    fn waiting(&self) -> usize {
+        let at_sockets =
+            self.sockets().iter().map(|(_, it)| listen::backlog_of(*it)).sum::<usize>();
+        self.queued() + at_sockets
+    }
+
+    fn open(&self) -> usize {
+        if !self.tally.is_shared() {
+            // It is not known when those that the worker has taken are closed.
+            return self.queued();
+        }
+        // By its own word: one that lies gets too many connections, or too few.
+        count_from(self.tally.closed(), self.handed().wrapping_add(self.tally.accepted()))
+    }
+}
+
+/// How many of `total` connections a worker has not counted, modulo 2^32. One that lies has none.
+fn count_from(counted: u32, total: u64) -> usize {
+    let more = (total as u32).wrapping_sub(counted);
+    usize::try_from(more.cast_signed()).unwrap_or(0)
+}
+
+/// What a worker counts at one of its sockets, from now on.
+struct SlotCounter {
+    tally: Tally,
+    slot: Option<u8>,
+    /// How far it had counted in this slot before.
+    before: u64,
+}
+
+impl AcceptCounter for SlotCounter {
+    fn accepted(&self) -> u64 {
+        self.tally.accepted_at(self.slot).saturating_sub(self.before)
+    }
+}
+
+/// The engine's ends of one worker's lanes.
+pub(crate) struct WorkerLanes {
+    pid: i32,
+    /// The control socket.
+    pub(super) control: AsyncFd<OwnedFd>,
+    /// Messages that it had no room for.
+    outgoing: RefCell<Packets>,
+    /// When to try to send them again, at the earliest.
+    flush: Cell<Instant>,
+    /// The sending end of the hand-off queue.
+    pub(super) queue: AsyncFd<OwnedFd>,
+    /// What is in the queue.
+    transit: Transit,
+    view: Arc<View>,
+    /// While the queue is full: when to look for room, at the earliest.
+    full: Cell<Option<Instant>>,
+    /// Why a lane is to be given up, until the worker's task has seen it.
+    fault: Cell<Option<Fault>>,
+    /// Has the worker's task look again at what it waits for, and at `fault`.
+    pub(super) changed: Notify,
+    /// Tells that nothing waits for the worker any more, as far as it was watched.
+    pub(super) emptied: Notify,
+    reserve: Rc<RefCell<Reserve>>,
+}
+
+impl WorkerLanes {
+    pub(super) fn new(
+        pid: i32,
+        control: AsyncFd<OwnedFd>,
+        queue: AsyncFd<OwnedFd>,
+        view: Arc<View>,
+        reserve: Rc<RefCell<Reserve>>,
+    ) -> Self {
+        Self {
+            pid,
+            control,
+            outgoing: RefCell::default(),
+            flush: Cell::new(Instant::now()),
+            queue,
+            transit: Transit::default(),
+            view,
+            full: Cell::default(),
+            fault: Cell::default(),
+            changed: Notify::new(),
+            emptied: Notify::new(),
+            reserve,
+        }
+    }
+
+    /// When to look for room in the queue, at the earliest, if it is full.
+    pub(super) fn full(&self) -> Option<Instant> {
+        self.full.get()
+    }
+
+    /// The queue has room.
+    pub(super) fn set_drained(&self) {
+        self.full.set(None);
+    }
+
+    /// Why a lane is to be given up, if so. Says it once.
+    pub(super) fn take_fault(&self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    /// When to [`flush`](Self::flush), at the earliest, if messages wait for room.
+    pub(super) fn flush_at(&self) -> Option<Instant> {
+        (!self.outgoing.borrow().is_empty()).then(|| self.flush.get())
+    }
+
+    /// Sends the messages that wait, until the control socket is full.
+    pub(super) fn flush(&self) {
+        let flushed = self.outgoing.borrow_mut().flush(&self.control);
+        match flushed {
+            Ok(()) => {}
+            Err(Failure::WouldBlock) => {
+                show_full(&self.control);
+                self.changed.notify_one();
+            }
+            // Nothing tells when it is over.
+            Err(Failure::Shortage(_)) => {
+                self.flush.set(Instant::now() + SHORTAGE_PAUSE);
+                self.changed.notify_one();
+            }
+            // The worker's task sees the end of the socket, and waits for the exit.
+            Err(Failure::Gone) => {}
+            Err(Failure::Fault(fault)) => self.give_up(fault),
+        }
+    }
+
+    /// Has the worker's task report that a lane is of no use any more.
+    fn give_up(&self, fault: Fault) {
+        self.fault.set(Some(fault));
+        self.changed.notify_one();
+    }
+
+    fn put_into_queue(
+        &self,
+        packet: [u8; connection::PACKET],
+        accepted: BorrowedFd<'_>,
+    ) -> HandOver {
+        match lane::send_fixed_packet(&self.queue, &packet, Some(accepted)) {
+            Ok(()) => {
+                self.transit.keep(accepted);
+                self.tell_handed();
+                HandOver::Done
+            }
+            Err(Failure::WouldBlock) => {
+                show_full(&self.queue);
+                self.fill(Duration::ZERO)
+            }
+            // Nothing tells when it is over.
+            Err(Failure::Shortage(_)) => self.fill(SHORTAGE_PAUSE),
+            // Its receiving end is ours as well, so a worker that dies does not close it.
+            Err(Failure::Gone) => {
+                self.lose(Fault { call: Call::Send(Lane::Connection), errno: libc::EPIPE })
+            }
+            Err(Failure::Fault(fault)) => self.lose(fault),
+        }
+    }
+
+    fn fill(&self, pause: Duration) -> HandOver {
+        self.full.set(Some(Instant::now() + pause));
+        self.changed.notify_one();
+        HandOver::Full
+    }
+
+    fn lose(&self, fault: Fault) -> HandOver {
+        self.give_up(fault);
+        HandOver::Lost
+    }
+
+    /// Lets the worker know how many connections it was given.
+    fn tell_handed(&self) {
+        self.view.tally.set_handed(self.view.handed() as u32);
+    }
+}
+
+impl Lanes for Rc<WorkerLanes> {
+    type Connection = OwnedFd;
+    type Socket = Rc<ListeningSocket>;
+
+    fn hand_over(&self, listener: ListenerId, connection: &OwnedFd) -> HandOver {
+        self.transit.settle(|| self.view.queued());
+        self.view.change_handed(|handed| handed + 1);
+        let handed_over = self.put_into_queue(connection::encode(listener), connection.as_fd());
+        if handed_over != HandOver::Done {
+            self.view.change_handed(|handed| handed.saturating_sub(1));
+        }
+        handed_over
+    }
+
+    fn take_back(&self) -> TakenBack<OwnedFd> {
+        let mut buffer = [0; connection::PACKET];
+        loop {
+            let received = self
+                .reserve
+                .borrow_mut()
+                .lend(|| lane::receive_shared(&self.view.reclaim, &mut buffer));
+            let packet = match received {
+                Some(Ok(packet)) if packet.length > 0 => packet,
+                Some(Ok(_) | Err(Failure::WouldBlock | Failure::Gone)) => {
+                    return TakenBack::Nothing;
+                }
+                None | Some(Err(Failure::Shortage(_))) => return TakenBack::Later,
+                Some(Err(Failure::Fault(fault))) => {
+                    self.give_up(fault);
+                    return TakenBack::Nothing;
+                }
+            };
+            self.view.change_handed(|handed| handed.saturating_sub(1));
+            self.tell_handed();
+            // Without a descriptor another thread took the number: that connection is closed.
+            let listener = connection::decode(&buffer[..packet.length]);
+            if let Some((listener, connection)) = listener.zip(packet.descriptor) {
+                // The worker may have looked at the packet, and so have a duplicate. It fails only for
+                // what is not a socket, which the engine has put there itself.
+                let _ = listen::make_usual(&connection);
+                return TakenBack::Connection(listener, connection);
+            }
+        }
+    }
+
+    fn queued(&self) -> usize {
+        let queued = self.view.queued();
+        self.transit.settle(|| queued);
+        queued
+    }
+
+    fn waiting(&self) -> usize {
+        match self.view.tally.is_shared() {
+            true => count_from(self.view.tally.taken(), self.view.handed()),
+            false => self.view.queued(),
+        }
+    }
+
+    fn open(&self) -> usize {
+        self.view.open()
+    }
+
+    fn taken(&self) -> u64 {
+        let from_queue = self.view.handed().saturating_sub(self.view.queued() as u64);
+        from_queue.wrapping_add(self.view.tally.accepted())
+    }
+
+    fn has_shared_counters(&self) -> bool {
+        self.view.tally.is_shared()
+    }
+
+    fn messages(&self) -> u64 {
+        self.view.tally.messages()
+    }
+
+    fn accept_counter(&self, slot: Option<u8>) -> Arc<dyn AcceptCounter> {
+        let tally = self.view.tally.clone();
+        let before = tally.accepted_at(slot);
+        Arc::new(SlotCounter { tally, slot, before })
+    }
+
+    fn send(&self, message: &ToWorker, socket: Option<OwnedFd>) -> Result<(), Unread> {
+        // Encoding fails only for what is too long, which replies are not: `data` is checked.
+        let packet = control::encode(message).map_err(|_| Unread)?;
+        let outgoing = self.outgoing.borrow();
+        let has_room = socket.is_none() || outgoing.count_descriptors() < MAX_SOCKETS;
+        if outgoing.len() >= MAX_MESSAGES || !has_room {
+            return Err(Unread);
+        }
+        drop(outgoing);
+        self.outgoing.borrow_mut().push(packet, socket);
+        self.flush();
+        Ok(())
+    }
+
+    fn set_accepting(&self, is_accepting: bool) {
+        // Encoding fails only for what is too long.
+        let told =
+            [ToWorker::Pause, ToWorker::Resume].map(|it| control::encode(&it).unwrap_or_default());
+        let packet = told[usize::from(is_accepting)].clone();
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.retain(|message| !told.iter().any(|told| told == message));
+        outgoing.push(packet, None);
+        drop(outgoing);
+        self.flush();
+    }
+
+    fn queued_sockets(&self) -> usize {
+        self.outgoing.borrow().count_descriptors()
+    }
+
+    fn emptied(&self) {
+        self.emptied.notify_waiters();
+    }
+
+    fn assigned(&self, listener: ListenerId, socket: &Rc<ListeningSocket>) {
+        if let Some(number) = socket.number() {
+            self.view.sockets().push((listener, number));
+        }
+    }
+
+    fn unassigned(&self, listener: Option<ListenerId>) {
+        self.view.sockets().retain(|(it, _)| listener.is_some_and(|listener| *it != listener));
+    }
+
+    fn load(&self) -> Option<Load> {
+        load_of(self.pid).map(|load| Load {
+            main: load.main,
+            all: load.all,
+            is_runnable: load.is_runnable,
+            may_wait_for_thread: load.may_wait_for_thread,
+        })
+    }
+}
+
+/// The runtime believes a lane writable until it is shown otherwise.
+fn show_full(lane: &AsyncFd<OwnedFd>) {
+    let blocked = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
+    let _ = lane.try_io(Interest::WRITABLE, blocked);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        protocol::control::{MAX_PACKET, Reply},
+        sys::{
+            inject::{FAULTS, GONE, SHORTAGES, fail_here},
+            ring::{self, Ring, Side},
+            watched,
+        },
+    };
+
+    const SENDING: Call = Call::Send(Lane::Control);
+    const HANDING: Call = Call::Send(Lane::Connection);
+
+    /// The lanes of a worker, its end of the hand-off queue, and of the control socket.
+    fn lanes() -> (Rc<WorkerLanes>, OwnedFd, OwnedFd) {
+        let (control, their_control) = lane::packet_pair().unwrap();
+        let (queue, their_queue) = lane::packet_pair().unwrap();
+        let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE);
+        let queue = watched::watch(queue, Interest::WRITABLE);
+        let memory = ring::create().unwrap();
+        let tally = Ring::map(memory, Side::Primary).unwrap().tally;
+        let view = Arc::new(View::new(tally, their_queue.try_clone().unwrap()));
+        // No process has this number.
+        let pid = -1;
+        let (control, queue) = (control.ok().unwrap(), queue.ok().unwrap());
+        let lanes = WorkerLanes::new(pid, control, queue, view, Rc::default());
+        (Rc::new(lanes), their_queue, their_control)
+    }
+
+    /// What the worker is told.
+    fn messages(control: &OwnedFd) -> Vec<ToWorker> {
+        let packets = std::iter::from_fn(|| lane::receive_whole_packet(control, MAX_PACKET).ok());
+        packets.map(|it| control::decode(&it.bytes, it.length).unwrap()).collect()
+    }
+
+    fn cargo() -> OwnedFd {
+        lane::stream_pair().unwrap().0
+    }
+
+    fn take(queue: &OwnedFd) {
+        lane::receive_fixed_packet(queue, &mut [0; connection::PACKET]).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_counts_until_it_is_closed_or_taken_back() {
+        let (lanes, queue, _control) = lanes();
+        for _ in 0..3 {
+            assert_eq!(lanes.hand_over(1, &cargo()), HandOver::Done);
+        }
+        take(&queue);
+        assert_eq!((lanes.queued(), lanes.taken(), lanes.open()), (2, 1, 3));
+        lanes.view.tally.add_closed();
+        assert!(matches!(lanes.take_back(), TakenBack::Connection(1, _)));
+        assert_eq!((lanes.queued(), lanes.taken(), lanes.open()), (1, 1, 1));
+        for _ in 0..2 {
+            lanes.view.tally.add_closed();
+        }
+        assert_eq!(lanes.open(), 0, "a worker that can't count");
+    }
+
+    #[tokio::test]
+    async fn messages_that_meet_a_shortage_are_sent_later_in_order() {
+        for errno in SHORTAGES {
+            let (lanes, _queue, control) = lanes();
+            fail_here(SENDING, errno, 3);
+            lanes.send(&ToWorker::Probe, None).unwrap();
+            lanes.send(&ToWorker::Reply(Reply::default()), None).unwrap();
+            lanes.set_accepting(true);
+            assert!(messages(&control).is_empty());
+            assert!(lanes.flush_at().unwrap() > Instant::now(), "errno {errno}");
+            lanes.flush();
+            let reply = ToWorker::Reply(Reply::default());
+            assert_eq!(messages(&control), [ToWorker::Probe, reply, ToWorker::Resume]);
+            assert!(lanes.flush_at().is_none() && lanes.take_fault().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_last_word_on_accepting_is_sent() {
+        let (lanes, _queue, control) = lanes();
+        fail_here(SENDING, libc::ENOBUFS, 3);
+        [false, true, false].into_iter().for_each(|it| lanes.set_accepting(it));
+        lanes.flush();
+        assert_eq!(messages(&control), [ToWorker::Pause]);
+    }
+
+    #[tokio::test]
+    async fn messages_to_a_worker_that_is_gone_are_not_a_fault() {
+        for errno in GONE {
+            let (lanes, _queue, _control) = lanes();
+            fail_here(SENDING, errno, 1);
+            lanes.send(&ToWorker::Probe, None).unwrap();
+            assert!(lanes.flush_at().is_none() && lanes.take_fault().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_fails_otherwise_is_a_fault_once() {
+        for errno in FAULTS {
+            let (lanes, _queue, _control) = lanes();
+            fail_here(SENDING, errno, 1);
+            lanes.set_accepting(true);
+            assert_eq!(lanes.take_fault(), Some(Fault { call: SENDING, errno }));
+            assert_eq!(lanes.take_fault(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_failure_of_a_hand_over_has_its_outcome() {
+        for errno in SHORTAGES {
+            let (lanes, queue, _control) = lanes();
+            fail_here(HANDING, errno, 1);
+            assert_eq!(lanes.hand_over(1, &cargo()), HandOver::Full, "errno {errno}");
+            assert!(lanes.full().unwrap() > Instant::now());
+            lanes.set_drained();
+            assert_eq!(lanes.hand_over(1, &cargo()), HandOver::Done);
+            take(&queue);
+        }
+        let (full, _queue, _control) = lanes();
+        fail_here(HANDING, libc::EAGAIN, 1);
+        assert_eq!(full.hand_over(1, &cargo()), HandOver::Full);
+        assert!(full.full().is_some());
+        for errno in GONE.into_iter().chain(FAULTS) {
+            let (lanes, _queue, _control) = lanes();
+            fail_here(HANDING, errno, 1);
+            assert_eq!(lanes.hand_over(1, &cargo()), HandOver::Lost);
+            // The queue can't end while its other end is the engine's as well.
+            let reported = if GONE.contains(&errno) { libc::EPIPE } else { errno };
+            assert_eq!(lanes.take_fault(), Some(Fault { call: HANDING, errno: reported }));
+        }
+    }
+
+    #[tokio::test]
+    async fn each_failure_of_taking_back_has_its_outcome() {
+        const TAKING_BACK: Call = Call::Receive(Lane::Connection);
+        let (lanes, _queue, _control) = lanes();
+        assert_eq!(lanes.hand_over(1, &cargo()), HandOver::Done);
+        for errno in SHORTAGES {
+            fail_here(TAKING_BACK, errno, 1);
+            assert!(matches!(lanes.take_back(), TakenBack::Later), "errno {errno}");
+        }
+        for (errno, count) in GONE.map(|errno| (errno, 2)).into_iter().chain([(libc::EAGAIN, 1)]) {
+            fail_here(TAKING_BACK, errno, count);
+            assert!(matches!(lanes.take_back(), TakenBack::Nothing), "errno {errno}");
+        }
+        for errno in FAULTS {
+            fail_here(TAKING_BACK, errno, 1);
+            assert!(matches!(lanes.take_back(), TakenBack::Nothing));
+            assert_eq!(lanes.take_fault(), Some(Fault { call: TAKING_BACK, errno }));
+        }
+        assert!(matches!(lanes.take_back(), TakenBack::Connection(1, _)));
+    }
+}

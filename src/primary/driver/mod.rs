@@ -1,0 +1,102 @@
+//! The driver of the [core](super::core): the engine's thread, the tasks on it that wait for lanes, sockets,
+//! processes and deadlines, and the system calls that carry out what the core decides.
+//!
+//! - here: the thread and its loop over commands; [`context`]: what its tasks share,
+//! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses,
+//! - [`acceptor`]: one listening socket; [`timers`]: the deadlines of the core,
+//! - [`engine_driver`], [`lanes`], [`listening_socket`]: what the core sees as its driver,
+//! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
+//!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
+
+mod accept_guard;
+mod acceptor;
+mod bind;
+mod context;
+mod debug_log;
+mod engine_driver;
+mod faults;
+mod lanes;
+mod listening_socket;
+mod requests;
+mod timers;
+mod worker_task;
+
+use std::{rc::Rc, sync::Arc, time::Instant};
+
+use tokio::{
+    runtime::Runtime,
+    sync::mpsc::{self, UnboundedReceiver, unbounded_channel},
+    task::{LocalSet, spawn_local},
+};
+
+pub(super) use self::context::Emit;
+use self::{
+    bind::replace_lost,
+    context::{Context, all_read},
+    timers::run_timers,
+    worker_task::{Attending, adopt, leave},
+};
+use super::{
+    core::stats::Counters,
+    messages::{Command, Event, Settings},
+};
+use crate::sys::{reserve::Reserve, wake_politely};
+
+/// What the thread of an engine has from its start.
+pub(super) struct Equipment {
+    pub(super) settings: Settings,
+    pub(super) emit: Emit,
+    pub(super) reserve: Reserve,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// The engine's thread, from beginning to end: until the [`Engine`](super::Engine) is dropped, and the last of
+/// its workers has ended.
+pub(super) fn run(
+    runtime: &Runtime,
+    mut commands: UnboundedReceiver<Command>,
+    equipment: Equipment,
+) {
+    // Measured at 10,000 connections a second: half the processor time for each, at a somewhat
+    // higher rate and with lower latencies.
+    wake_politely();
+    let Equipment { settings, emit, reserve, counters } = equipment;
+    let (lost_sockets, lost) = unbounded_channel();
+    let context = Rc::new(Context::new(settings, emit, reserve, counters, lost_sockets));
+    LocalSet::new().block_on(runtime, async {
+        spawn_local(run_timers(Rc::clone(&context)));
+        spawn_local(replace_lost(Rc::clone(&context), lost));
+        // Each worker's task holds a sender.
+        let (attending, mut all_ended) = mpsc::channel(1);
+        while let Some(command) = commands.recv().await {
+            match command {
+                // Commands about it come later.
+                Command::Adopt(adopted) => adopt(&context, adopted, attending.clone()).await,
+                // What a worker has returned before it leaves goes to others, or waits for the next one.
+                Command::Drain(worker) => {
+                    all_read().await;
+                    context.decide(|core| core.drain(worker, Instant::now()));
+                }
+                Command::Leave(worker) => {
+                    all_read().await;
+                    drop(spawn_local(leave(Rc::clone(&context), worker)));
+                }
+                Command::Pause(worker) => {
+                    context.decide(|core| core.pause(worker, Instant::now()));
+                }
+                Command::Resume(worker) => {
+                    context.decide(|core| core.resume(worker, Instant::now()));
+                }
+                Command::Barrier(token) => {
+                    context.decide(|core| core.close_unserved_all());
+                    context.emit(Event::Passed(token));
+                }
+            }
+        }
+        // The workers' lanes have to stay open, as long as this process is there: see `Watchdog`. And
+        // without JavaScript no other code reaps them.
+        context.decide(|core| core.drain_all(Instant::now()));
+        drop(attending);
+        let _: Option<Attending> = all_ended.recv().await;
+    });
+}

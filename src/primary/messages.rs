@@ -1,0 +1,77 @@
+//! What JavaScript and the engine's thread tell each other.
+
+use std::io;
+
+use super::fork::Adopted;
+use crate::{error::Error, protocol::WorkerId, scheduler::Scheduling, sys::exit::Exit};
+
+/// What JavaScript tells the engine.
+#[derive(Debug)]
+pub enum Command {
+    /// Look after this new worker.
+    Adopt(Adopted),
+    /// Give this worker no more connections, and those that it has not taken to others.
+    Drain(WorkerId),
+    /// The worker's channel is closed: as [`Command::Drain`], and answer with [`Event::Left`] when all
+    /// that this worker was the last to serve is closed.
+    Leave(WorkerId),
+    /// Give this worker no more connections until [`Command::Resume`], and those that it has not taken to
+    /// others.
+    Pause(WorkerId),
+    /// Give this worker connections again.
+    Resume(WorkerId),
+    /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
+    /// commands before this one are done, and all sockets that they closed are closed.
+    Barrier(u32),
+}
+
+/// What the engine tells JavaScript.
+#[derive(Debug)]
+pub enum Event {
+    /// The worker's process has ended, and is a zombie until JavaScript reaps it; the engine has closed all
+    /// that it had of the worker.
+    Exited {
+        /// Which one.
+        worker: WorkerId,
+        /// How; `None` when other code reaped it, as happens when `SIGCHLD` is ignored.
+        exit: Option<Exit>,
+    },
+    /// [`Command::Leave`] is done.
+    Left(WorkerId),
+    /// [`Command::Barrier`] was reached.
+    Passed(u32),
+    /// Connections can't be accepted now, and wait in the kernel's backlog. Reported at most once a minute
+    /// for each listener.
+    Unaccepted {
+        /// The address of the listener, for people.
+        address: String,
+        /// Why, above all `EMFILE`.
+        error: io::Error,
+    },
+    /// The worker broke the protocol. It gets no more connections, and the engine reads no more requests of
+    /// it.
+    Faulted {
+        /// Which one.
+        worker: WorkerId,
+        /// What it did.
+        error: Error,
+    },
+    /// The worker has disconnected, and does not exit. Reported once.
+    Staying(WorkerId),
+    /// The worker can't load the addon, and exits.
+    Unable {
+        /// Which one.
+        worker: WorkerId,
+        /// Why, in its words.
+        reason: String,
+    },
+}
+
+/// What is fixed when the engine starts.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The policy of all listeners.
+    pub scheduling: Scheduling,
+    /// Whether to report on stderr what happens (`NODE_DEBUG=cluster`).
+    pub debug_log: bool,
+}
