@@ -1,7 +1,7 @@
 'use strict';
 
 // npm run soak -- [options]: workers that mean harm run beside honest ones, under load, for some minutes.
-// It fails if a request of an honest worker is lost. The program is that of __test__/soak.spec.js.
+// It fails if a request of an honest worker is lost. The program is that of __test__/faults/soak.spec.js.
 
 const path = require('node:path');
 const { runCommand } = require('../tools/command.js');
@@ -10,7 +10,7 @@ const { runTool } = require('../tools/run-tool.js');
 const { UserError } = require('../tools/user-error.js');
 
 const ROOT = path.join(__dirname, '..');
-const PROGRAM = path.join(ROOT, '__test__', 'fixtures', 'soak.js');
+const PROGRAM = path.join(ROOT, '__test__', 'fixtures', 'faults', 'soak.js');
 const POLICIES = ['rr', 'least-connections', 'source-hash', 'reuseport'];
 // How long one run takes: then the next policy has its turn.
 const SECONDS = 30;

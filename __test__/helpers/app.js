@@ -5,12 +5,12 @@ const { start } = require('./fixture');
 const HOST = '127.0.0.1';
 
 /**
- * Starts the clustered server of `fixtures/app.js`, and waits until all of its workers listen,
+ * Starts the clustered server of `fixtures/shared/app.js`, and waits until all of its workers listen,
  * or are online if they have nothing to listen to.
  * `app.target` is the address for clients; by default a port of 127.0.0.1.
  */
 async function startApp(t, { workers = 1, listen = { port: 0, host: HOST }, ...rest } = {}, how) {
-  const app = start(t, 'app', { args: [{ workers, listen, ...rest }], ...how });
+  const app = start(t, 'shared/app', { args: [{ workers, listen, ...rest }], ...how });
   app.tell = (id, what) => app.send({ do: 'tell', id, what });
   const servers = [listen].flat().length;
   const event = servers > 0 ? 'listening' : 'online';

@@ -12,8 +12,9 @@ const { afterTimeLimit } = require('../../tools/time-limit');
 const WATCHDOG = 30_000;
 // How long workers may outlive their primary.
 const GONE_WITHIN = 2_000;
+const FIXTURES = path.join(__dirname, '../fixtures');
 const WARNING = /^\(node:\d+\) .*/m;
-const CRASH = /^worker \d+ crashed.*/m; // See fixtures/cluster.js.
+const CRASH = /^worker \d+ crashed.*/m; // See fixtures/shared/cluster.js.
 
 /** A fixture program, running as the leader of a process group that its workers belong to. */
 class Program extends EventEmitter {
@@ -26,7 +27,7 @@ class Program extends EventEmitter {
   #warns;
 
   /**
-   * @param {string} name of a file in `fixtures/`, without `.js`; or the path of any other program
+   * @param {string} name of a file in `fixtures/`, as in `shared/app`; or the path of any other program
    * @param {object} [options]
    * @param {Array} [options.args] strings, or values to be passed as JSON
    * @param {object} [options.env] on top of the environment of the tests
@@ -47,7 +48,7 @@ class Program extends EventEmitter {
       ...launcher,
       execPath,
       ...nodeArgs,
-      path.resolve(__dirname, '../fixtures', path.extname(name) ? name : `${name}.js`),
+      fixturePath(name),
       ...args.map((arg) => (typeof arg === 'string' ? arg : JSON.stringify(arg))),
     ];
     this.#child = spawn(file, rest, {
@@ -106,7 +107,7 @@ class Program extends EventEmitter {
     }
   }
 
-  /** Sends the program a command; see `fixtures/commands.js`. */
+  /** Sends the program a command; see `fixtures/shared/commands.js`. */
   send(command) {
     this.#child.stdin.write(`${JSON.stringify(command)}\n`);
   }
@@ -181,6 +182,11 @@ class Program extends EventEmitter {
   }
 }
 
+/** The path of a file in `fixtures/`; `.js` may be left out. */
+function fixturePath(name) {
+  return path.resolve(FIXTURES, path.extname(name) ? name : `${name}.js`);
+}
+
 /**
  * The environment for fixtures, without the colours that the test runner requests, and without its
  * debugger.
@@ -212,4 +218,4 @@ function run(t, name, options) {
   return start(t, name, options).exited;
 }
 
-module.exports = { environment, run, start };
+module.exports = { FIXTURES, environment, fixturePath, run, start };

@@ -1,0 +1,21 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { startApp } = require('../helpers/app');
+const { countAnswers } = require('../helpers/client');
+const { fixturePath } = require('../helpers/fixture');
+
+const NODE_OPTIONS = `--require ${fixturePath('environment/early')}`;
+
+for (const [EARLY, does] of Object.entries({
+  loader: 'registers a module loader',
+  thread: 'starts a thread',
+  child: 'runs a child process',
+  listeners: 'listens to the channel for a while',
+})) {
+  test(`a user's preload that ${does} does not harm a worker`, async (t) => {
+    const app = await startApp(t, { workers: 2 }, { env: { NODE_OPTIONS, EARLY } });
+    t.deepEqual(await countAnswers(app.target, 10), { 1: 5, 2: 5 });
+    await app.end();
+  });
+}

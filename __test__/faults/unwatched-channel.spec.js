@@ -1,0 +1,52 @@
+'use strict';
+
+// Where the system refuses to watch a channel, as epoll_ctl(2) does at the limit of watches.
+
+const EventEmitter = require('node:events');
+const { once } = require('node:events');
+const { constants } = require('node:os');
+const { serial: test } = require('ava');
+const Channel = require('../../lib/channel');
+const EventContext = require('../../lib/event-context');
+const { isBuiltin } = require('../helpers/implementation');
+
+/** A lane that can't be watched. */
+class UnwatchedLane {
+  fd = 3;
+  calls = [];
+
+  start() {
+    return -constants.errno.ENOSPC;
+  }
+
+  ref() {}
+
+  unref() {}
+
+  close() {
+    this.calls.push('close');
+    return null;
+  }
+}
+
+if (!isBuiltin) {
+  test('a channel that can not be watched is a fault with errno and call, and is closed', async (t) => {
+    const target = new EventEmitter();
+    const lane = new UnwatchedLane();
+    const faults = [];
+    const disconnected = once(target, 'disconnect');
+    new Channel(target, lane, {
+      context: new EventContext(),
+      refs: 1,
+      onNotice: () => t.fail(),
+      onFault: (error) => faults.push(error),
+    });
+    t.false(target.connected);
+    await disconnected;
+    t.like(faults, [{ code: 'ENOSPC', syscall: 'epoll_ctl', errno: -constants.errno.ENOSPC }]);
+    t.deepEqual(lane.calls, ['close']);
+    t.is(faults.length, 1);
+  });
+} else {
+  test('the built-in module has no such channel', (t) => t.pass());
+}

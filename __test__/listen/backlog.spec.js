@@ -1,0 +1,69 @@
+'use strict';
+
+const { once } = require('node:events');
+const { readFileSync } = require('node:fs');
+const net = require('node:net');
+const { serial: test } = require('ava');
+const { HOST, startApp } = require('../helpers/app');
+const { HAS_PROC, signalGroup, stopGroup } = require('../../tools/process-group');
+
+const WITNESSES = 5;
+
+/**
+ * Whether this socket gets a connection. On one machine the kernel decides that during the call, so the
+ * socket is connected before sockets that connect to the witness later, one after the other.
+ */
+async function isConnected(socket, witness) {
+  const { port } = witness.address();
+  for (let i = 0; i < WITNESSES && socket.connecting; i += 1) {
+    await once(net.connect({ host: HOST, port }), 'connect');
+  }
+  return !socket.connecting;
+}
+
+/** How many of `tries` connections the kernel lets in while all processes of the app are stopped. */
+async function countConnections(app, tries) {
+  const witness = net.createServer((socket) => socket.destroy()).listen(0, HOST);
+  await once(witness, 'listening');
+  const sockets = [];
+  await stopGroup(app.pid);
+  try {
+    for (let i = 0; i < tries; i += 1) {
+      const socket = net.connect(app.target).on('error', () => {});
+      sockets.push(socket);
+      if (!(await isConnected(socket, witness))) break;
+    }
+    return sockets.filter(({ connecting }) => !connecting).length;
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    witness.close();
+    signalGroup(app.pid, 'SIGCONT');
+  }
+}
+
+// /proc tells whether all processes have stopped.
+if (HAS_PROC) {
+  const DEFAULT = 511;
+  const LARGEST = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
+
+  for (const policy of ['rr', 'none']) {
+    for (const backlog of [1, 7, undefined]) {
+      test(`under ${policy}, the kernel uses the backlog ${backlog ?? 'by default'}`, async (t) => {
+        const env = { NODE_CLUSTER_SCHED_POLICY: policy };
+        const listen = { port: 0, host: HOST, backlog };
+        const app = await startApp(t, { workers: 2, listen }, { env });
+        // Linux accepts one connection more than the backlog says.
+        const expected = Math.min(backlog ?? DEFAULT, LARGEST) + 1;
+        t.is(await countConnections(app, expected + 5), expected);
+        await app.end();
+      });
+    }
+  }
+
+  test('a negative backlog is the largest', async (t) => {
+    const app = await startApp(t, { listen: { port: 0, host: HOST, backlog: -1 } });
+    const enough = Math.min(DEFAULT + 10, LARGEST);
+    t.is(await countConnections(app, enough), enough);
+    await app.end();
+  });
+}

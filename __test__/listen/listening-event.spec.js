@@ -1,0 +1,19 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('../helpers/fixture');
+const { isBuiltin } = require('../helpers/implementation');
+
+if (!isBuiltin) {
+  test("a worker emits 'listening' once, however often its server has tried before", async (t) => {
+    const { lines, code } = await run(t, 'listen/failed-listen', { args: ['3'] });
+    t.is(code, 0);
+    t.deepEqual(lines, [{ listening: 1, port: true }]);
+  });
+}
+
+test("a worker emits 'listening' once for a server that succeeds at once", async (t) => {
+  const { lines, code } = await run(t, 'listen/failed-listen', { args: ['0'] });
+  t.is(code, 0);
+  t.deepEqual(lines, [{ listening: 1, port: true }]);
+});

@@ -1,0 +1,70 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { startApp } = require('../helpers/app');
+const { countAnswers, get } = require('../helpers/client');
+const { majorVersion } = require('../helpers/version');
+
+async function limit(app, id, connections, more) {
+  app.tell(id, { do: 'limit', index: 0, connections, ...more });
+  await app.line({ server: 'limited', id });
+}
+
+/** Makes each worker hold a request; resolves to promises of the answers. */
+async function hold(app, workers) {
+  const answers = workers.map(() => get(app.target, { path: '/hold' }));
+  for (const id of workers) await app.line({ server: 'holds', id });
+  return answers;
+}
+
+function release(app, workers) {
+  for (const id of workers) app.tell(id, { do: 'release' });
+}
+
+test('a worker that has its maxConnections leaves other connections to the other workers', async (t) => {
+  const app = await startApp(t, { workers: 2 });
+  await limit(app, 1, 1);
+  const held = await hold(app, [1, 2]);
+  t.deepEqual(await countAnswers(app.target, 10), { 2: 10 });
+  release(app, [1, 2]);
+  t.deepEqual((await Promise.all(held)).map(({ id }) => id).sort(), [1, 2]);
+  // The worker has room again.
+  await t.notThrowsAsync(async () => {
+    while ((await get(app.target)).id !== 1);
+  });
+  await app.end();
+});
+
+test('a connection waits when every worker has its maxConnections', async (t) => {
+  const app = await startApp(t, { workers: 2 });
+  for (const id of [1, 2]) await limit(app, id, 1);
+  const held = await hold(app, [1, 2]);
+  const waiting = get(app.target);
+  release(app, [2]);
+  t.is((await waiting).id, 2);
+  release(app, [1]);
+  t.deepEqual((await Promise.all(held)).map(({ id }) => id).sort(), [1, 2]);
+  await app.end();
+});
+
+test('without maxConnections, a server behaves as without a cluster', async (t) => {
+  const app = await startApp(t, { workers: 2 });
+  await limit(app, 1, 0);
+  // It takes either no connections or all that come.
+  const expected = majorVersion < 22 ? { 1: 5, 2: 5 } : { 2: 10 };
+  t.deepEqual(await countAnswers(app.target, 10), expected);
+  await app.end();
+});
+
+if (majorVersion >= 22) {
+  test('a worker that is told to drop connections does not leave them to other workers', async (t) => {
+    const app = await startApp(t, { workers: 1 });
+    await limit(app, 1, 1, { drops: true });
+    const held = await hold(app, [1]);
+    await t.throwsAsync(get(app.target), { code: 'ECONNRESET' });
+    await app.line({ server: 'dropped', id: 1 });
+    release(app, [1]);
+    t.is((await held[0]).id, 1);
+    await app.end();
+  });
+}

@@ -1,0 +1,50 @@
+'use strict';
+
+const { once } = require('node:events');
+const { readFileSync } = require('node:fs');
+const tls = require('node:tls');
+const { serial: test } = require('ava');
+const { startApp } = require('../helpers/app');
+const { text } = require('../helpers/client');
+const { fixturePath } = require('../helpers/fixture');
+
+const ca = readFileSync(fixturePath('shared/keys/cert.pem'));
+
+/** The worker that answers, whether it resumed an earlier session, and the new session, if there is one. */
+async function visit(target, options) {
+  const socket = tls.connect({ ...target, ca, ...options });
+  let session;
+  socket.once('session', (ticket) => {
+    session = ticket;
+  });
+  await once(socket, 'secureConnect');
+  const reused = socket.isSessionReused();
+  const { id } = JSON.parse(await text(socket));
+  return { id, reused, session };
+}
+
+for (const version of ['TLSv1.2', 'TLSv1.3']) {
+  const options = { minVersion: version, maxVersion: version };
+
+  test(`other workers resume a session by ${version} with one worker`, async (t) => {
+    const app = await startApp(t, { workers: 2, kind: 'tls' });
+    const first = await visit(app.target, options);
+    t.false(first.reused);
+    const second = await visit(app.target, { ...options, session: first.session });
+    t.like(second, { id: 3 - first.id, reused: true });
+    await app.end();
+  });
+}
+
+test('a worker that starts later resumes a session, without the worker that began it', async (t) => {
+  const app = await startApp(t, { workers: 2, kind: 'tls' });
+  const { id, session } = await visit(app.target);
+  app.send({ do: 'signal', id, signal: 'SIGKILL' });
+  await app.line({ on: 'cluster', event: 'exit', id });
+  app.send({ do: 'fork' });
+  await app.line({ on: 'cluster', event: 'listening', id: 3 });
+  const visits = [await visit(app.target, { session }), await visit(app.target, { session })];
+  t.deepEqual(visits.map((next) => next.id).sort(), [3 - id, 3]);
+  t.true(visits.every(({ reused }) => reused));
+  await app.end();
+});
