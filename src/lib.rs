@@ -47,11 +47,11 @@
 //!    ([`primary::stats`]), and wait for nothing (`tests/engine/hostile.rs`).
 //! 6. A descriptor is an [`OwnedFd`](std::os::fd::OwnedFd) until JavaScript takes it, and
 //!    close-on-exec from birth (`__test__/environment/inheritance.spec.js`,
-//!    `__test__/lifecycle/nothing-left.spec.js`).
+//!    `__test__/lifecycle/cleanup.spec.js`).
 //! 7. Nothing here blocks the JavaScript thread, unless its process is about to end, and no panic crosses into C: no `unwrap`, `expect`
 //!    or `panic!` outside tests (clippy), and callbacks are contained (`sys::node`).
 //! 8. State belongs to an instance, not to the process: several environments may load the addon
-//!    (`__test__/environment/environments.spec.js`).
+//!    (`__test__/environment/several-instances.spec.js`).
 //!
 //! # What is absent
 //!

@@ -105,7 +105,7 @@ test('exec may be relative to cwd, and both may be URLs', async (t) => {
 });
 
 test('a worker without a file reads its program from its input', async (t) => {
-  const { lines, code } = await run(t, 'api/program-input');
+  const { lines, code } = await run(t, 'api/program-from-stdin');
   t.is(code, 0);
   const common = { argv: ['', 'one'], isWorker: true, canSend: 'function' };
   // With the built-in module, such a process does not act as a worker; only `isWorker` is true.

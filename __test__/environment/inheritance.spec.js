@@ -8,7 +8,7 @@ const FLAGS = ['--no-deprecation', '--max-http-header-size=20000'];
 
 /** The facts that each process of the family reports, by the names of the processes. */
 async function family(t, env) {
-  const { lines, code } = await run(t, 'environment/family', {
+  const { lines, code } = await run(t, 'environment/descendants', {
     env,
     nodeArgs: FLAGS,
     args: ['argument'],
@@ -33,7 +33,7 @@ for (const member of ['worker', 'forked', 'spawned', 'sh', 'thread']) {
 }
 
 test('a child of a worker can be the primary of its own cluster', async (t) => {
-  const { lines, code } = await run(t, 'environment/nested');
+  const { lines, code } = await run(t, 'environment/nested-clusters');
   t.is(code, 0);
   t.deepEqual(lines, [
     { level: 0, isPrimary: true, worker: 'undefined' },

@@ -5,7 +5,10 @@ const { run } = require('../helpers/fixture');
 
 /** The lines that three workers print; `settings` are JavaScript. */
 async function inspect(t, settings, options) {
-  const { lines, code } = await run(t, 'environment/inspected', { args: [settings], ...options });
+  const { lines, code } = await run(t, 'environment/inspector-ports', {
+    args: [settings],
+    ...options,
+  });
   t.is(code, 0);
   t.is(lines.length, 3);
   return lines.sort((a, b) => a.id - b.id);

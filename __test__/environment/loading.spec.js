@@ -22,7 +22,7 @@ const permitted = [permission, '--allow-fs-read=*'];
 if (!isBuiltin) {
   test('the package of the platform brings the binary', async (t) => {
     const home = install(t, (file) => fs.writeFileSync(file, good));
-    const { lines, code } = await run(t, 'environment/load', { args: [home] });
+    const { lines, code } = await run(t, 'environment/load-package', { args: [home] });
     t.deepEqual(lines, []);
     t.is(code, 0);
   });
@@ -89,7 +89,9 @@ if (!isBuiltin) {
   };
   for (const [what, [spoil, code, text, cause = null]] of Object.entries(failures)) {
     test(`${what}: ERR_RS_CLUSTER_${code}`, async (t) => {
-      const { lines, stderr } = await run(t, 'environment/load', { args: [install(t, spoil)] });
+      const { lines, stderr } = await run(t, 'environment/load-package', {
+        args: [install(t, spoil)],
+      });
       t.like(lines, { length: 1, 0: { code: `ERR_RS_CLUSTER_${code}`, cause } });
       t.true(lines[0].message.includes(text), lines[0].message);
       t.is(stderr, '');
@@ -106,7 +108,7 @@ if (!isBuiltin) {
       pretence,
       `process.dlopen = () => { throw Object.assign(new Error('${said}'), { code: 'ERR_DLOPEN_FAILED' }) };`,
     );
-    const { lines } = await run(t, 'environment/load', {
+    const { lines } = await run(t, 'environment/load-package', {
       args: [home],
       nodeArgs: ['--require', pretence],
     });
@@ -121,7 +123,9 @@ if (!isBuiltin) {
     // Only root may mount a file system, and not in every container.
     if (spawnSync('mount', options).status !== 0) return t.pass();
     try {
-      const { lines } = await run(t, 'environment/load', { args: [install(t, undefined, place)] });
+      const { lines } = await run(t, 'environment/load-package', {
+        args: [install(t, undefined, place)],
+      });
       t.like(lines, { length: 1, 0: { code: 'ERR_RS_CLUSTER_BAD_BINARY' } });
       t.regex(lines[0].message, noExec);
     } finally {
@@ -142,7 +146,7 @@ if (!isBuiltin) {
         `Object.defineProperties(process, ${JSON.stringify(properties)});`,
       );
       const home = install(t, (file) => fs.writeFileSync(file, good));
-      const { lines } = await run(t, 'environment/load', {
+      const { lines } = await run(t, 'environment/load-package', {
         args: [home],
         nodeArgs: ['--require', pretence],
       });
@@ -156,7 +160,7 @@ if (!isBuiltin) {
   if (majorVersion >= 20) {
     test('workers that may not read the package: the primary reports it once', async (t) => {
       const args = [ROOT, { execArgv: [permission] }];
-      const { lines, stderr } = await run(t, 'environment/workers-load', { args, warns: true });
+      const { lines, stderr } = await run(t, 'environment/load-in-workers', { args, warns: true });
       t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
       t.is(stderr.match(/ERR_RS_CLUSTER_NOT_LOADED/g)?.length, 1, stderr);
       t.regex(stderr, /--allow-fs-read/);
@@ -169,14 +173,14 @@ if (!isBuiltin) {
 
     test(`an addon refused by ${by}: ERR_RS_CLUSTER_ADDONS_REFUSED`, async (t) => {
       const options = { args: [ROOT], nodeArgs: flags, warns: true };
-      const { lines } = await run(t, 'environment/load', options);
+      const { lines } = await run(t, 'environment/load-package', options);
       t.like(lines, { length: 1, 0: { code: 'ERR_RS_CLUSTER_ADDONS_REFUSED' } });
       t.regex(lines[0].message, /--allow-addons/);
     });
 
     test(`workers whose addon is refused by ${by}: the primary reports it once`, async (t) => {
       const args = [ROOT, { execArgv: flags }];
-      const { lines, stderr } = await run(t, 'environment/workers-load', { args, warns: true });
+      const { lines, stderr } = await run(t, 'environment/load-in-workers', { args, warns: true });
       t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
       t.is(stderr.match(/ERR_RS_CLUSTER_NOT_LOADED/g)?.length, 1, stderr);
       t.regex(stderr, /--allow-addons/);
@@ -184,7 +188,7 @@ if (!isBuiltin) {
 
     test(`workers whose addon is refused by ${by}: each emits 'error', if it has a listener`, async (t) => {
       const args = [ROOT, { execArgv: flags }, 'hear'];
-      const { lines } = await run(t, 'environment/workers-load', { args });
+      const { lines } = await run(t, 'environment/load-in-workers', { args });
       const refused = lines.filter(({ code }) => code === 'ERR_RS_CLUSTER_NOT_LOADED');
       t.is(refused.length, 2);
       t.deepEqual(
@@ -197,7 +201,7 @@ if (!isBuiltin) {
   for (const act of ['disconnect', 'disconnect all']) {
     test(`workers that can't load, and are told to ${act}, do not harm the primary`, async (t) => {
       const args = [ROOT, { execArgv: ['--no-addons'] }, act];
-      const { lines, code, stderr } = await run(t, 'environment/workers-load', {
+      const { lines, code, stderr } = await run(t, 'environment/load-in-workers', {
         args,
         warns: true,
       });
@@ -209,7 +213,9 @@ if (!isBuiltin) {
 
   test('a worker whose channel was closed before it reported anything may have loaded', async (t) => {
     const exec = fixturePath('shared/throws');
-    const { lines } = await run(t, 'environment/workers-load', { args: [ROOT, { exec }, 'close'] });
+    const { lines } = await run(t, 'environment/load-in-workers', {
+      args: [ROOT, { exec }, 'close'],
+    });
     t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
   });
 
@@ -222,7 +228,7 @@ if (!isBuiltin) {
       // All users may enter every directory on the path except the temporary one.
       fs.chmodSync(path.join(home, '../..'), 0o755);
       const args = [home, unprivileged];
-      const { lines, stderr } = await run(t, 'environment/workers-load', { args, warns: true });
+      const { lines, stderr } = await run(t, 'environment/load-in-workers', { args, warns: true });
       t.deepEqual(lines, [{ exited: 1 }, { exited: 1 }]);
       t.is(stderr.match(/ERR_RS_CLUSTER_NOT_LOADED/g)?.length, 1, stderr);
       t.regex(stderr, /can its user read that file/);
@@ -234,7 +240,7 @@ if (majorVersion >= 20) {
   const fork = { args: [specifier], nodeArgs: [...permitted, '--allow-addons'], warns: true };
 
   test('the permission model refuses fork() as it does with child_process', async (t) => {
-    const { lines } = await run(t, 'environment/load', fork);
+    const { lines } = await run(t, 'environment/load-package', fork);
     t.like(lines, { length: 1, 0: { code: 'ERR_ACCESS_DENIED' } });
     if (!isBuiltin) t.regex(lines[0].message, /--allow-child-process/);
   });
@@ -243,14 +249,17 @@ if (majorVersion >= 20) {
   if (majorVersion >= 25 && !isBuiltin) {
     test('the permission model refuses listen() as it does without a cluster', async (t) => {
       const nodeArgs = [...fork.nodeArgs, '--allow-child-process'];
-      const { lines } = await run(t, 'environment/listen-refused', { nodeArgs, warns: true });
+      const { lines } = await run(t, 'environment/listen-without-permission', {
+        nodeArgs,
+        warns: true,
+      });
       t.deepEqual(lines, [{ code: 'ERR_ACCESS_DENIED', permission: 'Net' }]);
     });
   }
 
   test('the permission model allows fork() with --allow-child-process', async (t) => {
     const nodeArgs = [...fork.nodeArgs, '--allow-child-process'];
-    const { lines, code } = await run(t, 'environment/load', { ...fork, nodeArgs });
+    const { lines, code } = await run(t, 'environment/load-package', { ...fork, nodeArgs });
     t.deepEqual(lines, []);
     t.is(code, 0);
   });

@@ -5,7 +5,7 @@ const { startApp } = require('../helpers/app');
 const { countAnswers } = require('../helpers/client');
 const { fixturePath } = require('../helpers/fixture');
 
-const NODE_OPTIONS = `--require ${fixturePath('environment/early')}`;
+const NODE_OPTIONS = `--require ${fixturePath('environment/user-preload')}`;
 
 for (const [EARLY, does] of Object.entries({
   loader: 'registers a module loader',

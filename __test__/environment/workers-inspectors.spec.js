@@ -10,7 +10,7 @@ for (const [start, how] of [
   test(`${how} in the primary starts the inspectors of its workers too`, async (t) => {
     // Each process takes any free port.
     const nodeArgs = ['--inspect-port=0'];
-    const { lines, code } = await run(t, 'environment/workers-inspectors', {
+    const { lines, code } = await run(t, 'environment/inspector-start', {
       args: [start],
       nodeArgs,
     });

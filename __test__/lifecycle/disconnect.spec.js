@@ -9,7 +9,7 @@ const { isBuiltin } = require('../helpers/implementation');
 const { temporaryDirectory } = require('../helpers/temporary');
 
 const live = (t, worker, primary) =>
-  run(t, 'lifecycle/lifecycle', { args: [{ worker, ...primary }] });
+  run(t, 'lifecycle/one-worker', { args: [{ worker, ...primary }] });
 const has = (pattern) => (line) => Object.entries(pattern).every(([key, is]) => line[key] === is);
 
 test('a worker disconnected by the primary ends by itself, and on purpose', async (t) => {
@@ -46,7 +46,7 @@ test('a disconnected worker lives on while it has more to do', async (t) => {
 for (const NODE_CLUSTER_SCHED_POLICY of ['rr', 'none']) {
   test(`a server answered just before its worker is disconnected closes: ${NODE_CLUSTER_SCHED_POLICY}`, async (t) => {
     const args = [temporaryDirectory(t)];
-    const { lines, code } = await run(t, 'lifecycle/late-answer', {
+    const { lines, code } = await run(t, 'lifecycle/disconnect-during-listen', {
       args,
       env: { NODE_CLUSTER_SCHED_POLICY },
     });
@@ -104,14 +104,14 @@ test('the channel closes after the servers, and the servers close after their co
 });
 
 test('a disconnected worker keeps the connections that it has opened itself', async (t) => {
-  const { lines, code } = await run(t, 'lifecycle/client-connection');
+  const { lines, code } = await run(t, 'lifecycle/outgoing-connection');
   t.is(code, 0);
   t.deepEqual(lines, [{ disconnected: 1 }, { heard: 'yes' }, { exit: 1, args: [0, null] }]);
 });
 
 for (const policy of ['rr', 'none']) {
   test(`a worker that begins to listen while it disconnects ends, and frees the address: ${policy}`, async (t) => {
-    const { lines, code } = await run(t, 'lifecycle/listens-while-leaving', {
+    const { lines, code } = await run(t, 'lifecycle/listen-while-disconnecting', {
       args: [[await freePort(), await freePort()]],
       env: { NODE_CLUSTER_SCHED_POLICY: policy },
     });

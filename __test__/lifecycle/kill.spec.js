@@ -8,7 +8,7 @@ const { isBuiltin } = require('../helpers/implementation');
 
 /** How a worker ends that runs `worker`, and that the primary kills at the event `on`. */
 async function kill(t, { worker, on = 'online', method = 'kill', signal, settings }) {
-  const { lines, code } = await run(t, 'lifecycle/lifecycle', {
+  const { lines, code } = await run(t, 'lifecycle/one-worker', {
     args: [{ worker, on, call: [method, signal].filter(Boolean), settings }],
   });
   t.is(code, 0);

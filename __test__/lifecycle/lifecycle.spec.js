@@ -8,14 +8,14 @@ const { temporaryDirectory } = require('../helpers/temporary');
 
 /** The life of a worker that runs `worker`, and of which the primary calls a method at an event. */
 const live = (t, worker, primary) =>
-  run(t, 'lifecycle/lifecycle', { args: [{ worker, ...primary }] });
+  run(t, 'lifecycle/one-worker', { args: [{ worker, ...primary }] });
 
 const names = (lines, on) => lines.filter((line) => line.on === on).map((line) => line.event);
 const find = (lines, pattern) =>
   lines.find((line) => Object.entries(pattern).every(([key, value]) => line[key] === value));
 
 test('the primary and the worker know their roles', async (t) => {
-  const { lines, code } = await run(t, 'lifecycle/roles');
+  const { lines, code } = await run(t, 'api/roles');
   t.is(code, 0);
   const primary = find(lines, { role: 'primary' });
   t.like(primary, { isPrimary: true, isMaster: true, isWorker: false, emitter: true });
@@ -38,7 +38,7 @@ const identities = [
 ];
 for (const [who, NODE_UNIQUE_ID, expected] of identities) {
   test(`NODE_UNIQUE_ID makes a process ${who} at its start, and only then`, async (t) => {
-    const { lines, code } = await run(t, 'lifecycle/identity', { env: { NODE_UNIQUE_ID } });
+    const { lines, code } = await run(t, 'api/identity', { env: { NODE_UNIQUE_ID } });
     t.is(code, 0);
     t.deepEqual(lines, [
       { ...expected, variable: 'undefined' },
@@ -48,7 +48,7 @@ for (const [who, NODE_UNIQUE_ID, expected] of identities) {
 }
 
 test('the old names are aliases of the new ones', async (t) => {
-  const { lines, code } = await run(t, 'lifecycle/old-names');
+  const { lines, code } = await run(t, 'api/deprecated-names');
   t.is(code, 0);
   const args = ['by the old name'];
   t.like(lines[0], { same: true, isMaster: true, args });
@@ -82,7 +82,7 @@ test('a worker emits events for its messages and its end, and no others', async 
 });
 
 test('fork returns a worker that already has its pid', async (t) => {
-  const { lines } = await run(t, 'lifecycle/roles');
+  const { lines } = await run(t, 'api/roles');
   const forked = find(lines, { role: 'forked' });
   t.is(forked.pid, find(lines, { role: 'worker' }).pid);
   t.like(forked, { id: 1, instance: true, childProcess: true, state: 'none', listed: true });
@@ -90,7 +90,7 @@ test('fork returns a worker that already has its pid', async (t) => {
 });
 
 test('fork emits setup and fork, in this order, on the next tick', async (t) => {
-  const { lines } = await run(t, 'lifecycle/roles');
+  const { lines } = await run(t, 'api/roles');
   // The worker's events may come first, because it may be faster than its primary.
   const ofPrimary = lines.filter(({ role }) => role !== 'worker');
   const forked = ofPrimary.findIndex(({ role }) => role === 'forked');
@@ -102,7 +102,7 @@ test('fork emits setup and fork, in this order, on the next tick', async (t) => 
 });
 
 test('a worker does not have the methods that only a primary has', async (t) => {
-  const { lines } = await run(t, 'lifecycle/roles');
+  const { lines } = await run(t, 'api/roles');
   const worker = find(lines, { role: 'worker' });
   t.deepEqual(worker.types, {
     fork: 'undefined',
@@ -115,7 +115,7 @@ test('a worker does not have the methods that only a primary has', async (t) => 
 });
 
 test('the Worker class works without a process, and without new', async (t) => {
-  const { lines } = await run(t, 'lifecycle/worker-class');
+  const { lines } = await run(t, 'api/worker-class');
   const rest = { process: 'undefined', exitedAfterDisconnect: 'undefined' };
   t.deepEqual(lines[0], {
     empty: { id: 0, state: 'none', ...rest },
@@ -126,7 +126,7 @@ test('the Worker class works without a process, and without new', async (t) => {
 });
 
 test('the Worker class does what its process does', async (t) => {
-  const { lines } = await run(t, 'lifecycle/worker-class');
+  const { lines } = await run(t, 'api/worker-class');
   t.deepEqual(lines[1], {
     isConnected: [true, false],
     isDead: [false, true, true],

@@ -71,7 +71,7 @@ if (!isBuiltin) {
 }
 for (const [call, args, returned, events] of calls) {
   test(`${call}(${args}) on a worker that could not be started does not throw`, async (t) => {
-    const { lines, code } = await run(t, 'lifecycle/unstarted', { args: [[call, ...args]] });
+    const { lines, code } = await run(t, 'lifecycle/unstarted-worker', { args: [[call, ...args]] });
     t.is(code, 0);
     t.is(lines[0].returned, returned);
     t.is(lines[0].connected, call !== 'process.disconnect');
@@ -92,7 +92,7 @@ if (canDeny && !isBuiltin) {
   ];
   for (const [code, denied, syscall] of refusals) {
     test(`fork() emits 'error' where the system refuses ${denied} by ${code}`, async (t) => {
-      const program = start(t, 'lifecycle/forks', { launcher: denying(code, denied) });
+      const program = start(t, 'lifecycle/fork-on-command', { launcher: denying(code, denied) });
       program.send({});
       t.deepEqual(await program.line({ error: code }), {
         error: code,
@@ -110,7 +110,7 @@ const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 // The limit does not apply to root.
 if (hasPrlimit && unprivileged && !isBuiltin) {
   test("fork() emits 'error' where there is no thread for the engine, and works later", async (t) => {
-    const program = start(t, 'lifecycle/forks', { spawn: unprivileged });
+    const program = start(t, 'lifecycle/fork-on-command', { spawn: unprivileged });
     await program.line({ is: 'ready' });
     const limit = (soft) =>
       execFileSync('prlimit', [`--pid=${program.pid}`, `--nproc=${soft}:`], unprivileged);
@@ -137,8 +137,8 @@ const policies = isBuiltin
 for (const [name, launcher] of memoryless) {
   test(`messages arrive where ${name}`, async (t) => {
     const [{ lines, code }, usual] = await Promise.all([
-      run(t, 'messages/message-values', { launcher }),
-      run(t, 'messages/message-values'),
+      run(t, 'messages/json-values', { launcher }),
+      run(t, 'messages/json-values'),
     ]);
     t.is(code, 0);
     t.deepEqual(lines, usual.lines);

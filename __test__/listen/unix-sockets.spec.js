@@ -110,7 +110,10 @@ if (!isBuiltin && majorVersion >= 20) {
   for (const name of ['socket', 'é'.repeat(53)]) {
     test(`an abstract Unix socket with ${name.length} letters is shared, and is not a file`, async (t) => {
       const cwd = temporaryDirectory(t);
-      const { lines, code } = await run(t, 'listen/abstract', { args: [name], spawn: { cwd } });
+      const { lines, code } = await run(t, 'listen/abstract-socket', {
+        args: [name],
+        spawn: { cwd },
+      });
       t.is(code, 0);
       const listens = { listens: `\0${name}` };
       t.deepEqual(lines, [listens, listens, { answers: { 1: 2, 2: 2 } }]);

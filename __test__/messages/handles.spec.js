@@ -79,7 +79,7 @@ test('a socket is sent with all its unread data, and with the ends that are stil
 });
 
 test('a socket that was not sent still belongs to the sender', async (t) => {
-  const { lines, code } = await run(t, 'messages/handle-refused');
+  const { lines, code } = await run(t, 'messages/handle-not-sent');
   t.is(code, 0);
   const said = 'still here';
   t.deepEqual(lines, [
@@ -110,7 +110,7 @@ for (const sender of Object.keys(PEERS)) {
 }
 
 test('a server does not wait for sockets that it has sent to a worker which dies', async (t) => {
-  const { lines, code } = await run(t, 'messages/lost-sockets');
+  const { lines, code } = await run(t, 'messages/sockets-of-killed-workers');
   t.is(code, 0);
   t.deepEqual(lines, [{ lent: 2 }, { left: 1 }, { closed: true }]);
 });
@@ -160,7 +160,7 @@ if (HAS_PROC) {
     });
 
     test('messages can be sent after a handle that the receiver has not read', async (t) => {
-      const { lines, code } = await run(t, 'messages/handle-stopped', { args: ['50'] });
+      const { lines, code } = await run(t, 'messages/handle-to-stopped-worker', { args: ['50'] });
       t.is(code, 0);
       t.deepEqual(lines, [
         { calledBack: 100, errors: [] },

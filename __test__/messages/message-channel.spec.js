@@ -12,7 +12,7 @@ const of = (lines, role) =>
   lines.filter((line) => line.role === role).map(({ role: _, ...rest }) => rest);
 
 test("only messages whose cmd begins with 'NODE_' are internal", async (t) => {
-  const { lines, code } = await run(t, 'messages/message-internal');
+  const { lines, code } = await run(t, 'messages/internal-messages');
   t.is(code, 0);
   const event = 'message';
   for (const role of Object.keys(PEERS)) {
@@ -33,13 +33,13 @@ test("only messages whose cmd begins with 'NODE_' are internal", async (t) => {
 if (!isBuiltin) {
   for (const emitter of ['process', 'cluster.worker']) {
     test(`a worker that listens late on ${emitter} gets all messages, in order`, async (t) => {
-      const { lines, code } = await run(t, 'messages/message-late', { args: [emitter, 'on'] });
+      const { lines, code } = await run(t, 'messages/late-listener', { args: [emitter, 'on'] });
       t.is(code, 0);
       t.deepEqual(lines, [{ received: upTo(6) }]);
     });
 
     test(`a worker that repeatedly calls once() on ${emitter} receives every message`, async (t) => {
-      const { lines, code } = await run(t, 'messages/message-late', { args: [emitter, 'once'] });
+      const { lines, code } = await run(t, 'messages/late-listener', { args: [emitter, 'once'] });
       t.is(code, 0);
       t.deepEqual(lines, [{ received: upTo(6) }]);
     });
@@ -75,7 +75,7 @@ for (const [role, ways] of Object.entries(holds)) {
 
 for (const way of ['process.exit', 'the end of its script', 'SIGKILL', 'an error']) {
   test(`the last messages of a primary that ends by ${way} arrive`, async (t) => {
-    const { lines } = await run(t, 'messages/farewell', { args: ['100', way, '0'] });
+    const { lines } = await run(t, 'messages/primary-flush', { args: ['100', way, '0'] });
     t.deepEqual(lines, [{ received: upTo(100) }]);
   });
 }
@@ -86,7 +86,7 @@ if (!isBuiltin) {
 
   for (const way of ['process.exit', 'the end of its script', 'an error']) {
     test(`everything arrives from a primary that ends by ${way}, even more than the channel takes`, async (t) => {
-      const { lines } = await run(t, 'messages/farewell', { args: ['100', way, size] });
+      const { lines } = await run(t, 'messages/primary-flush', { args: ['100', way, size] });
       t.deepEqual(lines, [{ received: upTo(100) }]);
     });
   }
@@ -100,7 +100,7 @@ if (!isBuiltin) {
   ];
   for (const way of ways) {
     test(`everything arrives from a worker that ends by ${way}, even more than the channel takes`, async (t) => {
-      const { lines } = await run(t, 'messages/message-last', { args: ['100', way, size] });
+      const { lines } = await run(t, 'messages/worker-flush', { args: ['100', way, size] });
       t.deepEqual(lines, [{ received: [...upTo(100), 'disconnect'] }]);
     });
   }
@@ -109,7 +109,7 @@ if (!isBuiltin) {
 if (HAS_PROC) {
   for (const [sender, receiver] of Object.entries(PEERS)) {
     test(`send returns false in the ${sender} while much is queued, and no message is lost`, async (t) => {
-      const { lines, code } = await run(t, 'messages/message-pressure', { args: [sender, '1000'] });
+      const { lines, code } = await run(t, 'messages/backpressure', { args: [sender, '1000'] });
       t.is(code, 0);
       const [meanwhile, { growth, bytes, accepted, ...after }] = of(lines, sender);
       const { sent } = after;
@@ -124,7 +124,7 @@ if (HAS_PROC) {
     // the channel.
     if (isBuiltin) continue;
     test(`the ${sender} emits 'drain' once, when everything that was queued has been sent`, async (t) => {
-      const { lines, code } = await run(t, 'messages/message-drain', { args: [sender, '20'] });
+      const { lines, code } = await run(t, 'messages/drain', { args: [sender, '20'] });
       t.is(code, 0);
       const [{ sent, ...drained }] = of(lines, sender);
       t.deepEqual(drained, {
@@ -136,7 +136,7 @@ if (HAS_PROC) {
     });
 
     test(`messages that are queued in the ${sender} when it disconnects arrive`, async (t) => {
-      const { lines } = await run(t, 'messages/message-closing', { args: [sender] });
+      const { lines } = await run(t, 'messages/disconnect-while-queued', { args: [sender] });
       t.deepEqual(of(lines, sender), [
         { returned: false, connected: false },
         { again: 'ERR_IPC_DISCONNECTED' },
@@ -147,7 +147,7 @@ if (HAS_PROC) {
     });
   }
   test('a worker whose primary reads nothing exits anyway', async (t) => {
-    const program = start(t, 'messages/last-words', { args: ['100'] });
+    const program = start(t, 'messages/flush-to-stopped-primary', { args: ['100'] });
     const { exits: pid } = await program.line({});
     t.true(await becomesTrue(() => !isAlive(pid), 20_000));
     program.signal('SIGCONT');
@@ -160,7 +160,7 @@ if (HAS_PROC) {
 }
 
 test('sends that race the death of workers never throw, and each calls back once', async (t) => {
-  const { lines, code } = await run(t, 'messages/message-race', { args: ['10', '1000'] });
+  const { lines, code } = await run(t, 'messages/send-to-killed-workers', { args: ['10', '1000'] });
   t.is(code, 0);
   const { sent, outcomes, ...rest } = lines[0];
   t.true(sent >= 10_000);

@@ -44,7 +44,7 @@ test('send returns true on an idle channel, and calls back once, later, with nul
 
 test('10,000 messages each way at once all arrive, in order, each with one callback', async (t) => {
   const count = 10_000;
-  const { lines, code } = await run(t, 'messages/message-order', { args: [String(count)] });
+  const { lines, code } = await run(t, 'messages/exchange', { args: [String(count)] });
   t.is(code, 0);
   for (const role of roles) {
     t.deepEqual(of(lines, role), [{ received: count, disordered: 0, callbacks: count }]);
@@ -52,7 +52,7 @@ test('10,000 messages each way at once all arrive, in order, each with one callb
 });
 
 test('every value arrives as in JSON, however large', async (t) => {
-  const { lines, code } = await run(t, 'messages/message-values');
+  const { lines, code } = await run(t, 'messages/json-values');
   t.is(code, 0);
   t.true(lines.length > 20);
   t.deepEqual(
@@ -62,7 +62,7 @@ test('every value arrives as in JSON, however large', async (t) => {
 });
 
 test('a message that cannot be sent throws in the sender, and the channel stays open', async (t) => {
-  const { lines, code } = await run(t, 'messages/message-errors');
+  const { lines, code } = await run(t, 'messages/unsendable-messages');
   t.is(code, 0);
   const wrong = { code: 'ERR_INVALID_ARG_TYPE', type: 'TypeError' };
   for (const role of roles) {
@@ -82,7 +82,7 @@ test('a message that cannot be sent throws in the sender, and the channel stays 
 
 for (const role of roles) {
   test(`a message sent in the ${role} after the disconnection is an error, later`, async (t) => {
-    const { lines } = await run(t, 'messages/message-closed');
+    const { lines } = await run(t, 'messages/send-after-disconnect');
     t.deepEqual(of(lines, role), [
       { returned: false, later: true },
       { calledBack: CLOSED },
@@ -92,7 +92,7 @@ for (const role of roles) {
 }
 
 test("messages sent before the worker's program begins wait for it", async (t) => {
-  const { lines, code } = await run(t, 'messages/message-early');
+  const { lines, code } = await run(t, 'messages/send-before-start');
   t.is(code, 0);
   t.deepEqual(lines, [{ received: [0, 1, 2, 3, 4] }]);
 });
@@ -108,7 +108,7 @@ const ways = [
 for (const way of ways) {
   test(`the last messages before a worker ends by ${way} arrive before its disconnect`, async (t) => {
     const count = 100;
-    const { lines } = await run(t, 'messages/message-last', { args: [String(count), way] });
+    const { lines } = await run(t, 'messages/worker-flush', { args: [String(count), way] });
     const messages = Array.from({ length: count }, (_, index) => index);
     t.deepEqual(lines, [{ received: [...messages, 'disconnect'] }]);
   });

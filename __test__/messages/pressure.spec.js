@@ -8,7 +8,7 @@ const { temporaryDirectory } = require('../helpers/temporary');
 for (const role of ['primary', 'worker']) {
   test(`send() returns false in a ${role} whose peer reads nothing, and nothing is lost`, async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
-    const { lines, code } = await run(t, 'messages/pressure', { args: [role, release] });
+    const { lines, code } = await run(t, 'messages/blocked-peer', { args: [role, release] });
     t.is(code, 0);
     t.deepEqual(Object.assign({}, ...lines), {
       slowedDown: true,

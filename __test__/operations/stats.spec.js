@@ -69,7 +69,7 @@ if (!isBuiltin) {
     t.deepEqual(listeners, []);
     t.like(workers[1], { handedOver: 0, waiting: 0, open: 0 });
     await app.end();
-    const { lines } = await run(t, 'operations/no-stats');
+    const { lines } = await run(t, 'operations/stats-before-fork');
     t.deepEqual(lines, [{ listeners: [], workers: {} }]);
   });
 } else {

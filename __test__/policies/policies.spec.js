@@ -39,7 +39,7 @@ if (!isBuiltin) {
     ['source-hash', SOURCE_HASH],
   ]) {
     test(`NODE_CLUSTER_SCHED_POLICY=${name} makes the policy ${policy}`, async (t) => {
-      const { lines } = await run(t, 'policies/policy', {
+      const { lines } = await run(t, 'policies/scheduling-policy', {
         env: { NODE_CLUSTER_SCHED_POLICY: name },
       });
       t.deepEqual(lines, [{ policy }]);
@@ -49,7 +49,7 @@ if (!isBuiltin) {
   for (const kind of Object.keys(CLIENTS)) {
     test(`the worker with the fewest open connections gets the next: ${kind}`, async (t) => {
       const options = { kind, policy: 'SCHED_LEAST_CONNECTIONS', workers: 2 };
-      const program = start(t, 'policies/lasting', { args: [options] });
+      const program = start(t, 'policies/least-connections', { args: [options] });
       const { port } = await program.line({});
       const connect = () => CLIENTS[kind](port);
       const first = [];

@@ -25,7 +25,9 @@ if (!isBuiltin) {
 
   test('NODE_CLUSTER_SCHED_POLICY=reuseport makes the policy SCHED_REUSEPORT', async (t) => {
     const env = { NODE_CLUSTER_SCHED_POLICY: 'reuseport' };
-    t.deepEqual((await run(t, 'policies/policy', { env })).lines, [{ policy: REUSEPORT }]);
+    t.deepEqual((await run(t, 'policies/scheduling-policy', { env })).lines, [
+      { policy: REUSEPORT },
+    ]);
   });
 
   for (const [name, listen] of [

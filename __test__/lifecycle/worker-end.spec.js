@@ -1,0 +1,103 @@
+'use strict';
+
+// How workers end that are killed, or whose primary ends. helpers/fixture.js checks that none is left
+// behind.
+
+const { serial: test } = require('ava');
+const { startApp } = require('../helpers/app');
+const { get } = require('../helpers/client');
+const { run } = require('../helpers/fixture');
+const { isBuiltin } = require('../helpers/implementation');
+const { unprivileged } = require('../helpers/privileges');
+
+async function play(t, scenario) {
+  const { lines, signal } = await run(t, 'lifecycle/worker-end', { args: [scenario] });
+  return { lines, signal, exit: lines.find((line) => 'exitedAfterDisconnect' in line) };
+}
+
+test('a worker whose living primary closes its channel finishes what it does', async (t) => {
+  const { lines } = await play(t, 'is disconnected by its primary, and busy');
+  t.deepEqual(lines, [
+    { worker: 'has a result' },
+    { worker: 'has saved' },
+    { code: 0, signal: null, exitedAfterDisconnect: false },
+  ]);
+});
+
+test("a worker that does not listen to 'disconnect' goes on after its channel closes", async (t) => {
+  const { exit } = await play(t, 'does not listen to disconnect');
+  t.deepEqual(exit, { code: 3, signal: null, exitedAfterDisconnect: false });
+});
+
+test('a worker that has disconnected by itself may outlive its primary', async (t) => {
+  const { lines } = await play(t, 'has left before its primary ends');
+  t.deepEqual(lines, [{ worker: 'has outlived its primary' }]);
+});
+
+// The built-in module sends the signal at once, whatever the settings are.
+if (!isBuiltin) {
+  for (const scenario of ['leaves by itself', 'is killed as it leaves']) {
+    test(`a worker that ${scenario} gets no signal`, async (t) => {
+      const { lines } = await play(t, scenario);
+      t.deepEqual(lines, [
+        { worker: 'has saved' },
+        { code: 0, signal: null, exitedAfterDisconnect: true },
+      ]);
+    });
+  }
+
+  for (const scenario of ['stays', 'is killed when it has left, and stays']) {
+    test(`a worker that ${scenario} gets the signal long before its time is over`, async (t) => {
+      const { exit } = await play(t, scenario);
+      t.deepEqual(exit, { code: null, signal: 'SIGTERM', exitedAfterDisconnect: true });
+    });
+  }
+
+  for (const scenario of ['gets less time later', 'gets more time later']) {
+    test(`a worker that ${scenario} gets the signal after the shorter time`, async (t) => {
+      const { exit } = await play(t, scenario);
+      t.deepEqual(exit, { code: null, signal: 'SIGTERM', exitedAfterDisconnect: true });
+    });
+  }
+
+  test('a worker that is killed as it disconnects finishes its responses', async (t) => {
+    const app = await startApp(t, { workers: 1 });
+    const answer = get(app.target, { path: '/hold' });
+    await app.line({ server: 'holds', id: 1 });
+    app.send({ do: 'disconnect', id: 1 });
+    await app.line({ did: 'disconnect', id: 1 });
+    app.send({ do: 'kill', id: 1 });
+    await app.line({ did: 'kill', id: 1 });
+    app.tell(1, { do: 'release' });
+    t.deepEqual(await answer, { id: 1, held: true });
+    await app.end();
+  });
+}
+
+// The built-in module has sent the signal earlier.
+for (const scenario of ['exits', 'exits, and it spins']) {
+  test(`a worker that was killed just before its primary ${scenario} ends`, async (t) => {
+    const { lines } = await play(t, `outlives nothing: its primary ${scenario}`);
+    t.deepEqual(lines, []);
+  });
+}
+
+if (!isBuiltin) {
+  test('a worker that ignores the signal ends when its primary is killed', async (t) => {
+    const { signal } = await play(t, 'outlives nothing: its primary is killed');
+    t.is(signal, 'SIGKILL');
+  });
+}
+
+// Only root can start workers that it is not allowed to signal.
+if (unprivileged?.uid !== undefined) {
+  test('a kill() that the system refuses is an error, and does not disconnect', async (t) => {
+    const { lines } = await play(t, 'may not be signalled');
+    t.deepEqual(lines, [
+      { error: 'EPERM', syscall: 'kill' },
+      { connected: true, exitedAfterDisconnect: 'undefined' },
+      { answered: true },
+      { code: null, signal: 'SIGKILL', exitedAfterDisconnect: false },
+    ]);
+  });
+}

@@ -1,0 +1,20 @@
+'use strict';
+
+const { serial: test } = require('ava');
+const { run } = require('../helpers/fixture');
+
+const PARTS = 4;
+const VALUES = 100_000 / PARTS;
+
+for (let part = 0; part < PARTS; part += 1) {
+  test(`'advanced' gives odd values the same form as Node's own channels, and runs the same code: part ${part + 1} of ${PARTS}`, async (t) => {
+    const args = [VALUES, 1 + part * VALUES];
+    const { lines, code } = await run(t, 'messages/random-values', { args, timeout: 110_000 });
+    t.is(code, 0);
+    const [{ values, json, errors, logs, different }] = lines;
+    t.deepEqual(different, []);
+    t.is(values, VALUES);
+    // There are enough values of each kind.
+    t.true(Math.min(json, errors, logs) > VALUES / 100, JSON.stringify({ json, errors, logs }));
+  });
+}
