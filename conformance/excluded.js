@@ -13,5 +13,5 @@ module.exports = {
     'here connections come on a lane of their own, without a message',
   'test-cluster-net-listen-backlog':
     "it replaces net.Server#listen to see Node's primary call it with the backlog; here the engine " +
-    'listens, and listen/send-queue.spec.js asks the kernel for the backlog',
+    'listens, and listen/backlog.spec.js asks the kernel for the backlog',
 };

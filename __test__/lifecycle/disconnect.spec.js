@@ -133,3 +133,12 @@ for (const count of [0, 1, 3]) {
     t.is(lines.filter(has({ listens: true })).length, Math.min(count, 1));
   });
 }
+
+// With workers, the built-in module may never call the callbacks after one that throws.
+for (const workers of isBuiltin ? ['without a worker'] : ['without a worker', 'with a worker']) {
+  test(`each callback of cluster.disconnect() is called, ${workers}, even if others throw`, async (t) => {
+    const { lines, code } = await run(t, 'lifecycle/disconnect-callbacks', { args: [workers] });
+    t.is(code, 0);
+    t.deepEqual(lines, [{ uncaught: 'first' }, { uncaught: 'second' }, { called: 'third' }]);
+  });
+}

@@ -113,3 +113,9 @@ if (!isBuiltin) {
     t.like(exit, { args: [null, 'SIGKILL'], exitedAfterDisconnect: true });
   });
 }
+
+test("a worker that kills itself in a server's 'listening' event ends", async (t) => {
+  const { lines, code } = await run(t, 'lifecycle/kill-in-listening');
+  t.is(code, 0);
+  t.deepEqual(lines, [{ code: 0, signal: null, exitedAfterDisconnect: true }]);
+});

@@ -3,7 +3,7 @@
 const { networkInterfaces } = require('node:os');
 const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
-const { BUILTIN, isBuiltin } = require('../helpers/implementation');
+const { BUILTIN } = require('../helpers/implementation');
 
 /** A link-local address of this machine, without its zone, and its interface, if there is one. */
 function findLinkLocal() {
@@ -65,17 +65,4 @@ if (linkLocal) {
       ...hosts.map((host) => ['udp6', { address: host }]),
     ]);
   });
-}
-
-for (const kind of ['udp4', 'net']) {
-  // With several sockets, the built-in module asks a closed socket for its address.
-  for (const count of isBuiltin ? [1] : [1, 3]) {
-    test(`${count} ${kind} closed by their own callbacks never count as listening`, async (t) => {
-      const { lines, code } = await run(t, 'listen/close-in-callback', {
-        args: [kind, `${count}`],
-      });
-      t.is(code, 0);
-      t.deepEqual(lines, Array(count).fill({ closed: kind }));
-    });
-  }
 }

@@ -17,3 +17,16 @@ test("a worker emits 'listening' once for a server that succeeds at once", async
   t.is(code, 0);
   t.deepEqual(lines, [{ listening: 1, port: true }]);
 });
+
+for (const kind of ['udp4', 'net']) {
+  // With several sockets, the built-in module asks a closed socket for its address.
+  for (const count of isBuiltin ? [1] : [1, 3]) {
+    test(`${count} ${kind} closed by their own callbacks never count as listening`, async (t) => {
+      const { lines, code } = await run(t, 'listen/close-in-callback', {
+        args: [kind, `${count}`],
+      });
+      t.is(code, 0);
+      t.deepEqual(lines, Array(count).fill({ closed: kind }));
+    });
+  }
+}

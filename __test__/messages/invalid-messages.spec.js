@@ -101,3 +101,26 @@ for (const serialization of Object.keys(open)) {
     t.deepEqual(errors, Array(returned - 1).fill('ERR_IPC_CHANNEL_CLOSED'));
   });
 }
+
+test('a message that cannot be sent throws in the sender, and the channel stays open', async (t) => {
+  const { lines, code } = await run(t, 'messages/unsendable-messages');
+  t.is(code, 0);
+  const wrong = { code: 'ERR_INVALID_ARG_TYPE', type: 'TypeError' };
+  for (const role of ['primary', 'worker']) {
+    const ofRole = lines.filter((line) => line.role === role);
+    t.deepEqual(
+      ofRole.map(({ role: _, ...rest }) => rest),
+      [
+        { name: 'nothing', code: 'ERR_MISSING_ARGS', type: 'TypeError' },
+        { name: 'undefined', code: 'ERR_MISSING_ARGS', type: 'TypeError' },
+        { name: 'a symbol', ...wrong },
+        { name: 'a function', ...wrong },
+        { name: 'a bigint', ...wrong },
+        { name: 'a handle that is none', code: 'ERR_INVALID_HANDLE_TYPE', type: 'TypeError' },
+        { name: 'options that are none', ...wrong },
+        { name: 'a circle', code: 'undefined', type: 'TypeError' },
+        { message: 'a good one' },
+      ],
+    );
+  }
+});

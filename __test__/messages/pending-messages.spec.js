@@ -51,3 +51,27 @@ if (!isBuiltin) {
     t.true(lines.some(({ heard }) => heard === MOST_MESSAGES + 1));
   });
 }
+
+test("messages sent before the worker's program begins wait for it", async (t) => {
+  const { lines, code } = await run(t, 'messages/send-before-start');
+  t.is(code, 0);
+  t.deepEqual(lines, [{ received: [0, 1, 2, 3, 4] }]);
+});
+
+// With the built-in module, workers have their own listener from the start, and drop messages to which the
+// program does not listen.
+if (!isBuiltin) {
+  for (const emitter of ['process', 'cluster.worker']) {
+    test(`a worker that listens late on ${emitter} gets all messages, in order`, async (t) => {
+      const { lines, code } = await run(t, 'messages/late-listener', { args: [emitter, 'on'] });
+      t.is(code, 0);
+      t.deepEqual(lines, [{ received: [0, 1, 2, 3, 4, 5] }]);
+    });
+
+    test(`a worker that repeatedly calls once() on ${emitter} receives every message`, async (t) => {
+      const { lines, code } = await run(t, 'messages/late-listener', { args: [emitter, 'once'] });
+      t.is(code, 0);
+      t.deepEqual(lines, [{ received: [0, 1, 2, 3, 4, 5] }]);
+    });
+  }
+}

@@ -3,6 +3,16 @@
 const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
 
+test('every value arrives as in JSON, however large', async (t) => {
+  const { lines, code } = await run(t, 'messages/json-values');
+  t.is(code, 0);
+  t.true(lines.length > 20);
+  t.deepEqual(
+    lines.filter((line) => !line.same),
+    [],
+  );
+});
+
 test("values that JSON does not have arrive by serialization 'advanced'", async (t) => {
   const { lines, code } = await run(t, 'messages/advanced-values');
   t.is(code, 0);

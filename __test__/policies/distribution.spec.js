@@ -90,48 +90,6 @@ if (!isBuiltin) {
   });
 }
 
-// The built-in module cannot pause workers.
-if (!isBuiltin) {
-  test('a paused worker gets no connections until it is resumed', async (t) => {
-    const app = await startApp(t, { workers: 3 });
-    app.send({ do: 'pause', id: 2 });
-    app.send({ do: 'pause', id: 2 });
-    await app.line({ did: 'pause', id: 2, chained: true });
-    t.deepEqual(await countAnswers(app.target, 20), { 1: 10, 3: 10 });
-    app.send({ do: 'resume', id: 2 });
-    await app.line({ did: 'resume', id: 2, chained: true });
-    t.deepEqual(await countAnswers(app.target, 30), { 1: 10, 2: 10, 3: 10 });
-    await app.end();
-  });
-
-  test('a worker pauses itself, and connections wait while all are paused', async (t) => {
-    const app = await startApp(t, { workers: 2 });
-    app.tell(1, { do: 'pause' });
-    await app.line({ paused: 1, chained: true });
-    // The primary learns of it with a delay.
-    while ((await countAnswers(app.target, 4))[1] !== undefined);
-    app.send({ do: 'pause', id: 2 });
-    await app.line({ did: 'pause', id: 2 });
-    const waiting = get(app.target);
-    app.send({ do: 'resume', id: 1 });
-    t.is((await waiting).id, 1);
-    await app.end();
-  });
-
-  test('a paused worker keeps its connections, and can be disconnected', async (t) => {
-    const app = await startApp(t, { workers: 2 });
-    const answer = get(app.target, { path: '/hold' });
-    const { id } = await app.line({ server: 'holds' });
-    app.send({ do: 'pause', id });
-    await app.line({ did: 'pause', id });
-    app.send({ do: 'disconnect', id });
-    app.tell(id, { do: 'release' });
-    t.like(await answer, { id, held: true });
-    await app.line({ on: 'cluster', event: 'exit', id, exitedAfterDisconnect: true });
-    await app.end();
-  });
-}
-
 // The built-in module accepts connections in the primary's JavaScript.
 if (!isBuiltin) {
   test('connections are served while the primary is blocked for 3 seconds', async (t) => {

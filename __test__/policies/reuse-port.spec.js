@@ -5,7 +5,6 @@ const path = require('node:path');
 const { serial: test } = require('ava');
 const { HOST, startApp, statsOf, untilWaiting } = require('../helpers/app');
 const { countAnswers, get } = require('../helpers/client');
-const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { temporaryDirectory } = require('../helpers/temporary');
 
@@ -22,13 +21,6 @@ if (!isBuiltin) {
     }
     return app;
   };
-
-  test('NODE_CLUSTER_SCHED_POLICY=reuseport makes the policy SCHED_REUSEPORT', async (t) => {
-    const env = { NODE_CLUSTER_SCHED_POLICY: 'reuseport' };
-    t.deepEqual((await run(t, 'policies/scheduling-policy', { env })).lines, [
-      { policy: REUSEPORT },
-    ]);
-  });
 
   for (const [name, listen] of [
     ['an IPv4 address', { port: 0, host: HOST }],
