@@ -7,10 +7,10 @@ const { temporaryDirectory } = require('../helpers/temporary');
 const { majorVersion } = require('../helpers/version');
 
 const POLICIES = isBuiltin ? ['rr'] : ['rr', 'least-connections', 'source-hash', 'reuseport'];
-// Until Node 22, a store that a listener enters stays with the object that emitted the event: Node's own
+// Before Node 24, a store that a listener enters stays with the object that emitted the event: Node's own
 // sockets keep it for their later events.
 const STAYS = majorVersion < 24;
-/** Stands for no store. */
+/** What the fixture reports where there is no store. */
 const NONE = '-';
 
 const each = (events, store) => Object.fromEntries(events.map((event) => [event, store]));

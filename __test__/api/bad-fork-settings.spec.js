@@ -11,8 +11,8 @@ const { majorVersion } = require('../helpers/version');
 const MISSING = path.join(__dirname, 'missing');
 
 /**
- * The result of a fork with bad settings, or a bad environment. Whatever it is, the next fork of the same
- * primary must succeed, and nothing of the bad fork may be left.
+ * Returns the outcome of a fork with bad settings, or a bad environment. In every case the next fork of the
+ * same primary must succeed, and the bad fork must leave no descriptor and no worker behind.
  */
 async function forkBadly(t, { settings = {}, env = {}, ...options }) {
   const args = [[settings, env]];
@@ -27,8 +27,8 @@ async function forkBadly(t, { settings = {}, env = {}, ...options }) {
 }
 
 /**
- * The results of a fork with each of these values, and of a good fork at the end. `toInput(value)` returns
- * the settings, and the environment, as JavaScript.
+ * Forks with each of these values, and once with good settings at the end; checks the outcomes.
+ * `toInput(value)` returns the settings, and the environment, as JavaScript.
  */
 async function forkWith(t, toInput, outcomes) {
   const expressions = [...Object.keys(outcomes).map(toInput), '{}'];
@@ -66,12 +66,12 @@ test('bad NODE_OPTIONS are an error of the worker', async (t) => {
   t.regex(outcome.stderr, /NODE_OPTIONS/);
 });
 
-test('a missing cwd is an error event even if the outputs are pipes', async (t) => {
+test("a missing cwd is an 'error' event even if the outputs are pipes", async (t) => {
   const outcome = await forkBadly(t, { settings: { cwd: MISSING, silent: true } });
   t.like(outcome, { event: 'error', code: 'ENOENT' });
 });
 
-test('a missing cwd is an error event, and no exit', async (t) => {
+test("a missing cwd is an 'error' event without an 'exit' event", async (t) => {
   t.like(await forkBadly(t, { settings: { cwd: MISSING } }), {
     event: 'error',
     pid: 'undefined',
@@ -193,10 +193,16 @@ test('a bad inspectPort is an error if the inspector is in use', async (t) => {
 
 if (!isBuiltin) {
   // Settings that Node does not have.
-  const notOurs = 'setupPrimary throws TypeError ERR_INVALID_ARG_VALUE';
-  const timeout = { "'5'": notOurs, '-1': notOurs, 1.5: notOurs, '2 ** 31': notOurs, 0: good };
+  const badSetting = 'setupPrimary throws TypeError ERR_INVALID_ARG_VALUE';
+  const timeout = {
+    "'5'": badSetting,
+    '-1': badSetting,
+    1.5: badSetting,
+    '2 ** 31': badSetting,
+    0: good,
+  };
   const ourSettings = {
-    killMode: { "'gentle'": notOurs, null: notOurs, 5: notOurs, "'immediate'": good },
+    killMode: { "'gentle'": badSetting, null: badSetting, 5: badSetting, "'immediate'": good },
     killTimeout: timeout,
     queueTimeout: timeout,
   };

@@ -45,8 +45,8 @@ const SEVERAL = [
 ];
 
 const of = (name, values = VALUES) => values.map((value) => `{ ${name}: ${value} }`);
-// The differences for `args` are documented: an object is not used as options, and a value that cannot
-// become text makes fork() throw.
+// The documented differences for `args` are left out: an object is not used as the options, and a value that
+// can't be converted to a string makes fork() throw.
 const isAsNodesArgs = (value) => !/^(?:\{|new|Object|Buffer|\/|\[(?:Symbol|Object))/.test(value);
 
 const settings = {

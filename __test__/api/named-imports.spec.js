@@ -29,8 +29,8 @@ const names = [
 // a worker.
 if (!isBuiltin) {
   for (const [way, nodeArgs] of Object.entries({
-    'by itself': [],
-    'under rs-cluster/register': ['--import', 'rs-cluster/register'],
+    'without rs-cluster/register': [],
+    'with rs-cluster/register': ['--import', 'rs-cluster/register'],
   })) {
     test(`every name can be imported in every role, ${way}`, async (t) => {
       const { lines, code } = await run(t, 'api/named-imports.mjs', { nodeArgs });

@@ -40,7 +40,7 @@ for (const [who, NODE_UNIQUE_ID, expected] of identities) {
   });
 }
 
-test('the old names are aliases of the new ones', async (t) => {
+test('the deprecated names are aliases of the current ones', async (t) => {
   const { lines, code } = await run(t, 'api/deprecated-names');
   t.is(code, 0);
   const args = ['by the old name'];
@@ -50,7 +50,7 @@ test('the old names are aliases of the new ones', async (t) => {
     lines.filter(({ setup }) => setup),
     [{ setup: args }, { setup: args }],
   );
-  // Node has removed this name in v9.
+  // Node removed this name in v9.
   if (isBuiltin) return;
   t.deepEqual(
     lines.filter(({ suicide }) => suicide !== undefined),
@@ -103,7 +103,7 @@ test('the Worker class works without a process, and without new', async (t) => {
   });
 });
 
-test('the Worker class does what its process does', async (t) => {
+test('a Worker passes on what its process does and emits', async (t) => {
   const { lines } = await run(t, 'api/worker-class');
   t.deepEqual(lines[1], {
     isConnected: [true, false],

@@ -4,8 +4,8 @@ const test = require('ava');
 const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
-// Listeners that throw, in programs with a handler for 'uncaughtException': the module does its own work at
-// that event anyway.
+// Listeners throw in programs that handle 'uncaughtException': the module must still do its own work at that
+// event.
 const EVENTS = {
   primary: {
     cluster: ['setup', 'fork', 'online', 'listening', 'disconnect', 'exit'],
@@ -20,11 +20,11 @@ const EVENTS = {
 };
 const WAYS = { primary: ['disconnect', 'kill'], worker: ['leave', 'destroy', 'disconnect'] };
 
-/** With the built-in module, the other programs wait forever, or end in another way. */
-const isRefereed = ({ role, event, leave }) =>
+/** Whether the program also ends under the built-in module: others wait forever there, or end differently. */
+const endsInNode = ({ role, event, leave }) =>
   role === 'primary' && leave === 'disconnect' && event !== 'exit';
 
-/** Events that are not emitted at all. */
+/** Whether the event is not emitted at all. */
 const isSilent = ({ on, event, leave }) =>
   event === 'internalMessage' || (on === 'server' && event === 'close' && leave === 'destroy');
 
@@ -32,9 +32,9 @@ for (const [role, emitters] of Object.entries(EVENTS)) {
   for (const [on, events] of Object.entries(emitters)) {
     for (const event of events) {
       for (const leave of WAYS[role]) {
-        if (isBuiltin && !isRefereed({ role, event, leave })) continue;
+        if (isBuiltin && !endsInNode({ role, event, leave })) continue;
         const title = `${on} ${event}, ${leave}`;
-        test(`a listener that throws in the ${role} suppresses nothing else: ${title}`, async (t) => {
+        test(`a listener that throws in the ${role} prevents nothing else: ${title}`, async (t) => {
           const args = [{ role, on, event, leave }];
           const { code, lines } = await run(t, 'api/throwing-listeners', { args });
           t.is(code, 0);

@@ -18,7 +18,7 @@ const EXPECTED = [
 
 for (const event of ['connection', 'message']) {
   for (const policy of event === 'connection' ? ['rr', 'none'] : ['rr']) {
-    test(`whatever a listener of '${event}' throws is uncaught, in its context: ${policy}`, async (t) => {
+    test(`every value that a listener of '${event}' throws is uncaught, in its context: ${policy}`, async (t) => {
       const { lines, code } = await run(t, 'api/thrown-values', {
         args: [event],
         env: { NODE_CLUSTER_SCHED_POLICY: policy },

@@ -34,7 +34,9 @@ test('the application runs on node:cluster', async (t) => {
   await endMigrated(t, app);
 });
 
-/** Whether the application's workers have our preload, without which the engine does not work. */
+/**
+ * Whether the application's workers have the preload of rs-cluster, without which the engine does not run.
+ */
 function isOnEngine({ pid }) {
   return membersOf(pid).some(({ command }) => command.includes('preload.js'));
 }
@@ -96,8 +98,8 @@ if (!isBuiltin) {
   test('https.js answers on every worker, and every worker resumes a session', async (t) => {
     const app = await startServer(t, example('https.js'), { env: keys });
     const secure = { protocol: 'https:', ca, servername: 'localhost' };
-    const { session } = await shake(app.target);
-    const resumed = await Promise.all(firstIds().map(() => shake(app.target, session)));
+    const { session } = await handshake(app.target);
+    const resumed = await Promise.all(firstIds().map(() => handshake(app.target, session)));
     t.true(resumed.every(({ isReused }) => isReused));
     app.target = { ...app.target, ...secure };
     await checkServer(t, app);
@@ -194,13 +196,13 @@ if (!isBuiltin) {
       for (const client of clients) client.disconnect();
     });
     const talk = async () => {
-      const ids = await Promise.all(clients.map(home));
+      const ids = await Promise.all(clients.map(sessionWorker));
       t.true(new Set(ids).size > 1 || WORKERS === 1);
       const heard = new Set();
       for (const client of clients) client.on('said', () => heard.add(client));
       while (heard.size < clients.length) {
         clients[0].emit('say', 'hello');
-        await home(clients[0]);
+        await sessionWorker(clients[0]);
       }
     };
     // Clients would wait forever for a program that has failed.
@@ -213,7 +215,7 @@ if (!isBuiltin) {
 }
 
 /** Makes a handshake; returns the session with which a client of TLS 1.2 can resume it. */
-async function shake(target, session) {
+async function handshake(target, session) {
   const options = { ca, servername: 'localhost', maxVersion: 'TLSv1.2', session };
   const socket = tls.connect({ ...target, ...options });
   await once(socket, 'secureConnect');
@@ -225,7 +227,7 @@ async function shake(target, session) {
  * The worker that has the session of a client. A busy machine may block workers for a second, so that a
  * request goes to the wrong worker; then the client connects again.
  */
-async function home(client) {
+async function sessionWorker(client) {
   for (;;) {
     try {
       const ids = new Set();

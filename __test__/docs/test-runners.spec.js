@@ -18,7 +18,7 @@ const test = isBuiltin ? serial.skip : serial;
 // Older versions can't run it.
 const testAva = majorVersion < 20 ? serial.skip : test;
 
-/** What Jest prints if something is left when the tests have ended. */
+/** What Jest prints if anything is still open when the tests have ended. */
 const LEFTOVERS =
   /open handle|did not exit|exit gracefully|force exited|torn down|after tests are done/i;
 

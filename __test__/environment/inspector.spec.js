@@ -24,12 +24,12 @@ test("workers get the debugger ports after the primary's port", async (t) => {
   t.deepEqual(lines[0].execArgv, [flag(30_000), flag(30_001)]);
 });
 
-test('the port after the last one is 1024', async (t) => {
+test('the debugger port after 65535 is 1024', async (t) => {
   const lines = await inspect(t, '{}', { nodeArgs: [flag(65_534)] });
   t.deepEqual(portsOf(lines), [65_535, 1024, 1025]);
 });
 
-test('undefined stands for the default', async (t) => {
+test('an inspectPort that is undefined stands for the default', async (t) => {
   const lines = await inspect(t, '{ inspectPort: undefined }', { nodeArgs: [flag(30_000)] });
   t.deepEqual(portsOf(lines), [30_001, 30_002, 30_003]);
 });
@@ -60,7 +60,7 @@ test('inspectPort has no effect when no debugger is in use', async (t) => {
   }
 });
 
-test('the debugger is also in use by NODE_OPTIONS', async (t) => {
+test('flags of the debugger in NODE_OPTIONS count too', async (t) => {
   const lines = await inspect(t, '{}', { env: { NODE_OPTIONS: flag(30_000) } });
   t.deepEqual(
     lines.map(({ execArgv }) => execArgv),
@@ -68,7 +68,7 @@ test('the debugger is also in use by NODE_OPTIONS', async (t) => {
   );
 });
 
-test('the debugger of a worker listens on its port', async (t) => {
+test('the debugger of a worker listens if the flags say so', async (t) => {
   const lines = await inspect(t, "{ execArgv: ['--inspect'], inspectPort: 0 }");
   for (const { execArgv, debugged } of lines) {
     t.deepEqual(execArgv, ['--inspect', flag(0)]);

@@ -20,7 +20,7 @@ const permission = majorVersion < 22 ? '--experimental-permission' : '--permissi
 const permitted = [permission, '--allow-fs-read=*'];
 
 if (!isBuiltin) {
-  test('the package of the platform brings the binary', async (t) => {
+  test('the package of the platform provides the binary', async (t) => {
     const home = install(t, (file) => fs.writeFileSync(file, good));
     const { lines, code } = await run(t, 'environment/load-package', { args: [home] });
     t.deepEqual(lines, []);
@@ -28,7 +28,7 @@ if (!isBuiltin) {
   });
 
   // Errors that the header shows.
-  const spoilt = {
+  const damaged = {
     'a file that is not a binary': [
       (file) => fs.writeFileSync(file, 'version https://git-lfs'.repeat(9)),
       'BAD_BINARY',
@@ -60,7 +60,7 @@ if (!isBuiltin) {
   const isExamined = process.platform === 'linux';
   const failures = {
     'no binary': [() => {}, 'NO_BINARY', `rs-cluster-${TARGET}, or the file in it, is not there`],
-    ...(isExamined && spoilt),
+    ...(isExamined && damaged),
     'a binary that is damaged': [
       (file) => fs.writeFileSync(file, Buffer.from(good).fill(0xa5, 64, 4096)),
       'BAD_BINARY',
@@ -87,10 +87,10 @@ if (!isBuiltin) {
       'ENOENT',
     ],
   };
-  for (const [what, [spoil, code, text, cause = null]] of Object.entries(failures)) {
+  for (const [what, [damage, code, text, cause = null]] of Object.entries(failures)) {
     test(`${what}: ERR_RS_CLUSTER_${code}`, async (t) => {
       const { lines, stderr } = await run(t, 'environment/load-package', {
-        args: [install(t, spoil)],
+        args: [install(t, damage)],
       });
       t.like(lines, { length: 1, 0: { code: `ERR_RS_CLUSTER_${code}`, cause } });
       t.true(lines[0].message.includes(text), lines[0].message);

@@ -13,7 +13,7 @@ test('after a reset of the module registry, require() returns the same cluster',
 
 // A thread has only one built-in module, also under rs-cluster/register.
 if (!isBuiltin) {
-  test('each global object has its own cluster, whatever its clock says', async (t) => {
+  test('each global object has its own cluster, even if its timers never fire', async (t) => {
     const { lines, code } = await run(t, 'environment/several-instances', { args: ['globals'] });
     t.is(code, 0);
     const lengths = [3_000_000, 3_000_000];

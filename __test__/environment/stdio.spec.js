@@ -44,8 +44,8 @@ for (const [name, stdio, input, output] of [
   });
 }
 
-/** The streams of `worker.process` with this stdio, and what the worker wrote to `fd`. */
-async function write(t, stdio, fd) {
+/** Resolves to the streams of `worker.process` with this stdio, and what the worker wrote to `fd`. */
+async function writeTo(t, stdio, fd) {
   const file = path.join(temporaryDirectory(t), 'file');
   const settings = `{
     exec: __dirname + '/writes.js',
@@ -67,7 +67,7 @@ const strings = {
 };
 for (const [stdio, streams] of Object.entries(strings)) {
   test(`stdio ${stdio} stands for all three streams`, async (t) => {
-    const outcome = await write(t, stdio, 1);
+    const outcome = await writeTo(t, stdio, 1);
     t.deepEqual(outcome.streams, streams);
     t.is(outcome.printed, streams[1] ? 'written' : undefined);
     t.is(outcome.stdout.includes('written'), stdio !== "'ignore'");
@@ -80,7 +80,7 @@ const targets = {
 };
 for (const [name, stdio] of Object.entries(targets)) {
   test(`stdio may name ${name}`, async (t) => {
-    const outcome = await write(t, stdio, 1);
+    const outcome = await writeTo(t, stdio, 1);
     t.deepEqual(outcome.streams, [no, no, no, no]);
     t.is(outcome.read(), 'written');
   });
@@ -96,10 +96,10 @@ test('stdio may name a stream of another process', async (t) => {
 test("stdio 'inherit' is the descriptor with the same number, even above 2", async (t) => {
   // The primary's own descriptor 1, given as a stream and as a number.
   for (const stdout of ['process.stdout', "'inherit'", '1']) {
-    const outcome = await write(t, `['ignore', ${stdout}, 2, 'ipc']`, 1);
+    const outcome = await writeTo(t, `['ignore', ${stdout}, 2, 'ipc']`, 1);
     t.true(outcome.stdout.endsWith('written'), stdout);
   }
-  const outcome = await write(t, "[0, 1, 2, 'ipc', undefined, null, 1]", 6);
+  const outcome = await writeTo(t, "[0, 1, 2, 'ipc', undefined, null, 1]", 6);
   t.deepEqual(outcome.streams, [no, no, no, no, no, no, no]);
   t.true(outcome.stdout.endsWith('written'));
 });

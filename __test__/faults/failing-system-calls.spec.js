@@ -1,6 +1,6 @@
 'use strict';
 
-// System calls fail in ordinary processes, with an addon compiled for this purpose.
+// System calls fail in ordinary processes, by an addon that is compiled for this purpose.
 
 const { serial: test } = require('ava');
 const { canCompile, installFaulty } = require('../helpers/faulty-addon');
@@ -28,7 +28,7 @@ async function runFaulty(t, { args, policy = 'rr' }) {
 
 if (!isBuiltin && canCompile) {
   for (const [where, calls] of Object.entries(CALLS)) {
-    test(`nothing is lost in a shortage of the ${where}`, async (t) => {
+    test(`nothing is lost when system calls of the ${where} lack resources`, async (t) => {
       const { lines } = await runFaulty(t, { args: [where, calls, SHORTAGES, 3, 'answers'] });
       t.is(lines.length, calls.length * SHORTAGES.length);
       for (const { call, code, answers, served } of lines) {
@@ -37,7 +37,7 @@ if (!isBuiltin && canCompile) {
     });
   }
 
-  test("nothing is lost in a shortage at a worker's own socket", async (t) => {
+  test("nothing is lost when accept() on a worker's own socket lacks resources", async (t) => {
     const args = ['worker', ['accept'], SHORTAGES, 3, 'answers'];
     const { lines } = await runFaulty(t, { args, policy: 'reuseport' });
     t.is(lines.length, SHORTAGES.length);
@@ -51,7 +51,7 @@ if (!isBuiltin && canCompile) {
     for (const { answers, served } of lines) t.deepEqual([answers.sort(), served], [ANSWERS, 200]);
   });
 
-  test('a call of the primary that fails for another reason ends its worker, and is reported once', async (t) => {
+  test('a system call of the primary that fails otherwise ends its worker, and is reported once', async (t) => {
     const calls = CALLS.primary.filter((call) => call.includes('lane'));
     const { lines: all } = await runFaulty(t, { args: ['primary', calls, ['EPERM'], 1, 'end'] });
     const lines = all.filter(({ call }) => call);
@@ -65,7 +65,7 @@ if (!isBuiltin && canCompile) {
     }
   });
 
-  test('a call of a worker that fails for another reason ends that worker, and is reported once', async (t) => {
+  test('a system call of a worker that fails otherwise ends that worker, and is reported once', async (t) => {
     const calls = CALLS.worker;
     const { lines } = await runFaulty(t, { args: ['worker', calls, ['EPERM'], 1, 'end'] });
     const reports = lines.filter(({ name }) => name === 'ERR_RS_CLUSTER_PROTOCOL');

@@ -5,8 +5,8 @@ const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
 /**
- * Runs attacks, and sends a request to another worker after each. Returns how many faults each attack
- * caused.
+ * Runs attacks, and sends a request to another worker after each. Resolves to how many faults each attack
+ * has caused.
  */
 async function faultsOf(t, ...args) {
   const { code, lines } = await run(t, 'faults/hostile-messages', { args, warns: true });
@@ -22,8 +22,8 @@ const all = (count) => (faults) => faults.length > 0 && faults.every((each) => e
 
 if (!isBuiltin) {
   for (const mode of ['json', 'advanced']) {
-    test(`an invalid notice is a fault of its worker, with ${mode} messages`, async (t) => {
-      const faults = await faultsOf(t, 'notices', mode);
+    test(`an invalid internal message is a fault of its worker, with ${mode} messages`, async (t) => {
+      const faults = await faultsOf(t, 'internal', mode);
       t.true(all(1)(faults), `${faults}`);
     });
 
@@ -35,8 +35,8 @@ if (!isBuiltin) {
       t.true(all(1)(faults), `${faults}`);
     });
 
-    test(`odd messages are harmless, with ${mode} messages`, async (t) => {
-      const faults = await faultsOf(t, 'odd', mode);
+    test(`unusual messages are harmless, with ${mode} messages`, async (t) => {
+      const faults = await faultsOf(t, 'unusual', mode);
       t.true(all(0)(faults), `${faults}`);
     });
   }
@@ -46,7 +46,7 @@ if (!isBuiltin) {
     t.true(all(1)(faults), `${faults}`);
   });
 
-  test('a flood of notices is a fault of its worker', async (t) => {
+  test('a flood of internal messages is a fault of its worker', async (t) => {
     const faults = await faultsOf(t, 'floods');
     t.true(all(1)(faults), `${faults}`);
   });

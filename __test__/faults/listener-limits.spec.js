@@ -1,6 +1,6 @@
 'use strict';
 
-// How much of the primary's descriptors listeners may take. The built-in has no limit.
+// How many of the primary's descriptors listeners may use. The built-in module has no limit.
 const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
@@ -22,12 +22,12 @@ if (!isBuiltin) {
       lines.every((outcome) => outcome.code === 'EMFILE'),
       JSON.stringify(lines),
     );
-    // Each path takes three. One worker may have a quarter, all together a half.
+    // Each path uses three. One worker may use a quarter of them, and all workers together half of them.
     const counts = lines.map(({ count }) => count);
     t.is(counts[0], Math.floor(LIMIT / 4 / 3));
     const total = counts.reduce((sum, count) => sum + count, 0);
     t.is(total, Math.floor(LIMIT / 2 / 3));
   });
 } else {
-  test('the built-in has no limit for listeners', (t) => t.pass());
+  test('the built-in module has no limit for listeners', (t) => t.pass());
 }

@@ -53,17 +53,17 @@ if (hasPrlimit && unprivileged && !isBuiltin) {
   });
 }
 
-const memoryless = [];
+const withoutMemory = [];
 if (canDeny) {
-  memoryless.push(['the kernel has no memfd_create', denying('ENOSYS', 'memfd_create')]);
-  memoryless.push(['a filter denies memfd_create', denying('EPERM', 'memfd_create')]);
+  withoutMemory.push(['the kernel has no memfd_create', denying('ENOSYS', 'memfd_create')]);
+  withoutMemory.push(['a filter denies memfd_create', denying('EPERM', 'memfd_create')]);
 }
-if (hasPrlimit) memoryless.push(['files may have no bytes', ['prlimit', '--fsize=0']]);
+if (hasPrlimit) withoutMemory.push(['the size limit of files is 0', ['prlimit', '--fsize=0']]);
 const policies = isBuiltin
   ? ['rr', 'none']
   : ['rr', 'none', 'least-connections', 'source-hash', 'reuseport'];
 
-for (const [name, launcher] of memoryless) {
+for (const [name, launcher] of withoutMemory) {
   test(`messages arrive where ${name}`, async (t) => {
     const [{ lines, code }, usual] = await Promise.all([
       run(t, 'messages/json-values', { launcher }),
@@ -73,8 +73,8 @@ for (const [name, launcher] of memoryless) {
     t.deepEqual(lines, usual.lines);
   });
 }
-for (const policy of memoryless.length > 0 ? policies : []) {
-  const [name, launcher] = memoryless.at(-1);
+for (const policy of withoutMemory.length > 0 ? policies : []) {
+  const [name, launcher] = withoutMemory.at(-1);
   test(`workers serve by ${policy} where ${name}`, async (t) => {
     const env = { NODE_CLUSTER_SCHED_POLICY: policy };
     const app = await startApp(t, { workers: 2 }, { launcher, env });

@@ -85,7 +85,7 @@ if (HAS_PROC && !isBuiltin) {
 }
 
 if (HAS_PROC && !isBuiltin) {
-  test('a path that could not be bound for want of descriptors is free', async (t) => {
+  test('a path that could not be bound for lack of descriptors is free', async (t) => {
     const socketPath = path.join(temporaryDirectory(t), 'socket');
     const options = { args: [socketPath], launcher: fewDescriptors };
     const { lines } = await run(t, 'faults/listen-without-descriptors', options);

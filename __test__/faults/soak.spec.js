@@ -9,7 +9,7 @@ const SECONDS = 5;
 
 if (!isBuiltin) {
   for (const policy of ['rr', 'reuseport']) {
-    test(`malicious workers cost no client of other workers an answer, under ${policy}`, async (t) => {
+    test(`clients of other workers lose no answer because of malicious workers, under ${policy}`, async (t) => {
       const options = { args: [`${SECONDS}`, policy, `${process.pid}`], warns: true };
       const { code, lines } = await run(t, 'faults/soak', options);
       t.is(code, 0);

@@ -1,6 +1,6 @@
 'use strict';
 
-// Where the system refuses to watch a channel, as epoll_ctl(2) does at the limit of watches.
+// The system may refuse to watch a channel, as epoll_ctl(2) does at the limit of watches.
 
 const EventEmitter = require('node:events');
 const { once } = require('node:events');
@@ -10,8 +10,8 @@ const Channel = require('../../lib/channel');
 const EventContext = require('../../lib/event-context');
 const { isBuiltin } = require('../helpers/implementation');
 
-/** A lane that can't be watched. */
-class UnwatchedLane {
+/** A channel's native end that can't be watched. */
+class UnwatchableLane {
   fd = 3;
   calls = [];
 
@@ -30,9 +30,9 @@ class UnwatchedLane {
 }
 
 if (!isBuiltin) {
-  test('a channel that can not be watched is a fault with errno and call, and is closed', async (t) => {
+  test('a channel that cannot be watched is a fault with errno and system call, and is closed', async (t) => {
     const target = new EventEmitter();
-    const lane = new UnwatchedLane();
+    const lane = new UnwatchableLane();
     const faults = [];
     const disconnected = once(target, 'disconnect');
     new Channel(target, lane, {

@@ -84,7 +84,7 @@ class BlockProcess extends EventEmitter {
           return false;
         },
       );
-    if (!(await becomesTrue(isAnswered, WATCHDOG))) throw new Error('nobody listens');
+    if (!(await becomesTrue(isAnswered, WATCHDOG))) throw new Error('no server listens');
     return answer;
   }
 
@@ -124,7 +124,7 @@ class BlockProcess extends EventEmitter {
   async endLoad() {
     this.#load.isOn = false;
     await this.#load.done;
-    if (this.#load.answered === 0) throw new Error('nobody was answered under load');
+    if (this.#load.answered === 0) throw new Error('no request was answered under load');
   }
 }
 

@@ -106,8 +106,8 @@ const STEPS = {
     while (run.answers.length < Number(value)) run.answers.push(await run.ask());
   },
   answers(run, value) {
-    const odd = run.answers.find((answer) => !toPattern(value).test(answer));
-    if (odd !== undefined) throw new Error(`an answer does not match ${value}: ${odd}`);
+    const wrong = run.answers.find((answer) => !toPattern(value).test(answer));
+    if (wrong !== undefined) throw new Error(`an answer does not match ${value}: ${wrong}`);
   },
   prints: (run, value) => run.untilPrinted(toPattern(value)),
   loads: (run) => run.startLoad(),

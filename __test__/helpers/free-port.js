@@ -3,7 +3,7 @@
 const { once } = require('node:events');
 const net = require('node:net');
 
-// Ports that the kernel does not assign: other tests get theirs from the kernel.
+// These ports are not assigned by the kernel, from which other tests get theirs.
 const FIRST_PORT = 10_000;
 const LAST_PORT = 30_000;
 

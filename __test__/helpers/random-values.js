@@ -1,8 +1,8 @@
 'use strict';
 
-// Odd values that no program should have, built from recipes: trees without functions, so that one recipe
-// can be built several times, printed, and made smaller. User code in these values writes to a log when it
-// runs.
+// Random values, also such as no program should send. They are built from recipes, which are trees without
+// functions, so that one recipe can be built several times, printed, and made smaller. User code in these
+// values writes to a log when it runs.
 
 const { Random } = require('../../tools/random.js');
 
@@ -164,7 +164,10 @@ function detach(view) {
 
 const DEEPEST = 4;
 
-/** A recipe: `{ value, patches }`, where a value is a leaf's name, the number of an earlier object, or an object. */
+/**
+ * A recipe: `{ value, patches }`, where a value is a leaf's name, the number of an earlier object, or an
+ * object.
+ */
 function makeRecipe(seed) {
   const random = new Random(seed);
   // The sent value has to be an object, because the serializer does not decide about others.
@@ -187,7 +190,7 @@ function objectRecipe(random, depth) {
     inside: random.pick(Object.keys(INSIDES)),
     prototype: random.oneIn(2) ? 'own' : random.pick(Object.keys(PROTOTYPES)),
     items: random.list(2, () => valueRecipe(random, depth + 1)),
-    members: random.list(3, () => oddMember(random, depth)),
+    members: random.list(3, () => unusualMember(random, depth)),
   };
 }
 
@@ -201,7 +204,7 @@ function leafRecipe(random) {
 function plainRecipe(random, depth) {
   const isArray = random.oneIn(3);
   const member = (index) => {
-    if (random.oneIn(40)) return oddMember(random, depth);
+    if (random.oneIn(40)) return unusualMember(random, depth);
     const key = isArray ? `${index}` : random.pick(['a', 'b', 'z', '0', '7', 'ü']);
     return { key, way: 'data', value: valueRecipe(random, depth + 1) };
   };
@@ -213,7 +216,7 @@ function plainRecipe(random, depth) {
   };
 }
 
-function oddMember(random, depth) {
+function unusualMember(random, depth) {
   const way = random.oneIn(2) ? 'data' : random.pick(Object.keys(WAYS));
   return { key: random.pick(NAMES), way, value: valueRecipe(random, depth + 1) };
 }

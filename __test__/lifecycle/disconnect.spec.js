@@ -12,14 +12,14 @@ const live = (t, worker, primary) =>
   run(t, 'lifecycle/one-worker', { args: [{ worker, ...primary }] });
 const has = (pattern) => (line) => Object.entries(pattern).every(([key, is]) => line[key] === is);
 
-test('a worker disconnected by the primary ends by itself, and on purpose', async (t) => {
+test('a worker that the primary disconnects ends by itself, with exitedAfterDisconnect', async (t) => {
   const { lines, code } = await live(t, ['listen', 0], { on: 'listening', call: ['disconnect'] });
   t.is(code, 0);
   const exit = lines.find(has({ on: 'cluster', event: 'exit' }));
   t.like(exit, { args: [0, null], exitedAfterDisconnect: true });
 });
 
-test('disconnect in the primary returns the worker, which leaves the table at once', async (t) => {
+test('disconnect() in the primary returns the worker, which leaves cluster.workers at once', async (t) => {
   const { lines } = await live(t, ['listen', 0], { on: 'listening', call: ['disconnect'] });
   t.like(lines.find(has({ primary: 'disconnect' })), {
     chained: true,
@@ -35,7 +35,7 @@ test('a worker may be disconnected before it is online', async (t) => {
   t.like(lines.find(has({ on: 'cluster', event: 'exit' })), { args: [0, null] });
 });
 
-test('a disconnected worker lives on while it has more to do', async (t) => {
+test('a disconnected worker goes on while it has more to do', async (t) => {
   const { lines } = await live(t, ['stayDisconnected'], {
     on: 'disconnect',
     call: ['process.kill', 'SIGKILL'],
@@ -44,7 +44,7 @@ test('a disconnected worker lives on while it has more to do', async (t) => {
 });
 
 for (const NODE_CLUSTER_SCHED_POLICY of ['rr', 'none']) {
-  test(`a server answered just before its worker is disconnected closes: ${NODE_CLUSTER_SCHED_POLICY}`, async (t) => {
+  test(`a server whose listen() is answered just before its worker is disconnected closes: ${NODE_CLUSTER_SCHED_POLICY}`, async (t) => {
     const args = [temporaryDirectory(t)];
     const { lines, code } = await run(t, 'lifecycle/disconnect-during-listen', {
       args,
@@ -62,7 +62,7 @@ for (const NODE_CLUSTER_SCHED_POLICY of ['rr', 'none']) {
   });
 }
 
-test('a worker that disconnects itself ends with 0, and on purpose', async (t) => {
+test('a worker that disconnects itself exits with 0, and exitedAfterDisconnect', async (t) => {
   const { lines, code } = await live(t, ['call', 'disconnect']);
   t.is(code, 0);
   t.deepEqual(lines.filter(has({ worker: 'disconnect' })), [
@@ -79,7 +79,7 @@ test('a worker that disconnects itself ends with 0, and on purpose', async (t) =
   t.deepEqual(lines.find(has({ on: 'cluster', event: 'exit' })).args, [0, null]);
 });
 
-test('a worker whose channel closes unexpectedly exits with 0, and not on purpose', async (t) => {
+test('a worker whose channel closes unexpectedly exits with 0, without exitedAfterDisconnect', async (t) => {
   const { lines, code } = await live(t, ['stay'], { on: 'online', call: ['process.disconnect'] });
   t.is(code, 0);
   const exit = lines.find(has({ on: 'cluster', event: 'exit' }));

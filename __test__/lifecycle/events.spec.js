@@ -5,7 +5,7 @@ const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
 const { temporaryDirectory } = require('../helpers/temporary');
 
-/** The life of a worker that runs `worker`, and of which the primary calls a method at an event. */
+/** Runs one worker, which does `worker`; the primary calls one of its methods at an event. */
 const live = (t, worker, primary) =>
   run(t, 'lifecycle/one-worker', { args: [{ worker, ...primary }] });
 
@@ -13,7 +13,7 @@ const names = (lines, on) => lines.filter((line) => line.on === on).map((line) =
 const find = (lines, pattern) =>
   lines.find((line) => Object.entries(pattern).every(([key, value]) => line[key] === value));
 
-test('a worker emits events for its messages and its end, and no others', async (t) => {
+test('a worker itself sees events for its messages and its end, and no others', async (t) => {
   const { lines, code } = await run(t, 'lifecycle/worker-events');
   t.is(code, 0);
   t.deepEqual(
@@ -67,7 +67,7 @@ test('a worker is connected until it disconnects, and dead when it has exited', 
   t.like(at('exit'), { connected: false, dead: true });
 });
 
-test('a worker stays in the table until it has disconnected and exited', async (t) => {
+test('a worker stays in cluster.workers until it has disconnected and exited', async (t) => {
   const { lines } = await live(t, ['call', 'disconnect']);
   for (const event of ['fork', 'online', 'disconnect']) {
     t.deepEqual(find(lines, { on: 'cluster', event }).workers, ['1'], event);
@@ -75,7 +75,7 @@ test('a worker stays in the table until it has disconnected and exited', async (
   t.deepEqual(find(lines, { on: 'worker', event: 'exit' }).workers, []);
 });
 
-test('a crashed worker leaves the table before its last event', async (t) => {
+test('a crashed worker leaves cluster.workers before its last event', async (t) => {
   const { lines } = await live(t, ['signal', 'SIGKILL']);
   const last = lines.filter(({ event }) => event === 'disconnect' || event === 'exit').at(-1);
   t.deepEqual(last.workers, []);

@@ -6,7 +6,7 @@ const { get } = require('../helpers/client');
 const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
-/** How a worker ends that runs `worker`, and that the primary kills at the event `on`. */
+/** Kills a worker, which does `worker`, at the event `on`; resolves to how it ends. */
 async function kill(t, { worker, on = 'online', method = 'kill', signal, settings }) {
   const { lines, code } = await run(t, 'lifecycle/one-worker', {
     args: [{ worker, on, call: [method, signal].filter(Boolean), settings }],
@@ -35,7 +35,7 @@ for (const method of ['kill', 'destroy']) {
 }
 
 for (const signal of [undefined, 'SIGTERM', 'SIGINT']) {
-  test(`an immediate kill(${signal ?? ''}) sends the signal, and does not count as intended`, async (t) => {
+  test(`an immediate kill(${signal ?? ''}) sends the signal, and leaves exitedAfterDisconnect false`, async (t) => {
     const { exit } = await kill(t, { worker: ['stay'], signal, settings: immediate });
     t.like(exit, { args: [null, signal ?? 'SIGTERM'], exitedAfterDisconnect: false });
   });
@@ -108,7 +108,7 @@ if (!isBuiltin) {
     await app.end();
   });
 
-  test('a kill by SIGKILL counts as intended too', async (t) => {
+  test('a kill by SIGKILL sets exitedAfterDisconnect too', async (t) => {
     const { exit } = await kill(t, { worker: ['stay'], signal: 'SIGKILL' });
     t.like(exit, { args: [null, 'SIGKILL'], exitedAfterDisconnect: true });
   });

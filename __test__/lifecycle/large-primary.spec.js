@@ -7,7 +7,7 @@ const { run } = require('../helpers/fixture');
 const ENOUGH = 2 * 1024 ** 3;
 
 if (os.freemem() > ENOUGH) {
-  test('a primary that holds a gigabyte forks like any other', async (t) => {
+  test('a primary with a gigabyte of memory forks like any other', async (t) => {
     const { lines, code } = await run(t, 'lifecycle/large-primary');
     t.is(code, 0);
     const [{ pid }] = lines;

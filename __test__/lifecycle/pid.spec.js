@@ -1,13 +1,13 @@
 'use strict';
 
-// Whether a pid still names the worker, at every moment of its end.
+// A pid must belong to the worker until JavaScript has learned of its exit.
 
 const { serial: test } = require('ava');
 const { canDeny, denying } = require('../helpers/deny');
 const { run } = require('../helpers/fixture');
 const { HAS_PROC } = require('../../tools/process-group');
 
-/** Whether all sources agree at every moment on whether a process exists or has ended. */
+/** Checks that all sources agree, at every moment, on whether a process exists or has ended. */
 async function agreesAtEveryMoment(t, options) {
   const { lines, code } = await run(t, 'lifecycle/pid', options);
   t.is(code, 0);

@@ -6,7 +6,7 @@ const { run } = require('../helpers/fixture');
 const ENDS = 'end of the primary';
 
 /** The events of a primary until it ends by itself. */
-async function hold(t, calls) {
+async function eventsAfter(t, calls) {
   const { lines, code } = await run(t, 'lifecycle/ref-unref-primary', { args: [calls] });
   t.is(code, 0);
   return lines.map(({ event }) => event);
@@ -22,26 +22,26 @@ for (const [what, calls] of Object.entries({
     'process.ref',
   ],
 })) {
-  test(`${what} holds its primary until it exits`, async (t) => {
-    const events = await hold(t, calls);
+  test(`${what} keeps its primary running until it exits`, async (t) => {
+    const events = await eventsAfter(t, calls);
     t.true(events.includes('exit'));
     t.is(events.at(-1), ENDS);
   });
 }
 
-test('the channel of a worker, without its process, holds its primary until it closes', async (t) => {
-  const events = await hold(t, ['process.unref']);
+test('the channel of a worker, without its process, keeps its primary running until it closes', async (t) => {
+  const events = await eventsAfter(t, ['process.unref']);
   t.true(events.includes('disconnect'));
   t.is(events.at(-1), ENDS);
 });
 
 test('a primary that references neither process nor channel ends, and its worker too', async (t) => {
-  t.deepEqual(await hold(t, ['process.unref', 'process.channel.unref']), [ENDS]);
+  t.deepEqual(await eventsAfter(t, ['process.unref', 'process.channel.unref']), [ENDS]);
 });
 
 for (const calls of [[], ['channel.unref', 'channel.ref']]) {
-  const how = calls.length > 0 ? ', referenced again,' : '';
-  test(`the channel${how} holds a worker that has nothing to do, unless it is unreferenced`, async (t) => {
+  const after = calls.length > 0 ? ', after unref() and ref(),' : '';
+  test(`the channel${after} keeps an idle worker running, unless it is unreferenced`, async (t) => {
     const { lines, code } = await run(t, 'lifecycle/ref-unref-workers', { args: [calls] });
     t.is(code, 0);
     t.deepEqual(lines, [

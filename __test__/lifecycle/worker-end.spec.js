@@ -1,7 +1,7 @@
 'use strict';
 
-// How workers end that are killed, or whose primary ends. helpers/fixture.js checks that none is left
-// behind.
+// How workers end when they are killed, or when their primary ends. helpers/fixture.js checks that none is
+// left behind.
 
 const { serial: test } = require('ava');
 const { startApp } = require('../helpers/app');
@@ -10,13 +10,13 @@ const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { unprivileged } = require('../helpers/privileges');
 
-async function play(t, scenario) {
+async function runScenario(t, scenario) {
   const { lines, signal } = await run(t, 'lifecycle/worker-end', { args: [scenario] });
   return { lines, signal, exit: lines.find((line) => 'exitedAfterDisconnect' in line) };
 }
 
 test('a worker whose living primary closes its channel finishes what it does', async (t) => {
-  const { lines } = await play(t, 'is disconnected by its primary, and busy');
+  const { lines } = await runScenario(t, 'is disconnected by its primary, and busy');
   t.deepEqual(lines, [
     { worker: 'has a result' },
     { worker: 'has saved' },
@@ -25,12 +25,12 @@ test('a worker whose living primary closes its channel finishes what it does', a
 });
 
 test("a worker that does not listen to 'disconnect' goes on after its channel closes", async (t) => {
-  const { exit } = await play(t, 'does not listen to disconnect');
+  const { exit } = await runScenario(t, 'does not listen to disconnect');
   t.deepEqual(exit, { code: 3, signal: null, exitedAfterDisconnect: false });
 });
 
 test('a worker that has disconnected by itself may outlive its primary', async (t) => {
-  const { lines } = await play(t, 'has left before its primary ends');
+  const { lines } = await runScenario(t, 'has left before its primary ends');
   t.deepEqual(lines, [{ worker: 'has outlived its primary' }]);
 });
 
@@ -38,7 +38,7 @@ test('a worker that has disconnected by itself may outlive its primary', async (
 if (!isBuiltin) {
   for (const scenario of ['leaves by itself', 'is killed as it leaves']) {
     test(`a worker that ${scenario} gets no signal`, async (t) => {
-      const { lines } = await play(t, scenario);
+      const { lines } = await runScenario(t, scenario);
       t.deepEqual(lines, [
         { worker: 'has saved' },
         { code: 0, signal: null, exitedAfterDisconnect: true },
@@ -46,16 +46,16 @@ if (!isBuiltin) {
     });
   }
 
-  for (const scenario of ['stays', 'is killed when it has left, and stays']) {
-    test(`a worker that ${scenario} gets the signal long before its time is over`, async (t) => {
-      const { exit } = await play(t, scenario);
+  for (const scenario of ['stays', 'has left, but stays,']) {
+    test(`a worker that ${scenario} gets the signal long before killTimeout`, async (t) => {
+      const { exit } = await runScenario(t, scenario);
       t.deepEqual(exit, { code: null, signal: 'SIGTERM', exitedAfterDisconnect: true });
     });
   }
 
-  for (const scenario of ['gets less time later', 'gets more time later']) {
+  for (const scenario of ['gets a shorter killTimeout later', 'gets a longer killTimeout later']) {
     test(`a worker that ${scenario} gets the signal after the shorter time`, async (t) => {
-      const { exit } = await play(t, scenario);
+      const { exit } = await runScenario(t, scenario);
       t.deepEqual(exit, { code: null, signal: 'SIGTERM', exitedAfterDisconnect: true });
     });
   }
@@ -75,16 +75,16 @@ if (!isBuiltin) {
 }
 
 // The built-in module has sent the signal earlier.
-for (const scenario of ['exits', 'exits, and it spins']) {
-  test(`a worker that was killed just before its primary ${scenario} ends`, async (t) => {
-    const { lines } = await play(t, `outlives nothing: its primary ${scenario}`);
+for (const scenario of ['its primary exits at once', 'its primary exits at once, and it spins']) {
+  test(`a killed worker ends if ${scenario}`, async (t) => {
+    const { lines } = await runScenario(t, scenario);
     t.deepEqual(lines, []);
   });
 }
 
 if (!isBuiltin) {
   test('a worker that ignores the signal ends when its primary is killed', async (t) => {
-    const { signal } = await play(t, 'outlives nothing: its primary is killed');
+    const { signal } = await runScenario(t, 'its primary is killed');
     t.is(signal, 'SIGKILL');
   });
 }
@@ -92,7 +92,7 @@ if (!isBuiltin) {
 // Only root can start workers that it is not allowed to signal.
 if (unprivileged?.uid !== undefined) {
   test('a kill() that the system refuses is an error, and does not disconnect', async (t) => {
-    const { lines } = await play(t, 'may not be signalled');
+    const { lines } = await runScenario(t, 'may not be signalled');
     t.deepEqual(lines, [
       { error: 'EPERM', syscall: 'kill' },
       { connected: true, exitedAfterDisconnect: 'undefined' },

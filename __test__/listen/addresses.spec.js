@@ -44,7 +44,7 @@ test('port 0 is the same random port in all workers, and address() returns it', 
   await app.end();
 });
 
-test('a worker that is forked later gets that port too', async (t) => {
+test('a worker that is forked later gets the same random port', async (t) => {
   const app = await startApp(t, { workers: 1 });
   app.send({ do: 'fork' });
   const { at } = await app.line({ server: 'listening', id: 2 });
@@ -69,7 +69,7 @@ test('the second port 0 of a worker is another port, again the same in all worke
   await app.end();
 });
 
-test('closing one of two servers leaves the other', async (t) => {
+test('closing one of two servers leaves the other one open', async (t) => {
   const any = { port: 0, host: HOST };
   const app = await startApp(t, { workers: 1, listen: [any, any] });
   const ports = [0, 1].map(async (index) => (await app.line({ index, id: 1 })).at.port);

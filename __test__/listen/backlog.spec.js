@@ -8,41 +8,41 @@ const { serial: test } = require('ava');
 const { HOST, startApp } = require('../helpers/app');
 const { HAS_PROC, signalGroup, stopGroup } = require('../../tools/process-group');
 
-const WITNESSES = 5;
+const LATER_CONNECTIONS = 5;
 
 /**
- * Whether this socket gets a connection. On one machine the kernel decides that during the call, so the
- * socket is connected before sockets that connect to the witness later, one after the other.
+ * Whether the kernel accepts this connection. On one machine it decides that during the call, so an accepted
+ * socket is connected before sockets that connect to another server later, one after the other.
  */
-async function isConnected(socket, witness) {
-  const { port } = witness.address();
-  for (let i = 0; i < WITNESSES && socket.connecting; i += 1) {
+async function isConnected(socket, otherServer) {
+  const { port } = otherServer.address();
+  for (let i = 0; i < LATER_CONNECTIONS && socket.connecting; i += 1) {
     await once(net.connect({ host: HOST, port }), 'connect');
   }
   return !socket.connecting;
 }
 
-/** How many of `tries` connections the kernel lets in while all processes of the app are stopped. */
+/** How many of `tries` connections the kernel accepts while all processes of the app are stopped. */
 async function countConnections(app, tries) {
-  const witness = net.createServer((socket) => socket.destroy()).listen(0, HOST);
-  await once(witness, 'listening');
+  const otherServer = net.createServer((socket) => socket.destroy()).listen(0, HOST);
+  await once(otherServer, 'listening');
   const sockets = [];
   await stopGroup(app.pid);
   try {
     for (let i = 0; i < tries; i += 1) {
       const socket = net.connect(app.target).on('error', () => {});
       sockets.push(socket);
-      if (!(await isConnected(socket, witness))) break;
+      if (!(await isConnected(socket, otherServer))) break;
     }
     return sockets.filter(({ connecting }) => !connecting).length;
   } finally {
     for (const socket of sockets) socket.destroy();
-    witness.close();
+    otherServer.close();
     signalGroup(app.pid, 'SIGCONT');
   }
 }
 
-// /proc tells whether all processes have stopped.
+// /proc shows whether all processes have stopped.
 if (HAS_PROC) {
   const DEFAULT = 511;
   const LARGEST = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
@@ -61,7 +61,7 @@ if (HAS_PROC) {
     }
   }
 
-  test('a negative backlog is the largest', async (t) => {
+  test('a negative backlog stands for the largest one', async (t) => {
     const app = await startApp(t, { listen: { port: 0, host: HOST, backlog: -1 } });
     const enough = Math.min(DEFAULT + 10, LARGEST);
     t.is(await countConnections(app, enough), enough);
@@ -81,10 +81,10 @@ if (spawnSync('ss', ['-V']).status === 0) {
     none: 'all workers accept',
   })) {
     for (const [name, listen, expected] of [
-      ['the backlog that the server asks for', { backlog: 127 }, 127],
-      ['the backlog that Node asks for otherwise', {}, 511],
+      ["the server's backlog", { backlog: 127 }, 127],
+      ["Node's default backlog", {}, 511],
     ]) {
-      test(`the kernel holds ${name} for a socket from which ${way}`, async (t) => {
+      test(`the kernel's queue is as long as ${name} where ${way}`, async (t) => {
         const address = { port: 0, host: '127.0.0.1', ...listen };
         const env = { NODE_CLUSTER_SCHED_POLICY: policy };
         const app = await startApp(t, { workers: 2, listen: address }, { env });

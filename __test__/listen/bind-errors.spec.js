@@ -14,10 +14,12 @@ const { temporaryDirectory } = require('../helpers/temporary');
 const { errno } = os.constants;
 // An address reserved for documentation, which no machine has.
 const FOREIGN_ADDRESS = '203.0.113.1';
-const FREE_PORTS = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
-const FIRST_FREE_PORT = existsSync(FREE_PORTS) ? Number(readFileSync(FREE_PORTS, 'utf8')) : 1024;
+const PORT_SETTING = '/proc/sys/net/ipv4/ip_unprivileged_port_start';
+const FIRST_UNPRIVILEGED_PORT = existsSync(PORT_SETTING)
+  ? Number(readFileSync(PORT_SETTING, 'utf8'))
+  : 1024;
 
-/** This process listens, which is not a worker. */
+/** Listens in this process, which is not a worker. */
 async function occupy(options) {
   const server = net.createServer().listen(options);
   await once(server, 'listening');
@@ -71,14 +73,14 @@ test('a Unix socket that another process has is an error', async (t) => {
   await app.end();
 });
 
-test('an address that is not ours is an error', async (t) => {
+test('an address that this machine does not have is an error', async (t) => {
   const { app, error } = await failing(t, { port: 0, host: FOREIGN_ADDRESS });
   t.like(error, bindError('EADDRNOTAVAIL', FOREIGN_ADDRESS, 'undefined'));
   await app.end();
 });
 
-if (unprivileged && FIRST_FREE_PORT > 1) {
-  test('a port for which the rights are missing is an error', async (t) => {
+if (unprivileged && FIRST_UNPRIVILEGED_PORT > 1) {
+  test('a port for which the process has no permission is an error', async (t) => {
     const options = { port: 1, host: HOST };
     const { app, error } = await failing(t, options, { spawn: unprivileged });
     t.like(error, bindError('EACCES', HOST, 1));
@@ -113,7 +115,7 @@ test('the address shared by the workers is an error for an exclusive server', as
   await app.end();
 });
 
-test('an error without a handler ends the worker, and the primary lives on', async (t) => {
+test('an unhandled error ends the worker, and the primary goes on', async (t) => {
   const occupant = await occupy({ port: 0, host: HOST });
   const { port } = occupant.address();
   const app = await startApp(t, { workers: 1, listen: [] });

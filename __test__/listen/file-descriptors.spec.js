@@ -8,7 +8,7 @@ const { majorVersion } = require('../helpers/version');
 
 const HOST = '127.0.0.1';
 
-/** Two workers listen to a descriptor, whose address is `program.target`. */
+/** Starts two workers that listen on one descriptor; `program.target` is its address. */
 async function startWith(t, kind, bound) {
   const program = start(t, 'listen/file-descriptor', { args: [kind, bound] });
   const [first, second] = await program.linesLike({ server: 'listening' }, 2);
@@ -47,13 +47,14 @@ test('workers share a UDP descriptor of their primary', async (t) => {
   t.deepEqual(lines.at(-1), { fd, isOpen: !isBuiltin });
 });
 
+const KINDS = { file: 'a file', net: 'a TCP socket', udp4: 'a UDP socket' };
 for (const [kind, bound, syscall] of [
   ['net', 'file', 'bind'],
   ['net', 'udp4', 'bind'],
   ['udp4', 'file', 'open'],
   ['udp4', 'net', 'open'],
 ]) {
-  test(`a descriptor of ${bound} is an error for a server of ${kind}`, async (t) => {
+  test(`the descriptor of ${KINDS[bound]} is an error for a ${kind} server`, async (t) => {
     const program = start(t, 'listen/file-descriptor', { args: [kind, bound] });
     for (const id of [1, 2]) {
       const error = await program.line({ server: 'error', id });

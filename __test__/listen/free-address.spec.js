@@ -1,6 +1,6 @@
 'use strict';
 
-// When a server is reported as closed, or a worker as gone, its address is free.
+// An address must be free as soon as its server is reported as closed, or its last worker as gone.
 
 const { once } = require('node:events');
 const net = require('node:net');
@@ -16,8 +16,8 @@ const { majorVersion } = require('../helpers/version');
 
 // For a longer test: `ROUNDS=200 npx ava __test__/listen/free-address.spec.js`.
 const ROUNDS = Number(process.env.ROUNDS ?? 20);
-// Each of these rounds takes its own process.
-const LEAVES = Math.ceil(ROUNDS / 10);
+// Each of these rounds starts a process of its own.
+const EXIT_ROUNDS = Math.ceil(ROUNDS / 10);
 
 const KINDS = ['tcp', 'all', 'any', 'unix', 'udp'];
 const POLICIES = { rr: KINDS, none: KINDS };
@@ -64,20 +64,20 @@ for (const [policy, kinds] of Object.entries(POLICIES)) {
       // With Node, such a worker may keep its socket for longer than its channel.
       const isShared = kind === 'udp' || policy === 'none';
       if (!isBuiltin || !isShared) ends.push('kill, disconnect');
-      return bindAtEnds(t, { policy, kind }, ends, LEAVES, ['worker', 'primary', 'process']);
+      return bindAtEnds(t, { policy, kind }, ends, EXIT_ROUNDS, ['worker', 'primary', 'process']);
     });
 
     // The built-in module calls back at the end of the first worker.
     if (isBuiltin || !canBind(kind, 'process')) continue;
     test(`an address is free when cluster.disconnect() calls back: ${kind}, ${policy}`, (t) =>
-      bindAtEnds(t, { policy, kind }, ['disconnect of all'], LEAVES, ['primary', 'process']));
+      bindAtEnds(t, { policy, kind }, ['disconnect of all'], EXIT_ROUNDS, ['primary', 'process']));
   }
 }
 
-// More connections than a lane holds, so that the others are in the backlog.
+// More connections than a hand-off queue holds, so that the others are in the backlog.
 const CLIENTS = 40;
 
-/** An app whose only worker was killed, and the answers to the clients that it had not taken. */
+/** Kills the only worker of an app; returns the app, and the answers to the clients that it had not taken. */
 async function orphanClients(t, policy) {
   const env = { NODE_CLUSTER_SCHED_POLICY: policy };
   const app = await startApp(t, { workers: 1, kind: 'net' }, { env });

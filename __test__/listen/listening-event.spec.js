@@ -21,7 +21,7 @@ test("a worker emits 'listening' once for a server that succeeds at once", async
 for (const kind of ['udp4', 'net']) {
   // With several sockets, the built-in module asks a closed socket for its address.
   for (const count of isBuiltin ? [1] : [1, 3]) {
-    test(`${count} ${kind} closed by their own callbacks never count as listening`, async (t) => {
+    test(`the primary sees no 'listening' of a ${kind} that closes in its own callback: ${count} of them`, async (t) => {
       const { lines, code } = await run(t, 'listen/close-in-callback', {
         args: [kind, `${count}`],
       });

@@ -21,7 +21,7 @@ function release(app, workers) {
   for (const id of workers) app.tell(id, { do: 'release' });
 }
 
-test('a worker that has its maxConnections leaves other connections to the other workers', async (t) => {
+test('a worker that has reached maxConnections leaves connections to the other workers', async (t) => {
   const app = await startApp(t, { workers: 2 });
   await limit(app, 1, 1);
   const held = await hold(app, [1, 2]);
@@ -35,7 +35,7 @@ test('a worker that has its maxConnections leaves other connections to the other
   await app.end();
 });
 
-test('a connection waits when every worker has its maxConnections', async (t) => {
+test('a connection waits while every worker has reached maxConnections', async (t) => {
   const app = await startApp(t, { workers: 2 });
   for (const id of [1, 2]) await limit(app, id, 1);
   const held = await hold(app, [1, 2]);
@@ -47,7 +47,7 @@ test('a connection waits when every worker has its maxConnections', async (t) =>
   await app.end();
 });
 
-test('without maxConnections, a server behaves as without a cluster', async (t) => {
+test('a server whose maxConnections is 0 behaves as without a cluster', async (t) => {
   const app = await startApp(t, { workers: 2 });
   await limit(app, 1, 0);
   // It takes either no connections or all that come.

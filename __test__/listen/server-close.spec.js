@@ -1,6 +1,7 @@
 'use strict';
 
-// A worker emits 'close' only when the primary has closed the address. Nothing else may differ from Node.
+// A server in a worker emits 'close' only after the primary has closed the address. Everything else must be
+// as in Node.
 
 const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
@@ -59,14 +60,14 @@ const SCENARIOS = {
   ],
   'with an emit of its own': [ALL, () => [{ emitted: 'close' }, CLOSED, { own: true }, ENDED]],
   'wrap emit at once': [ALL, () => [{ emitted: 'close' }, CLOSED, ENDED]],
-  'let go': [ALL, () => [CLOSED, { event: 'exit' }, ENDED]],
+  unref: [ALL, () => [CLOSED, { event: 'exit' }, ENDED]],
   exit: [ALL, () => [{ ...ENDED, code: 7 }]],
   disconnect: [ALL, () => [CLOSED, CALLED, { event: 'disconnect' }, ENDED]],
 };
 
 for (const [scenario, [kinds, expected]] of Object.entries(SCENARIOS)) {
   for (const NODE_CLUSTER_SCHED_POLICY of ['rr', 'none']) {
-    test(`a worker observes its closing as in Node: ${scenario}, ${NODE_CLUSTER_SCHED_POLICY}`, async (t) => {
+    test(`a worker observes the close of its server as in Node: ${scenario}, ${NODE_CLUSTER_SCHED_POLICY}`, async (t) => {
       for (const kind of kinds) {
         const env = { NODE_CLUSTER_SCHED_POLICY };
         const { lines, code } = await run(t, 'listen/server-close', {

@@ -87,7 +87,7 @@ test('a client that sends nothing, or leaves at once, does not disturb others', 
   await app.end();
 });
 
-test('an unreferenced server does not hold its worker', async (t) => {
+test('an unreferenced server does not keep its worker running', async (t) => {
   const app = await startApp(t, { workers: 1 });
   app.tell(1, { do: 'unref', index: 0 });
   app.tell(1, { do: 'leave' });
@@ -96,7 +96,7 @@ test('an unreferenced server does not hold its worker', async (t) => {
   await app.end();
 });
 
-test('a server holds its worker, also when it is referenced again', async (t) => {
+test('a server keeps its worker running, also after unref() and ref()', async (t) => {
   const app = await startApp(t, { workers: 1 });
   for (const what of ['unref', 'ref']) app.tell(1, { do: what, index: 0 });
   app.tell(1, { do: 'leave' });

@@ -43,7 +43,7 @@ for (const [kind, address, family] of [
   });
 }
 
-test('workers share UDP, whatever the primary does', async (t) => {
+test('workers answer datagrams while the primary is stopped', async (t) => {
   const app = await start(t);
   app.signal('SIGSTOP');
   t.is((await askDatagrams(app.target, numbers)).length, numbers.length);

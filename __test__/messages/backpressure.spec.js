@@ -13,7 +13,7 @@ const of = (lines, role) =>
   lines.filter((line) => line.role === role).map(({ role: _, ...rest }) => rest);
 
 for (const role of ['primary', 'worker']) {
-  test(`send() returns false in a ${role} whose peer reads nothing, and nothing is lost`, async (t) => {
+  test(`send() returns false in a ${role} whose peer is blocked, and nothing is lost`, async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
     const { lines, code } = await run(t, 'messages/blocked-peer', { args: [role, release] });
     t.is(code, 0);
@@ -29,7 +29,7 @@ for (const role of ['primary', 'worker']) {
 
 if (HAS_PROC) {
   for (const [sender, receiver] of Object.entries(PEERS)) {
-    test(`send returns false in the ${sender} while much is queued, and no message is lost`, async (t) => {
+    test(`send() returns false in the ${sender} while its peer is stopped, and no message is lost`, async (t) => {
       const { lines, code } = await run(t, 'messages/backpressure', { args: [sender, '1000'] });
       t.is(code, 0);
       const [meanwhile, { growth, bytes, accepted, ...after }] = of(lines, sender);

@@ -8,7 +8,7 @@ const { temporaryDirectory } = require('../helpers/temporary');
 
 const PEERS = { primary: 'worker', worker: 'primary' };
 
-/** What a side reports when the other side answers with the handle that it was sent. */
+/** The reports of both sides when the other side answers with the handle that it was sent. */
 function expected(role) {
   const peer = `the ${PEERS[role]}`;
   const error = null;
@@ -87,7 +87,7 @@ test('a socket that was not sent still belongs to the sender', async (t) => {
     { sent: 'a function', thrown: 'ERR_INVALID_ARG_TYPE', said },
     { sent: 'wrong options', thrown: 'ERR_INVALID_ARG_TYPE', said },
     // With the built-in module, no process has the socket any more.
-    ...(isBuiltin ? [] : [{ sent: 'a circle', thrown: 'TypeError', said }]),
+    ...(isBuiltin ? [] : [{ sent: 'a circular object', thrown: 'TypeError', said }]),
     { sent: 'too late', returned: false, said, calledBack: 'ERR_IPC_CHANNEL_CLOSED' },
   ]);
 });
@@ -109,7 +109,7 @@ for (const sender of Object.keys(PEERS)) {
   });
 }
 
-test('a server does not wait for sockets that it has sent to a worker which dies', async (t) => {
+test('a server does not wait for sockets that it has sent to a worker that dies', async (t) => {
   const { lines, code } = await run(t, 'messages/sockets-of-killed-workers');
   t.is(code, 0);
   t.deepEqual(lines, [{ lent: 2 }, { left: 1 }, { closed: true }]);
@@ -121,7 +121,7 @@ if (HAS_PROC) {
     t.is(code, 0);
     const outcomes = {
       'a closed native handle': { error: 'EBADF' },
-      'a socket that connects to nobody yet': { error: 'EBADF' },
+      'a socket with an unconnected handle': { error: 'EBADF' },
       'a closed socket': { error: null },
       'a socket that was never connected': { error: null },
       'a server that does not listen': { error: null },

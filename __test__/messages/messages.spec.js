@@ -9,7 +9,7 @@ const roles = ['primary', 'worker'];
 const of = (lines, role) =>
   lines.filter((line) => line.role === role).map(({ role: _, ...rest }) => rest);
 
-test('every object that stands for the channel emits a message', async (t) => {
+test("every object with the channel's events emits a message", async (t) => {
   const { lines, code } = await run(t, 'messages/message-events');
   t.is(code, 0);
   const heard = (on) => lines.filter((line) => line.on === on);
@@ -52,7 +52,7 @@ test('10,000 messages each way at once all arrive, in order, each with one callb
 });
 
 for (const role of roles) {
-  test(`a message sent in the ${role} after the disconnection is an error, later`, async (t) => {
+  test(`a message that the ${role} sends after the disconnection is a later error`, async (t) => {
     const { lines } = await run(t, 'messages/send-after-disconnect');
     t.deepEqual(of(lines, role), [
       { returned: false, later: true },
@@ -79,7 +79,7 @@ test("only messages whose cmd begins with 'NODE_' are internal", async (t) => {
   }
 });
 
-test('sends that race the death of workers never throw, and each calls back once', async (t) => {
+test('send() to workers that are being killed never throws, and calls back once', async (t) => {
   const { lines, code } = await run(t, 'messages/send-to-killed-workers', { args: ['10', '1000'] });
   t.is(code, 0);
   const { sent, outcomes, ...rest } = lines[0];

@@ -29,10 +29,10 @@ test('a worker that listens late receives later messages', async (t) => {
 
 if (!isBuiltin) {
   for (const [what, count, length] of [
-    ['as many messages as it may', MOST_MESSAGES, 10],
-    ['as long messages as it may', 4, MOST_BYTES / 4],
+    ['number', MOST_MESSAGES, 10],
+    ['size', 4, MOST_BYTES / 4],
   ]) {
-    test(`a worker that listens late receives ${what} of the earlier messages`, async (t) => {
+    test(`a worker that listens late receives earlier messages up to the limit of their ${what}`, async (t) => {
       const enough = { args: [{ count, length, listens: true }] };
       const [all] = (await run(t, 'messages/pending-messages', enough)).lines;
       t.like(all, { heard: count + 1, first: '0', last: 'late' });
@@ -52,7 +52,7 @@ if (!isBuiltin) {
   });
 }
 
-test("messages sent before the worker's program begins wait for it", async (t) => {
+test("messages that are sent before the worker's program begins wait for it", async (t) => {
   const { lines, code } = await run(t, 'messages/send-before-start');
   t.is(code, 0);
   t.deepEqual(lines, [{ received: [0, 1, 2, 3, 4] }]);

@@ -7,7 +7,7 @@ const PARTS = 4;
 const VALUES = 100_000 / PARTS;
 
 for (let part = 0; part < PARTS; part += 1) {
-  test(`'advanced' gives odd values the same form as Node's own channels, and runs the same code: part ${part + 1} of ${PARTS}`, async (t) => {
+  test(`'advanced' encodes random values as Node's own channels do, and runs the same user code: part ${part + 1} of ${PARTS}`, async (t) => {
     const args = [VALUES, 1 + part * VALUES];
     const { lines, code } = await run(t, 'messages/random-values', { args, timeout: 110_000 });
     t.is(code, 0);

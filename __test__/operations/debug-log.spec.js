@@ -5,7 +5,7 @@ const { HOST, startApp } = require('../helpers/app');
 const { get } = require('../helpers/client');
 const { isBuiltin } = require('../helpers/implementation');
 
-async function story(t, env) {
+async function logOf(t, env) {
   const app = await startApp(t, { workers: 2 }, { env });
   const answers = [await get(app.target), await get(app.target)];
   app.send({ do: 'signal', id: 2, signal: 'SIGKILL' });
@@ -15,28 +15,28 @@ async function story(t, env) {
 }
 
 test('nothing is printed without NODE_DEBUG', async (t) => {
-  const { lines } = await story(t, {});
+  const { lines } = await logOf(t, {});
   t.deepEqual(lines, []);
 });
 
 // The built-in module does not print anything about its work.
 if (!isBuiltin) {
   test('NODE_DEBUG=cluster prints what happens to workers and connections', async (t) => {
-    const { lines, answers, app } = await story(t, { NODE_DEBUG: 'cluster' });
-    const tells = (...words) => {
+    const { lines, answers, app } = await logOf(t, { NODE_DEBUG: 'cluster' });
+    const logs = (...words) => {
       const found = lines.filter((line) => words.every((word) => line.match(word)));
       t.true(found.length > 0, `${words.join(', ')} in:\n${lines.join('\n')}`);
     };
     for (const line of lines) t.regex(line, /^CLUSTER \d+: ./);
-    tells(`CLUSTER ${app.pid}:`, 'see rs-cluster/register');
+    logs(`CLUSTER ${app.pid}:`, 'see rs-cluster/register');
     for (const { id, pid } of answers) {
       const worker = new RegExp(`\\bworker ${id}\\b`);
-      tells(worker, /fork/, String(pid));
-      tells(worker, /online/);
-      tells(worker, /listening/, `${HOST}:${app.target.port}`);
-      tells(worker, /connection/);
-      tells(worker, /exit/);
+      logs(worker, /fork/, String(pid));
+      logs(worker, /online/);
+      logs(worker, /listening/, `${HOST}:${app.target.port}`);
+      logs(worker, /connection/);
+      logs(worker, /exit/);
     }
-    tells(/worker 2\b/, /exit/, /SIGKILL/);
+    logs(/worker 2\b/, /exit/, /SIGKILL/);
   });
 }

@@ -39,7 +39,7 @@ test('the share of a worker that closed its server goes to the others', async (t
   await app.end();
 });
 
-test('a disconnected worker finishes what it has begun, and gets no new connections', async (t) => {
+test('a disconnected worker finishes its responses, and gets no new connections', async (t) => {
   const app = await startApp(t, { workers: 2 });
   const answers = [1, 2].map(() => get(app.target, { path: '/hold' }));
   await app.line({ server: 'holds', id: 1 });

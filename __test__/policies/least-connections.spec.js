@@ -8,7 +8,7 @@ const { serial: test } = require('ava');
 const { start } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
-/** A client that has read which worker has its connection; `kind` is the kind of the server. */
+/** Clients, by the kind of the server: each has read which worker serves its connection. */
 const CLIENTS = {
   net: (port) => greeted(net.connect(port, '127.0.0.1')),
   tls: (port) => greeted(tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })),

@@ -11,10 +11,11 @@ const { temporaryDirectory } = require('../helpers/temporary');
 const REUSEPORT = 5;
 
 if (!isBuiltin) {
-  const startSeated = (t, options) => startApp(t, { policies: [REUSEPORT, REUSEPORT], ...options });
+  const startWithOwnSockets = (t, options) =>
+    startApp(t, { policies: [REUSEPORT, REUSEPORT], ...options });
 
   const startBlocked = async (t, options) => {
-    const app = await startSeated(t, options);
+    const app = await startWithOwnSockets(t, options);
     for (let id = 1; id <= options.workers; id += 1) {
       app.tell(id, { do: 'spin' });
       await app.line({ blocked: id });
@@ -28,7 +29,7 @@ if (!isBuiltin) {
     ['all addresses', { port: 0 }],
   ]) {
     test(`all workers accept from ${name} themselves`, async (t) => {
-      const app = await startSeated(t, { workers: 3, listen });
+      const app = await startWithOwnSockets(t, { workers: 3, listen });
       const answers = await countAnswers(app.target, 100);
       t.deepEqual(Object.keys(answers), ['1', '2', '3']);
       const { listeners, workers } = await statsOf(app);
@@ -45,7 +46,7 @@ if (!isBuiltin) {
   }
 
   test('the port is in use for other processes, even if they would share it', async (t) => {
-    const app = await startSeated(t, { workers: 2 });
+    const app = await startWithOwnSockets(t, { workers: 2 });
     for (const policy of [REUSEPORT, 1, 2]) {
       const other = await startApp(t, { policies: [policy, policy], listen: [], workers: 1 });
       other.tell(1, { do: 'listen', options: app.target });
@@ -79,7 +80,7 @@ if (!isBuiltin) {
 
   test('no client waits for a blocked worker, and the worker serves again later', async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
-    const app = await startSeated(t, { workers: 3 });
+    const app = await startWithOwnSockets(t, { workers: 3 });
     app.tell(2, { do: 'block', until: release });
     await app.line({ blocked: 2 });
     t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['1', '3']);
@@ -90,7 +91,7 @@ if (!isBuiltin) {
   });
 
   test('a paused worker gets no connections until it is resumed', async (t) => {
-    const app = await startSeated(t, { workers: 2 });
+    const app = await startWithOwnSockets(t, { workers: 2 });
     app.send({ do: 'pause', id: 2 });
     // The worker learns of it with a delay.
     while ((await countAnswers(app.target, 20))[2] !== undefined);
@@ -101,7 +102,7 @@ if (!isBuiltin) {
   });
 
   test('a server that is full, or closed, leaves connections to other workers', async (t) => {
-    const app = await startSeated(t, { workers: 3 });
+    const app = await startWithOwnSockets(t, { workers: 3 });
     app.tell(1, { do: 'close', index: 0 });
     await app.line({ server: 'closed', id: 1 });
     t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['2', '3']);
@@ -122,7 +123,7 @@ if (!isBuiltin) {
   });
 
   test('connections wait in the backlog while all servers are full', async (t) => {
-    const app = await startSeated(t, { workers: 2 });
+    const app = await startWithOwnSockets(t, { workers: 2 });
     for (const id of [1, 2]) {
       app.tell(id, { do: 'limit', index: 0, connections: 1 });
       await app.line({ server: 'limited', id });
@@ -130,8 +131,8 @@ if (!isBuiltin) {
     const hold = { path: '/hold' };
     const held = Array.from({ length: 400 }, () => get(app.target, hold));
     await app.linesLike({ server: 'holds' }, 2);
-    // Some connections go from worker to worker, at most a few times as many as lanes hold. The others stay
-    // in the backlog.
+    // Some connections go from worker to worker, at most a few times as many as hand-off queues hold. The
+    // others stay in the backlog.
     let returned = 0;
     while (returned < 200) {
       const [listener] = (await statsOf(app)).listeners;
@@ -150,7 +151,7 @@ if (!isBuiltin) {
 
   test('connections are served while the primary is blocked', async (t) => {
     const release = path.join(temporaryDirectory(t), 'release');
-    const app = await startSeated(t, { workers: 2 });
+    const app = await startWithOwnSockets(t, { workers: 2 });
     app.send({ do: 'block', until: release });
     await app.line({ blocked: 'primary' });
     t.deepEqual(Object.keys(await countAnswers(app.target, 60)), ['1', '2']);
@@ -160,7 +161,7 @@ if (!isBuiltin) {
 
   test('connections to a Unix socket, which has no port, go to the workers in turn', async (t) => {
     const socketPath = path.join(temporaryDirectory(t), 'socket');
-    const app = await startSeated(t, { workers: 3, listen: { path: socketPath } });
+    const app = await startWithOwnSockets(t, { workers: 3, listen: { path: socketPath } });
     t.deepEqual(await countAnswers(app.target, 9), { 1: 3, 2: 3, 3: 3 });
     await app.end();
   });
