@@ -16,7 +16,7 @@ const missing = 'throws TypeError ERR_MISSING_ARGS';
 const callsOf = (callee, outcomes) =>
   Object.entries(outcomes).map(([args, outcome]) => [`${callee}(${args})`, outcome]);
 
-/** The results of calls in the primary and in a worker: lists of expression and outcome. */
+/** Makes calls in the primary and in a worker; checks them against lists of expression and outcome. */
 async function call(t, calls, settings = {}) {
   const expressions = Object.fromEntries(
     Object.entries(calls).map(([role, pairs]) => [role, pairs.map(([expression]) => expression)]),

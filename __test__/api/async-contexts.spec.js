@@ -34,7 +34,7 @@ const lifeOf = (id) => ({
   [`process close ${id}`]: `fork ${id}`,
 });
 
-/** All stores that each event in each role sees, by scenario and in alphabetical order. */
+/** The stores that each event in each role sees, by scenario; several stores are in alphabetical order. */
 const TABLE = {
   life: {
     primary: { setup: 'fork 1, fork 2', fork: 'fork 1, fork 2', ...lifeOf(1), ...lifeOf(2) },
@@ -161,7 +161,7 @@ test('messages that are read in one turn have different async ids for async hook
   t.deepEqual(await look(t, 'ids of events'), [{ role: 'worker', ids: 3 }]);
 });
 
-// The built-in module loses them.
+// The built-in module loses messages for which there is no listener yet.
 if (!isBuiltin) {
   test('messages that have waited for a listener have the context of messages', async (t) => {
     await check(t, 'kept messages', { worker: each(MESSAGES, NONE) });

@@ -45,7 +45,7 @@ test('the deprecated names are aliases of the current ones', async (t) => {
   t.is(code, 0);
   const args = ['by the old name'];
   t.like(lines[0], { same: true, isMaster: true, args });
-  // fork() adds one more.
+  // fork() emits 'setup' a second time.
   t.deepEqual(
     lines.filter(({ setup }) => setup),
     [{ setup: args }, { setup: args }],

@@ -16,7 +16,7 @@ async function setup(t, ...calls) {
   return lines;
 }
 
-/** The facts that a worker with these settings reports, and what its primary knows about it. */
+/** Resolves to what a worker with these settings reports, and what its primary knows about it. */
 async function fork(t, settings, { forkEnv = {}, ...options } = {}) {
   const args = [settings, forkEnv];
   const { lines, code } = await run(t, 'shared/worker-settings', { args, ...options });
@@ -61,7 +61,7 @@ test("every call emits 'setup', with the settings of that call, on the next tick
     events.map(({ setup: settings }) => settings),
     lines.filter((line) => line.after).map((line) => line.after),
   );
-  // The same objects that cluster.settings was after each call.
+  // Each event passes the object that cluster.settings was after that call.
   t.true(events.every(({ same }) => same));
 });
 

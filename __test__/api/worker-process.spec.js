@@ -4,12 +4,12 @@ const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
-/** Everything observable about a process forked by the cluster, or by child_process. */
+/** Resolves to everything observable about a process forked by the cluster, or by child_process. */
 async function look(t, by, end, options) {
   const { lines, code } = await run(t, 'api/child-process', { args: [by, end, options] });
   t.is(code, 0);
   const [{ at, events, returned }] = lines;
-  // Either event may come first.
+  // 'disconnect' and 'exit' may come in either order.
   const rank = ([event]) => (event === 'disconnect' ? 1 : event === 'close' ? 2 : 0);
   for (const event of ['disconnect', 'exit']) at[event] = undefined;
   return { at, events: events.sort((a, b) => rank(a) - rank(b)), returned };

@@ -9,10 +9,10 @@ const { isBuiltin } = require('../helpers/implementation');
 const WORKERS = 3;
 const CLIENTS = 6;
 
-// The reference module does not have to be replaced.
+// The built-in module does not have to be replaced.
 const nodeArgs = isBuiltin ? [] : ['--require', 'rs-cluster/register'];
 
-/** Rejects when the program ends, or a client has no connection, because the answer never comes then. */
+/** Rejects when the program ends, or a client loses its connection, because no answer would come then. */
 function trouble(app, clients) {
   return new Promise((_resolve, reject) => {
     app.exited.then(() => reject(new Error('sticky.js has ended')), reject);
@@ -30,7 +30,7 @@ async function connected(client) {
   if (opts.upgrade && engine.transport.name !== 'websocket') await once(engine, 'upgrade');
 }
 
-/** The worker that answers all requests of a client; the last request is longer than one read. */
+/** Resolves to the worker that answers all requests of a client; the last request is longer than one read. */
 async function answering(client) {
   const ids = new Set();
   for (const size of [1, 1000, 1, 300_000]) {

@@ -1,6 +1,6 @@
 'use strict';
 
-// Runs the suites in `examples/` with the test runners that users would use.
+// Runs the test suites in `examples/` with their test runners.
 
 const path = require('node:path');
 const { serial } = require('ava');
@@ -13,9 +13,9 @@ const ROOT = path.join(__dirname, '../..');
 const JEST = path.join(ROOT, 'node_modules/jest/bin/jest.js');
 const AVA = path.join(ROOT, 'node_modules/ava/entrypoints/cli.mjs');
 
-// The suites use this project, whatever the specs are run against.
+// The suites use this project even if CLUSTER names another module.
 const test = isBuiltin ? serial.skip : serial;
-// Older versions can't run it.
+// Node 18 can't run this version of ava.
 const testAva = majorVersion < 20 ? serial.skip : test;
 
 /** What Jest prints if anything is still open when the tests have ended. */
@@ -47,7 +47,7 @@ for (const [how, { args, nodeArgs }] of Object.entries(jestWays)) {
 }
 
 test('nothing of a test file stays in memory after Jest has run it', async (t) => {
-  // The other file leaves something in memory with node:cluster too.
+  // The other test file stays in memory with node:cluster too.
   const args = ['--config', example('jest/jest.config.js'), '--ci', '-i', '--detectLeaks', 'sum'];
   const { code, stderr } = await run(t, JEST, { args, spawn: { cwd: ROOT } });
   t.is(code, 0, stderr);

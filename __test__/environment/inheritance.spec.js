@@ -6,8 +6,8 @@ const { BUILTIN } = require('../helpers/implementation');
 
 const FLAGS = ['--no-deprecation', '--max-http-header-size=20000'];
 
-/** The facts that each process of the family reports, by the names of the processes. */
-async function family(t, env) {
+/** Resolves to what each descendant of the primary reports, by the names of the processes. */
+async function factsOf(t, env) {
   const { lines, code } = await run(t, 'environment/descendants', {
     env,
     nodeArgs: FLAGS,
@@ -25,8 +25,8 @@ for (const member of ['worker', 'forked', 'spawned', 'sh', 'thread']) {
   };
   const name = names[member] ?? `a Node process ${member} by a worker`;
   test(`${name} sees exactly what it sees under the built-in module`, async (t) => {
-    const expected = await family(t, { CLUSTER: BUILTIN });
-    const actual = await family(t);
+    const expected = await factsOf(t, { CLUSTER: BUILTIN });
+    const actual = await factsOf(t);
     t.truthy(actual[member]);
     t.deepEqual(actual[member], expected[member]);
   });

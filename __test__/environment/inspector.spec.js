@@ -3,7 +3,7 @@
 const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
 
-/** The lines that three workers print; `settings` are JavaScript. */
+/** Resolves to what three workers report; `settings` are JavaScript. */
 async function inspect(t, settings, options) {
   const { lines, code } = await run(t, 'environment/inspector-ports', {
     args: [settings],

@@ -94,7 +94,7 @@ test('stdio may name a stream of another process', async (t) => {
 });
 
 test("stdio 'inherit' is the descriptor with the same number, even above 2", async (t) => {
-  // The primary's own descriptor 1, given as a stream and as a number.
+  // Each of these names the primary's own descriptor 1.
   for (const stdout of ['process.stdout', "'inherit'", '1']) {
     const outcome = await writeTo(t, `['ignore', ${stdout}, 2, 'ipc']`, 1);
     t.true(outcome.stdout.endsWith('written'), stdout);

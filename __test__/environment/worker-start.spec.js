@@ -11,7 +11,7 @@ const { isAtLeast, majorVersion } = require('../helpers/version');
 
 const DEFAULT_SIZE = 16384;
 
-/** How a worker was started, by its own report. */
+/** Starts a worker; resolves to how it was started, as it reports itself. */
 async function start(t, settings = {}, { forkEnv = {}, ...options } = {}) {
   const { lines, ...result } = await run(t, 'environment/worker-start', {
     args: [settings, forkEnv],
@@ -22,14 +22,17 @@ async function start(t, settings = {}, { forkEnv = {}, ...options } = {}) {
   return { ...asked, said, exit: lines.find((line) => 'code' in line), ...result };
 }
 
-/** A directory with a file that contains this text. */
+/** Makes a directory with a file that contains this text. */
 function withFile(t, name, text) {
   const directory = temporaryDirectory(t);
   writeFileSync(path.join(directory, name), text);
   return directory;
 }
 
-/** A program that starts Node in its own way, as `process.execPath` of a primary. */
+/**
+ * Makes a program that starts Node by `script`; returns flags that make it the `process.execPath` of a
+ * primary.
+ */
 function launcher(t, script) {
   const file = path.join(withFile(t, 'launcher', `#!/bin/sh\n${script}\n`), 'launcher');
   chmodSync(file, 0o755);

@@ -41,7 +41,7 @@ if (!isBuiltin) {
             await get({ port, host: '127.0.0.1' });
             counts.answered += 1;
           } catch (error) {
-            // The worker had begun to serve the connection.
+            // A killed worker had begun to serve the connection.
             t.is(error.code, 'ECONNRESET');
             counts.reset += 1;
           }

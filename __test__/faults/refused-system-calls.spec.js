@@ -36,7 +36,7 @@ if (canDeny && !isBuiltin) {
 }
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
-// The limit does not apply to root.
+// The limit on threads does not apply to root.
 if (hasPrlimit && unprivileged && !isBuiltin) {
   test("fork() emits 'error' where there is no thread for the engine, and works later", async (t) => {
     const program = start(t, 'lifecycle/fork-on-command', { spawn: unprivileged });

@@ -40,7 +40,7 @@ if (HAS_PROC) {
   });
 }
 
-// With the built-in module, libuv closes the connection.
+// With the built-in module, libuv closes connections for which there is no descriptor.
 if (HAS_PROC && !isBuiltin) {
   test('connections wait while there is no descriptor for them, with a warning', async (t) => {
     const app = start(t, 'faults/accept-without-descriptors', {
@@ -98,7 +98,7 @@ if (HAS_PROC && !isBuiltin) {
 }
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
-// The limit does not apply to root.
+// The limit on processes does not apply to root.
 if (hasPrlimit && unprivileged) {
   test("fork emits 'error' with no processes left, and works again later", async (t) => {
     const app = await startApp(t, { workers: 1, listen: [] }, { spawn: unprivileged });

@@ -1,7 +1,7 @@
 'use strict';
 
-// Which processes serve connections while one has no descriptor left. The built-in module closes such
-// connections.
+// Connections are served by other processes, or wait, while a process has no descriptor left. The built-in
+// module closes such connections.
 
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
@@ -38,7 +38,7 @@ async function tellPrimary(app, command) {
   await app.linesLike({ did: command.do }, before + 1);
 }
 
-/** Clients from many addresses, one after the other; resolves to how many each worker has answered. */
+/** Sends requests from many addresses, one after the other; resolves to how many each worker has answered. */
 async function countFromEverywhere({ target }, count) {
   const answers = {};
   for (let i = 0; i < count; i += 1) {
@@ -59,7 +59,7 @@ function sum(answers) {
   return Object.values(answers).reduce((total, count) => total + count, 0);
 }
 
-/** Worker 1 does nothing until `release()`. */
+/** Blocks worker 1 until the returned function is called. */
 async function blockWorker(t, app) {
   const file = path.join(temporaryDirectory(t), 'release');
   app.tell(1, { do: 'block', until: file });

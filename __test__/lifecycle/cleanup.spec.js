@@ -7,7 +7,7 @@ const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { HAS_PROC } = require('../../tools/process-group');
 
-// helpers/fixture.js checks that no program of any test leaves a process behind.
+// That no process is left behind, helpers/fixture.js checks in every test.
 
 test('a primary whose workers are disconnected ends by itself', async (t) => {
   const app = await startApp(t, { workers: 2 });

@@ -121,7 +121,7 @@ for (const policy of ['rr', 'none']) {
 }
 
 for (const count of [0, 1, 3]) {
-  // If there are several workers, the built-in module calls back at the end of the first one.
+  // With several workers, the built-in module calls back when the first one has disconnected.
   if (count > 1 && isBuiltin) continue;
   test(`cluster.disconnect calls back when all of ${count} workers are disconnected`, async (t) => {
     const { lines, code } = await run(t, 'lifecycle/disconnect-all', { args: [count] });

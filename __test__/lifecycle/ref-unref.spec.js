@@ -5,7 +5,7 @@ const { run } = require('../helpers/fixture');
 
 const ENDS = 'end of the primary';
 
-/** The events of a primary until it ends by itself. */
+/** Resolves to the events of a primary until it ends by itself. */
 async function eventsAfter(t, calls) {
   const { lines, code } = await run(t, 'lifecycle/ref-unref-primary', { args: [calls] });
   t.is(code, 0);

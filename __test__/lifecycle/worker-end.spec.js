@@ -74,7 +74,7 @@ if (!isBuiltin) {
   });
 }
 
-// The built-in module has sent the signal earlier.
+// With the built-in module, the worker already has the signal by then.
 for (const scenario of ['its primary exits at once', 'its primary exits at once, and it spins']) {
   test(`a killed worker ends if ${scenario}`, async (t) => {
     const { lines } = await runScenario(t, scenario);

@@ -4,7 +4,7 @@ const { serial: test } = require('ava');
 const { HOST, startApp } = require('../helpers/app');
 const { connectionError, countAnswers, get } = require('../helpers/client');
 
-/** The value of `server.address()` in each worker. */
+/** Resolves to the value of `server.address()` in each worker. */
 const addresses = async (app, workers) =>
   (await app.linesLike({ server: 'listening' }, workers)).map(({ at }) => at);
 

@@ -26,7 +26,7 @@ async function occupy(options) {
   return server;
 }
 
-/** The properties of an error of `listen()`; the port of a path is -1, and a port 0 is left out. */
+/** The properties of an error of `listen()`; with a path, the port is -1. */
 const bindError = (code, address, port = -1) => ({
   code,
   errno: -errno[code],

@@ -18,7 +18,7 @@ async function startWith(t, kind, bound) {
   return program;
 }
 
-/** The arguments of the primary's 'listening' events. */
+/** Resolves to the arguments of the primary's 'listening' events. */
 async function events(program) {
   const lines = await program.linesLike({ on: 'cluster', event: 'listening' }, 2);
   return lines.map(({ args }) => args[0]);
@@ -64,7 +64,7 @@ for (const [kind, bound, syscall] of [
   });
 }
 
-// In Node 18 the primary tries to make another handle from this one, which throws there.
+// With the built-in module of Node 18, the primary throws when it tries to make another handle of this one.
 for (const what of isBuiltin && majorVersion < 20 ? [] : ['handle', 'server']) {
   test(`a worker that listens with its own ${what} does not share it`, async (t) => {
     const program = start(t, 'listen/own-handle', { args: [what] });

@@ -22,7 +22,8 @@ const EXIT_ROUNDS = Math.ceil(ROUNDS / 10);
 const KINDS = ['tcp', 'all', 'any', 'unix', 'udp'];
 const POLICIES = { rr: KINDS, none: KINDS };
 const BINDERS = ['same', 'worker', 'primary', 'process'];
-// Node's abstract sockets are files, and its workers do not wait for the primary to close its socket.
+// With the built-in module, abstract sockets are files, and workers do not wait for the primary to close its
+// socket.
 if (!isBuiltin) {
   KINDS.push('abstract');
   BINDERS.push('exclusive');
@@ -35,7 +36,7 @@ async function addressOf(t, kind) {
   return kind === 'abstract' ? `rs-cluster-${process.pid}` : freePort();
 }
 
-/** Outside of a worker, Node 18 itself binds the same name for all abstract names. */
+/** Whether `binder` can bind the address: outside of a worker, Node 18 binds all abstract names as one. */
 function canBind(kind, binder) {
   const isOutside = binder === 'primary' || binder === 'process';
   return !(kind === 'abstract' && isOutside && majorVersion < 20);
@@ -61,13 +62,13 @@ for (const [policy, kinds] of Object.entries(POLICIES)) {
 
     test(`an address is free when a worker is gone: ${kind}, ${policy}`, (t) => {
       const ends = ['disconnect, disconnect', 'disconnect, disconnect of cluster', 'kill, exit'];
-      // With Node, such a worker may keep its socket for longer than its channel.
+      // With the built-in module, such a worker may keep its socket open for longer than its channel.
       const isShared = kind === 'udp' || policy === 'none';
       if (!isBuiltin || !isShared) ends.push('kill, disconnect');
       return bindAtEnds(t, { policy, kind }, ends, EXIT_ROUNDS, ['worker', 'primary', 'process']);
     });
 
-    // The built-in module calls back at the end of the first worker.
+    // The built-in module calls back when the first worker has disconnected.
     if (isBuiltin || !canBind(kind, 'process')) continue;
     test(`an address is free when cluster.disconnect() calls back: ${kind}, ${policy}`, (t) =>
       bindAtEnds(t, { policy, kind }, ['disconnect of all'], EXIT_ROUNDS, ['primary', 'process']));
@@ -100,7 +101,7 @@ async function replace(t, app, answers) {
   return args[0].port;
 }
 
-// Node resets waiting connections.
+// The built-in module resets waiting connections.
 for (const policy of isBuiltin ? [] : ['rr', 'least-connections', 'source-hash', 'reuseport']) {
   test(`clients are refused when no worker is left, except those that wait already: ${policy}`, async (t) => {
     const [app, answers] = await orphanClients(t, policy);

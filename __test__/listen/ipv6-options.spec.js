@@ -5,7 +5,7 @@ const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
 const { BUILTIN } = require('../helpers/implementation');
 
-/** A link-local address of this machine, without its zone, and its interface, if there is one. */
+/** Finds a link-local address of this machine, without its zone, and its interface; undefined without one. */
 function findLinkLocal() {
   for (const [name, addresses] of Object.entries(networkInterfaces())) {
     const found = addresses.find(({ address }) => address.startsWith('fe80:'));
@@ -14,7 +14,7 @@ function findLinkLocal() {
   return undefined;
 }
 
-/** Makes the requests under each policy, and expects the results of the built-in module. */
+/** Makes the requests under each policy; the results must be those of the built-in module. */
 async function compare(t, requests) {
   for (const policy of ['rr', 'none']) {
     const look = async (env) => {

@@ -10,7 +10,7 @@ async function limit(app, id, connections, more) {
   await app.line({ server: 'limited', id });
 }
 
-/** Makes each worker hold a request; resolves to promises of the answers. */
+/** Sends each worker a request that it does not answer yet; resolves to promises of the answers. */
 async function hold(app, workers) {
   const answers = workers.map(() => get(app.target, { path: '/hold' }));
   for (const id of workers) await app.line({ server: 'holds', id });
@@ -50,7 +50,7 @@ test('a connection waits while every worker has reached maxConnections', async (
 test('a server whose maxConnections is 0 behaves as without a cluster', async (t) => {
   const app = await startApp(t, { workers: 2 });
   await limit(app, 1, 0);
-  // It takes either no connections or all that come.
+  // Depending on the version of Node, worker 1 accepts no connection or all of them.
   const expected = majorVersion < 22 ? { 1: 5, 2: 5 } : { 2: 10 };
   t.deepEqual(await countAnswers(app.target, 10), expected);
   await app.end();

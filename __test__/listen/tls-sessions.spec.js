@@ -10,7 +10,7 @@ const { fixturePath } = require('../helpers/fixture');
 
 const ca = readFileSync(fixturePath('shared/keys/cert.pem'));
 
-/** The worker that answers, whether it resumed an earlier session, and the new session, if there is one. */
+/** Connects; resolves to the worker, whether it resumed the given session, and the new session, if any. */
 async function visit(target, options) {
   const socket = tls.connect({ ...target, ca, ...options });
   let session;

@@ -12,7 +12,7 @@ const { unprivileged } = require('../helpers/privileges');
 const { temporaryDirectory } = require('../helpers/temporary');
 const { majorVersion } = require('../helpers/version');
 
-/** The value of `server.address()` in each worker. */
+/** Resolves to the value of `server.address()` in each worker. */
 const addresses = async (app, workers) =>
   (await app.linesLike({ server: 'listening' }, workers)).map(({ at }) => at);
 
@@ -90,7 +90,7 @@ if (unprivileged) {
   });
 }
 
-// Older versions cut the path, and bind another one.
+// With the built-in module, versions of Node before 24 cut the path off, and bind another one.
 if (!isBuiltin || majorVersion >= 24) {
   test('a Unix socket whose path is always too long is an error', async (t) => {
     const socket = path.join(temporaryDirectory(t), 's'.repeat(108));
@@ -105,7 +105,7 @@ if (!isBuiltin || majorVersion >= 24) {
   });
 }
 
-// The built-in module uses the name as that of a file; Node 18 does not support abstract names.
+// The built-in module creates a file with this name; Node 18 does not support abstract names.
 if (!isBuiltin && majorVersion >= 20) {
   for (const name of ['socket', 'é'.repeat(53)]) {
     test(`an abstract Unix socket with ${name.length} letters is shared, and is not a file`, async (t) => {

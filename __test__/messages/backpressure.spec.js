@@ -41,8 +41,8 @@ if (HAS_PROC) {
       t.deepEqual(of(lines, receiver), [{ received: sent, disordered: 0 }]);
     });
 
-    // The built-in module does not have this event, and loses messages that the kernel has not taken with
-    // the channel.
+    // The built-in module has no 'drain' event, and loses messages that the kernel has not taken when the
+    // channel closes.
     if (isBuiltin) continue;
     test(`the ${sender} emits 'drain' once, when everything that was queued has been sent`, async (t) => {
       const { lines, code } = await run(t, 'messages/drain', { args: [sender, '20'] });

@@ -12,7 +12,7 @@ test('a channel has its deprecated names, and they do what they do in Node', asy
   };
   const [primary, worker] = await look({ CLUSTER: BUILTIN });
   const [ourPrimary, ourWorker] = await look();
-  // The worker has received an answer, and left.
+  // The worker has received an answer, and disconnected.
   t.like(primary.at(-1), { connected: false });
   t.like(worker.at(-1), { message: 'back' });
   t.deepEqual(ourPrimary, primary);

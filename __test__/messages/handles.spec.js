@@ -26,7 +26,7 @@ function expected(role) {
   ];
   const received = sent.flatMap(([got, , type]) => [
     { role: PEERS[role], got, type },
-    // The second message goes without the socket.
+    // The second message is sent without the socket.
     ...(got === 'socket sent twice' ? [{ role: PEERS[role], got, type: 'undefined' }] : []),
   ]);
   return { sent: sent.map(([name, outcome]) => ({ role, sent: name, ...outcome })), received };
@@ -86,7 +86,7 @@ test('a socket that was not sent still belongs to the sender', async (t) => {
     { sent: 'nothing', thrown: 'ERR_MISSING_ARGS', said },
     { sent: 'a function', thrown: 'ERR_INVALID_ARG_TYPE', said },
     { sent: 'wrong options', thrown: 'ERR_INVALID_ARG_TYPE', said },
-    // With the built-in module, no process has the socket any more.
+    // With the built-in module, the socket is lost.
     ...(isBuiltin ? [] : [{ sent: 'a circular object', thrown: 'TypeError', said }]),
     { sent: 'too late', returned: false, said, calledBack: 'ERR_IPC_CHANNEL_CLOSED' },
   ]);
@@ -96,7 +96,7 @@ for (const sender of Object.keys(PEERS)) {
   test(`a server of the ${sender} counts the sockets that it has sent, and waits for their end`, async (t) => {
     const { lines, code } = await run(t, 'messages/sent-sockets', { args: [sender] });
     t.is(code, 0);
-    // A socket that the sender keeps is open twice.
+    // A socket that the sender keeps counts twice.
     t.deepEqual(lines, [
       { own: 3 },
       { sent: 3 },

@@ -14,7 +14,7 @@ for (let part = 0; part < PARTS; part += 1) {
     const [{ values, json, errors, logs, different }] = lines;
     t.deepEqual(different, []);
     t.is(values, VALUES);
-    // There are enough values of each kind.
+    // Enough values of each kind were among them.
     t.true(Math.min(json, errors, logs) > VALUES / 100, JSON.stringify({ json, errors, logs }));
   });
 }

@@ -5,7 +5,7 @@ const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
 const roles = ['primary', 'worker'];
-// The built-in module takes as long for a tenth of it.
+// The built-in module takes as long for a tenth of these messages.
 const MANY = isBuiltin ? 100_000 : 1_000_000;
 const timeout = 110_000;
 

@@ -19,7 +19,7 @@ test('nothing is printed without NODE_DEBUG', async (t) => {
   t.deepEqual(lines, []);
 });
 
-// The built-in module does not print anything about its work.
+// The built-in module does not print a debug log.
 if (!isBuiltin) {
   test('NODE_DEBUG=cluster prints what happens to workers and connections', async (t) => {
     const { lines, answers, app } = await logOf(t, { NODE_DEBUG: 'cluster' });

@@ -100,7 +100,7 @@ if (!isBuiltin) {
     const end = Date.now() + 3000;
     do {
       // Workers do not take exact turns: the spinning primary takes a processor from them, and a worker
-      // that has none for a while may lose a connection to the other.
+      // that has none for a while may lose a connection to the other worker.
       const { 1: first, 2: second } = await countAnswers(app.target, 20);
       t.true(first > 0 && second > 0);
     } while (Date.now() < end);
@@ -110,7 +110,7 @@ if (!isBuiltin) {
   });
 }
 
-// With the built-in module they hang forever.
+// With the built-in module, connections that wait for a killed worker hang forever.
 if (!isBuiltin) {
   test('connections waiting for a killed worker are served by the others', async (t) => {
     const app = await startApp(t, { workers: 2 });

@@ -25,7 +25,7 @@ const WAYS = {
   upgrade: 'upgraded, and ended',
   tls: 'closed by a TLS server',
 };
-// Older versions do not have such sockets.
+// Versions of Node before 26 can't move sockets to threads.
 if (majorVersion >= 26) WAYS['move to a thread'] = 'moved to another thread';
 
 /** Checks that all connections are counted as ended, and that each worker gets its share. */

@@ -18,7 +18,7 @@ if (!isBuiltin) {
         { after: 'resumed', worker: false },
         { after: 'pause', worker: true },
         { after: 'resume', worker: false },
-        // Before the worker has learned what the primary did meanwhile, and after that.
+        // The worker reports this before it has learned what the primary did meanwhile, and after that.
         { after: 'both', worker: false },
         { after: 'end', worker: false },
       ],
@@ -49,7 +49,7 @@ if (!isBuiltin) {
     const app = await startApp(t, { workers: 2 });
     app.tell(1, { do: 'pause' });
     await app.line({ paused: 1, chained: true });
-    // The primary learns of it with a delay.
+    // The primary learns of the pause with a delay.
     while ((await countAnswers(app.target, 4))[1] !== undefined);
     app.send({ do: 'pause', id: 2 });
     await app.line({ did: 'pause', id: 2 });

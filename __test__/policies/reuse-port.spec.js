@@ -93,7 +93,7 @@ if (!isBuiltin) {
   test('a paused worker gets no connections until it is resumed', async (t) => {
     const app = await startWithOwnSockets(t, { workers: 2 });
     app.send({ do: 'pause', id: 2 });
-    // The worker learns of it with a delay.
+    // The worker learns of the pause with a delay.
     while ((await countAnswers(app.target, 20))[2] !== undefined);
     t.deepEqual(await countAnswers(app.target, 50), { 1: 50 });
     app.send({ do: 'resume', id: 2 });

@@ -11,7 +11,7 @@ const { temporaryDirectory } = require('../helpers/temporary');
 const RUNNER = path.join(__dirname, '../..', 'conformance', 'index.js');
 const SOON = 10_000;
 
-// Files such as upstream's. Those that fail only on the engine show that the engine is in use.
+// Test files such as upstream's. Files that fail only on the engine show that the engine is in use.
 const ON_ENGINE = `const onEngine = 'suicide' in require('cluster').Worker.prototype;`;
 const FILES = {
   'parallel/test-cluster-passes.js': `
@@ -64,7 +64,7 @@ const FILES = {
   'common/index.js': '',
 };
 
-/** A tree with these files, in a folder where the test may leave files. */
+/** Makes a source tree of these files, in a folder where they may leave other files. */
 function makeTree(t) {
   const tree = temporaryDirectory(t);
   for (const [name, source] of Object.entries(FILES)) {
