@@ -1,7 +1,7 @@
 'use strict';
 
 // npm run bench -- [scenario] [options]: runs the scenario and prints its table, or runs all and
-// writes the report. Whatever happens, no process of a run outlives it (see ../tools/processes.js).
+// writes the report. No process of a run ever outlives this one (see ../tools/processes.js).
 
 const fs = require('node:fs');
 const path = require('node:path');

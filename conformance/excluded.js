@@ -10,7 +10,7 @@ module.exports = {
     'fail; here the primary has no such object, and accepts in the engine',
   'test-cluster-worker-handle-close':
     "it waits for the internal message 'newconn', by which Node's primary hands a connection over; " +
-    'here connections come on a lane of their own, without a message',
+    'here connections come by a queue of their own, without a message',
   'test-cluster-net-listen-backlog':
     "it replaces net.Server#listen to see Node's primary call it with the backlog; here the engine " +
     'listens, and listen/backlog.spec.js asks the kernel for the backlog',

@@ -1,19 +1,19 @@
 'use strict';
 
-// npm run conformance -- [DIRECTORY] [options]: upstream's own tests of the cluster module, on the
-// engine. Whatever happens, no process of a test outlives it (see ../tools/processes.js).
+// npm run conformance -- [DIRECTORY] [options]: runs upstream's own tests of the cluster module on the
+// engine. No process of a test ever outlives this one (see ../tools/processes.js).
 
 const os = require('node:os');
 const path = require('node:path');
 const { runCommand } = require('../tools/command.js');
 const excluded = require('./excluded.js');
 const { attempt } = require('./lib/attempt.js');
+const { checkEngine } = require('./lib/engine-check.js');
 const { startLoad } = require('./lib/load.js');
 const { findNode } = require('../tools/node-binary.js');
 const { USAGE, parseOptions } = require('./lib/options.js');
 const { describeFailure, describeSelection, summarize } = require('./lib/report.js');
 const { runRound } = require('./lib/round.js');
-const { checkSeat } = require('./lib/seat.js');
 const { selectFiles } = require('./lib/selection.js');
 const { debianSourceTree } = require('./lib/source-tree.js');
 const { findTestFiles } = require('./lib/test-files.js');
@@ -30,7 +30,7 @@ function secondsSince(start) {
 
 /** Resolves to whether at least one file was run on the engine, and all passed. */
 async function runOn(node, files, { rounds, load, jobs, limit }) {
-  await checkSeat(node, PRELOAD);
+  await checkEngine(node, PRELOAD);
   const many = rounds === 1 ? '1 round' : `${rounds} rounds`;
   const beside = load ? ', all cores busy' : '';
   say(`Node ${node.version}: ${files.length} files, ${jobs} at a time, ${many}${beside}\n`);
@@ -57,8 +57,8 @@ async function runOn(node, files, { rounds, load, jobs, limit }) {
   return failed.size === 0 && selection.asked.length > 0;
 }
 
-// Stock Node has passed the file, so if the file now skips itself, the engine is the reason. The same is
-// true of a child process that fails as none does with stock Node; a test may overlook that.
+// Stock Node has passed the file. So if the file now skips itself, or a child process fails in a way in which
+// none fails with stock Node, the engine is the reason. A test may overlook such a child process.
 function asFailure({ outcome, reason, output, exits }, stockExits) {
   const unknown = exits.filter((exit) => !stockExits.includes(exit));
   const reasons = [];

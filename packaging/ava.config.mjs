@@ -1,4 +1,4 @@
-// What only a release build can be asked: `npm run release:dry`.
+// The tests of a release build: `npm run release:dry`.
 export default {
   files: ['packaging/**/*.spec.js'],
   concurrency: 1,

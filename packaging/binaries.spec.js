@@ -19,9 +19,9 @@ async function glibcOf(file) {
 }
 
 /**
- * The functions that the file needs, and for which it names no version. The linker gives every function
- * of the glibc it links against one, so these are not in that glibc: it takes them for functions of
- * Node. They are either newer, and loading fails where they are missing, or Node's.
+ * The functions that the file needs, and for which it names no version. The linker adds a version to each function
+ * of the glibc that it links against. So these functions are not in that glibc: they are Node's, or those of a
+ * newer glibc, and then loading fails where they are missing.
  */
 async function unversioned(file) {
   const symbols = await readelf('--dyn-syms', file);
@@ -32,7 +32,7 @@ async function unversioned(file) {
 const linux = builtPackages().filter(({ target }) => target.startsWith('linux-'));
 
 for (const { target, binary } of linux) {
-  test(`${target}: the binary is stripped, and shows Node-API's entry point only`, async (t) => {
+  test(`${target}: the binary is stripped, and exports only Node-API's entry point`, async (t) => {
     const sections = await readelf('--section-headers', binary);
     t.regex(sections, / \.dynsym /);
     t.notRegex(sections, / \.symtab | \.debug_/);
@@ -43,7 +43,7 @@ for (const { target, binary } of linux) {
   });
 
   if (target.endsWith('-gnu')) {
-    test(`${target}: the binary needs no newer glibc than any Node does`, async (t) => {
+    test(`${target}: the binary needs no newer glibc than Node itself`, async (t) => {
       const needed = await glibcOf(binary);
       t.regex(needed, /^2\.\d+$/);
       for (const version of NODES) {

@@ -28,8 +28,8 @@ async function loadPackage(specifier) {
 }
 
 /**
- * Each bundles a program into a file; those are external that are said so. They throw, or return what
- * they have to complain about.
+ * Each bundles a program into a file, without the modules named `external`. It throws, or returns the warnings of
+ * the bundler.
  */
 const bundlers = {
   async esbuild({ input, output, external }) {
@@ -75,7 +75,7 @@ const bundlers = {
   },
 };
 
-/** A directory with the package installed, and with a program that has been bundled. */
+/** Makes a directory with the package installed, and with a bundled program. */
 async function bundle(t, name, { source, external = [] }) {
   const directory = temporaryDirectory(t);
   install(t, undefined, directory);
@@ -110,7 +110,7 @@ for (const name of Object.keys(bundlers)) {
       t.is(await run(file), 'exited with code 0\n');
     });
 
-    test(`${name}: a bundle of ${source} with rs-cluster in it tells what is wrong`, async (t) => {
+    test(`${name}: a bundle of ${source} that contains rs-cluster reports what is wrong`, async (t) => {
       const file = await bundle(t, name, { source });
       t.regex(await run(file), /ERR_RS_CLUSTER_NO_PRELOAD.* \(as an external\)/);
     });

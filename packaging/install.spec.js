@@ -20,7 +20,7 @@ const GONE_WITHIN = 5_000;
 const ANSWERS_WITHIN = 30_000;
 
 const place = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), 'rs-cluster-'));
-// That of the machine which this runs on.
+// The target of this machine.
 const own = builtPackages().find(({ target }) => target === targetOf(process));
 let registry;
 let tarballs;
@@ -49,7 +49,7 @@ function which(command) {
   return fs.realpathSync(found);
 }
 
-/** An empty directory, and an environment with nothing on the PATH but Node and npm. */
+/** Makes an empty directory, and an environment with only Node and npm in its PATH. */
 function prepare(name) {
   const bin = path.join(place, name, 'bin');
   const project = path.join(place, name, 'project');
@@ -68,7 +68,7 @@ async function install(name, ...what) {
   return project;
 }
 
-/** The program that the README begins with, on a free port. */
+/** The first program of the README, on a free port. */
 async function exampleOfReadme() {
   const [, program] = /^```js\n(.*?)^```$/ms.exec(
     fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8'),
@@ -81,7 +81,7 @@ async function answerOf(url) {
   try {
     return await (await fetch(url)).text();
   } catch {
-    return undefined; // It does not listen yet.
+    return undefined; // The program does not listen yet.
   }
 }
 
@@ -109,7 +109,7 @@ async function askExample(t, project, node, env = {}) {
   return answer;
 }
 
-test('npm brings the binary of this platform, and that alone', async (t) => {
+test('npm installs the binary of this platform, and no other', async (t) => {
   const project = await install('by-name', 'rs-cluster');
   const installed = fs.readdirSync(path.join(project, 'node_modules'));
   t.deepEqual(installed.filter((name) => !name.startsWith('.')).sort(), [
@@ -118,7 +118,7 @@ test('npm brings the binary of this platform, and that alone', async (t) => {
   ]);
 });
 
-test('without optional dependencies, `require` tells what is missing', async (t) => {
+test('without optional dependencies, `require` reports what is missing', async (t) => {
   const project = await install('without', '--omit=optional', 'rs-cluster');
   const program = "try { require('rs-cluster') } catch ({ code }) { console.log(code) }";
   const said = await runTool(process.execPath, ['-e', program], { cwd: project });
@@ -146,7 +146,7 @@ test("installed by Yarn with Plug'n'Play, the README's example runs", async (t) 
   };
   const options = { cwd: project, env: { ...env, ...settings } };
   await runTool(process.execPath, [yarn, 'add', 'rs-cluster'], options);
-  // As `yarn node` does.
+  // `yarn node` does the same.
   const NODE_OPTIONS = `--require ${path.join(project, '.pnp.cjs')}`;
   t.regex(await askExample(t, project, process.execPath, { NODE_OPTIONS }), /worker \d+/);
 });

@@ -10,7 +10,7 @@ const release = require('../lib/release.js');
 const main = manifestOf(ROOT);
 const platforms = platformPackages();
 
-// As rustc names them, and as npm does.
+// The names that rustc has for targets, and npm for platforms.
 const TARGETS = {
   'x86_64-unknown-linux-gnu': ['linux', 'x64', 'glibc'],
   'x86_64-unknown-linux-musl': ['linux', 'x64', 'musl'],
@@ -45,7 +45,7 @@ test('all packages and the crate have one version, and the main package asks for
   t.is(crate, version);
 });
 
-test('the main package has all that its programs load, and nothing else', async (t) => {
+test('the main package contains everything that its files load, and nothing else', async (t) => {
   const { names } = await pack(ROOT, temporaryDirectory(t));
   const scripts = names.filter((name) => name.startsWith('lib/'));
   t.true(scripts.includes('lib/native.js'));

@@ -12,7 +12,7 @@ const { fetchPackage } = require('../tools/package.js');
 
 const run = promisify(execFile);
 
-// Of Node: where its programs look for what was put into them.
+// The name by which Node finds what was injected into an executable.
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
 const PROGRAM = `
@@ -28,7 +28,7 @@ if (cluster.isPrimary) {
 } else process.send({ id: cluster.worker.id, args, now: process.argv.slice(2), execArgv: process.execArgv });
 `;
 
-/** A program and Node in one file. */
+/** Makes an executable of Node and a program. */
 async function build(t, node, options) {
   const directory = temporaryDirectory(t);
   const at = (name) => path.join(directory, name);
@@ -43,7 +43,7 @@ async function build(t, node, options) {
   return at('program');
 }
 
-/** What the worker of such a program finds. */
+/** Resolves to what the worker of such a program reports. */
 async function ask(t, version, cluster, options) {
   const { path: node } = await findNode(version);
   const program = await build(t, node, options);
@@ -52,7 +52,7 @@ async function ask(t, version, cluster, options) {
   return JSON.parse(stdout);
 }
 
-// The programs of other systems have to be signed.
+// On other systems, executables have to be signed.
 if (process.platform === 'linux') {
   for (const version of ['20', '26']) {
     test(`a worker of a single executable of Node ${version} is started as by node:cluster`, async (t) => {
@@ -60,7 +60,7 @@ if (process.platform === 'linux') {
       t.is(ours.id, 1);
       t.is(ours.args.at(-1), 'an argument');
       const builtin = await ask(t, version, 'node:cluster');
-      // The path of the program is among them.
+      // The path of the executable is among the arguments.
       const normal = (worker) => ({
         ...worker,
         args: worker.args.slice(1),
@@ -70,7 +70,7 @@ if (process.platform === 'linux') {
     });
   }
 
-  test('a worker of a single executable that takes no options is one when it loads the package', async (t) => {
+  test('a process of a single executable that takes no options becomes a worker when it loads the package', async (t) => {
     const { id, args, now } = await ask(t, '26', ROOT, { execArgvExtension: 'none' });
     t.is(id, 1);
     t.deepEqual(args, now);

@@ -12,7 +12,7 @@ const { runTool } = require('../tools/run-tool.js');
 const PROGRAMS = path.join(ROOT, '__test__', 'types');
 const TSC = path.join(ROOT, 'node_modules', '.bin', 'tsc');
 
-/** A project with the packed package, these types of Node, and the programs of the type tests. */
+/** Makes a project with the packed package, these types of Node, and the programs of the type tests. */
 async function prepare(t, types) {
   const project = temporaryDirectory(t);
   const modules = path.join(project, 'node_modules');
@@ -20,7 +20,7 @@ async function prepare(t, types) {
   const { file } = await pack(ROOT, project);
   const unpack = ['-xf', file, '--strip-components=1', '-C', path.join(modules, 'rs-cluster')];
   await runTool('tar', unpack);
-  // With what they need themselves.
+  // The types of Node have dependencies of their own.
   fs.cpSync(path.join(types, '..', '..'), modules, { recursive: true });
   const programs = fs.readdirSync(PROGRAMS).filter((name) => /\.m?ts$/.test(name));
   for (const name of programs) fs.copyFileSync(path.join(PROGRAMS, name), path.join(project, name));
@@ -32,9 +32,9 @@ for (const version of NODES) {
     const types = await fetchPackage(`@types/node@${version}`);
     const { project, programs } = await prepare(t, types);
     t.true(programs.length > 1);
-    // The second is that of bundlers.
+    // The second resolution is that of bundlers.
     for (const module of version === NODES.at(-1) ? ['node16', 'preserve'] : ['node16']) {
-      // Checking libraries too: `index.d.ts` is one.
+      // Libraries are checked too, because `index.d.ts` is one.
       const options = ['--strict', '--noEmit', '--target', 'es2022', '--types', 'node'];
       const args = [...options, '--skipLibCheck', 'false', '--module', module, ...programs];
       await t.notThrowsAsync(runTool(TSC, args, { cwd: project }));

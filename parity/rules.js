@@ -1,10 +1,9 @@
 'use strict';
 
-// The intended differences. A rule removes from the traces of both sides what depends on one of them
-// (`apply`; `*` stands for any word of the other side), or says that the referee may have one text of a
-// stream and rs-cluster the other (`allows`). `difference` is the row of *All differences* in
-// docs/from-node-cluster.md to which the rule belongs; without one, the rule is about results on which no
-// program can rely.
+// The intended differences. A rule removes from both traces what differs (`apply`; `*` stands for any word
+// of the other trace), or accepts two texts of a stream, that of the reference and that of rs-cluster
+// (`allows`). `difference` is the row of *All differences* in docs/from-node-cluster.md to which the rule
+// belongs. A rule without it is about results on which no program can rely.
 
 const { isSame } = require('./lib/trace.js');
 
@@ -63,7 +62,8 @@ function maskSendsFrom(trace, stream, pattern) {
 module.exports = [
   {
     difference: "order of `'disconnect'` and `'exit'`",
-    reason: 'Node emits them as the kernel happens to report them; here nothing follows an exit.',
+    reason:
+      "Node emits them in the order in which the kernel reports them; here 'exit' is the last.",
     apply(trace) {
       for (const { stream, lines } of workersOf(trace)) {
         const isLate = (line) => isAbout(line, 'disconnect') || isAbout(line, 'message');
@@ -102,8 +102,8 @@ module.exports = [
   {
     difference: "`'disconnect'` after `worker.process.disconnect()`",
     reason:
-      "Node's comes in the next tick, so before errors of what is sent then; here it comes when the " +
-      'addresses of the worker are free.',
+      "Node emits 'disconnect' in the next tick, before errors of messages that are sent then; here it comes " +
+      'when the addresses of the worker are free.',
     apply(trace) {
       for (const { stream, lines } of workersOf(trace)) {
         const isClosed = (line) =>
@@ -119,7 +119,7 @@ module.exports = [
       for (const { number } of workersOf(trace)) {
         if (callsOf(trace, 'process disconnect at once', number) === 0) continue;
         trace.leaveOut(new RegExp(`^P:(?:w${number}\\b|client|look$)`));
-        // Listeners of the worker's end also run at another time, whatever they do.
+        // Listeners for the end of the worker also run at another time.
         const lines = trace.lines(`P:w${number}`);
         if (lines.some((line) => /^hook \w+ (?:disconnect|exit)/.test(line))) trace.leaveOut(/./);
       }
@@ -128,8 +128,8 @@ module.exports = [
   {
     difference: 'callback of `cluster.disconnect()`',
     reason:
-      "Node's comes with the first worker, so in another worker's context; here the primary may have ended " +
-      'before the engine has closed all.',
+      "Node calls it back with the first worker, in that worker's context; here the primary may have ended " +
+      'before the engine has closed everything.',
     apply(trace) {
       if (trace.lines('P').some((line) => /^process exit [^0]/.test(line))) {
         trace.leaveOut(/^P:all$/);
@@ -155,7 +155,7 @@ module.exports = [
   },
   {
     difference: "disconnect of a worker whose channel is a standard stream (`stdio: ['ipc', …]`)",
-    reason: 'In Node the primary does not hear of it, and the program waits for it.',
+    reason: 'In Node the primary does not learn of it, and the program waits for it.',
     apply(trace) {
       const calls = [...trace].filter(([stream]) => /^(?:P|W\d+)$/.test(stream)).flat(2);
       const isFirst = trace.lines('P:setup').some((line) => line.includes("stdio: [ 'ipc'"));
@@ -164,11 +164,11 @@ module.exports = [
   },
   {
     difference: "`'listening'` of a server that has tried before",
-    reason: "Node's comes once for each attempt.",
+    reason: 'Node emits one for each attempt.',
     apply(trace) {
       for (const { stream, number, lines } of workersOf(trace)) {
         if (!trace.lines(`W${number}`).some((line) => line.startsWith('listen again'))) continue;
-        // Which attempt an event tells of shows in its address, and not in what listeners do.
+        // The address of the event shows to which attempt it belongs; what listeners do does not.
         const others = lines.filter((line) => !isAbout(line, 'listening'));
         trace.set(stream, others);
       }
@@ -177,8 +177,8 @@ module.exports = [
   {
     difference: "`'close'` of a server in a worker",
     reason:
-      'As it comes later, so does the end of a worker that disconnects: what it has asked meanwhile, Node ' +
-      'does not answer. The worker may have disconnected when it comes.',
+      "Here 'close' comes later, and so does the end of a worker that disconnects; Node does not answer what " +
+      "the worker asks meanwhile. The worker may have disconnected before 'close'.",
     apply(trace) {
       for (const [stream, lines] of trace) {
         if (!/^W\d+:server/.test(stream)) continue;
@@ -198,7 +198,7 @@ module.exports = [
         const isClosing = (left !== -1 || told !== -1) && lines.some((it) => /^close /.test(it));
         if (asked === -1 || !(isAskedLater || isClosing)) continue;
         trace.leaveOutWorker(number);
-        // Nor does it tell when it ends, which listeners of the primary act on.
+        // Listeners of the primary act on the end of such a worker, which comes at another time.
         trace.leaveOut(/^(?:P|end)\b/);
       }
     },
@@ -206,7 +206,7 @@ module.exports = [
   {
     difference: '`listen()` that is answered while the worker disconnects',
     reason:
-      "Node's worker keeps the server, and is kept running by it; nothing connects to it any more.",
+      'In Node the worker keeps the server, which keeps the worker running; no client connects to it any more.',
     apply(trace) {
       for (const [stream, lines] of [...trace]) {
         const [, number] = /^W(\d+):server/.exec(stream) ?? [];
@@ -219,7 +219,8 @@ module.exports = [
   },
   {
     difference: "a listener of `'disconnect'`, `'exit'` or `'listening'` that throws",
-    reason: "Node does not emit 'close' afterwards, and may list the worker for ever.",
+    reason:
+      "Node does not emit 'close' afterwards, and may keep the worker in cluster.workers forever.",
     apply(trace) {
       for (const line of trace.lines('P:thrown')) {
         const [, number] = /thrown in hook (\d+) \w+ \w+ (?:disconnect|exit)/.exec(line) ?? [];
@@ -251,7 +252,7 @@ module.exports = [
   {
     difference: '`worker.disconnect()` twice, in the primary or at both ends',
     reason:
-      "In Node the second one is an 'error' in the worker, which nothing there has asked for, and may end it.",
+      "In Node the second call is an 'error' in the worker, without a call there, and may end the worker.",
     apply(trace) {
       for (const { number } of workersOf(trace)) {
         const calls = callsOf(trace, 'disconnect', number) + callsOf(trace, 'disconnect', 'all');
@@ -264,8 +265,8 @@ module.exports = [
   {
     difference: 'messages and a disconnect behind `send(message, handle)`',
     reason:
-      'Node keeps them back until the receiver has read the handle, and serializes messages only then. ' +
-      'Until it disconnects, it hears the other end.',
+      'Node sends them only after the receiver has read the handle, and serializes messages only then. ' +
+      'Until it disconnects, the sender receives what the other end sends.',
     apply(trace) {
       for (const { stream, number } of workersOf(trace)) {
         const calls = trace.lines('P').filter((line) => line.includes(` ${number} `));
@@ -306,14 +307,13 @@ module.exports = [
     },
   },
   {
-    reason:
-      'Whether a large message has been written when `send()` returns is for the kernel to say.',
+    reason: 'The kernel decides whether a large message has been written when `send()` returns.',
     apply(trace) {
       for (const stream of trace.keys()) maskSendsFrom(trace, stream, / large (?:->|throws)/);
     },
   },
   {
-    reason: "An internal assertion of Node's own has failed.",
+    reason: 'An internal assertion of Node has failed.',
     apply(trace) {
       const isBroken = [...trace.values()]
         .flat()
@@ -322,7 +322,7 @@ module.exports = [
     },
   },
   {
-    reason: 'Which of several signals ends a process is for the kernel to say.',
+    reason: 'The kernel decides which of several signals ends a process.',
     apply(trace) {
       const isFinished = trace.lines('P').includes('finish') ? 1 : 0;
       for (const { stream, number, lines } of workersOf(trace)) {
@@ -339,8 +339,8 @@ module.exports = [
   },
   {
     reason:
-      'Whether a message still goes into a channel whose other end is being closed, or is an EPIPE, ' +
-      'depends on who is faster. A worker may die of it.',
+      'While the other end of a channel is being closed, a message may still be sent, or fail with EPIPE: this ' +
+      'depends on which process is faster. EPIPE may end a worker.',
     apply(trace) {
       for (const [stream, lines] of trace) {
         const [number] = /\d+/.exec(stream) ?? [];
@@ -354,8 +354,8 @@ module.exports = [
   },
   {
     reason:
-      'Once Node has had to wait for room in the channel, that no longer holds the primary. After ' +
-      '`worker.process.unref()` nothing does: it ends in the middle of the program.',
+      'Once Node has had to wait for room in the channel, the channel no longer keeps the primary running. ' +
+      'After `worker.process.unref()` nothing does, and the primary ends in the middle of the program.',
     apply(trace) {
       const main = trace.lines('P');
       const isUnreferenced = main.some((line) => line.startsWith('unref '));
@@ -364,7 +364,7 @@ module.exports = [
   },
   {
     reason:
-      'A worker whose channel does not hold it ends when it has nothing else to do: before or after ' +
+      'A worker whose channel does not keep it running ends when it has nothing else to do: before or after ' +
       'the next message.',
     apply(trace) {
       for (const { number } of workersOf(trace)) {

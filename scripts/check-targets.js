@@ -1,7 +1,7 @@
 'use strict';
 
-// npm run check:targets: compiles the engine for every target it is meant for, as far as rustup has
-// the standard library of it. Links and runs nothing, so no other machine or linker is needed.
+// npm run check:targets: compiles the engine for every supported target whose standard library rustup has. It
+// links and runs nothing, so it needs no other machine or linker.
 
 const { spawnSync } = require('node:child_process');
 const { ROOT, manifestOf } = require('../packaging/lib/packages.js');

@@ -1,8 +1,8 @@
 'use strict';
 
-// npm run fuzz -- [TARGET…] [options]: builds the targets of fuzz/ and has libFuzzer run them, one
-// after the other, from the corpus in the repository. Needs nothing but Rust and a C++ compiler, and
-// to replay the corpus only Rust.
+// npm run fuzz -- [TARGET…] [options]: builds the targets of fuzz/, and runs them by libFuzzer, one after the
+// other, from the corpus in the repository. It needs only Rust and a C++ compiler; replaying the corpus needs
+// only Rust.
 
 const { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } = require('node:fs');
 const path = require('node:path');
@@ -19,7 +19,7 @@ const FUZZ = path.join(__dirname, '..', 'fuzz');
 const MANIFEST = path.join(FUZZ, 'Cargo.toml');
 const BUILT = path.join(FUZZ, 'target');
 
-// As cargo-fuzz has it, without a sanitizer, which would need a nightly compiler.
+// The flags of cargo-fuzz, without those of a sanitizer, which would need a nightly compiler.
 const FLAGS = [
   '--cfg=fuzzing',
   '-Cpasses=sancov-module',
@@ -30,7 +30,7 @@ const FLAGS = [
   '-Ccodegen-units=1',
 ];
 
-// One input takes milliseconds; the rest is for a machine that is busy with something else.
+// One input takes milliseconds; the rest is for a busy machine.
 const TIMEOUT = 60;
 const LIMITS = [`-timeout=${TIMEOUT}`, '-rss_limit_mb=1024'];
 
@@ -60,7 +60,7 @@ function parseOptions(argv) {
   const unknown = positionals.find((name) => !known.includes(name));
   if (unknown) throw new UserError(`No target "${unknown}". There is: ${known.join(', ')}.`);
   const targets = positionals.length > 0 ? positionals : known;
-  if (values.replay && values.keep) throw new UserError('--replay finds nothing to keep.');
+  if (values.replay && values.keep) throw new UserError('--replay and --keep exclude each other.');
   return { ...values, seconds: positiveInteger('seconds', values.seconds), targets };
 }
 
@@ -69,19 +69,19 @@ async function cargoBuild(options, env) {
   await runTool('cargo', args, { env: { ...env, CARGO_TARGET_DIR: BUILT } });
 }
 
-/** Resolves to the folder of the programs. */
+/** Builds the targets; resolves to the folder of the programs. */
 async function build() {
   const missing = 'libFuzzer needs a C++ compiler; on Debian: apt-get install g++';
   await runTool('c++', ['--version'], { missing });
   const host = await hostTarget();
   const env = { ...process.env, RUSTFLAGS: FLAGS.join(' ') };
   delete env.CARGO_ENCODED_RUSTFLAGS;
-  // With --target, the flags are not for build scripts.
+  // With --target, the flags do not apply to build scripts.
   await cargoBuild(['--release', '--target', host], env);
   return path.join(BUILT, host, 'release');
 }
 
-/** The same without libFuzzer: the programs run one input. */
+/** Builds the targets without libFuzzer: such a program runs one input. */
 async function buildReplay() {
   await cargoBuild(['--no-default-features'], process.env);
   return path.join(BUILT, 'debug');
@@ -93,12 +93,12 @@ function folder(...names) {
   return directory;
 }
 
-/** Resolves to libFuzzer's closing line, in short; rejects with its report when it found something. */
+/** Resolves to a summary of libFuzzer's last line; rejects with its report if it has found something. */
 function fuzz(program, target, seconds) {
   const found = folder('target', 'corpus', target);
   const artifacts = `${folder('artifacts', target)}${path.sep}`;
   const args = [`-max_total_time=${seconds}`, `-artifact_prefix=${artifacts}`, ...LIMITS];
-  // It adds to the first folder, and only reads the other.
+  // libFuzzer adds to the first folder, and only reads the other one.
   args.push(found, folder('corpus', target));
   const child = startProcess(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const stderr = keepTail(child.stderr);
@@ -121,7 +121,7 @@ function fuzz(program, target, seconds) {
   });
 }
 
-/** A small corpus that gets to all the places that were found, however often. */
+/** Makes a small corpus that reaches all code that was reached. */
 async function keep(program, target) {
   const corpus = folder('corpus', target);
   rmSync(path.join(FUZZ, 'target', 'fresh', target), { recursive: true, force: true });
@@ -137,7 +137,7 @@ async function keep(program, target) {
   renameSync(fresh, corpus);
 }
 
-/** Resolves to how many inputs there were; rejects with the first that fails. */
+/** Resolves to the number of inputs; rejects with the first one that fails. */
 async function replay(program, target) {
   const corpus = folder('corpus', target);
   const inputs = readdirSync(corpus);

@@ -1,8 +1,8 @@
 'use strict';
 
-// npm run release:dry: all of a release that one machine can do. Builds the binary of this platform
-// as the release workflow does, puts it into its package, tries the packages on every Node, and has
-// npm publish them without sending anything.
+// npm run release:dry: the parts of a release that one machine can do. It builds the binary of this
+// platform as the release workflow does, puts it into its package, tries the packages on every supported
+// Node, and runs npm publish without sending anything.
 
 const { copyFileSync, existsSync, rmSync } = require('node:fs');
 const path = require('node:path');
@@ -23,8 +23,8 @@ const { runTool } = require('../tools/run-tool.js');
 const { hostTarget } = require('../tools/rust-host.js');
 const { UserError } = require('../tools/user-error.js');
 
-// What napi-rs links its releases with, for a glibc that every Node has; see `--use-napi-cross`,
-// which unpacks it into the user's home.
+// The toolchain of napi-rs, for a glibc that every Node has; see `--use-napi-cross`, which unpacks it into
+// the user's home.
 const VERSION = '1.0.0';
 const TOOLCHAIN = `@napi-rs/cross-toolchain-x64-target-x86_64@${VERSION}`;
 const BUILT = path.join(ROOT, 'target', 'prebuilt');
@@ -35,7 +35,7 @@ const USAGE = `npm run release:dry
 Builds, checks and packs a release, and does not publish it.
 `;
 
-/** Runs a program to its end, in the user's sight. */
+/** Runs a program to its end; the user sees its output. */
 function run(command, args, env = {}) {
   const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: 'inherit' };
   const child = startProcess(command, args, options);
@@ -58,7 +58,7 @@ async function findLinker() {
   return path.join(toolchain, 'bin', `${TARGET}-gcc`);
 }
 
-/** What to build for, and with what. */
+/** Resolves to the target to build for, and the environment of the build. */
 async function choose() {
   if (targetOf(process) === 'linux-x64-gnu') {
     return [TARGET, { CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER: await findLinker() }];
@@ -84,7 +84,7 @@ async function build(target, env) {
   }
 }
 
-/** npm refuses a version that its registry has, so it gets an empty one. */
+/** Publishes to an empty registry, because npm refuses a version that its registry already has. */
 async function publishDry() {
   const registry = await startRegistry([]);
   const { version } = manifestOf(ROOT);

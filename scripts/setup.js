@@ -1,7 +1,7 @@
 'use strict';
 
-// Brings a fresh clone to where everything can run: checks the tools, installs the packages, builds
-// the addon. What is up to date already is left alone.
+// Prepares a fresh clone: checks the tools, installs the packages, and builds the addon, as far as they are
+// not up to date.
 
 const { spawnSync } = require('node:child_process');
 const { existsSync, readFileSync, statSync, utimesSync } = require('node:fs');
@@ -67,8 +67,8 @@ function isInstalled() {
 
 checkTools();
 if (!isInstalled()) {
-  // Not `npm ci`: it refuses a lock file without the binaries of every other platform, which
-  // registries do not all carry.
+  // `npm ci` would refuse a lock file without the binaries of all other platforms, which not every registry
+  // has.
   run('npm', ['install', '--no-save', '--no-audit', '--no-fund']);
   const now = new Date();
   utimesSync(INSTALLED, now, now);

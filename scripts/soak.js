@@ -1,7 +1,7 @@
 'use strict';
 
-// npm run soak -- [options]: workers that mean harm run beside honest ones, under load, for some minutes.
-// It fails if a request of an honest worker is lost. The program is that of __test__/faults/soak.spec.js.
+// npm run soak -- [options]: runs malicious workers beside honest ones, under load, for some minutes. It
+// fails if a request to an honest worker is lost. The program is that of __test__/faults/soak.spec.js.
 
 const path = require('node:path');
 const { runCommand } = require('../tools/command.js');
@@ -12,18 +12,18 @@ const { UserError } = require('../tools/user-error.js');
 const ROOT = path.join(__dirname, '..');
 const PROGRAM = path.join(ROOT, '__test__', 'fixtures', 'faults', 'soak.js');
 const POLICIES = ['rr', 'least-connections', 'source-hash', 'reuseport'];
-// How long one run takes: then the next policy has its turn.
+// The duration of one run, in seconds; after it, the next policy is run.
 const SECONDS = 30;
 
 const USAGE = `npm run soak -- [options]
 
-Runs workers that mean harm beside honest ones, which serve clients all the time. Fails if one of their
-answers is lost.
+Runs malicious workers beside honest ones, which serve clients all the time. Fails if an answer of an
+honest worker is lost.
 
-  --minutes N    altogether, 10 unless given
-  --policy NAME  one of ${POLICIES.join(', ')}; in turn unless given
-  --seed N       where random choices begin; the time unless given
-  --node PATH    the Node that runs it
+  --minutes N    the whole duration, 10 by default
+  --policy NAME  one of ${POLICIES.join(', ')}; all in turn by default
+  --seed N       of random choices; the time by default
+  --node PATH    the Node binary that runs the program
   --help
 `;
 
@@ -43,7 +43,7 @@ function parseOptions(argv) {
   return { ...values, minutes, policies, seed: positiveInteger('seed', values.seed) };
 }
 
-/** Resolves to what came of one run. */
+/** Resolves to the summary of one run. */
 async function soak(node, policy, seed) {
   const env = { ...process.env, CLUSTER: ROOT, NODE_NO_WARNINGS: '1' };
   const args = [PROGRAM, `${SECONDS}`, policy, `${seed}`];

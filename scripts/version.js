@@ -1,6 +1,6 @@
 'use strict';
 
-// What `npm version X` runs before it commits: gives all that is released together the new version.
+// `npm version X` runs this before it commits: it gives everything that is released together the new version.
 
 const { execFileSync } = require('node:child_process');
 const { readFileSync, writeFileSync } = require('node:fs');

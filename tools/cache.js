@@ -12,8 +12,8 @@ function find(name) {
 }
 
 /**
- * A directory that is fetched once, and may be deleted at any time. An interrupted fetch is never used as a
- * complete one.
+ * Resolves to a directory that is fetched only once, and may be deleted at any time. An interrupted fetch is never
+ * taken for a complete one.
  *
  * @param {string} name
  * @param {(directory: string) => Promise<void>} fetch fills a directory, which is empty

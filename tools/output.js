@@ -4,7 +4,7 @@ const readline = require('node:readline');
 
 const TAIL = 4096;
 
-/** Remembers the end of a stream's output, which is enough for the message when its process fails. */
+/** Keeps the end of a stream's output, which is enough for the error message if the process fails. */
 function keepTail(stream, length = TAIL) {
   let text = '';
   stream.setEncoding('utf8');
@@ -14,7 +14,7 @@ function keepTail(stream, length = TAIL) {
   return () => text.trim();
 }
 
-/** The first line of a stream that is a JSON object. Never settles if there is none. */
+/** Resolves to the first line of a stream that is a JSON object; never settles if there is none. */
 function firstJsonLine(stream) {
   return new Promise((resolve) => {
     readline.createInterface({ input: stream }).on('line', (line) => {

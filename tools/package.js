@@ -26,7 +26,7 @@ function fetchedPackage(specifier) {
 /** The directory of a package, which npm fetches if it isn't there. */
 async function fetchPackage(specifier) {
   const directory = await cached(keyOf(specifier), async (prefix) => {
-    // Not on stdout, because the tool that needs the package may print a report there.
+    // stdout is not used, because the tool that needs the package may print a report there.
     process.stderr.write(`Fetching ${specifier} by npm …\n`);
     const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
     const args = ['install', '--prefix', prefix, ...quiet, specifier];

@@ -8,7 +8,7 @@ const STOPPED_WITHIN = 10_000;
 
 const HAS_PROC = existsSync('/proc/self/stat');
 
-/** The living processes of a process group; zombies are dead. */
+/** The running processes of a process group, without zombies. */
 function membersOf(group) {
   try {
     process.kill(-group, 0);
@@ -25,7 +25,7 @@ function membersOf(group) {
 function describe(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The command in parentheses may itself hold spaces and parentheses.
+    // The command in parentheses may itself contain spaces and parentheses.
     const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
     return { pid: Number(pid), state, group: Number(group), command };
@@ -64,8 +64,8 @@ async function stopGroup(group) {
 }
 
 /**
- * Polls a condition that has no event; resolves to whether it became true within so many milliseconds of an
- * idle machine.
+ * Polls a condition for which there is no event; resolves to whether it became true within this many milliseconds
+ * of an idle machine.
  */
 async function becomesTrue(condition, milliseconds) {
   const limit = new TimeLimit(milliseconds);

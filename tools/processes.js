@@ -1,7 +1,7 @@
 'use strict';
 
-// Starts every process of a tool as the leader of its own process group, so that one signal ends it
-// together with the processes that it has started.
+// Starts each process of a tool as the leader of its own process group, so that one signal ends it together
+// with the processes that it has started.
 
 const { spawn } = require('node:child_process');
 const { signalGroup } = require('./process-group.js');

@@ -1,6 +1,6 @@
 'use strict';
 
-/** Numbers that look random, and are always the same for the same seed: mulberry32. */
+/** A generator of pseudo-random numbers, always the same for the same seed: mulberry32. */
 class Random {
   #state;
 
@@ -22,7 +22,7 @@ class Random {
     return Math.floor(this.next() * end);
   }
 
-  /** True once in `times`. */
+  /** Returns true once in `times` calls, on average. */
   oneIn(times) {
     return this.below(times) === 0;
   }
@@ -31,12 +31,12 @@ class Random {
     return list[this.below(list.length)];
   }
 
-  /** A list of at most `most` things that `make(index)` makes; short lists are as likely as long ones. */
+  /** A list of at most `most` results of `make(index)`; all lengths are equally likely. */
   list(most, make) {
     return Array.from({ length: this.below(most + 1) }, (_, index) => make(index));
   }
 
-  /** The name of one of the given weights, chosen by weight. */
+  /** Chooses one of the names by their weights: `{ name: weight }`. */
   weighted(weights) {
     const entries = Object.entries(weights);
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);

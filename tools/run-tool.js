@@ -7,8 +7,7 @@ const { afterTimeLimit } = require('./time-limit.js');
 const { UserError } = require('./user-error.js');
 
 /**
- * Runs a program to its end; resolves to its output. If it can't be started, or fails, the error is one for
- * the user.
+ * Runs a program to its end; resolves to its output. Rejects with a UserError if it can't be started, or fails.
  *
  * @param {object} [options] of `spawn`, and
  * @param {string} [options.missing] what to do if the program is missing

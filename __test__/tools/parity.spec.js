@@ -28,7 +28,7 @@ test('a seed always gives the same program, and different seeds give different p
   t.notDeepEqual(generate(7), generate(8));
 });
 
-test('programs use all kinds of statements', (t) => {
+test('random programs use all kinds of statements', (t) => {
   const text = JSON.stringify(Array.from({ length: 2000 }, (_, seed) => generate(seed)));
   for (const part of [
     ...['SCHED_NONE', 'setupMaster', 'silent', 'stdio', 'serialization', 'execArgv', 'cwd'],
@@ -40,7 +40,7 @@ test('programs use all kinds of statements', (t) => {
   }
 });
 
-test('variation between runs of the referee is not a difference', (t) => {
+test('variation between runs of the reference is not a difference', (t) => {
   const trace = (...lines) => new Trace([['P', lines]]);
   t.is(differences([trace('a')], [trace('a')]).length, 0);
   t.is(differences([trace('a')], [trace('b')]).length, 1);
@@ -61,7 +61,7 @@ test('each rule of a difference has its row in the documents', (t) => {
   );
 });
 
-test('a list is reduced to the entries that matter', async (t) => {
+test('minimize() reduces a list to the entries that matter', async (t) => {
   const list = Array.from({ length: 30 }, (_, index) => index);
   const needed = [3, 17, 18];
   const fails = async (candidate) => needed.every((entry) => candidate.includes(entry));

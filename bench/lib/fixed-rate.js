@@ -1,7 +1,7 @@
 'use strict';
 
-// Starts connections at a fixed rate, whatever happens to them, and measures how long each takes from the
-// moment at which it should start.
+// Starts connections at a fixed rate, even if earlier ones are late, and measures how long each takes from
+// the moment at which it should start.
 
 const { WARM_UP_SECONDS } = require('./cost.js');
 const { failuresOf, failuresOfWarmUp } = require('./failures.js');

@@ -25,7 +25,7 @@ function excerptOf(value) {
 }
 
 function surprise(_worker, answer) {
-  fail(`an answer that nobody waits for: ${excerptOf(answer)}`);
+  fail(`an unexpected answer: ${excerptOf(answer)}`);
 }
 
 /** Gets every message of the workers. */

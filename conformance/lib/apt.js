@@ -8,7 +8,7 @@ const path = require('node:path');
 const { runTool } = require('../../tools/run-tool.js');
 const { UserError } = require('../../tools/user-error.js');
 
-const NO_APT = 'apt-get is missing, which fetches a Node source tree: give the DIRECTORY of one.';
+const NO_APT = 'apt-get, which fetches a Node source tree, is missing: give the DIRECTORY of one.';
 
 /**
  * @param {string} name of the source package
@@ -31,7 +31,7 @@ Dir::Cache "${cache}";
 Dir::Etc::SourceList "/dev/null";
 Dir::Etc::SourceParts "${entries}";
 Acquire::Retries "3";
-// What the machine does after an update is about its own lists.
+// The machine's own hooks after an update are about its own lists.
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
@@ -39,7 +39,7 @@ Acquire::Retries "3";
   );
   const apt = (...args) =>
     runTool('apt-get', ['-qq', '-c', settings, ...args], { cwd: downloads, missing: NO_APT });
-  // An unreachable archive does no harm if another one has the package.
+  // An unreachable archive does not matter if another archive has the package.
   const trouble = await apt('update').catch((error) => error);
   try {
     await apt('source', '--download-only', '--tar-only', name);

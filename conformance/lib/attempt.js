@@ -14,15 +14,15 @@ const { makeDirectory, removeDirectory } = require('./workspace.js');
 // The same value as in upstream's tools/test.py.
 const SKIP = /# SKIP\S*\s+(.*)/i;
 
-// How long a test's other processes may outlive the one that was started. They notice its end, but a busy
-// machine may delay their reaction.
+// How long the other processes of a test may outlive its first process. They notice its end, but react
+// later on a busy machine.
 const GONE_WITHIN_MS = 5_000;
 const CLOSED_WITHIN_MS = 1_000;
 
 /**
  * @typedef {object} Outcome
  * @property {'passed' | 'failed' | 'skipped'} outcome
- * @property {string} [reason] of a failure, or the reason that a test gives for skipping itself
+ * @property {string} [reason] why it failed, or why it skips itself
  * @property {string} output the end of the output
  * @property {string[]} exits how child processes failed, without duplicates
  */

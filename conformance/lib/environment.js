@@ -4,12 +4,12 @@ const path = require('node:path');
 
 const EXITS = path.join(__dirname, '..', 'programs', 'exits.js');
 
-// The caller's variables that Node, npm and upstream's runner read, or that set colours: tests do not get
-// them.
+// Tests do not get those variables of the caller that Node, npm and upstream's runner read, or that set
+// colours.
 const CALLERS = /^(?:NODE_|RS_CLUSTER_|TEST_|npm_)|^(?:FORCE_COLOR|NODE|NO_COLOR)$/;
 
-// Upstream's common.PORT, and how many ports from there a test may use. Two runners on one machine should
-// not use the same ports; all are below the ports that the kernel assigns.
+// Upstream's common.PORT, and how many ports from there a test may use. Two runners on one machine should not
+// use the same ports. All these ports are below those that the kernel assigns.
 const FIRST_PORT = 12346;
 const PORTS_A_SLOT = 100;
 const SLOTS = 200;

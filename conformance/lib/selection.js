@@ -5,7 +5,7 @@
 const { attempt } = require('./attempt.js');
 const { runRound } = require('./round.js');
 
-// A file that fails only once with stock Node still runs on the engine.
+// A file that fails with stock Node, but not each time, still runs on the engine.
 const TRIES = 3;
 
 /**
@@ -35,7 +35,10 @@ async function selectFiles(files, excluded, how) {
   };
 }
 
-/** Why a file does not run on the engine, undefined if stock Node passes it; and how its children fail. */
+/**
+ * Resolves to why a file is not run on the engine, if stock Node does not pass it; and how its children
+ * fail.
+ */
 async function askStock(file, how) {
   for (let tried = 1; ; tried += 1) {
     const { outcome, reason, exits } = await attempt(file, how);

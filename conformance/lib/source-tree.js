@@ -29,7 +29,7 @@ function debianSourceTree() {
 }
 
 async function requireTools() {
-  const why = 'is missing, which unpacks a source package: apt-get install';
+  const why = 'is missing; it unpacks a source package: apt-get install';
   await runTool('tar', ['--version'], { missing: `tar ${why} tar` });
   await runTool('xz', ['--version'], { missing: `xz ${why} xz-utils` });
 }

@@ -7,8 +7,8 @@ const path = require('node:path');
 let root;
 
 /**
- * A fresh temporary directory, which does not outlive this process. Its path is short, because the tests
- * put Unix sockets there.
+ * Makes a temporary directory, which is removed when this process ends. Its path is short, because tests put
+ * Unix sockets there.
  */
 function makeDirectory() {
   root ??= makeRoot();

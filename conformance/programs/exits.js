@@ -1,14 +1,14 @@
 'use strict';
 
-// Preloaded into every process of a test: writes to a file how the child processes failed, which the test
-// itself may overlook. It adds no listeners, which a test might count.
+// Preloaded into every process of a test: writes to a file how child processes failed, because the test
+// itself may overlook that. It adds no listeners, because a test might count them.
 
 const { subscribe } = require('node:diagnostics_channel');
 const { appendFileSync } = require('node:fs');
 
 const CRASHES = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'];
 const file = process.env.CONFORMANCE_EXITS;
-/** Older versions of Node do not report the start of a process, so there is nothing to compare with. */
+/** Older versions of Node do not publish the start of a process, so nothing can be compared there. */
 const FIRST_TO_PUBLISH = 20;
 
 function tell(code, signal) {

@@ -1,6 +1,6 @@
 'use strict';
 
-/** The releases of Node that a package is tried on: all that are supported. */
+/** The supported releases of Node, on all of which packages are tried. */
 const NODES = ['18', '20', '22', '24', '26'];
 
 module.exports = { NODES };

@@ -13,7 +13,7 @@ function manifestOf(directory) {
   return JSON.parse(readFileSync(path.join(directory, 'package.json'), 'utf8'));
 }
 
-/** The packages of prebuilt binaries: where they are, what they say, and their binary's path. */
+/** The packages of prebuilt binaries: their directories, manifests, and the paths of their binaries. */
 function platformPackages() {
   const targets = readdirSync(PLATFORMS, { withFileTypes: true });
   const directories = targets.filter((entry) => entry.isDirectory());
@@ -24,12 +24,12 @@ function platformPackages() {
   });
 }
 
-/** Those whose binary has been built here. */
+/** The packages whose binary has been built here. */
 function builtPackages() {
   return platformPackages().filter(({ binary }) => existsSync(binary));
 }
 
-/** Packs what is in `directory`; resolves to the path of the tarball, and the names of its files. */
+/** Packs `directory`; resolves to the path of the tarball, and the names of its files. */
 async function pack(directory, destination) {
   mkdirSync(destination, { recursive: true });
   const args = ['pack', '--json', '--pack-destination', destination, '--loglevel=error'];
@@ -38,7 +38,7 @@ async function pack(directory, destination) {
   return { file: path.join(destination, filename), names };
 }
 
-/** What npm's users get the version by: `latest`, or `beta` of `1.0.0-beta.1`. */
+/** The dist-tag by which npm's users get the version: `latest`, or `beta` for `1.0.0-beta.1`. */
 function tagOf(version) {
   return /-([a-z]+)/.exec(version)?.[1] ?? 'latest';
 }

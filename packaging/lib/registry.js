@@ -6,8 +6,8 @@ const { readFileSync } = require('node:fs');
 const http = require('node:http');
 
 /**
- * A registry of npm with these packages in it and no others. One without a tarball can be looked
- * at, but not installed.
+ * Starts an npm registry that has only these packages. A package without a tarball can be looked up, but not
+ * installed.
  *
  * @param {{ manifest: object, tarball?: string }[]} packages
  * @returns {Promise<{ url: string, close: () => void }>}
@@ -36,7 +36,7 @@ async function startRegistry(packages) {
   return { url, close };
 }
 
-/** What npm calls a packument. */
+/** The document that npm calls a packument. */
 function describe({ manifest, tarball }, url) {
   const { name, version } = manifest;
   const hash = tarball && createHash('sha512').update(readFileSync(tarball)).digest('base64');
@@ -45,7 +45,7 @@ function describe({ manifest, tarball }, url) {
     name,
     'dist-tags': { latest: version },
     versions: { [version]: { ...manifest, dist } },
-    // Yarn leaves out what is too new.
+    // Yarn ignores versions that are too new.
     time: { [version]: '2000-01-01T00:00:00.000Z' },
   };
 }

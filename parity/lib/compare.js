@@ -6,11 +6,11 @@ const { isSame } = require('./trace.js');
 /** @typedef {import('./trace.js').Trace} Trace */
 
 /**
- * The streams in which all of our traces differ from the referee's, although the referee's agree with each
- * other.
+ * Finds the streams in which all traces of rs-cluster differ from those of the reference, although the traces of
+ * the reference agree with each other.
  *
- * @param {Trace[]} expected the referee's traces
- * @param {Trace[]} actual our traces
+ * @param {Trace[]} expected traces of the reference
+ * @param {Trace[]} actual traces of rs-cluster
  * @returns {{stream: string, expected: string, actual: string}[]}
  */
 function differences(expected, actual) {

@@ -1,8 +1,7 @@
 'use strict';
 
-// Makes small programs at random. A program is a list of statements, each with its section, so that a
-// difference can be narrowed down by leaving statements out: no statement depends on another so much that
-// the program could not run without it.
+// Makes small random programs. A program is a list of statements, each with its section, so that a difference
+// can be narrowed down by leaving statements out: a program runs without any of its statements.
 
 const { Random } = require('../../tools/random.js');
 const { primaryStatements, settings } = require('./primary-statements.js');
@@ -18,9 +17,9 @@ const MOST_COMMANDS = 4;
 class Draft {
   statements = [];
   workers = 0;
-  /** Commands that a main program can send to its workers: `{ worker, command }`. */
+  /** Commands that the main program can send to its workers: `{ worker, command }`. */
   commands = [];
-  /** The names of workers' servers, which may listen or not. */
+  /** The names of the workers' servers; a server may or may not listen. */
   servers = [];
   /** Clients and handles of the primary. */
   clients = [];
@@ -52,8 +51,8 @@ function generate(seed) {
   const steps = 2 + random.below(MOST_STEPS - 1);
   for (let step = 0; step < steps; step += 1) {
     addStep(draft);
-    // Results of simultaneous actions differ from run to run, and say little.
-    if (!random.oneIn(5)) draft.add('main', 'await settle();');
+    // Results of simultaneous actions differ from run to run, so they rarely show a difference.
+    if (!random.oneIn(5)) draft.add('main', 'await barrier();');
   }
   return draft.statements;
 }

@@ -5,25 +5,25 @@
 const rules = require('../rules.js');
 const { differences } = require('./compare.js');
 const { minimize } = require('./minimize.js');
-const { REFEREE, run } = require('./run.js');
+const { REFERENCE, run } = require('./run.js');
 const { toSource } = require('./source.js');
 
-// How many runs, with processes that are sometimes slow by so many milliseconds, precede the verdict that a
-// program differs: results that depend on which process is faster also differ under the referee. An order
-// that occurs in one process of a hundred takes as many runs to appear there; most rounds without a real
-// difference end by the third run.
+// How many runs precede the verdict that a program differs. In some of them, processes are slow at times,
+// by SLOWNESS milliseconds: results that depend on which process is faster also differ under the reference.
+// An order that occurs once in a hundred processes takes this many runs to appear there. Without a real
+// difference, most comparisons end by the third run.
 const RUNS = 40;
 const RUNS_TO_MINIMIZE = 6;
 const SLOWNESS = 5;
 
 class Judge {
-  /** How many programs differed under the referee itself. */
+  /** How many programs differed under the reference itself. */
   masked = 0;
   #implementation;
   #how;
 
   /**
-   * @param {string} implementation the path of the module that is compared with the referee
+   * @param {string} implementation the path of the module that is compared with the reference
    * @param {object} how as for `run()`: `node` and `limit`
    */
   constructor(implementation, how) {
@@ -35,13 +35,13 @@ class Judge {
   async judge(statements, slot, runs = RUNS) {
     const source = toSource(statements);
     const how = { ...this.#how, slot };
-    const expected = [await this.#trace(source, REFEREE, how)];
+    const expected = [await this.#trace(source, REFERENCE, how)];
     const actual = [await this.#trace(source, this.#implementation, how)];
     let found = differences(expected, actual);
     if (found.length === 0) return { statements, differences: [] };
     for (let left = runs; left > 0 && found.length > 0; left -= 1) {
       const slowness = left % 3 === 0 ? 0 : SLOWNESS;
-      expected.push(await this.#trace(source, REFEREE, { ...how, slowness }));
+      expected.push(await this.#trace(source, REFERENCE, { ...how, slowness }));
       if (left % 2 === 0) {
         actual.push(await this.#trace(source, this.#implementation, { ...how, slowness }));
       }

@@ -36,7 +36,7 @@ Options:
 
 function parseOptions(argv) {
   const { values, positionals } = parse(argv, OPTIONS);
-  if (positionals.length > 0) throw new UserError(`What is "${positionals[0]}"?`);
+  if (positionals.length > 0) throw new UserError(`Unknown argument "${positionals[0]}".`);
   if (!/^\d{1,9}$/.test(values.seed)) throw new UserError(`--seed must be a whole number.`);
   return {
     ...values,

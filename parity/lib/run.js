@@ -13,7 +13,7 @@ const { afterTimeLimit } = require('../../tools/time-limit.js');
 const { Trace } = require('./trace.js');
 const { callersEnvironment } = require('../../conformance/lib/environment.js');
 
-const REFEREE = 'node:cluster';
+const REFERENCE = 'node:cluster';
 const FIRST_PORT = 10_000;
 const PORTS_A_JOB = 2;
 const JOBS = 1000;
@@ -78,4 +78,4 @@ function normalized(fact, { directory, port }) {
     .replaceAll(/\b(?!70000\b)\d{4,}\b/g, 'N');
 }
 
-module.exports = { REFEREE, run };
+module.exports = { REFERENCE, run };

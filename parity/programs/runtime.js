@@ -2,13 +2,13 @@
 
 'use strict';
 
-// The beginning of every program of `npm run parity`. A program traces its observations into the directory
+// The beginning of every program of `npm run parity`. A program writes its observations into the directory
 // TRACE, with a file for each process and a line for each fact:
 //
 //     mkdir trace && TRACE=trace CLUSTER=node:cluster node program.js; cat trace/*
 //
-// CLUSTER may also be the path of rs-cluster. A line begins with its stream; only within a stream does the
-// order matter.
+// CLUSTER may also be the path of rs-cluster. A line begins with its stream; the order matters
+// only within a stream.
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const dgram = require('node:dgram');
@@ -36,8 +36,8 @@ function show(value) {
   return inspect(value, { depth: 4, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 100 });
 }
 
-// A process may be slow at times, by at most so many milliseconds, to find out what depends on which
-// process is faster.
+// A process may be slow at times, by at most this many milliseconds, to find out which results depend on
+// which process is faster.
 const slowness = Number(process.env.SLOWNESS ?? 0);
 
 function beSlow(most) {
@@ -47,7 +47,7 @@ function beSlow(most) {
 }
 beSlow(slowness * 8);
 
-/** Is slow when the queries of `listen()` and `bind()` have been sent, each in its own tick. */
+/** Is slow after the queries of `listen()` and `bind()` have been sent, each in its own tick. */
 function beSlowOnceAsked() {
   process.nextTick(process.nextTick, process.nextTick, beSlow, slowness);
 }
@@ -187,7 +187,7 @@ function hook(number, via, how, event, action) {
   hooks[number].push({ via, how, event, action });
 }
 
-/** Notes events before their listeners run, because listeners may throw. */
+/** Records events before their listeners run, because listeners may throw. */
 function seeBeforeListeners(it, emitter) {
   const { emit } = emitter;
   emitter.emit = function (event, ...facts) {
@@ -269,9 +269,10 @@ function heardOf(it, what) {
 let syncs = 0;
 
 /**
- * Waits until all workers have done what they were told, and their answers have come: asks each for a sign.
+ * Waits until all workers have done what they were told, and their answers have come: each worker answers a
+ * message that follows everything else.
  */
-async function settle() {
+async function barrier() {
   syncs += 1;
   const sign = syncs;
   for (const [number, it] of forked.entries()) {
@@ -370,11 +371,11 @@ function datagram(target) {
   socket.send('datagram', port, '127.0.0.1', () => socket.close());
 }
 
-/** Ends everything that is left. */
+/** Ends all workers, servers and clients that are left. */
 async function finish() {
   for (const thing of Object.values(things)) if (thing instanceof net.Socket) thing.destroy();
-  await settle();
-  await settle();
+  await barrier();
+  await barrier();
   trace('', 'finish');
   for (const it of forked) {
     if (it && it.worker.process.exitCode === null && it.worker.process.signalCode === null) {
@@ -434,8 +435,8 @@ function listenToPrimary() {
 }
 
 /**
- * Servers that were told to listen, and do not yet: when all listen, the primary learns that a command is
- * done.
+ * Servers that were told to listen, and do not listen yet. The primary learns that a command is done when all of
+ * them listen.
  */
 const starting = {
   names: new Set(),

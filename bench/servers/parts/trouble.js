@@ -3,10 +3,10 @@
 // Keeps an event loop from its work. It sleeps instead of spinning, to measure a blocked event loop, not a
 // busy processor.
 
-const nobody = new Int32Array(new SharedArrayBuffer(4));
+const unused = new Int32Array(new SharedArrayBuffer(4));
 
 function block(milliseconds) {
-  Atomics.wait(nobody, 0, 0, milliseconds);
+  Atomics.wait(unused, 0, 0, milliseconds);
 }
 
 /** From now on, every turn of the event loop takes so long. */

@@ -1,13 +1,13 @@
 'use strict';
 
-// Checks, before any test, that tests really use the engine.
+// Checks, before the first test, that tests use the engine.
 
 const path = require('node:path');
 const { callersEnvironment, preloading } = require('./environment.js');
 const { runTool } = require('../../tools/run-tool.js');
 const { UserError } = require('../../tools/user-error.js');
 
-const PROGRAM = path.join(__dirname, '..', 'programs', 'seat.js');
+const PROGRAM = path.join(__dirname, '..', 'programs', 'which-cluster.js');
 const LIMIT_MS = 30_000;
 const ROLES = ['primary', 'worker'];
 
@@ -17,7 +17,7 @@ async function look(node, preload) {
 }
 
 /** Checks that the preload replaces node:cluster, and that the check would fail without it. */
-async function checkSeat(node, preload) {
+async function checkEngine(node, preload) {
   const stock = await look(node);
   const seen = await look(node, preload);
   for (const role of ROLES) {
@@ -32,4 +32,4 @@ async function checkSeat(node, preload) {
   }
 }
 
-module.exports = { checkSeat };
+module.exports = { checkEngine };
