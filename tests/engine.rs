@@ -45,16 +45,16 @@ use rs_cluster::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Nothing here takes a second; whatever has not happened by then never will.
+/// Everything here takes less than a second, so what has not happened by then never will.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 struct Primary {
     engine: Engine,
     events: Receiver<Event>,
-    /// The engine's, once there was an event.
+    /// The engine's thread, known after the first event.
     #[cfg_attr(not(feature = "inject"), expect(dead_code, reason = "calls fail there"))]
     thread: Arc<OnceLock<ThreadId>>,
-    /// Of its workers.
+    /// How long connections may wait for the next worker.
     queue_timeout: Duration,
 }
 
@@ -63,7 +63,7 @@ impl Primary {
         Self::start_heard(scheduling, |_| {})
     }
 
-    /// `hear` gets each event on the engine's thread.
+    /// As [`start`](Self::start); `hear` gets each event, on the engine's thread.
     fn start_heard(scheduling: Scheduling, hear: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let (sender, events) = channel();
         let thread = Arc::new(OnceLock::new());
@@ -132,8 +132,8 @@ impl Primary {
     }
 }
 
-/// Starts a primary, and keeps its engine busy after `Command::Barrier(1)`. The first of the two tells that it
-/// is, the other ends that.
+/// Starts a primary whose engine is busy after `Command::Barrier(1)`: the receiver reports that it has begun, and
+/// the sender ends it.
 fn busy(scheduling: Scheduling) -> (Primary, Receiver<()>, Sender<()>) {
     let (begin, begun) = channel();
     let (finish, finished) = channel::<()>();
@@ -141,7 +141,7 @@ fn busy(scheduling: Scheduling) -> (Primary, Receiver<()>, Sender<()>) {
     let primary = Primary::start_heard(scheduling, move |event| {
         if matches!(event, Event::Passed(1)) {
             begin.send(()).expect("a test that waits");
-            // As if what it does took long.
+            // The engine waits here, as if its work took long.
             let _ = finished.lock().expect("the only one that waits").recv();
         }
     });
@@ -212,7 +212,7 @@ impl Worker {
         (reply.listener, bound)
     }
 
-    /// As [`listen`](Self::listen), with a socket of its own.
+    /// As [`listen`](Self::listen), but the worker gets a socket of its own.
     fn listen_own(&mut self, port: u16) -> (ListenerId, u16, OwnedFd) {
         let (reply, socket) = self.ask(loopback(0));
         assert_eq!(reply.errno, 0);
@@ -222,7 +222,7 @@ impl Worker {
         (reply.listener, bound, socket.expect("a socket"))
     }
 
-    /// Accepts from a socket of its own, if something waits there, and serves it.
+    /// Accepts a connection that waits at the worker's own socket, if there is one, and serves it.
     fn accept(&self, socket: &OwnedFd) -> bool {
         let Ok(Some(connection)) = listen::accept(socket) else { return false };
         self.tally.add_accepted(Some(0));
@@ -286,7 +286,7 @@ fn becomes(fd: BorrowedFd<'_>, events: PollFlags, within: Duration) -> bool {
     poll(&mut polled, Some(&timeout)).expect("a poll") == 1
 }
 
-/// The index of the first of them that becomes readable.
+/// The index of the first descriptor that becomes readable.
 fn first_readable(fds: &[BorrowedFd<'_>]) -> usize {
     let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
     let deadline = Timespec::try_from(DEADLINE).expect("a short time");
@@ -304,7 +304,7 @@ fn connect(port: u16) -> TcpStream {
     client
 }
 
-/// Nobody serves the client: its connection ends, or is reset.
+/// Expects that no worker serves the client: its connection ends, or is reset.
 fn expect_end(client: &mut TcpStream) {
     match client.read_to_end(&mut Vec::new()) {
         Ok(0) => {}
@@ -349,7 +349,7 @@ fn what_a_worker_returned_is_served_though_it_died_with_an_order_unread() {
     let returned = [(); 3].map(|()| doomed.take().1);
     let mut other = primary.worker(2);
     other.listen(port);
-    // Its answer is the order that stays unread.
+    // The reply to this is the packet that the worker leaves unread.
     doomed.send(&ToPrimary::Listen { seq: 6, query: Query::new(loopback(0)), data: None }, None);
     wait_readable(doomed.raw.as_fd());
     primary.command(Command::Barrier(1));
@@ -391,7 +391,7 @@ fn a_worker_that_does_not_take_its_connections_gets_no_more_than_a_window() {
     let (_, port) = worker.listen(0);
     let clients: Vec<_> = (0..60).map(|_| connect(port)).collect();
     let mut most = 0;
-    // Each taken makes room for another; all come through.
+    // Each connection that the worker takes makes room for another one; all of them get through.
     for client in clients {
         most = most.max(worker.waiting());
         worker.serve();
@@ -517,13 +517,13 @@ fn the_clients_of_a_stuck_worker_wait_longer_for_it_where_it_knows_them() {
 }
 
 #[test]
-fn connections_wait_for_a_stuck_worker_when_nobody_is_free() {
+fn connections_wait_for_a_stuck_worker_when_no_other_is_free() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     let (_, port) = worker.listen(0);
     let client = connect(port);
     wait_readable(worker.polled.as_fd());
-    // Longer than the engine's patience.
+    // This is longer than the engine waits before it suspects a worker.
     assert!(!becomes_readable(worker.raw.as_fd(), Duration::from_millis(50)), "it is not probed");
     worker.serve();
     assert_eq!(served_by(client), 1);
@@ -565,7 +565,7 @@ fn connections_of_the_last_worker_wait_for_the_next_one_with_those_in_the_backlo
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut doomed = primary.worker(1);
     let (_, port) = doomed.listen(0);
-    // More than the lane holds.
+    // More connections than the hand-off queue holds.
     let clients: Vec<_> = (0..50).map(|_| connect(port)).collect();
     doomed.kill();
     primary.expect_exit(1, Exit::Signal(9));
@@ -699,7 +699,7 @@ fn a_worker_that_listens_shares_the_socket_that_one_that_has_left_still_holds() 
 }
 
 #[test]
-fn connections_do_not_wait_for_the_next_worker_when_everybody_is_to_leave() {
+fn connections_do_not_wait_for_the_next_worker_when_all_are_to_leave() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     let (_, port) = worker.listen(0);
@@ -756,7 +756,7 @@ fn a_paused_worker_gets_nothing_until_it_is_resumed() {
 }
 
 #[test]
-fn connections_wait_while_everybody_is_paused() {
+fn connections_wait_while_all_workers_are_paused() {
     let (primary, [one, other], port) = two_that_serve(Scheduling::RoundRobin);
     for id in [1, 2, 1] {
         primary.command(Command::Pause(id));
@@ -786,7 +786,7 @@ fn the_fewest_open_connections_are_counted_without_a_message() {
     serve(&other);
     one.tally.add_closed();
     one.tally.add_closed();
-    // It has none, the other has two.
+    // Worker 1 has no open connection, worker 2 has two.
     serve(&one);
     serve(&one);
     serve(&other);
@@ -877,7 +877,7 @@ fn a_rescue_is_counted_and_a_stalled_worker_seen() {
     assert_eq!((free.stalled, free.counts.handed_over, free.open), (false, 1, 1));
 }
 
-/// Workers 1 and 2 with a socket each for one port, which is nobody else's.
+/// Workers 1 and 2, each with a socket of its own for one port, which no other process has.
 fn two_with_seats() -> (Primary, [Worker; 2], [OwnedFd; 2], u16) {
     let primary = Primary::start(Scheduling::ReusePort);
     let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
@@ -886,7 +886,7 @@ fn two_with_seats() -> (Primary, [Worker; 2], [OwnedFd; 2], u16) {
     (primary, [one, other], [socket, sibling], port)
 }
 
-/// Connects until so many connections wait at each of the sockets.
+/// Connects until `count` connections wait at each of the sockets.
 fn fill(port: u16, sockets: &[&OwnedFd], count: usize) -> Vec<TcpStream> {
     let mut clients = Vec::new();
     while sockets.iter().any(|socket| listen::backlog(socket) < count) {
@@ -945,7 +945,7 @@ fn what_waits_at_the_socket_of_a_dead_worker_is_served_by_others_and_the_next_on
     (0..orphans).for_each(|_| other.serve());
     while other.accept(&sibling) {}
     assert!(clients.into_iter().all(|client| served_by(client) == 2));
-    // What comes to that socket now goes to the other one as well.
+    // Connections that come to that socket from now on go to the other worker, too.
     let later: Vec<_> = (0..20).map(|_| connect(port)).collect();
     let own = listen::backlog(&sibling);
     assert!(own < 20, "the kernel spreads connections");
@@ -982,10 +982,10 @@ fn what_waits_at_the_socket_of_a_stuck_worker_is_served_by_one_that_is_free() {
 #[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_descriptors() {
     let (primary, [mut one, other], [socket, sibling], port) = two_with_seats();
-    // Serves connections until some have come to this place.
+    // Serves connections until some have come to this socket.
     let serve_until = |one: &Worker, wanted: usize| {
         let places = [&one.polled, &other.polled, &sibling, &socket];
-        // A paused worker does not look there.
+        // A paused worker does not accept from its socket.
         let places = if wanted == 3 { &places[..] } else { &places[..3] };
         let places: Vec<_> = places.iter().map(AsFd::as_fd).collect();
         let mut served = [0; 4];
@@ -1003,7 +1003,7 @@ fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_de
                         true
                     }
                     2 => other.accept(&sibling),
-                    // The engine may have been quicker.
+                    // The engine may have accepted the connection first.
                     _ => one.accept(&socket),
                 };
                 if is_served {
@@ -1028,7 +1028,7 @@ fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_de
     primary.command(Command::Resume(1));
     assert!(matches!(next_order(&mut one), Received::Resume));
     serve_until(&one, 3);
-    // One that has no descriptors left rests until it says that it has some.
+    // A worker without descriptors gets no connections until it reports that it has some again.
     one.send(&ToPrimary::Exhausted, None);
     assert_eq!(serve_until(&one, 1)[0], 0);
     one.send(&ToPrimary::Recovered, None);
@@ -1092,7 +1092,7 @@ fn a_returned_connection_goes_to_the_next_worker() {
 }
 
 #[test]
-fn a_connection_that_everybody_returns_goes_round_until_somebody_serves_it() {
+fn a_connection_that_all_workers_return_goes_round_until_one_serves_it() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     let (_, port) = worker.listen(0);
@@ -1193,7 +1193,7 @@ fn a_shared_socket_comes_with_the_reply() {
 }
 
 #[test]
-fn garbage_on_the_control_lane_harms_nobody_else() {
+fn invalid_bytes_on_the_control_socket_end_only_their_worker() {
     let (primary, [rogue, other], port) = two_that_serve(Scheduling::RoundRobin);
     lane::send_packet(&rogue.raw, b"{\"act\":\"nonsense\"}", None).expect("a packet");
     assert!(matches!(primary.event(), Event::Faulted { worker: 1, .. }));
@@ -1237,7 +1237,7 @@ fn a_worker_that_outlives_the_engine_keeps_its_lane_and_is_reaped() {
     while TcpStream::connect(("127.0.0.1", port)).is_ok() {
         assert!(Instant::now() < end, "the address is free");
     }
-    // What tells a worker that the process of its primary is gone.
+    // By this end, a worker learns that the process of its primary is gone.
     let mut polled = [PollFd::new(&worker.polled, PollFlags::empty())];
     assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(0));
     let pid = worker.process.pid();

@@ -1,5 +1,5 @@
-//! A flood of connections that nobody takes: what waits is bounded, and costs nothing. What the engine
-//! uses is looked up in `/proc`.
+//! A flood of connections that no worker takes: the number of waiting connections is bounded, and they cost no
+//! processor time. The engine's use of resources is read from `/proc`.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a test may fail")]
@@ -29,11 +29,11 @@ use rustix::{
 
 const ATTEMPTS: usize = 100_000;
 
-/// What the engine has of the machine.
+/// The resources that the engine uses.
 #[derive(Debug)]
 struct Use {
     descriptors: usize,
-    /// Resident.
+    /// Resident memory.
     kibibytes: u64,
 }
 
@@ -44,7 +44,7 @@ fn used() -> Use {
     Use { descriptors: fs::read_dir("/proc/self/fd").expect("descriptors").count(), kibibytes }
 }
 
-/// How long the engine's thread has run.
+/// How much processor time the engine's thread has used.
 fn engine_ran() -> Duration {
     let mut threads = fs::read_dir("/proc/self/task").expect("threads").flatten();
     let engine = threads.find(|thread| {
@@ -56,13 +56,13 @@ fn engine_ran() -> Duration {
     Duration::from_nanos(nanos.expect("a number"))
 }
 
-/// Begins to connect, and goes away, in the rudest way that there is.
+/// Begins to connect, and resets the connection at once.
 fn attempt(port: u16) {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let client = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
     let client = client.expect("a descriptor");
     sockopt::set_socket_linger(&client, Some(Duration::ZERO)).expect("a socket");
-    // Once the backlog is full, it goes on for longer than we wait.
+    // Once the backlog is full, connecting takes longer than this test waits.
     let _ = connect(&client, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
 }
 
@@ -73,7 +73,7 @@ fn wait_readable(fd: &OwnedFd) {
 }
 
 #[test]
-fn what_waits_is_bounded_whoever_comes_and_goes() {
+fn the_number_of_waiting_connections_is_bounded() {
     let (sender, _events) = mpsc::channel();
     let mut engine = Engine::new(move |event| drop(sender.send(event)));
     let settings = Settings { scheduling: Scheduling::RoundRobin, debug_log: false };
@@ -106,7 +106,7 @@ fn what_waits_is_bounded_whoever_comes_and_goes() {
     };
     let port = reply.address.expect("an address").port;
 
-    // What the first of them need, all need.
+    // All connections together need no more than the first ones.
     (0..2000).for_each(|_| attempt(port));
     let before = used();
     (0..ATTEMPTS).for_each(|_| attempt(port));
@@ -117,13 +117,13 @@ fn what_waits_is_bounded_whoever_comes_and_goes() {
     let waiting = stats.listeners[0].waiting + stats.workers[0].waiting;
     assert!((2..40).contains(&waiting), "{stats:?}");
 
-    // The engine's thread does as good as nothing: it would have used up the time in a loop.
+    // The engine's thread has hardly run: in a loop, it would have used all the time.
     let (begin, ran) = (Instant::now(), engine_ran());
     std::thread::sleep(Duration::from_millis(500));
     let (elapsed, ran) = (begin.elapsed(), engine_ran() - ran);
     assert!(ran * 5 < elapsed, "{ran:?} in {elapsed:?}");
 
-    // All those clients are gone, and the next one is served.
+    // All those clients have gone, and the next client is served.
     let client = std::thread::spawn(move || {
         let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("a server");
         std::io::Write::write_all(&mut client, b"?").expect("a connection");

@@ -1,4 +1,4 @@
-//! System calls of the engine's thread that fail as the test wants, with the feature `inject`.
+//! System calls of the engine's thread fail as the test plans, by the feature `inject`.
 
 use std::{sync::mpsc::RecvTimeoutError, thread::ThreadId, time::Duration};
 
@@ -15,13 +15,13 @@ const HANDING: Call = Call::Send(Lane::Connection);
 const HEARING: Call = Call::Receive(Lane::Control);
 const TAKING_BACK: Call = Call::Receive(Lane::Connection);
 
-/// The engine's next `count` calls fail, those after what it does now.
+/// Makes the engine's next `count` calls fail, after what it does now.
 fn fail(primary: &Primary, call: Call, errno: i32, count: usize) {
     primary.barrier();
     fail_in(thread_of(primary), call, errno, count);
 }
 
-/// The worker serves the next client.
+/// Expects that the worker serves the next client.
 fn expect_served(port: u16, worker: &Worker) {
     let client = connect(port);
     worker.serve();
@@ -32,12 +32,12 @@ fn thread_of(primary: &Primary) -> ThreadId {
     *primary.thread.get().expect("an engine that has run")
 }
 
-/// All planned failures have come.
+/// Checks that all planned failures have happened.
 fn all_have_failed(primary: &Primary) {
     assert_eq!(forget(thread_of(primary)), 0, "a call was not made as often as it was to fail");
 }
 
-/// The engine reports this worker, and says which call has failed, and how.
+/// Expects that the engine reports this worker, and says which call has failed, and how.
 fn expect_fault(primary: &Primary, id: WorkerId, call: Call, errno: i32) {
     match primary.event() {
         Event::Faulted { worker, error: Error::Fault(fault) } => {
@@ -144,7 +144,7 @@ fn a_hand_over_that_fails_otherwise_is_a_fault_and_another_gets_the_connection()
         let (primary, [_one, other], port) = two_that_serve(Scheduling::RoundRobin);
         fail(&primary, HANDING, errno, 1);
         expect_served(port, &other);
-        // The lane can't end while its other end is the engine's as well.
+        // The queue can't end, because the engine has both of its ends.
         let reported = if GONE.contains(&errno) { libc::EPIPE } else { errno };
         expect_fault(&primary, 1, HANDING, reported);
     }
@@ -186,7 +186,7 @@ fn a_lane_that_can_not_be_taken_back_from_is_a_fault() {
 #[test]
 fn a_connection_that_can_not_be_accepted_waits_with_a_warning() {
     let shortages = SHORTAGES.map(|errno| (errno, 4));
-    // EPERM is about the one connection.
+    // EPERM is not among them, because it is about a single connection.
     let faults = [libc::EINVAL, libc::EBADF, libc::ENOTSOCK].map(|errno| (errno, 2));
     for (errno, count) in shortages.into_iter().chain(faults) {
         let primary = Primary::start(Scheduling::RoundRobin);
@@ -227,7 +227,7 @@ fn what_can_not_be_watched_for_a_shortage_is_watched_later() {
         primary.command(Command::Pause(1));
         next.listen_own(port);
         let client = loop {
-            // Some come to the next one's own socket.
+            // Some connections come to the own socket of the next worker.
             let client = connect(port);
             if becomes_readable(next.polled.as_fd(), Duration::from_millis(500)) {
                 break client;

@@ -1,4 +1,4 @@
-//! Workers that mean harm: they hurt themselves only.
+//! Malicious workers: they must harm only themselves.
 
 use std::{fs::File, os::unix::net::UnixListener, thread};
 
@@ -7,7 +7,7 @@ use rustix::net::sockopt;
 
 use super::*;
 
-/// Worker 1 is at fault, and says why; nobody else is.
+/// Expects a fault of worker 1, and of no other worker; returns its reason.
 fn expect_fault(primary: &Primary) -> String {
     match primary.event() {
         Event::Faulted { worker: 1, error } => error.to_string(),
@@ -15,7 +15,7 @@ fn expect_fault(primary: &Primary) -> String {
     }
 }
 
-/// Worker 2 serves whoever comes.
+/// Expects that worker 2 serves all clients.
 fn expect_service(other: &Worker, port: u16) {
     for _ in 0..4 {
         let client = connect(port);
@@ -24,8 +24,7 @@ fn expect_service(other: &Worker, port: u16) {
     }
 }
 
-/// A connection of the listener at this port that no worker was given: the clients of worker 2 are as
-/// good for that as any.
+/// A connection of the listener at this port that worker 1 was not given: it comes from worker 2.
 fn connection_of(other: &Worker, port: u16) -> (TcpStream, OwnedFd) {
     let client = connect(port);
     let (_, connection) = other.take();
@@ -33,7 +32,7 @@ fn connection_of(other: &Worker, port: u16) -> (TcpStream, OwnedFd) {
 }
 
 #[test]
-fn a_worker_that_has_its_lane_block_blocks_nobody() {
+fn a_worker_that_makes_its_hand_off_queue_block_blocks_no_other() {
     let (primary, [stuck, mut free], port) = two_that_serve(Scheduling::RoundRobin);
     rustix::io::ioctl_fionbio(&stuck.polled, false).expect("a socket");
     sockopt::set_socket_timeout(&stuck.polled, sockopt::Timeout::Recv, None).expect("a socket");
@@ -183,7 +182,7 @@ fn what_a_worker_has_set_on_a_connection_that_is_taken_back_is_undone() {
     }
 }
 
-/// A duplicate of the next connection in the worker's lane, which stays there.
+/// A duplicate of the next connection in the worker's hand-off queue; the connection stays there.
 fn peek(worker: &Worker) -> OwnedFd {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     wait_readable(worker.polled.as_fd());
@@ -200,7 +199,7 @@ fn peek(worker: &Worker) -> OwnedFd {
 }
 
 #[test]
-fn a_returned_connection_whose_client_has_gone_is_nobodys_fault() {
+fn a_returned_connection_whose_client_has_gone_is_not_a_fault() {
     let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     let (listener, connection) = one.take();
@@ -313,7 +312,7 @@ fn data_for_other_workers_is_short_however_it_is_written() {
 }
 
 #[test]
-fn a_worker_that_asks_too_often_is_at_fault_and_keeps_nobody_from_being_served() {
+fn a_worker_that_asks_too_often_is_at_fault_and_delays_no_client_of_others() {
     let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     let asks = thread::spawn(move || {
         for _ in 0..1_000_000 {
@@ -374,7 +373,7 @@ fn only_sockets_that_listen_or_may_are_given_away_by_their_number() {
         let mut worker = primary.worker(1);
         let (reply, socket) = worker.ask(Target::Tcp { address: None, port: 0 });
         drop(socket);
-        // The engine has closed its duplicate of it.
+        // The engine has closed its duplicate of the socket.
         primary.barrier();
         let own = sockets_at(reply.address.expect("a bound address").port);
         assert!(!own.is_empty());
@@ -382,7 +381,7 @@ fn only_sockets_that_listen_or_may_are_given_away_by_their_number() {
         let client = TcpStream::connect(mine.local_addr().expect("a port")).expect("a connection");
         let (server, _) = mine.accept().expect("a connection");
         let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        // A process that another test is starting may still have the socket of the round before.
+        // A process that another test is starting may still have the socket of the previous round.
         let name = format!("rs-cluster-{}-{scheduling:?}", std::process::id());
         let name = rustix::net::SocketAddrUnix::new_abstract_name(name.as_bytes()).expect("a name");
         let (domain, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
@@ -417,7 +416,7 @@ fn sockets_at(port: u16) -> Vec<i32> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_worker_that_has_its_own_socket_block_blocks_nobody() {
+fn a_worker_that_makes_its_own_socket_block_blocks_no_other() {
     let (primary, [stuck, mut free], [socket, sibling], port) = two_with_seats();
     rustix::io::ioctl_fionbio(&socket, false).expect("a socket");
     let clients = fill(port, &[&socket], 1);
@@ -444,7 +443,7 @@ fn connections_are_as_usual_whatever_a_worker_has_set_on_its_socket() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_worker_whose_own_socket_listens_no_more_gets_another() {
-    // Whether there is one left on the port or not.
+    // Without another socket on the port, and with one.
     for count in 1..3 {
         let primary = Primary::start(Scheduling::ReusePort);
         let mut one = primary.worker(1);
@@ -463,13 +462,13 @@ fn a_worker_whose_own_socket_listens_no_more_gets_another() {
             assert!(one.accept(&socket), "it listens on the same port");
             drop(clients);
         }
-        // One whose socket listens still gets it again.
+        // A worker whose socket still listens gets that socket again.
         one.send(&ToPrimary::Lost { listener }, None);
         assert_eq!(inode(&next_seat(&one, listener)), inode(&socket));
     }
 }
 
-/// The next socket of its own that a worker gets.
+/// Waits for the next socket of its own that a worker gets.
 #[cfg(target_os = "linux")]
 fn next_seat(worker: &Worker, of: ListenerId) -> OwnedFd {
     loop {
@@ -505,7 +504,7 @@ fn a_socket_that_a_worker_may_have_kept_is_given_to_no_other() {
     odd.close(1);
     let mut next = primary.worker(3);
     let (_, _, socket) = next.listen_own(port);
-    // What comes to the kept one is served by others.
+    // Other workers serve connections that come to the kept socket.
     let clients = fill(port, &[&kept, &socket, &sibling], 1);
     for _ in &clients {
         match first_readable(&[&sibling, &other.polled, &socket, &next.polled].map(AsFd::as_fd)) {
