@@ -11,7 +11,7 @@ const EventContext = require('../../lib/event-context');
 const { isBuiltin } = require('../helpers/implementation');
 
 /** A channel's native end that can't be watched. */
-class UnwatchableLane {
+class UnwatchableEnd {
   fd = 3;
   calls = [];
 
@@ -32,10 +32,10 @@ class UnwatchableLane {
 if (!isBuiltin) {
   test('a channel that cannot be watched is a fault with errno and system call, and is closed', async (t) => {
     const target = new EventEmitter();
-    const lane = new UnwatchableLane();
+    const end = new UnwatchableEnd();
     const faults = [];
     const disconnected = once(target, 'disconnect');
-    new Channel(target, lane, {
+    new Channel(target, end, {
       context: new EventContext(),
       refs: 1,
       onNotice: () => t.fail(),
@@ -44,7 +44,7 @@ if (!isBuiltin) {
     t.false(target.connected);
     await disconnected;
     t.like(faults, [{ code: 'ENOSPC', syscall: 'epoll_ctl', errno: -constants.errno.ENOSPC }]);
-    t.deepEqual(lane.calls, ['close']);
+    t.deepEqual(end.calls, ['close']);
     t.is(faults.length, 1);
   });
 } else {
