@@ -34,7 +34,7 @@ for (const [name, expression] of Object.entries(options)) {
   });
 }
 
-test("a disconnected worker's process looks the same too", async (t) => {
+test('the process of a disconnected worker looks like one of child_process.fork', async (t) => {
   const child = await look(t, 'child_process', 'disconnect', '{}');
   const worker = await look(t, 'cluster', 'disconnect', '{}');
   // Node does not emit the 'close' event of a process whose channel the parent has closed.

@@ -27,7 +27,7 @@ const EXPECTING = { Expect: '100-continue', 'Content-Length': 8 };
 
 const migration = example('migration/app.js');
 
-test('the application runs on node:cluster', async (t) => {
+test('the migration example runs on node:cluster', async (t) => {
   const app = await startServer(t, migration, { workers: 2 });
   t.deepEqual(await answering(() => getText(app.target), 2), [1, 2]);
   t.false(isOnEngine(app));
@@ -53,7 +53,7 @@ async function endMigrated(t, app) {
 // The examples load only this project.
 if (!isBuiltin) {
   for (const option of ['--require', '--import']) {
-    test(`the same application runs on the engine by ${option}, unchanged`, async (t) => {
+    test(`the migration example runs on the engine by ${option}, unchanged`, async (t) => {
       const nodeArgs = [option, 'rs-cluster/register'];
       const app = await startServer(t, migration, { workers: 2, nodeArgs });
       t.deepEqual(await answering(() => getText(app.target), 2), [1, 2]);

@@ -117,14 +117,14 @@ test('another program that starts Node may start a worker', async (t) => {
 });
 
 if (!isBuiltin) {
-  test('a process whose Node ignores our flag and NODE_OPTIONS becomes a worker when it loads the package', async (t) => {
+  test('a process whose Node ignores the flag and NODE_OPTIONS of fork() becomes a worker when it loads the package', async (t) => {
     const nodeArgs = launcher(t, `shift 2; unset NODE_OPTIONS; exec '${execPath}' "$@"`);
     const found = await start(t, { execArgv: [] }, { nodeArgs });
     t.like(found, { ...GOOD, options: undefined, execArgv: [], args: ['an argument'] });
   });
 
   // A single executable passes all arguments to its program.
-  test('a worker of a single executable does not have our flags in its arguments', async (t) => {
+  test('a worker of a single executable does not have the flags of fork() in its arguments', async (t) => {
     const file = path.join(temporaryDirectory(t), 'arguments');
     const nodeArgs = launcher(t, `echo "$@" > '${file}'; exec '${execPath}' "$@"`);
     const isSea = withFile(t, 'sea.js', "require('node:sea').isSea = () => true;");
