@@ -15,9 +15,13 @@ const { runTool } = require('../tools/run-tool.js');
 const { hostTarget } = require('../tools/rust-host.js');
 const { UserError } = require('../tools/user-error.js');
 
-const FUZZ = path.join(__dirname, '..', 'fuzz');
+const ROOT = path.join(__dirname, '..');
+const FUZZ = path.join(ROOT, 'fuzz');
 const MANIFEST = path.join(FUZZ, 'Cargo.toml');
-const BUILT = path.join(FUZZ, 'target');
+const BUILT = path.join(ROOT, 'target');
+// What a run finds, by target; `cargo clean` removes it.
+const FOUND = path.join(BUILT, 'fuzz-corpus');
+const FRESH = path.join(BUILT, 'fuzz-corpus-fresh');
 
 // The flags of cargo-fuzz, without those of a sanitizer, which would need a nightly compiler.
 const FLAGS = [
@@ -76,9 +80,9 @@ async function build() {
   const host = await hostTarget();
   const env = { ...process.env, RUSTFLAGS: FLAGS.join(' ') };
   delete env.CARGO_ENCODED_RUSTFLAGS;
-  // With --target, the flags do not apply to build scripts.
-  await cargoBuild(['--release', '--target', host], env);
-  return path.join(BUILT, host, 'release');
+  // With --target, the flags are not for build scripts. The profile is in the Cargo.toml of the workspace.
+  await cargoBuild(['--profile', 'fuzz', '--target', host], env);
+  return path.join(BUILT, host, 'fuzz');
 }
 
 /** Builds the targets without libFuzzer: such a program runs one input. */
@@ -88,18 +92,18 @@ async function buildReplay() {
 }
 
 function folder(...names) {
-  const directory = path.join(FUZZ, ...names);
+  const directory = path.join(...names);
   mkdirSync(directory, { recursive: true });
   return directory;
 }
 
 /** Resolves to a summary of libFuzzer's last line; rejects with its report if it has found something. */
 function fuzz(program, target, seconds) {
-  const found = folder('target', 'corpus', target);
-  const artifacts = `${folder('artifacts', target)}${path.sep}`;
+  const found = folder(FOUND, target);
+  const artifacts = `${folder(FUZZ, 'artifacts', target)}${path.sep}`;
   const args = [`-max_total_time=${seconds}`, `-artifact_prefix=${artifacts}`, ...LIMITS];
-  // libFuzzer adds to the first folder, and only reads the other one.
-  args.push(found, folder('corpus', target));
+  // It adds to the first folder, and only reads the other.
+  args.push(found, folder(FUZZ, 'corpus', target));
   const child = startProcess(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const stderr = keepTail(child.stderr);
   let line = '';
@@ -123,14 +127,14 @@ function fuzz(program, target, seconds) {
 
 /** Makes a small corpus that reaches all code that was reached. */
 async function keep(program, target) {
-  const corpus = folder('corpus', target);
-  rmSync(path.join(FUZZ, 'target', 'fresh', target), { recursive: true, force: true });
-  const fresh = folder('target', 'fresh', target);
+  const corpus = folder(FUZZ, 'corpus', target);
+  rmSync(path.join(FRESH, target), { recursive: true, force: true });
+  const fresh = folder(FRESH, target);
   await runTool(program, [
     '-set_cover_merge=1',
     '-use_counters=0',
     fresh,
-    folder('target', 'corpus', target),
+    folder(FOUND, target),
     corpus,
   ]);
   rmSync(corpus, { recursive: true });
@@ -139,7 +143,7 @@ async function keep(program, target) {
 
 /** Resolves to the number of inputs; rejects with the first one that fails. */
 async function replay(program, target) {
-  const corpus = folder('corpus', target);
+  const corpus = folder(FUZZ, 'corpus', target);
   const inputs = readdirSync(corpus);
   const place = path.relative('', corpus);
   if (inputs.length === 0) throw new UserError(`${target}: no inputs in ${place}`);

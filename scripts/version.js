@@ -37,9 +37,9 @@ for (const { target } of platforms) {
 }
 edit('lib/release.js', (text) => text.replace(/version: '.*'/, `version: '${version}'`));
 edit('Cargo.toml', (text) => text.replace(/^version = ".*"$/m, `version = "${version}"`));
-for (const lock of ['Cargo.lock', 'fuzz/Cargo.lock']) {
-  edit(lock, (text) => text.replace(/(name = "rs-cluster"\nversion = )".*"/, `$1"${version}"`));
-}
+edit('Cargo.lock', (text) =>
+  text.replace(/(name = "rs-cluster"\nversion = )".*"/, `$1"${version}"`),
+);
 const today = new Date().toISOString().slice(0, 10);
 edit('CHANGELOG.md', (text) =>
   text.replace('## Unreleased\n', `## Unreleased\n\n## ${version} - ${today}\n`),

@@ -6,21 +6,15 @@ const { existsSync } = require('node:fs');
 const path = require('node:path');
 const { runTool } = require('../../tools/run-tool.js');
 
-const FOLDER = path.join(__dirname, '..', 'load');
-const TARGET = path.join(FOLDER, 'target');
+const MANIFEST = path.join(__dirname, '..', 'load', 'Cargo.toml');
+const TARGET = path.join(__dirname, '..', '..', 'target');
 const PROGRAM = path.join(TARGET, 'release', 'rs-cluster-load');
 const GRACE_MS = 10_000;
 
 /** Builds the load generator, unless it is up to date. */
 async function buildLoad() {
   if (!existsSync(PROGRAM)) process.stderr.write('Building the load generator …\n');
-  const args = [
-    'build',
-    '--release',
-    '--locked',
-    '--manifest-path',
-    path.join(FOLDER, 'Cargo.toml'),
-  ];
+  const args = ['build', '--release', '--locked', '--manifest-path', MANIFEST];
   const missing = 'cargo is missing, which builds the load generator: https://rustup.rs';
   await runTool('cargo', args, { env: { ...process.env, CARGO_TARGET_DIR: TARGET }, missing });
 }

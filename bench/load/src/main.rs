@@ -4,6 +4,8 @@
 //! The program has one thread, which does as little as possible, because it shares the machine with
 //! the servers.
 
+#![forbid(unsafe_code)]
+
 mod connection;
 mod load;
 mod report;
