@@ -12,6 +12,8 @@ const documents = userDocuments().map((name) => new Document(name));
 const linked = [
   'ARCHITECTURE.md',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
   'bench/README.md',
   'conformance/README.md',
   'fuzz/README.md',
