@@ -188,7 +188,7 @@ function fixturePath(name) {
 }
 
 /**
- * The environment for fixtures, without the colours that the test runner requests, and without its
+ * The environment for fixtures, without the colors that the test runner requests, and without its
  * debugger.
  */
 function environment() {

@@ -7,7 +7,7 @@ function rotate(list, count) {
 
 /**
  * Measures every opponent once in each round, and begins each round with a different one, so that neither
- * the drift of the machine nor a place in the order favours an opponent.
+ * the drift of the machine nor a place in the order favors an opponent.
  *
  * Returns the opponents with their `rounds`, in the given order.
  */

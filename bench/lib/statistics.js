@@ -13,7 +13,7 @@ function summarize(values) {
 }
 
 /**
- * Compares value by value, so that each round is compared with its neighbour in time: a slowdown of the
+ * Compares value by value, so that each round is compared with its neighbor in time: a slowdown of the
  * machine affects both.
  */
 function ratios(values, baseline) {

@@ -5,7 +5,7 @@ const path = require('node:path');
 const EXITS = path.join(__dirname, '..', 'programs', 'exits.js');
 
 // Tests do not get those variables of the caller that Node, npm and upstream's runner read, or that set
-// colours.
+// colors.
 const CALLERS = /^(?:NODE_|RS_CLUSTER_|TEST_|npm_)|^(?:FORCE_COLOR|NODE|NO_COLOR)$/;
 
 // Upstream's common.PORT, and how many ports from there a test may use. Two runners on one machine should not

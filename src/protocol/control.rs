@@ -225,7 +225,7 @@ impl Target {
 /// The bytes of one packet.
 ///
 /// # Errors
-/// When the packet would exceed [`MAX_PACKET`], or `message` does not serialise.
+/// When the packet would exceed [`MAX_PACKET`], or `message` does not serialize.
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, ControlError> {
     let packet = serde_json::to_vec(message)?;
     if packet.len() > MAX_PACKET {

@@ -75,7 +75,7 @@ mod tests {
         policy.choose(&Situated { waiting: free, open: free, source: Some(source) })
     }
 
-    fn neighbours() -> impl Iterator<Item = IpAddr> {
+    fn neighbors() -> impl Iterator<Item = IpAddr> {
         (0..4096u32).map(|number| Ipv4Addr::from_bits(0x0a00_0000 + number).into())
     }
 
@@ -83,7 +83,7 @@ mod tests {
     fn clients_are_spread_evenly_though_their_addresses_are_alike() {
         let mut policy = policy(1..=8);
         let mut clients: HashMap<WorkerId, usize> = HashMap::new();
-        for source in neighbours() {
+        for source in neighbors() {
             *clients.entry(choose(&mut policy, source).unwrap()).or_default() += 1;
         }
         assert_eq!(clients.len(), 8);
@@ -96,10 +96,10 @@ mod tests {
     fn only_the_clients_of_a_worker_that_leaves_move_and_spread_over_the_others() {
         let mut policy = policy(1..=8);
         let before: Vec<_> =
-            neighbours().map(|source| choose(&mut policy, source).unwrap()).collect();
+            neighbors().map(|source| choose(&mut policy, source).unwrap()).collect();
         assert!(policy.leave(3));
         let mut heirs = HashSet::new();
-        for (source, before) in neighbours().zip(before) {
+        for (source, before) in neighbors().zip(before) {
             let now = choose(&mut policy, source).unwrap();
             if before == 3 {
                 heirs.insert(now);
@@ -114,10 +114,10 @@ mod tests {
     fn one_that_joins_takes_a_share_from_each_and_nobody_else_moves() {
         let mut policy = policy(1..=4);
         let before: Vec<_> =
-            neighbours().map(|source| choose(&mut policy, source).unwrap()).collect();
+            neighbors().map(|source| choose(&mut policy, source).unwrap()).collect();
         policy.join(5);
         let mut taken: HashMap<WorkerId, usize> = HashMap::new();
-        for (source, before) in neighbours().zip(before) {
+        for (source, before) in neighbors().zip(before) {
             let now = choose(&mut policy, source).unwrap();
             assert!(now == before || now == 5);
             if now == 5 {
@@ -135,7 +135,7 @@ mod tests {
         let mut there = policy((1..=20).rev());
         assert!(there.leave(20));
         let mut here = policy(1..=19);
-        for source in neighbours() {
+        for source in neighbors() {
             assert_eq!(choose(&mut here, source), choose(&mut there, source));
         }
     }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn the_second_choice_serves_while_the_first_can_not() {
         let mut policy = policy(1..=8);
-        for source in neighbours().take(64) {
+        for source in neighbors().take(64) {
             let first = choose(&mut policy, source).unwrap();
             let open = |worker| (worker != first).then_some(0);
             let situation = Situated { waiting: |_| None, open, source: Some(source) };

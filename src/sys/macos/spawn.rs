@@ -31,7 +31,7 @@ unsafe extern "C" {
 /// Leaves a descriptor of the parent to the child, at the same number.
 ///
 /// # Safety
-/// `actions` is initialised.
+/// `actions` is initialized.
 unsafe fn inherit(actions: *mut libc::posix_spawn_file_actions_t, fd: RawFd) -> c_int {
     // SAFETY: promised by the caller. A duplicate onto itself would stay close-on-exec.
     unsafe { posix_spawn_file_actions_addinherit_np(actions, fd) }
@@ -79,7 +79,7 @@ fn spawn_on_parents_memory(program: &Program, moves: &[(RawFd, RawFd)]) -> io::R
     let args = pointers(&program.args);
     let env = pointers(&program.env);
     let mut pid = 0;
-    // SAFETY: all pointers are to live C strings and to objects initialised above; both arrays end
+    // SAFETY: all pointers are to live C strings and to objects initialized above; both arrays end
     // with a null pointer.
     check(unsafe {
         libc::posix_spawn(
@@ -111,7 +111,7 @@ impl FileActions {
 
     fn duplicate(&mut self, source: RawFd, target: RawFd) -> io::Result<()> {
         let actions = self.0.as_mut_ptr();
-        // SAFETY: initialised in `new`.
+        // SAFETY: initialized in `new`.
         check(unsafe {
             if source == target {
                 inherit(actions, target)
@@ -122,7 +122,7 @@ impl FileActions {
     }
 
     fn change_directory(&mut self, directory: &CStr) -> io::Result<()> {
-        // SAFETY: initialised in `new`; the string is copied.
+        // SAFETY: initialized in `new`; the string is copied.
         check(unsafe {
             libc::posix_spawn_file_actions_addchdir_np(self.0.as_mut_ptr(), directory.as_ptr())
         })
@@ -131,7 +131,7 @@ impl FileActions {
 
 impl Drop for FileActions {
     fn drop(&mut self) {
-        // SAFETY: initialised in `new`, destroyed once.
+        // SAFETY: initialized in `new`, destroyed once.
         unsafe { libc::posix_spawn_file_actions_destroy(self.0.as_mut_ptr()) };
     }
 }
@@ -148,7 +148,7 @@ impl Attributes {
         let signals = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
         let flags = signals | FLAGS;
         let mut set = MaybeUninit::uninit();
-        // SAFETY: each call gets objects initialised by a call before it.
+        // SAFETY: each call gets objects initialized by a call before it.
         unsafe {
             libc::sigemptyset(set.as_mut_ptr());
             check(libc::posix_spawnattr_setsigmask(attributes.0.as_mut_ptr(), set.as_ptr()))?;
@@ -164,7 +164,7 @@ impl Attributes {
 
 impl Drop for Attributes {
     fn drop(&mut self) {
-        // SAFETY: initialised in `with_default_signals`, destroyed once.
+        // SAFETY: initialized in `with_default_signals`, destroyed once.
         unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
     }
 }
