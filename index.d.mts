@@ -15,9 +15,9 @@ export type WorkerStats = cluster.WorkerStats;
 export type Worker = cluster.Worker;
 export const Worker: typeof cluster.Worker;
 
-/** A policy: all workers accept from one socket, and the kernel decides. */
+/** A policy: all workers accept from one socket, and the kernel picks the worker. */
 export const SCHED_NONE: Cluster['SCHED_NONE'];
-/** A policy: the next worker in turn that has nothing waiting. */
+/** A policy: the next worker in turn that has no connection waiting gets the next one. */
 export const SCHED_RR: Cluster['SCHED_RR'];
 /** A policy: the worker with the fewest open connections gets the next one. */
 export const SCHED_LEAST_CONNECTIONS: Cluster['SCHED_LEAST_CONNECTIONS'];
@@ -25,9 +25,11 @@ export const SCHED_LEAST_CONNECTIONS: Cluster['SCHED_LEAST_CONNECTIONS'];
 export const SCHED_SOURCE_HASH: Cluster['SCHED_SOURCE_HASH'];
 /** A policy: each worker has its own socket on the port, and the kernel picks one of them. */
 export const SCHED_REUSEPORT: Cluster['SCHED_REUSEPORT'];
+/** True in a primary. */
 export const isPrimary: boolean;
 /** @deprecated use `isPrimary` */
 export const isMaster: boolean;
+/** True in a worker. */
 export const isWorker: boolean;
 
 /** The policy at the time of the import. To choose another, assign it to `cluster`. */
@@ -37,18 +39,18 @@ export const schedulingPolicy: number;
  * Undefined in a worker.
  */
 export const settings: ClusterSettings;
-/** Active workers by id. Undefined in a worker. */
+/** The workers that have not both disconnected and exited, by id. Undefined in a worker. */
 export const workers: Cluster['workers'];
-/** Undefined in the primary. */
+/** This process as a `Worker`. Undefined in the primary. */
 export const worker: Cluster['worker'];
 
-/** Undefined in a worker. */
+/** Starts a worker. Undefined in a worker. */
 export const fork: Cluster['fork'];
-/** Undefined in a worker. */
+/** Disconnects all workers. Undefined in a worker. */
 export const disconnect: Cluster['disconnect'];
-/** Undefined in a worker. */
+/** Changes the settings of future forks. Undefined in a worker. */
 export const setupPrimary: Cluster['setupPrimary'];
-/** Undefined in a worker. */
+/** Counts of connections, by listener and by worker. Undefined in a worker. */
 export const stats: Cluster['stats'];
 /** @deprecated use `setupPrimary` */
 export const setupMaster: Cluster['setupMaster'];

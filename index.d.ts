@@ -2,7 +2,7 @@ import type { SendHandle } from 'node:child_process';
 import type * as node from 'node:cluster';
 
 /**
- * Node's `cluster` module on a Rust engine. Members that are not documented here work as described in
+ * Node's `cluster` module on a Rust engine. Members without a comment work as described in
  * https://nodejs.org/api/cluster.html. The types extend Node's.
  */
 declare const cluster: cluster.Cluster;
@@ -10,7 +10,7 @@ declare const cluster: cluster.Cluster;
 declare namespace cluster {
   type Address = node.Address;
   /**
-   * A worker also emits `'drain'`, without arguments: `send()` has returned false, and everything that
+   * A worker also emits `'drain'`, without arguments, when `send()` has returned false and everything that
    * was queued has been sent since. `worker.process` emits it too, and so does the global `process` in a
    * worker.
    */
@@ -35,13 +35,16 @@ declare namespace cluster {
    * What `worker.kill()` does in the primary.
    *
    * - `'graceful'`: disconnects the worker, then sends the signal if the worker does not exit by
-   * itself; sets `exitedAfterDisconnect`. This is what Node documented until v16.
-   * - `'immediate'`: sends the signal. This is what Node does since v16.14.
+   *   itself; sets `exitedAfterDisconnect`. This is what Node documented until v16.
+   * - `'immediate'`: sends the signal at once. This is what Node does since v16.14.
    */
   type KillMode = 'graceful' | 'immediate';
 
   interface ClusterSettings extends node.ClusterSettings {
-    /** @default 'graceful'; under `rs-cluster/register` 'immediate' */
+    /**
+     * What `worker.kill()` does in the primary.
+     * @default 'graceful'; under `rs-cluster/register` 'immediate'
+     */
     killMode?: KillMode | undefined;
     /**
      * How long a graceful kill waits for the worker to disconnect and exit, in milliseconds, before it
@@ -73,7 +76,8 @@ declare namespace cluster {
     /** Connections taken back from workers whose event loops were blocked. */
     rescued: number;
     /**
-     * Connections returned by workers that were closing their server, or were at its `maxConnections`.
+     * Connections returned by workers that were closing their server, or had as many as its
+     * `maxConnections`.
      */
     returned: number;
   }
@@ -109,7 +113,8 @@ declare namespace cluster {
 
   interface Stats {
     /**
-     * Listeners in the order in which they were bound; without listeners from which only workers accept.
+     * Listeners in the order in which they were bound. Listeners from which only workers accept are not
+     * included.
      */
     listeners: ListenerStats[];
     /** Workers that have not exited, by id. */
@@ -145,47 +150,50 @@ declare namespace cluster {
     addListener: Listen<this>;
     prependListener: Listen<this>;
     prependOnceListener: Listen<this>;
-    /** A policy: all workers accept from one socket, and the kernel decides. */
+    /** A policy: all workers accept from one socket, and the kernel picks the worker. */
     readonly SCHED_NONE: 1;
-    /** A policy: the next worker in turn that has nothing waiting. */
+    /** A policy: the next worker in turn that has no connection waiting gets the next one. */
     readonly SCHED_RR: 2;
     /**
      * A policy: the worker with the fewest open connections gets the next one; workers with equally many
      * take turns. Use it for connections that last and differ: WebSockets, uploads, keep-alive. With
-     * more than 16 workers only the next 16 in turn are compared, which is nearly as good.
+     * more than 16 workers the policy compares only the next 16 in turn, which is nearly as good.
      */
     readonly SCHED_LEAST_CONNECTIONS: 3;
     /**
-     * A policy: the clients of one IP address stay with one worker, as long as it has room for
-     * another (a dozen may wait) and has not been stuck for a second. Use it for state that a worker
-     * keeps about its clients. When a worker leaves, only its own clients move; a worker that joins
-     * takes a share from each of the others. Connections to Unix sockets are distributed in turn.
+     * A policy: the clients of one IP address stay with one worker, as long as it has room for another
+     * connection (about a dozen may wait) and has not been stuck for a second. Use it for state that a
+     * worker keeps about its clients. When a worker leaves, only its own clients move; a worker that
+     * joins takes a share from each of the others. Connections to Unix sockets are distributed in turn.
      */
     readonly SCHED_SOURCE_HASH: 4;
     /**
      * A policy: each worker has its own socket on the port (`SO_REUSEPORT`), and the kernel picks one of
-     * them for each connection, by chance. This gives the greatest rate, and leaves nothing to do for
-     * the primary. The primary keeps all sockets: it gives connections that wait at the socket of a
-     * worker that dies, is blocked or is paused to other workers, and goes on doing so as long as there
-     * are fewer workers than there were. Other processes cannot bind the port (but Linux lets a process
-     * of the same user join that asks for `SO_REUSEPORT` later). For `listen({ fd })` and Unix sockets
-     * it works as `SCHED_RR`.
+     * them for each connection, by chance. This gives the highest rate, and leaves the primary almost no
+     * work. The primary keeps all sockets: when a worker dies, is blocked or is paused, it gives the
+     * connections that wait at that worker's socket to other workers, and continues as long as there are
+     * fewer workers than there were. Other processes cannot bind the port, but Linux lets a process of
+     * the same user join it later with `SO_REUSEPORT`. For `listen({ fd })` and Unix sockets this policy
+     * works as `SCHED_RR`.
      */
     readonly SCHED_REUSEPORT: 5;
     /**
      * How connections are distributed to workers: `SCHED_RR`, `SCHED_NONE`, `SCHED_LEAST_CONNECTIONS`,
      * `SCHED_SOURCE_HASH` or `SCHED_REUSEPORT`. The first `fork()` or `setupPrimary()` freezes it.
-     * @default by the environment variable `NODE_CLUSTER_SCHED_POLICY`: `'rr'`, `'none'`,
-     * `'least-connections'`, `'source-hash'` or `'reuseport'`; otherwise `SCHED_RR`
+     * @default the environment variable `NODE_CLUSTER_SCHED_POLICY` (`rr`, `none`, `least-connections`,
+     * `source-hash` or `reuseport`), otherwise `SCHED_RR`
      */
     schedulingPolicy: number;
-    /** Can be called with and without `new`. */
+    /** The class of workers. It can be called with or without `new`. */
     readonly Worker: typeof node.Worker;
     /** This process as a `Worker`. In a worker only. */
     readonly worker?: Worker | undefined;
     /** The workers that have not both disconnected and exited, by id. In the primary only. */
     readonly workers?: NodeJS.Dict<Worker>;
-    /** Starts a worker, with `env` added to its environment. In the primary only. */
+    /**
+     * Starts a worker, with `env` added to its environment. In the primary only. Errors of settings are
+     * thrown; if the system cannot start the process, the worker emits `'error'`.
+     */
     fork(env?: object): Worker;
     /** The settings in force; empty until the first `setupPrimary()` or `fork()`. */
     readonly settings: ClusterSettings;
@@ -199,9 +207,9 @@ declare namespace cluster {
      */
     setupPrimary(settings?: ClusterSettings): void;
     /**
-     * What the engine knows about connections now, also while workers are stuck. It sends no message,
-     * and does not wait. In the primary only. Everything is empty before the first `fork()`. Under
-     * `SCHED_NONE` workers accept from one socket, and connections are not counted.
+     * Counts of connections, by listener and by worker. It reads counters and sends no message, so it
+     * works while workers are stuck. In the primary only. The result is empty before the first `fork()`.
+     * Under `SCHED_NONE` workers accept from one socket, and connections are not counted.
      */
     stats(): Stats;
     /** @deprecated use `setupPrimary` */
