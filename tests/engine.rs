@@ -24,6 +24,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd::write,
+};
 use rs_cluster::{
     error::Error,
     primary::{
@@ -36,14 +40,12 @@ use rs_cluster::{
         control::{Query, Reply, SocketKind, Target, ToPrimary},
     },
     sys::{
-        duplicate,
         exit::{self, Exit},
         lane, listen,
         ring::{self, Ring, Side, Tally},
     },
     worker::{Connections, Control, Received, Taken},
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Everything here takes less than a second, so what has not happened by then never will.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -233,7 +235,7 @@ impl Worker {
     fn send(&mut self, request: &ToPrimary, descriptor: Option<OwnedFd>) {
         self.control.send(request, descriptor).expect("a request");
         while !self.control.is_idle() {
-            wait_for(self.raw.as_fd(), PollFlags::OUT);
+            wait_for(self.raw.as_fd(), PollFlags::POLLOUT);
             self.control.flush();
         }
     }
@@ -256,7 +258,7 @@ impl Worker {
     }
 
     fn answer(&self, connection: &OwnedFd) {
-        rustix::io::write(connection, &[self.id.to_le_bytes()[0]]).expect("an open connection");
+        write(connection, &[self.id.to_le_bytes()[0]]).expect("an open connection");
     }
 
     fn waiting(&self) -> usize {
@@ -269,11 +271,11 @@ impl Worker {
 }
 
 fn wait_readable(fd: BorrowedFd<'_>) {
-    wait_for(fd, PollFlags::IN);
+    wait_for(fd, PollFlags::POLLIN);
 }
 
 fn becomes_readable(fd: BorrowedFd<'_>, within: Duration) -> bool {
-    becomes(fd, PollFlags::IN, within)
+    becomes(fd, PollFlags::POLLIN, within)
 }
 
 fn wait_for(fd: BorrowedFd<'_>, events: PollFlags) {
@@ -281,17 +283,17 @@ fn wait_for(fd: BorrowedFd<'_>, events: PollFlags) {
 }
 
 fn becomes(fd: BorrowedFd<'_>, events: PollFlags, within: Duration) -> bool {
-    let timeout = Timespec::try_from(within).expect("a duration");
-    let mut polled = [PollFd::new(&fd, events)];
-    poll(&mut polled, Some(&timeout)).expect("a poll") == 1
+    let timeout = PollTimeout::try_from(within).expect("a short time");
+    let mut polled = [PollFd::new(fd, events)];
+    poll(&mut polled, timeout).expect("a poll") == 1
 }
 
 /// The index of the first descriptor that becomes readable.
 fn first_readable(fds: &[BorrowedFd<'_>]) -> usize {
-    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
-    let deadline = Timespec::try_from(DEADLINE).expect("a short time");
-    poll(&mut polled, Some(&deadline)).expect("poll");
-    polled.iter().position(|it| !it.revents().is_empty()).expect("one in time")
+    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    let deadline = PollTimeout::try_from(DEADLINE).expect("a short time");
+    poll(&mut polled, deadline).expect("poll");
+    polled.iter().position(|it| it.any() == Some(true)).expect("one in time")
 }
 
 fn loopback(port: u16) -> Target {
@@ -640,7 +642,7 @@ fn an_address_is_free_though_a_process_that_is_being_started_has_a_copy_of_its_s
         let (reply, socket) = worker.ask(loopback(0));
         let port = reply.address.expect("a bound address").port;
         if scheduling == Scheduling::Shared {
-            rustix::net::listen(socket.as_ref().expect("the socket"), 1).expect("a bound socket");
+            listen::start_with(socket.as_ref().expect("the socket"), 1).expect("a bound socket");
         }
         let copies = copies_of_sockets(port);
         assert!(!copies.is_empty());
@@ -664,7 +666,7 @@ fn copies_of_sockets(port: u16) -> Vec<OwnedFd> {
         let link = std::fs::read_link(format!("/proc/self/fd/{fd}"));
         link.is_ok_and(|link| links.iter().any(|it| link.as_os_str() == it.as_str()))
     };
-    (3..1024).filter(is_one).filter_map(|fd| duplicate(fd).ok()).collect()
+    (3..1024).filter(is_one).filter_map(|fd| rs_cluster::sys::duplicate(fd).ok()).collect()
 }
 
 #[test]
@@ -673,7 +675,7 @@ fn a_worker_that_listens_waits_for_the_sockets_of_one_that_has_left() {
     let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
     let (reply, socket) = one.ask(loopback(0));
     let port = reply.address.expect("a bound address").port;
-    rustix::net::listen(socket.as_ref().expect("the socket"), 1).expect("a bound socket");
+    listen::start_with(socket.as_ref().expect("the socket"), 1).expect("a bound socket");
     primary.command(Command::Leave(1));
     let any = Target::Tcp { address: Some("0.0.0.0".into()), port };
     other.send(&ToPrimary::Listen { seq: 5, query: Query::new(any), data: None }, None);
@@ -1188,7 +1190,7 @@ fn a_shared_socket_comes_with_the_reply() {
     let target = loopback(0);
     let (reply, socket) = worker.ask(target);
     assert_eq!(reply.socket, Some(SocketKind::Shared));
-    rustix::net::listen(socket.expect("the socket"), 1).expect("a bound socket");
+    listen::start_with(socket.expect("the socket"), 1).expect("a bound socket");
     connect(reply.address.expect("a bound address").port);
 }
 
@@ -1238,8 +1240,8 @@ fn a_worker_that_outlives_the_engine_keeps_its_lane_and_is_reaped() {
         assert!(Instant::now() < end, "the address is free");
     }
     // By this end, a worker learns that the process of its primary is gone.
-    let mut polled = [PollFd::new(&worker.polled, PollFlags::empty())];
-    assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(0));
+    let mut polled = [PollFd::new(worker.polled.as_fd(), PollFlags::empty())];
+    assert_eq!(poll(&mut polled, PollTimeout::ZERO), Ok(0));
     let pid = worker.process.pid();
     drop(worker.process);
     drop(worker.stdin.take());

@@ -7,12 +7,19 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddrV4},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     process::{Command as Process, Stdio},
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, connect, setsockopt, socket, sockopt,
+    },
+    unistd::{read, write},
+};
 use rs_cluster::{
     primary::{Command, Engine, Scheduling, Settings, fork::Adopted},
     protocol::control::{Query, Target, ToPrimary},
@@ -21,10 +28,6 @@ use rs_cluster::{
         ring::{self, Ring, Side},
     },
     worker::{Connections, Control, Received, Taken},
-};
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt},
 };
 
 const ATTEMPTS: usize = 100_000;
@@ -58,18 +61,20 @@ fn engine_ran() -> Duration {
 
 /// Begins to connect, and resets the connection at once.
 fn attempt(port: u16) {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let client = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None);
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let client = socket(AddressFamily::Inet, SockType::Stream, flags, None);
     let client = client.expect("a descriptor");
-    sockopt::set_socket_linger(&client, Some(Duration::ZERO)).expect("a socket");
+    let resets = libc::linger { l_onoff: 1, l_linger: 0 };
+    setsockopt(&client, sockopt::Linger, &resets).expect("a socket");
     // Once the backlog is full, connecting takes longer than this test waits.
-    let _ = connect(&client, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+    let address = SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+    let _ = connect(client.as_raw_fd(), &address);
 }
 
 fn wait_readable(fd: &OwnedFd) {
-    let mut polled = [PollFd::new(fd, PollFlags::IN)];
-    let deadline = Timespec { tv_sec: 20, tv_nsec: 0 };
-    assert_eq!(poll(&mut polled, Some(&deadline)), Ok(1), "nothing came");
+    let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    let deadline = PollTimeout::from(20_000u16);
+    assert_eq!(poll(&mut polled, deadline), Ok(1), "nothing came");
 }
 
 #[test]
@@ -139,8 +144,8 @@ fn the_number_of_waiting_connections_is_bounded() {
         ring.tally.add_taken();
         let mut question = [0; 8];
         wait_readable(&connection);
-        if rustix::io::read(&connection, &mut question) == Ok(1) {
-            rustix::io::write(&connection, b"!").expect("a client");
+        if read(&connection, &mut question) == Ok(1) {
+            write(&connection, b"!").expect("a client");
             break;
         }
     }

@@ -3,22 +3,7 @@
 
 pub use super::platform::exit::Process;
 pub(super) use super::platform::exit::abandon;
-
-/// Why a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// It called `exit` with this code.
-    Code(i32),
-    /// This signal ended it.
-    Signal(i32),
-}
-
-impl Exit {
-    /// Of a status that has one of them, or tells of something else.
-    pub(super) fn new(code: Option<i32>, signal: Option<i32>) -> Option<Self> {
-        code.map(Self::Code).or(signal.map(Self::Signal))
-    }
-}
+pub use super::wait::Exit;
 
 impl Process {
     /// Kills it, and waits for its end.
@@ -31,14 +16,14 @@ impl Process {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{os::fd::AsFd, process::Command};
 
-    use rustix::event::{PollFd, PollFlags, poll};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
 
     fn wait_for(process: &Process) {
-        poll(&mut [PollFd::new(process, PollFlags::IN)], None).unwrap();
+        poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
     }
 
     #[test]
@@ -73,6 +58,17 @@ mod tests {
         let second = Process::watch(pid).unwrap();
         wait_for(&second);
         assert_eq!(second.status().unwrap(), Some(Exit::Code(0)));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::zombie_processes, reason = "reaped by the code under test")]
+    fn a_real_time_signal_ends_a_process_too() {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::watch(child.id().cast_signed()).unwrap();
+        process.signal(libc::SIGRTMIN()).unwrap();
+        wait_for(&process);
+        assert_eq!(process.status().unwrap(), Some(Exit::Signal(libc::SIGRTMIN())));
     }
 
     fn is_gone(pid: i32) -> bool {

@@ -5,7 +5,7 @@
 
 use std::{fmt, io, time::Duration};
 
-use rustix::io::Errno;
+use nix::errno::Errno;
 
 use super::lane::Lane;
 
@@ -128,15 +128,15 @@ impl Failure {
 /// Makes a system call, again where a signal has interrupted it.
 pub(super) fn attempt<T>(
     call: Call,
-    mut run: impl FnMut() -> rustix::io::Result<T>,
+    mut run: impl FnMut() -> nix::Result<T>,
 ) -> Result<T, Failure> {
     loop {
         if let Some(failure) = injected(call) {
             return Err(failure);
         }
         match run() {
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(Failure::of(call, errno.raw_os_error())),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Failure::of(call, errno as i32)),
             Ok(done) => return Ok(done),
         }
     }
@@ -146,7 +146,7 @@ pub(super) fn attempt<T>(
 /// packets before it gives what the peer had sent: so the call is made again.
 pub(super) fn attempt_to_receive<T>(
     lane: Lane,
-    mut run: impl FnMut() -> rustix::io::Result<T>,
+    mut run: impl FnMut() -> nix::Result<T>,
 ) -> Result<T, Failure> {
     match attempt(Call::Receive(lane), &mut run) {
         Err(Failure::Gone) => attempt(Call::Receive(lane), run),
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_call_that_a_signal_interrupts_is_made_again() {
-        let mut results = [Err(Errno::INTR), Err(Errno::INTR), Ok(7)].into_iter();
+        let mut results = [Err(Errno::EINTR), Err(Errno::EINTR), Ok(7)].into_iter();
         assert_eq!(attempt(Call::Accept, || results.next().unwrap()), Ok(7));
     }
 }

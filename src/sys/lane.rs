@@ -3,26 +3,28 @@
 use std::{
     fmt,
     io::{self, IoSlice, IoSliceMut},
-    mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    cmsg_space,
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-    net::{
-        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, ReturnFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, Shutdown, SocketType, sockopt,
-    },
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{AddressFamily, Shutdown, SockType, getsockopt, sockopt},
 };
 
 pub use super::platform::{lane::WINDOW, transit::Transit};
 use super::{
+    descriptor::set_nonblocking,
     failure::{Call, Failure, SHORTAGE_PAUSE, attempt, attempt_to_receive},
-    platform::{lane as platform, socket::family, transit::escort},
+    message,
+    platform::{
+        lane as platform,
+        message::{RECEIVE, SEND, SPACE, as_full, has_lost_descriptor},
+        socket::family,
+        transit::escort,
+    },
     reserve::has_free_descriptor,
 };
 
@@ -62,11 +64,15 @@ pub enum Kind {
 /// `ENOTSOCK`, or `EPROTOTYPE` for another kind of socket.
 pub fn check(socket: OwnedFd, kind: Kind) -> io::Result<()> {
     let wanted = match kind {
-        Kind::Stream => SocketType::STREAM,
+        Kind::Stream => SockType::Stream,
         Kind::Packets => platform::PACKETS,
     };
-    let found = (family(socket.as_fd())?, sockopt::socket_type(&socket)?);
-    if found == (AddressFamily::UNIX, wanted) { Ok(()) } else { Err(Errno::PROTOTYPE.into()) }
+    let is_unix = family(socket.as_fd())? == Some(AddressFamily::Unix);
+    if is_unix && getsockopt(&socket, sockopt::SockType)? == wanted {
+        Ok(())
+    } else {
+        Err(Errno::EPROTOTYPE.into())
+    }
 }
 
 /// A byte stream: the message lane. Neither end blocks.
@@ -101,7 +107,7 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// When the descriptor is of a kind that can't block.
 pub fn make_blocking(fd: impl AsFd) -> io::Result<()> {
-    Ok(rustix::io::ioctl_fionbio(fd, false)?)
+    Ok(set_nonblocking(fd, false)?)
 }
 
 /// Makes the send buffer small: `bytes` as the kernel accounts them. See [`WINDOW`].
@@ -125,7 +131,8 @@ pub fn unread(socket: impl AsFd) -> io::Result<u64> {
 /// # Errors
 /// [`Failure::Shortage`] or [`Failure::Fault`]: with a peer that is gone already, there is nothing to end.
 pub fn shutdown(socket: impl AsFd, lane: Lane) -> Result<(), Failure> {
-    match attempt(Call::Shutdown(lane), || rustix::net::shutdown(&socket, Shutdown::Both)) {
+    let socket = socket.as_fd().as_raw_fd();
+    match attempt(Call::Shutdown(lane), || nix::sys::socket::shutdown(socket, Shutdown::Both)) {
         Err(Failure::Gone) => Ok(()),
         result => result,
     }
@@ -163,14 +170,8 @@ fn transmit(
     slices: &[IoSlice<'_>],
     descriptor: Option<BorrowedFd<'_>>,
 ) -> Result<usize, Failure> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors: &[BorrowedFd<'_>] = descriptor.as_slice();
-    if !descriptors.is_empty() {
-        control.push(SendAncillaryMessage::ScmRights(descriptors));
-    }
-    let mut sendmsg = || rustix::net::sendmsg(socket, slices, &mut control, platform::SEND);
-    attempt(Call::Send(lane), || sendmsg().map_err(platform::as_full))
+    let sendmsg = || message::send(socket, slices, descriptor, SEND);
+    attempt(Call::Send(lane), || sendmsg().map_err(as_full))
 }
 
 /// Waits until the socket can be written to, or its peer is gone; false when `within` has passed.
@@ -178,16 +179,21 @@ pub fn becomes_writable(socket: impl AsFd, within: Duration) -> bool {
     let deadline = Instant::now() + within;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).ok();
-        let mut polled = [PollFd::new(&socket, PollFlags::OUT)];
-        match poll(&mut polled, timeout.as_ref()) {
+        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+        match poll(&mut polled, whole_milliseconds(left)) {
             Ok(count) => return count > 0,
             Err(_) if left.is_zero() => return false,
-            Err(Errno::INTR) => {}
+            Err(Errno::EINTR) => {}
             // The kernel has no memory for it now.
             Err(_) => thread::sleep(SHORTAGE_PAUSE.min(left)),
         }
     }
+}
+
+/// A time to wait, of which `poll` takes no parts of a millisecond.
+fn whole_milliseconds(time: Duration) -> PollTimeout {
+    let milliseconds = time.as_nanos().div_ceil(1_000_000);
+    i32::try_from(milliseconds).ok().and_then(|it| it.try_into().ok()).unwrap_or(PollTimeout::MAX)
 }
 
 /// Waits until the other end of a lane is closed, whatever comes from there meanwhile.
@@ -266,29 +272,20 @@ pub(super) fn receive_slices(
     lane: Lane,
     slices: &mut [IoSliceMut<'_>],
 ) -> Result<Received, Failure> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(platform::DESCRIPTORS))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut receive = || rustix::net::recvmsg(socket, slices, &mut control, platform::RECEIVE);
+    let mut receive = || message::receive::<SPACE>(socket, slices, RECEIVE);
     let mut lost = false;
     let received = attempt_to_receive(lane, || match receive() {
-        Err(errno) if platform::has_lost_descriptor(errno) => {
+        Err(errno) if has_lost_descriptor(errno) => {
             lost = true;
             receive()
         }
         received => received,
     })?;
-    let (mut descriptor, mut count) = (None, 0);
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            for arrived in descriptors {
-                descriptor = platform::arrived(arrived);
-                count += 1;
-            }
-        }
-    }
-    let cut = received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
-    let truncated = cut || lost || count > 1;
-    Ok(Received { length: received.bytes, descriptor, truncated })
+    Ok(Received {
+        length: received.length,
+        descriptor: received.descriptor,
+        truncated: received.truncated || lost,
+    })
 }
 
 /// One packet of any length, as [`receive_whole_packet`] found it.
@@ -332,6 +329,11 @@ pub fn receive_packet_with_descriptor(
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::{
+        socket::setsockopt,
+        time::{TimeVal, TimeValLike},
+    };
+
     use super::*;
     use crate::sys::same_socket;
 
@@ -402,11 +404,10 @@ mod tests {
     fn an_end_that_another_process_has_too_neither_waits_nor_loses_a_descriptor() {
         let (ours, theirs) = packet_pair().unwrap();
         let kept = theirs.try_clone().unwrap();
-        rustix::io::ioctl_fionbio(&theirs, false).unwrap();
-        sockopt::set_socket_timeout(&theirs, sockopt::Timeout::Recv, None).unwrap();
+        set_nonblocking(&theirs, false).unwrap();
+        setsockopt(&theirs, sockopt::ReceiveTimeout, &TimeVal::zero()).unwrap();
         #[cfg(target_os = "linux")]
         for option in [libc::SO_PASSCRED, libc::SO_PASSSEC, libc::SO_TIMESTAMP, 76] {
-            use std::os::fd::AsRawFd;
             let (on, length) = (1, size_of::<libc::c_int>() as libc::socklen_t);
             let (fd, level) = (theirs.as_raw_fd(), libc::SOL_SOCKET);
             // SAFETY: an open socket, and a number that lives. An older kernel lacks the last one,
@@ -481,7 +482,7 @@ mod tests {
     fn a_closed_peer_is_an_error_to_send_to_and_the_end_to_read_from() {
         let (ours, theirs) = packet_pair().unwrap();
         // A process that another test is starting may have it as well.
-        rustix::net::shutdown(&theirs, rustix::net::Shutdown::Both).unwrap();
+        nix::sys::socket::shutdown(theirs.as_raw_fd(), Shutdown::Both).unwrap();
         drop(theirs);
         assert_eq!(send_packet(&ours, b"abcd", None), Err(Failure::Gone));
         assert_eq!(receive_fixed_packet(&ours, &mut [0; 4]).unwrap().length, 0);

@@ -1,27 +1,28 @@
 //! Addresses bound the way libuv binds them, and connections accepted.
 
 use std::{
-    ffi::{CStr, CString},
+    ffi::CStr,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-    net::{
-        AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, bind, getpeername, getsockname,
-        sockopt,
+use nix::{
+    errno::Errno,
+    net::if_::if_nametoindex,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{
+        AddressFamily, Shutdown, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage,
+        bind, getpeername, getsockname, setsockopt, shutdown, sockopt,
     },
 };
 
 pub use super::platform::listen::SPREADS_CONNECTIONS;
 use super::{
-    duplicate,
+    descriptor::{duplicate, set_nonblocking},
     failure::{Call, Failure, attempt},
     platform::{listen as platform, socket as platform_socket},
-    socket::{Nature, nature},
+    socket::{Nature, internet_address, nature},
     socket_file::SocketFile,
 };
 use crate::protocol::control::{BoundAddress, Query, Target};
@@ -62,17 +63,17 @@ pub fn bind_query(query: &Query, is_contested: bool) -> io::Result<Bound> {
         Target::Unix { path } => return bind_unix(path, query, is_contested),
         Target::Descriptor { fd, datagrams } => {
             // What is no such socket is EINVAL to net and dgram, whatever it is instead.
-            let socket = duplicate(*fd).map_err(|_| Errno::INVAL)?;
+            let socket = duplicate(*fd).map_err(|_| Errno::EINVAL)?;
             match nature(&socket) {
                 Some(Nature::Udp) if *datagrams => {}
                 Some(Nature::Tcp { listening: true } | Nature::Pipe { listening: true })
                     if !datagrams => {}
                 // One that is bound is yet to listen. A connection is nobody else's.
                 Some(Nature::Tcp { .. } | Nature::Pipe { .. })
-                    if !datagrams && is_bound(&socket) && getpeername(&socket).is_err() => {}
-                _ => return Err(Errno::INVAL.into()),
+                    if !datagrams && is_bound(&socket) && !is_connected(&socket) => {}
+                _ => return Err(Errno::EINVAL.into()),
             }
-            rustix::io::ioctl_fionbio(&socket, true)?;
+            set_nonblocking(&socket, true)?;
             socket
         }
     };
@@ -81,12 +82,24 @@ pub fn bind_query(query: &Query, is_contested: bool) -> io::Result<Bound> {
 
 /// Whether a socket has an address of its own.
 fn is_bound(socket: &OwnedFd) -> bool {
-    let Ok(name) = getsockname(socket) else { return false };
-    match (SocketAddr::try_from(name.clone()), SocketAddrUnix::try_from(name)) {
-        (Ok(address), _) => address.port() != 0,
-        (_, Ok(name)) => !name.is_unnamed(),
-        _ => false,
+    let Ok(name) = name_of(socket) else { return false };
+    match internet_address(&name) {
+        Some(address) => address.port() != 0,
+        None if name.family() == Some(AddressFamily::Unix) => {
+            // `nix` does not take the longest of paths, to which the kernel adds a zero.
+            !name.as_unix_addr().is_some_and(platform_socket::is_unnamed)
+        }
+        None => false,
     }
+}
+
+/// The socket's own address.
+fn name_of(socket: impl AsFd) -> nix::Result<SockaddrStorage> {
+    getsockname(socket.as_fd().as_raw_fd())
+}
+
+fn is_connected(socket: impl AsFd) -> bool {
+    getpeername::<SockaddrStorage>(socket.as_fd().as_raw_fd()).is_ok()
 }
 
 /// Starts to listen.
@@ -102,7 +115,10 @@ pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
 /// # Errors
 /// As [`start`].
 pub fn start_with(socket: impl AsFd, backlog: i32) -> io::Result<()> {
-    Ok(rustix::net::listen(socket, backlog)?)
+    // By `libc`, because `nix` refuses a backlog that the kernel would cut.
+    // SAFETY: an open descriptor, and a number.
+    let result = unsafe { libc::listen(socket.as_fd().as_raw_fd(), backlog) };
+    Ok(Errno::result(result).map(drop)?)
 }
 
 /// How many connections the kernel is asked to queue. It may allow fewer.
@@ -115,8 +131,8 @@ pub fn wanted_backlog(query: &Query) -> u32 {
 /// program; without this, the port would be in use as long. Where the kernel does not stop a socket that
 /// listens, as on macOS, it is in use.
 pub fn stop(listening: RawFd) {
-    // SAFETY: two numbers. One of no socket is an error, and then nothing is to be done.
-    unsafe { libc::shutdown(listening, libc::SHUT_RD) };
+    // A number of no socket is an error, and then nothing is to be done.
+    let _ = shutdown(listening, Shutdown::Read);
 }
 
 /// Accepts one connection of a socket that other processes have as well, and may have made wait. Only one
@@ -126,9 +142,9 @@ pub fn stop(listening: RawFd) {
 /// As [`accept`]; [`Failure::Shortage`] also when the kernel has too little memory to look.
 pub fn accept_shared(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
     // It fails only for what is no socket.
-    let _ = rustix::io::ioctl_fionbio(&listening, true);
-    let mut polled = [PollFd::new(&listening, PollFlags::IN)];
-    if attempt(Call::Poll, || poll(&mut polled, Some(&Timespec::default())))? == 0 {
+    let _ = set_nonblocking(&listening, true);
+    let mut polled = [PollFd::new(listening.as_fd(), PollFlags::POLLIN)];
+    if attempt(Call::Poll, || poll(&mut polled, PollTimeout::ZERO))? == 0 {
         return Err(Failure::WouldBlock);
     }
     let accepted = accept(listening);
@@ -186,7 +202,7 @@ pub enum Origin {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Likeness {
     is_tcp: bool,
-    name: SocketAddrAny,
+    name: SockaddrStorage,
 }
 
 /// That of a listening socket, to be compared when it may be closed. `None` for one of another kind.
@@ -196,7 +212,7 @@ pub fn likeness(listening: impl AsFd) -> Option<Likeness> {
         Nature::Pipe { listening: true } => false,
         _ => return None,
     };
-    Some(Likeness { is_tcp, name: getsockname(&listening).ok()? })
+    Some(Likeness { is_tcp, name: name_of(&listening).ok()? })
 }
 
 /// Whether `connection` comes from a listening socket. Without `has_its_address`, which a transparent
@@ -207,21 +223,20 @@ pub fn origin(connection: impl AsFd, listening: &Likeness, has_its_address: bool
         Some(Nature::Pipe { listening: false }) => !listening.is_tcp,
         _ => false,
     };
-    let Ok(own) = getsockname(&connection) else {
+    let Ok(own) = name_of(&connection) else {
         return Origin::Elsewhere;
     };
     let theirs = &listening.name;
-    let is_of_family = own.address_family() == theirs.address_family();
-    let has_address =
-        match (SocketAddr::try_from(own.clone()), SocketAddr::try_from(theirs.clone())) {
-            // The listening one may be bound to all addresses.
-            (Ok(own), Ok(theirs)) => !has_its_address || own.port() == theirs.port(),
-            _ => own == *theirs,
-        };
-    match getpeername(&connection) {
+    let is_of_family = own.family() == theirs.family();
+    let has_address = match (internet_address(&own), internet_address(theirs)) {
+        // The listening one may be bound to all addresses.
+        (Some(own), Some(theirs)) => !has_its_address || own.port() == theirs.port(),
+        _ => own == *theirs,
+    };
+    match is_connected(&connection) {
         _ if !(is_of_kind && is_of_family && has_address) => Origin::Elsewhere,
-        Ok(_) => Origin::Listener,
-        Err(_) => Origin::Ended,
+        true => Origin::Listener,
+        false => Origin::Ended,
     }
 }
 
@@ -231,8 +246,9 @@ pub fn origin(connection: impl AsFd, listening: &Likeness, has_its_address: bool
 /// # Errors
 /// When it is no socket.
 pub fn make_usual(connection: impl AsFd) -> io::Result<()> {
-    rustix::io::ioctl_fionbio(&connection, true)?;
-    Ok(sockopt::set_socket_linger(&connection, None)?)
+    set_nonblocking(&connection, true)?;
+    let closes_at_once = libc::linger { l_onoff: 0, l_linger: 0 };
+    Ok(setsockopt(&connection, sockopt::Linger, &closes_at_once)?)
 }
 
 /// How many connections wait to be accepted from a TCP socket; on macOS 1 where there are some.
@@ -251,7 +267,7 @@ pub fn backlog_of(listening: RawFd) -> usize {
 /// # Errors
 /// `EOPNOTSUPP` for what is no internet socket.
 pub fn allow_siblings(listening: &Bound) -> io::Result<()> {
-    Ok(sockopt::set_socket_reuseport(&listening.socket, true)?)
+    Ok(setsockopt(&listening.socket, sockopt::ReusePort, &true)?)
 }
 
 /// Another listening socket on the address of `bound`, which has [`allow_siblings`].
@@ -259,9 +275,9 @@ pub fn allow_siblings(listening: &Bound) -> io::Result<()> {
 /// # Errors
 /// As [`bind_query`] and [`start`].
 pub fn sibling(bound: &Bound, query: &Query) -> io::Result<Bound> {
-    let address = SocketAddr::try_from(getsockname(&bound.socket)?)?;
+    let address = internet_address(&name_of(bound)?).ok_or(Errno::EAFNOSUPPORT)?;
     let reusing = Query { reuse_port: true, ..query.clone() };
-    let socket = bind_internet(SocketType::STREAM, address, &reusing)?;
+    let socket = bind_internet(SockType::Stream, address, &reusing)?;
     let sibling = Bound { socket, file: None };
     start(&sibling, query)?;
     Ok(sibling)
@@ -272,15 +288,15 @@ pub fn sibling(bound: &Bound, query: &Query) -> io::Result<Bound> {
 /// # Errors
 /// `ENOTSOCK`.
 pub fn bound_address(bound: &Bound) -> io::Result<Option<BoundAddress>> {
-    Ok(SocketAddr::try_from(getsockname(&bound.socket)?).ok().map(|address| BoundAddress {
-        address: name_of(&address),
+    Ok(internet_address(&name_of(bound)?).map(|address| BoundAddress {
+        address: text_of(&address),
         family: if address.is_ipv4() { "IPv4" } else { "IPv6" }.into(),
         port: address.port(),
     }))
 }
 
 /// An IP address in text, a link-local one with its `%zone`.
-fn name_of(address: &SocketAddr) -> String {
+fn text_of(address: &SocketAddr) -> String {
     let zone = match address {
         SocketAddr::V6(address) if address.ip().is_unicast_link_local() => {
             interface_name(address.scope_id())
@@ -298,15 +314,15 @@ fn bind_tcp(address: Option<&str>, port: u16, query: &Query) -> io::Result<Owned
         // As net does it: the IPv6 wildcard, and IPv4's where there is no IPv6. A port in use is
         // the same port in use there.
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-        return match bind_internet(SocketType::STREAM, any, query) {
+        return match bind_internet(SockType::Stream, any, query) {
             Err(error) if error.raw_os_error() != Some(libc::EADDRINUSE) => {
                 let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-                bind_internet(SocketType::STREAM, any, query)
+                bind_internet(SockType::Stream, any, query)
             }
             result => result,
         };
     };
-    bind_internet(SocketType::STREAM, parse_address(address, port)?, query)
+    bind_internet(SockType::Stream, parse_address(address, port)?, query)
 }
 
 fn bind_udp(address: Option<&str>, port: u16, ipv6: bool, query: &Query) -> io::Result<OwnedFd> {
@@ -319,31 +335,35 @@ fn bind_udp(address: Option<&str>, port: u16, ipv6: bool, query: &Query) -> io::
     if address.is_ipv6() != ipv6 || (query.ipv6_only && !ipv6) {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    bind_internet(SocketType::DGRAM, address, query)
+    bind_internet(SockType::Datagram, address, query)
 }
 
-fn bind_internet(kind: SocketType, address: SocketAddr, query: &Query) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+fn bind_internet(kind: SockType, address: SocketAddr, query: &Query) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let socket = platform::socket(family, kind)?;
     // libuv does so for every TCP server, and for UDP when asked to.
-    if kind == SocketType::STREAM || query.reuse_address {
+    if kind == SockType::Stream || query.reuse_address {
         platform::reuse_address(&socket, kind)?;
     }
     if query.reuse_port {
         platform::reuse_port(&socket)?;
     }
     if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, query.ipv6_only)?;
+        setsockopt(&socket, sockopt::Ipv6V6Only, &query.ipv6_only)?;
     }
-    bind(&socket, &address)?;
+    let fd = socket.as_raw_fd();
+    match address {
+        SocketAddr::V4(address) => bind(fd, &SockaddrIn::from(address))?,
+        SocketAddr::V6(address) => bind(fd, &SockaddrIn6::from(address))?,
+    }
     Ok(socket)
 }
 
 fn bind_unix(path: &str, query: &Query, is_contested: bool) -> io::Result<Bound> {
-    let socket = platform::socket(AddressFamily::UNIX, SocketType::STREAM)?;
+    let socket = platform::socket(AddressFamily::Unix, SockType::Stream)?;
     let file = match path.strip_prefix('\0') {
         Some(name) => {
-            bind(&socket, &platform::abstract_name(name.as_bytes())?)?;
+            bind(socket.as_raw_fd(), &platform::abstract_name(name.as_bytes())?)?;
             None
         }
         None => SocketFile::bind(&socket, path, query, is_contested)?,
@@ -364,15 +384,13 @@ fn parse_address(address: &str, port: u16) -> io::Result<SocketAddr> {
 
 /// The number of a network interface.
 fn interface(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: a C string that lives.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    (index != 0).then_some(index)
+    if_nametoindex(name).ok()
 }
 
 /// The name of a network interface, by its number.
 fn interface_name(index: u32) -> Option<String> {
     let mut name = [0; libc::IF_NAMESIZE];
+    // By `libc`, because `nix` takes the null pointer of a failure for a name.
     // SAFETY: the function writes a C string of at most so many bytes.
     let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
     if found.is_null() {
@@ -407,15 +425,15 @@ mod tests {
         let address = format!("fe80::1%{name}");
         let parsed = parse(&address);
         assert!(matches!(parsed, SocketAddr::V6(it) if it.scope_id() == index));
-        assert_eq!(name_of(&parsed), address);
+        assert_eq!(text_of(&parsed), address);
     }
 
     #[test]
     fn an_address_of_another_kind_has_no_zone() {
         let (name, _) = loopback();
-        assert_eq!(name_of(&parse(&format!("::1%{name}"))), "::1");
-        assert_eq!(name_of(&parse("fe80::1")), "fe80::1");
-        assert_eq!(name_of(&parse("127.0.0.1")), "127.0.0.1");
+        assert_eq!(text_of(&parse(&format!("::1%{name}"))), "::1");
+        assert_eq!(text_of(&parse("fe80::1")), "fe80::1");
+        assert_eq!(text_of(&parse("127.0.0.1")), "127.0.0.1");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! only one that may differ by platform.
 //!
 //! - [`failure`]: what a failed call means,
-//! - [`lane`]: socket pairs, and descriptors passed through them, [`ring`]: shared memory,
+//! - [`lane`]: socket pairs, and descriptors passed through them (`message`), [`ring`]: shared memory,
+//! - `descriptor`: what any descriptor can be asked and told,
 //! - [`reserve`]: what to do without descriptors,
 //! - [`listen`]: addresses bound and connections accepted, `socket_file`: the files of some, [`socket`]: what a descriptor really is,
-//! - [`spawn`] and [`exit`]: a child process begins and ends, [`load`]: whether it gets to run,
+//! - [`spawn`] and [`exit`]: a child process begins and ends (`wait`), [`load`]: whether it gets to run,
 //! - [`thread`]: whether a thread of ours waits,
 //! - [`watched`]: what the engine waits on,
 //! - `linux`, `macos`: where these differ. Callers of this module see no difference,
@@ -14,6 +15,7 @@
 //! Every descriptor is close-on-exec from birth; on macOS as soon as it is there, and a process that is
 //! started meanwhile does not get it.
 
+mod descriptor;
 pub mod exit;
 pub mod failure;
 #[cfg(any(test, feature = "inject"))]
@@ -21,6 +23,7 @@ pub mod inject;
 pub mod lane;
 pub mod listen;
 pub mod load;
+mod message;
 #[cfg(feature = "binding")]
 pub mod node;
 #[cfg(feature = "binding")]
@@ -31,6 +34,7 @@ pub mod socket;
 mod socket_file;
 pub mod spawn;
 pub mod thread;
+mod wait;
 pub mod watched;
 
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
@@ -43,37 +47,24 @@ compile_error!("rs-cluster's engine needs Linux or macOS: what they have is in s
 use std::{
     fs::File,
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd},
 };
 
-pub use platform::wake_politely;
+use nix::{
+    sys::resource::{RLIM_INFINITY, Resource, getrlimit},
+    unistd::dup2_raw,
+};
 
-/// Duplicates a descriptor that somebody else in this process owns.
-///
-/// # Errors
-/// `EBADF` when `fd` is not open, `EMFILE` when no descriptor is left.
-pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
-    duplicate_above(fd, 0)
-}
-
-/// As [`duplicate`], to a number of at least `min`.
-///
-/// # Errors
-/// As [`duplicate`].
-pub fn duplicate_above(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl with a number that is no open descriptor just answers EBADF.
-    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, min) };
-    if copy < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
-}
+use self::descriptor::close_on_exec;
+pub use self::{
+    descriptor::{duplicate, duplicate_above},
+    platform::wake_politely,
+};
 
 /// How many descriptors this process may have.
 pub fn descriptor_limit() -> usize {
-    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX)
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    if limit == RLIM_INFINITY { usize::MAX } else { limit.try_into().unwrap_or(usize::MAX) }
 }
 
 /// Takes over the end of a lane that this process was started with, and makes it close-on-exec.
@@ -90,7 +81,7 @@ pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
     }
     // SAFETY: open, and a lane, as seen above; whoever started us left it to us alone.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    close_on_exec(&socket)?;
     Ok(socket)
 }
 
@@ -99,10 +90,10 @@ pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
 fn move_from_standard_stream(fd: RawFd) -> io::Result<OwnedFd> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let moved = duplicate_above(fd, libc::STDERR_FILENO + 1)?;
-    // SAFETY: both are open, and `fd` is a lane's, which no other code of this process uses.
-    if unsafe { libc::dup2(null.as_raw_fd(), fd) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    // SAFETY: `fd` is a lane's, which no other code of this process uses.
+    let replaced = unsafe { dup2_raw(null, fd) }?;
+    // It stays open as long as the process lives, as standard streams do.
+    let _ = replaced.into_raw_fd();
     Ok(moved)
 }
 
@@ -129,6 +120,6 @@ pub fn errno(error: &io::Error) -> i32 {
 /// Whether two descriptors name the same open socket.
 #[cfg(test)]
 fn same_socket(one: &OwnedFd, other: &OwnedFd) -> bool {
-    let identity = |fd| rustix::fs::fstat(fd).map(|it| (it.st_dev, it.st_ino));
+    let identity = |fd| nix::sys::stat::fstat(fd).map(|it| (it.st_dev, it.st_ino));
     identity(one).expect("an open descriptor") == identity(other).expect("an open descriptor")
 }

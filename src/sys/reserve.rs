@@ -6,9 +6,9 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::net::{AddressFamily, SocketType};
+use nix::sys::socket::{AddressFamily, SockType};
 
-use super::{duplicate, platform::listen::socket};
+use super::{descriptor::duplicate, platform::listen::socket};
 
 /// Whether this process has a number for another descriptor. `open` is any that it has.
 pub fn has_free_descriptor(open: impl AsFd) -> bool {
@@ -50,7 +50,7 @@ impl Reserve {
 
 /// A socket that serves nothing: unlike a file, there can always be one.
 fn spare() -> Option<OwnedFd> {
-    socket(AddressFamily::UNIX, SocketType::DGRAM).ok()
+    socket(AddressFamily::Unix, SockType::Datagram).ok()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::{
     ffi::c_void,
     io,
     mem::size_of,
+    num::NonZeroUsize,
     os::fd::{AsFd, FromRawFd, OwnedFd, RawFd},
     ptr::{self, NonNull},
     sync::{
@@ -21,13 +22,15 @@ use std::{
     },
 };
 
-use rustix::{
-    fs::fstat,
-    io::Errno,
-    mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
+use nix::{
+    errno::Errno,
+    sys::{
+        mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
+        stat::fstat,
+    },
 };
 
-use super::{lane, platform::memory};
+use super::{descriptor::duplicate, lane, platform::memory};
 
 /// Bytes that one direction holds. Memory is used as far as messages fill it.
 pub const CAPACITY: usize = 128 * 1024;
@@ -97,9 +100,9 @@ pub fn create() -> io::Result<OwnedFd> {
 /// # Errors
 /// `EBADF` when `fd` is not open, and as [`Ring::map`], when it is something else, which is left open.
 pub fn inherit(fd: RawFd) -> io::Result<Ring> {
-    let ring = match Ring::map(super::duplicate(fd)?, Side::Worker) {
+    let ring = match Ring::map(duplicate(fd)?, Side::Worker) {
         Err(error) => {
-            lane::check(super::duplicate(fd)?, lane::Kind::Packets).map_err(|_| error)?;
+            lane::check(duplicate(fd)?, lane::Kind::Packets).map_err(|_| error)?;
             Ring::unshared()?
         }
         ring => ring?,
@@ -138,7 +141,7 @@ unsafe impl Sync for Mapping {}
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: mapped with this size, and nobody uses it any more.
-        let _ = unsafe { munmap(self.layout.as_ptr().cast(), SIZE) };
+        let _ = unsafe { munmap(self.layout.cast(), SIZE) };
     }
 }
 
@@ -152,7 +155,7 @@ pub struct Ring {
     pub tally: Tally,
 }
 
-const ACCESS: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+const ACCESS: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 
 impl Ring {
     /// Whether the peer has this memory too.
@@ -166,12 +169,12 @@ impl Ring {
     /// `EPROTOTYPE` when it is something else, `ENOMEM`.
     pub fn map(memory: impl AsFd, side: Side) -> io::Result<Self> {
         if !memory::is_sized(&fstat(&memory)?, SIZE) {
-            return Err(Errno::PROTOTYPE.into());
+            return Err(Errno::EPROTOTYPE.into());
         }
+        let size = NonZeroUsize::new(SIZE).ok_or(Errno::EINVAL)?;
         // SAFETY: a new mapping, at an address that the kernel chooses.
-        let address =
-            unsafe { mmap(ptr::null_mut(), SIZE, ACCESS, MapFlags::SHARED, memory.as_fd(), 0)? };
-        Self::new(address, true, side)
+        let address = unsafe { mmap(None, size, ACCESS, MapFlags::MAP_SHARED, memory, 0)? };
+        Ok(Self::new(address, true, side))
     }
 
     /// Memory that the peer does not have, where the system gives none to share. Nothing is to be written
@@ -180,24 +183,25 @@ impl Ring {
     /// # Errors
     /// `ENOMEM`.
     pub fn unshared() -> io::Result<Self> {
+        let size = NonZeroUsize::new(SIZE).ok_or(Errno::EINVAL)?;
         // SAFETY: a new mapping, at an address that the kernel chooses.
-        let address = unsafe { mmap_anonymous(ptr::null_mut(), SIZE, ACCESS, MapFlags::PRIVATE)? };
-        Self::new(address, false, Side::Primary)
+        let address = unsafe { mmap_anonymous(None, size, ACCESS, MapFlags::MAP_PRIVATE)? };
+        Ok(Self::new(address, false, Side::Primary))
     }
 
-    fn new(address: *mut c_void, is_shared: bool, side: Side) -> io::Result<Self> {
-        let layout = NonNull::new(address.cast::<Layout>()).ok_or(Errno::NOMEM)?;
+    fn new(address: NonNull<c_void>, is_shared: bool, side: Side) -> Self {
+        let layout = address.cast::<Layout>();
         let mapping = Arc::new(Mapping { layout, is_shared, messages: AtomicU64::new(0) });
         let (ours, theirs) = match side {
             Side::Primary => (0, 1),
             Side::Worker => (1, 0),
         };
         let end = |index| End { mapping: Arc::clone(&mapping), index };
-        Ok(Self {
+        Self {
             writer: Writer { end: end(ours), position: 0 },
             reader: Reader { end: end(theirs), position: 0 },
             tally: Tally(Arc::clone(&mapping)),
-        })
+        }
     }
 }
 
@@ -518,7 +522,7 @@ mod tests {
     #[test]
     fn the_memory_can_not_shrink_and_other_files_are_refused() {
         let memory = create().unwrap();
-        assert!(rustix::fs::ftruncate(&memory, 0).is_err());
+        assert!(nix::unistd::ftruncate(&memory, 0).is_err());
         let other = std::fs::File::open("/dev/null").unwrap();
         let refused = Ring::map(&other, Side::Worker).err().unwrap();
         assert_eq!(refused.raw_os_error(), Some(libc::EPROTOTYPE));

@@ -1,13 +1,13 @@
 //! What a descriptor from elsewhere really is.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    os::fd::AsFd,
+    net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    os::fd::{AsFd, AsRawFd},
 };
 
-use rustix::{
-    fs::{FileType, fstat},
-    net::{AddressFamily, SocketType, getpeername, sockopt},
+use nix::sys::{
+    socket::{AddressFamily, SockType, SockaddrStorage, getpeername, getsockopt, sockopt},
+    stat::{SFlag, fstat},
 };
 
 use super::platform::socket as platform;
@@ -33,27 +33,34 @@ pub enum Nature {
 
 /// The internet address of a connection's other end; `None` where it has none, or is gone.
 pub fn source(connection: impl AsFd) -> Option<IpAddr> {
-    SocketAddr::try_from(getpeername(connection).ok()??).ok().map(|address| address.ip())
+    let name = getpeername(connection.as_fd().as_raw_fd()).ok()?;
+    internet_address(&name).map(|address| address.ip())
+}
+
+/// The internet address that a socket's name is; `None` for one of another family.
+pub(super) fn internet_address(name: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = name.as_sockaddr_in().map(|&it| SocketAddrV4::from(it).into());
+    v4.or_else(|| name.as_sockaddr_in6().map(|&it| SocketAddrV6::from(it).into()))
 }
 
 /// What a descriptor is; `None` for anything else, such as a file.
 pub fn nature(descriptor: impl AsFd) -> Option<Nature> {
     let fd = descriptor.as_fd();
-    let (Ok(domain), Ok(kind)) = (platform::family(fd), sockopt::socket_type(fd)) else {
+    let (Ok(family), Ok(kind)) = (platform::family(fd), getsockopt(&fd, sockopt::SockType)) else {
         return is_fifo(fd).then_some(Nature::Fifo);
     };
     let listening = platform::is_listening(fd);
-    let is_internet = domain == AddressFamily::INET || domain == AddressFamily::INET6;
+    let is_internet = matches!(family, Some(AddressFamily::Inet | AddressFamily::Inet6));
     match kind {
-        SocketType::STREAM if is_internet => Some(Nature::Tcp { listening }),
-        SocketType::STREAM if domain == AddressFamily::UNIX => Some(Nature::Pipe { listening }),
-        SocketType::DGRAM if is_internet => Some(Nature::Udp),
+        SockType::Stream if is_internet => Some(Nature::Tcp { listening }),
+        SockType::Stream if family == Some(AddressFamily::Unix) => Some(Nature::Pipe { listening }),
+        SockType::Datagram if is_internet => Some(Nature::Udp),
         _ => None,
     }
 }
 
 fn is_fifo(descriptor: impl AsFd) -> bool {
-    fstat(descriptor).is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::Fifo)
+    fstat(descriptor).is_ok_and(|it| it.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits())
 }
 
 #[cfg(test)]
@@ -78,7 +85,7 @@ mod tests {
         assert_eq!(nature(stream), Some(Nature::Pipe { listening: false }));
         let datagrams = UnixDatagram::unbound().unwrap();
         assert_eq!(nature(datagrams), None);
-        let (fifo, _end) = rustix::pipe::pipe().unwrap();
+        let (fifo, _end) = nix::unistd::pipe().unwrap();
         assert_eq!(nature(fifo), Some(Nature::Fifo));
         assert_eq!(nature(File::open("/dev/null").unwrap()), None);
     }

@@ -5,14 +5,21 @@
 use std::{
     ffi::{OsStr, OsString},
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{AtFlags, FileType, Mode, Stat, open, statat, unlinkat},
-    io::Errno,
-    net::{SocketAddrUnix, bind},
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, open},
+    sys::{
+        socket::{UnixAddr, bind},
+        stat::{FileStat, Mode, SFlag, fstatat},
+    },
+    unistd::{UnlinkatFlags, unlinkat},
 };
 
 use super::platform::socket_file as platform;
@@ -43,27 +50,27 @@ impl SocketFile {
     ) -> io::Result<Option<Self>> {
         let path = Path::new(path);
         if !path.is_absolute() {
-            return Err(Errno::INVAL.into());
+            return Err(Errno::EINVAL.into());
         }
-        let short = SocketAddrUnix::new(path);
-        let address = short.clone().or_else(|error| match seen_from_here(path) {
-            Some(relative) => SocketAddrUnix::new(&relative),
+        let short = address_of(path);
+        let address = short.or_else(|error| match seen_from_here(path) {
+            Some(relative) => address_of(&relative),
             None => Err(error),
         })?;
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             // It is there already, as the kernel says.
-            bind(socket, &address)?;
+            bind(socket.as_fd().as_raw_fd(), &address)?;
             return Ok(None);
         };
         let directory = open(folder, platform::DIRECTORY, Mode::empty()).map_err(translated)?;
         let held = platform::path_in(&directory, name).filter(|_| is_contested || short.is_err());
-        let address = held.and_then(|held| SocketAddrUnix::new(&held).ok()).unwrap_or(address);
-        bind(socket, &address).map_err(translated)?;
+        let address = held.and_then(|held| address_of(&held).ok()).unwrap_or(address);
+        bind(socket.as_fd().as_raw_fd(), &address).map_err(translated)?;
         let held = platform::hold(&directory, name);
         // There may be no descriptor for it.
         let (held, found) = held.inspect_err(|_| remove(&directory, name, is_socket))?;
         if !is_socket(&found) {
-            return Err(Errno::ACCESS.into());
+            return Err(Errno::EACCES.into());
         }
         let file = Self { directory, name: name.to_owned(), identity: identity(&found), held };
         file.share(query, &found)?;
@@ -71,22 +78,22 @@ impl SocketFile {
     }
 
     /// `readableAll` and `writableAll`, as libuv's `uv_pipe_chmod` does them.
-    fn share(&self, query: &Query, found: &Stat) -> io::Result<()> {
+    fn share(&self, query: &Query, found: &FileStat) -> io::Result<()> {
         let mut extra = Mode::empty();
         if query.readable_all {
-            extra |= Mode::RUSR | Mode::RGRP | Mode::ROTH;
+            extra |= Mode::S_IRUSR | Mode::S_IRGRP | Mode::S_IROTH;
         }
         if query.writable_all {
-            extra |= Mode::WUSR | Mode::WGRP | Mode::WOTH;
+            extra |= Mode::S_IWUSR | Mode::S_IWGRP | Mode::S_IWOTH;
         }
         if extra.is_empty() {
             return Ok(());
         }
         // With another name it may be a file that was there before.
         if found.st_nlink != 1 {
-            return Err(Errno::ACCESS.into());
+            return Err(Errno::EACCES.into());
         }
-        let mode = Mode::from_raw_mode(found.st_mode) | extra;
+        let mode = Mode::from_bits_truncate(found.st_mode) | extra;
         platform::change_mode(&self.directory, &self.name, &self.held, mode)
     }
 }
@@ -98,26 +105,36 @@ impl Drop for SocketFile {
 }
 
 /// Removes a file if it is the one.
-fn remove(directory: &OwnedFd, name: &OsStr, is_it: impl FnOnce(&Stat) -> bool) {
-    let found = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+fn remove(directory: &OwnedFd, name: &OsStr, is_it: impl FnOnce(&FileStat) -> bool) {
+    let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
     if found.is_ok_and(|found| is_it(&found)) {
         // Another process may have removed it already.
-        let _ = unlinkat(directory, name, AtFlags::empty());
+        let _ = unlinkat(directory, name, UnlinkatFlags::NoRemoveDir);
     }
 }
 
-fn is_socket(found: &Stat) -> bool {
-    FileType::from_raw_mode(found.st_mode) == FileType::Socket
+fn is_socket(found: &FileStat) -> bool {
+    found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFSOCK.bits()
 }
 
 /// The type of the first number differs between systems.
-fn identity(found: &Stat) -> (i128, u64) {
+fn identity(found: &FileStat) -> (i128, u64) {
     (found.st_dev.into(), found.st_ino)
 }
 
 /// libuv's translation (`uv_pipe_bind2`), which users of net know.
 fn translated(error: Errno) -> Errno {
-    if error == Errno::NOENT { Errno::ACCESS } else { error }
+    if error == Errno::ENOENT { Errno::EACCES } else { error }
+}
+
+/// An address of at most as many bytes as the kernel takes, which `nix` would have end with a zero.
+fn address_of(path: &Path) -> nix::Result<UnixAddr> {
+    match UnixAddr::new(path) {
+        Err(Errno::ENAMETOOLONG) => {
+            platform::longest_address(path.as_os_str().as_bytes()).ok_or(Errno::ENAMETOOLONG)
+        }
+        address => address,
+    }
 }
 
 /// The path from the working directory, which may be short enough for the kernel where the path itself
@@ -135,6 +152,8 @@ mod tests {
             net::UnixStream,
         },
     };
+
+    use nix::sys::socket::connect;
 
     use super::*;
     use crate::{
@@ -224,7 +243,7 @@ mod tests {
         };
         fs::remove_file(&path).unwrap();
         symlink(&precious, &path).unwrap();
-        let found = statat(&file.directory, &file.name, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        let found = fstatat(&file.directory, &*file.name, AtFlags::AT_SYMLINK_NOFOLLOW).unwrap();
         let _ = file.share(&all, &found);
         assert_eq!(mode_of(&precious), 0o600);
         drop(file);
@@ -241,8 +260,25 @@ mod tests {
         assert_eq!(root.raw_os_error(), Some(libc::EADDRINUSE));
     }
 
+    #[test]
+    fn a_path_may_be_as_long_as_the_kernel_takes() {
+        let folder = Folder::new("long");
+        // SAFETY: numbers, for which zeros do.
+        let address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+        let size = address.sun_path.len();
+        let missing = size - folder.0.as_os_str().len() - 1;
+        let path = folder.0.join("s".repeat(missing));
+        let bound = listen_at(&query(&path), false).unwrap();
+        assert!(UnixStream::connect(&path).is_err(), "the standard library wants a zero");
+        connect(unbound().as_raw_fd(), &address_of(&path).unwrap()).unwrap();
+        drop(bound);
+        assert!(!path.exists());
+        let longer = folder.0.join("s".repeat(missing + 1));
+        assert_eq!(address_of(&longer), Err(Errno::ENAMETOOLONG));
+    }
+
     fn unbound() -> OwnedFd {
-        use rustix::net::{AddressFamily, SocketType, socket};
-        socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap()
+        use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+        socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None).unwrap()
     }
 }

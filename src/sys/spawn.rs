@@ -11,7 +11,7 @@ use std::{
     ptr,
 };
 
-use super::{duplicate_above, exit::Process, platform::spawn as platform};
+use super::{descriptor::duplicate_above, exit::Process, platform::spawn as platform};
 
 /// What to start.
 #[derive(Debug)]
@@ -96,7 +96,12 @@ pub(super) fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, io::Read};
+    use std::{fs::File, io::Read, os::fd::AsFd};
+
+    use nix::{
+        poll::{PollFd, PollFlags, PollTimeout, poll},
+        unistd::getuid,
+    };
 
     use super::*;
     use crate::sys::{exit::Exit, lane};
@@ -125,8 +130,8 @@ mod tests {
         drop(writer);
         let mut output = String::new();
         File::from(OwnedFd::from(reader)).read_to_string(&mut output)?;
-        let mut polled = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
-        rustix::event::poll(&mut polled, None)?;
+        let mut polled = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+        poll(&mut polled, PollTimeout::NONE)?;
         Ok((output, process.status()?.expect("an ended process")))
     }
 
@@ -141,13 +146,13 @@ mod tests {
     fn as_another_user_the_same_arrives() {
         let mut program = shell("printf '%s %s' \"$GREETING\" \"$PWD\"; kill -9 $$");
         program.cwd = Some(c("/"));
-        program.uid = Some(rustix::process::getuid().as_raw());
+        program.uid = Some(getuid().as_raw());
         assert_eq!(run(program).unwrap(), ("a=b /".into(), Exit::Signal(9)));
     }
 
     /// What only root may do.
     fn is_root() -> bool {
-        rustix::process::getuid().is_root()
+        getuid().is_root()
     }
 
     #[test]
@@ -161,8 +166,7 @@ mod tests {
         assert!(is_root());
         #[cfg(target_os = "linux")]
         {
-            use rustix::process::{DumpableBehavior, dumpable_behavior};
-            assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::Dumpable);
+            assert!(platform::is_dumpable());
         }
     }
 
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn descriptors_land_on_their_numbers_even_where_they_cross() {
         let (one, other) = lane::stream_pair().unwrap();
-        for uid in [None, Some(rustix::process::getuid().as_raw())] {
+        for uid in [None, Some(getuid().as_raw())] {
             let mut program = shell("printf 3 >&3; printf 5 >&5; (: >&4) 2>&- || printf closed");
             // 3 and 5 are to be swapped where they are these very descriptors.
             program.descriptors.extend([Some(other.as_raw_fd()), None, Some(one.as_raw_fd())]);
@@ -212,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_or_directory_is_enoent_in_the_parent() {
-        for uid in [None, Some(rustix::process::getuid().as_raw())] {
+        for uid in [None, Some(getuid().as_raw())] {
             let mut program = shell("");
             // Many, so that they meet whatever descriptor the failure is reported through.
             program.descriptors.extend([Some(0); 40]);

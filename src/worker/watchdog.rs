@@ -68,6 +68,8 @@ mod tests {
         process::{Command, Stdio},
     };
 
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
     use super::*;
     use crate::sys::{
         inherit,
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn a_process_whose_primary_is_gone_ends_with_a_code_of_its_own() {
         let (ours, theirs) = lane::packet_pair().unwrap();
-        rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::empty()).unwrap();
+        fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
         let mut worker = Command::new(env::current_exe().unwrap())
             .args(["--exact", "worker::watchdog::tests::spin_if_asked_to", "--nocapture"])
             .env(LANE, theirs.as_raw_fd().to_string())

@@ -2,8 +2,23 @@
 
 use std::{fs::File, os::unix::net::UnixListener, thread};
 
-use rs_cluster::sys::duplicate;
-use rustix::net::sockopt;
+#[cfg(target_os = "linux")]
+use nix::sys::{
+    socket::{Shutdown, SockaddrStorage, shutdown},
+    stat::fstat,
+};
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::{
+        socket::{
+            AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recvmsg,
+            setsockopt, socket, sockopt,
+        },
+        time::{TimeVal, TimeValLike},
+    },
+    unistd::close,
+};
+use rs_cluster::sys::{duplicate, lane::make_blocking};
 
 use super::*;
 
@@ -34,8 +49,8 @@ fn connection_of(other: &Worker, port: u16) -> (TcpStream, OwnedFd) {
 #[test]
 fn a_worker_that_makes_its_hand_off_queue_block_blocks_no_other() {
     let (primary, [stuck, mut free], port) = two_that_serve(Scheduling::RoundRobin);
-    rustix::io::ioctl_fionbio(&stuck.polled, false).expect("a socket");
-    sockopt::set_socket_timeout(&stuck.polled, sockopt::Timeout::Recv, None).expect("a socket");
+    make_blocking(&stuck.polled).expect("a socket");
+    setsockopt(&stuck.polled, sockopt::ReceiveTimeout, &TimeVal::zero()).expect("a socket");
     let clients = [connect(port), connect(port)];
     wait_readable(stuck.polled.as_fd());
     free.serve();
@@ -51,7 +66,7 @@ fn a_worker_that_makes_its_hand_off_queue_block_blocks_no_other() {
 #[cfg(target_os = "linux")]
 fn a_worker_that_has_the_kernel_add_to_its_packets_loses_no_connection() {
     let (primary, [doomed, other], port) = two_that_serve(Scheduling::RoundRobin);
-    sockopt::set_socket_passcred(&doomed.polled, true).expect("a socket");
+    setsockopt(&doomed.polled, sockopt::PassCred, &true).expect("a socket");
     let clients = [connect(port), connect(port), connect(port), connect(port)];
     wait_readable(doomed.polled.as_fd());
     doomed.kill();
@@ -93,9 +108,8 @@ fn what_is_no_connection_of_the_listener_is_not_taken_back() {
         ("a datagram socket", |_| UdpSocket::bind("127.0.0.1:0").expect("a port").into()),
         ("a listening socket", |_| TcpListener::bind("127.0.0.1:0").expect("a port").into()),
         ("a socket without a peer", |_| {
-            let (domain, kind) =
-                (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
-            rustix::net::socket(domain, kind, None).expect("a socket")
+            let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+            socket(family, kind, SockFlag::empty(), None).expect("a socket")
         }),
         ("the client's end of a connection", |_| {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -152,13 +166,12 @@ fn what_a_worker_has_set_on_a_connection_that_it_returns_is_undone() {
     let (_primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     let _client = connect(port);
     let (listener, connection) = odd.take();
-    sockopt::set_socket_linger(&connection, Some(Duration::ZERO)).expect("a socket");
-    rustix::io::ioctl_fionbio(&connection, false).expect("a socket");
+    reset_when_closed(&connection);
+    make_blocking(&connection).expect("a socket");
     odd.send(&ToPrimary::Return { listener }, Some(connection));
     let (_, connection) = other.take();
-    assert_eq!(sockopt::socket_linger(&connection), Ok(None));
-    let flags = rustix::fs::fcntl_getfl(&connection).expect("a socket");
-    assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
+    assert!(!is_reset_when_closed(&connection));
+    assert!(!blocks(&connection));
 }
 
 #[test]
@@ -167,8 +180,8 @@ fn what_a_worker_has_set_on_a_connection_that_is_taken_back_is_undone() {
         let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
         let _client = connect(port);
         let connection = peek(&odd);
-        sockopt::set_socket_linger(&connection, Some(Duration::ZERO)).expect("a socket");
-        rustix::io::ioctl_fionbio(&connection, false).expect("a socket");
+        reset_when_closed(&connection);
+        make_blocking(&connection).expect("a socket");
         if ends {
             odd.kill();
             primary.expect_exit(1, Exit::Signal(9));
@@ -176,26 +189,42 @@ fn what_a_worker_has_set_on_a_connection_that_is_taken_back_is_undone() {
             primary.command(Command::Pause(1));
         }
         let (_, connection) = other.take();
-        assert_eq!(sockopt::socket_linger(&connection), Ok(None));
-        let flags = rustix::fs::fcntl_getfl(&connection).expect("a socket");
-        assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
+        assert!(!is_reset_when_closed(&connection));
+        assert!(!blocks(&connection));
     }
 }
 
 /// A duplicate of the next connection in the worker's hand-off queue; the connection stays there.
 fn peek(worker: &Worker) -> OwnedFd {
-    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     wait_readable(worker.polled.as_fd());
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut space = nix::cmsg_space!(i32);
     let mut bytes = [0; connection::PACKET];
     let buffers = &mut [std::io::IoSliceMut::new(&mut bytes)];
-    recvmsg(&worker.polled, buffers, &mut ancillary, RecvFlags::PEEK).expect("a packet");
-    let descriptor = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+    let (lane, peek) = (worker.polled.as_raw_fd(), MsgFlags::MSG_PEEK);
+    let packet = recvmsg::<()>(lane, buffers, Some(&mut space), peek).expect("a packet");
+    let number = packet.cmsgs().expect("enough space").find_map(|message| match message {
+        ControlMessageOwned::ScmRights(numbers) => numbers.first().copied(),
         _ => None,
     });
-    descriptor.expect("a descriptor")
+    let number = number.expect("a descriptor");
+    let owned = duplicate(number).expect("an open descriptor");
+    close(number).expect("an open descriptor");
+    owned
+}
+
+/// Makes the end of a connection a reset, for every process that has it.
+fn reset_when_closed(connection: &impl AsFd) {
+    let resets = libc::linger { l_onoff: 1, l_linger: 0 };
+    setsockopt(connection, sockopt::Linger, &resets).expect("a socket");
+}
+
+fn is_reset_when_closed(connection: &impl AsFd) -> bool {
+    getsockopt(connection, sockopt::Linger).expect("a socket").l_onoff != 0
+}
+
+fn blocks(connection: &impl AsFd) -> bool {
+    let flags = fcntl(connection, FcntlArg::F_GETFL).expect("a socket");
+    !OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK)
 }
 
 #[test]
@@ -203,7 +232,7 @@ fn a_returned_connection_whose_client_has_gone_is_not_a_fault() {
     let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
     let client = connect(port);
     let (listener, connection) = one.take();
-    sockopt::set_socket_linger(&client, Some(Duration::ZERO)).expect("a socket");
+    reset_when_closed(&client);
     drop(client);
     wait_readable(connection.as_fd());
     one.send(&ToPrimary::Return { listener }, Some(connection));
@@ -320,13 +349,13 @@ fn a_worker_that_asks_too_often_is_at_fault_and_delays_no_client_of_others() {
                 break;
             }
             while !odd.control.is_idle() {
-                if !becomes(odd.raw.as_fd(), PollFlags::OUT, DEADLINE) {
+                if !becomes(odd.raw.as_fd(), PollFlags::POLLOUT, DEADLINE) {
                     break;
                 }
                 odd.control.flush();
             }
             if lane::unread(&odd.raw).is_err()
-                || becomes(odd.raw.as_fd(), PollFlags::HUP, Duration::ZERO)
+                || becomes(odd.raw.as_fd(), PollFlags::POLLHUP, Duration::ZERO)
             {
                 break;
             }
@@ -383,10 +412,11 @@ fn only_sockets_that_listen_or_may_are_given_away_by_their_number() {
         let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a port");
         // A process that another test is starting may still have the socket of the previous round.
         let name = format!("rs-cluster-{}-{scheduling:?}", std::process::id());
-        let name = rustix::net::SocketAddrUnix::new_abstract_name(name.as_bytes()).expect("a name");
-        let (domain, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
-        let bound = rustix::net::socket(domain, kind, None).expect("a socket");
-        rustix::net::bind(&bound, &name).expect("a free name");
+        let name = nix::sys::socket::UnixAddr::new_abstract(name.as_bytes()).expect("a name");
+        let (family, kind) = (AddressFamily::Unix, SockType::Stream);
+        let bound =
+            nix::sys::socket::socket(family, kind, SockFlag::empty(), None).expect("a socket");
+        nix::sys::socket::bind(bound.as_raw_fd(), &name).expect("a free name");
         let allowed = [mine.as_raw_fd(), bound.as_raw_fd()];
         let refused = [client.as_raw_fd(), server.as_raw_fd(), datagrams.as_raw_fd()];
         for fd in refused.into_iter().chain(own) {
@@ -401,15 +431,20 @@ fn only_sockets_that_listen_or_may_are_given_away_by_their_number() {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn port_of(name: &SockaddrStorage) -> Option<u16> {
+    let v4 = name.as_sockaddr_in().map(|it| it.port());
+    v4.or_else(|| name.as_sockaddr_in6().map(|it| it.port()))
+}
+
 /// The numbers of all descriptors of this process for sockets that have this port.
 #[cfg(target_os = "linux")]
 fn sockets_at(port: u16) -> Vec<i32> {
     let numbers = std::fs::read_dir("/proc/self/fd").expect("descriptors").flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let has_port = |fd: &i32| {
-        let name = duplicate(*fd).ok().and_then(|fd| rustix::net::getsockname(fd).ok());
-        let name = name.and_then(|name| std::net::SocketAddr::try_from(name).ok());
-        name.is_some_and(|name| name.port() == port)
+        let name = nix::sys::socket::getsockname::<SockaddrStorage>(*fd).ok();
+        name.and_then(|name| port_of(&name)) == Some(port)
     };
     numbers.filter(has_port).collect()
 }
@@ -418,7 +453,7 @@ fn sockets_at(port: u16) -> Vec<i32> {
 #[cfg(target_os = "linux")]
 fn a_worker_that_makes_its_own_socket_block_blocks_no_other() {
     let (primary, [stuck, mut free], [socket, sibling], port) = two_with_seats();
-    rustix::io::ioctl_fionbio(&socket, false).expect("a socket");
+    make_blocking(&socket).expect("a socket");
     let clients = fill(port, &[&socket], 1);
     while free.accept(&sibling) {}
     free.answer_probe();
@@ -432,12 +467,12 @@ fn a_worker_that_makes_its_own_socket_block_blocks_no_other() {
 #[cfg(target_os = "linux")]
 fn connections_are_as_usual_whatever_a_worker_has_set_on_its_socket() {
     let (_primary, [_stuck, mut free], [socket, sibling], port) = two_with_seats();
-    sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).expect("a socket");
+    reset_when_closed(&socket);
     let _clients = fill(port, &[&socket], 1);
     while free.accept(&sibling) {}
     free.answer_probe();
     let (_, connection) = free.take();
-    assert_eq!(sockopt::socket_linger(&connection), Ok(None));
+    assert!(!is_reset_when_closed(&connection));
 }
 
 #[test]
@@ -451,7 +486,7 @@ fn a_worker_whose_own_socket_listens_no_more_gets_another() {
         let mut other = primary.worker(2);
         let _sibling = (count == 2).then(|| other.listen_own(port));
         for asks in [false, true, true] {
-            rustix::net::shutdown(&socket, rustix::net::Shutdown::Read).expect("a socket");
+            shutdown(socket.as_raw_fd(), Shutdown::Read).expect("a socket");
             if asks {
                 one.send(&ToPrimary::Lost { listener }, None);
             }
@@ -515,7 +550,7 @@ fn a_socket_that_a_worker_may_have_kept_is_given_to_no_other() {
         }
     }
     assert!(clients.into_iter().all(|client| served_by(client) > 1));
-    rustix::net::shutdown(&kept, rustix::net::Shutdown::Read).expect("a socket");
+    shutdown(kept.as_raw_fd(), Shutdown::Read).expect("a socket");
     assert!(listen::is_listening(&socket) && listen::is_listening(&sibling));
 }
 
@@ -535,5 +570,5 @@ fn a_socket_goes_to_the_worker_that_had_it_and_to_another_when_that_one_has_ende
 
 #[cfg(target_os = "linux")]
 fn inode(socket: &OwnedFd) -> u64 {
-    rustix::fs::fstat(socket).expect("a socket").st_ino
+    fstat(socket).expect("a socket").st_ino
 }

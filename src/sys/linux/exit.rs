@@ -1,20 +1,20 @@
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     sync::{Mutex, PoisonError},
     thread,
 };
 
-use rustix::{
-    event::{EventfdFlags, eventfd},
-    io::{Errno, fcntl_dupfd_cloexec},
-    process::{
-        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, pidfd_open,
-        waitid,
+use nix::{
+    errno::Errno,
+    sys::{
+        eventfd::{EfdFlags, EventFd},
+        signal::{Signal, kill},
     },
+    unistd::{Pid, write},
 };
 
-use crate::sys::exit::Exit;
+use crate::sys::{exit::Exit, wait::waitid};
 
 /// The thread that waits where there are no pidfds needs next to nothing.
 const STACK: usize = 64 * 1024;
@@ -44,10 +44,10 @@ impl Process {
     /// `ESRCH` when there is no such process.
     pub fn watch(pid: i32) -> io::Result<Self> {
         let child = child(pid)?;
-        match pidfd_open(child, PidfdFlags::empty()) {
+        match pidfd_open(child) {
             Ok(pidfd) => Ok(Self::new(child, End::Pidfd(pidfd))),
             // An older kernel, or a filter that does not let us.
-            Err(Errno::NOSYS | Errno::PERM) => Self::watch_by_thread(child),
+            Err(Errno::ENOSYS | Errno::EPERM) => Self::watch_by_thread(child),
             Err(error) => Err(error.into()),
         }
     }
@@ -63,13 +63,13 @@ impl Process {
 
     /// The thread takes no exit, so the number stays the child's for as long as it is used here.
     fn watch_by_thread(pid: Pid) -> io::Result<Self> {
-        let told = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let teller = fcntl_dupfd_cloexec(&told, 0)?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let told = OwnedFd::from(EventFd::from_value_and_flags(0, flags)?);
+        let teller = told.try_clone()?;
         let wait = move || {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
+            while matches!(waitid(libc::P_PID, pid.as_raw(), libc::WNOWAIT), Err(Errno::EINTR)) {}
             // It fails only for a counter that is full.
-            let _ = rustix::io::write(&teller, &1u64.to_ne_bytes());
+            let _ = write(&teller, &1u64.to_ne_bytes());
         };
         thread::Builder::new().name("rs-cluster-wait".into()).stack_size(STACK).spawn(wait)?;
         Ok(Self::new(pid, End::Told(told)))
@@ -77,7 +77,7 @@ impl Process {
 
     /// The process id: the child's own until [`reap`](Self::reap).
     pub fn pid(&self) -> i32 {
-        self.pid.as_raw_nonzero().get()
+        self.pid.as_raw()
     }
 
     /// Sends a signal; 0 only asks whether the process is there. One that has ended is there until it
@@ -88,7 +88,7 @@ impl Process {
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if *is_reaped {
-            return Err(Errno::SRCH.into());
+            return Err(Errno::ESRCH.into());
         }
         if let End::Pidfd(pidfd) = &self.end {
             match signal_by_pidfd(pidfd, signal) {
@@ -98,10 +98,11 @@ impl Process {
             }
         }
         // Someone else may have reaped it.
-        match self.wait(WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT) {
-            Err(Errno::CHILD) => return Err(Errno::SRCH.into()),
+        match self.wait(libc::WNOHANG | libc::WNOWAIT) {
+            Err(Errno::ECHILD) => return Err(Errno::ESRCH.into()),
             result => result?,
         };
+        // By `libc`, because `nix` does not know the numbers of real-time signals.
         // SAFETY: numbers only. The child is not reaped, so the number is still its own.
         let result = unsafe { libc::kill(self.pid(), signal) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -112,13 +113,12 @@ impl Process {
     /// # Errors
     /// `ECHILD` when it was reaped already.
     pub fn status(&self) -> io::Result<Option<Exit>> {
-        let status = self.wait(WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)?;
-        Ok(status.and_then(exit))
+        Ok(self.wait(libc::WNOHANG | libc::WNOWAIT)?)
     }
 
     /// Waits until it ends, and leaves it a zombie.
     pub(in crate::sys) fn wait_for_end(&self) {
-        while matches!(self.wait(WaitIdOptions::NOWAIT), Err(Errno::INTR)) {}
+        while matches!(self.wait(libc::WNOWAIT), Err(Errno::EINTR)) {}
     }
 
     /// Gives the pid of a child that has ended back to the system. Does nothing while it runs.
@@ -126,20 +126,19 @@ impl Process {
         let mut is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_reaped {
             // An error tells that someone else has reaped it.
-            *is_reaped = !matches!(self.wait(WaitIdOptions::NOHANG), Ok(None));
+            *is_reaped = !matches!(self.wait(libc::WNOHANG), Ok(None));
         }
     }
 
-    fn wait(&self, options: WaitIdOptions) -> rustix::io::Result<Option<WaitIdStatus>> {
-        let options = options | WaitIdOptions::EXITED;
+    fn wait(&self, options: libc::c_int) -> nix::Result<Option<Exit>> {
         if let End::Pidfd(pidfd) = &self.end {
-            match waitid(WaitId::PidFd(pidfd.as_fd()), options) {
+            match waitid(libc::P_PIDFD, pidfd.as_raw_fd(), options) {
                 // A kernel that knows pidfds, but not yet here.
-                Err(Errno::INVAL) => {}
+                Err(Errno::EINVAL) => {}
                 result => return result,
             }
         }
-        waitid(WaitId::Pid(self.pid), options)
+        waitid(libc::P_PID, self.pid(), options)
     }
 }
 
@@ -150,15 +149,20 @@ impl Drop for Process {
 }
 
 fn child(pid: i32) -> io::Result<Pid> {
-    Ok(Pid::from_raw(pid).filter(|_| pid > 0).ok_or(Errno::SRCH)?)
+    if pid > 0 { Ok(Pid::from_raw(pid)) } else { Err(Errno::ESRCH.into()) }
 }
 
-fn exit(status: WaitIdStatus) -> Option<Exit> {
-    Exit::new(status.exit_status(), status.terminating_signal())
+/// A descriptor for a child, which `nix` can't make.
+fn pidfd_open(child: Pid) -> nix::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.as_raw(), 0) };
+    // SAFETY: the kernel has just made this descriptor for us.
+    Errno::result(pidfd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 fn signal_by_pidfd(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
     let (info, flags) = (std::ptr::null::<libc::siginfo_t>(), 0u32);
+    // `nix` does not have the call.
     // SAFETY: the call takes a descriptor, a number, a null pointer and no flags.
     let result = unsafe {
         libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, flags)
@@ -169,12 +173,11 @@ fn signal_by_pidfd(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
 /// Kills and reaps a child that can't be watched.
 pub(in crate::sys) fn abandon(pid: i32) {
     let Ok(pid) = child(pid) else { return };
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     // Where SIGCHLD is ignored it may have ended, and its number be used again.
-    if waitid(WaitId::Pid(pid), options).is_ok() {
+    if waitid(libc::P_PID, pid.as_raw(), libc::WNOWAIT | libc::WNOHANG).is_ok() {
         // Neither can fail on a child of ours.
-        let _ = kill_process(pid, Signal::KILL);
-        while matches!(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED), Err(Errno::INTR)) {}
+        let _ = kill(pid, Signal::SIGKILL);
+        while matches!(waitid(libc::P_PID, pid.as_raw(), 0), Err(Errno::EINTR)) {}
     }
 }
 
@@ -196,7 +199,7 @@ impl AsRawFd for Process {
 mod tests {
     use std::process::Command;
 
-    use rustix::event::{PollFd, PollFlags, poll};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
     use super::*;
 
@@ -207,7 +210,7 @@ mod tests {
         process.signal(0).unwrap();
         assert_eq!(process.status().unwrap(), None);
         process.signal(libc::SIGTERM).unwrap();
-        poll(&mut [PollFd::new(&process, PollFlags::IN)], None).unwrap();
+        poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
         assert_eq!(process.status().unwrap(), Some(Exit::Signal(libc::SIGTERM)));
         process.signal(0).unwrap();
         process.reap();
@@ -222,7 +225,7 @@ mod tests {
         let process = Process::watch_by_thread(pid).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        poll(&mut [PollFd::new(&process, PollFlags::IN)], None).unwrap();
+        poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
         assert_eq!(process.signal(0).unwrap_err().raw_os_error(), Some(libc::ESRCH));
     }
 }

@@ -4,41 +4,40 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd},
 };
 
-use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, socket_with, sockopt,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, accept4, setsockopt, sockopt};
 
-const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+const FLAGS: SockFlag = SockFlag::SOCK_CLOEXEC.union(SockFlag::SOCK_NONBLOCK);
 
 /// Whether the kernel spreads connections over sockets that share a port.
 pub const SPREADS_CONNECTIONS: bool = true;
 
-pub(in crate::sys) fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
-    Ok(socket_with(family, kind, FLAGS, None)?)
+pub(in crate::sys) fn socket(family: AddressFamily, kind: SockType) -> io::Result<OwnedFd> {
+    Ok(nix::sys::socket::socket(family, kind, FLAGS, None)?)
 }
 
-pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
-    accept_with(listening, FLAGS)
+pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    accept4(listening, FLAGS)
 }
 
 /// Lets a socket have an address that another one has had, or for datagrams: has.
-pub(in crate::sys) fn reuse_address(socket: impl AsFd, _: SocketType) -> io::Result<()> {
-    Ok(sockopt::set_socket_reuseaddr(socket, true)?)
+pub(in crate::sys) fn reuse_address(socket: impl AsFd, _: SockType) -> io::Result<()> {
+    Ok(setsockopt(&socket, sockopt::ReuseAddr, &true)?)
 }
 
 /// Has the kernel spread what comes over all sockets that ask for it.
 pub(in crate::sys) fn reuse_port(socket: impl AsFd) -> io::Result<()> {
-    Ok(sockopt::set_socket_reuseport(socket, true)?)
+    Ok(setsockopt(&socket, sockopt::ReusePort, &true)?)
 }
 
 /// An address that is no file.
-pub(in crate::sys) fn abstract_name(name: &[u8]) -> io::Result<SocketAddrUnix> {
-    Ok(SocketAddrUnix::new_abstract_name(name)?)
+pub(in crate::sys) fn abstract_name(name: &[u8]) -> io::Result<UnixAddr> {
+    Ok(UnixAddr::new_abstract(name)?)
 }
 
 pub(in crate::sys) fn backlog(listening: RawFd) -> usize {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // By `libc`, because `nix` takes only descriptors that are known to be open.
     // SAFETY: the kernel writes no more than `length` bytes. A number of no socket is an error.
     let result = unsafe {
         libc::getsockopt(

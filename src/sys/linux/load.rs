@@ -1,5 +1,7 @@
 use std::{fs, path::Path, time::Duration};
 
+use nix::{time::clock_getcpuclockid, unistd::Pid};
+
 use crate::sys::load::{Load, THREADS};
 
 /// `None` where the kernel has no `/proc`, or keeps no such counts.
@@ -43,16 +45,5 @@ fn has_runnable_thread(pid: i32) -> Option<bool> {
 /// The clock that counts the processor time of a process is named after it: see
 /// `clock_getcpuclockid(3)`.
 fn processor_time(pid: i32) -> Option<Duration> {
-    let mut clock = 0;
-    // SAFETY: writes one clock id.
-    if unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) } != 0 {
-        return None;
-    }
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes one time.
-    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-        return None;
-    }
-    let nanos = u32::try_from(time.tv_nsec).ok()?;
-    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, nanos))
+    Some(clock_getcpuclockid(Pid::from_raw(pid)).ok()?.now().ok()?.into())
 }

@@ -5,6 +5,7 @@ pub(super) mod lane;
 pub(super) mod listen;
 pub(super) mod load;
 pub(super) mod memory;
+pub(super) mod message;
 pub(super) mod socket;
 pub(super) mod socket_file;
 pub(super) mod spawn;

@@ -1,13 +1,33 @@
 use std::{io, os::fd::BorrowedFd};
 
-use rustix::net::{AddressFamily, sockopt};
+use nix::sys::socket::{
+    AddressFamily, UnixAddr, getsockopt,
+    sockopt::{AcceptConn, GetStruct},
+};
 
-/// The family of a socket's addresses.
-pub(in crate::sys) fn family(socket: BorrowedFd<'_>) -> io::Result<AddressFamily> {
-    Ok(sockopt::socket_domain(socket)?)
+/// The family of a socket's addresses, an option that `nix` does not have.
+#[derive(Clone, Copy)]
+struct Domain;
+
+nix::getsockopt_impl!(
+    Domain,
+    libc::SOL_SOCKET,
+    libc::SO_DOMAIN,
+    libc::c_int,
+    GetStruct<libc::c_int>
+);
+
+/// The family of a socket's addresses; `None` for one that `nix` does not name.
+pub(in crate::sys) fn family(socket: BorrowedFd<'_>) -> io::Result<Option<AddressFamily>> {
+    Ok(AddressFamily::from_i32(getsockopt(&socket, Domain)?))
 }
 
 /// Whether a socket accepts connections.
 pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
-    sockopt::socket_acceptconn(socket).unwrap_or(false)
+    getsockopt(&socket, AcceptConn).unwrap_or(false)
+}
+
+/// Whether a socket that has this name has none.
+pub(in crate::sys) fn is_unnamed(name: &UnixAddr) -> bool {
+    name.is_unnamed()
 }

@@ -1,15 +1,38 @@
 use std::{
     ffi::OsStr,
     io,
+    mem::MaybeUninit,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Mode, OFlags, Stat, chmod, fstat, openat};
+use nix::{
+    fcntl::{AT_FDCWD, OFlag, openat},
+    sys::{
+        socket::{SockaddrLike, UnixAddr},
+        stat::{FchmodatFlags, FileStat, Mode, fchmodat, fstat},
+    },
+};
+
+/// The address of a path that fills it; `None` for one of another length.
+pub(in crate::sys) fn longest_address(path: &[u8]) -> Option<UnixAddr> {
+    // SAFETY: numbers, for which zeros do.
+    let mut address: libc::sockaddr_un = unsafe { MaybeUninit::zeroed().assume_init() };
+    if path.len() != address.sun_path.len() {
+        return None;
+    }
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = from.cast_signed() as _;
+    }
+    let length = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: an address that lives, all of which is filled in.
+    unsafe { UnixAddr::from_raw((&raw const address).cast(), Some(length)) }
+}
 
 /// A directory to name files in; nothing is read from it.
-pub(in crate::sys) const DIRECTORY: OFlags =
-    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(in crate::sys) const DIRECTORY: OFlag =
+    OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// A file, of which nothing is read either.
 pub(in crate::sys) type Held = OwnedFd;
@@ -25,8 +48,8 @@ fn path_of(open: impl AsFd) -> PathBuf {
 }
 
 /// Opens a file in a directory, and says what it is. A link is not followed.
-pub(in crate::sys) fn hold(directory: &OwnedFd, name: &OsStr) -> io::Result<(Held, Stat)> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+pub(in crate::sys) fn hold(directory: &OwnedFd, name: &OsStr) -> io::Result<(Held, FileStat)> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = openat(directory, name, flags, Mode::empty())?;
     let found = fstat(&file)?;
     Ok((file, found))
@@ -40,5 +63,5 @@ pub(in crate::sys) fn change_mode(
     mode: Mode,
 ) -> io::Result<()> {
     // No call changes the mode of a file that is open in this way (Linux 6.6 has one).
-    Ok(chmod(path_of(held), mode)?)
+    Ok(fchmodat(AT_FDCWD, &path_of(held), mode, FchmodatFlags::FollowSymlink)?)
 }

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicI32, AtomicUsize, Ordering},
 };
 
-use rustix::process::DumpableBehavior;
+use nix::sys::prctl::set_dumpable;
 
 use crate::sys::{
     exit::{Process, abandon},
@@ -65,7 +65,7 @@ pub(in crate::sys) fn spawn(
         step: AtomicUsize::new(0),
     };
     let changes_user = plan.uid.is_some() || plan.gid.is_some();
-    let dumpable = changes_user.then(rustix::process::dumpable_behavior);
+    let was_dumpable = changes_user && is_dumpable();
     let cloned = match clone(&plan, libc::CLONE_PIDFD) {
         // A kernel, or a filter, that does not let us. Where it is the process that it refuses, it does
         // so again.
@@ -74,9 +74,9 @@ pub(in crate::sys) fn spawn(
     };
     // The kernel makes the memory undumpable when a process that has it changes its user, and with it
     // the files in /proc/self root's. The child is done with it.
-    if matches!(dumpable, Some(Ok(DumpableBehavior::Dumpable))) {
+    if was_dumpable {
         // It fails only for other values.
-        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable);
+        let _ = set_dumpable(true);
     }
     let (pid, pidfd) = cloned.map_err(Refused::by("clone"))?;
     let process = match pidfd {
@@ -98,6 +98,13 @@ pub(in crate::sys) fn spawn(
     }
 }
 
+/// Whether this user's other processes may look at the memory of this one. By `libc`, because `nix` takes
+/// "only root's may" for that.
+pub(in crate::sys) fn is_dumpable() -> bool {
+    // SAFETY: a number.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
+}
+
 fn is_refused(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::ENOSYS))
 }
@@ -106,6 +113,7 @@ fn is_refused(error: &io::Error) -> bool {
 fn clone(plan: &Plan<'_>, flag: c_int) -> io::Result<(i32, Option<OwnedFd>)> {
     let mut stack = Vec::<u128>::with_capacity(STACK);
     let mut pidfd: RawFd = -1;
+    // By `libc`, because `nix` has no room for the pidfd.
     // No handler of the parent's may run in the child.
     let before = set_blocked(u64::MAX);
     // SAFETY: the stack is the child's alone and lives until the child is done with it, as all that the

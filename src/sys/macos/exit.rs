@@ -4,17 +4,19 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-    process::{
-        Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, kill_process, waitid,
-        waitpid,
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        event::{EventFilter, FilterFlag},
+        signal::{Signal, kill},
+        wait::waitpid,
     },
+    unistd::Pid,
 };
 
 use super::queue::Queue;
-use crate::sys::exit::Exit;
+use crate::sys::wait::{Exit, waitid};
 
 /// A child process, and a kernel queue that becomes readable when it ends.
 #[derive(Debug)]
@@ -31,15 +33,12 @@ impl Process {
     /// # Errors
     /// `EMFILE`, `ENFILE`, `ENOMEM`; `ESRCH` when there is no such process.
     pub fn watch(pid: i32) -> io::Result<Self> {
-        let none = || io::Error::from_raw_os_error(libc::ESRCH);
         let queue = Queue::new()?;
-        let child = Pid::from_raw(pid).filter(|_| pid > 0).ok_or_else(none)?;
-        let ident = usize::try_from(pid).map_err(|_| none())?;
-        match queue.watch(ident, libc::EVFILT_PROC, libc::NOTE_EXIT, 0) {
+        let child = child(pid)?;
+        let ident = pid.unsigned_abs() as usize;
+        match queue.watch(ident, EventFilter::EVFILT_PROC, FilterFlag::NOTE_EXIT, 0) {
             // One that has ended is none any more, until somebody takes its exit.
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) && is_zombie(child) => {
-                queue.trigger()?;
-            }
+            Err(Errno::ESRCH) if is_zombie(child) => queue.trigger()?,
             result => result?,
         }
         Ok(Self { queue, pid: child, is_reaped: Mutex::new(false) })
@@ -47,7 +46,7 @@ impl Process {
 
     /// The process id: the child's own until [`reap`](Self::reap).
     pub fn pid(&self) -> i32 {
-        self.pid.as_raw_nonzero().get()
+        self.pid.as_raw()
     }
 
     /// Sends a signal; 0 only asks whether the process is there. One that has ended is there until it
@@ -58,10 +57,12 @@ impl Process {
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if *is_reaped {
-            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            return Err(Errno::ESRCH.into());
         }
+        // By `libc`, because a worker may be sent a number that `nix` does not know, which is an error
+        // of the kernel.
         // SAFETY: numbers only. The process is ours and not reaped, so the number is still its own.
-        let result = unsafe { libc::kill(self.pid.as_raw_nonzero().get(), signal) };
+        let result = unsafe { libc::kill(self.pid(), signal) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
@@ -71,12 +72,12 @@ impl Process {
     /// `ECHILD` when it was reaped already.
     pub fn status(&self) -> io::Result<Option<Exit>> {
         // Asking takes nothing out of the queue, so it tells as often as it is asked.
-        let mut polled = [PollFd::new(&self.queue, PollFlags::IN)];
-        if poll(&mut polled, Some(&Timespec::default()))? == 0 {
+        let mut polled = [PollFd::new(self.queue.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut polled, PollTimeout::ZERO)? == 0 {
             return Ok(None);
         }
         // The queue tells of the end an instant before there is a status, so this waits.
-        Ok(self.wait()?.and_then(|it| Exit::new(it.exit_status(), it.terminating_signal())))
+        Ok(self.wait()?)
     }
 
     /// Waits until it ends, and leaves it a zombie.
@@ -89,17 +90,15 @@ impl Process {
     pub fn reap(&self) {
         let mut is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_reaped {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
             // An error tells that someone else has reaped it.
-            *is_reaped = !matches!(waitid(WaitId::Pid(self.pid), options), Ok(None));
+            *is_reaped = !matches!(waitid(libc::P_PID, self.pid(), libc::WNOHANG), Ok(None));
         }
     }
 
-    fn wait(&self) -> rustix::io::Result<Option<WaitIdStatus>> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    fn wait(&self) -> nix::Result<Option<Exit>> {
         loop {
-            match waitid(WaitId::Pid(self.pid), options) {
-                Err(Errno::INTR) => {}
+            match waitid(libc::P_PID, self.pid(), libc::WNOWAIT) {
+                Err(Errno::EINTR) => {}
                 result => return result,
             }
         }
@@ -114,20 +113,20 @@ impl Drop for Process {
 
 /// Kills and reaps a child that can't be watched.
 pub(in crate::sys) fn abandon(pid: i32) {
-    if let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 0) {
+    if let Ok(pid) = child(pid) {
         // Neither can fail on a child of ours.
-        let _ = kill_process(pid, Signal::KILL);
-        let _ = waitpid(Some(pid), WaitOptions::empty());
+        let _ = kill(pid, Signal::SIGKILL);
+        let _ = waitpid(pid, None);
     }
+}
+
+fn child(pid: i32) -> nix::Result<Pid> {
+    if pid > 0 { Ok(Pid::from_raw(pid)) } else { Err(Errno::ESRCH) }
 }
 
 /// Whether a child has ended, and nobody has taken its exit.
 fn is_zombie(child: Pid) -> bool {
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::uninit();
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    let number = child.as_raw_nonzero().get().cast_unsigned();
-    // SAFETY: the kernel writes no more than the structure.
-    unsafe { libc::waitid(libc::P_PID, number, info.as_mut_ptr(), options) == 0 }
+    waitid(libc::P_PID, child.as_raw(), libc::WNOHANG | libc::WNOWAIT).is_ok()
 }
 
 impl AsFd for Process {

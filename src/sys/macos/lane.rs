@@ -9,14 +9,18 @@ use std::{
     time::Duration,
 };
 
-use rustix::{
-    io::Errno,
-    net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair, sockopt,
+use nix::sys::{
+    event::{EventFilter, FilterFlag},
+    socket::{
+        AddressFamily, MsgFlags, SockFlag, SockType, getsockopt, recv, setsockopt, socketpair,
+        sockopt::{GetStruct, RcvBuf, SetStruct, SndBuf},
     },
 };
 
-use super::{queue::Queue, socket::disown};
+use super::{
+    queue::Queue,
+    socket::{NoSigpipe, disown},
+};
 use crate::{
     protocol::control::MAX_PACKET,
     sys::{
@@ -26,22 +30,11 @@ use crate::{
 };
 
 /// What packets go by.
-pub(in crate::sys) const PACKETS: SocketType = SocketType::STREAM;
+pub(in crate::sys) const PACKETS: SockType = SockType::Stream;
 
 /// The send buffer, in bytes, that holds about a dozen packets with a descriptor: each takes two of the
 /// kernel's smallest buffers, for which there is room eight times as large (`sbreserve`).
 pub const WINDOW: usize = 1000;
-
-/// That nobody is killed for writing to a process that is gone, is a setting of the socket here. No call
-/// waits, whatever flags a peer that shares the open file has set on it.
-pub(in crate::sys) const SEND: SendFlags = SendFlags::DONTWAIT;
-
-/// There is no flag for what is to become of descriptors; see [`arrived`]. No call waits, as with
-/// [`SEND`].
-pub(in crate::sys) const RECEIVE: RecvFlags = RecvFlags::DONTWAIT;
-
-/// As many as there can be. Those that a receiver has no room for, the kernel leaves open.
-pub(in crate::sys) const DESCRIPTORS: usize = 512;
 
 /// The bytes before a packet, which say how long it is.
 const HEADER: usize = size_of::<u32>();
@@ -53,17 +46,41 @@ const ROOM: usize = 4 * MAX_PACKET;
 /// (`sosendcheck`).
 const ENOUGH: usize = MAX_PACKET + 1024;
 
+/// How much room a socket must have to be writable: an option that `nix` does not have.
+#[derive(Clone, Copy)]
+struct SendLowWater;
+
+nix::setsockopt_impl!(
+    SendLowWater,
+    libc::SOL_SOCKET,
+    libc::SO_SNDLOWAT,
+    libc::c_int,
+    SetStruct<'_, libc::c_int>
+);
+
+/// How many bytes there are to read: an option that `nix` does not have.
+#[derive(Clone, Copy)]
+struct Unread;
+
+nix::getsockopt_impl!(
+    Unread,
+    libc::SOL_SOCKET,
+    libc::SO_NREAD,
+    libc::c_int,
+    GetStruct<libc::c_int>
+);
+
 pub(in crate::sys) fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = pipe()?;
-    sockopt::set_socket_nosigpipe(&theirs, true)?;
+    setsockopt(&theirs, NoSigpipe, &true)?;
     Ok((ours, theirs))
 }
 
 pub(in crate::sys) fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = stream_pair()?;
     for end in [&ours, &theirs] {
-        sockopt::set_socket_send_buffer_size(end, ROOM)?;
-        sockopt::set_socket_recv_buffer_size(end, ROOM)?;
+        setsockopt(end, SndBuf, &ROOM)?;
+        setsockopt(end, RcvBuf, &ROOM)?;
         wait_for_room(end.as_fd(), ENOUGH)?;
     }
     Ok((ours, theirs))
@@ -72,51 +89,29 @@ pub(in crate::sys) fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// Ours first, then that of a child, which may be no program of ours and want the signal.
 pub(in crate::sys) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)?;
+        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty())?;
     for end in [&ours, &theirs] {
         disown(end)?;
     }
-    sockopt::set_socket_nosigpipe(&ours, true)?;
+    setsockopt(&ours, NoSigpipe, &true)?;
     Ok((ours, theirs))
 }
 
 /// It is writable again when it is mostly empty, as on Linux.
 pub(in crate::sys) fn limit_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
-    sockopt::set_socket_send_buffer_size(socket, bytes)?;
+    setsockopt(&socket, SndBuf, &bytes)?;
     wait_for_room(socket, bytes / 4 * 3)
 }
 
 /// Takes a socket for full while it has less room than that.
 fn wait_for_room(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    // SAFETY: the descriptor is open, and the kernel reads the one number.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_SNDLOWAT,
-            (&raw const bytes).cast(),
-            size_of_val(&bytes) as libc::socklen_t,
-        )
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    Ok(setsockopt(&socket, SendLowWater, &bytes)?)
 }
 
 /// `FIONREAD` would count what goes with descriptors as well.
 pub(in crate::sys) fn unread(socket: BorrowedFd<'_>) -> io::Result<u64> {
-    let mut bytes: libc::c_int = 0;
-    let mut length = size_of_val(&bytes) as libc::socklen_t;
-    // SAFETY: the descriptor is open, and the kernel writes one number.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NREAD,
-            (&raw mut bytes).cast(),
-            &raw mut length,
-        )
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(bytes.unsigned_abs().into()) }
+    Ok(getsockopt(&socket, Unread)?.unsigned_abs().into())
 }
 
 pub(in crate::sys) fn send_packet(
@@ -145,8 +140,9 @@ pub(in crate::sys) fn receive_whole_packet(
 ) -> Result<WholePacket, Failure> {
     let receive = Call::Receive(Lane::Control);
     let mut header = [0; HEADER];
-    let (_, found) = attempt_to_receive(Lane::Control, || {
-        recv(socket, &mut header[..], RecvFlags::PEEK | RecvFlags::DONTWAIT)
+    let found = attempt_to_receive(Lane::Control, || {
+        let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(socket.as_raw_fd(), &mut header, peek)
     })?;
     let length = u32::from_ne_bytes(header) as usize;
     let without_bytes =
@@ -182,32 +178,15 @@ pub(in crate::sys) fn receive_shared(
     lane::receive_fixed_packet(socket, buffer)
 }
 
-/// A stream that has no room for as much as a descriptor says that this is too long (`sosendcheck`).
-pub(in crate::sys) fn as_full(errno: Errno) -> Errno {
-    if errno == Errno::MSGSIZE { Errno::AGAIN } else { errno }
-}
-
-/// Whether the next call will get the bytes of a descriptor which this process had no number for
-/// (`unp_externalize`).
-pub(in crate::sys) fn has_lost_descriptor(errno: Errno) -> bool {
-    [Errno::MSGSIZE, Errno::MFILE, Errno::NFILE].contains(&errno)
-}
-
-/// Makes it close-on-exec. A process that is started this very moment does not inherit it for all that:
-/// see `spawn`.
-pub(in crate::sys) fn arrived(descriptor: OwnedFd) -> Option<OwnedFd> {
-    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::CLOEXEC).ok()?;
-    Some(descriptor)
-}
-
 /// `poll` would tell of a hang-up only together with every byte that comes (`poll_nocancel`). The queue
 /// is told that we want more bytes than there can be; so it tells of the end, and of a full buffer.
 pub(in crate::sys) fn wait_for_end(stream: &OwnedFd) {
     let socket = stream.as_raw_fd().unsigned_abs() as usize;
     let watched = || {
         let queue = Queue::new()?;
-        queue.watch(socket, libc::EVFILT_READ, libc::NOTE_LOWAT, i32::MAX as isize)?;
-        io::Result::Ok(queue)
+        let (filter, most) = (EventFilter::EVFILT_READ, i32::MAX as isize);
+        queue.watch(socket, filter, FilterFlag::NOTE_LOWAT, most)?;
+        nix::Result::Ok(queue)
     };
     let queue = loop {
         match watched() {

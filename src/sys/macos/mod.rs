@@ -7,6 +7,7 @@ pub(super) mod lane;
 pub(super) mod listen;
 pub(super) mod load;
 pub(super) mod memory;
+pub(super) mod message;
 mod queue;
 pub(super) mod socket;
 pub(super) mod socket_file;

@@ -1,8 +1,8 @@
-use std::{
-    io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-    ptr,
-};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
+
+use crate::sys::descriptor::close_on_exec;
 
 /// What the kernel tells of something that a [`Queue`] watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,20 +15,14 @@ pub(super) struct Event {
 
 /// A queue of events of the kernel (`kqueue(2)`), readable while there are some.
 #[derive(Debug)]
-pub(super) struct Queue(OwnedFd);
+pub(super) struct Queue(Kqueue);
 
 impl Queue {
     /// # Errors
     /// `EMFILE`, `ENFILE`, `ENOMEM`.
-    pub(super) fn new() -> io::Result<Self> {
-        // SAFETY: no conditions.
-        let queue = unsafe { libc::kqueue() };
-        if queue < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the kernel has just made this descriptor for us.
-        let queue = unsafe { OwnedFd::from_raw_fd(queue) };
-        rustix::io::fcntl_setfd(&queue, rustix::io::FdFlags::CLOEXEC)?;
+    pub(super) fn new() -> nix::Result<Self> {
+        let queue = Kqueue::new()?;
+        close_on_exec(&queue)?;
         Ok(Self(queue))
     }
 
@@ -39,64 +33,40 @@ impl Queue {
     pub(super) fn watch(
         &self,
         ident: usize,
-        filter: i16,
-        notes: u32,
+        filter: EventFilter,
+        notes: FilterFlag,
         data: isize,
-    ) -> io::Result<()> {
-        self.change(ident, filter, libc::EV_ADD | libc::EV_CLEAR, notes, data)
+    ) -> nix::Result<()> {
+        let flags = EvFlags::EV_ADD | EvFlags::EV_CLEAR;
+        self.change(KEvent::new(ident, filter, flags, notes, data, 0))
     }
 
     /// Makes the queue readable for good.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub(super) fn trigger(&self) -> io::Result<()> {
-        self.change(0, libc::EVFILT_USER, libc::EV_ADD, 0, 0)?;
-        self.change(0, libc::EVFILT_USER, 0, libc::NOTE_TRIGGER, 0)
+    pub(super) fn trigger(&self) -> nix::Result<()> {
+        let user = |flags, notes| KEvent::new(0, EventFilter::EVFILT_USER, flags, notes, 0, 0);
+        self.change(user(EvFlags::EV_ADD, FilterFlag::empty()))?;
+        self.change(user(EvFlags::empty(), FilterFlag::NOTE_TRIGGER))
     }
 
-    fn change(
-        &self,
-        ident: usize,
-        filter: i16,
-        flags: u16,
-        fflags: u32,
-        data: isize,
-    ) -> io::Result<()> {
-        let change = libc::kevent { ident, filter, flags, fflags, data, udata: ptr::null_mut() };
-        let fd = self.0.as_raw_fd();
-        // SAFETY: one change that lives, and no room for events.
-        let result =
-            unsafe { libc::kevent(fd, &raw const change, 1, ptr::null_mut(), 0, ptr::null()) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    fn change(&self, change: KEvent) -> nix::Result<()> {
+        self.0.kevent(&[change], &mut [], None).map(drop)
     }
 
     /// The next event, waited for; without `waits`, `None` when there is none now.
     ///
     /// # Errors
     /// `EINTR`.
-    pub(super) fn next(&self, waits: bool) -> io::Result<Option<Event>> {
-        let mut event = libc::kevent {
-            ident: 0,
-            filter: 0,
-            flags: 0,
-            fflags: 0,
-            data: 0,
-            udata: ptr::null_mut(),
-        };
+    pub(super) fn next(&self, waits: bool) -> nix::Result<Option<Event>> {
+        let (flags, notes) = (EvFlags::empty(), FilterFlag::empty());
+        let mut events = [KEvent::new(0, EventFilter::EVFILT_USER, flags, notes, 0, 0)];
         let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let within = if waits { ptr::null() } else { &raw const now };
-        let fd = self.0.as_raw_fd();
-        // SAFETY: no changes, and room for one event; the time lives.
-        let count = unsafe { libc::kevent(fd, ptr::null(), 0, &raw mut event, 1, within) };
-        match count {
-            0 => Ok(None),
-            1 => {
-                let is_end = event.flags & libc::EV_EOF != 0;
-                Ok(Some(Event { bytes: event.data, is_end }))
-            }
-            _ => Err(io::Error::last_os_error()),
-        }
+        let count = self.0.kevent(&[], &mut events, (!waits).then_some(now))?;
+        let [event] = events;
+        let is_end = event.flags().contains(EvFlags::EV_EOF);
+        Ok((count > 0).then(|| Event { bytes: event.data(), is_end }))
     }
 }
 

@@ -2,14 +2,34 @@ use std::{
     ffi::c_short,
     io,
     mem::{MaybeUninit, offset_of},
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd},
+        unix::ffi::OsStrExt,
+    },
 };
 
-use rustix::net::{AddressFamily, getsockname};
+use nix::sys::socket::{
+    AddressFamily, SockaddrLike, SockaddrStorage, UnixAddr, getsockname, sockopt::SetBool,
+};
 
-/// The family of a socket's addresses.
-pub(in crate::sys) fn family(socket: BorrowedFd<'_>) -> io::Result<AddressFamily> {
-    Ok(getsockname(socket)?.address_family())
+use crate::sys::descriptor::{close_on_exec, set_nonblocking};
+
+/// Whether a write to a peer that is gone is an error only, and no signal: an option that `nix` does not
+/// have.
+#[derive(Clone, Copy)]
+pub(super) struct NoSigpipe;
+
+nix::setsockopt_impl!(NoSigpipe, libc::SOL_SOCKET, libc::SO_NOSIGPIPE, bool, SetBool);
+
+/// The family of a socket's addresses; `None` for one that `nix` does not name.
+pub(in crate::sys) fn family(socket: BorrowedFd<'_>) -> io::Result<Option<AddressFamily>> {
+    Ok(getsockname::<SockaddrStorage>(socket.as_raw_fd())?.family())
+}
+
+/// Whether a socket that has this name has none, which the kernel gives as zeros (`sun_noname`).
+pub(in crate::sys) fn is_unnamed(name: &UnixAddr) -> bool {
+    let path = name.path().map(|path| path.as_os_str().as_bytes());
+    path.and_then(<[u8]>::first).is_none_or(|&byte| byte == 0)
 }
 
 /// What `proc_pidfdinfo` tells of a socket: `struct socket_fdinfo` of `sys/proc_info.h`, as far as it is
@@ -54,6 +74,6 @@ pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
 /// What a new descriptor is from birth on Linux: it does not block, and is close-on-exec. A process that
 /// is started meanwhile does not inherit it for all that: see `spawn`.
 pub(super) fn disown(socket: impl AsFd) -> io::Result<()> {
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    Ok(rustix::io::ioctl_fionbio(&socket, true)?)
+    close_on_exec(&socket)?;
+    Ok(set_nonblocking(&socket, true)?)
 }

@@ -1,10 +1,33 @@
-use std::{ffi::OsStr, io, os::fd::OwnedFd, path::PathBuf};
+use std::{ffi::OsStr, io, mem::MaybeUninit, os::fd::OwnedFd, path::PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, Stat, chmodat, statat};
+use nix::{
+    fcntl::{AtFlags, OFlag},
+    sys::{
+        socket::{SockaddrLike, UnixAddr},
+        stat::{FchmodatFlags, FileStat, Mode, fchmodat, fstatat},
+    },
+};
+
+/// The address of a path that fills it; `None` for one of another length.
+pub(in crate::sys) fn longest_address(path: &[u8]) -> Option<UnixAddr> {
+    // SAFETY: numbers, for which zeros do.
+    let mut address: libc::sockaddr_un = unsafe { MaybeUninit::zeroed().assume_init() };
+    if path.len() != address.sun_path.len() {
+        return None;
+    }
+    let length = size_of_val(&address) as u8;
+    address.sun_len = length;
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = from.cast_signed() as _;
+    }
+    // SAFETY: an address that lives, all of which is filled in.
+    unsafe { UnixAddr::from_raw((&raw const address).cast(), Some(length.into())) }
+}
 
 /// A directory to name files in.
-pub(in crate::sys) const DIRECTORY: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(in crate::sys) const DIRECTORY: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// The file of a socket can't be opened.
 pub(in crate::sys) type Held = ();
@@ -15,8 +38,8 @@ pub(in crate::sys) fn path_in(_: &OwnedFd, _: &OsStr) -> Option<PathBuf> {
 }
 
 /// Says what a file in a directory is. A link is not followed.
-pub(in crate::sys) fn hold(directory: &OwnedFd, name: &OsStr) -> io::Result<(Held, Stat)> {
-    Ok(((), statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?))
+pub(in crate::sys) fn hold(directory: &OwnedFd, name: &OsStr) -> io::Result<(Held, FileStat)> {
+    Ok(((), fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?))
 }
 
 /// Changes the mode of a file in a directory. A link is not followed.
@@ -26,5 +49,5 @@ pub(in crate::sys) fn change_mode(
     (): &Held,
     mode: Mode,
 ) -> io::Result<()> {
-    Ok(chmodat(directory, name, mode, AtFlags::SYMLINK_NOFOLLOW)?)
+    Ok(fchmodat(directory, name, mode, FchmodatFlags::NoFollowSymlink)?)
 }

@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::net::sockopt;
+use nix::sys::{
+    event::{EventFilter, FilterFlag},
+    socket::{getsockopt, sockopt::SndBuf},
+};
 
 use super::{queue::Queue, socket::is_listening};
 
@@ -68,9 +71,10 @@ impl Escorted {
 
 fn is_drained(lane: &OwnedFd) -> io::Result<bool> {
     let queue = Queue::new()?;
-    queue.watch(lane.as_raw_fd().unsigned_abs() as usize, libc::EVFILT_WRITE, 0, 0)?;
+    let ident = lane.as_raw_fd().unsigned_abs() as usize;
+    queue.watch(ident, EventFilter::EVFILT_WRITE, FilterFlag::empty(), 0)?;
     let Some(event) = queue.next(false)? else { return Ok(false) };
-    let room = sockopt::socket_send_buffer_size(lane)?;
+    let room = getsockopt(lane, SndBuf)?;
     Ok(event.is_end || usize::try_from(event.bytes).is_ok_and(|bytes| bytes >= room))
 }
 

@@ -1,0 +1,69 @@
+//! What any descriptor can be asked and told.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+};
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+/// The requests of `ioctl` that are used here.
+mod request {
+    nix::ioctl_write_ptr_bad!(
+        /// Whether reads and writes return at once.
+        fionbio,
+        libc::FIONBIO,
+        libc::c_int
+    );
+    #[cfg(target_os = "linux")]
+    nix::ioctl_read_bad!(
+        /// How many bytes wait to be read.
+        fionread,
+        libc::FIONREAD,
+        libc::c_int
+    );
+}
+
+/// Duplicates a descriptor that somebody else in this process owns.
+///
+/// # Errors
+/// `EBADF` when `fd` is not open, `EMFILE` when no descriptor is left.
+pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    duplicate_above(fd, 0)
+}
+
+/// As [`duplicate`], to a number of at least `min`.
+///
+/// # Errors
+/// As [`duplicate`].
+pub fn duplicate_above(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
+    // By `libc`, because `nix` takes only descriptors that are known to be open.
+    // SAFETY: fcntl with a number that is no open descriptor just answers EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, min) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Closes the descriptor in a process that executes another program.
+pub(super) fn close_on_exec(fd: impl AsFd) -> nix::Result<()> {
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
+}
+
+/// Makes reads and writes return at once, or wait, for every holder of the open file.
+pub(super) fn set_nonblocking(fd: impl AsFd, is_nonblocking: bool) -> nix::Result<()> {
+    let value = libc::c_int::from(is_nonblocking);
+    // SAFETY: an open descriptor, and a number that lives.
+    unsafe { request::fionbio(fd.as_fd().as_raw_fd(), &raw const value) }.map(drop)
+}
+
+/// How many bytes wait to be read, by `FIONREAD`.
+#[cfg(target_os = "linux")]
+pub(super) fn readable_bytes(fd: impl AsFd) -> nix::Result<u64> {
+    let mut bytes = 0;
+    // SAFETY: an open descriptor, and room for one number.
+    unsafe { request::fionread(fd.as_fd().as_raw_fd(), &raw mut bytes) }?;
+    Ok(bytes.unsigned_abs().into())
+}

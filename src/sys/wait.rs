@@ -1,0 +1,37 @@
+//! `waitid`. By `libc`, because `nix` can't tell that a real-time signal has ended a process.
+
+use std::mem::MaybeUninit;
+
+use nix::errno::Errno;
+
+/// Why a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It called `exit` with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// How a child ended, or `None` if `options` do not let this wait and it has not ended. `kind` says what
+/// `number` names.
+pub(super) fn waitid(
+    kind: libc::idtype_t,
+    number: i32,
+    options: libc::c_int,
+) -> nix::Result<Option<Exit>> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let (number, options) = (number.cast_unsigned(), options | libc::WEXITED);
+    // SAFETY: numbers, and the kernel writes no more than the structure.
+    let result = unsafe { libc::waitid(kind, number, info.as_mut_ptr(), options) };
+    Errno::result(result)?;
+    // SAFETY: numbers, for which zeros do.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: the kernel has filled in what belongs to an exit, or nothing.
+    let status = unsafe { info.si_status() };
+    Ok(match info.si_code {
+        libc::CLD_EXITED => Some(Exit::Code(status)),
+        libc::CLD_KILLED | libc::CLD_DUMPED => Some(Exit::Signal(status)),
+        _ => None,
+    })
+}
