@@ -10,67 +10,67 @@ use crate::{
 /// What can go wrong between a primary and its workers.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A system call failed. Which one, and the errno, are both in the text.
+    /// A system call failed. The text names the call and the errno.
     #[error("{syscall}: {source}")]
     System {
         /// The call that failed.
         syscall: &'static str,
-        /// With the errno.
+        /// Why, with the errno.
         source: io::Error,
     },
-    /// A system call on a lane failed in a way that does not get better by itself.
+    /// A system call on a lane failed, and trying again would not help.
     #[error(transparent)]
     Fault(#[from] Fault),
     /// The peer has closed its end of a lane, or died.
     #[error("the other process is gone")]
     Gone,
-    /// The peer lives, and has closed the half of the message lane that it reads from.
-    #[error("the message lane is not read by the other process")]
+    /// The peer is alive, but has closed the half of the IPC channel that it reads from.
+    #[error("the other process does not read the IPC channel")]
     NotRead,
-    /// The peer sent bytes on the message lane that are no frames.
-    #[error("the message lane carries garbage: {0}")]
+    /// The peer sent bytes on the IPC channel that are not frames.
+    #[error("invalid data on the IPC channel: {0}")]
     Frame(#[from] FrameError),
-    /// The peer sent bytes on the message lane that are no text.
-    #[error("the message lane carries a message that is not UTF-8")]
+    /// The peer sent bytes on the IPC channel that are not text: UTF-8, or UTF-16 in pairs of bytes.
+    #[error("a message on the IPC channel is not valid UTF-8 or UTF-16")]
     NotText,
-    /// The peer has spoilt the memory of the message lane.
-    #[error("the message lane's memory carries garbage")]
+    /// The peer has written invalid data into the shared memory of the IPC channel.
+    #[error("invalid data in the shared memory of the IPC channel")]
     Memory,
-    /// The peer sent a frame by the stream that belongs into the memory.
-    #[error("the message lane carries a frame out of order")]
+    /// The peer sent a frame by the stream that should have come by the memory.
+    #[error("a frame on the IPC channel is out of order")]
     Unexpected,
-    /// The peer announced a descriptor on the message lane, and sent none.
-    #[error("the message lane carries a message whose handle did not come")]
+    /// The peer announced a descriptor on the IPC channel, but sent none.
+    #[error("a message on the IPC channel came without its handle")]
     NoHandle,
-    /// The peer sent a descriptor on the message lane that is not what it said.
-    #[error("the message lane carries a handle that is no {0:?}")]
+    /// The peer sent a descriptor on the IPC channel that is not of the type it announced.
+    #[error("a handle on the IPC channel is not a {0:?}")]
     WrongHandle(HandleType),
-    /// The peer sent a descriptor on the message lane, and did not say what it is.
-    #[error("the message lane carries a handle that belongs to no message")]
+    /// The peer sent a descriptor on the IPC channel without announcing it.
+    #[error("a handle on the IPC channel belongs to no message")]
     UnclaimedHandle,
-    /// The peer sent bytes on the control lane that are no message.
-    #[error("the control lane carries garbage: {0}")]
+    /// The peer sent bytes on the control socket that are not a message.
+    #[error("invalid data on the control socket: {0}")]
     Control(#[from] ControlError),
-    /// The worker sent a descriptor on the control lane with a request that has none.
-    #[error("the control lane carries a descriptor that belongs to no request")]
+    /// The worker sent a descriptor with a request that takes none.
+    #[error("a descriptor on the control socket belongs to no request")]
     StrayDescriptor,
-    /// The worker returned a connection that it can't have.
-    #[error("the control lane carries a returned connection that {0}")]
+    /// The worker returned a connection that it can't have: the text says why, after "that".
+    #[error("the worker returned a connection that {0}")]
     NotItsConnection(&'static str),
-    /// The worker has, or asks for, more than a worker may.
+    /// The worker has, or asks for, more than a worker may: of what, and how many are allowed.
     #[error("the worker exceeds the limit of {1} {0}")]
     Quota(&'static str, usize),
-    /// The peer sent something on the connection lane that is no connection, or the worker anything
-    /// at all.
-    #[error("the connection lane carries garbage")]
+    /// The primary sent something on the hand-off queue that is not a connection, or the worker sent
+    /// anything at all there.
+    #[error("invalid data on the hand-off queue")]
     Connection,
-    /// The worker asks, and does not read the answers.
-    #[error("the control lane is full of orders that nobody reads")]
+    /// The worker sends requests, but does not read the replies.
+    #[error("the worker does not read its control socket")]
     Unread,
-    /// The worker has ended its control lane, and goes on.
-    #[error("the control lane has ended, and its worker goes on")]
+    /// The worker has closed its control socket, but its process still runs.
+    #[error("the worker has closed its control socket, but still runs")]
     Ended,
-    /// The worker can't load the addon, and says why.
+    /// The worker can't load the addon. The text is its reason.
     #[error("{0}")]
     Unable(String),
     /// The engine thread could not be started, or is gone.

@@ -42,7 +42,7 @@ use rs_cluster::{
     sys::{
         exit::{self, Exit},
         lane, listen,
-        ring::{self, Ring, Side, Tally},
+        ring::{self, Ring, SharedCounters, Side},
     },
     worker::{Connections, Control, Received, Taken},
 };
@@ -117,7 +117,7 @@ impl Primary {
             control,
             connection: lane,
             reclaim: their_lane.try_clone().expect("a duplicate"),
-            tally: ring.tally.clone(),
+            tally: ring.counters.clone(),
             queue_timeout: self.queue_timeout,
             is_other_user: false,
         }));
@@ -128,7 +128,7 @@ impl Primary {
             control: Control::new(their_control),
             polled: their_lane.try_clone().expect("a duplicate"),
             connections: Connections::new(their_lane),
-            tally: ring.tally,
+            counters: ring.counters,
             stdin: process.stdin,
         }
     }
@@ -166,7 +166,7 @@ struct Worker {
     raw: OwnedFd,
     connections: Connections,
     polled: OwnedFd,
-    tally: Tally,
+    counters: SharedCounters,
     /// The process ends when this closes.
     stdin: Option<std::process::ChildStdin>,
 }
@@ -218,7 +218,7 @@ impl Worker {
     fn listen_own(&mut self, port: u16) -> (ListenerId, u16, OwnedFd) {
         let (reply, socket) = self.ask(loopback(0));
         assert_eq!(reply.errno, 0);
-        assert_eq!(reply.socket, Some(SocketKind::Own { seat: Some(0) }), "{reply:?}");
+        assert_eq!(reply.socket, Some(SocketKind::Own { slot: Some(0) }), "{reply:?}");
         let bound = reply.address.expect("a bound address").port;
         assert!(port == 0 || port == bound, "the same listener");
         (reply.listener, bound, socket.expect("a socket"))
@@ -227,7 +227,7 @@ impl Worker {
     /// Accepts a connection that waits at the worker's own socket, if there is one, and serves it.
     fn accept(&self, socket: &OwnedFd) -> bool {
         let Ok(Some(connection)) = listen::accept(socket) else { return false };
-        self.tally.add_accepted(Some(0));
+        self.counters.add_accepted(Some(0));
         self.answer(&connection);
         true
     }
@@ -244,7 +244,7 @@ impl Worker {
         wait_readable(self.polled.as_fd());
         match self.connections.take().expect("a packet") {
             Taken::Connection(listener, connection) => {
-                self.tally.add_taken();
+                self.counters.add_taken();
                 (listener, connection)
             }
             other => panic!("{other:?}"),
@@ -786,8 +786,8 @@ fn the_fewest_open_connections_are_counted_without_a_message() {
     serve(&other);
     serve(&one);
     serve(&other);
-    one.tally.add_closed();
-    one.tally.add_closed();
+    one.counters.add_closed();
+    one.counters.add_closed();
     // Worker 1 has no open connection, worker 2 has two.
     serve(&one);
     serve(&one);
@@ -831,10 +831,10 @@ fn what_becomes_of_connections_is_counted() {
     other.listen(port);
     primary.command(Command::Pause(1));
     one.send(&ToPrimary::Return { listener }, Some(connection));
-    one.tally.add_closed();
+    one.counters.add_closed();
     clients.iter().for_each(|_| other.serve());
     assert_eq!(clients.map(served_by), [2, 2, 2]);
-    other.tally.add_closed();
+    other.counters.add_closed();
     let stats = primary.engine.stats();
     let [listener] = stats.listeners.as_slice() else { panic!("{stats:?}") };
     assert_eq!(
@@ -911,7 +911,7 @@ fn each_worker_has_a_socket_of_its_own_and_the_kernel_spreads_connections() {
         accepted[1] += 1;
     }
     assert_eq!(accepted.iter().sum::<u64>(), clients.len() as u64);
-    one.tally.add_closed();
+    one.counters.add_closed();
     let stats = primary.engine.stats();
     assert_eq!(stats.listeners[0].accepted, clients.len() as u64);
     assert_eq!(stats.listeners[0].counts, Counts::default());

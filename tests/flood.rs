@@ -95,7 +95,7 @@ fn the_number_of_waiting_connections_is_bounded() {
         control,
         connection,
         reclaim: their_connection.try_clone().expect("a duplicate"),
-        tally: ring.tally.clone(),
+        tally: ring.counters.clone(),
         queue_timeout: Duration::ZERO,
         is_other_user: false,
     };
@@ -141,7 +141,7 @@ fn the_number_of_waiting_connections_is_bounded() {
         let Ok(Taken::Connection(_, connection)) = connections.take() else {
             unreachable!("only connections come");
         };
-        ring.tally.add_taken();
+        ring.counters.add_taken();
         let mut question = [0; 8];
         wait_readable(&connection);
         if read(&connection, &mut question) == Ok(1) {

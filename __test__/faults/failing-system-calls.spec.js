@@ -8,11 +8,11 @@ const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
 const SHORTAGES = ['ENOBUFS', 'ENOMEM', 'ETOOMANYREFS', 'EMFILE', 'ENFILE'];
-const MESSAGES = ['sendmsg on the message lane', 'recvmsg on the message lane'];
-const CONTROL = ['sendmsg on the control lane', 'recvmsg on the control lane'];
+const MESSAGES = ['sendmsg on the IPC channel', 'recvmsg on the IPC channel'];
+const CONTROL = ['sendmsg on the control socket', 'recvmsg on the control socket'];
 const CALLS = {
-  primary: [...MESSAGES, ...CONTROL, 'sendmsg on the connection lane', 'accept'],
-  worker: [...MESSAGES, ...CONTROL, 'recvmsg on the connection lane'],
+  primary: [...MESSAGES, ...CONTROL, 'sendmsg on the hand-off queue', 'accept'],
+  worker: [...MESSAGES, ...CONTROL, 'recvmsg on the hand-off queue'],
 };
 const ANSWERS = ['object', 'object', 'string', 'string', 'string with a handle'];
 

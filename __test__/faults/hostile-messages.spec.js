@@ -54,7 +54,7 @@ if (!isBuiltin) {
   test('a channel that a living worker does not read is a fault', async (t) => {
     const { lines, code } = await run(t, 'faults/channel-not-read');
     t.is(code, 0);
-    const message = 'the message lane is not read by the other process';
+    const message = 'the other process does not read the IPC channel';
     t.deepEqual(lines, [{ code: 'ERR_RS_CLUSTER_PROTOCOL', message }, { called: 30 }]);
   });
 

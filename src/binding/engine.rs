@@ -94,13 +94,13 @@ pub struct ForkOptions {
     /// The child's descriptors: -1 leaves the number closed, -2 is `/dev/null`, -3 a new pipe, any
     /// other that descriptor of ours.
     pub stdio: Vec<i32>,
-    /// Number of the child's end of the message lane.
+    /// Number of the child's end of the IPC channel.
     pub message_lane: i32,
-    /// Number of the child's end of the control lane.
+    /// Number of the child's end of the control socket.
     pub control_lane: i32,
-    /// Number of the child's end of the connection lane.
+    /// Number of the child's end of the hand-off queue.
     pub connection_lane: i32,
-    /// Number of the child's descriptor for the memory of the message lane.
+    /// Number of the child's descriptor for the memory of the IPC channel.
     pub memory: i32,
     /// How many milliseconds connections that it has not taken wait for another worker, if nobody
     /// else serves their address.
@@ -191,7 +191,7 @@ impl Engine {
         }
     }
 
-    /// The message lane of a worker that could not be started, which has ended; null where there is no
+    /// The IPC channel of a worker that could not be started, which has ended; null where there is no
     /// descriptor for it.
     #[napi]
     pub fn ended_lane(&self) -> Option<MessageLane> {
@@ -256,10 +256,10 @@ impl Engine {
         };
         let id = options.id;
         let queue_timeout = Duration::from_millis(options.queue_timeout.into());
-        let Stdio { descriptors, pipes, held } = Stdio::open(&options.stdio)?;
+        let Stdio { descriptors, pipes, kept_open } = Stdio::open(&options.stdio)?;
         let Forked { adopted, message } =
             fork(id, program(options, descriptors)?, numbers, queue_timeout)?;
-        drop(held);
+        drop(kept_open);
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
             process.end();
@@ -278,12 +278,12 @@ struct Stdio {
     /// Our ends of the pipes, by the child's number.
     pipes: Vec<Option<OwnedFd>>,
     /// What `descriptors` names, closed here once the child runs.
-    held: Vec<OwnedFd>,
+    kept_open: Vec<OwnedFd>,
 }
 
 impl Stdio {
     fn open(wanted: &[i32]) -> Result<Self> {
-        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), held: Vec::new() };
+        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), kept_open: Vec::new() };
         for &wish in wanted {
             let mut pipe = None;
             let descriptor = match wish {
@@ -312,7 +312,7 @@ impl Stdio {
 
     fn keep_open(&mut self, theirs: OwnedFd) -> RawFd {
         let number = theirs.as_raw_fd();
-        self.held.push(theirs);
+        self.kept_open.push(theirs);
         number
     }
 }
@@ -361,7 +361,7 @@ impl WorkerProcess {
         self.pid
     }
 
-    /// Our end of the message lane; the caller's from now on.
+    /// Our end of the IPC channel; the caller's from now on.
     #[napi]
     pub fn take_lane(&self) -> Option<MessageLane> {
         self.lane.take()

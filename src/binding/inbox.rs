@@ -26,7 +26,7 @@ pub(super) enum Delivery {
     /// A message of the user that is a string.
     String(Text),
     /// A notice, a long message, or one with a handle.
-    Single { is_notice: bool, payload: Payload, handle: Option<(HandleType, Option<OwnedFd>)> },
+    Single { is_internal: bool, payload: Payload, handle: Option<(HandleType, Option<OwnedFd>)> },
 }
 
 /// What is to be done next.
@@ -62,16 +62,17 @@ impl Inbox {
                 let text = wide_text(&payload)?;
                 self.push(match handle {
                     None => Delivery::Texts { text, count: 1 },
-                    _ => Delivery::Single { is_notice: false, payload: Either::A(text), handle },
+                    _ => Delivery::Single { is_internal: false, payload: Either::A(text), handle },
                 });
             }
             Kind::Bytes => {
                 let payload = Either::B(payload.into_owned().into());
-                self.push(Delivery::Single { is_notice: false, payload, handle });
+                self.push(Delivery::Single { is_internal: false, payload, handle });
             }
             _ => {
-                let (is_notice, payload) = (kind == Kind::Notice, Either::A(narrow_text(payload)?));
-                self.push(Delivery::Single { is_notice, payload, handle });
+                let (is_internal, payload) =
+                    (kind == Kind::Internal, Either::A(narrow_text(payload)?));
+                self.push(Delivery::Single { is_internal, payload, handle });
             }
         }
         Ok(())

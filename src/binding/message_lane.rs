@@ -73,7 +73,7 @@ pub struct LaneHandlers<'a> {
     pub on_end: Function<'a, OnEnd, ()>,
 }
 
-/// One end of the message lane between a primary and a worker.
+/// One end of the IPC channel between a primary and a worker.
 #[derive(Clone)]
 #[napi]
 pub struct MessageLane {
@@ -136,14 +136,14 @@ impl Handlers {
             Delivery::String(text) => {
                 self.caller.call(&self.on_string, (text,).into());
             }
-            Delivery::Single { is_notice, payload, handle } => {
+            Delivery::Single { is_internal, payload, handle } => {
                 let (number, fd) = match handle {
                     None => (0, NONE),
                     Some((handle, descriptor)) => {
                         (handle.number(), descriptor.map_or(NONE, IntoRawFd::into_raw_fd))
                     }
                 };
-                let arguments = (is_notice, payload, number, fd).into();
+                let arguments = (is_internal, payload, number, fd).into();
                 self.caller.call(&self.on_message, arguments);
             }
         }
@@ -257,13 +257,13 @@ impl MessageLane {
     #[napi]
     pub fn send(
         &self,
-        is_notice: bool,
+        is_internal: bool,
         payload: Either<String, Uint8Array>,
         handle_type: u8,
         fd: RawFd,
     ) -> f64 {
         let (kind, payload) = match &payload {
-            Either::A(text) if is_notice => (Kind::Notice, text.as_bytes()),
+            Either::A(text) if is_internal => (Kind::Internal, text.as_bytes()),
             Either::A(text) => (Kind::Text, text.as_bytes()),
             Either::B(bytes) => (Kind::Bytes, bytes.as_ref()),
         };
@@ -291,10 +291,10 @@ impl MessageLane {
     /// Sends what is queued, because this process is about to end. Waits for the peer to make room,
     /// for so many milliseconds each time. Says whether all is sent, or nobody left to read it.
     #[napi]
-    pub fn send_last_words(&self, patience: u32) -> bool {
+    pub fn flush_on_exit(&self, patience: u32) -> bool {
         let patience = Duration::from_millis(patience.into());
         let mut channel = self.inner.channel.borrow_mut();
-        channel.as_mut().is_none_or(|channel| channel.send_last_words(patience))
+        channel.as_mut().is_none_or(|channel| channel.flush_on_exit(patience))
     }
 
     /// Holds the event loop open from now on.

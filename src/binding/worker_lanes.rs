@@ -31,7 +31,7 @@ use crate::{
         lane::Kind,
         listen,
         node::{Called, EventLoop, Poll, Readiness, Timer},
-        ring::{self, Tally},
+        ring::{self, SharedCounters},
     },
     worker::{Connections, Control, Received, Taken, Watchdog},
 };
@@ -147,9 +147,9 @@ struct Inner {
     messages: MessageLane,
     control: RefCell<Control>,
     connections: Connections,
-    tally: Tally,
+    counters: SharedCounters,
     /// Sockets that this process accepts from.
-    seats: RefCell<HashMap<ListenerId, Seat>>,
+    sockets: RefCell<HashMap<ListenerId, ListeningSocket>>,
     /// Listeners of which this worker has lost its own socket, and is to get another.
     lost: RefCell<HashSet<ListenerId>>,
     /// Whether nothing is to be accepted from those of its own.
@@ -168,25 +168,25 @@ struct Inner {
     closing: RefCell<HashSet<ListenerId>>,
     /// Whether the primary may still send.
     open: Cell<bool>,
-    /// Whether the control lane is to be read again only after a pause.
+    /// Whether the control socket is to be read again only after a pause.
     reads_later: Cell<bool>,
     /// Whether connections are to be taken again only after a pause.
     takes_later: Cell<bool>,
 }
 
 /// A listening socket to accept from.
-struct Seat {
+struct ListeningSocket {
     poll: Poll,
     socket: OwnedFd,
-    kind: SeatKind,
+    ownership: Ownership,
 }
 
 #[derive(Clone, Copy)]
-enum SeatKind {
+enum Ownership {
     /// Of this worker's own. What it does not take is the engine's, which counts what it takes.
     Own {
         /// What the engine calls it where accepted connections are counted.
-        number: Option<u8>,
+        slot: Option<u8>,
     },
     /// The one that all workers have. The engine knows nothing of its connections.
     Shared,
@@ -228,18 +228,18 @@ impl WorkerLanes {
     pub fn new(message: i32, control: i32, connection: i32, memory: i32) -> napi::Result<Self> {
         let message = inherit(message, Kind::Stream).map_err(reason)?;
         let ring = ring::inherit(memory).map_err(reason)?;
-        let tally = ring.tally.clone();
+        let counters = ring.counters.clone();
         let control = Control::new(inherit(control, Kind::Packets).map_err(reason)?);
         let connections = inherit(connection, Kind::Packets).map_err(reason)?;
-        let watched = connections.try_clone().map_err(reason)?;
-        let watchdog = Watchdog::start(watched).map_err(reason)?;
+        let copy = connections.try_clone().map_err(reason)?;
+        let watchdog = Watchdog::start(copy).map_err(reason)?;
         let connections = Connections::new(connections);
         let inner = Rc::new(Inner {
             messages: MessageLane::new(Channel::new(message, ring)),
             control: RefCell::new(control),
             connections,
-            tally,
-            seats: RefCell::default(),
+            counters,
+            sockets: RefCell::default(),
             lost: RefCell::default(),
             paused: Cell::new(false),
             exhausted: Cell::new(false),
@@ -257,7 +257,7 @@ impl WorkerLanes {
         Ok(Self { inner })
     }
 
-    /// The message lane.
+    /// The IPC channel.
     #[napi(getter)]
     pub fn message_lane(&self) -> MessageLane {
         self.inner.messages.clone()
@@ -319,9 +319,9 @@ impl WorkerLanes {
         retry.unreference();
         env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
             // The lanes close before the process ends, however long that takes.
-            inner.watchdog.stand_down();
+            inner.watchdog.disarm();
             drop(inner.started.take());
-            drop(inner.seats.take());
+            drop(inner.sockets.take());
         })?;
         inner.started.replace(Some(Started { handlers, control, connections, retry }));
         // Of what was sent before.
@@ -347,11 +347,11 @@ impl WorkerLanes {
     #[napi]
     pub fn accept(&self, listener: u32, fd: i32, backlog: i32) -> i32 {
         let Some(handlers) = self.inner.handlers() else { return -libc::EBADF };
-        let seated = duplicate(fd).and_then(|socket| {
+        let watched = duplicate(fd).and_then(|socket| {
             listen::start_with(&socket, backlog)?;
-            self.inner.seat(listener, SeatKind::Shared, socket, &handlers)
+            self.inner.watch_socket(listener, Ownership::Shared, socket, &handlers)
         });
-        seated.map_or_else(|error| errno(&error), |()| 0)
+        watched.map_or_else(|error| errno(&error), |()| 0)
     }
 
     /// Says that the server on this listener is closed, and the shared socket if it had one. Returns
@@ -359,7 +359,7 @@ impl WorkerLanes {
     #[napi]
     pub fn close_listener(&self, listener: u32) -> napi::Result<bool> {
         let inner = &self.inner;
-        drop(inner.seats.borrow_mut().remove(&listener));
+        drop(inner.sockets.borrow_mut().remove(&listener));
         inner.lost.borrow_mut().remove(&listener);
         inner.send(&ToPrimary::Close { listener }, None)?;
         let is_open = inner.open.get();
@@ -372,7 +372,7 @@ impl WorkerLanes {
     /// Says that a connection which `onConnection` took is closed.
     #[napi]
     pub fn connection_closed(&self) {
-        self.inner.tally.add_closed();
+        self.inner.counters.add_closed();
     }
 
     /// Says that this worker has disconnected, and does not exit.
@@ -384,7 +384,7 @@ impl WorkerLanes {
     /// Says that JavaScript decides itself when to exit, whether the primary is there or not.
     #[napi]
     pub fn stand_down(&self) {
-        self.inner.watchdog.stand_down();
+        self.inner.watchdog.disarm();
     }
 }
 
@@ -450,7 +450,7 @@ impl Inner {
         }
         self.control_ready(Readiness { readable: true, writable: true }, handlers);
         if self.exhausted.get() {
-            self.recover();
+            self.try_to_recover();
         } else if self.open.get() && self.takes_later.replace(false) {
             self.connections_ready(Readiness::READ, handlers);
         }
@@ -458,24 +458,24 @@ impl Inner {
     }
 
     /// This process has no descriptor for a connection: others get what comes.
-    fn exhaust(&self) {
+    fn report_exhausted(&self) {
         self.exhausted.set(true);
-        self.poll_seats();
+        self.watch_sockets();
         self.tell(&ToPrimary::Exhausted, None);
     }
 
     /// There may be descriptors again.
-    fn recover(&self) {
+    fn try_to_recover(&self) {
         if !self.connections.is_exhausted() {
             self.exhausted.set(false);
-            self.poll_seats();
+            self.watch_sockets();
             self.tell(&ToPrimary::Recovered, None);
             let lost = self.lost.borrow().clone();
-            lost.into_iter().for_each(|listener| self.lose_seat(listener));
+            lost.into_iter().for_each(|listener| self.report_lost_socket(listener));
         }
     }
 
-    /// The primary is gone, which the message lane tells JavaScript. An ended lane would be
+    /// The primary is gone, which the IPC channel tells JavaScript. An ended lane would be
     /// readable for ever.
     fn end(&self, handlers: &Handlers) {
         self.open.set(false);
@@ -532,7 +532,7 @@ impl Inner {
             let has_socket = shared.is_some();
             drop(replies);
             self.unanswered.set(self.unanswered.get().saturating_sub(1));
-            let reply = self.take_seat(reply, shared, handlers);
+            let reply = self.adopt_socket(reply, shared, handlers);
             let Handlers { caller, on_reply, .. } = &**handlers;
             caller.call(on_reply, (reply,).into());
             if has_socket {
@@ -554,14 +554,14 @@ impl Inner {
                         handlers.closed(listener);
                     }
                 }
-                Ok(Received::Seat { listener, seat, socket }) => {
-                    self.seat_again(listener, seat, socket, handlers);
+                Ok(Received::Socket { listener, slot, socket }) => {
+                    self.replace_socket(listener, slot, socket, handlers);
                 }
                 Ok(Received::Probe) => {
                     self.tell(&ToPrimary::Alive, None);
                 }
-                Ok(Received::Pause) => self.rest(true),
-                Ok(Received::Resume) => self.rest(false),
+                Ok(Received::Pause) => self.set_paused(true),
+                Ok(Received::Resume) => self.set_paused(false),
                 Ok(Received::Empty) => return,
                 Ok(Received::Later) => {
                     self.reads_later.set(true);
@@ -574,7 +574,7 @@ impl Inner {
     }
 
     /// Begins to accept where the reply says so.
-    fn take_seat(
+    fn adopt_socket(
         self: &Rc<Self>,
         reply: Reply,
         socket: Option<OwnedFd>,
@@ -588,9 +588,9 @@ impl Inner {
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
         let taken = socket.and_then(|socket| match kind {
             SocketKind::Shared => Ok(Some(socket)),
-            SocketKind::Own { seat: number } => {
-                self.seat(listener, SeatKind::Own { number }, socket, handlers).map(|()| None)
-            }
+            SocketKind::Own { slot } => self
+                .watch_socket(listener, Ownership::Own { slot }, socket, handlers)
+                .map(|()| None),
         });
         match taken {
             Ok(shared) => ListenReply::new(reply, shared),
@@ -602,31 +602,34 @@ impl Inner {
     }
 
     /// Somebody has ended our own socket of this listener. The primary gives us another.
-    fn lose_seat(&self, listener: ListenerId) {
-        drop(self.seats.borrow_mut().remove(&listener));
+    fn report_lost_socket(&self, listener: ListenerId) {
+        drop(self.sockets.borrow_mut().remove(&listener));
         self.lost.borrow_mut().insert(listener);
         self.tell(&ToPrimary::Lost { listener }, None);
     }
 
     /// Another socket of our own has come, in place of one that is lost, though we may not know that yet.
-    fn seat_again(
+    fn replace_socket(
         self: &Rc<Self>,
         listener: ListenerId,
-        number: Option<u8>,
+        slot: Option<u8>,
         socket: Option<OwnedFd>,
         handlers: &Rc<Handlers>,
     ) {
-        let had_seat = self.seats.borrow_mut().remove(&listener).is_some();
-        if !(self.lost.borrow_mut().remove(&listener) || had_seat) {
+        let had_socket = self.sockets.borrow_mut().remove(&listener).is_some();
+        if !(self.lost.borrow_mut().remove(&listener) || had_socket) {
             // The server is closed meanwhile.
             return;
         }
-        let kind = SeatKind::Own { number };
+        let ownership = Ownership::Own { slot };
         // This process had no descriptor left for it.
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
-        if socket.and_then(|socket| self.seat(listener, kind, socket, handlers)).is_err() {
+        if socket
+            .and_then(|socket| self.watch_socket(listener, ownership, socket, handlers))
+            .is_err()
+        {
             self.lost.borrow_mut().insert(listener);
-            self.exhaust();
+            self.report_exhausted();
         }
     }
 
@@ -635,10 +638,10 @@ impl Inner {
         self.tell(&ToPrimary::Close { listener }, None);
     }
 
-    fn seat(
+    fn watch_socket(
         self: &Rc<Self>,
         listener: ListenerId,
-        kind: SeatKind,
+        ownership: Ownership,
         socket: OwnedFd,
         handlers: &Rc<Handlers>,
     ) -> io::Result<()> {
@@ -649,35 +652,37 @@ impl Inner {
             }
         })?;
         poll.unreference();
-        poll.wait_for(self.seat_readiness(kind));
-        self.seats.borrow_mut().insert(listener, Seat { poll, socket, kind });
+        poll.wait_for(self.readiness_at(ownership));
+        self.sockets.borrow_mut().insert(listener, ListeningSocket { poll, socket, ownership });
         Ok(())
     }
 
     /// Accepts nothing from sockets of our own, or accepts again.
-    fn rest(&self, paused: bool) {
+    fn set_paused(&self, paused: bool) {
         self.paused.set(paused);
-        self.poll_seats();
+        self.watch_sockets();
     }
 
-    fn poll_seats(&self) {
-        for seat in self.seats.borrow().values() {
-            seat.poll.wait_for(self.seat_readiness(seat.kind));
+    fn watch_sockets(&self) {
+        for socket in self.sockets.borrow().values() {
+            socket.poll.wait_for(self.readiness_at(socket.ownership));
         }
     }
 
     /// What to wait for at a listening socket.
-    fn seat_readiness(&self, kind: SeatKind) -> Readiness {
-        let is_paused = matches!(kind, SeatKind::Own { .. }) && self.paused.get();
+    fn readiness_at(&self, ownership: Ownership) -> Readiness {
+        let is_paused = matches!(ownership, Ownership::Own { .. }) && self.paused.get();
         if is_paused || self.exhausted.get() { Readiness::NONE } else { Readiness::READ }
     }
 
     fn accept(&self, listener: ListenerId, handlers: &Handlers) {
         for _ in 0..TAKEN_A_TURN {
             // A handler may have closed the server, or paused the worker.
-            let (kind, accepted) = match self.seats.borrow().get(&listener) {
-                Some(&Seat { kind, ref socket, .. }) if self.seat_readiness(kind).readable => {
-                    (kind, self.accept_from(kind, socket))
+            let (ownership, accepted) = match self.sockets.borrow().get(&listener) {
+                Some(&ListeningSocket { ownership, ref socket, .. })
+                    if self.readiness_at(ownership).readable =>
+                {
+                    (ownership, self.accept_from(ownership, socket))
                 }
                 _ => return,
             };
@@ -686,9 +691,9 @@ impl Inner {
                 Ok(Some(connection)) => {
                     let mut is_served = true;
                     handlers.caller.enter(|| {
-                        is_served = match kind {
-                            SeatKind::Own { .. } => self.deliver(handlers, listener, connection),
-                            SeatKind::Shared => {
+                        is_served = match ownership {
+                            Ownership::Own { .. } => self.deliver(handlers, listener, connection),
+                            Ownership::Shared => {
                                 // JavaScript's, even if the handler throws.
                                 handlers.accepted(listener, connection.into_raw_fd());
                                 true
@@ -701,17 +706,17 @@ impl Inner {
                     }
                 }
                 Err(Failure::WouldBlock) => return,
-                Err(Failure::Shortage(_)) => return self.exhaust(),
+                Err(Failure::Shortage(_)) => return self.report_exhausted(),
                 // A listening socket has no peer.
                 Err(Failure::Gone) => return,
                 Err(Failure::Fault(fault)) => {
-                    return match kind {
-                        SeatKind::Own { .. } if fault.errno == libc::EINVAL => {
-                            self.lose_seat(listener);
+                    return match ownership {
+                        Ownership::Own { .. } if fault.errno == libc::EINVAL => {
+                            self.report_lost_socket(listener);
                         }
-                        SeatKind::Own { .. } => self.give_up(handlers, fault.into()),
+                        Ownership::Own { .. } => self.give_up(handlers, fault.into()),
                         // The primary may have closed the socket for a worker that goes on without it.
-                        SeatKind::Shared => {
+                        Ownership::Shared => {
                             self.unwatch(listener);
                             handlers.caller.enter(|| handlers.accepted(listener, -fault.errno));
                         }
@@ -722,16 +727,20 @@ impl Inner {
     }
 
     fn unwatch(&self, listener: ListenerId) {
-        if let Some(seat) = self.seats.borrow().get(&listener) {
-            seat.poll.wait_for(Readiness::NONE);
+        if let Some(socket) = self.sockets.borrow().get(&listener) {
+            socket.poll.wait_for(Readiness::NONE);
         }
     }
 
-    fn accept_from(&self, kind: SeatKind, socket: &OwnedFd) -> Result<Option<OwnedFd>, Failure> {
-        match kind {
-            SeatKind::Own { number } => listen::accept(socket)
-                .inspect(|it| it.iter().for_each(|_| self.tally.add_accepted(number))),
-            SeatKind::Shared => listen::accept_shared(socket),
+    fn accept_from(
+        &self,
+        ownership: Ownership,
+        socket: &OwnedFd,
+    ) -> Result<Option<OwnedFd>, Failure> {
+        match ownership {
+            Ownership::Own { slot } => listen::accept(socket)
+                .inspect(|it| it.iter().for_each(|_| self.counters.add_accepted(slot))),
+            Ownership::Shared => listen::accept_shared(socket),
         }
     }
 
@@ -742,7 +751,7 @@ impl Inner {
         match caller.call(on_connection, args) {
             Called::Returned(false) => {
                 self.tell(&ToPrimary::Return { listener }, Some(connection));
-                self.tally.add_closed();
+                self.counters.add_closed();
                 false
             }
             Called::Returned(true) => {
@@ -751,7 +760,7 @@ impl Inner {
             }
             // A getter of the user's server threw; the connection is closed here.
             Called::Failed => {
-                self.tally.add_closed();
+                self.counters.add_closed();
                 true
             }
         }
@@ -765,7 +774,7 @@ impl Inner {
             }
             match self.connections.take() {
                 Ok(Taken::Connection(listener, connection)) => {
-                    self.tally.add_taken();
+                    self.counters.add_taken();
                     // The primary says first that we serve a listener, but on the other lane.
                     if self.unanswered.get() > 0 {
                         self.read_control(handlers);
@@ -774,10 +783,10 @@ impl Inner {
                     caller.enter(|| _ = self.deliver(handlers, listener, connection));
                 }
                 Ok(Taken::Lost) => {
-                    self.tally.add_taken();
-                    self.tally.add_closed();
+                    self.counters.add_taken();
+                    self.counters.add_closed();
                 }
-                Ok(Taken::Exhausted) => return self.exhaust(),
+                Ok(Taken::Exhausted) => return self.report_exhausted(),
                 Ok(Taken::Empty) => return,
                 Ok(Taken::Later) => {
                     self.takes_later.set(true);
@@ -787,7 +796,7 @@ impl Inner {
                 Err(error) => return self.give_up(handlers, error),
             }
             // It saves a look in vain for most connections.
-            if !self.tally.has_more() {
+            if !self.counters.has_more() {
                 return;
             }
         }

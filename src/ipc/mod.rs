@@ -1,4 +1,4 @@
-//! The message lane: frames that go by memory, or by a stream, the same at both ends.
+//! The IPC channel: frames that go by memory, or by a stream, the same at both ends.
 //!
 //! Small frames go through a [`ring`](crate::sys::ring) of shared memory, without a system call
 //! unless the reader sleeps. The stream wakes it then, with a frame of [`Kind::Wake`], and carries
@@ -37,7 +37,7 @@ use crate::{
     sys::{
         failure::{Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, Received},
-        ring::{Reader, Ring, Tally, Writer},
+        ring::{Reader, Ring, SharedCounters, Writer},
     },
 };
 
@@ -52,7 +52,7 @@ const LONGEST_IN_MEMORY: usize = 32 * 1024;
 const SHORT: usize = 4 * 1024;
 
 /// How long a process that ends goes on for a peer which reads, however slowly.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+const LONGEST_EXIT_FLUSH: Duration = Duration::from_secs(10);
 
 /// A whole message that has come in.
 #[derive(Debug)]
@@ -90,14 +90,14 @@ enum Way {
     Stream,
 }
 
-/// One end of a message lane.
+/// One end of an IPC channel.
 pub struct Channel {
     stream: OwnedFd,
     /// Whether the peer has the memory too.
     has_memory: bool,
     writer: Writer,
     reader: Reader,
-    tally: Tally,
+    counters: SharedCounters,
     /// Where the next frame is to be written.
     writing: Way,
     /// Where the next frame is to be read.
@@ -122,7 +122,7 @@ impl Channel {
     /// `stream` is one end of a [`lane::stream_pair`].
     pub fn new(stream: OwnedFd, ring: Ring) -> Self {
         let has_memory = ring.is_shared();
-        let Ring { writer, reader, tally } = ring;
+        let Ring { writer, reader, counters } = ring;
         // Without memory there is no other way, and no switch to it.
         let way = if has_memory { Way::Memory } else { Way::Stream };
         Self {
@@ -130,7 +130,7 @@ impl Channel {
             has_memory,
             writer,
             reader,
-            tally,
+            counters,
             writing: way,
             reading: way,
             decoder: Decoder::default(),
@@ -205,12 +205,12 @@ impl Channel {
         handle: Option<(HandleType, OwnedFd)>,
     ) -> Result<usize> {
         if handle.is_none() && self.send_by_memory(kind, &payload)? {
-            self.tally.add_message();
+            self.counters.add_message();
             return Ok(0);
         }
         self.write_by_stream()?;
         self.send_by_stream(kind, payload, handle)?;
-        self.tally.add_message();
+        self.counters.add_message();
         Ok(self.outgoing.len())
     }
 
@@ -375,14 +375,14 @@ impl Channel {
     }
 
     /// Sends what is queued, and waits for room, as long as the peer makes some within `patience`, and
-    /// altogether no longer than [`LAST_WORDS`]. Says whether all is sent, or nobody left to read it. Only
+    /// altogether no longer than [`LONGEST_EXIT_FLUSH`]. Says whether all is sent, or nobody left to read it. Only
     /// for a process that is about to end: it blocks.
-    pub fn send_last_words(&mut self, patience: Duration) -> bool {
+    pub fn flush_on_exit(&mut self, patience: Duration) -> bool {
         let mut left = patience;
-        let deadline = Instant::now() + LAST_WORDS;
+        let deadline = Instant::now() + LONGEST_EXIT_FLUSH;
         while !self.is_idle()
             && Instant::now() < deadline
-            && lane::becomes_writable(&self.stream, patience)
+            && lane::wait_writable(&self.stream, patience)
         {
             if self.flush().is_err() {
                 return true;
@@ -554,7 +554,7 @@ impl Channel {
     /// # Errors
     /// [`Error::Fault`].
     pub fn shutdown(&self) -> Result<()> {
-        match lane::shutdown(&self.stream, Lane::Message) {
+        match lane::shutdown(&self.stream, Lane::Ipc) {
             Ok(()) | Err(Failure::WouldBlock | Failure::Gone) => Ok(()),
             Err(Failure::Shortage(fault) | Failure::Fault(fault)) => Err(fault.into()),
         }

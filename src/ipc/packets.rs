@@ -5,7 +5,7 @@ use std::{
 
 use crate::sys::{failure::Failure, lane};
 
-/// Packets that wait for room in a control lane.
+/// Packets that wait for room in a control socket.
 #[derive(Debug, Default)]
 pub struct Packets {
     waiting: VecDeque<(Vec<u8>, Option<OwnedFd>)>,

@@ -7,8 +7,8 @@ use crate::sys::{
     ring::{self, Side},
 };
 
-const SENDING: Call = Call::Send(Lane::Message);
-const RECEIVING: Call = Call::Receive(Lane::Message);
+const SENDING: Call = Call::Send(Lane::Ipc);
+const RECEIVING: Call = Call::Receive(Lane::Ipc);
 
 fn pair() -> (Channel, Channel) {
     let (one, other) = lane::stream_pair().unwrap();
@@ -47,13 +47,13 @@ fn send_handle(channel: &mut Channel, text: &str) -> OwnedFd {
 fn messages_arrive_whole_and_in_order() {
     let (mut one, mut other) = pair();
     send(&mut one, "1");
-    one.send(Kind::Notice, payload(""), None).unwrap();
+    one.send(Kind::Internal, payload(""), None).unwrap();
     send(&mut one, "\"☃\"");
     assert!(one.is_idle());
     let mut messages = Vec::new();
     assert_eq!(receive(&mut other, &mut messages).unwrap(), Reading::Open);
     assert_eq!(texts(&messages), ["1", "", "\"☃\""]);
-    assert_eq!(messages[1].kind, Kind::Notice);
+    assert_eq!(messages[1].kind, Kind::Internal);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn last_words_are_sent_as_long_as_somebody_reads() {
     let long = "x".repeat(1 << 20);
     send(&mut one, &long);
     assert!(!one.is_idle());
-    assert!(!one.send_last_words(Duration::from_millis(1)), "nobody reads");
+    assert!(!one.flush_on_exit(Duration::from_millis(1)), "nobody reads");
     let reading = std::thread::spawn(move || {
         let mut other = Channel::new(theirs, Ring::map(&memory, Side::Worker).unwrap());
         let mut messages = Vec::new();
@@ -101,7 +101,7 @@ fn last_words_are_sent_as_long_as_somebody_reads() {
         }
         messages[0].payload.len()
     });
-    assert!(one.send_last_words(Duration::from_secs(20)));
+    assert!(one.flush_on_exit(Duration::from_secs(20)));
     assert_eq!(reading.join().unwrap(), long.len());
 }
 
@@ -426,7 +426,7 @@ fn a_descriptor_that_can_not_be_sent_is_the_fault_of_its_message() {
         let kinds: Vec<_> = messages.iter().map(|it| it.kind).collect();
         assert_eq!(kinds, [Kind::Refused, Kind::Text], "both ends count the same messages");
         assert_eq!(texts(&messages)[1], "behind");
-        assert_eq!(one.tally.messages(), 2);
+        assert_eq!(one.counters.messages(), 2);
     }
 }
 
@@ -476,11 +476,11 @@ fn last_words_wait_for_the_end_of_a_shortage_but_not_forever() {
     let (mut one, mut other) = pair();
     fail_here(SENDING, libc::ENOBUFS, 3);
     send(&mut one, &long);
-    assert!(one.send_last_words(Duration::from_secs(10)));
+    assert!(one.flush_on_exit(Duration::from_secs(10)));
     assert_eq!(received(&mut other), [long.as_str()]);
     fail_here(SENDING, libc::ENOBUFS, 1000);
     send(&mut one, &long);
-    assert!(!one.send_last_words(Duration::from_millis(50)));
+    assert!(!one.flush_on_exit(Duration::from_millis(50)));
     assert!(inject::forget(std::thread::current().id()) > 0);
 }
 
@@ -488,11 +488,11 @@ fn last_words_wait_for_the_end_of_a_shortage_but_not_forever() {
 fn a_lane_that_can_not_be_ended_says_so() {
     for errno in FAULTS {
         let (one, _other) = pair();
-        fail_here(Call::Shutdown(Lane::Message), errno, 1);
+        fail_here(Call::Shutdown(Lane::Ipc), errno, 1);
         assert!(matches!(one.shutdown(), Err(Error::Fault(fault)) if fault.errno == errno));
     }
     let (one, _other) = pair();
-    fail_here(Call::Shutdown(Lane::Message), libc::ENOTCONN, 1);
+    fail_here(Call::Shutdown(Lane::Ipc), libc::ENOTCONN, 1);
     one.shutdown().unwrap();
 }
 

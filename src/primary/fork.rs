@@ -14,7 +14,7 @@ use crate::{
     sys::{
         exit::Process,
         lane,
-        ring::{self, Ring, Side, Tally},
+        ring::{self, Ring, SharedCounters, Side},
         spawn,
     },
 };
@@ -46,7 +46,7 @@ pub struct Adopted {
     /// A duplicate of the worker's end, to take back what it did not take.
     pub reclaim: OwnedFd,
     /// What the worker counts.
-    pub tally: Tally,
+    pub tally: SharedCounters,
     /// How long connections that it has not taken wait for another worker, if it was the last that
     /// served their address. Then they are closed.
     pub queue_timeout: Duration,
@@ -75,7 +75,7 @@ pub fn fork(
 ) -> Result<Forked> {
     let (message, their_message) = lane::stream_pair().map_err(Error::system(NEW_LANE))?;
     let (ring, memory) = memory()?;
-    let tally = ring.tally.clone();
+    let tally = ring.counters.clone();
     let message = Channel::new(message, ring);
     let (control, their_control) = lane::packet_pair().map_err(Error::system(NEW_LANE))?;
     let (connection, reclaim) = lane::packet_pair().map_err(Error::system(NEW_LANE))?;

@@ -1,4 +1,4 @@
-//! The connection lane: one packet = one accepted connection, whose descriptor travels beside it.
+//! The hand-off queue: one packet = one accepted connection, whose descriptor travels beside it.
 
 use super::ListenerId;
 

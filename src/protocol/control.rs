@@ -1,8 +1,8 @@
-//! The control lane: small, rare packets of JSON, readable in a trace.
+//! The control socket: small, rare packets of JSON, readable in a trace.
 //!
 //! A [`ToPrimary`] goes from the worker to the primary's engine, an [`ToWorker`] from there to the worker.
 //! A packet may carry one descriptor: a returned connection with [`ToPrimary::Return`], a
-//! listening socket with [`ToWorker::Reply`] and [`ToWorker::Seat`].
+//! listening socket with [`ToWorker::Reply`] and [`ToWorker::Socket`].
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -49,7 +49,7 @@ pub enum ToPrimary {
         /// The listener that accepted the connection.
         listener: ListenerId,
     },
-    /// "My own socket of this listener listens no more." Answered by [`ToWorker::Seat`] if the worker serves
+    /// "My own socket of this listener listens no more." Answered by [`ToWorker::Socket`] if the worker serves
     /// the listener.
     Lost {
         /// The listener.
@@ -62,7 +62,7 @@ pub enum ToPrimary {
     Exhausted,
     /// "I have descriptors again, and take and accept connections."
     Recovered,
-    /// "I have closed the message lane, and something else holds my event loop: I do not exit."
+    /// "I have closed the IPC channel, and something else holds my event loop: I do not exit."
     Staying,
     /// "I can't load the addon, and exit." From JavaScript, which is all there is then.
     Unable {
@@ -83,11 +83,11 @@ pub enum ToWorker {
         listener: ListenerId,
     },
     /// The answer to [`ToPrimary::Lost`]: another socket of the worker's own, which comes along.
-    Seat {
+    Socket {
         /// The listener.
         listener: ListenerId,
         /// As in [`SocketKind::Own`].
-        seat: Option<u8>,
+        slot: Option<u8>,
     },
     /// "Does your event loop turn?" To be answered by [`ToPrimary::Alive`].
     Probe,
@@ -123,11 +123,11 @@ pub enum SocketKind {
     /// All workers of the listener have this one.
     Shared,
     /// The worker's own, though the engine accepts from it too when the worker does not. Other
-    /// connections of the listener come by the connection lane.
+    /// connections of the listener come by the hand-off queue.
     Own {
         /// In which of its [`COUNTER_SLOTS`] the worker counts the connections that it accepts there; none
         /// if it has more sockets than slots.
-        seat: Option<u8>,
+        slot: Option<u8>,
     },
 }
 
@@ -278,7 +278,7 @@ pub enum ControlError {
     #[error("{0} bytes of data for other workers exceed the limit of {MAX_DATA}")]
     TooMuchData(usize),
     /// Not the JSON it should be.
-    #[error("a control packet that can't be read: {0}")]
+    #[error("a control packet is not valid: {0}")]
     Malformed(#[from] serde_json::Error),
 }
 
@@ -313,12 +313,12 @@ mod tests {
             assert_eq!(decode_request(&packet, packet.len()).unwrap(), request);
         }
         let reply = |errno, socket| Reply { seq: 7, errno, socket, ..Reply::default() };
-        let kinds = [SocketKind::Shared, SocketKind::Own { seat: Some(63) }];
+        let kinds = [SocketKind::Shared, SocketKind::Own { slot: Some(63) }];
         let given = kinds.map(|kind| ToWorker::Reply(reply(0, Some(kind))));
         let plain = [
             ToWorker::Reply(reply(-98, None)),
             ToWorker::Closed { listener: 3 },
-            ToWorker::Seat { listener: 3, seat: Some(63) },
+            ToWorker::Socket { listener: 3, slot: Some(63) },
             ToWorker::Probe,
             ToWorker::Pause,
             ToWorker::Resume,

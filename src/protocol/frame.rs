@@ -1,4 +1,4 @@
-//! The message lane: a stream of frames, each a header of eight bytes and a payload.
+//! The IPC channel: a stream of frames, each a header of eight bytes and a payload.
 //!
 //! ```text
 //! 0        4      5        6          8
@@ -22,7 +22,7 @@ pub const MAX_PAYLOAD: usize = 1 << 30;
 pub const MAX_TEXT: usize = (1 << 29) - 24;
 
 /// The longest payload of a notice, in bytes: more than an address and a path make.
-pub const MAX_NOTICE: usize = 64 * 1024;
+pub const MAX_INTERNAL: usize = 64 * 1024;
 
 /// Bytes the decoder reads at once, and the largest frame it keeps in its buffer.
 const BUFFER: usize = 64 * 1024;
@@ -40,7 +40,7 @@ pub enum Kind {
     /// A message of the user, in JSON.
     Text = 1,
     /// A notice between the two `cluster` modules (`online`, `disconnect`, …), in JSON.
-    Notice = 2,
+    Internal = 2,
     /// A message of the user, as V8 serializes it.
     Bytes = 3,
     /// The reader is to look at the memory. Only in the stream.
@@ -62,7 +62,7 @@ impl Kind {
     pub fn limit(self) -> usize {
         match self {
             Self::Wake | Self::Switch | Self::Refused => 0,
-            Self::Notice => MAX_NOTICE,
+            Self::Internal => MAX_INTERNAL,
             // Other texts than ASCII go in UTF-16 when they are long.
             Self::Text | Self::String => MAX_TEXT,
             Self::WideText | Self::WideString => 2 * MAX_TEXT,
@@ -78,7 +78,7 @@ impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         match byte {
             1 => Some(Self::Text),
-            2 => Some(Self::Notice),
+            2 => Some(Self::Internal),
             3 => Some(Self::Bytes),
             4 => Some(Self::Wake),
             5 => Some(Self::Switch),
@@ -344,7 +344,7 @@ mod tests {
     fn a_stream_of_single_bytes_gives_the_same_frames() {
         let frames = [
             (Kind::Text, HandleType::from_number(7), b"{}".to_vec()),
-            (Kind::Notice, None, Vec::new()),
+            (Kind::Internal, None, Vec::new()),
         ];
         assert_eq!(decode(&stream(&frames), &[1]).unwrap(), frames);
     }
@@ -382,7 +382,7 @@ mod tests {
             forged[4] = kind as u8;
             assert_eq!(parse_header(&forged).map(|_| ()), long.map(|_: [u8; 8]| ()), "{kind:?}");
         }
-        let stray = [0, 0, 0, 0, Kind::Notice as u8, 1, 0, 0];
+        let stray = [0, 0, 0, 0, Kind::Internal as u8, 1, 0, 0];
         assert_eq!(decode(&stray, &[8]), Err(FrameError::StrayHandle));
     }
 }

@@ -1,4 +1,4 @@
-//! What a descriptor on the message lane is, and what JavaScript is to make of it.
+//! What a descriptor on the IPC channel is, and what JavaScript is to make of it.
 
 /// The type of a handle. Its number on the lane is that of `lib/handles.js`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

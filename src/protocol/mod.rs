@@ -1,8 +1,8 @@
 //! What goes over the lanes: bytes ↔ values. No I/O, no clock.
 //!
-//! - [`frame`]: the stream of the message lane, [`handle`]: what comes along with it,
-//! - [`control`]: the packets of the control lane,
-//! - [`connection`]: the packets of the connection lane.
+//! - [`frame`]: the stream of the IPC channel, [`handle`]: what comes along with it,
+//! - [`control`]: the packets of the control socket,
+//! - [`connection`]: the packets of the hand-off queue.
 
 pub mod connection;
 pub mod control;

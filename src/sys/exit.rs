@@ -2,7 +2,7 @@
 //! and a signal can never hit a stranger who got the same number.
 
 pub use super::platform::exit::Process;
-pub(super) use super::platform::exit::abandon;
+pub(super) use super::platform::exit::kill_and_reap;
 pub use super::wait::Exit;
 
 impl Process {
@@ -81,7 +81,7 @@ mod tests {
     fn an_abandoned_process_leaves_no_zombie() {
         let child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id().cast_signed();
-        abandon(pid);
+        kill_and_reap(pid);
         assert!(is_gone(pid));
     }
 

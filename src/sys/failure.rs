@@ -32,15 +32,15 @@ pub enum Call {
 impl Call {
     /// Every one of them.
     pub const ALL: [Self; 12] = [
-        Self::Send(Lane::Message),
+        Self::Send(Lane::Ipc),
         Self::Send(Lane::Control),
-        Self::Send(Lane::Connection),
-        Self::Receive(Lane::Message),
+        Self::Send(Lane::HandOff),
+        Self::Receive(Lane::Ipc),
         Self::Receive(Lane::Control),
-        Self::Receive(Lane::Connection),
-        Self::Shutdown(Lane::Message),
+        Self::Receive(Lane::HandOff),
+        Self::Shutdown(Lane::Ipc),
         Self::Shutdown(Lane::Control),
-        Self::Shutdown(Lane::Connection),
+        Self::Shutdown(Lane::HandOff),
         Self::Accept,
         Self::Poll,
         Self::Watch,
@@ -225,7 +225,7 @@ mod tests {
     fn a_fault_names_the_call_and_the_errno() {
         let fault = |call, errno| Fault { call, errno }.to_string();
         let denied = fault(Call::Send(Lane::Control), libc::EPERM);
-        assert!(denied.starts_with("sendmsg on the control lane: EPERM, "), "{denied}");
+        assert!(denied.starts_with("sendmsg on the control socket: EPERM, "), "{denied}");
         assert!(fault(Call::Accept, 4000).starts_with("accept: "));
     }
 

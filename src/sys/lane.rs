@@ -23,7 +23,7 @@ use super::{
         lane as platform,
         message::{RECEIVE, SEND, SPACE, as_full, has_lost_descriptor},
         socket::family,
-        transit::escort,
+        transit::keep_until_received,
     },
     reserve::has_free_descriptor,
 };
@@ -31,20 +31,20 @@ use super::{
 /// Which lane a system call is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// The stream of the message lane.
-    Message,
-    /// The control lane.
+    /// The stream of the IPC channel.
+    Ipc,
+    /// The control socket.
     Control,
-    /// The connection lane.
-    Connection,
+    /// The hand-off queue.
+    HandOff,
 }
 
 impl fmt::Display for Lane {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Message => "message lane",
-            Self::Control => "control lane",
-            Self::Connection => "connection lane",
+            Self::Ipc => "IPC channel",
+            Self::Control => "control socket",
+            Self::HandOff => "hand-off queue",
         })
     }
 }
@@ -75,7 +75,7 @@ pub fn check(socket: OwnedFd, kind: Kind) -> io::Result<()> {
     }
 }
 
-/// A byte stream: the message lane. Neither end blocks.
+/// A byte stream: the IPC channel. Neither end blocks.
 ///
 /// # Errors
 /// `EMFILE`, `ENFILE`, `ENOMEM`.
@@ -84,7 +84,7 @@ pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Packets that keep their borders and their order, and an end that is seen: the control and the
-/// connection lane. Neither end blocks.
+/// hand-off queue. Neither end blocks.
 ///
 /// # Errors
 /// As [`stream_pair`].
@@ -138,7 +138,7 @@ pub fn shutdown(socket: impl AsFd, lane: Lane) -> Result<(), Failure> {
     }
 }
 
-/// Sends slices by a message lane, and says how many bytes went. A descriptor goes with the first of
+/// Sends slices by an IPC channel, and says how many bytes went. A descriptor goes with the first of
 /// them.
 ///
 /// # Errors
@@ -149,22 +149,22 @@ pub fn send(
     slices: &[IoSlice<'_>],
     descriptor: Option<BorrowedFd<'_>>,
 ) -> Result<usize, Failure> {
-    transmit_escorted(socket.as_fd(), Lane::Message, slices, descriptor)
+    send_kept(socket.as_fd(), Lane::Ipc, slices, descriptor)
 }
 
-/// As [`transmit`], for lanes whose waiting packets are not counted.
-pub(super) fn transmit_escorted(
+/// As [`send_slices`], for lanes whose waiting packets are not counted.
+pub(super) fn send_kept(
     socket: BorrowedFd<'_>,
     lane: Lane,
     slices: &[IoSlice<'_>],
     descriptor: Option<BorrowedFd<'_>>,
 ) -> Result<usize, Failure> {
-    let sent = transmit(socket, lane, slices, descriptor)?;
-    escort(socket, descriptor);
+    let sent = send_slices(socket, lane, slices, descriptor)?;
+    keep_until_received(socket, descriptor);
     Ok(sent)
 }
 
-fn transmit(
+fn send_slices(
     socket: BorrowedFd<'_>,
     lane: Lane,
     slices: &[IoSlice<'_>],
@@ -175,7 +175,7 @@ fn transmit(
 }
 
 /// Waits until the socket can be written to, or its peer is gone; false when `within` has passed.
-pub fn becomes_writable(socket: impl AsFd, within: Duration) -> bool {
+pub fn wait_writable(socket: impl AsFd, within: Duration) -> bool {
     let deadline = Instant::now() + within;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -201,7 +201,7 @@ pub fn wait_for_end(lane: &OwnedFd) {
     platform::wait_for_end(lane);
 }
 
-/// Sends one packet by a control lane, with at most one descriptor. [`receive_whole_packet`] takes it.
+/// Sends one packet by a control socket, with at most one descriptor. [`receive_whole_packet`] takes it.
 ///
 /// # Errors
 /// As [`send`]; `EMSGSIZE`, a fault, when the packet exceeds the send buffer.
@@ -213,7 +213,7 @@ pub fn send_packet(
     platform::send_packet(socket.as_fd(), bytes, descriptor)
 }
 
-/// As [`send_packet`], by a connection lane, whose packets are all as long as this one, a few bytes.
+/// As [`send_packet`], by a hand-off queue, whose packets are all as long as this one, a few bytes.
 /// [`receive_fixed_packet`] takes it, so several may receive from one lane. A descriptor has to be kept in a [`Transit`] until
 /// somebody has it.
 ///
@@ -224,7 +224,7 @@ pub fn send_fixed_packet(
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
 ) -> Result<(), Failure> {
-    transmit(socket.as_fd(), Lane::Connection, &[IoSlice::new(bytes)], descriptor)?;
+    send_slices(socket.as_fd(), Lane::HandOff, &[IoSlice::new(bytes)], descriptor)?;
     Ok(())
 }
 
@@ -240,22 +240,22 @@ pub struct Received {
     pub truncated: bool,
 }
 
-/// Receives bytes of a message lane, up to the end of those that a descriptor came with, of which there
+/// Receives bytes of an IPC channel, up to the end of those that a descriptor came with, of which there
 /// is at most one.
 ///
 /// # Errors
 /// [`Failure::WouldBlock`] when nothing is there yet. A peer that is gone is the end of the lane, once all that
 /// it had sent is received: [`Failure::Gone`] is for a kernel that gives neither.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, Failure> {
-    receive_slices(socket.as_fd(), Lane::Message, &mut [IoSliceMut::new(buffer)])
+    receive_slices(socket.as_fd(), Lane::Ipc, &mut [IoSliceMut::new(buffer)])
 }
 
-/// Receives one packet of a connection lane, into a buffer of its length.
+/// Receives one packet of a hand-off queue, into a buffer of its length.
 ///
 /// # Errors
 /// As [`receive`].
 pub fn receive_fixed_packet(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, Failure> {
-    receive_slices(socket.as_fd(), Lane::Connection, &mut [IoSliceMut::new(buffer)])
+    receive_slices(socket.as_fd(), Lane::HandOff, &mut [IoSliceMut::new(buffer)])
 }
 
 /// As [`receive_fixed_packet`], from an end that another process, which is not trusted, has as well. Whatever options
@@ -301,7 +301,7 @@ pub struct WholePacket {
     pub is_end: bool,
 }
 
-/// Receives one packet of a control lane, of which it keeps at most `limit` bytes. There must be no other
+/// Receives one packet of a control socket, of which it keeps at most `limit` bytes. There must be no other
 /// receiver. A descriptor that this process has no number for is lost.
 ///
 /// # Errors

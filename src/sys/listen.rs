@@ -150,7 +150,7 @@ pub fn accept_shared(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
     let accepted = accept(listening);
     if let Ok(Some(connection)) = &accepted {
         // It is as the listening socket is.
-        let _ = make_usual(connection);
+        let _ = reset_options(connection);
     }
     accepted
 }
@@ -200,24 +200,24 @@ pub enum Origin {
 
 /// What a listening socket has in common with the connections that are accepted from it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Likeness {
+pub struct Endpoint {
     is_tcp: bool,
     name: SockaddrStorage,
 }
 
 /// That of a listening socket, to be compared when it may be closed. `None` for one of another kind.
-pub fn likeness(listening: impl AsFd) -> Option<Likeness> {
+pub fn endpoint(listening: impl AsFd) -> Option<Endpoint> {
     let is_tcp = match nature(&listening)? {
         Nature::Tcp { listening: true } => true,
         Nature::Pipe { listening: true } => false,
         _ => return None,
     };
-    Some(Likeness { is_tcp, name: name_of(&listening).ok()? })
+    Some(Endpoint { is_tcp, name: name_of(&listening).ok()? })
 }
 
 /// Whether `connection` comes from a listening socket. Without `has_its_address`, which a transparent
 /// proxy's connections lack, only the kind is compared.
-pub fn origin(connection: impl AsFd, listening: &Likeness, has_its_address: bool) -> Origin {
+pub fn origin(connection: impl AsFd, listening: &Endpoint, has_its_address: bool) -> Origin {
     let is_of_kind = match nature(&connection) {
         Some(Nature::Tcp { listening: false }) => listening.is_tcp,
         Some(Nature::Pipe { listening: false }) => !listening.is_tcp,
@@ -245,7 +245,7 @@ pub fn origin(connection: impl AsFd, listening: &Likeness, has_its_address: bool
 ///
 /// # Errors
 /// When it is no socket.
-pub fn make_usual(connection: impl AsFd) -> io::Result<()> {
+pub fn reset_options(connection: impl AsFd) -> io::Result<()> {
     set_nonblocking(&connection, true)?;
     let closes_at_once = libc::linger { l_onoff: 0, l_linger: 0 };
     Ok(setsockopt(&connection, sockopt::Linger, &closes_at_once)?)

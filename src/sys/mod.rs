@@ -58,7 +58,7 @@ use nix::{
 use self::descriptor::close_on_exec;
 pub use self::{
     descriptor::{duplicate, duplicate_above},
-    platform::wake_politely,
+    platform::use_batch_scheduling,
 };
 
 /// How many descriptors this process may have.

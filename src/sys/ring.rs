@@ -68,8 +68,8 @@ struct Counts {
     taken: AtomicU32,
     /// Connections that it has accepted itself.
     accepted: AtomicU64,
-    /// Those of them that came from one of its sockets, by the number of its seat.
-    accepted_at: [AtomicU64; SEATS],
+    /// Those of them that came from one of its sockets, by the number of its slot.
+    accepted_at: [AtomicU64; COUNTER_SLOTS],
     /// Connections that the primary has put into its lane, less those taken back. On a line of its own,
     /// because it is the primary that writes it.
     handed: Line,
@@ -84,7 +84,7 @@ struct Layout {
 const SIZE: usize = size_of::<Layout>();
 
 /// How many sockets of its own a worker can count connections of.
-pub const SEATS: usize = 64;
+pub const COUNTER_SLOTS: usize = 64;
 
 /// Makes the memory, for both processes to [`Ring::map`]. It can't be resized.
 ///
@@ -152,7 +152,7 @@ pub struct Ring {
     /// Reads from the peer.
     pub reader: Reader,
     /// What the worker counts.
-    pub tally: Tally,
+    pub counters: SharedCounters,
 }
 
 const ACCESS: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
@@ -160,7 +160,7 @@ const ACCESS: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
 impl Ring {
     /// Whether the peer has this memory too.
     pub fn is_shared(&self) -> bool {
-        self.tally.is_shared()
+        self.counters.is_shared()
     }
 
     /// Maps memory made by [`create`]. The descriptor is not needed any more then.
@@ -200,7 +200,7 @@ impl Ring {
         Self {
             writer: Writer { end: end(ours), position: 0 },
             reader: Reader { end: end(theirs), position: 0 },
-            tally: Tally(Arc::clone(&mapping)),
+            counters: SharedCounters(Arc::clone(&mapping)),
         }
     }
 }
@@ -259,15 +259,15 @@ impl End {
 /// What a worker has done with connections. It counts them itself, so that nobody has to be told of
 /// each; what it counts is its own word.
 #[derive(Clone)]
-pub struct Tally(Arc<Mapping>);
+pub struct SharedCounters(Arc<Mapping>);
 
-impl std::fmt::Debug for Tally {
+impl std::fmt::Debug for SharedCounters {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("Tally").field(&self.closed()).finish()
+        formatter.debug_tuple("SharedCounters").field(&self.closed()).finish()
     }
 }
 
-impl Tally {
+impl SharedCounters {
     /// Whether the primary sees what the worker counts.
     pub fn is_shared(&self) -> bool {
         self.0.is_shared
@@ -320,11 +320,11 @@ impl Tally {
         self.0.messages.load(Ordering::Relaxed)
     }
 
-    /// One more connection is accepted from the worker's own socket of this seat; `None` where it has
+    /// One more connection is accepted from the worker's own socket of this slot; `None` where it has
     /// too many sockets to count that.
-    pub fn add_accepted(&self, seat: Option<u8>) {
+    pub fn add_accepted(&self, slot: Option<u8>) {
         self.counts().accepted.fetch_add(1, Ordering::Relaxed);
-        if let Some(accepted) = self.accepted_counter(seat) {
+        if let Some(accepted) = self.accepted_counter(slot) {
             accepted.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -334,13 +334,13 @@ impl Tally {
         self.counts().accepted.load(Ordering::Relaxed)
     }
 
-    /// How many of them came from the socket of this seat.
-    pub fn accepted_at(&self, seat: Option<u8>) -> u64 {
-        self.accepted_counter(seat).map_or(0, |accepted| accepted.load(Ordering::Relaxed))
+    /// How many of them came from the socket of this slot.
+    pub fn accepted_at(&self, slot: Option<u8>) -> u64 {
+        self.accepted_counter(slot).map_or(0, |accepted| accepted.load(Ordering::Relaxed))
     }
 
-    fn accepted_counter(&self, seat: Option<u8>) -> Option<&AtomicU64> {
-        self.counts().accepted_at.get(usize::from(seat?))
+    fn accepted_counter(&self, slot: Option<u8>) -> Option<&AtomicU64> {
+        self.counts().accepted_at.get(usize::from(slot?))
     }
 }
 
@@ -506,16 +506,18 @@ mod tests {
     #[test]
     fn what_the_worker_counts_the_primary_sees() {
         let (primary, worker) = pair();
-        assert_eq!(primary.tally.closed(), 0);
-        worker.tally.add_closed();
-        worker.tally.add_closed();
-        assert_eq!(primary.tally.closed(), 2);
-        worker.tally.add_taken();
-        for seat in [Some(0), Some(SEATS as u8 - 1), Some(0), Some(SEATS as u8), None] {
-            worker.tally.add_accepted(seat);
+        assert_eq!(primary.counters.closed(), 0);
+        worker.counters.add_closed();
+        worker.counters.add_closed();
+        assert_eq!(primary.counters.closed(), 2);
+        worker.counters.add_taken();
+        for slot in
+            [Some(0), Some(COUNTER_SLOTS as u8 - 1), Some(0), Some(COUNTER_SLOTS as u8), None]
+        {
+            worker.counters.add_accepted(slot);
         }
-        assert_eq!((primary.tally.taken(), primary.tally.accepted()), (1, 5));
-        let at = |seat| primary.tally.accepted_at(seat);
+        assert_eq!((primary.counters.taken(), primary.counters.accepted()), (1, 5));
+        let at = |slot| primary.counters.accepted_at(slot);
         assert_eq!((at(Some(0)), at(Some(63)), at(Some(64)), at(None)), (2, 1, 0, 0));
     }
 

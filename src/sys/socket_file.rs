@@ -33,7 +33,7 @@ pub(super) struct SocketFile {
     /// Device and number: what else has the name by then is not ours to remove.
     identity: (i128, u64),
     /// As long as it is open, no other file gets this number.
-    held: platform::Held,
+    kept: platform::KeptOpen,
 }
 
 impl SocketFile {
@@ -63,16 +63,16 @@ impl SocketFile {
             return Ok(None);
         };
         let directory = open(folder, platform::DIRECTORY, Mode::empty()).map_err(translated)?;
-        let held = platform::path_in(&directory, name).filter(|_| is_contested || short.is_err());
-        let address = held.and_then(|held| address_of(&held).ok()).unwrap_or(address);
+        let kept = platform::path_in(&directory, name).filter(|_| is_contested || short.is_err());
+        let address = kept.and_then(|kept| address_of(&kept).ok()).unwrap_or(address);
         bind(socket.as_fd().as_raw_fd(), &address).map_err(translated)?;
-        let held = platform::hold(&directory, name);
+        let kept = platform::keep_open(&directory, name);
         // There may be no descriptor for it.
-        let (held, found) = held.inspect_err(|_| remove(&directory, name, is_socket))?;
+        let (kept, found) = kept.inspect_err(|_| remove(&directory, name, is_socket))?;
         if !is_socket(&found) {
             return Err(Errno::EACCES.into());
         }
-        let file = Self { directory, name: name.to_owned(), identity: identity(&found), held };
+        let file = Self { directory, name: name.to_owned(), identity: identity(&found), kept };
         file.share(query, &found)?;
         Ok(Some(file))
     }
@@ -94,7 +94,7 @@ impl SocketFile {
             return Err(Errno::EACCES.into());
         }
         let mode = Mode::from_bits_truncate(found.st_mode) | extra;
-        platform::change_mode(&self.directory, &self.name, &self.held, mode)
+        platform::change_mode(&self.directory, &self.name, &self.kept, mode)
     }
 }
 

@@ -63,7 +63,7 @@ impl From<Refused> for io::Error {
 /// user or group out of reach. No process is left then.
 pub fn spawn(program: &Program) -> Result<Process, Refused> {
     let (descriptors, _copies) =
-        out_of_the_way(&program.descriptors).map_err(Refused::by("fcntl"))?;
+        duplicate_overlapping(&program.descriptors).map_err(Refused::by("fcntl"))?;
     let moves: Vec<_> =
         (0..).zip(descriptors).filter_map(|(target, source)| Some((source?, target))).collect();
     platform::spawn(program, &moves)
@@ -71,7 +71,9 @@ pub fn spawn(program: &Program) -> Result<Process, Refused> {
 
 /// Duplicates those sources whose numbers are targets too, lest one move overwrites the source of
 /// another.
-fn out_of_the_way(wanted: &[Option<RawFd>]) -> io::Result<(Vec<Option<RawFd>>, Vec<OwnedFd>)> {
+fn duplicate_overlapping(
+    wanted: &[Option<RawFd>],
+) -> io::Result<(Vec<Option<RawFd>>, Vec<OwnedFd>)> {
     let targets = RawFd::try_from(wanted.len()).unwrap_or(RawFd::MAX);
     let mut copies = Vec::new();
     let mut sources = Vec::with_capacity(wanted.len());
@@ -206,12 +208,12 @@ mod tests {
 
     #[test]
     fn sources_among_the_targets_are_moved_out_of_the_way() {
-        let (sources, copies) = out_of_the_way(&[Some(0), Some(2), Some(1)]).unwrap();
+        let (sources, copies) = duplicate_overlapping(&[Some(0), Some(2), Some(1)]).unwrap();
         assert_eq!(sources[0], Some(0));
         assert!(sources[1..].iter().all(|source| source.unwrap() >= 3));
         assert_eq!(copies.len(), 2);
-        assert!(out_of_the_way(&[Some(1_000_000)]).is_ok(), "checked by the child");
-        assert!(out_of_the_way(&[Some(1), None, Some(-1)]).is_err());
+        assert!(duplicate_overlapping(&[Some(1_000_000)]).is_ok(), "checked by the child");
+        assert!(duplicate_overlapping(&[Some(1), None, Some(-1)]).is_err());
     }
 
     #[test]

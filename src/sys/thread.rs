@@ -17,8 +17,8 @@ impl Thread {
     /// The number of the wait inside a system call that the thread is in: the same number means the same
     /// wait. `None` for a thread that has a processor, waits for one, or is stopped. Where the system does
     /// not tell, the thread waits all the time.
-    pub fn wait(&self) -> Option<u64> {
-        self.status.wait()
+    pub fn current_wait(&self) -> Option<u64> {
+        self.status.current_wait()
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
         let next = |last: Option<u64>| {
             let begin = Instant::now();
             loop {
-                let wait = other.wait();
+                let wait = other.current_wait();
                 if wait.is_some() && wait != last {
                     return wait;
                 }
@@ -58,11 +58,11 @@ mod tests {
             }
         };
         let first = next(None);
-        assert_eq!(Thread::current().wait(), None, "the one that looks runs");
+        assert_eq!(Thread::current().current_wait(), None, "the one that looks runs");
         // It may have waited for something else at first.
         thread::sleep(Duration::from_millis(20));
-        let first = other.wait().or(first);
-        assert_eq!(other.wait(), first, "the same wait");
+        let first = other.current_wait().or(first);
+        assert_eq!(other.current_wait(), first, "the same wait");
         ours.write_all(&[1]).unwrap();
         next(first);
         ours.write_all(&[1]).unwrap();

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// The worker's end of the control lane.
+/// The worker's end of the control socket.
 pub struct Control {
     socket: OwnedFd,
     /// Requests that the lane had no room for.
@@ -63,7 +63,7 @@ impl Control {
     /// Sends a request behind those already waiting.
     ///
     /// # Errors
-    /// When the request is too long. That the primary is gone shows itself on the message lane.
+    /// When the request is too long. That the primary is gone shows itself on the IPC channel.
     pub fn send(&mut self, request: &ToPrimary, descriptor: Option<OwnedFd>) -> Result<()> {
         self.outgoing.push(control::encode(request)?, descriptor);
         self.flush();
@@ -76,7 +76,7 @@ impl Control {
         self.sends_later = matches!(flushed, Err(Failure::Shortage(_)));
         match flushed {
             Ok(()) | Err(Failure::WouldBlock | Failure::Shortage(_)) => {}
-            // The primary, which would answer, is gone; the message lane tells.
+            // The primary, which would answer, is gone; the IPC channel tells.
             Err(Failure::Gone) => {}
             Err(Failure::Fault(fault)) => self.broken = Some(fault),
         }
@@ -97,8 +97,8 @@ impl Control {
         match control::decode(&packet.bytes, packet.length)? {
             ToWorker::Reply(reply) => Ok(Received::Reply(reply, packet.descriptor)),
             ToWorker::Closed { listener } => Ok(Received::Closed(listener)),
-            ToWorker::Seat { listener, seat } => {
-                Ok(Received::Seat { listener, seat, socket: packet.descriptor })
+            ToWorker::Socket { listener, slot } => {
+                Ok(Received::Socket { listener, slot, socket: packet.descriptor })
             }
             ToWorker::Probe => Ok(Received::Probe),
             ToWorker::Pause => Ok(Received::Pause),
@@ -116,11 +116,11 @@ pub enum Received {
     Closed(ListenerId),
     /// Another socket of the worker's own, in place of one that it has lost. Without a descriptor, this
     /// process had none left for it.
-    Seat {
+    Socket {
         /// The listener.
         listener: ListenerId,
         /// As in [`SocketKind::Own`](control::SocketKind::Own).
-        seat: Option<u8>,
+        slot: Option<u8>,
         /// The socket.
         socket: Option<OwnedFd>,
     },
@@ -139,7 +139,7 @@ pub enum Received {
     Ended,
 }
 
-/// The worker's end of the connection lane.
+/// The worker's end of the hand-off queue.
 pub struct Connections {
     socket: OwnedFd,
 }
@@ -219,7 +219,7 @@ mod tests {
 
     const SENDING: Call = Call::Send(Lane::Control);
     const RECEIVING: Call = Call::Receive(Lane::Control);
-    const TAKING: Call = Call::Receive(Lane::Connection);
+    const TAKING: Call = Call::Receive(Lane::HandOff);
 
     /// A worker's end, and its primary's.
     fn control() -> (Control, OwnedFd) {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_lane_without_a_primary_is_no_fault() {
+    fn a_control_socket_without_a_primary_is_no_fault() {
         for errno in GONE {
             let (mut control, primary) = control();
             fail_here(SENDING, errno, 1);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_control_lane_that_fails_otherwise_is_a_fault() {
+    fn a_control_socket_that_fails_otherwise_is_a_fault() {
         for errno in FAULTS {
             let (mut control, _primary) = control();
             fail_here(SENDING, errno, 1);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_of_the_connection_lane_has_its_outcome() {
+    fn each_failure_of_the_hand_off_queue_has_its_outcome() {
         let (ours, theirs) = lane::packet_pair().unwrap();
         let connections = Connections::new(theirs);
         lane::send_fixed_packet(&ours, &connection::encode(7), Some(ours.as_fd())).unwrap();

@@ -23,21 +23,21 @@ const STACK: usize = 64 * 1024;
 /// Ends a worker when the process of its primary is gone, and its JavaScript does not.
 ///
 /// A worker exits when its channel closes unasked. JavaScript does so, as soon as it has a moment; where it
-/// never has one, because it spins, this thread does. It watches the connection lane: the engine keeps its
+/// never has one, because it spins, this thread does. It watches the hand-off queue: the engine keeps its
 /// end until the worker's process has ended, so it closes only with the primary's process, whatever
 /// ends that. The channel may be closed by a primary that lives; then the worker may finish what it does.
 pub struct Watchdog {
-    stood_down: Arc<AtomicBool>,
+    is_disarmed: Arc<AtomicBool>,
 }
 
 impl Watchdog {
-    /// Watches `lane`, a duplicate of the worker's end of the connection lane.
+    /// Watches `lane`, a duplicate of the worker's end of the hand-off queue.
     ///
     /// # Errors
     /// When the process can have no more threads.
     pub fn start(lane: OwnedFd) -> io::Result<Self> {
-        let stood_down = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stood_down);
+        let is_disarmed = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&is_disarmed);
         thread::Builder::new().name("rs-cluster-dog".into()).stack_size(STACK).spawn(
             move || {
                 wait_for_end(&lane);
@@ -51,12 +51,12 @@ impl Watchdog {
                 }
             },
         )?;
-        Ok(Self { stood_down })
+        Ok(Self { is_disarmed })
     }
 
     /// JavaScript decides from now on when the worker exits.
-    pub fn stand_down(&self) {
-        self.stood_down.store(true, Ordering::Release);
+    pub fn disarm(&self) {
+        self.is_disarmed.store(true, Ordering::Release);
     }
 }
 

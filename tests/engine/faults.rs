@@ -11,9 +11,9 @@ use rs_cluster::sys::{
 use super::*;
 
 const ORDERING: Call = Call::Send(Lane::Control);
-const HANDING: Call = Call::Send(Lane::Connection);
+const HANDING: Call = Call::Send(Lane::HandOff);
 const HEARING: Call = Call::Receive(Lane::Control);
-const TAKING_BACK: Call = Call::Receive(Lane::Connection);
+const TAKING_BACK: Call = Call::Receive(Lane::HandOff);
 
 /// Makes the engine's next `count` calls fail, after what it does now.
 fn fail(primary: &Primary, call: Call, errno: i32, count: usize) {
@@ -103,7 +103,7 @@ fn a_request_that_meets_a_shortage_is_heard_later() {
 }
 
 #[test]
-fn a_control_lane_that_can_not_be_read_is_a_fault_of_its_worker() {
+fn a_control_socket_that_can_not_be_read_is_a_fault_of_its_worker() {
     for errno in FAULTS {
         let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
         fail(&primary, HEARING, errno, 1);
@@ -114,7 +114,7 @@ fn a_control_lane_that_can_not_be_read_is_a_fault_of_its_worker() {
 }
 
 #[test]
-fn the_end_of_a_control_lane_is_followed_by_the_exit() {
+fn the_end_of_a_control_socket_is_followed_by_the_exit() {
     for errno in GONE {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker(1);

@@ -93,7 +93,7 @@ fn what_is_counted_is_told_while_the_engine_is_busy() {
         assert_eq!(stats.workers[0].open, 2);
     }
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
-    worker.tally.add_closed();
+    worker.counters.add_closed();
     assert_eq!(primary.engine.stats().workers[0].open, 1, "what the worker counts is seen as well");
     finish.send(()).expect("a busy engine");
     assert!(matches!(primary.event(), Event::Passed(1)));
@@ -116,8 +116,8 @@ fn what_is_no_connection_of_the_listener_is_not_taken_back() {
             TcpStream::connect(listener.local_addr().expect("a port")).expect("a connection").into()
         }),
         ("a pair of sockets", |_| UnixStream::pair().expect("a pair").0.into()),
-        ("its control lane", |worker| worker.raw.try_clone().expect("a duplicate")),
-        ("its connection lane", |worker| worker.polled.try_clone().expect("a duplicate")),
+        ("its control socket", |worker| worker.raw.try_clone().expect("a duplicate")),
+        ("its hand-off queue", |worker| worker.polled.try_clone().expect("a duplicate")),
     ];
     for (kind, make) in kinds {
         let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
@@ -284,12 +284,12 @@ fn a_descriptor_that_belongs_to_no_request_is_a_fault() {
 fn an_empty_packet_is_a_fault() {
     let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     lane::send_packet(&odd.raw, b"", None).expect("a packet");
-    assert!(expect_fault(&primary).contains("the control lane carries garbage"));
+    assert!(expect_fault(&primary).contains("invalid data on the control socket"));
     expect_service(&other, port);
 }
 
 #[test]
-fn a_worker_that_goes_on_without_its_control_lane_is_at_fault_once() {
+fn a_worker_that_goes_on_without_its_control_socket_is_at_fault_once() {
     type End = fn(&mut Worker);
     let ends: [End; 2] = [
         |worker| {
@@ -304,7 +304,7 @@ fn a_worker_that_goes_on_without_its_control_lane_is_at_fault_once() {
     for end in ends {
         let (primary, [mut odd, other], port) = two_that_serve(Scheduling::RoundRobin);
         end(&mut odd);
-        assert!(expect_fault(&primary).contains("has ended"));
+        assert!(expect_fault(&primary).contains("has closed its control socket"));
         expect_service(&other, port);
         odd.kill();
         primary.expect_exit(1, Exit::Signal(9));
@@ -509,7 +509,7 @@ fn next_seat(worker: &Worker, of: ListenerId) -> OwnedFd {
     loop {
         wait_readable(worker.raw.as_fd());
         match worker.control.receive().expect("an order") {
-            Received::Seat { listener, socket, seat: Some(0) } if listener == of => {
+            Received::Socket { listener, socket, slot: Some(0) } if listener == of => {
                 return socket.expect("a socket");
             }
             Received::Probe => {}

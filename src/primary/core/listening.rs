@@ -180,7 +180,7 @@ impl<D: Driver> Core<D> {
                 distribution.sockets.free_for(id).filter(|_| can_count).map(|free| {
                     let slot = worker.assign(listener_id, &free.socket);
                     owner = Some(worker.owner(id, slot));
-                    (SocketKind::Own { seat: slot }, free.socket.duplicate())
+                    (SocketKind::Own { slot }, free.socket.duplicate())
                 })
             }
         };
@@ -264,7 +264,7 @@ impl<D: Driver> Core<D> {
         let slot = worker.assign(listener_id, &free.socket);
         listener.assign(worker.owner(id, slot));
         listener.add_holder(id);
-        let message = ToWorker::Seat { listener: listener_id, seat: slot };
+        let message = ToWorker::Socket { listener: listener_id, slot };
         // It fails for a worker that does not read its messages, which is at fault with its next request.
         let _ = worker.lanes.send(&message, Some(socket));
         Ok(())

@@ -80,7 +80,7 @@ impl Watch {
             }
             // The thread would wait for the lock as well.
             drop(state);
-            let found = thread.wait().map(|wait| (call, wait));
+            let found = thread.current_wait().map(|wait| (call, wait));
             looks = if found.is_some() && found == seen { looks + 1 } else { 0 };
             seen = found;
             state = self.lock();

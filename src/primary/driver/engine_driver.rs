@@ -21,7 +21,7 @@ use super::{
 use crate::{
     protocol::control::Target,
     sys::{
-        listen::{self, Likeness, Origin},
+        listen::{self, Endpoint, Origin},
         reserve::Reserve,
         socket,
     },
@@ -83,14 +83,14 @@ pub(crate) struct AcceptorTasks {
     /// Has all other tasks look again at the owner.
     pub(super) changed: Rc<Notify>,
     /// Of the address, and of those before it while connections waited for the next worker.
-    likenesses: Vec<Likeness>,
+    endpoints: Vec<Endpoint>,
 }
 
 impl AcceptorTasks {
     /// Connections that are accepted from this socket belong to the listener.
     pub(super) fn add(&mut self, socket: &ListeningSocket) {
-        if let Some(likeness) = socket.likeness().filter(|it| !self.likenesses.contains(it)) {
-            self.likenesses.push(likeness);
+        if let Some(endpoint) = socket.endpoint().filter(|it| !self.endpoints.contains(it)) {
+            self.endpoints.push(endpoint);
         }
     }
 }
@@ -105,7 +105,7 @@ impl Acceptors for AcceptorTasks {
     }
 
     fn inherit(&mut self, other: Self) {
-        self.likenesses.extend(other.likenesses);
+        self.endpoints.extend(other.endpoints);
     }
 }
 
@@ -113,7 +113,7 @@ impl Acceptors for AcceptorTasks {
 pub(super) fn origin(listener: &Listener<EngineDriver>, connection: impl AsFd) -> Origin {
     let has_its_address = !matches!(listener.query.target, Target::Descriptor { .. });
     // Where workers accept from a shared socket, they have nothing to return.
-    let likenesses = listener.distribution().map_or(&[][..], |it| &it.acceptors.likenesses);
-    let mut origins = likenesses.iter().map(|it| listen::origin(&connection, it, has_its_address));
+    let endpoints = listener.distribution().map_or(&[][..], |it| &it.acceptors.endpoints);
+    let mut origins = endpoints.iter().map(|it| listen::origin(&connection, it, has_its_address));
     origins.find(|origin| *origin != Origin::Elsewhere).unwrap_or(Origin::Elsewhere)
 }

@@ -38,7 +38,7 @@ use crate::{
         listen,
         load::load_of,
         reserve::Reserve,
-        ring::Tally,
+        ring::SharedCounters,
     },
 };
 
@@ -56,13 +56,13 @@ pub(super) struct View {
     /// The numbers of the worker's own sockets, as long as they are open.
     sockets: Mutex<Vec<(ListenerId, RawFd)>>,
     /// What the worker counts itself.
-    tally: Tally,
+    tally: SharedCounters,
     /// A duplicate of the receiving end of the hand-off queue.
     reclaim: OwnedFd,
 }
 
 impl View {
-    pub(super) fn new(tally: Tally, reclaim: OwnedFd) -> Self {
+    pub(super) fn new(tally: SharedCounters, reclaim: OwnedFd) -> Self {
         Self { handed: AtomicU64::new(0), sockets: Mutex::default(), tally, reclaim }
     }
 
@@ -115,7 +115,7 @@ fn count_from(counted: u32, total: u64) -> usize {
 
 /// What a worker counts at one of its sockets, from now on.
 struct SlotCounter {
-    tally: Tally,
+    tally: SharedCounters,
     slot: Option<u8>,
     /// How far it had counted in this slot before.
     before: u64,
@@ -241,7 +241,7 @@ impl WorkerLanes {
             Err(Failure::Shortage(_)) => self.fill(SHORTAGE_PAUSE),
             // Its receiving end is ours as well, so a worker that dies does not close it.
             Err(Failure::Gone) => {
-                self.lose(Fault { call: Call::Send(Lane::Connection), errno: libc::EPIPE })
+                self.lose(Fault { call: Call::Send(Lane::HandOff), errno: libc::EPIPE })
             }
             Err(Failure::Fault(fault)) => self.lose(fault),
         }
@@ -269,7 +269,7 @@ impl Lanes for Rc<WorkerLanes> {
     type Socket = Rc<ListeningSocket>;
 
     fn hand_over(&self, listener: ListenerId, connection: &OwnedFd) -> HandOver {
-        self.transit.settle(|| self.view.queued());
+        self.transit.release_received(|| self.view.queued());
         self.view.change_handed(|handed| handed + 1);
         let handed_over = self.put_into_queue(connection::encode(listener), connection.as_fd());
         if handed_over != HandOver::Done {
@@ -303,7 +303,7 @@ impl Lanes for Rc<WorkerLanes> {
             if let Some((listener, connection)) = listener.zip(packet.descriptor) {
                 // The worker may have looked at the packet, and so have a duplicate. It fails only for
                 // what is not a socket, which the engine has put there itself.
-                let _ = listen::make_usual(&connection);
+                let _ = listen::reset_options(&connection);
                 return TakenBack::Connection(listener, connection);
             }
         }
@@ -311,7 +311,7 @@ impl Lanes for Rc<WorkerLanes> {
 
     fn queued(&self) -> usize {
         let queued = self.view.queued();
-        self.transit.settle(|| queued);
+        self.transit.release_received(|| queued);
         queued
     }
 
@@ -418,7 +418,7 @@ mod tests {
     };
 
     const SENDING: Call = Call::Send(Lane::Control);
-    const HANDING: Call = Call::Send(Lane::Connection);
+    const HANDING: Call = Call::Send(Lane::HandOff);
 
     /// The lanes of a worker, its end of the hand-off queue, and of the control socket.
     fn lanes() -> (Rc<WorkerLanes>, OwnedFd, OwnedFd) {
@@ -427,7 +427,7 @@ mod tests {
         let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE);
         let queue = watched::watch(queue, Interest::WRITABLE);
         let memory = ring::create().unwrap();
-        let tally = Ring::map(memory, Side::Primary).unwrap().tally;
+        let tally = Ring::map(memory, Side::Primary).unwrap().counters;
         let view = Arc::new(View::new(tally, their_queue.try_clone().unwrap()));
         // No process has this number.
         let pid = -1;
@@ -541,7 +541,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_failure_of_taking_back_has_its_outcome() {
-        const TAKING_BACK: Call = Call::Receive(Lane::Connection);
+        const TAKING_BACK: Call = Call::Receive(Lane::HandOff);
         let (lanes, _queue, _control) = lanes();
         assert_eq!(lanes.hand_over(1, &cargo()), HandOver::Done);
         for errno in SHORTAGES {

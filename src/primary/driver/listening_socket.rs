@@ -20,7 +20,7 @@ use crate::{
     sys::{
         errno,
         failure::Failure,
-        listen::{self, Bound, Likeness},
+        listen::{self, Bound, Endpoint},
         scarce_descriptors, watched,
     },
 };
@@ -94,8 +94,8 @@ impl ListeningSocket {
     }
 
     /// What its connections have in common with it.
-    pub(super) fn likeness(&self) -> Option<Likeness> {
-        self.open.borrow().as_ref().and_then(|open| listen::likeness(&*open.bound))
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        self.open.borrow().as_ref().and_then(|open| listen::endpoint(&*open.bound))
     }
 
     /// Accepts the next connection; see [`listen::accept`].
@@ -165,7 +165,7 @@ impl Socket for Rc<ListeningSocket> {
         let duplicate = self.with(|bound| {
             if self.used_by == UsedBy::One {
                 // Another worker may have had it before.
-                listen::make_usual(bound)?;
+                listen::reset_options(bound)?;
             }
             bound.socket.try_clone()
         });

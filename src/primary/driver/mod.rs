@@ -40,7 +40,7 @@ use super::{
     core::stats::Counters,
     messages::{Command, Event, Settings},
 };
-use crate::sys::{reserve::Reserve, wake_politely};
+use crate::sys::{reserve::Reserve, use_batch_scheduling};
 
 /// What the thread of an engine has from its start.
 pub(super) struct Equipment {
@@ -59,7 +59,7 @@ pub(super) fn run(
 ) {
     // Measured at 10,000 connections a second: half the processor time for each, at a somewhat
     // higher rate and with lower latencies.
-    wake_politely();
+    use_batch_scheduling();
     let Equipment { settings, emit, reserve, counters } = equipment;
     let (lost_sockets, lost) = unbounded_channel();
     let context = Rc::new(Context::new(settings, emit, reserve, counters, lost_sockets));

@@ -147,7 +147,7 @@ pub(super) fn return_connection(
             Err(Error::NotItsConnection("is not one of the listener's"))
         }
         Some((Origin::Listener, connection)) => {
-            if listen::make_usual(&connection).is_ok() {
+            if listen::reset_options(&connection).is_ok() {
                 let now = Instant::now();
                 context.decide(|core| core.returned(id, listener, connection, cooldown, now));
             }

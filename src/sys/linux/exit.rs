@@ -171,7 +171,7 @@ fn signal_by_pidfd(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
 }
 
 /// Kills and reaps a child that can't be watched.
-pub(in crate::sys) fn abandon(pid: i32) {
+pub(in crate::sys) fn kill_and_reap(pid: i32) {
     let Ok(pid) = child(pid) else { return };
     // Where SIGCHLD is ignored it may have ended, and its number be used again.
     if waitid(libc::P_PID, pid.as_raw(), libc::WNOWAIT | libc::WNOHANG).is_ok() {

@@ -17,7 +17,7 @@ use super::message::RECEIVE;
 use crate::sys::{
     descriptor::readable_bytes,
     failure::{Failure, attempt_to_receive},
-    lane::{Lane, Received, WholePacket, receive_slices, transmit_escorted},
+    lane::{Lane, Received, WholePacket, receive_slices, send_kept},
     message,
 };
 
@@ -59,7 +59,7 @@ pub(in crate::sys) fn send_packet(
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
 ) -> Result<(), Failure> {
-    transmit_escorted(socket, Lane::Control, &[IoSlice::new(bytes)], descriptor)?;
+    send_kept(socket, Lane::Control, &[IoSlice::new(bytes)], descriptor)?;
     Ok(())
 }
 
@@ -101,7 +101,7 @@ pub(in crate::sys) fn receive_shared(
     buffer: &mut [u8],
 ) -> Result<Received, Failure> {
     let slices = &mut [IoSliceMut::new(buffer)];
-    let received = attempt_to_receive(Lane::Connection, || {
+    let received = attempt_to_receive(Lane::HandOff, || {
         message::receive::<SHARED_SPACE>(socket, slices, RECEIVE)
     })?;
     let message::Message { length, descriptor, truncated } = received;

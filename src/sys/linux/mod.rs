@@ -18,7 +18,7 @@ pub(super) mod watched;
 ///
 /// For a thread that many wake for little work each, that is fewer switches with more work done in
 /// each of them.
-pub fn wake_politely() {
+pub fn use_batch_scheduling() {
     // What the kernel takes; the structure of musl has more in it.
     let priority: libc::c_int = 0;
     // SAFETY: the calling thread, and a number that lives. Every thread may do so, and where it fails
@@ -36,13 +36,13 @@ pub fn wake_politely() {
 mod tests {
     use super::*;
 
-    /// The class that a thread of this class has after `wake_politely`.
+    /// The class that a thread of this class has after `use_batch_scheduling`.
     fn class_after(class: libc::c_int) -> libc::c_int {
         let thread = std::thread::spawn(move || {
             let priority = libc::sched_param { sched_priority: 0 };
             // SAFETY: the calling thread, and a structure that lives.
             unsafe { libc::sched_setscheduler(0, class, &raw const priority) };
-            wake_politely();
+            use_batch_scheduling();
             // SAFETY: the calling thread.
             unsafe { libc::sched_getscheduler(0) }
         });

@@ -35,7 +35,7 @@ pub(in crate::sys) const DIRECTORY: OFlag =
     OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// A file, of which nothing is read either.
-pub(in crate::sys) type Held = OwnedFd;
+pub(in crate::sys) type KeptOpen = OwnedFd;
 
 /// The path of a file in an open directory, whatever has become of the directory's own path.
 pub(in crate::sys) fn path_in(directory: &OwnedFd, name: &OsStr) -> Option<PathBuf> {
@@ -48,7 +48,10 @@ fn path_of(open: impl AsFd) -> PathBuf {
 }
 
 /// Opens a file in a directory, and says what it is. A link is not followed.
-pub(in crate::sys) fn hold(directory: &OwnedFd, name: &OsStr) -> io::Result<(Held, FileStat)> {
+pub(in crate::sys) fn keep_open(
+    directory: &OwnedFd,
+    name: &OsStr,
+) -> io::Result<(KeptOpen, FileStat)> {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = openat(directory, name, flags, Mode::empty())?;
     let found = fstat(&file)?;
@@ -59,9 +62,9 @@ pub(in crate::sys) fn hold(directory: &OwnedFd, name: &OsStr) -> io::Result<(Hel
 pub(in crate::sys) fn change_mode(
     _: &OwnedFd,
     _: &OsStr,
-    held: &Held,
+    kept: &KeptOpen,
     mode: Mode,
 ) -> io::Result<()> {
     // No call changes the mode of a file that is open in this way (Linux 6.6 has one).
-    Ok(fchmodat(AT_FDCWD, &path_of(held), mode, FchmodatFlags::FollowSymlink)?)
+    Ok(fchmodat(AT_FDCWD, &path_of(kept), mode, FchmodatFlags::FollowSymlink)?)
 }

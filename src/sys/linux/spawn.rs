@@ -9,7 +9,7 @@ use std::{
 use nix::sys::prctl::set_dumpable;
 
 use crate::sys::{
-    exit::{Process, abandon},
+    exit::{Process, kill_and_reap},
     spawn::{Program, Refused, pointers},
 };
 
@@ -85,12 +85,12 @@ pub(in crate::sys) fn spawn(
     };
     match plan.errno.into_inner() {
         // One that can't be watched could never be reaped.
-        0 => process.inspect_err(|_| abandon(pid)).map_err(Refused::by("pidfd_open")),
+        0 => process.inspect_err(|_| kill_and_reap(pid)).map_err(Refused::by("pidfd_open")),
         errno => {
             match process {
                 // It is about to end, and is reaped when this is dropped.
                 Ok(process) => process.wait_for_end(),
-                Err(_) => abandon(pid),
+                Err(_) => kill_and_reap(pid),
             }
             let syscall = STEPS[plan.step.into_inner()];
             Err(Refused { syscall, source: io::Error::from_raw_os_error(errno) })

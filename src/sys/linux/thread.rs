@@ -15,7 +15,7 @@ impl Status {
         Self { file: File::open("/proc/thread-self/status").ok() }
     }
 
-    pub(in crate::sys) fn wait(&self) -> Option<u64> {
+    pub(in crate::sys) fn current_wait(&self) -> Option<u64> {
         let mut bytes = [0; LENGTH];
         let length = self.file.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
         let status = String::from_utf8_lossy(&bytes[..length.unwrap_or(0)]);

@@ -9,8 +9,8 @@ impl Transit {
     pub fn keep(&self, _: BorrowedFd<'_>) {}
 
     /// So many packets wait in the lane now.
-    pub fn settle(&self, _waiting: impl FnOnce() -> usize) {}
+    pub fn release_received(&self, _waiting: impl FnOnce() -> usize) {}
 }
 
 /// A descriptor has gone by a lane of which nobody counts what waits.
-pub(in crate::sys) fn escort(_: BorrowedFd<'_>, _: Option<BorrowedFd<'_>>) {}
+pub(in crate::sys) fn keep_until_received(_: BorrowedFd<'_>, _: Option<BorrowedFd<'_>>) {}

@@ -112,7 +112,7 @@ impl Drop for Process {
 }
 
 /// Kills and reaps a child that can't be watched.
-pub(in crate::sys) fn abandon(pid: i32) {
+pub(in crate::sys) fn kill_and_reap(pid: i32) {
     if let Ok(pid) = child(pid) {
         // Neither can fail on a child of ours.
         let _ = kill(pid, Signal::SIGKILL);

@@ -1,5 +1,5 @@
 //! There are no sockets here that keep the borders of packets and tell of the end, nor does a datagram
-//! socket say when there is room (`uipc_send`). So packets go by streams. Those of a connection lane
+//! socket say when there is room (`uipc_send`). So packets go by streams. Those of a hand-off queue
 //! are all of one length; others have theirs in front of them, and are written whole or not at all.
 
 use std::{
@@ -19,13 +19,13 @@ use nix::sys::{
 
 use super::{
     queue::Queue,
-    socket::{NoSigpipe, disown},
+    socket::{NoSigpipe, set_close_on_exec_and_nonblocking},
 };
 use crate::{
     protocol::control::MAX_PACKET,
     sys::{
         failure::{Call, Failure, attempt_to_receive},
-        lane::{self, Lane, Received, WholePacket, receive_slices, transmit_escorted},
+        lane::{self, Lane, Received, WholePacket, receive_slices, send_kept},
     },
 };
 
@@ -91,7 +91,7 @@ pub(in crate::sys) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) =
         socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty())?;
     for end in [&ours, &theirs] {
-        disown(end)?;
+        set_close_on_exec_and_nonblocking(end)?;
     }
     setsockopt(&ours, NoSigpipe, &true)?;
     Ok((ours, theirs))
@@ -125,7 +125,7 @@ pub(in crate::sys) fn send_packet(
     }
     let header = (bytes.len() as u32).to_ne_bytes();
     let slices = [IoSlice::new(&header), IoSlice::new(bytes)];
-    if transmit_escorted(socket, Lane::Control, &slices, descriptor)? < HEADER + bytes.len() {
+    if send_kept(socket, Lane::Control, &slices, descriptor)? < HEADER + bytes.len() {
         // The peer would take the next packet for the rest of this one.
         lane::shutdown(socket, Lane::Control)?;
         return Err(Failure::of(send, libc::EIO));

@@ -11,7 +11,7 @@ use nix::{
     },
 };
 
-use super::socket::{NoSigpipe, disown};
+use super::socket::{NoSigpipe, set_close_on_exec_and_nonblocking};
 
 /// Whether the kernel spreads connections over sockets that share a port. Here the last of them gets
 /// all.
@@ -19,7 +19,7 @@ pub const SPREADS_CONNECTIONS: bool = false;
 
 pub(in crate::sys) fn socket(family: AddressFamily, kind: SockType) -> io::Result<OwnedFd> {
     let socket = nix::sys::socket::socket(family, kind, SockFlag::empty(), None)?;
-    disown(&socket)?;
+    set_close_on_exec_and_nonblocking(&socket)?;
     // As libuv does for each of its sockets.
     setsockopt(&socket, NoSigpipe, &true)?;
     Ok(socket)
@@ -28,7 +28,7 @@ pub(in crate::sys) fn socket(family: AddressFamily, kind: SockType) -> io::Resul
 pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
     let connection = nix::sys::socket::accept(listening)?;
     // It fails only for a connection that has ended already.
-    disown(&connection).map_err(|_| Errno::ECONNABORTED)?;
+    set_close_on_exec_and_nonblocking(&connection).map_err(|_| Errno::ECONNABORTED)?;
     Ok(connection)
 }
 

@@ -17,4 +17,4 @@ pub(super) mod transit;
 pub(super) mod watched;
 
 /// Nothing: which thread interrupts which, the kernel decides by itself.
-pub fn wake_politely() {}
+pub fn use_batch_scheduling() {}

@@ -73,7 +73,7 @@ pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
 
 /// What a new descriptor is from birth on Linux: it does not block, and is close-on-exec. A process that
 /// is started meanwhile does not inherit it for all that: see `spawn`.
-pub(super) fn disown(socket: impl AsFd) -> io::Result<()> {
+pub(super) fn set_close_on_exec_and_nonblocking(socket: impl AsFd) -> io::Result<()> {
     close_on_exec(&socket)?;
     Ok(set_nonblocking(&socket, true)?)
 }

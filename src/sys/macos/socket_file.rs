@@ -30,7 +30,7 @@ pub(in crate::sys) const DIRECTORY: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// The file of a socket can't be opened.
-pub(in crate::sys) type Held = ();
+pub(in crate::sys) type KeptOpen = ();
 
 /// There is no path to what is open.
 pub(in crate::sys) fn path_in(_: &OwnedFd, _: &OsStr) -> Option<PathBuf> {
@@ -38,7 +38,10 @@ pub(in crate::sys) fn path_in(_: &OwnedFd, _: &OsStr) -> Option<PathBuf> {
 }
 
 /// Says what a file in a directory is. A link is not followed.
-pub(in crate::sys) fn hold(directory: &OwnedFd, name: &OsStr) -> io::Result<(Held, FileStat)> {
+pub(in crate::sys) fn keep_open(
+    directory: &OwnedFd,
+    name: &OsStr,
+) -> io::Result<(KeptOpen, FileStat)> {
     Ok(((), fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?))
 }
 
@@ -46,7 +49,7 @@ pub(in crate::sys) fn hold(directory: &OwnedFd, name: &OsStr) -> io::Result<(Hel
 pub(in crate::sys) fn change_mode(
     directory: &OwnedFd,
     name: &OsStr,
-    (): &Held,
+    (): &KeptOpen,
     mode: Mode,
 ) -> io::Result<()> {
     Ok(fchmodat(directory, name, mode, FchmodatFlags::NoFollowSymlink)?)

@@ -13,7 +13,7 @@ use std::{
 
 use crate::sys::{
     duplicate,
-    exit::{Process, abandon},
+    exit::{Process, kill_and_reap},
     spawn::{Program, Refused, pointers},
 };
 
@@ -53,7 +53,7 @@ pub(in crate::sys) fn spawn(
         }
     };
     // One that can't be watched could never be reaped.
-    Process::watch(pid).inspect_err(|_| abandon(pid)).map_err(Refused::by("kqueue"))
+    Process::watch(pid).inspect_err(|_| kill_and_reap(pid)).map_err(Refused::by("kqueue"))
 }
 
 /// Takes all free numbers below `end`, so that the pipe by which the standard library reports a

@@ -34,7 +34,7 @@ impl Transit {
     }
 
     /// So many packets wait in the lane now. A packet is taken after its descriptor (`soreceive`).
-    pub fn settle(&self, waiting: impl FnOnce() -> usize) {
+    pub fn release_received(&self, waiting: impl FnOnce() -> usize) {
         let mut kept = self.0.borrow_mut();
         if !kept.is_empty() {
             let waiting = waiting();
@@ -45,7 +45,7 @@ impl Transit {
     }
 }
 
-/// How often the escort looks whether something has arrived.
+/// How often the keep_until_received looks whether something has arrived.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// How long it stays with one descriptor at the most.
@@ -55,14 +55,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const STACK: usize = 64 * 1024;
 
 /// A descriptor on its way by a lane of which nobody counts what waits.
-struct Escorted {
+struct Kept {
     lane: OwnedFd,
     #[expect(dead_code, reason = "is there, until it is dropped")]
     descriptor: OwnedFd,
     until: Instant,
 }
 
-impl Escorted {
+impl Kept {
     /// Whether the peer has read all that is in the lane, or will read no more.
     fn has_arrived(&self) -> bool {
         Instant::now() >= self.until || is_drained(&self.lane).unwrap_or(false)
@@ -80,27 +80,31 @@ fn is_drained(lane: &OwnedFd) -> io::Result<bool> {
 
 /// A descriptor has gone by a lane of which nobody counts what waits. A thread of the process sees to
 /// it, as nobody else has to hear of what arrives.
-pub(in crate::sys) fn escort(lane: BorrowedFd<'_>, descriptor: Option<BorrowedFd<'_>>) {
-    static ESCORT: OnceLock<Option<Sender<Escorted>>> = OnceLock::new();
+pub(in crate::sys) fn keep_until_received(
+    lane: BorrowedFd<'_>,
+    descriptor: Option<BorrowedFd<'_>>,
+) {
+    static KEEPER: OnceLock<Option<Sender<Kept>>> = OnceLock::new();
     // Who sends a listening socket goes on listening.
     let Some(descriptor) = descriptor.filter(|it| !is_listening(*it)) else { return };
     let copies = (lane.try_clone_to_owned(), descriptor.try_clone_to_owned());
     // It goes without where this process has no numbers, or threads, left.
     let (Ok(lane), Ok(descriptor)) = copies else { return };
-    let escorted = Escorted { lane, descriptor, until: Instant::now() + PATIENCE };
-    if let Some(escort) = ESCORT.get_or_init(start) {
-        drop(escort.send(escorted));
+    let escorted = Kept { lane, descriptor, until: Instant::now() + PATIENCE };
+    if let Some(keep_until_received) = KEEPER.get_or_init(start) {
+        drop(keep_until_received.send(escorted));
     }
 }
 
-fn start() -> Option<Sender<Escorted>> {
+fn start() -> Option<Sender<Kept>> {
     let (sender, receiver) = channel();
-    let thread = thread::Builder::new().name("rs-cluster-escort".into()).stack_size(STACK);
+    let thread =
+        thread::Builder::new().name("rs-cluster-keep_until_received".into()).stack_size(STACK);
     thread.spawn(move || attend(&receiver)).ok()?;
     Some(sender)
 }
 
-fn attend(receiver: &Receiver<Escorted>) {
+fn attend(receiver: &Receiver<Kept>) {
     let mut on_their_way = Vec::new();
     while let Ok(escorted) = receiver.recv() {
         on_their_way.push(escorted);

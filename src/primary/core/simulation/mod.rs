@@ -448,7 +448,7 @@ impl Simulation {
                     assert!(!is_own || self.scheduling == Scheduling::ReusePort);
                     self.own(id, reply.listener, socket);
                 }
-                ToWorker::Seat { listener, .. } => self.own(id, listener, socket),
+                ToWorker::Socket { listener, .. } => self.own(id, listener, socket),
                 ToWorker::Closed { .. } => {}
             }
         }
