@@ -25,8 +25,10 @@ use crate::{
     sys::{
         duplicate, errno,
         failure::{Fault, SHORTAGE_PAUSE},
-        node::{CleanupHook, Poll, Readiness, Timer},
-        node_function::{self, Argument, Value},
+        node::{
+            CleanupHook, Poll, Readiness, Timer,
+            function::{self, Argument, Value},
+        },
     },
 };
 
@@ -236,7 +238,7 @@ impl MessageLane {
                 lane.answer(kind, payload, None, NONE)
             };
             let defined =
-                node_function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
+                function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
             defined.map_err(super::callback::reason)?;
         }
         let lane = Rc::downgrade(inner);

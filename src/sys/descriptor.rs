@@ -5,7 +5,10 @@ use std::{
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sys::resource::{RLIM_INFINITY, Resource, getrlimit},
+};
 
 /// The requests of `ioctl` that are used here.
 mod request {
@@ -66,4 +69,26 @@ pub(super) fn readable_bytes(fd: impl AsFd) -> nix::Result<u64> {
     // SAFETY: an open descriptor, and room for one number.
     unsafe { request::fionread(fd.as_fd().as_raw_fd(), &raw mut bytes) }?;
     Ok(bytes.unsigned_abs().into())
+}
+
+/// How many descriptors this process may have.
+pub fn descriptor_limit() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(RLIM_INFINITY, |(soft, _)| soft);
+    if limit == RLIM_INFINITY { usize::MAX } else { limit.try_into().unwrap_or(usize::MAX) }
+}
+
+/// How many descriptors are left for other purposes by those that only keep something.
+const SPARE_DESCRIPTORS: usize = 64;
+
+/// The number of the first descriptor that is among the last few which this process may open.
+pub fn scarce_descriptors() -> RawFd {
+    let limit = descriptor_limit();
+    RawFd::try_from(limit - SPARE_DESCRIPTORS.min(limit / 4)).unwrap_or(RawFd::MAX)
+}
+
+/// Whether two descriptors name the same open socket.
+#[cfg(test)]
+pub(super) fn same_socket(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let identity = |fd| nix::sys::stat::fstat(fd).map(|it| (it.st_dev, it.st_ino));
+    identity(one).expect("an open descriptor") == identity(other).expect("an open descriptor")
 }

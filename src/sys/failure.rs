@@ -7,58 +7,11 @@ use std::{fmt, io, time::Duration};
 
 use nix::errno::Errno;
 
-use super::lane::Lane;
+pub use super::call::Call;
+use super::call::Lane;
 
 /// How long to wait after a [`Failure::Shortage`] before trying again: nothing tells when it is over.
 pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
-
-/// The system calls whose failures are told apart here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
-    /// `sendmsg`.
-    Send(Lane),
-    /// `recvmsg`.
-    Receive(Lane),
-    /// `shutdown` of a lane.
-    Shutdown(Lane),
-    /// `accept4`.
-    Accept,
-    /// `poll` of a listening socket.
-    Poll,
-    /// `epoll_ctl`, or what stands for it.
-    Watch,
-}
-
-impl Call {
-    /// Every one of them.
-    pub const ALL: [Self; 12] = [
-        Self::Send(Lane::Ipc),
-        Self::Send(Lane::Control),
-        Self::Send(Lane::HandOff),
-        Self::Receive(Lane::Ipc),
-        Self::Receive(Lane::Control),
-        Self::Receive(Lane::HandOff),
-        Self::Shutdown(Lane::Ipc),
-        Self::Shutdown(Lane::Control),
-        Self::Shutdown(Lane::HandOff),
-        Self::Accept,
-        Self::Poll,
-        Self::Watch,
-    ];
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Send(lane) => write!(formatter, "sendmsg on the {lane}"),
-            Self::Receive(lane) => write!(formatter, "recvmsg on the {lane}"),
-            Self::Shutdown(lane) => write!(formatter, "shutdown of the {lane}"),
-            Self::Accept => formatter.write_str("accept"),
-            Self::Poll => formatter.write_str("poll"),
-            Self::Watch => formatter.write_str(super::watched::ADD_WATCH),
-        }
-    }
-}
 
 /// A system call, and why it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +76,11 @@ impl Failure {
             _ => Self::Fault(fault),
         }
     }
+}
+
+/// The negated errno of `error`, as libuv and Node's handles return it; `-EIO` when it has none.
+pub fn errno(error: &io::Error) -> i32 {
+    -error.raw_os_error().unwrap_or(libc::EIO)
 }
 
 /// Makes a system call, again where a signal has interrupted it.

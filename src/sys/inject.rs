@@ -5,7 +5,7 @@ use std::{
     thread::{self, ThreadId},
 };
 
-use super::failure::Call;
+use super::call::Call;
 
 /// Every errno of a shortage.
 pub const SHORTAGES: [i32; 5] =

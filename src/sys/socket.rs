@@ -1,16 +1,16 @@
 //! What a descriptor from elsewhere really is.
 
 use std::{
-    net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6},
+    net::IpAddr,
     os::fd::{AsFd, AsRawFd},
 };
 
 use nix::sys::{
-    socket::{AddressFamily, SockType, SockaddrStorage, getpeername, getsockopt, sockopt},
+    socket::{AddressFamily, SockType, getpeername, getsockopt, sockopt},
     stat::{SFlag, fstat},
 };
 
-use super::platform::socket as platform;
+use super::{address::internet_address, platform::socket as platform};
 
 /// What a descriptor is, where a lane may carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +35,6 @@ pub enum Nature {
 pub fn source(connection: impl AsFd) -> Option<IpAddr> {
     let name = getpeername(connection.as_fd().as_raw_fd()).ok()?;
     internet_address(&name).map(|address| address.ip())
-}
-
-/// The internet address that a socket's name is; `None` for one of another family.
-pub(super) fn internet_address(name: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = name.as_sockaddr_in().map(|&it| SocketAddrV4::from(it).into());
-    v4.or_else(|| name.as_sockaddr_in6().map(|&it| SocketAddrV6::from(it).into()))
 }
 
 /// What a descriptor is; `None` for anything else, such as a file.

@@ -14,7 +14,7 @@ use nix::{
     unistd::{Pid, write},
 };
 
-use crate::sys::{exit::Exit, wait::waitid};
+use crate::sys::wait::{Exit, waitid};
 
 /// The thread that waits where there are no pidfds needs next to nothing.
 const STACK: usize = 64 * 1024;

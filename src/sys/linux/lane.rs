@@ -15,10 +15,11 @@ use nix::{
 
 use super::message::RECEIVE;
 use crate::sys::{
+    call::Lane,
     descriptor::readable_bytes,
     failure::{Failure, attempt_to_receive},
-    lane::{Lane, Received, WholePacket, receive_slices, send_kept},
     message,
+    transfer::{Received, WholePacket, receive_slices, send_kept},
 };
 
 /// What packets go by: sockets that keep their borders, and tell of the end.

@@ -2,7 +2,7 @@ use std::{fs, path::Path, time::Duration};
 
 use nix::{time::clock_getcpuclockid, unistd::Pid};
 
-use crate::sys::load::{Load, THREADS};
+use crate::sys::process_load::{Load, THREADS};
 
 /// `None` where the kernel has no `/proc`, or keeps no such counts.
 pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {

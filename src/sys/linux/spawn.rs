@@ -10,7 +10,7 @@ use nix::sys::prctl::set_dumpable;
 
 use crate::sys::{
     exit::{Process, kill_and_reap},
-    spawn::{Program, Refused, pointers},
+    program::{Program, Refused, pointers},
 };
 
 /// The child's stack until it executes its program, in elements that are aligned as any stack is.

@@ -24,8 +24,9 @@ use super::{
 use crate::{
     protocol::control::MAX_PACKET,
     sys::{
-        failure::{Call, Failure, attempt_to_receive},
-        lane::{self, Lane, Received, WholePacket, receive_slices, send_kept},
+        call::{Call, Lane},
+        failure::{Failure, attempt_to_receive},
+        transfer::{Received, WholePacket, receive_slices, send_kept, shutdown},
     },
 };
 
@@ -127,7 +128,7 @@ pub(in crate::sys) fn send_packet(
     let slices = [IoSlice::new(&header), IoSlice::new(bytes)];
     if send_kept(socket, Lane::Control, &slices, descriptor)? < HEADER + bytes.len() {
         // The peer would take the next packet for the rest of this one.
-        lane::shutdown(socket, Lane::Control)?;
+        shutdown(socket, Lane::Control)?;
         return Err(Failure::of(send, libc::EIO));
     }
     Ok(())
@@ -152,7 +153,7 @@ pub(in crate::sys) fn receive_whole_packet(
     }
     if found == HEADER && length > limit {
         // No packet of ours, so nothing behind it is.
-        lane::shutdown(socket, Lane::Control)?;
+        shutdown(socket, Lane::Control)?;
         return Ok(without_bytes(length, false));
     }
     let fault = |error: io::Error| Failure::of(receive, error.raw_os_error().unwrap_or(libc::EIO));
@@ -170,12 +171,12 @@ pub(in crate::sys) fn receive_whole_packet(
     Ok(WholePacket { bytes, length, descriptor: received.descriptor, is_end: false })
 }
 
-/// As [`lane::receive_fixed_packet`]: there is room for all that another holder of the socket may ask for.
+/// As `receive_fixed_packet`: there is room for all that another holder of the socket may ask for.
 pub(in crate::sys) fn receive_shared(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
 ) -> Result<Received, Failure> {
-    lane::receive_fixed_packet(socket, buffer)
+    receive_slices(socket, Lane::HandOff, &mut [IoSliceMut::new(buffer)])
 }
 
 /// `poll` would tell of a hang-up only together with every byte that comes (`poll_nocancel`). The queue

@@ -1,6 +1,6 @@
 use std::{ffi::c_int, time::Duration};
 
-use crate::sys::load::{Load, THREADS};
+use crate::sys::process_load::{Load, THREADS};
 
 const PROC_PIDLISTTHREADS: c_int = 6;
 

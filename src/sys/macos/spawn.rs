@@ -12,9 +12,9 @@ use std::{
 };
 
 use crate::sys::{
-    duplicate,
+    descriptor::duplicate,
     exit::{Process, kill_and_reap},
-    spawn::{Program, Refused, pointers},
+    program::{Program, Refused, pointers},
 };
 
 /// The child gets what it is given, and nothing that another thread has just opened and not yet made

@@ -10,7 +10,7 @@ use std::{
     ptr, slice,
 };
 
-use super::node::{NAPI_OK, Pointer, Symbols, contain, symbols};
+use super::symbols::{NAPI_OK, Pointer, Symbols, contain, symbols};
 
 /// What a function reads its one argument as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,44 @@
+//! Descriptors that this process was started with.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd},
+};
+
+use nix::unistd::dup2_raw;
+
+use super::{
+    descriptor::{close_on_exec, duplicate, duplicate_above},
+    lane,
+};
+
+/// Takes over the end of a lane that this process was started with, and makes it close-on-exec.
+///
+/// # Errors
+/// `EBADF` when `fd` is not open, `ENOTSOCK` or `EPROTOTYPE` when it is not such an end.
+pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
+    // A look at a duplicate, before anything is owned: a wrong number is somebody else's.
+    lane::check(duplicate(fd)?, lane)?;
+    if fd <= libc::STDERR_FILENO
+        && let Ok(moved) = move_from_standard_stream(fd)
+    {
+        return Ok(moved);
+    }
+    // SAFETY: open, and a lane, as seen above; whoever started us left it to us alone.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    close_on_exec(&socket)?;
+    Ok(socket)
+}
+
+/// Moves what is open as the standard stream `fd` to another number, and opens `/dev/null` in its place: if
+/// the number became free, the next file that the program opens would have it, and receive what is printed.
+fn move_from_standard_stream(fd: RawFd) -> io::Result<OwnedFd> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    let moved = duplicate_above(fd, libc::STDERR_FILENO + 1)?;
+    // SAFETY: `fd` is a lane's, which no other code of this process uses.
+    let replaced = unsafe { dup2_raw(null, fd) }?;
+    // It stays open as long as the process lives, as standard streams do.
+    let _ = replaced.into_raw_fd();
+    Ok(moved)
+}

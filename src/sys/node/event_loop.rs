@@ -1,0 +1,277 @@
+//! libuv's polls and timers, on Node's own event loop.
+
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc},
+    cell::{Cell, RefCell},
+    ffi::{c_int, c_void},
+    io,
+    marker::PhantomData,
+    os::fd::RawFd,
+    ptr::NonNull,
+    rc::Rc,
+    time::Duration,
+};
+
+use super::symbols::{Pointer, Symbols, contain, symbols};
+
+/// Values of libuv's `uv_handle_type` and `uv_poll_event`, stable since libuv 1.0.
+const UV_POLL: c_int = 8;
+const UV_TIMER: c_int = 13;
+const UV_READABLE: c_int = 1;
+const UV_WRITABLE: c_int = 2;
+/// Which events to wait for, or which have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness {
+    /// There is something to read, or the end.
+    pub readable: bool,
+    /// There is room to write, or nobody left to read.
+    pub writable: bool,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Readiness {
+    /// Neither; the wait rests.
+    pub const NONE: Self = Self { readable: false, writable: false };
+    /// Readable only.
+    pub const READ: Self = Self { readable: true, writable: false };
+
+    fn bits(self) -> c_int {
+        (if self.readable { UV_READABLE } else { 0 })
+            | (if self.writable { UV_WRITABLE } else { 0 })
+    }
+}
+
+/// A libuv loop, for [`Poll::new`].
+#[derive(Debug, Clone, Copy)]
+pub struct EventLoop(Pointer);
+
+impl EventLoop {
+    /// Names the loop that `napi_get_uv_event_loop` gave.
+    ///
+    /// This is a promise of the caller, not checked: the pointer is that of the calling
+    /// environment, whose cleanup hooks will close every [`Poll`] made with it.
+    pub(crate) fn of_environment(raw: *mut c_void) -> Self {
+        Self(raw)
+    }
+}
+
+/// A handle of libuv, closed on drop. Bound to the thread of its loop.
+struct Handle {
+    raw: NonNull<c_void>,
+    symbols: &'static Symbols,
+    thread: PhantomData<*const ()>,
+}
+
+/// Is told what has come, and whether libuv waits no longer.
+type Handler = Rc<dyn Fn(Readiness, bool)>;
+
+/// What hangs on the libuv handle: freed when libuv has let go of it, never before.
+struct Attachment {
+    /// Gone when the [`Handle`] is, as it may hold what must not outlive the environment. Counted,
+    /// because it may drop the `Handle` itself.
+    handler: RefCell<Option<Handler>>,
+    layout: Layout,
+}
+
+impl Handle {
+    /// `init` has libuv initialise the memory of a handle of this type.
+    fn new(
+        handle_type: c_int,
+        init: impl FnOnce(&Symbols, Pointer) -> c_int,
+        handler: Handler,
+    ) -> io::Result<Self> {
+        let symbols = symbols()?;
+        // SAFETY: a query of a constant.
+        let size = unsafe { (symbols.uv_handle_size)(handle_type) };
+        let layout = Layout::from_size_align(size, align_of::<u128>())
+            .map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
+        // SAFETY: libuv's handles are never of size 0.
+        let memory = unsafe { alloc_zeroed(layout) };
+        let raw = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let result = init(symbols, raw.as_ptr());
+        if result != 0 {
+            // SAFETY: libuv did not take the memory, which was allocated with this layout.
+            unsafe { dealloc(memory, layout) };
+            return Err(io::Error::from_raw_os_error(-result));
+        }
+        let handler = RefCell::new(Some(handler));
+        let attachment = Box::new(Attachment { handler, layout });
+        // SAFETY: initialised above.
+        unsafe { (symbols.uv_handle_set_data)(raw.as_ptr(), Box::into_raw(attachment).cast()) };
+        Ok(Self { raw, symbols, thread: PhantomData })
+    }
+
+    fn reference(&self) {
+        // SAFETY: the handle is initialised, and not closed before drop.
+        unsafe { (self.symbols.uv_ref)(self.raw.as_ptr()) };
+    }
+
+    fn unreference(&self) {
+        // SAFETY: the handle is initialised, and not closed before drop.
+        unsafe { (self.symbols.uv_unref)(self.raw.as_ptr()) };
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: set in `new`, and freed only by `on_close`, which runs later.
+        let attachment =
+            unsafe { &*(self.symbols.uv_handle_get_data)(self.raw.as_ptr()).cast::<Attachment>() };
+        drop(attachment.handler.take());
+        // SAFETY: initialised, and closed only here. The memory stays until `on_close`.
+        unsafe { (self.symbols.uv_close)(self.raw.as_ptr(), on_close) };
+    }
+}
+
+/// Watches a descriptor from Node's own event loop. Closed on drop; the descriptor may be closed
+/// right after. Starts at rest, and holding the event loop open.
+pub struct Poll {
+    handle: Handle,
+    /// What libuv waits for.
+    events: Rc<Cell<Readiness>>,
+}
+
+impl Poll {
+    /// Will call `handler` on the loop's thread, outside of any scope of JavaScript.
+    ///
+    /// # Errors
+    /// When the descriptor can't be polled, or the runtime has no libuv.
+    pub fn new(
+        on: EventLoop,
+        fd: RawFd,
+        handler: impl Fn(Readiness) + 'static,
+    ) -> io::Result<Self> {
+        let events = Rc::new(Cell::new(Readiness::NONE));
+        let init = |symbols: &Symbols, handle| {
+            // SAFETY: the memory has the size libuv asked for, and the loop lives (see `EventLoop`).
+            unsafe { (symbols.uv_poll_init)(on.0, handle, fd) }
+        };
+        let waited_for = Rc::clone(&events);
+        let handler = move |readiness, has_stopped| {
+            if has_stopped {
+                waited_for.set(Readiness::NONE);
+            }
+            handler(readiness);
+        };
+        Ok(Self { handle: Handle::new(UV_POLL, init, Rc::new(handler))?, events })
+    }
+
+    /// Says which events to wait for from now on.
+    pub fn wait_for(&self, events: Readiness) {
+        // libuv would take the descriptor out of its epoll instance, and in again.
+        if self.events.replace(events) == events {
+            return;
+        }
+        let Handle { raw, symbols, .. } = &self.handle;
+        // SAFETY: the handle is initialised, and not closed before drop. Neither call can fail on
+        // such a handle: libuv talks to the kernel later, and aborts where that fails.
+        unsafe {
+            if events == Readiness::NONE {
+                (symbols.uv_poll_stop)(raw.as_ptr());
+            } else {
+                (symbols.uv_poll_start)(raw.as_ptr(), events.bits(), on_poll);
+            }
+        }
+    }
+
+    /// Holds the event loop open from now on.
+    pub fn reference(&self) {
+        self.handle.reference();
+    }
+
+    /// No longer holds the event loop open.
+    pub fn unreference(&self) {
+        self.handle.unreference();
+    }
+}
+
+/// Calls back once after a while, from Node's own event loop, which it holds open meanwhile. Closed on
+/// drop.
+pub struct Timer {
+    handle: Handle,
+}
+
+impl Timer {
+    /// Will call `handler` on the loop's thread, outside of any scope of JavaScript.
+    ///
+    /// # Errors
+    /// When the runtime has no libuv.
+    pub fn new(on: EventLoop, handler: impl Fn() + 'static) -> io::Result<Self> {
+        let init = |symbols: &Symbols, handle| {
+            // SAFETY: the memory has the size libuv asked for, and the loop lives (see `EventLoop`).
+            unsafe { (symbols.uv_timer_init)(on.0, handle) }
+        };
+        let handler = Rc::new(move |_, _| handler());
+        Ok(Self { handle: Handle::new(UV_TIMER, init, handler)? })
+    }
+
+    /// Holds the event loop open from now on, while it runs.
+    pub fn reference(&self) {
+        self.handle.reference();
+    }
+
+    /// No longer holds the event loop open.
+    pub fn unreference(&self) {
+        self.handle.unreference();
+    }
+
+    /// Starts the time, unless it runs already.
+    pub fn start(&self, after: Duration) {
+        let Handle { raw, symbols, .. } = &self.handle;
+        let milliseconds = after.as_millis().try_into().unwrap_or(u64::MAX);
+        // SAFETY: the handle is initialised, and not closed before drop. It fails only without a
+        // callback.
+        unsafe {
+            if (symbols.uv_is_active)(raw.as_ptr()) == 0 {
+                (symbols.uv_timer_start)(raw.as_ptr(), on_timer, milliseconds, 0);
+            }
+        }
+    }
+}
+
+/// What hangs on a handle whose callback libuv calls.
+///
+/// # Safety
+/// `handle` is one of [`Handle::new`]. What it gives is not to be kept beyond the callback.
+unsafe fn attachment_of<'a>(handle: Pointer) -> Option<&'a Attachment> {
+    let symbols = symbols().ok()?;
+    // SAFETY: set in `Handle::new`; libuv calls no callback after `on_close`, which frees it.
+    Some(unsafe { &*(symbols.uv_handle_get_data)(handle).cast::<Attachment>() })
+}
+
+unsafe extern "C" fn on_timer(handle: Pointer) {
+    // SAFETY: libuv calls back for the handle of a `Timer`.
+    let Some(attachment) = (unsafe { attachment_of(handle) }) else { return };
+    call(attachment, Readiness::NONE, false);
+}
+
+unsafe extern "C" fn on_poll(handle: Pointer, status: c_int, events: c_int) {
+    // SAFETY: libuv calls back for the handle of a `Poll`.
+    let Some(attachment) = (unsafe { attachment_of(handle) }) else { return };
+    // libuv stops a poll that has failed. The next read shows the error.
+    let has_failed = status < 0;
+    let readable = has_failed || events & UV_READABLE != 0;
+    let writable = events & UV_WRITABLE != 0;
+    call(attachment, Readiness { readable, writable }, has_failed);
+}
+
+fn call(attachment: &Attachment, readiness: Readiness, has_stopped: bool) {
+    let handler = attachment.handler.borrow().clone();
+    if let Some(handler) = handler {
+        contain(|| handler(readiness, has_stopped));
+    }
+}
+
+unsafe extern "C" fn on_close(handle: Pointer) {
+    let Ok(symbols) = symbols() else { return };
+    // SAFETY: the box made in `Handle::new`, taken back once: this is the handle's last callback.
+    let attachment =
+        unsafe { Box::from_raw((symbols.uv_handle_get_data)(handle).cast::<Attachment>()) };
+    // SAFETY: libuv is done with the memory, which was allocated with this layout.
+    unsafe { dealloc(handle.cast(), attachment.layout) };
+}
