@@ -1,11 +1,4 @@
-use std::{
-    cell::{Cell, RefCell},
-    ffi::CString,
-    io,
-    os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd},
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, os::fd::IntoRawFd, sync::Arc, time::Duration};
 
 use napi::{
     Env, JsValue, Status, Unknown,
@@ -14,128 +7,22 @@ use napi::{
 };
 use napi_derive::napi;
 
-use super::{callback::reason, message_lane::MessageLane, stats::EngineStats};
+use super::{
+    callback::reason,
+    engine_event::EngineEvent,
+    fork::{ForkFailure, ForkOptions, Stdio, program},
+    message_lane::MessageLane,
+    stats::EngineStats,
+    worker_process::WorkerProcess,
+};
 use crate::{
     error::{Error, Result},
     primary::{
         Command, Engine as Core, Event, Scheduling, Settings,
         fork::{Forked, LaneNumbers, ended_lane, fork},
     },
-    protocol::WorkerId,
-    sys::{
-        duplicate, errno,
-        exit::{Exit, Process},
-        lane, node,
-        spawn::Program,
-    },
+    sys::{errno, lane, node},
 };
-
-/// What the engine tells: `exited` (with `code` or `signal`), `left`, `settled` (`id` is the token), `staying`,
-/// `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
-#[napi(object)]
-pub struct EngineEvent {
-    /// Which of them.
-    #[napi(
-        ts_type = "'exited' | 'left' | 'settled' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
-    )]
-    pub kind: String,
-    /// The worker's id, or the token.
-    pub id: u32,
-    /// The exit code, or what failed.
-    pub code: Option<i32>,
-    /// The number of the signal that ended it.
-    pub signal: Option<i32>,
-    /// What was wrong, or where.
-    pub reason: Option<String>,
-}
-
-impl From<Event> for EngineEvent {
-    fn from(event: Event) -> Self {
-        let plain =
-            |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
-        match event {
-            Event::Left(worker) => plain("left", worker),
-            Event::Passed(token) => plain("settled", token),
-            Event::Staying(worker) => plain("staying", worker),
-            Event::Unaccepted { address, error } => {
-                Self { code: Some(errno(&error)), reason: Some(address), ..plain("unaccepted", 0) }
-            }
-            Event::Faulted { worker, error } => {
-                Self { reason: Some(error.to_string()), ..plain("faulted", worker) }
-            }
-            Event::Unable { worker, reason } => {
-                Self { reason: Some(reason), ..plain("unable", worker) }
-            }
-            Event::Exited { worker, exit } => {
-                let (code, signal) = match exit {
-                    Some(Exit::Code(code)) => (Some(code), None),
-                    Some(Exit::Signal(signal)) => (None, Some(signal)),
-                    None => (None, None),
-                };
-                Self { code, signal, ..plain("exited", worker) }
-            }
-        }
-    }
-}
-
-/// What to start, and how.
-#[napi(object)]
-pub struct ForkOptions {
-    /// The worker's id.
-    pub id: u32,
-    /// Path of the executable.
-    pub file: String,
-    /// All arguments, `argv[0]` included.
-    pub args: Vec<String>,
-    /// The environment, as `NAME=value`.
-    pub env: Vec<String>,
-    /// The directory to start in.
-    pub cwd: Option<String>,
-    /// The child's descriptors: -1 leaves the number closed, -2 is `/dev/null`, -3 a new pipe, any
-    /// other that descriptor of ours.
-    pub stdio: Vec<i32>,
-    /// Number of the child's end of the IPC channel.
-    pub message_lane: i32,
-    /// Number of the child's end of the control socket.
-    pub control_lane: i32,
-    /// Number of the child's end of the hand-off queue.
-    pub connection_lane: i32,
-    /// Number of the child's descriptor for the memory of the IPC channel.
-    pub memory: i32,
-    /// How many milliseconds connections that it has not taken wait for another worker, if nobody
-    /// else serves their address.
-    pub queue_timeout: u32,
-    /// The user to become.
-    pub uid: Option<u32>,
-    /// The group to become.
-    pub gid: Option<u32>,
-}
-
-/// Why a worker could not be started.
-#[napi(object)]
-pub struct ForkFailure {
-    /// The system call that failed.
-    pub syscall: String,
-    /// Its negated errno.
-    pub errno: i32,
-}
-
-impl From<Error> for ForkFailure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::System { syscall, source } => {
-                Self { syscall: syscall.into(), errno: errno(&source) }
-            }
-            // The engine has stopped, which it does only with its environment.
-            _ => Self { syscall: "pthread_create".into(), errno: -libc::EAGAIN },
-        }
-    }
-}
-
-/// How many descriptors a child expects to block, as libuv leaves them to it.
-const STANDARD_STREAMS: usize = 3;
-const IGNORE: i32 = -2;
-const PIPE: i32 = -3;
 
 /// The engine of one primary.
 #[napi]
@@ -265,131 +152,6 @@ impl Engine {
             process.end();
             return Err(Error::Stopped);
         }
-        let lane = Cell::new(Some(MessageLane::new(message)));
-        let pid = process.pid();
-        let (process, pipes) = (RefCell::new(Some(process)), RefCell::new(pipes));
-        Ok(WorkerProcess { id, pid, process, lane, pipes })
-    }
-}
-
-/// The standard descriptors of a child to be.
-struct Stdio {
-    descriptors: Vec<Option<RawFd>>,
-    /// Our ends of the pipes, by the child's number.
-    pipes: Vec<Option<OwnedFd>>,
-    /// What `descriptors` names, closed here once the child runs.
-    kept_open: Vec<OwnedFd>,
-}
-
-impl Stdio {
-    fn open(wanted: &[i32]) -> Result<Self> {
-        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), kept_open: Vec::new() };
-        for &wish in wanted {
-            let mut pipe = None;
-            let descriptor = match wish {
-                IGNORE => Some(stdio.keep_open(null().map_err(Error::system("open"))?)),
-                PIPE => {
-                    let (ours, theirs) = lane::pipe().map_err(Error::system("socketpair"))?;
-                    pipe = Some(ours);
-                    Some(stdio.keep_open(theirs))
-                }
-                number if number < 0 => None,
-                number => {
-                    // Fails here for a descriptor that is not open, as Node does.
-                    let theirs = duplicate(number).map_err(Error::system("dup"))?;
-                    if stdio.descriptors.len() < STANDARD_STREAMS {
-                        // What has no such state needs none.
-                        let _ = lane::make_blocking(&theirs);
-                    }
-                    Some(stdio.keep_open(theirs))
-                }
-            };
-            stdio.descriptors.push(descriptor);
-            stdio.pipes.push(pipe);
-        }
-        Ok(stdio)
-    }
-
-    fn keep_open(&mut self, theirs: OwnedFd) -> RawFd {
-        let number = theirs.as_raw_fd();
-        self.kept_open.push(theirs);
-        number
-    }
-}
-
-fn null() -> io::Result<OwnedFd> {
-    Ok(std::fs::File::options().read(true).write(true).open("/dev/null")?.into())
-}
-
-fn program(options: ForkOptions, descriptors: Vec<Option<RawFd>>) -> Result<Program> {
-    // JavaScript has refused null bytes before.
-    let text =
-        |text: String| CString::new(text).map_err(io::Error::from).map_err(Error::system("execve"));
-    let texts = |list: Vec<String>| list.into_iter().map(text).collect::<Result<_>>();
-    Ok(Program {
-        file: text(options.file)?,
-        args: texts(options.args)?,
-        env: texts(options.env)?,
-        cwd: options.cwd.map(text).transpose()?,
-        descriptors,
-        uid: options.uid,
-        gid: options.gid,
-    })
-}
-
-/// The process of a worker.
-#[napi]
-pub struct WorkerProcess {
-    id: WorkerId,
-    pid: i32,
-    process: RefCell<Option<Arc<Process>>>,
-    lane: Cell<Option<MessageLane>>,
-    pipes: RefCell<Vec<Option<OwnedFd>>>,
-}
-
-#[napi]
-impl WorkerProcess {
-    /// The worker's id.
-    #[napi(getter)]
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
-    /// The process id.
-    #[napi(getter)]
-    pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    /// Our end of the IPC channel; the caller's from now on.
-    #[napi]
-    pub fn take_lane(&self) -> Option<MessageLane> {
-        self.lane.take()
-    }
-
-    /// Our end of the pipe at the child's descriptor `number`, or -1; the caller's from now on.
-    #[napi]
-    pub fn take_pipe(&self, number: u32) -> i32 {
-        let mut pipes = self.pipes.borrow_mut();
-        let pipe = pipes.get_mut(number as usize).and_then(Option::take);
-        pipe.map_or(-1, IntoRawFd::into_raw_fd)
-    }
-
-    /// Sends a signal; 0 only asks. Returns 0 or a negated errno.
-    #[napi]
-    pub fn kill(&self, signal: i32) -> i32 {
-        let sent = match self.process.borrow().as_ref() {
-            Some(process) => process.signal(signal),
-            None => Err(io::Error::from_raw_os_error(libc::ESRCH)),
-        };
-        sent.map_or_else(|error| errno(&error), |()| 0)
-    }
-
-    /// Gives the pid of the process, which has ended, back to the system.
-    #[napi]
-    pub fn reap(&self) {
-        if let Some(process) = self.process.take() {
-            process.reap();
-        }
+        Ok(WorkerProcess::new(process, MessageLane::new(message), pipes))
     }
 }

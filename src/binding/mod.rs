@@ -6,9 +6,12 @@
 
 mod callback;
 mod engine;
+mod engine_event;
+mod fork;
 mod inbox;
 #[cfg(feature = "inject")]
 mod inject;
 mod message_lane;
 mod stats;
 mod worker_lanes;
+mod worker_process;

@@ -1,10 +1,16 @@
+use std::{io::IoSlice, os::fd::AsFd};
+
 use proptest::prelude::*;
 
-use super::*;
-use crate::sys::{
-    failure::Call,
-    inject::{self, FAULTS, GONE, SHORTAGES, fail_here, fail_here_after},
-    ring::{self, Side},
+use super::{sending::LONGEST_IN_MEMORY, *};
+use crate::{
+    error::Error,
+    protocol::frame,
+    sys::{
+        failure::Call,
+        inject::{self, FAULTS, GONE, SHORTAGES, fail_here, fail_here_after},
+        ring::{self, Side},
+    },
 };
 
 const SENDING: Call = Call::Send(Lane::Ipc);
@@ -63,7 +69,7 @@ fn what_the_socket_does_not_take_is_queued_and_flushed_in_order() {
     for text in ["first", &long, "", &long, "last"] {
         send(&mut one, text);
     }
-    assert!(one.outgoing.len() > 1 << 20);
+    assert!(one.sender.outgoing.len() > 1 << 20);
     let mut messages = Vec::new();
     let mut flushed = 1;
     while messages.len() < 5 {
@@ -71,7 +77,7 @@ fn what_the_socket_does_not_take_is_queued_and_flushed_in_order() {
         receive(&mut other, &mut messages).unwrap();
     }
     assert_eq!(texts(&messages), ["first", &long, "", &long, "last"]);
-    assert_eq!((flushed, one.outgoing.len(), one.is_idle()), (5, 0, true));
+    assert_eq!((flushed, one.sender.outgoing.len(), one.is_idle()), (5, 0, true));
 }
 
 #[test]
@@ -110,7 +116,7 @@ fn what_is_said_to_be_gone_arrives_though_its_sender_dies_with_the_stream_full()
     // Of one of these lengths, a message just fills the stream.
     for length in (0..200_000).step_by(2_000) {
         let (mut one, mut other) = pair();
-        lane::limit_send_buffer(&one.stream, 40_000).unwrap();
+        lane::limit_send_buffer(&one.sender.stream, 40_000).unwrap();
         let long = "x".repeat(length);
         let texts = [&long, "short"].map(payload);
         let queued = texts.map(|text| one.send(Kind::Text, text, None).unwrap());
@@ -125,7 +131,7 @@ fn what_is_said_to_be_gone_arrives_though_its_sender_dies_with_the_stream_full()
 #[test]
 fn a_shutdown_ends_the_lane_though_others_hold_the_socket() {
     let (one, mut other) = pair();
-    let _held = one.stream.try_clone().unwrap();
+    let _held = one.sender.stream.try_clone().unwrap();
     one.shutdown().unwrap();
     assert_eq!(receive(&mut other, &mut Vec::new()).unwrap(), Reading::Ended);
 }
@@ -134,7 +140,7 @@ fn a_shutdown_ends_the_lane_though_others_hold_the_socket() {
 fn garbage_is_an_error_after_the_messages_before_it() {
     let (mut one, mut other) = pair();
     send(&mut one, "fine");
-    lane::send(&one.stream, &[IoSlice::new(&[0xff; 16])], None).unwrap();
+    lane::send(&one.sender.stream, &[IoSlice::new(&[0xff; 16])], None).unwrap();
     let mut messages = Vec::new();
     assert!(receive(&mut other, &mut messages).is_err());
     assert_eq!(texts(&messages), ["fine"]);
@@ -174,7 +180,8 @@ fn each_descriptor_arrives_with_its_own_message() {
 fn a_descriptor_that_no_frame_speaks_of_is_garbage() {
     let (one, mut other) = pair();
     let wake = frame::header(Kind::Wake, None, 0).unwrap();
-    lane::send(&one.stream, &[IoSlice::new(&wake)], Some(one.stream.as_fd())).unwrap();
+    lane::send(&one.sender.stream, &[IoSlice::new(&wake)], Some(one.sender.stream.as_fd()))
+        .unwrap();
     let result = receive(&mut other, &mut Vec::new());
     assert!(matches!(result, Err(Error::UnclaimedHandle)));
 }
@@ -195,7 +202,7 @@ fn a_frame_whose_descriptor_does_not_come_is_garbage() {
     let (mut one, mut other) = pair();
     let _end = send_handle(&mut one, "a good one");
     let header = frame::header(Kind::Text, Some(HandleType::TcpSocket), 0).unwrap();
-    lane::send(&one.stream, &[IoSlice::new(&header)], None).unwrap();
+    lane::send(&one.sender.stream, &[IoSlice::new(&header)], None).unwrap();
     assert!(matches!(receive(&mut other, &mut Vec::new()), Err(Error::NoHandle)));
 }
 
@@ -203,7 +210,7 @@ fn a_frame_whose_descriptor_does_not_come_is_garbage() {
 fn a_message_in_the_stream_without_a_switch_before_it_is_garbage() {
     let (one, mut other) = pair();
     let header = frame::header(Kind::Text, None, 0).unwrap();
-    lane::send(&one.stream, &[IoSlice::new(&header)], None).unwrap();
+    lane::send(&one.sender.stream, &[IoSlice::new(&header)], None).unwrap();
     assert!(matches!(receive(&mut other, &mut Vec::new()), Err(Error::Unexpected)));
 }
 
@@ -219,7 +226,7 @@ fn memory_that_carries_no_frames_is_garbage() {
     ] {
         let (mut one, mut other) = pair();
         send(&mut one, "fine");
-        one.writer.write(&[garbage]);
+        one.sender.writer.write(&[garbage]);
         let mut messages = Vec::new();
         assert!(receive(&mut other, &mut messages).is_err());
         assert_eq!(texts(&messages), ["fine"]);
@@ -275,7 +282,7 @@ proptest! {
         // As an event loop does it, which can wait for nothing but the stream.
         for _ in 0..10_000 {
             one.flush().unwrap();
-                if rest == Rest::Awake || lane::unread(&other.stream).unwrap() > 0 {
+                if rest == Rest::Awake || lane::unread(&other.sender.stream).unwrap() > 0 {
                     receive(&mut other, &mut received).unwrap();
                     rest = other.rest().unwrap();
                 }        }
@@ -304,12 +311,12 @@ fn a_wake_that_meets_a_shortage_is_kept_and_sent_later() {
         send(&mut one, "1");
         assert!(one.sends_later(), "the first wake");
         send(&mut one, "2");
-        assert_eq!(lane::unread(&other.stream).unwrap(), 0);
+        assert_eq!(lane::unread(&other.sender.stream).unwrap(), 0);
         assert_eq!(one.flush().unwrap().messages, 0, "the second attempt");
         assert!(one.sends_later());
         one.flush().unwrap();
         assert!(one.is_idle() && !one.sends_later());
-        assert!(lane::unread(&other.stream).unwrap() > 0, "errno {errno}: the reader wakes");
+        assert!(lane::unread(&other.sender.stream).unwrap() > 0, "errno {errno}: the reader wakes");
         assert_eq!(received(&mut other), ["1", "2"]);
     }
 }
@@ -426,7 +433,7 @@ fn a_descriptor_that_can_not_be_sent_is_the_fault_of_its_message() {
         let kinds: Vec<_> = messages.iter().map(|it| it.kind).collect();
         assert_eq!(kinds, [Kind::Refused, Kind::Text], "both ends count the same messages");
         assert_eq!(texts(&messages)[1], "behind");
-        assert_eq!(one.counters.messages(), 2);
+        assert_eq!(one.sender.counters.messages(), 2);
     }
 }
 

@@ -1,0 +1,54 @@
+use napi_derive::napi;
+
+use crate::{
+    primary::Event,
+    sys::{errno, exit::Exit},
+};
+
+/// What the engine tells: `exited` (with `code` or `signal`), `left`, `settled` (`id` is the token), `staying`,
+/// `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
+#[napi(object, object_from_js = false)]
+pub struct EngineEvent {
+    /// Which of them.
+    #[napi(
+        ts_type = "'exited' | 'left' | 'settled' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
+    )]
+    pub kind: String,
+    /// The worker's id, or the token.
+    pub id: u32,
+    /// The exit code, or what failed.
+    pub code: Option<i32>,
+    /// The number of the signal that ended it.
+    pub signal: Option<i32>,
+    /// What was wrong, or where.
+    pub reason: Option<String>,
+}
+
+impl From<Event> for EngineEvent {
+    fn from(event: Event) -> Self {
+        let plain =
+            |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
+        match event {
+            Event::Left(worker) => plain("left", worker),
+            Event::Passed(token) => plain("settled", token),
+            Event::Staying(worker) => plain("staying", worker),
+            Event::Unaccepted { address, error } => {
+                Self { code: Some(errno(&error)), reason: Some(address), ..plain("unaccepted", 0) }
+            }
+            Event::Faulted { worker, error } => {
+                Self { reason: Some(error.to_string()), ..plain("faulted", worker) }
+            }
+            Event::Unable { worker, reason } => {
+                Self { reason: Some(reason), ..plain("unable", worker) }
+            }
+            Event::Exited { worker, exit } => {
+                let (code, signal) = match exit {
+                    Some(Exit::Code(code)) => (Some(code), None),
+                    Some(Exit::Signal(signal)) => (None, Some(signal)),
+                    None => (None, None),
+                };
+                Self { code, signal, ..plain("exited", worker) }
+            }
+        }
+    }
+}

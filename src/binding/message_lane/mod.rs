@@ -1,0 +1,214 @@
+mod handlers;
+mod inner;
+
+use std::{borrow::Cow, cell::RefCell, os::fd::RawFd, rc::Rc, time::Duration};
+
+use napi::{
+    Env, JsValue,
+    bindgen_prelude::{Either, This, Uint8Array},
+};
+use napi_derive::napi;
+
+pub(super) use self::inner::Alongside;
+use self::{
+    handlers::{Handlers, LaneHandlers, NONE},
+    inner::{From, Inner, Started},
+};
+use super::callback::{Caller, reason};
+use crate::{
+    ipc::Channel,
+    protocol::{frame::Kind, handle::HandleType},
+    sys::{
+        errno,
+        node::{
+            CleanupHook, Poll, Readiness, Timer,
+            function::{self, Argument, Value},
+        },
+    },
+};
+
+/// One end of the IPC channel between a primary and a worker.
+#[derive(Clone)]
+#[napi]
+pub struct MessageLane {
+    inner: Rc<Inner>,
+}
+
+impl MessageLane {
+    pub(super) fn new(channel: Channel) -> Self {
+        let channel = RefCell::new(Some(channel));
+        Self { inner: Rc::new(Inner { channel, ..Inner::default() }) }
+    }
+
+    /// Has messages delivered in order with what another lane brings. There can be one such lane.
+    pub(super) fn merge(&self, alongside: impl Alongside + 'static) {
+        let _ = self.inner.alongside.set(Box::new(alongside));
+    }
+
+    /// Whether messages still come.
+    pub(super) fn is_reading(&self) -> bool {
+        self.inner.reading.get()
+    }
+
+    /// Delivers what is there.
+    pub(super) fn read_all(&self) {
+        if let Some(handlers) = self.inner.handlers() {
+            self.inner.ready(Readiness::READ, &handlers);
+        }
+    }
+}
+
+#[napi]
+impl MessageLane {
+    /// Starts to read. The lane holds the event loop open from now on.
+    ///
+    /// Puts methods on this object which send a message as `send` does, without a handle, and return
+    /// what it returns: `sendText(json)`, `sendBytes(buffer)`, and `sendString(message)` for a message
+    /// that is a string.
+    ///
+    /// Returns 0, or a negated errno where the system refuses to watch the lane.
+    #[napi]
+    pub fn start(&self, env: Env, this: This<'_>, handlers: LaneHandlers<'_>) -> napi::Result<i32> {
+        let inner = &self.inner;
+        let Some(fd) = inner.channel.borrow().as_ref().map(Channel::fd) else {
+            return Ok(0);
+        };
+        if inner.started.borrow().is_some() {
+            return Ok(0);
+        }
+        let handlers = Rc::new(Handlers {
+            caller: Caller::new(env, "rs-cluster.MessageLane")?,
+            on_texts: handlers.on_texts.create_ref()?,
+            on_bytes: handlers.on_bytes.create_ref()?,
+            on_string: handlers.on_string.create_ref()?,
+            on_message: handlers.on_message.create_ref()?,
+            on_flushed: handlers.on_flushed.create_ref()?,
+            on_end: handlers.on_end.create_ref()?,
+        });
+        let (lane, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
+        let on_ready = move |ready| {
+            if let Some(lane) = lane.upgrade() {
+                lane.ready(ready, &called);
+            }
+        };
+        let event_loop = Caller::event_loop(&env)?;
+        let poll = match Poll::new(event_loop, fd, on_ready) {
+            Ok(poll) => poll,
+            Err(error) if error.raw_os_error().is_some() => return Ok(errno(&error)),
+            Err(error) => return Err(reason(error)),
+        };
+        let (lane, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
+        let on_time = move || {
+            if let Some(lane) = lane.upgrade() {
+                lane.try_again(&called);
+            }
+        };
+        let retry = Timer::new(event_loop, on_time).map_err(reason)?;
+        for (name, argument, kind, wide) in [
+            (c"sendText", Argument::Text, Kind::Text, Kind::WideText),
+            (c"sendString", Argument::AnyText, Kind::String, Kind::WideString),
+            (c"sendBytes", Argument::Bytes, Kind::Bytes, Kind::Bytes),
+        ] {
+            let lane = Rc::downgrade(inner);
+            let send = move |value: Value<'_>| {
+                let Some(lane) = lane.upgrade() else { return f64::from(-libc::EPIPE) };
+                let (kind, payload) = match value {
+                    Value::Utf8(text) => (kind, text),
+                    Value::Utf16(text) => (wide, Cow::Borrowed(text)),
+                    Value::Bytes(bytes) => (kind, Cow::Borrowed(bytes)),
+                };
+                lane.answer(kind, payload, None, NONE)
+            };
+            let defined =
+                function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
+            defined.map_err(reason)?;
+        }
+        let lane = Rc::downgrade(inner);
+        let close = move || {
+            // The environment ends, and with it the lane.
+            let _ = lane.upgrade().map(|lane| lane.close());
+        };
+        let hook = CleanupHook::new(env.raw().cast(), close).map_err(reason)?;
+        inner.reading.set(true);
+        inner.started.replace(Some(Started { handlers, poll, retry, _hook: hook }));
+        inner.wait();
+        Ok(0)
+    }
+
+    /// Sends a message, or queues it. Returns how many bytes are queued then, or a negated errno.
+    ///
+    /// Unless `handleType` is 0, a duplicate of the descriptor `fd` goes with it.
+    #[napi]
+    pub fn send(
+        &self,
+        is_internal: bool,
+        payload: Either<String, Uint8Array>,
+        handle_type: u8,
+        fd: RawFd,
+    ) -> f64 {
+        let (kind, payload) = match &payload {
+            Either::A(text) if is_internal => (Kind::Internal, text.as_bytes()),
+            Either::A(text) => (Kind::Text, text.as_bytes()),
+            Either::B(bytes) => (Kind::Bytes, bytes.as_ref()),
+        };
+        self.inner.answer(kind, Cow::Borrowed(payload), HandleType::from_number(handle_type), fd)
+    }
+
+    /// Reads to the end what a peer that has died left behind, and calls the handlers at once. Says
+    /// whether that was all: if not, the kernel is short of something, and the rest is to be read later.
+    #[napi]
+    pub fn finish(&self) -> bool {
+        let Some(handlers) = self.inner.handlers() else { return true };
+        // Another process that has the peer's end as well can't keep us here by sending more.
+        let mut left = self.inner.channel.borrow().as_ref().map_or(0, Channel::unread);
+        while self.inner.reading.get() {
+            let read = self.inner.read(&handlers, From::Both);
+            if read == 0 || left == 0 {
+                break;
+            }
+            left = left.saturating_sub(read);
+        }
+        self.inner.wait();
+        !(self.inner.reading.get() && self.inner.receives_later())
+    }
+
+    /// Sends what is queued, because this process is about to end. Waits for the peer to make room,
+    /// for so many milliseconds each time. Says whether all is sent, or nobody left to read it.
+    #[napi]
+    pub fn flush_on_exit(&self, patience: u32) -> bool {
+        let patience = Duration::from_millis(patience.into());
+        let mut channel = self.inner.channel.borrow_mut();
+        channel.as_mut().is_none_or(|channel| channel.flush_on_exit(patience))
+    }
+
+    /// Holds the event loop open from now on.
+    #[napi(js_name = "ref")]
+    pub fn reference(&self) {
+        if let Some(started) = self.inner.started.borrow().as_ref() {
+            started.poll.reference();
+            started.retry.reference();
+        }
+    }
+
+    /// No longer holds the event loop open.
+    #[napi(js_name = "unref")]
+    pub fn unreference(&self) {
+        if let Some(started) = self.inner.started.borrow().as_ref() {
+            started.poll.unreference();
+            started.retry.unreference();
+        }
+    }
+
+    /// The descriptor's number, or -1 once closed.
+    #[napi(getter)]
+    pub fn fd(&self) -> i32 {
+        self.inner.channel.borrow().as_ref().map_or(-1, Channel::fd)
+    }
+
+    /// Closes the lane for good. The peer still receives what was written. Says what went wrong with
+    /// that, if so.
+    #[napi]
+    pub fn close(&self) -> Option<String> {
+        self.inner.close().err().map(|error| error.to_string())
+    }
+}

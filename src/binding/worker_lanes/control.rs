@@ -1,0 +1,189 @@
+use std::{
+    io,
+    os::fd::OwnedFd,
+    rc::{Rc, Weak},
+};
+
+use super::{
+    inner::{Handlers, Inner},
+    listening_socket::Ownership,
+    query::ListenReply,
+};
+use crate::{
+    binding::message_lane::Alongside,
+    protocol::{
+        ListenerId,
+        control::{Reply, SocketKind, ToPrimary},
+    },
+    sys::{errno, node::Readiness},
+    worker::Received,
+};
+
+impl Alongside for Weak<Inner> {
+    fn receive(&self) -> Vec<u64> {
+        let Some(inner) = self.upgrade().filter(|it| it.unanswered.get() > 0) else {
+            return Vec::new();
+        };
+        if inner.open.get()
+            && let Some(handlers) = inner.handlers()
+        {
+            inner.receive_control(&handlers);
+        }
+        inner.replies.borrow().iter().map(|(reply, _)| reply.after).collect()
+    }
+
+    fn deliver(&self, messages: u64) -> bool {
+        let inner = self.upgrade();
+        let handlers = inner.as_ref().and_then(|it| it.handlers());
+        inner.zip(handlers).is_some_and(|(it, handlers)| it.deliver_replies(&handlers, messages))
+    }
+}
+
+impl Inner {
+    pub(super) fn control_ready(self: &Rc<Self>, ready: Readiness, handlers: &Rc<Handlers>) {
+        if ready.writable {
+            self.control.borrow_mut().flush();
+        }
+        self.reads_later.set(false);
+        if self.open.get() {
+            self.read_control(handlers);
+        }
+        self.wait();
+    }
+
+    /// In Node, replies and messages come on one channel, and what comes together is one callback.
+    pub(super) fn read_control(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+        self.receive_control(handlers);
+        if !self.replies.borrow().is_empty() {
+            self.messages.read_all();
+        }
+        if !self.messages.is_reading() {
+            self.deliver_all_replies(handlers);
+        }
+    }
+
+    /// Delivers what has come, even before messages that are still on their way.
+    pub(super) fn deliver_all_replies(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+        while !self.replies.borrow().is_empty() {
+            handlers.caller.enter(|| _ = self.deliver_replies(handlers, u64::MAX));
+        }
+    }
+
+    /// Delivers replies that come behind so many messages, up to one with a socket: in Node, that is the
+    /// last of its callback. Says whether that was one.
+    pub(super) fn deliver_replies(self: &Rc<Self>, handlers: &Rc<Handlers>, messages: u64) -> bool {
+        loop {
+            let mut replies = self.replies.borrow_mut();
+            let due = replies.front().is_some_and(|(reply, _)| reply.after <= messages);
+            let Some((reply, shared)) = due.then(|| replies.pop_front()).flatten() else {
+                return false;
+            };
+            let has_socket = shared.is_some();
+            drop(replies);
+            self.unanswered.set(self.unanswered.get().saturating_sub(1));
+            let reply = self.adopt_socket(reply, shared, handlers);
+            let Handlers { caller, on_reply, .. } = &**handlers;
+            caller.call(on_reply, (reply,).into());
+            if has_socket {
+                return true;
+            }
+        }
+    }
+
+    /// Does what the primary orders, but keeps its replies.
+    pub(super) fn receive_control(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+        loop {
+            let received = self.control.borrow().receive();
+            match received {
+                Ok(Received::Reply(reply, shared)) => {
+                    self.replies.borrow_mut().push_back((reply, shared));
+                }
+                Ok(Received::Closed(listener)) => {
+                    if self.closing.borrow_mut().remove(&listener) {
+                        handlers.closed(listener);
+                    }
+                }
+                Ok(Received::Socket { listener, slot, socket }) => {
+                    self.replace_socket(listener, slot, socket, handlers);
+                }
+                Ok(Received::Probe) => {
+                    self.tell(&ToPrimary::Alive, None);
+                }
+                Ok(Received::Pause) => self.set_paused(true),
+                Ok(Received::Resume) => self.set_paused(false),
+                Ok(Received::Empty) => return,
+                Ok(Received::Later) => {
+                    self.reads_later.set(true);
+                    return self.wait();
+                }
+                Ok(Received::Ended) => return self.end(handlers),
+                Err(error) => return self.give_up(handlers, error),
+            }
+        }
+    }
+
+    /// Begins to accept where the reply says so.
+    pub(super) fn adopt_socket(
+        self: &Rc<Self>,
+        reply: Reply,
+        socket: Option<OwnedFd>,
+        handlers: &Rc<Handlers>,
+    ) -> ListenReply {
+        let Some(kind) = reply.socket else {
+            return ListenReply::new(reply, None);
+        };
+        let listener = reply.listener;
+        // This process had no descriptor left for it.
+        let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
+        let taken = socket.and_then(|socket| match kind {
+            SocketKind::Shared => Ok(Some(socket)),
+            SocketKind::Own { slot } => self
+                .watch_socket(listener, Ownership::Own { slot }, socket, handlers)
+                .map(|()| None),
+        });
+        match taken {
+            Ok(shared) => ListenReply::new(reply, shared),
+            Err(error) => {
+                self.leave(listener);
+                ListenReply::new(Reply { errno: errno(&error), ..reply }, None)
+            }
+        }
+    }
+
+    /// Somebody has ended our own socket of this listener. The primary gives us another.
+    pub(super) fn report_lost_socket(&self, listener: ListenerId) {
+        drop(self.sockets.borrow_mut().remove(&listener));
+        self.lost.borrow_mut().insert(listener);
+        self.tell(&ToPrimary::Lost { listener }, None);
+    }
+
+    /// Another socket of our own has come, in place of one that is lost, though we may not know that yet.
+    pub(super) fn replace_socket(
+        self: &Rc<Self>,
+        listener: ListenerId,
+        slot: Option<u8>,
+        socket: Option<OwnedFd>,
+        handlers: &Rc<Handlers>,
+    ) {
+        let had_socket = self.sockets.borrow_mut().remove(&listener).is_some();
+        if !(self.lost.borrow_mut().remove(&listener) || had_socket) {
+            // The server is closed meanwhile.
+            return;
+        }
+        let ownership = Ownership::Own { slot };
+        // This process had no descriptor left for it.
+        let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
+        if socket
+            .and_then(|socket| self.watch_socket(listener, ownership, socket, handlers))
+            .is_err()
+        {
+            self.lost.borrow_mut().insert(listener);
+            self.report_exhausted();
+        }
+    }
+
+    /// Leaves a listener that this process can't serve.
+    pub(super) fn leave(&self, listener: ListenerId) {
+        self.tell(&ToPrimary::Close { listener }, None);
+    }
+}

@@ -1,0 +1,176 @@
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet, VecDeque},
+    os::fd::{OwnedFd, RawFd},
+    rc::Rc,
+};
+
+use napi::bindgen_prelude::{FnArgs, FunctionRef};
+
+use super::{listening_socket::ListeningSocket, query::ListenReply};
+use crate::{
+    binding::{
+        callback::{Caller, reason},
+        message_lane::MessageLane,
+    },
+    error::Error,
+    protocol::{
+        ListenerId,
+        control::{Reply, ToPrimary},
+    },
+    sys::{
+        failure::SHORTAGE_PAUSE,
+        node::{EventLoop, Poll, Readiness, Timer},
+        ring::SharedCounters,
+    },
+    worker::{Connections, Control, Watchdog},
+};
+
+/// What the lanes of this worker are, and where they stand.
+pub(super) struct Inner {
+    pub(super) messages: MessageLane,
+    pub(super) control: RefCell<Control>,
+    pub(super) connections: Connections,
+    pub(super) counters: SharedCounters,
+    /// Sockets that this process accepts from.
+    pub(super) sockets: RefCell<HashMap<ListenerId, ListeningSocket>>,
+    /// Listeners of which this worker has lost its own socket, and is to get another.
+    pub(super) lost: RefCell<HashSet<ListenerId>>,
+    /// Whether nothing is to be accepted from those of its own.
+    pub(super) paused: Cell<bool>,
+    /// Whether this process had no descriptor for a connection. Until it has one, nothing is taken or
+    /// accepted.
+    pub(super) exhausted: Cell<bool>,
+    pub(super) watchdog: Watchdog,
+    pub(super) started: RefCell<Option<Started>>,
+    pub(super) seq: Cell<u32>,
+    /// How many replies are still to be delivered.
+    pub(super) unanswered: Cell<u32>,
+    /// Those of them that have come, with the sockets that they bring.
+    pub(super) replies: RefCell<VecDeque<(Reply, Option<OwnedFd>)>>,
+    /// Listeners that this worker has left, as the primary does not know yet.
+    pub(super) closing: RefCell<HashSet<ListenerId>>,
+    /// Whether the primary may still send.
+    pub(super) open: Cell<bool>,
+    /// Whether the control socket is to be read again only after a pause.
+    pub(super) reads_later: Cell<bool>,
+    /// Whether connections are to be taken again only after a pause.
+    pub(super) takes_later: Cell<bool>,
+}
+
+pub(super) struct Started {
+    pub(super) handlers: Rc<Handlers>,
+    pub(super) control: Poll,
+    pub(super) connections: Poll,
+    /// For what they do not tell.
+    pub(super) retry: Timer,
+}
+
+pub(super) struct Handlers {
+    pub(super) event_loop: EventLoop,
+    pub(super) caller: Caller,
+    pub(super) on_reply: FunctionRef<FnArgs<(ListenReply,)>, ()>,
+    pub(super) on_connection: FunctionRef<FnArgs<(u32, i32)>, bool>,
+    pub(super) on_shared_connection: FunctionRef<FnArgs<(u32, i32)>, ()>,
+    pub(super) on_closed: FunctionRef<FnArgs<(u32,)>, ()>,
+    pub(super) on_garbage: FunctionRef<FnArgs<(String,)>, ()>,
+}
+
+impl Handlers {
+    /// Inside [`Caller::enter`].
+    pub(super) fn accepted(&self, listener: ListenerId, fd: RawFd) {
+        self.caller.call(&self.on_shared_connection, (listener, fd).into());
+    }
+
+    pub(super) fn closed(&self, listener: ListenerId) {
+        self.caller.enter(|| _ = self.caller.call(&self.on_closed, (listener,).into()));
+    }
+}
+
+impl Inner {
+    pub(super) fn handlers(&self) -> Option<Rc<Handlers>> {
+        self.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers))
+    }
+
+    pub(super) fn send(
+        &self,
+        request: &ToPrimary,
+        descriptor: Option<OwnedFd>,
+    ) -> napi::Result<()> {
+        let sent = self.control.borrow_mut().send(request, descriptor);
+        self.wait();
+        sent.map_err(reason)
+    }
+
+    /// As [`send`](Self::send), a request that is never too long: it can't fail for anything else.
+    pub(super) fn tell(&self, request: &ToPrimary, descriptor: Option<OwnedFd>) {
+        let _ = self.send(request, descriptor);
+    }
+
+    pub(super) fn wait(&self) {
+        let control = self.control.borrow();
+        let (open, is_broken) = (self.open.get(), control.fault().is_some());
+        let reads_later = self.reads_later.get();
+        let takes_later = self.takes_later.get() || self.exhausted.get();
+        let readable = open && !is_broken && !reads_later;
+        let writable = !control.is_idle() && !control.sends_later();
+        if let Some(started) = self.started.borrow().as_ref() {
+            started.control.wait_for(Readiness { readable, writable });
+            let readable = open && !takes_later;
+            started.connections.wait_for(Readiness { readable, writable: false });
+            let is_short = control.sends_later() || self.exhausted.get();
+            if is_short || (open && (is_broken || reads_later || takes_later)) {
+                started.retry.start(SHORTAGE_PAUSE);
+            }
+        }
+    }
+
+    /// A shortage may be over, or there is something to tell of a call that must not call back.
+    pub(super) fn try_again(self: &Rc<Self>, handlers: &Rc<Handlers>) {
+        let fault = self.control.borrow().fault().filter(|_| self.open.get());
+        if let Some(fault) = fault {
+            return self.give_up(handlers, fault.into());
+        }
+        self.control_ready(Readiness { readable: true, writable: true }, handlers);
+        if self.exhausted.get() {
+            self.try_to_recover();
+        } else if self.open.get() && self.takes_later.replace(false) {
+            self.connections_ready(Readiness::READ, handlers);
+        }
+        self.wait();
+    }
+
+    /// This process has no descriptor for a connection: others get what comes.
+    pub(super) fn report_exhausted(&self) {
+        self.exhausted.set(true);
+        self.watch_sockets();
+        self.tell(&ToPrimary::Exhausted, None);
+    }
+
+    /// There may be descriptors again.
+    pub(super) fn try_to_recover(&self) {
+        if !self.connections.is_exhausted() {
+            self.exhausted.set(false);
+            self.watch_sockets();
+            self.tell(&ToPrimary::Recovered, None);
+            let lost = self.lost.borrow().clone();
+            lost.into_iter().for_each(|listener| self.report_lost_socket(listener));
+        }
+    }
+
+    /// The primary is gone, which the IPC channel tells JavaScript. An ended lane would be
+    /// readable for ever.
+    pub(super) fn end(&self, handlers: &Handlers) {
+        self.open.set(false);
+        self.wait();
+        let closing = self.closing.take();
+        closing.into_iter().for_each(|listener| handlers.closed(listener));
+    }
+
+    /// A lane is of no use any more: this worker is to end.
+    pub(super) fn give_up(&self, handlers: &Handlers, error: Error) {
+        self.end(handlers);
+        let Handlers { caller, on_garbage, .. } = handlers;
+        caller.enter(|| _ = caller.call(on_garbage, (error.to_string(),).into()));
+    }
+}

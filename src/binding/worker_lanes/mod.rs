@@ -1,0 +1,212 @@
+mod accept;
+mod control;
+mod inner;
+mod listening_socket;
+mod query;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use napi::{
+    Env,
+    bindgen_prelude::{FnArgs, Function},
+};
+use napi_derive::napi;
+use serde_json::Value;
+
+use self::{
+    inner::{Handlers, Inner, Started},
+    listening_socket::Ownership,
+    query::{ListenQuery, ListenReply},
+};
+use super::{
+    callback::{Caller, reason},
+    message_lane::MessageLane,
+};
+use crate::{
+    ipc::Channel,
+    protocol::control::{ToPrimary, check_data},
+    sys::{
+        duplicate, errno, inherit,
+        lane::Kind,
+        listen,
+        node::{Poll, Readiness, Timer},
+        ring,
+    },
+    worker::{Connections, Control, Watchdog},
+};
+
+/// The lanes of this worker, of which there is one set a process.
+#[napi]
+pub struct WorkerLanes {
+    inner: Rc<Inner>,
+}
+
+#[napi]
+impl WorkerLanes {
+    /// Takes over the descriptors that the primary left to this process.
+    #[napi(constructor)]
+    pub fn new(message: i32, control: i32, connection: i32, memory: i32) -> napi::Result<Self> {
+        let message = inherit(message, Kind::Stream).map_err(reason)?;
+        let ring = ring::inherit(memory).map_err(reason)?;
+        let counters = ring.counters.clone();
+        let control = Control::new(inherit(control, Kind::Packets).map_err(reason)?);
+        let connections = inherit(connection, Kind::Packets).map_err(reason)?;
+        let copy = connections.try_clone().map_err(reason)?;
+        let watchdog = Watchdog::start(copy).map_err(reason)?;
+        let connections = Connections::new(connections);
+        let inner = Rc::new(Inner {
+            messages: MessageLane::new(Channel::new(message, ring)),
+            control: RefCell::new(control),
+            connections,
+            counters,
+            sockets: RefCell::default(),
+            lost: RefCell::default(),
+            paused: Cell::new(false),
+            exhausted: Cell::new(false),
+            watchdog,
+            started: RefCell::new(None),
+            seq: Cell::new(0),
+            unanswered: Cell::new(0),
+            replies: RefCell::default(),
+            closing: RefCell::default(),
+            open: Cell::new(true),
+            reads_later: Cell::new(false),
+            takes_later: Cell::new(false),
+        });
+        inner.messages.merge(Rc::downgrade(&inner));
+        Ok(Self { inner })
+    }
+
+    /// The IPC channel.
+    #[napi(getter)]
+    pub fn message_lane(&self) -> MessageLane {
+        self.inner.messages.clone()
+    }
+
+    /// Starts to read, without holding the event loop open.
+    ///
+    /// `onReply(reply)` gets the answers to `listen`; `onConnection(listener, fd)` each connection,
+    /// and returns whether it took it: if so, the descriptor is its own from then on, if not, the
+    /// connection goes to another worker; `onSharedConnection(listener, fd)` gets each connection that
+    /// `accept` has accepted, the descriptor being its own, or once why no more can be accepted, as a
+    /// negated errno; `onClosed(listener)` is told that a listener which was closed here is closed in the
+    /// primary too; `onGarbage(reason)` hears of a primary that is not ours.
+    #[napi]
+    pub fn start(
+        &self,
+        env: Env,
+        on_reply: Function<FnArgs<(ListenReply,)>, ()>,
+        on_connection: Function<FnArgs<(u32, i32)>, bool>,
+        on_shared_connection: Function<FnArgs<(u32, i32)>, ()>,
+        on_closed: Function<FnArgs<(u32,)>, ()>,
+        on_garbage: Function<FnArgs<(String,)>, ()>,
+    ) -> napi::Result<()> {
+        let inner = &self.inner;
+        if inner.started.borrow().is_some() {
+            return Ok(());
+        }
+        let event_loop = Caller::event_loop(&env)?;
+        let handlers = Rc::new(Handlers {
+            event_loop,
+            caller: Caller::new(env, "rs-cluster.WorkerLanes")?,
+            on_reply: on_reply.create_ref()?,
+            on_connection: on_connection.create_ref()?,
+            on_shared_connection: on_shared_connection.create_ref()?,
+            on_closed: on_closed.create_ref()?,
+            on_garbage: on_garbage.create_ref()?,
+        });
+        let poll = |fd, on_ready: fn(&Rc<Inner>, Readiness, &Rc<Handlers>)| {
+            let (inner, handlers) = (Rc::downgrade(inner), Rc::clone(&handlers));
+            let poll = Poll::new(event_loop, fd, move |ready| {
+                if let Some(inner) = inner.upgrade() {
+                    on_ready(&inner, ready, &handlers);
+                }
+            });
+            let poll = poll.map_err(reason)?;
+            poll.unreference();
+            poll.wait_for(Readiness::READ);
+            Ok::<_, napi::Error>(poll)
+        };
+        let control = poll(inner.control.borrow().fd(), Inner::control_ready)?;
+        let connections = poll(inner.connections.fd(), Inner::connections_ready)?;
+        let (weak, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
+        let on_time = move || {
+            if let Some(inner) = weak.upgrade() {
+                inner.try_again(&called);
+            }
+        };
+        let retry = Timer::new(event_loop, on_time).map_err(reason)?;
+        retry.unreference();
+        env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
+            // The lanes close before the process ends, however long that takes.
+            inner.watchdog.disarm();
+            drop(inner.started.take());
+            drop(inner.sockets.take());
+        })?;
+        inner.started.replace(Some(Started { handlers, control, connections, retry }));
+        // Of what was sent before.
+        inner.wait();
+        Ok(())
+    }
+
+    /// Asks to serve an address. Returns the `seq` of the reply to come.
+    #[napi]
+    pub fn listen(&self, mut query: ListenQuery) -> napi::Result<u32> {
+        let data = query.data.take().map(|json| serde_json::from_str::<Value>(&json));
+        let data = data.transpose().map_err(reason)?;
+        check_data(data.as_ref()).map_err(reason)?;
+        let seq = self.inner.seq.get().wrapping_add(1);
+        self.inner.seq.set(seq);
+        self.inner.send(&ToPrimary::Listen { seq, query: query.into(), data }, None)?;
+        self.inner.unanswered.set(self.inner.unanswered.get() + 1);
+        Ok(seq)
+    }
+
+    /// Listens on a shared socket, of which `fd` is the caller's descriptor, and accepts from it until the
+    /// listener is closed. Returns 0 or a negated errno.
+    #[napi]
+    pub fn accept(&self, listener: u32, fd: i32, backlog: i32) -> i32 {
+        let Some(handlers) = self.inner.handlers() else { return -libc::EBADF };
+        let watched = duplicate(fd).and_then(|socket| {
+            listen::start_with(&socket, backlog)?;
+            self.inner.watch_socket(listener, Ownership::Shared, socket, &handlers)
+        });
+        watched.map_or_else(|error| errno(&error), |()| 0)
+    }
+
+    /// Says that the server on this listener is closed, and the shared socket if it had one. Returns
+    /// whether `onClosed` will be called: the primary may be gone.
+    #[napi]
+    pub fn close_listener(&self, listener: u32) -> napi::Result<bool> {
+        let inner = &self.inner;
+        drop(inner.sockets.borrow_mut().remove(&listener));
+        inner.lost.borrow_mut().remove(&listener);
+        inner.send(&ToPrimary::Close { listener }, None)?;
+        let is_open = inner.open.get();
+        if is_open {
+            inner.closing.borrow_mut().insert(listener);
+        }
+        Ok(is_open)
+    }
+
+    /// Says that a connection which `onConnection` took is closed.
+    #[napi]
+    pub fn connection_closed(&self) {
+        self.inner.counters.add_closed();
+    }
+
+    /// Says that this worker has disconnected, and does not exit.
+    #[napi]
+    pub fn stays(&self) -> napi::Result<()> {
+        self.inner.send(&ToPrimary::Staying, None)
+    }
+
+    /// Says that JavaScript decides itself when to exit, whether the primary is there or not.
+    #[napi]
+    pub fn stand_down(&self) {
+        self.inner.watchdog.disarm();
+    }
+}

@@ -1,0 +1,74 @@
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    os::fd::{IntoRawFd, OwnedFd},
+    sync::Arc,
+};
+
+use napi_derive::napi;
+
+use super::message_lane::MessageLane;
+use crate::sys::{errno, exit::Process};
+
+/// The process of a worker.
+#[napi]
+pub struct WorkerProcess {
+    pid: i32,
+    process: RefCell<Option<Arc<Process>>>,
+    lane: Cell<Option<MessageLane>>,
+    pipes: RefCell<Vec<Option<OwnedFd>>>,
+}
+
+impl WorkerProcess {
+    /// `pipes` are our ends of the child's pipes, by its numbers.
+    pub(super) fn new(
+        process: Arc<Process>,
+        lane: MessageLane,
+        pipes: Vec<Option<OwnedFd>>,
+    ) -> Self {
+        let pid = process.pid();
+        let (process, pipes) = (RefCell::new(Some(process)), RefCell::new(pipes));
+        Self { pid, process, lane: Cell::new(Some(lane)), pipes }
+    }
+}
+
+#[napi]
+impl WorkerProcess {
+    /// The process id.
+    #[napi(getter)]
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Our end of the IPC channel; the caller's from now on.
+    #[napi]
+    pub fn take_lane(&self) -> Option<MessageLane> {
+        self.lane.take()
+    }
+
+    /// Our end of the pipe at the child's descriptor `number`, or -1; the caller's from now on.
+    #[napi]
+    pub fn take_pipe(&self, number: u32) -> i32 {
+        let mut pipes = self.pipes.borrow_mut();
+        let pipe = pipes.get_mut(number as usize).and_then(Option::take);
+        pipe.map_or(-1, IntoRawFd::into_raw_fd)
+    }
+
+    /// Sends a signal; 0 only asks. Returns 0 or a negated errno.
+    #[napi]
+    pub fn kill(&self, signal: i32) -> i32 {
+        let sent = match self.process.borrow().as_ref() {
+            Some(process) => process.signal(signal),
+            None => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+        };
+        sent.map_or_else(|error| errno(&error), |()| 0)
+    }
+
+    /// Gives the pid of the process, which has ended, back to the system.
+    #[napi]
+    pub fn reap(&self) {
+        if let Some(process) = self.process.take() {
+            process.reap();
+        }
+    }
+}

@@ -1,0 +1,6 @@
+/// Where frames go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Memory,
+    Stream,
+}
