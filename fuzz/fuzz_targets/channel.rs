@@ -1,4 +1,4 @@
-//! Two honest ends of a message lane, and event loops that know nothing but what a channel tells
+//! Two honest ends of an IPC channel, and event loops that know nothing but what a channel tells
 //! them: everything arrives, once, in order, with its descriptor, and nothing waits for ever.
 
 #![no_main]
@@ -9,13 +9,13 @@ use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rs_cluster::{
     error::{Error, Result},
     ipc::{Channel, Incoming, Reading, Rest},
     protocol::{frame::Kind, handle::HandleType},
 };
-use rs_cluster_fuzz::{Length, Sort, are_same, fitting, handle_type, lane, open_descriptors};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rs_cluster_fuzz::{Length, Sort, are_same, channel, fitting, handle_type, open_descriptors};
 
 /// Bytes sent by both in one run, about, and handles: the kernel has a limit of those on their way.
 const BYTES: usize = 4 << 20;
@@ -27,7 +27,7 @@ const TURNS: usize = 10_000;
 #[derive(Debug, Arbitrary)]
 struct Input {
     steps: Vec<Step>,
-    /// Who ends the lane, and how, after a turn of the peer or not.
+    /// Who ends the channel, and how, after a turn of the peer or not.
     end: Option<(Who, Way)>,
 }
 
@@ -108,24 +108,24 @@ impl End {
 
     fn ready(&self) -> PollFlags {
         let mut interest = PollFlags::empty();
-        interest.set(PollFlags::IN, self.reading != Reading::Ended);
-        interest.set(PollFlags::OUT, !self.channel.is_idle());
+        interest.set(PollFlags::POLLIN, self.reading != Reading::Ended);
+        interest.set(PollFlags::POLLOUT, !self.channel.is_idle());
         if interest.is_empty() {
             return interest;
         }
         // SAFETY: the channel keeps it open.
         let stream = unsafe { BorrowedFd::borrow_raw(self.channel.fd()) };
-        let mut polled = [PollFd::new(&stream, interest)];
-        poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("poll");
-        polled[0].revents()
+        let mut polled = [PollFd::new(stream, interest)];
+        poll(&mut polled, PollTimeout::ZERO).expect("poll");
+        polled[0].revents().expect("flags that were asked for")
     }
 
     /// Does what the event loop would; false if it would wait.
     fn turn(&mut self) -> bool {
         let ready = self.ready();
-        let ends = ready.intersects(PollFlags::HUP | PollFlags::ERR);
+        let ends = ready.intersects(PollFlags::POLLHUP | PollFlags::POLLERR);
         let mut works = false;
-        if !self.channel.is_idle() && ready.contains(PollFlags::OUT) && !ends {
+        if !self.channel.is_idle() && ready.contains(PollFlags::POLLOUT) && !ends {
             let flushed = self.channel.flush().expect("a peer");
             assert!(flushed.refused.is_none(), "{:?}", flushed.refused);
             self.gone += flushed.messages;
@@ -135,7 +135,7 @@ impl End {
             self.receive(false);
             works = true;
         }
-        if self.reading != Reading::Ended && (ready.contains(PollFlags::IN) || ends) {
+        if self.reading != Reading::Ended && (ready.contains(PollFlags::POLLIN) || ends) {
             self.receive(true);
             works = true;
         }
@@ -173,7 +173,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let (one, other) = lane();
+        let (one, other) = channel();
         Self { one: End::new(one), other: End::new(other), bytes: 0, handles: 0 }
     }
 

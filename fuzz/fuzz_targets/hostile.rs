@@ -1,4 +1,4 @@
-//! One honest end of a message lane, and a peer that does what it likes with the stream, the memory
+//! One honest end of an IPC channel, and a peer that does what it likes with the stream, the memory
 //! and the descriptors: there are messages, an error or the end, but no panic, no descriptor is
 //! left open, and no memory is taken for what has not come.
 
@@ -8,9 +8,8 @@ use std::{
     borrow::Cow,
     fs::File,
     io::IoSlice,
-    mem::MaybeUninit,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsRawFd, OwnedFd},
         unix::fs::FileExt,
     },
 };
@@ -19,21 +18,18 @@ use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
 };
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use rs_cluster::{
     ipc::{Channel, Incoming, Reading},
     protocol::frame::HEADER,
     sys::{
         lane,
-        ring::{CAPACITY, SEATS},
+        ring::{CAPACITY, COUNTER_SLOTS},
     },
 };
 use rs_cluster_fuzz::{
-    Bounded, Length, Sort, any_descriptor, fitting, half_a_lane, handle_type, largest_request,
+    Bounded, Length, Sort, any_descriptor, fitting, half_a_channel, handle_type, largest_request,
     open_descriptors,
-};
-use rustix::{
-    cmsg_space,
-    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
 };
 
 #[global_allocator]
@@ -46,7 +42,7 @@ const BYTES: usize = 2 << 20;
 /// before it has come. The longest message that is sent fits twice.
 const LITTLE: usize = 1024 * 1024;
 
-/// Where things are in the memory (`src/sys/ring.rs`): the positions and flags of the one who writes
+/// Where things are in the memory (`src/sys/ring/layout.rs`): the positions and flags of the one who writes
 /// a direction and of the one who reads it, then its bytes. First is the honest end's direction, last
 /// what the worker counts.
 const WRITER: u64 = 0;
@@ -54,7 +50,7 @@ const READER: u64 = 64;
 const AWAKE: u64 = 4;
 const DATA: u64 = 128;
 const DIRECTION: u64 = DATA + CAPACITY as u64;
-const COUNTS: u64 = (16 + 8 * SEATS as u64).next_multiple_of(128);
+const COUNTS: u64 = (16 + 8 * COUNTER_SLOTS as u64).next_multiple_of(128);
 const MEMORY: u64 = 2 * DIRECTION + COUNTS;
 
 #[derive(Debug, Arbitrary)]
@@ -86,7 +82,7 @@ enum Descriptors {
     Any(u8),
     /// What the type of handle has to be.
     Fitting(u8),
-    /// The end of the lane by which it is sent.
+    /// The end of the channel by which it is sent.
     Itself,
     Several(u8),
 }
@@ -122,14 +118,12 @@ impl Peer {
     fn send(&self, bytes: &[u8], descriptors: Descriptors) {
         let Some(stream) = &self.stream else { return };
         let descriptors = descriptors.get(stream);
-        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(8))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !borrowed.is_empty() {
-            control.push(SendAncillaryMessage::ScmRights(&borrowed));
-        }
+        let numbers: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&numbers)];
+        let control = if numbers.is_empty() { &[][..] } else { &rights };
         // Where the stream is full, or was shut down, the peer has bad luck.
-        let _ = sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL);
+        let slices = [IoSlice::new(bytes)];
+        let _ = sendmsg::<()>(stream.as_raw_fd(), &slices, control, MsgFlags::MSG_NOSIGNAL, None);
     }
 
     fn set(&self, at: u64, value: u32) {
@@ -170,7 +164,7 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let (honest, stream, memory) = half_a_lane();
+        let (honest, stream, memory) = half_a_channel();
         let memory = File::from(memory);
         assert_eq!(memory.metadata().expect("a file").len(), MEMORY, "as laid out here");
         let peer = Peer { stream: Some(stream), memory, position: 0 };

@@ -1,4 +1,4 @@
-//! What the targets share: lanes without processes, descriptors to send, and what must not grow.
+//! What the targets share: IPC channels without processes, descriptors to send, and what must not grow.
 
 use std::{
     fs::{self, File},
@@ -13,6 +13,10 @@ use std::{
 };
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use nix::sys::{
+    socket::{AddressFamily, SockFlag, SockType, socket},
+    stat::fstat,
+};
 use rs_cluster::{
     ipc::Channel,
     protocol::{frame::Kind, handle::HandleType},
@@ -21,7 +25,6 @@ use rs_cluster::{
         ring::{self, Ring, Side},
     },
 };
-use rustix::net::{AddressFamily, SocketType};
 
 mod memory;
 #[cfg(not(feature = "libfuzzer"))]
@@ -29,17 +32,17 @@ mod replay;
 
 pub use memory::{Bounded, largest_request};
 
-/// One end of a lane, and what the peer has of the other.
-pub fn half_a_lane() -> (Channel, OwnedFd, OwnedFd) {
+/// One end of an IPC channel, and the stream and the memory that its peer has.
+pub fn half_a_channel() -> (Channel, OwnedFd, OwnedFd) {
     let (ours, theirs) = lane::stream_pair().expect("a pair of sockets");
     let memory = ring::create().expect("memory");
     let ring = Ring::map(&memory, Side::Primary).expect("a mapping");
     (Channel::new(ours, ring), theirs, memory)
 }
 
-/// Both ends of a lane.
-pub fn lane() -> (Channel, Channel) {
-    let (ours, theirs, memory) = half_a_lane();
+/// Both ends of an IPC channel.
+pub fn channel() -> (Channel, Channel) {
+    let (ours, theirs, memory) = half_a_channel();
     (ours, Channel::new(theirs, Ring::map(memory, Side::Worker).expect("a mapping")))
 }
 
@@ -75,7 +78,7 @@ impl Length {
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub enum Sort {
     Text,
-    Notice,
+    Internal,
     Bytes,
     String,
     WideText,
@@ -87,7 +90,7 @@ impl Sort {
     pub fn kind(self) -> Kind {
         match self {
             Self::Text => Kind::Text,
-            Self::Notice => Kind::Notice,
+            Self::Internal => Kind::Internal,
             Self::Bytes => Kind::Bytes,
             Self::String => Kind::String,
             Self::WideText => Kind::WideText,
@@ -115,12 +118,12 @@ impl Cargo {
         let name = format!("rs-cluster-fuzz-{}", std::process::id());
         let name = SocketAddr::from_abstract_name(name)?;
         Ok(Self {
-            tcp_socket: rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?,
+            tcp_socket: socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None)?,
             tcp_server: TcpListener::bind("127.0.0.1:0")?.into(),
             pipe_socket: lane::stream_pair()?.0,
             pipe_server: UnixListener::bind_addr(&name)?.into(),
             udp: UdpSocket::bind("127.0.0.1:0")?.into(),
-            fifo: rustix::pipe::pipe()?.0,
+            fifo: nix::unistd::pipe()?.0,
             packets: lane::packet_pair()?.0,
             file: File::open("/dev/null")?.into(),
         })
@@ -162,6 +165,6 @@ pub fn handle_type(number: u8) -> HandleType {
 
 /// Whether two descriptors are of the same open file.
 pub fn are_same(one: impl AsFd, other: impl AsFd) -> bool {
-    let identity = |fd| rustix::fs::fstat(fd).map(|it| (it.st_dev, it.st_ino));
+    let identity = |fd| fstat(fd).map(|it| (it.st_dev, it.st_ino));
     identity(one.as_fd()).expect("a file") == identity(other.as_fd()).expect("a file")
 }

@@ -2,14 +2,19 @@
 
 use std::{
     net::SocketAddrV4,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     time::Instant,
 };
 
-use rustix::{
-    event::epoll::EventFlags,
-    io::{self, Errno},
-    net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
+use nix::{
+    Result,
+    errno::Errno,
+    sys::{
+        epoll::EpollFlags,
+        socket::{
+            AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, connect, recv, send, socket,
+        },
+    },
 };
 
 use crate::load::Protocol;
@@ -41,11 +46,11 @@ impl Connection {
         server: SocketAddrV4,
         protocol: Protocol,
         intended: Instant,
-    ) -> io::Result<Self> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-        match net::connect(&socket, &server) {
-            Ok(()) | Err(Errno::INPROGRESS) => {}
+    ) -> Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+        match connect(socket.as_raw_fd(), &SockaddrIn::from(server)) {
+            Ok(()) | Err(Errno::EINPROGRESS) => {}
             Err(error) => return Err(error),
         }
         let sent = protocol.request().is_empty();
@@ -56,31 +61,32 @@ impl Connection {
     }
 
     /// The events to wait for first.
-    pub(crate) fn interest(&self) -> EventFlags {
-        if self.sent { EventFlags::IN } else { EventFlags::IN | EventFlags::OUT | EventFlags::ET }
+    pub(crate) fn interest(&self) -> EpollFlags {
+        let unsent = EpollFlags::EPOLLOUT | EpollFlags::EPOLLET;
+        EpollFlags::EPOLLIN | if self.sent { EpollFlags::empty() } else { unsent }
     }
 
     /// Does everything that is possible without waiting.
-    pub(crate) fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Progress> {
+    pub(crate) fn advance(&mut self, buffer: &mut [u8]) -> Result<Progress> {
         self.send()?;
         loop {
-            match net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
-                Ok((0, _)) => return Ok(self.end()),
-                Ok((count, _)) => self.compare(&buffer[..count]),
-                Err(Errno::AGAIN) => return Ok(Progress::Waits),
+            match recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty()) {
+                Ok(0) => return Ok(self.end()),
+                Ok(count) => self.compare(&buffer[..count]),
+                Err(Errno::EAGAIN) => return Ok(Progress::Waits),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn send(&mut self) -> io::Result<()> {
+    fn send(&mut self) -> Result<()> {
         if self.sent {
             return Ok(());
         }
         // Such a short request is sent as a whole, or not at all.
-        match net::send(&self.socket, self.protocol.request(), SendFlags::NOSIGNAL) {
+        match send(self.socket.as_raw_fd(), self.protocol.request(), MsgFlags::MSG_NOSIGNAL) {
             Ok(_) => self.sent = true,
-            Err(Errno::AGAIN) => {}
+            Err(Errno::EAGAIN) => {}
             Err(error) => return Err(error),
         }
         Ok(())

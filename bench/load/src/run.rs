@@ -1,19 +1,17 @@
 //! The loop that starts connections, and notices their ends.
 
 use std::{
-    mem::MaybeUninit,
     net::{Ipv4Addr, SocketAddrV4},
-    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
-use rustix::{
-    event::{
-        Timespec,
-        epoll::{self, CreateFlags, Event, EventData, EventFlags},
+use nix::{
+    Result,
+    errno::Errno,
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        resource::{Resource, getrlimit, setrlimit},
     },
-    io::{self, Errno},
-    process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
 use crate::{
@@ -25,7 +23,7 @@ use crate::{
 
 const EVENTS: usize = 256;
 /// This value is not the number of a connection.
-const TIMER: EventData = EventData::new_u64(u64::MAX);
+const TIMER: u64 = u64::MAX;
 
 /// Runs to the end of the load; returns the report.
 pub(crate) fn run(load: &Load) -> std::io::Result<String> {
@@ -40,15 +38,15 @@ pub(crate) fn run(load: &Load) -> std::io::Result<String> {
 }
 
 /// Raises the limit of descriptors, because thousands of connections may wait for a server that stalls.
-fn allow_descriptors() -> io::Result<()> {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+fn allow_descriptors() -> Result<()> {
+    let (_, maximum) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, maximum, maximum)
 }
 
 struct Run<'a> {
     load: &'a Load,
     server: SocketAddrV4,
-    epoll: OwnedFd,
+    epoll: Epoll,
     timer: Timer,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -57,11 +55,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(load: &'a Load) -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+    fn new(load: &'a Load) -> Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer = Timer::new()?;
         // The timer is edge-triggered, so it is never read.
-        epoll::add(&epoll, &timer, TIMER, EventFlags::IN | EventFlags::ET)?;
+        let once = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        epoll.add(&timer, EpollEvent::new(once, TIMER))?;
         Ok(Self {
             load,
             server: SocketAddrV4::new(Ipv4Addr::LOCALHOST, load.port),
@@ -75,7 +74,7 @@ impl<'a> Run<'a> {
     }
 
     /// Keeps so many connections open until the deadline. Connections that are open then are cut off.
-    fn keep_open(&mut self, count: usize, deadline: Instant) -> io::Result<()> {
+    fn keep_open(&mut self, count: usize, deadline: Instant) -> Result<()> {
         self.timer.set(deadline)?;
         while Instant::now() < deadline {
             while self.open() < count && Instant::now() < deadline {
@@ -88,7 +87,7 @@ impl<'a> Run<'a> {
 
     /// Starts each connection at its moment, or as soon afterwards as possible, then waits until all
     /// have ended.
-    fn start_at(&mut self, rate: f64, started: Instant) -> io::Result<()> {
+    fn start_at(&mut self, rate: f64, started: Instant) -> Result<()> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number")]
         let count = (self.load.seconds * rate) as u32;
         let moment = |index: u32| started + Duration::from_secs_f64(f64::from(index) / rate);
@@ -98,7 +97,7 @@ impl<'a> Run<'a> {
                 self.start(moment(next));
                 next += 1;
                 // Ends are handled in between, or connections that end in time would look late.
-                self.hear(Some(&Timespec::default()))?;
+                self.hear(EpollTimeout::ZERO)?;
             } else {
                 self.timer.set(moment(next))?;
                 self.wait()?;
@@ -123,11 +122,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn try_start(&mut self, intended: Instant) -> io::Result<()> {
+    fn try_start(&mut self, intended: Instant) -> Result<()> {
         let connection = Connection::open(self.server, self.load.protocol, intended)?;
         let index = self.free.last().copied().unwrap_or(self.connections.len());
-        let name = EventData::new_u64(index as u64);
-        epoll::add(&self.epoll, &connection, name, connection.interest())?;
+        let event = EpollEvent::new(connection.interest(), index as u64);
+        self.epoll.add(&connection, event)?;
         if self.free.pop().is_some() {
             self.connections[index] = Some(connection);
         } else {
@@ -137,19 +136,19 @@ impl<'a> Run<'a> {
     }
 
     /// Waits until a connection has an event, or the timer expires.
-    fn wait(&mut self) -> io::Result<()> {
-        self.hear(None)
+    fn wait(&mut self) -> Result<()> {
+        self.hear(EpollTimeout::NONE)
     }
 
-    fn hear(&mut self, timeout: Option<&Timespec>) -> io::Result<()> {
-        let mut events = [MaybeUninit::<Event>::uninit(); EVENTS];
-        let (events, _) = match epoll::wait(&self.epoll, &mut events, timeout) {
-            Err(Errno::INTR) => return Ok(()),
+    fn hear(&mut self, timeout: EpollTimeout) -> Result<()> {
+        let mut events = [EpollEvent::empty(); EVENTS];
+        let count = match self.epoll.wait(&mut events, timeout) {
+            Err(Errno::EINTR) => return Ok(()),
             result => result?,
         };
-        for event in events.iter().filter(|event| event.data.u64() != TIMER.u64()) {
+        for event in events[..count].iter().filter(|event| event.data() != TIMER) {
             #[expect(clippy::cast_possible_truncation, reason = "it was an index")]
-            self.advance(event.data.u64() as usize);
+            self.advance(event.data() as usize);
         }
         Ok(())
     }

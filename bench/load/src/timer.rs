@@ -2,41 +2,32 @@
 //! be late by 50 µs.
 
 use std::{
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
 };
 
-use rustix::{
-    io,
-    time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-        timerfd_settime,
-    },
+use nix::{
+    Result,
+    sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
 };
 
 /// A descriptor that is readable from some moment on.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    descriptor: OwnedFd,
+    descriptor: TimerFd,
 }
 
 impl Timer {
-    pub(crate) fn new() -> io::Result<Self> {
-        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        Ok(Self { descriptor: timerfd_create(TimerfdClockId::Monotonic, flags)? })
+    pub(crate) fn new() -> Result<Self> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        Ok(Self { descriptor: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)? })
     }
 
     /// Sets the moment, instead of any earlier one.
-    pub(crate) fn set(&self, moment: Instant) -> io::Result<()> {
+    pub(crate) fn set(&self, moment: Instant) -> Result<()> {
         // A time of zero would disarm the timer.
         let left = moment.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
-        let value = Timespec {
-            tv_sec: left.as_secs().cast_signed(),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
-        let once = Itimerspec { it_interval: Timespec::default(), it_value: value };
-        timerfd_settime(&self.descriptor, TimerfdTimerFlags::empty(), &once)?;
-        Ok(())
+        self.descriptor.set(Expiration::OneShot(left.into()), TimerSetTimeFlags::empty())
     }
 }
 
