@@ -174,7 +174,7 @@ impl MessageLane {
 
     /// Sends what is queued, because this process is about to end. Waits for the peer to make room,
     /// for so many milliseconds each time. Says whether all is sent, or nobody left to read it.
-    #[napi]
+    #[napi(js_name = "sendLastWords")]
     pub fn flush_on_exit(&self, patience: u32) -> bool {
         let patience = Duration::from_millis(patience.into());
         let mut channel = self.inner.channel.borrow_mut();
