@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Files and folders that only tests are in.
+const TESTS: [&str; 3] = ["simulation", "simulation.rs", "tests.rs"];
+
 /// Every source file below `src`, by its path there, without comments and tests.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -17,7 +20,8 @@ fn sources() -> Vec<(String, String)> {
             let path: PathBuf = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else {
+            } else if !path.components().any(|part| TESTS.iter().any(|it| part.as_os_str() == *it))
+            {
                 let name = path.strip_prefix(&root).expect("below src").display().to_string();
                 files.push((name, code(&fs::read_to_string(&path).expect("text"))));
             }
@@ -30,6 +34,7 @@ fn sources() -> Vec<(String, String)> {
 /// The lines that are compiled into the addon.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    // Comments at the ends of lines stay.
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
@@ -60,21 +65,56 @@ fn only_sys_is_unsafe() {
     assert_ne!(offenders(&[], &["unsafe {"]), NONE, "the search finds what is there");
 }
 
+/// What does I/O, reads a clock, starts threads, or belongs to a runtime.
+const IMPURE: [&str; 17] = [
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "crate::sys",
+    "crate::ipc",
+    "Instant::now",
+    "SystemTime",
+    ".elapsed()",
+    "Fd",
+    "libc::",
+    "nix::",
+    "rustix::",
+    "tokio::",
+];
+
 #[test]
-fn protocol_and_scheduler_do_no_io_and_read_no_clock() {
-    let pure = ["protocol/", "scheduler/"];
-    let words = ["std::fs", "std::net", "std::os", "std::io", "std::time", "nix", "tokio", "libc"];
-    // Not the end of another word, such as Unix.
-    let names = |code: &str, word: &str| {
-        let mut places = code.match_indices(word).map(|(place, _)| &code[..place]);
-        places.any(|before| !before.ends_with(|it: char| it.is_alphanumeric() || it == '_'))
-    };
+fn the_rules_do_no_io_and_read_no_clock() {
     for (name, code) in sources() {
-        if pure.iter().any(|folder| name.starts_with(folder)) {
-            let found: Vec<_> = words.iter().filter(|word| names(&code, word)).collect();
+        let is_pure = ["protocol/", "scheduler/", "primary/core/"];
+        if is_pure.iter().any(|folder| name.starts_with(folder)) {
+            let found: Vec<_> = IMPURE.iter().filter(|word| code.contains(**word)).collect();
             assert!(found.is_empty(), "{name} uses {found:?}");
         }
     }
+    assert_ne!(offenders(&[], &["tokio"]), NONE, "the search finds what is there");
+}
+
+#[test]
+fn the_core_keeps_its_state_in_collections_of_the_standard_library() {
+    let allowed = ["std", "core", "super", "self", "crate"];
+    for (name, code) in sources().into_iter().filter(|(name, _)| name.starts_with("primary/core/"))
+    {
+        for line in code.lines().filter_map(|line| line.trim().strip_prefix("use ")) {
+            let first = line.split("::").next().unwrap_or_default();
+            assert!(allowed.contains(&first), "{name} uses {first}");
+        }
+    }
+}
+
+#[test]
+fn only_one_file_changes_the_availability_of_workers() {
+    let callers = offenders(&["primary/core/members.rs"], &["availability.apply("]);
+    assert_eq!(callers, NONE);
+    assert_ne!(offenders(&[], &["availability.apply("]), NONE, "the search finds what is there");
 }
 
 #[test]
@@ -92,6 +132,119 @@ fn modules_depend_one_way() {
             assert!(!wrong, "{name} uses {used}");
         }
     }
+}
+
+#[test]
+fn files_do_not_import_each_other_in_a_circle() {
+    let sources = sources();
+    let names: Vec<_> = sources.iter().map(|(name, _)| name.as_str()).collect();
+    let imports: Vec<Vec<usize>> = sources
+        .iter()
+        .map(|(name, code)| {
+            let mut used: Vec<_> = imported(name, code)
+                .iter()
+                .filter_map(|path| file_of(path, &names))
+                .filter(|used| names[*used] != name)
+                .collect();
+            used.sort_unstable();
+            used.dedup();
+            used
+        })
+        .collect();
+    assert!(imports.iter().map(Vec::len).sum::<usize>() > 100, "the imports were found");
+    // Files that import none of those left are not in a circle.
+    let mut left: Vec<_> = (0..names.len()).collect();
+    loop {
+        let before = left.len();
+        let rest = left.clone();
+        left.retain(|file| imports[*file].iter().any(|used| rest.contains(used)));
+        if left.len() == before {
+            break;
+        }
+    }
+    let shown = |file: &usize| {
+        let used = imports[*file].iter().filter(|used| left.contains(used)).map(|it| names[*it]);
+        format!("{} -> {}", names[*file], used.collect::<Vec<_>>().join(", "))
+    };
+    assert!(left.is_empty(), "\n{}", left.iter().map(shown).collect::<Vec<_>>().join("\n"));
+}
+
+/// The paths in `use` lines of a file, from the root of the crate: `primary::core::worker::Worker`.
+fn imported(name: &str, code: &str) -> Vec<String> {
+    let module = module_of(name);
+    let mut paths = Vec::new();
+    for item in code.split("use ").skip(1) {
+        let item: String = item.split(';').next().unwrap_or_default().split_whitespace().collect();
+        let mut expanded = Vec::new();
+        expand(&item, String::new(), &mut expanded);
+        for path in expanded {
+            let mut base = match path.split("::").next() {
+                Some("crate") => Vec::new(),
+                Some("self" | "super") => module.clone(),
+                _ => continue,
+            };
+            let mut parts = path.split("::").peekable();
+            while let Some(part) = parts.next_if(|it| ["crate", "self", "super"].contains(it)) {
+                if part == "super" {
+                    base.pop();
+                }
+            }
+            base.extend(parts.map(str::to_owned));
+            paths.push(base.join("::"));
+        }
+    }
+    paths
+}
+
+/// `a::{b, c::{d}}` as `a::b` and `a::c::d`.
+fn expand(item: &str, prefix: String, paths: &mut Vec<String>) {
+    let Some((head, list)) = item.split_once('{') else {
+        let path = item.split(" as ").next().unwrap_or_default();
+        return paths.push(format!("{prefix}{path}"));
+    };
+    let list = list.strip_suffix('}').unwrap_or(list);
+    let (mut depth, mut start) = (0, 0);
+    for (at, letter) in list.char_indices().chain([(list.len(), ',')]) {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let part = &list[start..at.min(list.len())];
+                if !part.is_empty() {
+                    expand(part, format!("{prefix}{head}"), paths);
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The path of a file's module: `primary/core/mod.rs` is `[primary, core]`.
+fn module_of(name: &str) -> Vec<String> {
+    let path = name.trim_end_matches(".rs").trim_end_matches("/mod");
+    match path {
+        "lib" => Vec::new(),
+        path => path.split('/').map(str::to_owned).collect(),
+    }
+}
+
+/// The file that a path leads into: the longest beginning of it that is a module.
+fn file_of(path: &str, names: &[&str]) -> Option<usize> {
+    // `src/sys/mod.rs` chooses the folder by the system.
+    let mut parts: Vec<_> =
+        path.split("::").map(|part| if part == "platform" { "linux" } else { part }).collect();
+    while !parts.is_empty() {
+        let folder = parts.join("/");
+        let found = names.iter().position(|name| {
+            *name == format!("{folder}.rs") || *name == format!("{folder}/mod.rs")
+        });
+        if found.is_some() {
+            return found;
+        }
+        parts.pop();
+    }
+    names.iter().position(|name| *name == "lib.rs")
 }
 
 /// Whether the code uses the module of the crate: `crate::used`, also in a `use crate::{…}` list.

@@ -5,10 +5,7 @@
 //! seem free are probed: they may be stuck as well, with nothing to show it. The first that answers, and
 //! has nothing else to do, gets what waits at the stuck one.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{
     deadlines::Due,
@@ -31,24 +28,11 @@ const SLOW_SWEEP: Duration = Duration::from_millis(50);
 /// Workers probed in one sweep for each that is stuck: usually the first is free.
 const PROBES: usize = 2;
 
-/// What the stall detector knows.
-#[derive(Debug, Default)]
-pub(super) struct Stalls {
-    /// Workers for which connections may wait, in queues or at sockets of their own.
-    backlogged: HashSet<WorkerId>,
-}
-
-impl Stalls {
-    pub(super) fn forget(&mut self, worker: WorkerId) {
-        self.backlogged.remove(&worker);
-    }
-}
-
 impl<D: Driver> Core<D> {
     /// A connection waits for the worker: in its queue, or at a socket of its own.
     pub(crate) fn begin_to_wait(&mut self, id: WorkerId, now: Instant) {
         if let Some(worker) = self.workers.get_mut(&id)
-            && self.stalls.backlogged.insert(id)
+            && self.backlogged.insert(id)
         {
             worker.begin_watch(now);
             self.deadlines.add(now + SWEEP, Due::Sweep);
@@ -59,7 +43,7 @@ impl<D: Driver> Core<D> {
     pub(super) fn sweep(&mut self, now: Instant) {
         let stuck = self.find_stuck(now);
         let probed = self.probe_others(&stuck, now);
-        match self.stalls.backlogged.len() {
+        match self.backlogged.len() {
             0 => {}
             backlogged if backlogged == stuck.len() && probed == 0 => {
                 self.deadlines.add(now + SLOW_SWEEP, Due::Sweep);
@@ -76,8 +60,8 @@ impl<D: Driver> Core<D> {
             _ => SUSPICION,
         };
         let mut stuck = Vec::new();
-        let Self { stalls, workers, .. } = self;
-        stalls.backlogged.retain(|id| {
+        let Self { backlogged, workers, .. } = self;
+        backlogged.retain(|id| {
             let Some(worker) = workers.get_mut(id) else {
                 return false;
             };
@@ -98,7 +82,7 @@ impl<D: Driver> Core<D> {
         }
         for listener in self.listeners.values() {
             let count = stuck.iter().filter(|id| listener.has(**id)).count();
-            let others = listener.members.keys().filter(|it| !self.stalls.backlogged.contains(it));
+            let others = listener.members.keys().filter(|it| !self.backlogged.contains(it));
             let may_be_free = |id: &&WorkerId| {
                 !asked.contains(*id)
                     && self.workers.get(id).is_some_and(|it| it.availability.may_be_free())
@@ -156,14 +140,14 @@ impl<D: Driver> Core<D> {
     }
 
     fn still_stuck(&mut self) -> Vec<WorkerId> {
-        let Self { stalls, workers, .. } = self;
+        let Self { backlogged, workers, .. } = self;
         let is_stuck = |id: &WorkerId| workers.get_mut(id).is_some_and(|it| it.is_still_stuck());
-        stalls.backlogged.iter().copied().filter(is_stuck).collect()
+        backlogged.iter().copied().filter(is_stuck).collect()
     }
 
     /// Whether the worker, which has answered a probe, has nothing else to do.
     fn is_free(&mut self, id: WorkerId) -> bool {
-        let may_have_work = self.stalls.backlogged.contains(&id);
+        let may_have_work = self.backlogged.contains(&id);
         self.workers.get_mut(&id).is_some_and(|worker| {
             worker.availability.may_be_free() && !(may_have_work && worker.look() != Some(false))
         })

@@ -9,7 +9,6 @@ use super::{
     driver::{Driver, NewWorker},
     listener::{Distribution, Listener},
     quota::{DESCRIPTOR_SHARE, Exceeded, MAX_LISTENERS},
-    stalls::Stalls,
     stats::Counters,
     worker::Worker,
 };
@@ -34,7 +33,8 @@ pub(crate) struct Core<D: Driver> {
     pub(super) listeners: HashMap<ListenerId, Listener<D>>,
     /// How many ids listeners have been given. After the last one, they begin again with 1.
     listener_ids: u64,
-    pub(super) stalls: Stalls,
+    /// Workers for which connections may wait, in queues or at sockets of their own.
+    pub(super) backlogged: HashSet<WorkerId>,
     /// Workers of which not all that waits could be taken back, for want of descriptors.
     pub(super) owed: HashSet<WorkerId>,
     /// Those whose last requests, with returned connections, can't be read yet.
@@ -52,7 +52,7 @@ impl<D: Driver> Core<D> {
             departed: HashMap::new(),
             listeners: HashMap::new(),
             listener_ids: 0,
-            stalls: Stalls::default(),
+            backlogged: HashSet::new(),
             owed: HashSet::new(),
             returning: HashSet::new(),
             deadlines: Deadlines::default(),
@@ -97,7 +97,7 @@ impl<D: Driver> Core<D> {
         } else {
             Some(worker)
         };
-        self.stalls.forget(id);
+        self.backlogged.remove(&id);
         for listener in self.listeners.values_mut() {
             if let Some(distribution) = listener.distribution_mut() {
                 distribution.sockets.forget(id);
