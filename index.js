@@ -5,8 +5,8 @@
 // `rs-cluster/register` has in the primary.
 const builtin = require('node:cluster');
 const { debuglog } = require('node:util');
-const instance = require('./lib/instance');
-const { isTaken } = require('./lib/seat');
+const singleton = require('./lib/singleton');
+const { isTaken } = require('./lib/node/builtin');
 
 function createPrimary() {
   debuglog('cluster')(
@@ -18,4 +18,4 @@ function createPrimary() {
 // Where Node has not loaded the preload of a worker.
 if (builtin.isWorker && 'RS_CLUSTER_WORKER' in process.env) require('./preload');
 
-module.exports = builtin.isWorker || isTaken(builtin) ? builtin : instance(builtin, createPrimary);
+module.exports = builtin.isWorker || isTaken(builtin) ? builtin : singleton(builtin, createPrimary);

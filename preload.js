@@ -29,8 +29,8 @@ function restoreEnvironment(replaced) {
 
 function attach(lanes, serialization, binary) {
   try {
-    require('./lib/binary').chosen.file = binary;
-    require('./lib/child')(lanes, serialization);
+    require('./lib/addon/binary').chosen.file = binary;
+    require('./lib/worker')(lanes, serialization);
   } catch (error) {
     tell(lanes[1], error);
     process.exit(1);

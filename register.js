@@ -6,7 +6,7 @@
 
 const builtin = require('node:cluster');
 const { syncBuiltinESMExports } = require('node:module');
-const seat = require('./lib/seat');
+const seat = require('./lib/node/builtin');
 
 if (builtin.isPrimary && !seat.isTaken(builtin)) {
   const createPrimary = require('./lib/primary');

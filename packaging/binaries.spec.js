@@ -4,7 +4,7 @@ const { statSync } = require('node:fs');
 const test = require('ava');
 const { builtPackages } = require('./lib/packages.js');
 const { NODES } = require('./lib/nodes.js');
-const { targetOf } = require('../lib/binary.js');
+const { targetOf } = require('../lib/addon/binary.js');
 const { findNode } = require('../tools/node-binary.js');
 const { runTool } = require('../tools/run-tool.js');
 

@@ -12,7 +12,7 @@ const { startRegistry } = require('./lib/registry.js');
 const { freePort } = require('../__test__/helpers/free-port.js');
 const { findNode } = require('../tools/node-binary.js');
 const { fetchPackage } = require('../tools/package.js');
-const { targetOf } = require('../lib/binary.js');
+const { targetOf } = require('../lib/addon/binary.js');
 const { becomesTrue, membersOf, signalGroup } = require('../tools/process-group.js');
 const { runTool } = require('../tools/run-tool.js');
 

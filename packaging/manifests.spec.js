@@ -5,7 +5,7 @@ const path = require('node:path');
 const test = require('ava');
 const { ROOT, manifestOf, pack, platformPackages } = require('./lib/packages.js');
 const { temporaryDirectory } = require('../__test__/helpers/temporary.js');
-const release = require('../lib/release.js');
+const release = require('../lib/addon/release.js');
 
 const main = manifestOf(ROOT);
 const platforms = platformPackages();
@@ -48,7 +48,7 @@ test('all packages and the crate have one version, and the main package asks for
 test('the main package contains everything that its files load, and nothing else', async (t) => {
   const { names } = await pack(ROOT, temporaryDirectory(t));
   const scripts = names.filter((name) => name.startsWith('lib/'));
-  t.true(scripts.includes('lib/native.js'));
+  t.true(scripts.includes('lib/addon/index.js'));
   t.true(
     scripts.every((name) => name.endsWith('.js')),
     scripts.join(),

@@ -14,7 +14,7 @@ const {
   tagOf,
 } = require('../packaging/lib/packages.js');
 const { startRegistry } = require('../packaging/lib/registry.js');
-const { targetOf } = require('../lib/binary.js');
+const { targetOf } = require('../lib/addon/binary.js');
 const { cached } = require('../tools/cache.js');
 const { runCommand } = require('../tools/command.js');
 const { fetchPackage } = require('../tools/package.js');

@@ -35,7 +35,7 @@ for (const { target } of platforms) {
     manifest.version = version;
   });
 }
-edit('lib/release.js', (text) => text.replace(/version: '.*'/, `version: '${version}'`));
+edit('lib/addon/release.js', (text) => text.replace(/version: '.*'/, `version: '${version}'`));
 edit('Cargo.toml', (text) => text.replace(/^version = ".*"$/m, `version = "${version}"`));
 edit('Cargo.lock', (text) =>
   text.replace(/(name = "rs-cluster"\nversion = )".*"/, `$1"${version}"`),

@@ -70,7 +70,7 @@ if (!isBuiltin) {
     'the binary of another version': [
       (file, home) => {
         fs.writeFileSync(file, good);
-        const release = path.join(home, 'lib/release.js');
+        const release = path.join(home, 'lib/addon/release.js');
         const text = fs.readFileSync(release, 'utf8');
         fs.writeFileSync(release, text.replace(/version: '.*'/, "version: '99.0.0'"));
       },

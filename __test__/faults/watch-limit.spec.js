@@ -6,7 +6,7 @@ const EventEmitter = require('node:events');
 const { once } = require('node:events');
 const { constants } = require('node:os');
 const { serial: test } = require('ava');
-const Channel = require('../../lib/channel');
+const Channel = require('../../lib/ipc/channel');
 const EventContext = require('../../lib/event-context');
 const { isBuiltin } = require('../helpers/implementation');
 

@@ -3,7 +3,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { temporaryDirectory } = require('./temporary');
-const { targetOf } = require('../../lib/binary');
+const { targetOf } = require('../../lib/addon/binary');
 
 const ROOT = path.join(__dirname, '../..');
 const TARGET = targetOf(process);

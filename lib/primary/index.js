@@ -4,13 +4,13 @@ const EventEmitter = require('node:events');
 const { signals } = require('node:os').constants;
 const { debuglog, getSystemErrorMap } = require('node:util');
 const { runInThisContext } = require('node:vm');
-const { Engine } = require('./native');
-const { defineWorker, markPaused } = require('./worker');
-const EventContext = require('./event-context');
-const { nextTick } = require('./clock');
-const Hold = require('./hold');
+const { Engine } = require('../addon');
+const { defineWorker, markPaused } = require('../define-worker');
+const EventContext = require('../event-context');
+const { nextTick } = require('../real-timers');
+const Hold = require('../loop-ref');
 const Kills = require('./kills');
-const errors = require('./errors');
+const errors = require('../errors');
 const { mergeSettings, InspectPorts } = require('./settings');
 
 // As src/primary/engine.rs numbers them.
@@ -397,7 +397,7 @@ let WorkerProcess;
 
 /** Half of what there is to load. Once, even if the module registry is reset meanwhile. */
 function loadWorkerProcess() {
-  WorkerProcess ??= require('./process');
+  WorkerProcess ??= require('../process/worker-process');
   return WorkerProcess;
 }
 

@@ -4,8 +4,8 @@
 
 const dgram = require('node:dgram');
 const net = require('node:net');
-const errors = require('./errors');
-const sockets = require('./sockets');
+const errors = require('../errors');
+const sockets = require('../node/sockets');
 
 const NOTHING = { type: 0, fd: -1, release() {} };
 

@@ -3,7 +3,7 @@
 // Node's permission model, where Node asks it in C++ and our addon would not.
 
 const diagnostics = require('node:diagnostics_channel');
-const errors = require('./errors');
+const errors = require('../errors');
 const nodeOptions = require('./node-options');
 
 const [major, minor] = process.versions.node.split('.').map(Number);

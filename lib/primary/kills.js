@@ -1,6 +1,6 @@
 'use strict';
 
-const { clearTimeout, setTimeout } = require('./clock');
+const { clearTimeout, setTimeout } = require('../real-timers');
 
 /**
  * The graceful kills under way. Each worker has been asked to disconnect; most exit by themselves then,

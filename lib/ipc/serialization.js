@@ -3,7 +3,7 @@
 // How messages become what the lane carries, by `settings.serialization`, and back: texts in JSON,
 // or bytes of V8's serializer. Node's 'v8' with its classes is loaded with the first message that needs it.
 
-const isPlain = require('./plain');
+const isPlain = require('./json-safe');
 
 // Node's own channels do not heed what users put in their place either.
 const { parse, stringify } = JSON;
@@ -15,7 +15,7 @@ let loaded;
 
 /** Large, and of no use to most clusters. */
 function bytes() {
-  loaded ??= require('./bytes');
+  loaded ??= require('./v8-serializer');
   return loaded;
 }
 

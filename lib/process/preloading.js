@@ -4,12 +4,12 @@
 
 const { accessSync, constants } = require('node:fs');
 const { URL, fileURLToPath, pathToFileURL } = require('node:url');
-const { chosen } = require('./binary');
-const errors = require('./errors');
+const { chosen } = require('../addon/binary');
+const errors = require('../errors');
 const { quote } = require('./node-options');
 
 // With `path.join()`, ncc would copy the file into its bundle, without the others that it loads.
-const FILE = fileURLToPath(new URL('../preload.js', pathToFileURL(__filename)));
+const FILE = fileURLToPath(new URL('../../preload.js', pathToFileURL(__filename)));
 const VARIABLE = 'RS_CLUSTER_WORKER=';
 const OPTIONS = 'NODE_OPTIONS=';
 // Of environment files, and of configuration files.

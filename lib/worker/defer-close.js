@@ -1,8 +1,8 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { nextTick } = require('./clock');
-const Hold = require('./hold');
+const { nextTick } = require('../real-timers');
+const Hold = require('../loop-ref');
 
 /**
  * Defers the `'close'` event of a server or a datagram socket, with all that waits for it: its

@@ -5,7 +5,7 @@
 
 const { createRequire } = require('node:module');
 const { chosen, examine, targetOf } = require('./binary');
-const errors = require('./errors');
+const errors = require('../errors');
 const { targets, version } = require('./release');
 
 const PREFIX = 'rs-cluster-';
@@ -52,7 +52,7 @@ function load() {
 
 /** The addon's file: our own, or else that of the package. */
 function find(target) {
-  for (const specifier of [`./rs-cluster.${target}.node`, `${PREFIX}${target}`]) {
+  for (const specifier of [`../rs-cluster.${target}.node`, `${PREFIX}${target}`]) {
     try {
       return requireFile.resolve(specifier);
     } catch (error) {
