@@ -6,7 +6,7 @@
 const builtin = require('node:cluster');
 const { debuglog } = require('node:util');
 const singleton = require('./lib/singleton');
-const { isTaken } = require('./lib/node/builtin');
+const { isReplaced } = require('./lib/node/builtin');
 
 function createPrimary() {
   debuglog('cluster')(
@@ -18,4 +18,5 @@ function createPrimary() {
 // Where Node has not loaded the preload of a worker.
 if (builtin.isWorker && 'RS_CLUSTER_WORKER' in process.env) require('./preload');
 
-module.exports = builtin.isWorker || isTaken(builtin) ? builtin : singleton(builtin, createPrimary);
+module.exports =
+  builtin.isWorker || isReplaced(builtin) ? builtin : singleton(builtin, createPrimary);

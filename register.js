@@ -6,12 +6,12 @@
 
 const builtin = require('node:cluster');
 const { syncBuiltinESMExports } = require('node:module');
-const seat = require('./lib/node/builtin');
+const { isReplaced, replace } = require('./lib/node/builtin');
 
-if (builtin.isPrimary && !seat.isTaken(builtin)) {
+if (builtin.isPrimary && !isReplaced(builtin)) {
   const createPrimary = require('./lib/primary');
   // What the running Node does, also where that is not what it documents.
-  seat.take(builtin, () => createPrimary(builtin, { killMode: 'immediate' }));
+  replace(builtin, () => createPrimary(builtin, { killMode: 'immediate' }));
   // Modules may have imported it already.
   syncBuiltinESMExports();
 }

@@ -12,12 +12,12 @@ function markPaused(worker, isPaused) {
 
 /**
  * The class `cluster.Worker`. What `disconnect` and `destroy` do depends on the role, so each role
- * makes a class of its own. `rest(isPaused)`, called on a worker, tells the engine and the other end.
+ * makes a class of its own. `tellPaused(isPaused)`, called on a worker, tells the engine and the other end.
  */
-function defineWorker({ disconnect, destroy, rest }) {
+function defineWorker({ disconnect, destroy, tellPaused }) {
   function setPaused(worker, isPaused) {
     markPaused(worker, isPaused);
-    rest.call(worker, isPaused);
+    tellPaused.call(worker, isPaused);
     return worker;
   }
 

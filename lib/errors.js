@@ -89,7 +89,7 @@ module.exports = {
   ipcChannelClosed: () => make(Error, 'ERR_IPC_CHANNEL_CLOSED', 'Channel closed'),
   ipcDisconnected: () => make(Error, 'ERR_IPC_DISCONNECTED', 'IPC channel is already disconnected'),
   loading,
-  laneFault: (reason) => make(Error, 'ERR_RS_CLUSTER_PROTOCOL', reason),
+  protocolError: (reason) => make(Error, 'ERR_RS_CLUSTER_PROTOCOL', reason),
   missingArgs: (name) =>
     make(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`),
   notLoaded: (reason) => make(Error, 'ERR_RS_CLUSTER_NOT_LOADED', reason),

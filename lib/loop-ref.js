@@ -5,7 +5,7 @@ const { clearInterval, setInterval } = require('./real-timers');
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 /** Holds the event loop open, as a libuv handle does that has no counterpart here. */
-class Hold {
+class LoopRef {
   #timer = null;
 
   ref() {
@@ -22,4 +22,4 @@ class Hold {
   }
 }
 
-module.exports = Hold;
+module.exports = LoopRef;

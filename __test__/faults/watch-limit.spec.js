@@ -38,7 +38,7 @@ if (!isBuiltin) {
     new Channel(target, end, {
       context: new EventContext(),
       refs: 1,
-      onNotice: () => t.fail(),
+      onInternalMessage: () => t.fail(),
       onFault: (error) => faults.push(error),
     });
     t.false(target.connected);

@@ -9,9 +9,9 @@ const errors = require('../errors');
 const EventContext = require('../event-context');
 const Fifo = require('../fifo');
 const handles = require('./handles');
-const Hold = require('../loop-ref');
-const lastWords = require('./flush-on-exit');
-const notices = require('./internal-messages');
+const LoopRef = require('../loop-ref');
+const flushOnExit = require('./flush-on-exit');
+const internalMessages = require('./internal-messages');
 const PendingMessages = require('./pending-messages');
 const { BURST, Quota } = require('./quota');
 const serialization = require('./serialization');
@@ -33,47 +33,47 @@ const majorVersion = Number.parseInt(process.versions.node, 10);
 
 /** What users see as `process.channel`: it holds the event loop open, or lets it go. */
 class Control extends EventEmitter {
-  #lane;
+  #ipc;
   #refs;
   #decided = false;
 
-  constructor(lane, refs) {
+  constructor(ipc, refs) {
     super();
-    this.#lane = lane;
+    this.#ipc = ipc;
     this.#refs = refs;
   }
 
   // Counted holds no longer matter once the user has decided.
   refCounted() {
     this.#refs += 1;
-    if (this.#refs === 1 && !this.#decided) this.#lane.ref();
+    if (this.#refs === 1 && !this.#decided) this.#ipc.ref();
   }
 
   unrefCounted() {
     this.#refs -= 1;
     if (this.#refs === 0 && !this.#decided) {
-      this.#lane.unref();
+      this.#ipc.unref();
       this.emit('unref');
     }
   }
 
   ref() {
     this.#decided = true;
-    this.#lane.ref();
+    this.#ipc.ref();
   }
 
   unref() {
     this.#decided = true;
-    this.#lane.unref();
+    this.#ipc.unref();
   }
 
   get fd() {
-    return this.#lane.fd === -1 ? undefined : this.#lane.fd;
+    return this.#ipc.fd === -1 ? undefined : this.#ipc.fd;
   }
 }
 
 /**
- * One end of a message lane, shown on `target` (a ChildProcess, or the global `process`) as the
+ * One end of an IPC channel, shown on `target` (a ChildProcess, or the global `process`) as the
  * channel of `child_process.fork()`: `send`, `disconnect`, `connected`, `channel`, and the events
  * `message`, `internalMessage`, `disconnect`.
  */
@@ -81,28 +81,28 @@ class Channel {
   /** Whether this end has closed it, though the peer may not have. */
   hasLeft = false;
   #target;
-  #lane;
+  #ipc;
   #context;
   #encode;
   #mode;
   #control;
-  #onNotice;
+  #onInternalMessage;
   #onFault;
   #onClosed;
   #beforeDisconnect;
   #isHeard;
   #pending = new PendingMessages();
-  /** `{callback, context}` of messages that the lane has not taken yet, in order. */
+  /** `{callback, context}` of messages that the channel has not taken yet, in order. */
   #unsent = new Fifo();
   /** Set when somebody was told to wait for 'drain'. */
   #isAwaited = false;
   /** As long as there are any, whatever the user decided of the channel. */
-  #hold = new Hold();
+  #loopRef = new LoopRef();
   /** Sockets of servers, at either end. */
   #sockets = new SocketList(this);
-  /** Counts the notices of a peer that is not trusted. */
+  /** Counts the internal messages of a peer that is not trusted. */
   #quota;
-  /** How many answers the lane has not taken yet. */
+  /** How many answers the channel has not taken yet. */
   #unreadAnswers = 0;
 
   /**
@@ -110,7 +110,7 @@ class Channel {
    * @param {EventContext} options.context of the events
    * @param {'json' | 'advanced'} [options.mode] how messages are serialized, at both ends
    * @param {number} options.refs how many reasons there are already to hold the event loop open
-   * @param {(notice: object) => void} options.onNotice gets what the other cluster module says
+   * @param {(message: object) => void} options.onInternalMessage gets what the other cluster module says
    * @param {(error: Error) => void} options.onFault hears that the peer broke the protocol
    * @param {() => void} [options.onClosed] called once, after the event 'disconnect', even if one of
    *   its listeners throws
@@ -119,12 +119,12 @@ class Channel {
    *   be emitted, the channel being closed
    * @param {() => boolean} [options.isHeard] whether somebody listens to messages
    */
-  constructor(target, lane, options) {
+  constructor(target, ipc, options) {
     const {
       context,
       mode = 'json',
       refs,
-      onNotice,
+      onInternalMessage,
       onFault,
       onClosed = () => {},
       beforeDisconnect = (callback) => callback(),
@@ -132,12 +132,12 @@ class Channel {
     } = options;
     this.#quota = options.isTrusted ? undefined : new Quota();
     this.#target = target;
-    this.#lane = lane;
+    this.#ipc = ipc;
     this.#context = context;
     this.#mode = mode;
     this.#encode = serialization.encoders[mode];
-    this.#control = new Control(lane, refs);
-    this.#onNotice = onNotice;
+    this.#control = new Control(ipc, refs);
+    this.#onInternalMessage = onInternalMessage;
     this.#onFault = onFault;
     this.#onClosed = onClosed;
     this.#beforeDisconnect = beforeDisconnect;
@@ -152,7 +152,7 @@ class Channel {
     target._disconnect = () => this.#disconnectNow();
     showDeprecated(target);
     this.deliverPendingTo(target);
-    const errno = lane.start({
+    const errno = ipc.start({
       onTexts: (text, count) =>
         this.#receiveMany(text.length, () => serialization.fromTexts(text, count)),
       onBytes: (bytes) => this.#receiveMany(bytes.length, () => this.#decodeMany(bytes)),
@@ -161,7 +161,7 @@ class Channel {
       onFlushed: (count, errno) => context.run(() => this.#flushed(count, errno)),
       onEnd: (reason) => context.run(() => this.#ended(reason)),
     });
-    if (refs === 0) lane.unref();
+    if (refs === 0) ipc.unref();
     if (errno !== 0) this.#failBy(errors.errnoException(errno, 'epoll_ctl'));
   }
 
@@ -183,36 +183,36 @@ class Channel {
   }
 
   /** Tells the other cluster module something, in order with the messages. */
-  notify(notice) {
-    this.#notify(notice, () => {});
+  sendInternal(message) {
+    this.#sendInternal(message, () => {});
   }
 
-  /** As `notify`, what the peer has asked for. One that asks and does not read is at fault. */
-  answer(notice) {
+  /** As `sendInternal`, what the peer has asked for. One that asks and does not read is at fault. */
+  answer(message) {
     this.#unreadAnswers += 1;
-    this.#notify(notice, () => {
+    this.#sendInternal(message, () => {
       this.#unreadAnswers -= 1;
     });
     if (this.#unreadAnswers > MOST_ANSWERS) {
-      this.fail('the message lane is full of answers that are not read');
+      this.fail('the IPC channel is full of answers that are not read');
     }
   }
 
-  #notify(notice, callback) {
+  #sendInternal(message, callback) {
     if (!this.#target.connected) return;
     const { type, fd } = handles.NOTHING;
-    this.#sent(this.#lane.send(true, JSON.stringify(notice), type, fd), callback);
+    this.#sent(this.#ipc.send(true, JSON.stringify(message), type, fd), callback);
   }
 
   /** Delivers all that a dead peer has left, then calls back. */
   finish(callback) {
-    if (this.#lane.finish()) callback();
+    if (this.#ipc.finish()) callback();
     else setTimeout(() => this.finish(callback), SHORTAGE_PAUSE);
   }
 
   /** Ends the channel because the peer broke the protocol. */
   fail(reason) {
-    this.#failBy(errors.laneFault(reason));
+    this.#failBy(errors.protocolError(reason));
   }
 
   #failBy(error) {
@@ -249,12 +249,12 @@ class Channel {
   }
 
   #sendAlone(message) {
-    const lane = this.#lane;
+    const ipc = this.#ipc;
     if (typeof message === 'string' && message.length >= LONG_STRING) {
-      return lane.sendString(message);
+      return ipc.sendString(message);
     }
     const payload = this.#encode(message);
-    return typeof payload === 'string' ? lane.sendText(payload) : lane.sendBytes(payload);
+    return typeof payload === 'string' ? ipc.sendText(payload) : ipc.sendBytes(payload);
   }
 
   #sendHandle(message, handle, options, callback) {
@@ -262,7 +262,7 @@ class Channel {
     const isSocket = handles.isSocket(packed.type);
     const sockets = isSocket && handle.server ? socketsOf(handle.server) : undefined;
     const payload = this.#encode(wrapped(message, packed.type, sockets?.key));
-    const queued = this.#lane.send(false, payload, packed.type, packed.fd);
+    const queued = this.#ipc.send(false, payload, packed.type, packed.fd);
     packed.release();
     if (sockets && queued >= 0) this.#sockets.add(sockets);
     return this.#sent(queued, callback);
@@ -284,17 +284,17 @@ class Channel {
 
   #queue(callback) {
     if (this.#unsent.length === 0) {
-      this.#hold.ref();
-      lastWords.add(this.#lane);
+      this.#loopRef.ref();
+      flushOnExit.add(this.#ipc);
     }
     const hasCallback = typeof callback === 'function';
     this.#unsent.push(hasCallback ? { callback, context: new EventContext() } : NO_CALLBACK);
   }
 
   /** Nothing is queued any more. */
-  #rest() {
-    this.#hold.unref();
-    lastWords.remove(this.#lane);
+  #onFlushed() {
+    this.#loopRef.unref();
+    flushOnExit.remove(this.#ipc);
   }
 
   /** `errno` is why the message after those `count` could not be sent, or 0. */
@@ -309,7 +309,7 @@ class Channel {
       context.run(report, this.#target, error, callback);
     }
     if (this.#unsent.length > 0) return;
-    this.#rest();
+    this.#onFlushed();
     if (!this.#target.connected) this.#close();
     else if (this.#isAwaited) this.#context.nextTick(() => this.#target.emit('drain'));
     this.#isAwaited = false;
@@ -345,7 +345,7 @@ class Channel {
     if (this.#mode !== 'advanced') throw new TypeError('it is not JSON');
   }
 
-  #receive(isNotice, payload, handleType, fd) {
+  #receive(isInternalMessage, payload, handleType, fd) {
     if (this.#target.channel === null) {
       if (fd !== -1) closeSync(fd);
       return;
@@ -355,18 +355,18 @@ class Channel {
     try {
       message = this.#decode(payload);
       if (handleType !== handles.NOTHING.type) ({ msg: message, key } = message);
-      if (isNotice) notices.check(message);
+      if (isInternalMessage) internalMessages.check(message);
     } catch (error) {
       if (fd !== -1) closeSync(fd);
       this.#failUnreadable(error);
       return;
     }
-    if (isNotice) {
+    if (isInternalMessage) {
       if (this.#quota?.isExceeded()) {
-        this.fail(`the worker exceeds the limit of ${BURST} notices at once`);
+        this.fail(`the worker exceeds the limit of ${BURST} internal messages at once`);
         return;
       }
-      this.#context.nextTick(() => this.#sockets.hear(message) || this.#onNotice(message));
+      this.#context.nextTick(() => this.#sockets.hear(message) || this.#onInternalMessage(message));
       return;
     }
     let handle;
@@ -386,7 +386,7 @@ class Channel {
   }
 
   #failUnreadable({ message }) {
-    this.fail(`the message lane carries a message that can't be read: ${message}`);
+    this.fail(`the IPC channel carries a message that can't be read: ${message}`);
   }
 
   #deliver(message, handle, bytes) {
@@ -460,12 +460,12 @@ class Channel {
   #close() {
     if (this.#target.channel === null) return;
     this.#target.channel = null;
-    this.#rest();
+    this.#onFlushed();
     this.#sockets.end();
     this.#dropUnsent();
     nextTick(() => {
-      const reason = this.#lane.close();
-      if (reason != null) nextTick(this.#onFault, errors.laneFault(reason));
+      const reason = this.#ipc.close();
+      if (reason != null) nextTick(this.#onFault, errors.protocolError(reason));
       this.#beforeDisconnect(() => {
         emitThen(() => this.#target.emit('disconnect'), this.#onClosed);
       });

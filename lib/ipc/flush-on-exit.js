@@ -1,29 +1,29 @@
 'use strict';
 
-// What is queued when this process exits is sent first. One listener serves all lanes, of which a
+// What is queued when this process exits is sent first. One listener serves all channels, of which a
 // primary may have many.
 
 /** How long to wait for a peer that reads nothing, in milliseconds: once, not for each. */
 const PATIENCE = 1000;
 
-const lanes = new Set();
+const channels = new Set();
 
-function sendAll() {
+function flushAll() {
   let patience = PATIENCE;
-  for (const lane of lanes) {
-    if (!lane.sendLastWords(patience)) patience = 0;
+  for (const ipc of channels) {
+    if (!ipc.sendLastWords(patience)) patience = 0;
   }
 }
 
-/** This lane has messages queued. */
-function add(lane) {
-  if (lanes.size === 0) process.on('exit', sendAll);
-  lanes.add(lane);
+/** This ipc has messages queued. */
+function add(ipc) {
+  if (channels.size === 0) process.on('exit', flushAll);
+  channels.add(ipc);
 }
 
-function remove(lane) {
-  lanes.delete(lane);
-  if (lanes.size === 0) process.removeListener('exit', sendAll);
+function remove(ipc) {
+  channels.delete(ipc);
+  if (channels.size === 0) process.removeListener('exit', flushAll);
 }
 
 module.exports = { add, remove };

@@ -9,7 +9,7 @@ const sockets = require('../node/sockets');
 
 const NOTHING = { type: 0, fd: -1, release() {} };
 
-// What the lane's frames call them: the place in this list (src/protocol/handle.rs).
+// What the frames of the IPC channel call them: the place in this list (src/protocol/handle.rs).
 const TYPES = [
   null,
   'tcp socket',
@@ -51,7 +51,7 @@ function isSocket(type) {
 }
 
 /**
- * Prepares a handle for the lane. Its `release()` is to be called when the lane has duplicated the
+ * Prepares a handle for the IPC channel. Its `release()` is to be called when the channel has duplicated the
  * descriptor, or could not.
  *
  * @returns {{type: number, fd: number, release: () => void}}

@@ -9,7 +9,7 @@ const isText = (value) => typeof value === 'string';
 const isNumber = (value) => typeof value === 'number';
 const FAMILIES = [4, 6, -1, 'udp4', 'udp6'];
 
-/** What the members of a notice have to be, by its `act`. Others have none. */
+/** What the members of an internal message have to be, by its `act`. Others have none. */
 const MEMBERS = new Map([
   [
     'listening',
@@ -25,13 +25,13 @@ const MEMBERS = new Map([
   ['sockets', { question: isCount, count: isCount }],
 ]);
 
-/** @throws {TypeError} unless it is a notice, of whatever kind */
-function check(notice) {
-  if (notice === null || typeof notice !== 'object' || !isText(notice.act)) {
-    throw new TypeError('it is not a notice');
+/** @throws {TypeError} unless it is an internal message, of whatever kind */
+function check(message) {
+  if (message === null || typeof message !== 'object' || !isText(message.act)) {
+    throw new TypeError('it is not an internal message');
   }
-  for (const [name, isValid] of Object.entries(MEMBERS.get(notice.act) ?? {})) {
-    if (!isValid(notice[name])) throw new TypeError(`'${name}' of '${notice.act}' is not one`);
+  for (const [name, isValid] of Object.entries(MEMBERS.get(message.act) ?? {})) {
+    if (!isValid(message[name])) throw new TypeError(`'${name}' of '${message.act}' is not one`);
   }
 }
 

@@ -40,10 +40,10 @@ const LONGEST_TEXT = 1024;
  * Whether JSON gives back exactly what V8's serializer does: for a tree of plain objects, arrays,
  * strings, numbers, booleans and null that is not too large, each object in one place.
  */
-function isPlain(message) {
+function isJsonSafe(message) {
   if (typeof message !== 'object') return isPlainLeaf(message);
   if (message === null) return true;
-  return getPrototypeOf(arrayPrototype) === plainPrototype && new Tree().isPlain(message);
+  return getPrototypeOf(arrayPrototype) === plainPrototype && new Tree().isJsonSafe(message);
 }
 
 function isPlainLeaf(value) {
@@ -66,7 +66,7 @@ class Tree {
   values = 0;
 
   /** Takes an object, or an array. */
-  isPlain(value) {
+  isJsonSafe(value) {
     // If it is in two places, or in itself, only V8's serializer keeps the identity.
     if (isProxy(value) || this.hasSeen(value)) return false;
     return isArray(value) ? this.isPlainArray(value) : this.isPlainObject(value);
@@ -115,7 +115,7 @@ class Tree {
   }
 
   isPlainMember(value) {
-    if (typeof value === 'object') return value === null || this.isPlain(value);
+    if (typeof value === 'object') return value === null || this.isJsonSafe(value);
     if (typeof value === 'number' && !isInteger(value) && !this.hasRoom(VALUES_A_FRACTION)) {
       return false;
     }
@@ -155,4 +155,4 @@ function isOrdinary(object) {
   );
 }
 
-module.exports = isPlain;
+module.exports = isJsonSafe;

@@ -1,6 +1,6 @@
 'use strict';
 
-// What one worker may ask of the primary's JavaScript. The engine counts what goes by the control lane.
+// What one worker may ask of the primary's JavaScript. The engine counts what goes by the control socket.
 
 const { performance } = require('node:perf_hooks');
 

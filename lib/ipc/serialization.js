@@ -1,9 +1,9 @@
 'use strict';
 
-// How messages become what the lane carries, by `settings.serialization`, and back: texts in JSON,
+// How messages become what the IPC channel carries, by `settings.serialization`, and back: texts in JSON,
 // or bytes of V8's serializer. Node's 'v8' with its classes is loaded with the first message that needs it.
 
-const isPlain = require('./json-safe');
+const isJsonSafe = require('./json-safe');
 
 // Node's own channels do not heed what users put in their place either.
 const { parse, stringify } = JSON;
@@ -28,7 +28,7 @@ const encoders = {
   json: toJson,
   // V8's serializer costs several times as much as JSON, for what JSON does as well.
   advanced(message) {
-    return isPlain(message) ? toJson(message) : bytes().toBytes(message);
+    return isJsonSafe(message) ? toJson(message) : bytes().toBytes(message);
   },
 };
 

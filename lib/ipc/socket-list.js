@@ -84,12 +84,12 @@ class SocketList {
   ask(act, key, callback) {
     this.#lastQuestion += 1;
     const question = this.#lastQuestion;
-    this.#channel.notify({ act, key, question });
+    this.#channel.sendInternal({ act, key, question });
     this.#channel.control.refCounted();
     this.#asked.set(question, callback);
   }
 
-  /** Returns whether a notice of the peer was about sockets. */
+  /** Returns whether a message of the peer was about sockets. */
   hear({ act, key, question, count }) {
     const entry = this.#received.get(key);
     if (act === 'countSockets') this.#answer(question, entry?.open ?? 0);
@@ -108,7 +108,7 @@ class SocketList {
 
   #wait({ waiting }, question) {
     if (waiting.length < MOST_WAITING) waiting.push(question);
-    else this.#channel.fail('the message lane carries more questions than there can be');
+    else this.#channel.fail('the IPC channel carries more questions than there can be');
   }
 
   #answer(question, count) {

@@ -1,17 +1,17 @@
 'use strict';
 
-// Registered, because several copies of this package may be loaded, and there is one seat.
-const TAKEN = Symbol.for('rs-cluster.seat');
+// Registered, because several copies of this package may be loaded, and there is one built-in module.
+const REPLACED = Symbol.for('rs-cluster.replaced');
 
-/** Whether the built-in module of this thread is already served by an engine of ours. */
-function isTaken(builtin) {
-  return builtin[TAKEN] === true;
+/** Whether the members of this thread's built-in module are already those of an engine of ours. */
+function isReplaced(builtin) {
+  return builtin[REPLACED] === true;
 }
 
-/** Has `replace` put our members on the built-in module, for all who have loaded it, or will. */
-function take(builtin, replace) {
-  Object.defineProperty(builtin, TAKEN, { value: true });
-  replace();
+/** Lets `assign` put our members on the built-in module, for all who have loaded it, or will. */
+function replace(builtin, assign) {
+  Object.defineProperty(builtin, REPLACED, { value: true });
+  assign();
 }
 
-module.exports = { isTaken, take };
+module.exports = { isReplaced, replace };

@@ -15,7 +15,7 @@ class Connections {
   /** `onEnd` is called once for each connection. */
   constructor(onEnd) {
     this.#onEnd = onEnd;
-    this.#noticeTransfers();
+    this.#watchTransfers();
   }
 
   /** A handle ('tcp' or 'pipe') for a connection, whose descriptor is the handle's from now on. */
@@ -39,7 +39,7 @@ class Connections {
   }
 
   /** A socket that is moved to another thread takes its descriptor out of the handle. */
-  #noticeTransfers() {
+  #watchTransfers() {
     const { prototype } = net.Socket;
     const symbols = Object.getOwnPropertySymbols(prototype);
     const name = symbols.find(({ description }) => description === 'messaging_transfer_symbol');

@@ -8,7 +8,7 @@ const { Engine } = require('../addon');
 const { defineWorker, markPaused } = require('../define-worker');
 const EventContext = require('../event-context');
 const { nextTick } = require('../real-timers');
-const Hold = require('../loop-ref');
+const LoopRef = require('../loop-ref');
 const Kills = require('./kills');
 const errors = require('../errors');
 const { mergeSettings, InspectPorts } = require('./settings');
@@ -77,7 +77,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** Set by the first `setupPrimary()`, unchanging then. */
   let policy;
 
-  const Worker = defineWorker({ disconnect, destroy, rest });
+  const Worker = defineWorker({ disconnect, destroy, tellPaused });
 
   Object.assign(cluster, {
     isWorker: false,
@@ -139,7 +139,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   /** Node says so when the inspector of this process is started, by SIGUSR1 or `inspector.open()`. */
-  function onInternalMessage({ cmd }) {
+  function onDebugEnabled({ cmd }) {
     if (cmd !== 'NODE_DEBUG_ENABLED') return;
     for (const worker of Object.values(cluster.workers)) {
       const enable = () => processes.get(worker.id)?.enableInspector();
@@ -162,7 +162,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     isStarted ||= failure === undefined;
     const settings = { ...cluster.settings, execArgv, queueTimeout, failure };
     const workerProcess = new Process(engine(), id, settings, workerEnv, {
-      onNotice: (notice) => onNotice(worker, notice),
+      onInternalMessage: (message) => onInternalMessage(worker, message),
       onFault: (error) => onFault(worker, error),
       // In place of listeners of 'disconnect' and 'exit', which others that throw would suppress.
       onDisconnected: () => disconnected(worker),
@@ -179,7 +179,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
       worker.process.once('disconnect', () => onDisconnect(worker));
     }
     if (workerProcess.isStarted) {
-      if (processes.size === 0) realProcess.on('internalMessage', onInternalMessage);
+      if (processes.size === 0) realProcess.on('internalMessage', onDebugEnabled);
       processes.set(id, workerProcess);
       starting.set(id, worker);
       worker.process.once('exit', (code, signal) => onExit(worker, code, signal));
@@ -213,7 +213,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function exited(worker) {
     if (worker.state === 'dead') return;
     if (processes.delete(worker.id)) {
-      if (processes.size === 0) realProcess.removeListener('internalMessage', onInternalMessage);
+      if (processes.size === 0) realProcess.removeListener('internalMessage', onDebugEnabled);
       worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     }
     kills.forget(worker.id);
@@ -284,19 +284,19 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function disconnect() {
     this.exitedAfterDisconnect = true;
     disconnecting.add(this);
-    processes.get(this.id)?.notify({ act: 'disconnect' });
+    processes.get(this.id)?.sendInternal({ act: 'disconnect' });
     engine().retire(this.id);
     delete cluster.workers[this.id];
     return this;
   }
 
   /** Of a Worker, which is told, so that `isPaused()` is the same at both ends. */
-  function rest(isPaused) {
-    setPause(this, isPaused);
-    processes.get(this.id)?.notify({ act: 'rest', isPaused });
+  function tellPaused(isPaused) {
+    applyPaused(this, isPaused);
+    processes.get(this.id)?.sendInternal({ act: 'setPaused', isPaused });
   }
 
-  function setPause({ id }, isPaused) {
+  function applyPaused({ id }, isPaused) {
     if (isPaused) engine().pause(id);
     else engine().resume(id);
   }
@@ -318,7 +318,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     }
     kills.begin(this, signal, killTimeout);
     // It ends with this process, even if that is killed before it has sent the signal.
-    workerProcess.notify({ act: 'kill' });
+    workerProcess.sendInternal({ act: 'kill' });
     if (!disconnecting.has(this)) this.disconnect();
   }
 
@@ -332,11 +332,11 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   /** What the worker's cluster module says, in order with its messages. */
-  function onNotice(worker, { act, ...notice }) {
+  function onInternalMessage(worker, { act, ...message }) {
     switch (act) {
       case 'online':
         if (!starting.delete(worker.id)) {
-          processes.get(worker.id)?.fail('the message lane says twice that the worker is online');
+          processes.get(worker.id)?.fail('the IPC channel says twice that the worker is online');
           break;
         }
         debug('worker %d online, pid %d', worker.id, worker.process.pid);
@@ -345,7 +345,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         cluster.emit('online', worker);
         break;
       case 'listening': {
-        const { addressType, address, port, fd } = notice;
+        const { addressType, address, port, fd } = message;
         const info = { addressType, address, port, fd };
         debug('worker %d listening on %s:%s', worker.id, address ?? '*', port);
         worker.state = 'listening';
@@ -353,11 +353,11 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         cluster.emit('listening', worker, info);
         break;
       }
-      case 'rest': {
-        const isPaused = notice.isPaused === true;
+      case 'setPaused': {
+        const isPaused = message.isPaused === true;
         markPaused(worker, isPaused);
-        setPause(worker, isPaused);
-        processes.get(worker.id)?.answer({ act: 'rest', isPaused, isAnswer: true });
+        applyPaused(worker, isPaused);
+        processes.get(worker.id)?.answer({ act: 'setPaused', isPaused, isAnswer: true });
         break;
       }
       case 'exitedAfterDisconnect':
@@ -366,7 +366,9 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         processes.get(worker.id)?.answer({ act: 'acknowledged' });
         break;
       default:
-        processes.get(worker.id)?.fail(`the message lane carries an unknown notice: ${act}`);
+        processes
+          .get(worker.id)
+          ?.fail(`the IPC channel carries an unknown internal message: ${act}`);
     }
   }
 
@@ -437,7 +439,7 @@ class Disconnection {
   /** Of those that the engine has been asked about, by token. */
   #asked = new Map();
   #token = 0;
-  #hold = new Hold();
+  #loopRef = new LoopRef();
 
   /** `ask(token)` has the engine call back `settled(token)`. */
   constructor(ask) {
@@ -454,14 +456,14 @@ class Disconnection {
     this.#token += 1;
     this.#asked.set(this.#token, { context, callbacks: this.#waiting.splice(0) });
     // Otherwise the primary might end before the answer.
-    this.#hold.ref();
+    this.#loopRef.ref();
     this.#ask(this.#token);
   }
 
   settled(token) {
     const { context, callbacks } = this.#asked.get(token);
     this.#asked.delete(token);
-    if (this.#asked.size === 0) this.#hold.unref();
+    if (this.#asked.size === 0) this.#loopRef.unref();
     // Each in a tick of its own, so that one that throws does not stop the others.
     for (const callback of callbacks) context.nextTick(callback);
   }

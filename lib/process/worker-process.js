@@ -10,7 +10,7 @@ const Channel = require('../ipc/channel');
 const EventContext = require('../event-context');
 const { nextTick } = require('../real-timers');
 const emitThen = require('../emit-then');
-const Hold = require('../loop-ref');
+const LoopRef = require('../loop-ref');
 const errors = require('../errors');
 const permissions = require('./permissions');
 const preloading = require('./preloading');
@@ -50,16 +50,16 @@ class ProcessHandle {
   onexit = null;
   /** Why the process could not be started: `errno` and `syscall`. */
   failure = undefined;
-  #lane = null;
+  #ipc = null;
   #engine;
   #id;
   #options;
   #process = null;
-  #hold = new Hold();
+  #loopRef = new LoopRef();
 
   /**
    * @param {object} options
-   * @param {number} options.ipc the child's descriptor for the message lane
+   * @param {number} options.ipcFd the child's descriptor for the IPC channel
    * @param {string} options.serialization
    * @param {number} options.queueTimeout
    * @param {{ errno: number, syscall: string }} [options.failure] why the engine does not run
@@ -76,8 +76,8 @@ class ProcessHandle {
    */
   spawn(...call) {
     const { file, args, cwd, envPairs, stdio, uid, gid } = spawnOptions(call);
-    const { ipc, serialization, queueTimeout } = this.#options;
-    const lanes = [ipc, stdio.length, stdio.length + 1, stdio.length + 2];
+    const { ipcFd, serialization, queueTimeout } = this.#options;
+    const lanes = [ipcFd, stdio.length, stdio.length + 1, stdio.length + 2];
     const result =
       this.#options.failure ??
       this.#engine.fork({
@@ -100,9 +100,9 @@ class ProcessHandle {
       return this.#fail(result, file);
     }
     this.#process = result;
-    this.#lane = result.takeLane();
+    this.#ipc = result.takeLane();
     this.pid = result.pid;
-    this.#hold.ref();
+    this.#loopRef.ref();
     openPipes(stdio, (number) => result.takePipe(number));
     return 0;
   }
@@ -119,15 +119,15 @@ class ProcessHandle {
     this.failure = { errno, syscall: isNodes ? `spawn ${file}` : syscall };
     // The channel of a process that was not started ends at once, as Node's does; without descriptors
     // there is none.
-    if (errno !== -EMFILE && errno !== -ENFILE) this.#lane = this.#engine.endedLane();
+    if (errno !== -EMFILE && errno !== -ENFILE) this.#ipc = this.#engine.endedLane();
     return isEmitted ? errno : -EAGAIN;
   }
 
-  /** The message lane; the caller's from now on. */
-  takeLane() {
-    const lane = this.#lane;
-    this.#lane = null;
-    return lane;
+  /** The IPC channel; the caller's from now on. */
+  takeIpc() {
+    const ipc = this.#ipc;
+    this.#ipc = null;
+    return ipc;
   }
 
   kill(signal) {
@@ -149,19 +149,19 @@ class ProcessHandle {
   }
 
   ref() {
-    if (this.#process !== null) this.#hold.ref();
+    if (this.#process !== null) this.#loopRef.ref();
   }
 
   unref() {
-    this.#hold.unref();
+    this.#loopRef.unref();
   }
 
   hasRef() {
-    return this.#hold.hasRef();
+    return this.#loopRef.hasRef();
   }
 
   close() {
-    this.#hold.unref();
+    this.#loopRef.unref();
   }
 }
 
@@ -217,10 +217,10 @@ class WorkerProcess {
   #hasExited = false;
   /** Waits for the engine to have closed all that the worker was the last to serve. */
   #onLeft = null;
-  #leaving = new Hold();
+  #leaving = new LoopRef();
 
   /**
-   * @param {object} handlers `onNotice` and `onFault`, as of a Channel, and what is called once, even
+   * @param {object} handlers `onInternalMessage` and `onFault`, as of a Channel, and what is called once, even
    *   if a listener of the event throws:
    * @param {() => void} handlers.onDisconnected after 'disconnect'
    * @param {(code: number | null) => void} handlers.onExiting before 'exit'
@@ -235,12 +235,12 @@ class WorkerProcess {
     const { exec, args, execArgv, cwd, serialization, uid, gid, queueTimeout, failure } = settings;
     permissions.copyTo(env, execArgv);
     const stdio = standardStreams(settings);
-    const ipc = stdio.indexOf('ipc');
+    const ipcFd = stdio.indexOf('ipc');
     // Its place is ours. Node refuses a second one.
-    if (ipc === stdio.lastIndexOf('ipc')) stdio[ipc] = 'ignore';
+    if (ipcFd === stdio.lastIndexOf('ipc')) stdio[ipcFd] = 'ignore';
     const envPairs = environmentPairs(env);
 
-    this.#handle = new ProcessHandle(engine, id, { ipc, serialization, queueTimeout, failure });
+    this.#handle = new ProcessHandle(engine, id, { ipcFd, serialization, queueTimeout, failure });
     this.#onExiting = handlers.onExiting;
     this.child = makeChildProcess(this.#handle, handlers.onExited);
     const { child } = this;
@@ -255,15 +255,15 @@ class WorkerProcess {
       stdio,
       serialization,
     });
-    const lane = this.#handle.takeLane();
-    if (lane === null) {
+    const ipc = this.#handle.takeIpc();
+    if (ipc === null) {
       Channel.showClosed(child);
       return;
     }
     child._closesNeeded += 1;
     // What there is to tell of a process that could not be started is told at once, even to a program that
     // has nothing else to do, and has let go of the channel.
-    const untilClosed = new Hold();
+    const untilClosed = new LoopRef();
     if (!this.isStarted) untilClosed.ref();
     const onClosed = () => {
       untilClosed.unref();
@@ -271,13 +271,13 @@ class WorkerProcess {
       countClose(child);
     };
     const { context } = this;
-    const { onNotice, onFault } = handlers;
+    const { onInternalMessage, onFault } = handlers;
     const beforeDisconnect = (callback) => this.#leave(callback);
-    this.#channel = new Channel(child, lane, {
+    this.#channel = new Channel(child, ipc, {
       context,
       mode: serialization,
       refs: 1,
-      onNotice,
+      onInternalMessage,
       onFault,
       onClosed,
       beforeDisconnect,
@@ -304,13 +304,13 @@ class WorkerProcess {
     return this.#handle.refusesSignals;
   }
 
-  notify(notice) {
-    this.#channel?.notify(notice);
+  sendInternal(message) {
+    this.#channel?.sendInternal(message);
   }
 
-  /** As `notify`, what the worker has asked for. */
-  answer(notice) {
-    this.#channel?.answer(notice);
+  /** As `sendInternal`, what the worker has asked for. */
+  answer(message) {
+    this.#channel?.answer(message);
   }
 
   /** Sends SIGUSR1, at which Node starts its inspector. A process that has ended needs none. */

@@ -2,7 +2,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { nextTick } = require('../real-timers');
-const Hold = require('../loop-ref');
+const LoopRef = require('../loop-ref');
 
 /**
  * Defers the `'close'` event of a server or a datagram socket, with all that waits for it: its
@@ -17,12 +17,12 @@ function deferClose(server) {
   const own = Object.getOwnPropertyDescriptor(server, 'emit');
   const { emit } = server;
   const deferred = [];
-  const hold = new Hold();
+  const loopRef = new LoopRef();
   let isFree = false;
 
   function emitUnlessClosed(name, ...args) {
     if (isFree || name !== 'close') return Reflect.apply(emit, this, [name, ...args]);
-    hold.ref();
+    loopRef.ref();
     const emitNow = () => Reflect.apply(emit, this, [name, ...args]);
     deferred.push(AsyncResource.bind(emitNow, 'rs-cluster.Close'));
     return this.listenerCount(name) > 0;
@@ -36,7 +36,7 @@ function deferClose(server) {
 
   return () => {
     isFree = true;
-    hold.unref();
+    loopRef.unref();
     // Unless somebody has wrapped it meanwhile: then it passes everything on.
     if (server.emit === emitUnlessClosed) {
       if (own === undefined) delete server.emit;

@@ -19,8 +19,8 @@ const errors = require('../errors');
 const EventContext = require('../event-context');
 const { clearTimeout, nextTick, setTimeout } = require('../real-timers');
 const handles = require('../ipc/handles');
-const Hold = require('../loop-ref');
-const seat = require('../node/builtin');
+const LoopRef = require('../loop-ref');
+const builtin = require('../node/builtin');
 const sockets = require('../node/sockets');
 
 // Flags of libuv, as net and dgram pass them to _getServer.
@@ -37,7 +37,7 @@ const ANSWER_TIMEOUT = 200;
 
 const LAST_PORT = 65535;
 const LARGEST_BACKLOG = 2 ** 31 - 1;
-// For any kernel; longer ones would not fit into a packet of the control lane.
+// For any kernel; longer ones would not fit into a packet of the control socket.
 const TOO_LONG_PATH = 4097;
 
 const majorVersion = Number.parseInt(process.versions.node, 10);
@@ -83,14 +83,14 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     context,
     mode: serialization,
     refs: process.listenerCount('message') + process.listenerCount('disconnect'),
-    onNotice,
+    onInternalMessage,
     onFault: (error) => process.emit('error', error),
     onClosed: onDisconnected,
     beforeDisconnect,
     isHeard,
     isTrusted: true,
   });
-  holdByListeners(channel.control);
+  refByListeners(channel.control);
 
   const Worker = defineWorker({
     disconnect() {
@@ -108,21 +108,21 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       isEnding = true;
       announceDisconnect(() => process.disconnect());
     },
-    rest(isPaused) {
+    tellPaused(isPaused) {
       unanswered += 1;
-      channel.notify({ act: 'rest', isPaused });
+      channel.sendInternal({ act: 'setPaused', isPaused });
     },
   });
   const worker = new Worker({ id: takeId(), process, state: 'online' });
   const relay = process.listeners('message').at(-1);
   channel.deliverPendingTo(worker);
-  seat.take(cluster, () => Object.assign(cluster, { worker, Worker, _getServer: getServer }));
+  builtin.replace(cluster, () => Object.assign(cluster, { worker, Worker, _getServer: getServer }));
 
   process.once('disconnect', onDisconnect);
   lanes.start(hearReply, onConnection, onSharedConnection, onClosed, (reason) =>
     channel.fail(reason),
   );
-  channel.notify({ act: 'online' });
+  channel.sendInternal({ act: 'online' });
 
   function onDisconnect() {
     // It may outlive its primary now, unless that was about to kill it.
@@ -158,15 +158,15 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     return worker.listenerCount('message') > 0 || process.listeners('message')[0] !== relay;
   }
 
-  function onNotice({ act, ...notice }) {
+  function onInternalMessage({ act, ...message }) {
     if (act === 'disconnect') disconnect(true);
     else if (act === 'kill') isKilled = true;
     else if (act === 'acknowledged') acknowledgements.shift()?.();
-    else if (act === 'rest') onRest(notice);
+    else if (act === 'setPaused') onSetPaused(message);
   }
 
   /** The primary decides the order: until it has answered what was called here last, that counts. */
-  function onRest({ isPaused, isAnswer }) {
+  function onSetPaused({ isPaused, isAnswer }) {
     if (isAnswer) unanswered -= 1;
     if (unanswered === 0) markPaused(worker, isPaused);
   }
@@ -213,7 +213,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       worker.state = 'listening';
       const bound = server.address();
       const listening = { address, port: bound?.port || port, addressType, fd };
-      channel.notify({ act: 'listening', ...listening });
+      channel.sendInternal({ act: 'listening', ...listening });
     }
   }
 
@@ -336,7 +336,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       wait.deadline = setTimeout(endWait, ANSWER_TIMEOUT, wait);
       leaving.add(wait);
     });
-    channel.notify({ act: 'exitedAfterDisconnect' });
+    channel.sendInternal({ act: 'exitedAfterDisconnect' });
   }
 
   /** In Node the answers to earlier queries come before the acknowledgement, on the same channel. */
@@ -456,7 +456,7 @@ function takeId() {
 }
 
 /** As in every process that `child_process.fork()` made: who listens, stays. */
-function holdByListeners(control) {
+function refByListeners(control) {
   const holds = (name) => name === 'message' || name === 'disconnect';
   process.on('newListener', (name) => {
     if (holds(name)) control.refCounted();
@@ -524,7 +524,7 @@ function fauxHandle(bound, onClose) {
       return 0;
     };
   }
-  return holdUntilClosed(handle, onClose);
+  return keepLoopOpen(handle, onClose);
 }
 
 /**
@@ -535,22 +535,22 @@ function fauxHandle(bound, onClose) {
  */
 function sharedHandle(kind, fd, accept, onClose) {
   const handle = Object.assign(sockets.stream(kind, fd), { listen: accept });
-  return holdUntilClosed(handle, onClose);
+  return keepLoopOpen(handle, onClose);
 }
 
 /** Has a handle hold the event loop open, as one of libuv that listens does. Returns the handle. */
-function holdUntilClosed(handle, onClose) {
-  const hold = new Hold();
+function keepLoopOpen(handle, onClose) {
+  const loopRef = new LoopRef();
   let isOpen = true;
-  hold.ref();
+  loopRef.ref();
   Object.assign(handle, {
-    ref: () => isOpen && hold.ref(),
-    unref: () => hold.unref(),
-    hasRef: () => hold.hasRef(),
+    ref: () => isOpen && loopRef.ref(),
+    unref: () => loopRef.unref(),
+    hasRef: () => loopRef.hasRef(),
   });
   return afterClose(handle, () => {
     isOpen = false;
-    hold.unref();
+    loopRef.unref();
     onClose();
   });
 }
