@@ -70,6 +70,8 @@ module.exports = {
       'rs-cluster is in a bundle, where it does not find its files. The bundler has to leave ' +
         'rs-cluster out (as an external).',
     ),
+  /** What Node says of `_send()` and `_disconnect()` once the channel is closed. */
+  channelAssertion: () => make(Error, 'ERR_INTERNAL_ASSERTION', 'The channel is closed.'),
   errnoException,
   internalAssertion: (message) => make(Error, 'ERR_INTERNAL_ASSERTION', message),
   invalidArgType: (name, expected, value) =>
@@ -78,7 +80,7 @@ module.exports = {
       'ERR_INVALID_ARG_TYPE',
       `The ${describe(name)} must be ${expected}. ${received(value)}`,
     ),
-  invalidArgValue: (name, value, reason = 'is invalid') =>
+  invalidArgValue: (name, value, reason) =>
     make(
       TypeError,
       'ERR_INVALID_ARG_VALUE',

@@ -1,14 +1,20 @@
 'use strict';
 
-// The clock of Node itself, which a core module goes by. The global one, and `process.nextTick`, may
-// be a test runner's: that stands still until the test turns it, while workers do not wait. Where a
-// runner gives tests a `process` of their own, the true one is in the context of the thread.
+// Node's own timers and clock, as core modules use them. The global ones, and `process.nextTick`, may be
+// those of a test runner: they stand still until the test advances them, but workers do not wait. Where a
+// runner gives each test file a `process` of its own, the real one is in the context of the thread.
 
 const timers = require('node:timers');
 const { runInThisContext } = require('node:vm');
 
-// Taken now, before anybody replaces them on these objects themselves.
+// Taken now, before a test runner replaces them on these objects themselves.
 const { clearInterval, clearTimeout, setInterval, setTimeout } = timers;
-const { nextTick } = runInThisContext('process');
+const { hrtime, nextTick } = runInThisContext('process');
 
-module.exports = { clearInterval, clearTimeout, nextTick, setInterval, setTimeout };
+/** In milliseconds, from some moment. */
+function now() {
+  const [seconds, nanoseconds] = hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
+
+module.exports = { clearInterval, clearTimeout, nextTick, now, setInterval, setTimeout };

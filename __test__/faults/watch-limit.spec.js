@@ -37,9 +37,12 @@ if (!isBuiltin) {
     const disconnected = once(target, 'disconnect');
     new Channel(target, end, {
       context: new EventContext(),
+      mode: 'json',
       refs: 1,
       onInternalMessage: () => t.fail(),
       onFault: (error) => faults.push(error),
+      beforeDisconnect: (callback) => callback(),
+      onClosed: () => {},
     });
     t.false(target.connected);
     await disconnected;

@@ -1,23 +1,26 @@
 'use strict';
 
-// What one worker may ask of the primary's JavaScript. The engine counts what goes by the control socket.
+// How many internal messages a worker may send. They cost the primary's JavaScript time, while the engine
+// counts what comes by the control socket.
 
-const { performance } = require('node:perf_hooks');
+const { now } = require('../real-timers');
 
-/** How many times at once, and how many milliseconds until the next time then: 5,000 a second. */
 const BURST = 10_000;
+/** In milliseconds: 5,000 a second. */
 const PAUSE = 0.2;
 
-/** How often something happens. */
+/** Allows `BURST` events at once, and after that one every `PAUSE` milliseconds. */
 class Quota {
-  /** When it may happen as often again as at first. */
+  limit = BURST;
+  /** When the whole burst is allowed again. */
   #full = 0;
 
-  /** Counts one more. Returns whether it is one too many. */
-  isExceeded(now = performance.now()) {
-    this.#full = Math.max(this.#full, now) + PAUSE;
-    return this.#full - now > BURST * PAUSE;
+  /** Counts an event. Returns whether it is one too many. */
+  isExceeded() {
+    const time = now();
+    this.#full = Math.max(this.#full, time) + PAUSE;
+    return this.#full - time > BURST * PAUSE;
   }
 }
 
-module.exports = { BURST, Quota };
+module.exports = Quota;

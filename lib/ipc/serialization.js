@@ -1,20 +1,18 @@
 'use strict';
 
-// How messages become what the IPC channel carries, by `settings.serialization`, and back: texts in JSON,
-// or bytes of V8's serializer. Node's 'v8' with its classes is loaded with the first message that needs it.
+// How messages become what the IPC channel carries, by `settings.serialization`, and back: texts in JSON, or
+// bytes of V8's serializer.
 
-const isJsonSafe = require('./json-safe');
-
-// Node's own channels do not heed what users put in their place either.
+// Taken now, because Node's own channels do not use what a program puts in their place either.
 const { parse, stringify } = JSON;
 
-// Bytes of a length.
+// The bytes of a message's length, before the message.
 const LENGTH = 4;
 
 let loaded;
 
-/** Large, and of no use to most clusters. */
-function bytes() {
+/** Loaded with the first message that needs it: it and Node's 'v8' are large, and most clusters use neither. */
+function v8Serializer() {
   loaded ??= require('./v8-serializer');
   return loaded;
 }
@@ -23,16 +21,15 @@ function toJson(message) {
   return stringify(message) ?? 'null';
 }
 
-/** A string or a Buffer. */
-const encoders = {
-  json: toJson,
-  // V8's serializer costs several times as much as JSON, for what JSON does as well.
-  advanced(message) {
-    return isJsonSafe(message) ? toJson(message) : bytes().toBytes(message);
-  },
-};
+/** The function that makes a string or a Buffer of a message. */
+function encoderOf(mode) {
+  if (mode === 'json') return toJson;
+  const isJsonSafe = require('./json-safe');
+  // V8's serializer costs several times as much as JSON, where both give the same.
+  return (message) => (isJsonSafe(message) ? toJson(message) : v8Serializer().toBytes(message));
+}
 
-/** The messages of `text`: an array of them, or, if it is one, itself. */
+/** The messages of `text`, which is an array of them, or the only one itself. */
 function fromTexts(text, count) {
   if (count === 1) return [parse(text)];
   const messages = parse(text);
@@ -52,7 +49,7 @@ function fromManyBytes(many) {
 }
 
 function fromBytes(message) {
-  return bytes().fromBytes(message);
+  return v8Serializer().fromBytes(message);
 }
 
-module.exports = { encoders, fromBytes, fromManyBytes, fromTexts };
+module.exports = { encoderOf, fromBytes, fromManyBytes, fromTexts };

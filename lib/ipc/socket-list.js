@@ -3,7 +3,9 @@
 // A server counts its sockets that were sent to other processes: `getConnections()` asks those, and
 // 'close' waits until they have closed them. Each end of a channel has a list of what it was sent.
 
-// Of one server. One that closes waits once.
+const { Act, awaitSockets, countSockets, sockets: socketsAnswer } = require('./internal-messages');
+
+// Questions of one server that wait. A server asks once, when it closes.
 const MOST_WAITING = 1024;
 
 /** What is known of a server's sockets elsewhere, by server. */
@@ -23,18 +25,18 @@ class SentSockets {
   }
 
   getConnections(callback) {
-    this.#ask('countSockets', (count) => callback(null, count));
+    this.#ask(countSockets, (count) => callback(null, count));
   }
 
   close(callback) {
-    this.#ask('awaitSockets', () => callback());
+    this.#ask(awaitSockets, () => callback());
   }
 
   /** The server would forget it on 'exit'; but while one process exits, others have sockets. */
   once() {}
 
   /** Calls back with the sum of the answers, as Node does: in the context of the last one. */
-  #ask(act, callback) {
+  #ask(question, callback) {
     let sum = 0;
     let left = this.holders.size;
     const onAnswer = (count) => {
@@ -43,7 +45,7 @@ class SentSockets {
       if (left === 0) callback(sum);
     };
     if (left === 0) callback(0);
-    for (const holder of [...this.holders]) holder.ask(act, this.key, onAnswer);
+    for (const holder of [...this.holders]) holder.ask(question, this.key, onAnswer);
   }
 }
 
@@ -80,22 +82,26 @@ class SocketList {
     });
   }
 
-  /** Calls back with how many of the server's sockets the peer has: none when the channel closes. */
-  ask(act, key, callback) {
+  /**
+   * Calls back with how many of the server's sockets the peer has: none when the channel closes.
+   *
+   * @param {(key: number, question: number) => object} toMessage makes the internal message that asks
+   */
+  ask(toMessage, key, callback) {
     this.#lastQuestion += 1;
     const question = this.#lastQuestion;
-    this.#channel.sendInternal({ act, key, question });
+    this.#channel.sendInternal(toMessage(key, question));
     this.#channel.control.refCounted();
     this.#asked.set(question, callback);
   }
 
-  /** Returns whether a message of the peer was about sockets. */
+  /** Takes an internal message of the peer. Returns whether it is about sockets. */
   hear({ act, key, question, count }) {
     const entry = this.#received.get(key);
-    if (act === 'countSockets') this.#answer(question, entry?.open ?? 0);
-    else if (act === 'awaitSockets' && entry) this.#wait(entry, question);
-    else if (act === 'awaitSockets') this.#answer(question, 0);
-    else if (act === 'sockets' && this.#asked.has(question)) this.#settle(question, count);
+    if (act === Act.COUNT_SOCKETS) this.#answer(question, entry?.open ?? 0);
+    else if (act === Act.AWAIT_SOCKETS && entry) this.#wait(entry, question);
+    else if (act === Act.AWAIT_SOCKETS) this.#answer(question, 0);
+    else if (act === Act.SOCKETS && this.#asked.has(question)) this.#settle(question, count);
     else return false;
     return true;
   }
@@ -112,7 +118,7 @@ class SocketList {
   }
 
   #answer(question, count) {
-    this.#channel.answer({ act: 'sockets', question, count });
+    this.#channel.answer(socketsAnswer(question, count));
   }
 
   #settle(question, count) {

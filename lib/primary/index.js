@@ -9,6 +9,7 @@ const { defineWorker, markPaused } = require('../define-worker');
 const EventContext = require('../event-context');
 const { nextTick } = require('../real-timers');
 const LoopRef = require('../loop-ref');
+const internal = require('../ipc/internal-messages');
 const Kills = require('./kills');
 const errors = require('../errors');
 const { mergeSettings, InspectPorts } = require('./settings');
@@ -39,6 +40,7 @@ const UNLOADED =
   "it has exited without loading rs-cluster's preload.js: can its user read that file, and does " +
   'Node allow it (--allow-fs-read)?';
 
+const { Act } = internal;
 const debug = debuglog('cluster');
 // A test runner may have put another one in its place.
 const realProcess = runInThisContext('process');
@@ -284,7 +286,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function disconnect() {
     this.exitedAfterDisconnect = true;
     disconnecting.add(this);
-    processes.get(this.id)?.sendInternal({ act: 'disconnect' });
+    processes.get(this.id)?.sendInternal(internal.disconnect());
     engine().retire(this.id);
     delete cluster.workers[this.id];
     return this;
@@ -293,7 +295,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** Of a Worker, which is told, so that `isPaused()` is the same at both ends. */
   function tellPaused(isPaused) {
     applyPaused(this, isPaused);
-    processes.get(this.id)?.sendInternal({ act: 'setPaused', isPaused });
+    processes.get(this.id)?.sendInternal(internal.setPaused(isPaused));
   }
 
   function applyPaused({ id }, isPaused) {
@@ -318,7 +320,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     }
     kills.begin(this, signal, killTimeout);
     // It ends with this process, even if that is killed before it has sent the signal.
-    workerProcess.sendInternal({ act: 'kill' });
+    workerProcess.sendInternal(internal.kill());
     if (!disconnecting.has(this)) this.disconnect();
   }
 
@@ -334,7 +336,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** What the worker's cluster module says, in order with its messages. */
   function onInternalMessage(worker, { act, ...message }) {
     switch (act) {
-      case 'online':
+      case Act.ONLINE:
         if (!starting.delete(worker.id)) {
           processes.get(worker.id)?.fail('the IPC channel says twice that the worker is online');
           break;
@@ -344,7 +346,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         worker.emit('online');
         cluster.emit('online', worker);
         break;
-      case 'listening': {
+      case Act.LISTENING: {
         const { addressType, address, port, fd } = message;
         const info = { addressType, address, port, fd };
         debug('worker %d listening on %s:%s', worker.id, address ?? '*', port);
@@ -353,17 +355,17 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
         cluster.emit('listening', worker, info);
         break;
       }
-      case 'setPaused': {
+      case Act.SET_PAUSED: {
         const isPaused = message.isPaused === true;
         markPaused(worker, isPaused);
         applyPaused(worker, isPaused);
-        processes.get(worker.id)?.answer({ act: 'setPaused', isPaused, isAnswer: true });
+        processes.get(worker.id)?.answer(internal.setPausedAnswer(isPaused));
         break;
       }
-      case 'exitedAfterDisconnect':
+      case Act.EXITED_AFTER_DISCONNECT:
         worker.exitedAfterDisconnect = true;
         engine().retire(worker.id);
-        processes.get(worker.id)?.answer({ act: 'acknowledged' });
+        processes.get(worker.id)?.answer(internal.acknowledged());
         break;
       default:
         processes

@@ -12,11 +12,15 @@ const { nextTick } = require('../real-timers');
 const emitThen = require('../emit-then');
 const LoopRef = require('../loop-ref');
 const errors = require('../errors');
+const Quota = require('../ipc/quota');
 const permissions = require('./permissions');
 const preloading = require('./preloading');
 
 const { E2BIG, EACCES, EAGAIN, EBADF, EINVAL, ELOOP, EMFILE } = constants.errno;
 const { ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, EPERM, ESRCH } = constants.errno;
+
+// Loaded now, although only 'advanced' channels use it: the program may replace what it relies on.
+require('../ipc/json-safe');
 
 const created = diagnostics.channel('child_process');
 // Of several names of one signal, Node uses the first.
@@ -240,7 +244,12 @@ class WorkerProcess {
     if (ipcFd === stdio.lastIndexOf('ipc')) stdio[ipcFd] = 'ignore';
     const envPairs = environmentPairs(env);
 
-    this.#handle = new ProcessHandle(engine, id, { ipcFd, serialization, queueTimeout, failure });
+    this.#handle = new ProcessHandle(engine, id, {
+      ipcFd,
+      serialization: serialization ?? 'json',
+      queueTimeout,
+      failure,
+    });
     this.#onExiting = handlers.onExiting;
     this.child = makeChildProcess(this.#handle, handlers.onExited);
     const { child } = this;
@@ -275,8 +284,9 @@ class WorkerProcess {
     const beforeDisconnect = (callback) => this.#leave(callback);
     this.#channel = new Channel(child, ipc, {
       context,
-      mode: serialization,
+      mode: serialization ?? 'json',
       refs: 1,
+      quota: new Quota(),
       onInternalMessage,
       onFault,
       onClosed,

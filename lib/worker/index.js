@@ -12,6 +12,8 @@ const { debuglog } = require('node:util');
 const { WorkerLanes } = require('../addon');
 const { defineWorker, markPaused } = require('../define-worker');
 const Channel = require('../ipc/channel');
+const { refByListeners } = require('../node/channel');
+const internal = require('../ipc/internal-messages');
 const Connections = require('../node/connections');
 const deferClose = require('./defer-close');
 const emitThen = require('../emit-then');
@@ -49,6 +51,7 @@ const ABSTRACT_LENGTH = 108;
 // Older permission models let everybody listen.
 const ASKS_TO_LISTEN = majorVersion >= 25;
 
+const { Act } = internal;
 const debug = debuglog('cluster');
 
 /** Makes this process a worker of the primary at the other end of these descriptors. */
@@ -88,7 +91,6 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     onClosed: onDisconnected,
     beforeDisconnect,
     isHeard,
-    isTrusted: true,
   });
   refByListeners(channel.control);
 
@@ -110,7 +112,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
     },
     tellPaused(isPaused) {
       unanswered += 1;
-      channel.sendInternal({ act: 'setPaused', isPaused });
+      channel.sendInternal(internal.setPaused(isPaused));
     },
   });
   const worker = new Worker({ id: takeId(), process, state: 'online' });
@@ -122,7 +124,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   lanes.start(hearReply, onConnection, onSharedConnection, onClosed, (reason) =>
     channel.fail(reason),
   );
-  channel.sendInternal({ act: 'online' });
+  channel.sendInternal(internal.online());
 
   function onDisconnect() {
     // It may outlive its primary now, unless that was about to kill it.
@@ -159,10 +161,10 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
   }
 
   function onInternalMessage({ act, ...message }) {
-    if (act === 'disconnect') disconnect(true);
-    else if (act === 'kill') isKilled = true;
-    else if (act === 'acknowledged') acknowledgements.shift()?.();
-    else if (act === 'setPaused') onSetPaused(message);
+    if (act === Act.DISCONNECT) disconnect(true);
+    else if (act === Act.KILL) isKilled = true;
+    else if (act === Act.ACKNOWLEDGED) acknowledgements.shift()?.();
+    else if (act === Act.SET_PAUSED) onSetPaused(message);
   }
 
   /** The primary decides the order: until it has answered what was called here last, that counts. */
@@ -213,7 +215,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       worker.state = 'listening';
       const bound = server.address();
       const listening = { address, port: bound?.port || port, addressType, fd };
-      channel.sendInternal({ act: 'listening', ...listening });
+      channel.sendInternal(internal.listening(listening));
     }
   }
 
@@ -336,7 +338,7 @@ function attach([messageLane, controlLane, connectionLane, memory], serializatio
       wait.deadline = setTimeout(endWait, ANSWER_TIMEOUT, wait);
       leaving.add(wait);
     });
-    channel.sendInternal({ act: 'exitedAfterDisconnect' });
+    channel.sendInternal(internal.exitedAfterDisconnect());
   }
 
   /** In Node the answers to earlier queries come before the acknowledgement, on the same channel. */
@@ -453,17 +455,6 @@ function takeId() {
   const id = cluster.worker?.id ?? Number(process.env.NODE_UNIQUE_ID);
   delete process.env.NODE_UNIQUE_ID;
   return id;
-}
-
-/** As in every process that `child_process.fork()` made: who listens, stays. */
-function refByListeners(control) {
-  const holds = (name) => name === 'message' || name === 'disconnect';
-  process.on('newListener', (name) => {
-    if (holds(name)) control.refCounted();
-  });
-  process.on('removeListener', (name) => {
-    if (holds(name)) control.unrefCounted();
-  });
 }
 
 /** The handle that a server has already. Node 18 asks about `listen(handle)`, newer ones do not. */
