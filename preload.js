@@ -29,8 +29,8 @@ function restoreEnvironment(replaced) {
 
 function attach(lanes, serialization, binary) {
   try {
-    require('./lib/addon/binary').chosen.file = binary;
-    require('./lib/worker')(lanes, serialization);
+    require('./lib/addon/binary.js').chosen.file = binary;
+    require('./lib/worker/attach.js')(lanes, serialization);
   } catch (error) {
     tell(lanes[1], error);
     process.exit(1);

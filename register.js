@@ -6,10 +6,10 @@
 
 const builtin = require('node:cluster');
 const { syncBuiltinESMExports } = require('node:module');
-const { isReplaced, replace } = require('./lib/node/builtin');
+const { isReplaced, replace } = require('./lib/node/builtin.js');
 
 if (builtin.isPrimary && !isReplaced(builtin)) {
-  const createPrimary = require('./lib/primary');
+  const createPrimary = require('./lib/primary/create-primary.js');
   // What the running Node does, also where that is not what it documents.
   replace(builtin, () => createPrimary(builtin, { killMode: 'immediate' }));
   // Modules may have imported it already.

@@ -1,6 +1,6 @@
 'use strict';
 
-const { nextTick } = require('./real-timers');
+const { nextTick } = require('./real-timers.js');
 
 /**
  * Calls `emit`, and then `go`, even if a listener throws: in the next tick then, which comes only if the

@@ -1,8 +1,8 @@
 'use strict';
 
 const { AsyncLocalStorage, AsyncResource } = require('node:async_hooks');
-const { nextTick } = require('./real-timers');
-const { Engine } = require('./addon');
+const { nextTick } = require('./real-timers.js');
+const { Engine } = require('./addon/binding.js');
 
 /** It holds nothing open, which `jest --detectOpenHandles` asks whatever has a type of its own. */
 class EventResource extends AsyncResource {

@@ -1,6 +1,6 @@
 'use strict';
 
-const { clearInterval, setInterval } = require('./real-timers');
+const { clearInterval, setInterval } = require('./real-timers.js');
 
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 

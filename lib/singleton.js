@@ -1,7 +1,7 @@
 'use strict';
 
 const { runInThisContext } = require('node:vm');
-const { version } = require('./addon/release');
+const { version } = require('./addon/release.js');
 
 // Registered, because several copies of one version may be loaded, and their users mean one cluster.
 const INSTANCES = Symbol.for(`rs-cluster.instances ${version}`);

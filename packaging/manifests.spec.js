@@ -48,7 +48,7 @@ test('all packages and the crate have one version, and the main package asks for
 test('the main package contains everything that its files load, and nothing else', async (t) => {
   const { names } = await pack(ROOT, temporaryDirectory(t));
   const scripts = names.filter((name) => name.startsWith('lib/'));
-  t.true(scripts.includes('lib/addon/index.js'));
+  t.true(scripts.includes('lib/addon/binding.js'));
   t.true(
     scripts.every((name) => name.endsWith('.js')),
     scripts.join(),

@@ -1,12 +1,12 @@
 'use strict';
 
-const { nextTick, setTimeout } = require('../real-timers');
-const emitThen = require('../emit-then');
-const errors = require('../errors');
-const { Control, showChannel } = require('../node/channel');
-const Inbox = require('./inbox');
-const { Outbox, report } = require('./outbox');
-const { SocketList } = require('./socket-list');
+const { nextTick, setTimeout } = require('../real-timers.js');
+const emitThen = require('../emit-then.js');
+const errors = require('../errors.js');
+const { Control, showChannel } = require('../node/channel.js');
+const Inbox = require('./inbox.js');
+const { Outbox, report } = require('./outbox.js');
+const { SocketList } = require('./socket-list.js');
 
 // How long to wait before another try when the kernel is short of memory, in milliseconds.
 const SHORTAGE_PAUSE = 10;

@@ -4,8 +4,8 @@
 
 const dgram = require('node:dgram');
 const net = require('node:net');
-const errors = require('../errors');
-const sockets = require('../node/sockets');
+const errors = require('../errors.js');
+const sockets = require('../node/sockets.js');
 
 const NOTHING = { type: 0, fd: -1, release() {} };
 

@@ -1,12 +1,12 @@
 'use strict';
 
 const { closeSync } = require('node:fs');
-const EventContext = require('../event-context');
-const { emitInternal, isInternal } = require('../node/channel');
-const handles = require('./handles');
-const internalMessages = require('./internal-messages');
-const PendingMessages = require('./pending-messages');
-const serialization = require('./serialization');
+const EventContext = require('../event-context.js');
+const { emitInternal, isInternal } = require('../node/channel.js');
+const handles = require('./handles.js');
+const internalMessages = require('./internal-messages.js');
+const PendingMessages = require('./pending-messages.js');
+const serialization = require('./serialization.js');
 
 /** What one end of a channel receives: it decodes messages, and emits them or keeps them until they have a listener. */
 class Inbox {

@@ -1,14 +1,14 @@
 'use strict';
 
-const { nextTick } = require('../real-timers');
-const errors = require('../errors');
-const EventContext = require('../event-context');
-const Fifo = require('../fifo');
-const LoopRef = require('../loop-ref');
-const flushOnExit = require('./flush-on-exit');
-const handles = require('./handles');
-const { encoderOf } = require('./serialization');
-const { socketsOf } = require('./socket-list');
+const { nextTick } = require('../real-timers.js');
+const errors = require('../errors.js');
+const EventContext = require('../event-context.js');
+const Fifo = require('../fifo.js');
+const LoopRef = require('../loop-ref.js');
+const flushOnExit = require('./flush-on-exit.js');
+const handles = require('./handles.js');
+const { encoderOf } = require('./serialization.js');
+const { socketsOf } = require('./socket-list.js');
 
 // From so many queued bytes on, `send()` returns false, as Node's does: two reads of 64 KiB.
 const HIGH_WATER_MARK = 2 * 65536;

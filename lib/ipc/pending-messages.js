@@ -1,6 +1,6 @@
 'use strict';
 
-const Fifo = require('../fifo');
+const Fifo = require('../fifo.js');
 
 // A worker that never listens must not grow by what it is sent. docs/api.md names both limits.
 const MOST_MESSAGES = 1000;

@@ -3,7 +3,7 @@
 // How many internal messages a worker may send. They cost the primary's JavaScript time, while the engine
 // counts what comes by the control socket.
 
-const { now } = require('../real-timers');
+const { now } = require('../real-timers.js');
 
 const BURST = 10_000;
 /** In milliseconds: 5,000 a second. */

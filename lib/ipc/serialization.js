@@ -13,7 +13,7 @@ let loaded;
 
 /** Loaded with the first message that needs it: it and Node's 'v8' are large, and most clusters use neither. */
 function v8Serializer() {
-  loaded ??= require('./v8-serializer');
+  loaded ??= require('./v8-serializer.js');
   return loaded;
 }
 
@@ -24,7 +24,7 @@ function toJson(message) {
 /** The function that makes a string or a Buffer of a message. */
 function encoderOf(mode) {
   if (mode === 'json') return toJson;
-  const isJsonSafe = require('./json-safe');
+  const isJsonSafe = require('./json-safe.js');
   // V8's serializer costs several times as much as JSON, where both give the same.
   return (message) => (isJsonSafe(message) ? toJson(message) : v8Serializer().toBytes(message));
 }

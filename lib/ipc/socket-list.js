@@ -3,7 +3,12 @@
 // A server counts its sockets that were sent to other processes: `getConnections()` asks those, and
 // 'close' waits until they have closed them. Each end of a channel has a list of what it was sent.
 
-const { Act, awaitSockets, countSockets, sockets: socketsAnswer } = require('./internal-messages');
+const {
+  Act,
+  awaitSockets,
+  countSockets,
+  sockets: socketsAnswer,
+} = require('./internal-messages.js');
 
 // Questions of one server that wait. A server asks once, when it closes.
 const MOST_WAITING = 1024;

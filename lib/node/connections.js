@@ -1,7 +1,7 @@
 'use strict';
 
 const net = require('node:net');
-const sockets = require('./sockets');
+const sockets = require('./sockets.js');
 
 /**
  * Handles of connections that the primary counts until they end. They inherit from the class that

@@ -6,7 +6,7 @@
 const { closeSync } = require('node:fs');
 const net = require('node:net');
 const dgram = require('node:dgram');
-const { errnoException } = require('../errors');
+const { errnoException } = require('../errors.js');
 
 const SOCKET = 0;
 const classes = { tcp: undefined, pipe: undefined, udp: undefined };

@@ -1,6 +1,6 @@
 'use strict';
 
-const { clearTimeout, setTimeout } = require('../real-timers');
+const { clearTimeout, setTimeout } = require('../real-timers.js');
 
 /**
  * The graceful kills under way. Each worker has been asked to disconnect; most exit by themselves then,

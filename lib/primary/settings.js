@@ -1,6 +1,6 @@
 'use strict';
 
-const errors = require('../errors');
+const errors = require('../errors.js');
 
 const LAST_PORT = 65535;
 const FIRST_FREE_PORT = 1024;

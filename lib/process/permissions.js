@@ -3,8 +3,8 @@
 // Node's permission model, where Node asks it in C++ and our addon would not.
 
 const diagnostics = require('node:diagnostics_channel');
-const errors = require('../errors');
-const nodeOptions = require('./node-options');
+const errors = require('../errors.js');
+const nodeOptions = require('./node-options.js');
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 

@@ -4,9 +4,9 @@
 
 const { accessSync, constants } = require('node:fs');
 const { URL, fileURLToPath, pathToFileURL } = require('node:url');
-const { chosen } = require('../addon/binary');
-const errors = require('../errors');
-const { quote } = require('./node-options');
+const { chosen } = require('../addon/binary.js');
+const errors = require('../errors.js');
+const { quote } = require('./node-options.js');
 
 // With `path.join()`, ncc would copy the file into its bundle, without the others that it loads.
 const FILE = fileURLToPath(new URL('../../preload.js', pathToFileURL(__filename)));

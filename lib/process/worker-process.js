@@ -6,21 +6,21 @@ const EventEmitter = require('node:events');
 const { constants } = require('node:os');
 const { fileURLToPath } = require('node:url');
 const { isUint8Array } = require('node:util/types');
-const Channel = require('../ipc/channel');
-const EventContext = require('../event-context');
-const { nextTick } = require('../real-timers');
-const emitThen = require('../emit-then');
-const LoopRef = require('../loop-ref');
-const errors = require('../errors');
-const Quota = require('../ipc/quota');
-const permissions = require('./permissions');
-const preloading = require('./preloading');
+const Channel = require('../ipc/channel.js');
+const EventContext = require('../event-context.js');
+const { nextTick } = require('../real-timers.js');
+const emitThen = require('../emit-then.js');
+const LoopRef = require('../loop-ref.js');
+const errors = require('../errors.js');
+const Quota = require('../ipc/quota.js');
+const permissions = require('./permissions.js');
+const preloading = require('./preloading.js');
 
 const { E2BIG, EACCES, EAGAIN, EBADF, EINVAL, ELOOP, EMFILE } = constants.errno;
 const { ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, EPERM, ESRCH } = constants.errno;
 
 // Loaded now, although only 'advanced' channels use it: the program may replace what it relies on.
-require('../ipc/json-safe');
+require('../ipc/json-safe.js');
 
 const created = diagnostics.channel('child_process');
 // Of several names of one signal, Node uses the first.

@@ -1,8 +1,8 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { nextTick } = require('../real-timers');
-const LoopRef = require('../loop-ref');
+const { nextTick } = require('../real-timers.js');
+const LoopRef = require('../loop-ref.js');
 
 /**
  * Defers the `'close'` event of a server or a datagram socket, with all that waits for it: its

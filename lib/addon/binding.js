@@ -4,9 +4,9 @@
 // prebuilt binaries for this platform, which npm installs as an optional dependency.
 
 const { createRequire } = require('node:module');
-const { chosen, examine, targetOf } = require('./binary');
-const errors = require('../errors');
-const { targets, version } = require('./release');
+const { chosen, examine, targetOf } = require('./binary.js');
+const errors = require('../errors.js');
+const { targets, version } = require('./release.js');
 
 const PREFIX = 'rs-cluster-';
 

@@ -4,15 +4,15 @@ const EventEmitter = require('node:events');
 const { signals } = require('node:os').constants;
 const { debuglog, getSystemErrorMap } = require('node:util');
 const { runInThisContext } = require('node:vm');
-const { Engine } = require('../addon');
-const { defineWorker, markPaused } = require('../define-worker');
-const EventContext = require('../event-context');
-const { nextTick } = require('../real-timers');
-const LoopRef = require('../loop-ref');
-const internal = require('../ipc/internal-messages');
-const Kills = require('./kills');
-const errors = require('../errors');
-const { mergeSettings, InspectPorts } = require('./settings');
+const { Engine } = require('../addon/binding.js');
+const { defineWorker, markPaused } = require('../define-worker.js');
+const EventContext = require('../event-context.js');
+const { nextTick } = require('../real-timers.js');
+const LoopRef = require('../loop-ref.js');
+const internal = require('../ipc/internal-messages.js');
+const Kills = require('./kills.js');
+const errors = require('../errors.js');
+const { mergeSettings, InspectPorts } = require('./settings.js');
 
 // As src/primary/engine.rs numbers them.
 const POLICIES = {
@@ -401,7 +401,7 @@ let WorkerProcess;
 
 /** Half of what there is to load. Once, even if the module registry is reset meanwhile. */
 function loadWorkerProcess() {
-  WorkerProcess ??= require('../process/worker-process');
+  WorkerProcess ??= require('../process/worker-process.js');
   return WorkerProcess;
 }
 
