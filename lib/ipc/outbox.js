@@ -5,6 +5,7 @@ const errors = require('../errors.js');
 const EventContext = require('../event-context.js');
 const Fifo = require('../fifo.js');
 const LoopRef = require('../loop-ref.js');
+const { serverOf } = require('../node/handles.js');
 const flushOnExit = require('./flush-on-exit.js');
 const handles = require('./handles.js');
 const { encoderOf } = require('./serialization.js');
@@ -96,8 +97,8 @@ class Outbox {
 
   #sendHandle(message, handle, options, callback) {
     const packed = handles.pack(handle, options?.keepOpen);
-    const isSocket = handles.isSocket(packed.type);
-    const sockets = isSocket && handle.server ? socketsOf(handle.server) : undefined;
+    const server = handles.isSocket(packed.type) ? serverOf(handle) : undefined;
+    const sockets = server ? socketsOf(server) : undefined;
     const payload = this.#encode(wrapped(message, packed.type, sockets?.key));
     const queued = this.#ipc.send(false, payload, packed.type, packed.fd);
     packed.release();

@@ -3,12 +3,10 @@
 // A server counts its sockets that were sent to other processes: `getConnections()` asks those, and
 // 'close' waits until they have closed them. Each end of a channel has a list of what it was sent.
 
-const {
-  Act,
-  awaitSockets,
-  countSockets,
-  sockets: socketsAnswer,
-} = require('./internal-messages.js');
+const { countSent } = require('../node/servers.js');
+const internal = require('./internal-messages.js');
+
+const { Act } = internal;
 
 // Questions of one server that wait. A server asks once, when it closes.
 const MOST_WAITING = 1024;
@@ -30,18 +28,18 @@ class SentSockets {
   }
 
   getConnections(callback) {
-    this.#ask(countSockets, (count) => callback(null, count));
+    this.#ask(internal.countSockets, (count) => callback(null, count));
   }
 
   close(callback) {
-    this.#ask(awaitSockets, () => callback());
+    this.#ask(internal.awaitSockets, () => callback());
   }
 
   /** The server would forget it on 'exit'; but while one process exits, others have sockets. */
   once() {}
 
   /** Calls back with the sum of the answers, as Node does: in the context of the last one. */
-  #ask(question, callback) {
+  #ask(toMessage, callback) {
     let sum = 0;
     let left = this.holders.size;
     const onAnswer = (count) => {
@@ -50,7 +48,7 @@ class SentSockets {
       if (left === 0) callback(sum);
     };
     if (left === 0) callback(0);
-    for (const holder of [...this.holders]) holder.ask(question, this.key, onAnswer);
+    for (const holder of [...this.holders]) holder.ask(toMessage, this.key, onAnswer);
   }
 }
 
@@ -123,7 +121,7 @@ class SocketList {
   }
 
   #answer(question, count) {
-    this.#channel.answer(socketsAnswer(question, count));
+    this.#channel.answer(internal.sockets(question, count));
   }
 
   #settle(question, count) {
@@ -138,7 +136,7 @@ class SocketList {
 function socketsOf(server) {
   if (!sent.has(server)) {
     sent.set(server, new SentSockets());
-    server._setupWorker(sent.get(server));
+    countSent(server, sent.get(server));
   }
   return sent.get(server);
 }

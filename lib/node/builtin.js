@@ -1,7 +1,12 @@
 'use strict';
 
+// Node's built-in cluster module: `lib/internal/cluster/primary.js` or, in a worker, `child.js`.
+
 // Registered, because several copies of this package may be loaded, and there is one built-in module.
 const REPLACED = Symbol.for('rs-cluster.replaced');
+
+// Node makes a process a worker whose environment has this variable, and deletes it.
+const UNIQUE_ID = 'NODE_UNIQUE_ID';
 
 /** Whether the members of this thread's built-in module are already those of an engine of ours. */
 function isReplaced(builtin) {
@@ -14,4 +19,32 @@ function replace(builtin, assign) {
   assign();
 }
 
-module.exports = { isReplaced, replace };
+/** Replaces the built-in module of a worker, which net and dgram call `_getServer` of. */
+function replaceInWorker(builtin, worker, Worker, getServer) {
+  replace(builtin, () => Object.assign(builtin, { worker, Worker, _getServer: getServer }));
+}
+
+/**
+ * Removes the listeners that Node has put on `process` for its own cluster module, as it made this process a
+ * worker (child.js, _setupWorker). They are the first of their events, because no code of the user has run.
+ */
+function removeListeners() {
+  for (const event of ['error', 'message', 'disconnect', 'internalMessage']) {
+    const [first] = process.rawListeners(event);
+    if (first !== undefined) process.removeListener(event, first);
+  }
+}
+
+/** The id of this worker. Node makes no `cluster.worker` where the program comes from the input (`exec: ''`). */
+function takeId(builtin) {
+  const id = builtin.worker?.id ?? Number(process.env[UNIQUE_ID]);
+  delete process.env[UNIQUE_ID];
+  return id;
+}
+
+/** The environment of a worker: with a variable that makes Node consider it one. */
+function environmentOf(id, env) {
+  return { ...process.env, ...env, [UNIQUE_ID]: `${id}` };
+}
+
+module.exports = { environmentOf, isReplaced, removeListeners, replace, replaceInWorker, takeId };

@@ -1,7 +1,8 @@
 'use strict';
 
 const net = require('node:net');
-const sockets = require('./sockets.js');
+const { openStream } = require('./handles.js');
+const { passConnection } = require('./listening-handles.js');
 
 /**
  * Handles of connections that the primary counts until they end. They inherit from the class that
@@ -18,11 +19,25 @@ class Connections {
     this.#watchTransfers();
   }
 
+  /** Passes a connection to the server of a listening handle. */
+  serve(listening, kind, fd) {
+    const connection = this.#open(kind, fd);
+    let isServed = false;
+    try {
+      passConnection(listening, 0, connection);
+      isServed = true;
+    } finally {
+      // A listener has thrown. As in Node the socket stays open, perhaps for ever, but it must not count as
+      // load.
+      if (!isServed) this.#release(connection);
+    }
+  }
+
   /** A handle ('tcp' or 'pipe') for a connection, whose descriptor is the handle's from now on. */
-  open(kind, fd) {
+  #open(kind, fd) {
     let handle;
     try {
-      handle = sockets.stream(kind, fd);
+      handle = openStream(kind, fd);
     } finally {
       if (handle === undefined) this.#onEnd();
     }
@@ -31,7 +46,7 @@ class Connections {
   }
 
   /** Counts a connection as ended, unless it is already, whatever becomes of its handle. */
-  release(handle) {
+  #release(handle) {
     const prototype = Object.getPrototypeOf(handle);
     if (!Object.values(this.#prototypes).includes(prototype)) return;
     if (isOpen(handle)) this.#onEnd();
@@ -50,7 +65,7 @@ class Connections {
     prototype[name] = function transferAndRelease(...args) {
       const handle = this._handle;
       const moved = transfer.apply(this, args);
-      connections.release(handle);
+      connections.#release(handle);
       return moved;
     };
   }
