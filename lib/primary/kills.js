@@ -1,22 +1,23 @@
 'use strict';
 
+const { signals } = require('node:os').constants;
 const { clearTimeout, setTimeout } = require('../real-timers.js');
 
 /**
- * The graceful kills under way. Each worker has been asked to disconnect; most exit by themselves then,
- * and write a profile or what they have covered while they do, which a signal would cut short. So the
- * signal is sent when the worker says that something else holds its event loop, when its time is over,
- * or when this process exits.
+ * The graceful kills under way. Each worker has been asked to disconnect. Most workers then exit by
+ * themselves, and write their profile or coverage, which a signal would cut short. So the signal is sent when
+ * the worker reports that something else keeps its event loop running, when its time is over, or when this
+ * process exits.
  */
 class Kills {
-  /** By the worker's id: the worker, the signal, and timers, of which the first sends it. */
+  /** `{worker, signal, timers}`, by the worker's id. The first timer that fires sends the signal. */
   #pending = new Map();
-  /** Workers that have disconnected and stay, by id. */
+  /** Ids of workers that have disconnected and do not exit. */
   #staying = new Set();
-  /** Listens only while there are any. */
+  /** A listener of 'exit' while there are kills. */
   #onExit = () => this.#sendAll();
 
-  /** The last signal asked for counts, and the shortest time. */
+  /** If a worker is killed several times, the last signal and the shortest time apply. */
   begin(worker, signal, timeout) {
     if (this.#staying.has(worker.id)) {
       worker.process.kill(signal);
@@ -58,10 +59,19 @@ class Kills {
       try {
         this.#send(id);
       } catch {
-        // It is refused, and too late to tell. The others are to be sent.
+        // The system refuses it, and it is too late for an 'error'. The others must be sent nevertheless.
       }
     }
   }
 }
 
-module.exports = Kills;
+function isSignal(signal) {
+  if (typeof signal === 'number') return Object.values(signals).includes(signal);
+  return typeof signal === 'string' && Object.hasOwn(signals, signal.toUpperCase());
+}
+
+function isSigkill(signal) {
+  return signal === signals.SIGKILL || `${signal}`.toUpperCase() === 'SIGKILL';
+}
+
+module.exports = { Kills, isSigkill, isSignal };

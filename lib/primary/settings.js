@@ -2,8 +2,11 @@
 
 const errors = require('../errors.js');
 
-const LAST_PORT = 65535;
-const FIRST_FREE_PORT = 1024;
+const KILL_MODES = ['graceful', 'immediate'];
+/** Settings by the names that they had before the first release. */
+const RENAMED_SETTINGS = [['holdTimeout', 'queueTimeout']];
+const DEFAULT_TIMEOUT = 5000;
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 /** The settings of `setupPrimary(options)`, over those in force. */
 function mergeSettings(current, options) {
@@ -16,59 +19,50 @@ function mergeSettings(current, options) {
     ...options,
   };
   const isGiven = (prefix) => oneStartsWith(settings.execArgv, prefix);
-  // V8's profiles hold addresses, so those of several processes can't share one file.
+  // V8's profiles have addresses in them, so those of several processes can't share one file.
   if (isGiven('--prof') && !isGiven('--logfile=')) {
     settings.execArgv = [...settings.execArgv, '--logfile=v8-%p.log'];
   }
   return settings;
 }
 
-/** Of whatever is like an array: fork() complains about others, and about what is no string. */
+/** Takes any array-like object: fork() throws for the others, and for members that are not strings. */
 function oneStartsWith(args, prefix) {
   return Array.prototype.some.call(args, (arg) => String.prototype.startsWith.call(arg, prefix));
 }
 
-/** Gives each worker a debugger port of its own, when the inspector is in use. */
-class InspectPorts {
-  #offset = 1;
-  /** Whether a list of flags has the inspector in use: as in Node, each is looked at once. */
-  #inUse = new WeakMap();
+/**
+ * Our own settings, which Node does not have, with their defaults. `cluster.settings` does not show these
+ * defaults, because it shows Node's only.
+ *
+ * @param {{ killMode: 'graceful' | 'immediate' }} defaults
+ */
+function ownSettings({ killMode, killTimeout, queueTimeout }, defaults) {
+  return {
+    killMode: killMode === undefined ? defaults.killMode : killMode,
+    killTimeout: killTimeout === undefined ? DEFAULT_TIMEOUT : killTimeout,
+    queueTimeout: queueTimeout === undefined ? DEFAULT_TIMEOUT : queueTimeout,
+  };
+}
 
-  /** The `execArgv` of the next worker. */
-  complete(execArgv, { inspectPort, execArgv: flags }) {
-    if (inspectPort === null) throw errors.socketBadPort(null);
-    if (!this.#isInUse(flags)) return execArgv;
-    return [...execArgv, `--inspect-port=${this.#next(inspectPort)}`];
+/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a bad setting of our own, or one by a former name */
+function checkSettings(settings, defaults) {
+  for (const [name, newName] of RENAMED_SETTINGS) {
+    if (settings[name] === undefined) continue;
+    const reason = `has been renamed to settings.${newName}`;
+    throw errors.invalidArgValue(`settings.${name}`, settings[name], reason);
   }
-
-  #isInUse(flags) {
-    if (!this.#inUse.has(flags)) {
-      const all = [...flags, process.env.NODE_OPTIONS ?? ''];
-      const flag = /--inspect(?:-brk|-port)?|--debug-port/;
-      this.#inUse.set(
-        flags,
-        all.some((arg) => flag.test(arg)),
-      );
-    }
-    return this.#inUse.get(flags);
+  const { killMode, ...timeouts } = ownSettings(settings, defaults);
+  if (!KILL_MODES.includes(killMode)) {
+    const reason = `must be one of: 'graceful', 'immediate'`;
+    throw errors.invalidArgValue('settings.killMode', killMode, reason);
   }
-
-  #next(wanted) {
-    let port = typeof wanted === 'function' ? wanted() : wanted;
-    if (wanted === undefined) {
-      port = process.debugPort + this.#offset;
-      this.#offset += 1;
-      if (port > LAST_PORT) port = port - LAST_PORT + FIRST_FREE_PORT - 1;
+  for (const [name, timeout] of Object.entries(timeouts)) {
+    if (!(Number.isInteger(timeout) && timeout >= 0 && timeout <= LONGEST_TIMEOUT)) {
+      const reason = `must be a whole number from 0 to ${LONGEST_TIMEOUT}`;
+      throw errors.invalidArgValue(`settings.${name}`, timeout, reason);
     }
-    if (!isPort(port)) throw errors.socketBadPort(port);
-    return port;
   }
 }
 
-/** A number, or its decimal digits. */
-function isPort(value) {
-  const isNumber = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '');
-  return isNumber && Number.isInteger(+value) && +value >= 0 && +value <= LAST_PORT;
-}
-
-module.exports = { mergeSettings, InspectPorts };
+module.exports = { checkSettings, mergeSettings, ownSettings };

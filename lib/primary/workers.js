@@ -1,0 +1,255 @@
+'use strict';
+
+const { debuglog, getSystemErrorMap } = require('node:util');
+const errors = require('../errors.js');
+const EventContext = require('../event-context.js');
+const internal = require('../ipc/internal-messages.js');
+const { environmentOf } = require('../node/builtin.js');
+const InspectorWatch = require('../node/inspector.js');
+const WorkerProcess = require('../process/worker-process.js');
+const { nextTick } = require('../real-timers.js');
+const Faults = require('./faults.js');
+const InspectPorts = require('./inspect-ports.js');
+const { Kills, isSigkill, isSignal } = require('./kills.js');
+const { ownSettings } = require('./settings.js');
+const Shutdown = require('./shutdown.js');
+const WorkerMessages = require('./worker-messages.js');
+
+const debug = debuglog('cluster');
+
+/** The workers of a primary: starts them, emits their events, and ends them. */
+class Workers {
+  #cluster;
+  #Worker;
+  #engine;
+  #defaults;
+  /** @type {Map<number, WorkerProcess>} those that have not exited, by worker id */
+  #processes = new Map();
+  /** Workers that have not sent anything, by id. */
+  #starting = new Map();
+  /** @type {Map<number, WorkerProcess>} those with an open channel, by worker id */
+  #connected = new Map();
+  /** Workers that have been asked to disconnect. */
+  #disconnecting = new WeakSet();
+  #faults = new Faults();
+  #kills = new Kills();
+  #shutdown;
+  #messages;
+  #inspectPorts = new InspectPorts();
+  #inspectorWatch = new InspectorWatch(() => this.#enableInspectors());
+  #lastId = 0;
+  /** Whether a fork has started the engine. */
+  #isStarted = false;
+
+  /** @param {() => Engine} engine */
+  constructor(cluster, Worker, engine, defaults) {
+    this.#cluster = cluster;
+    this.#Worker = Worker;
+    this.#engine = engine;
+    this.#defaults = defaults;
+    this.#shutdown = new Shutdown((token) => engine().settle(token));
+    this.#messages = new WorkerMessages(cluster, engine, this);
+  }
+
+  /** `cluster.fork()`. */
+  fork(env, policy) {
+    const cluster = this.#cluster;
+    // Used up even if the fork throws, as in Node.
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const workerEnv = environmentOf(id, env);
+    const execArgv = this.#inspectPorts.complete([...cluster.settings.execArgv], cluster.settings);
+    const { queueTimeout } = ownSettings(cluster.settings, this.#defaults);
+    const engine = this.#engine();
+    const failure = engine.start(policy, debug.enabled) ?? undefined;
+    this.#isStarted ||= failure === undefined;
+    const forkSettings = { ...cluster.settings, execArgv, queueTimeout, failure };
+    const workerProcess = new WorkerProcess(engine, id, forkSettings, workerEnv, {
+      onInternalMessage: (message) => this.#messages.receive(worker, message),
+      onFault: (error) => this.#faults.report(worker, error),
+      // In addition to listeners of 'disconnect' and 'exit': one that throws suppresses those after it.
+      onDisconnected: () => this.#disconnected(worker),
+      onExiting: (code) => this.#onExiting(worker, code),
+      onExited: () => this.#exited(worker),
+    });
+    const worker = this.#makeWorker(id, workerProcess);
+    nextTick(() => cluster.emit('fork', worker));
+    return worker;
+  }
+
+  #makeWorker(id, workerProcess) {
+    const cluster = this.#cluster;
+    const worker = new this.#Worker({ id, process: workerProcess.child });
+    worker.on('message', function onMessage(message, handle) {
+      cluster.emit('message', this, message, handle);
+    });
+    cluster.workers[id] = worker;
+    if (workerProcess.hasChannel) {
+      this.#connected.set(id, workerProcess);
+      worker.process.once('disconnect', () => this.#onDisconnect(worker));
+    }
+    if (workerProcess.isStarted) {
+      if (this.#processes.size === 0) this.#inspectorWatch.start();
+      this.#processes.set(id, workerProcess);
+      this.#starting.set(id, worker);
+      worker.process.once('exit', (code, signal) => this.#onExit(worker, code, signal));
+    } else {
+      // Its 'error' comes on the next tick; there will be no 'exit'.
+      worker.process.prependOnceListener('error', () => this.#exited(worker));
+    }
+    return worker;
+  }
+
+  processOf({ id }) {
+    return this.#processes.get(id);
+  }
+
+  /** The worker has loaded the engine. Returns false if that was known. */
+  markStarted({ id }) {
+    return this.#starting.delete(id);
+  }
+
+  /** The process has ended, and all that the worker has sent is delivered; 'exit' is next. */
+  #onExiting(worker, code) {
+    const { hasLeft } = this.#processes.get(worker.id);
+    const isUnheard = this.#starting.delete(worker.id) && !hasLeft;
+    if (isUnheard) this.#faults.reportUnheard(worker, code);
+  }
+
+  #onExit(worker, code, signal) {
+    debug('worker %d exited: code %s, signal %s', worker.id, code, signal);
+    this.#exited(worker);
+    worker.emit('exit', code, signal);
+    this.#cluster.emit('exit', worker, code, signal);
+  }
+
+  /**
+   * Called by the listener of 'exit', or of the 'error' of a process that could not be started, and
+   * again after it, because a listener before it may throw.
+   */
+  #exited(worker) {
+    if (worker.state === 'dead') return;
+    if (this.#processes.delete(worker.id)) {
+      if (this.#processes.size === 0) this.#inspectorWatch.stop();
+      worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
+    }
+    this.#kills.forget(worker.id);
+    if (!worker.isConnected()) delete this.#cluster.workers[worker.id];
+    worker.state = 'dead';
+  }
+
+  #onDisconnect(worker) {
+    debug('worker %d disconnected', worker.id);
+    this.#disconnected(worker);
+    worker.emit('disconnect');
+    this.#cluster.emit('disconnect', worker);
+  }
+
+  /** Called by the listener of 'disconnect', and again after it, because a listener before it may throw. */
+  #disconnected(worker) {
+    const workerProcess = this.#connected.get(worker.id);
+    if (!this.#connected.delete(worker.id)) return;
+    if (worker.isDead()) delete this.#cluster.workers[worker.id];
+    worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
+    worker.state = 'disconnected';
+    if (this.#connected.size === 0) this.#shutdown.allDisconnected(workerProcess.context);
+  }
+
+  /** The inspector of this process has been started; so those of the workers are. */
+  #enableInspectors() {
+    for (const worker of Object.values(this.#cluster.workers)) {
+      const enable = () => this.#processes.get(worker.id)?.enableInspector();
+      if (worker.state === 'online' || worker.state === 'listening') enable();
+      // Before that, the signal could end it.
+      else worker.once('online', enable);
+    }
+  }
+
+  /** `cluster.disconnect()`. */
+  disconnectAll(callback) {
+    // Unless a fork has started it, the engine has nothing to close.
+    if (!this.#isStarted && this.#connected.size === 0) {
+      nextTick(callback);
+      return;
+    }
+    this.#shutdown.add(callback);
+    if (this.#connected.size === 0) this.#shutdown.allDisconnected(new EventContext());
+    for (const worker of Object.values(this.#cluster.workers)) {
+      if (worker.isConnected()) worker.disconnect();
+    }
+  }
+
+  /** `worker.disconnect()`. */
+  disconnect(worker) {
+    worker.exitedAfterDisconnect = true;
+    this.#disconnecting.add(worker);
+    this.processOf(worker)?.sendInternal(internal.disconnect());
+    this.#engine().retire(worker.id);
+    delete this.#cluster.workers[worker.id];
+  }
+
+  /** `worker.kill()`. */
+  destroy(worker, signo) {
+    const signal = signo || 'SIGTERM';
+    const { killMode, killTimeout } = ownSettings(this.#cluster.settings, this.#defaults);
+    const workerProcess = this.processOf(worker);
+    if (killMode === 'immediate' || workerProcess?.refusesSignals) {
+      worker.process.kill(signal);
+      return;
+    }
+    if (!isSignal(signal)) throw errors.unknownSignal(signal);
+    worker.exitedAfterDisconnect ??= true;
+    if (workerProcess === undefined || this.#faults.has(worker) || isSigkill(signal)) {
+      worker.process.kill(signal);
+      return;
+    }
+    this.#kills.begin(worker, signal, killTimeout);
+    // The worker ends with this process, even if that is killed before it has sent the signal.
+    workerProcess.sendInternal(internal.kill());
+    if (!this.#disconnecting.has(worker)) worker.disconnect();
+  }
+
+  /** `worker.pause()` or `worker.resume()`. The worker is told, so that `isPaused()` is the same at both ends. */
+  setPaused(worker, isPaused) {
+    this.applyPaused(worker, isPaused);
+    this.processOf(worker)?.sendInternal(internal.setPaused(isPaused));
+  }
+
+  applyPaused({ id }, isPaused) {
+    if (isPaused) this.#engine().pause(id);
+    else this.#engine().resume(id);
+  }
+
+  onEngineEvent({ kind, id, code, signal, reason }) {
+    if (kind === 'exited') this.#processes.get(id)?.exited(code, signal);
+    else if (kind === 'staying') this.#kills.stays(id);
+    else if (kind === 'left') this.#processes.get(id)?.left();
+    else if (kind === 'faulted') this.#processes.get(id)?.fail(reason);
+    else if (kind === 'unable') this.#onUnable(id, reason);
+    else if (kind === 'unaccepted') warnOfWaiting(reason, code);
+    else this.#shutdown.allClosed(id);
+  }
+
+  /** The worker says that it can't load the engine. */
+  #onUnable(id, reason) {
+    const workerProcess = this.#processes.get(id);
+    const worker = this.#starting.get(id);
+    if (worker === undefined) {
+      workerProcess?.fail('it has loaded the engine, and says that it can not');
+      return;
+    }
+    workerProcess.context.nextTick(() => {
+      this.#starting.delete(id);
+      this.#faults.reportUnable(worker, reason);
+    });
+  }
+}
+
+/** The kernel has no descriptor, or no memory, for another connection. */
+function warnOfWaiting(address, errno) {
+  const [code, why] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error'];
+  const waits = `connections to ${address} wait until they can be accepted: ${why}`;
+  process.emitWarning(waits, { type: 'ConnectionsWaitWarning', code });
+}
+
+module.exports = Workers;
