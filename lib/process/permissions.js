@@ -48,7 +48,7 @@ function ownFlags() {
  * environment name some already. Node does so for child processes.
  */
 function copyTo(env, execArgv) {
-  if (!COPIES || process.permission === undefined) return;
+  if (!COPIES) return;
   const given = env.NODE_OPTIONS ?? '';
   if ([...execArgv, ...nodeOptions.split(given)].some(isEnabling)) return;
   const options = [given, ...ownFlags().map(nodeOptions.quote)].filter(Boolean).join(' ');
@@ -68,7 +68,7 @@ function isAudit() {
  * @throws `ERR_ACCESS_DENIED`
  */
 function checkFork() {
-  if (process.permission?.has('child') !== false) return;
+  if (process.permission.has('child')) return;
   const resource = process.execPath;
   // As Node does, which has this channel where it has audits.
   denials.publish({ permission: 'ChildProcess', resource, drop: undefined });

@@ -9,8 +9,10 @@ const { countClose, expectClose, makeChildProcess } = require('../node/child-pro
 const validate = require('../node/fork-validation.js');
 const { environmentPairs, standardStreams, toPath } = require('./completion.js');
 const EngineProcess = require('./engine-process.js');
-const permissions = require('./permissions.js');
 const preloading = require('./preloading.js');
+
+// Node has no permissions in most processes, and can't get them later.
+const permissions = process.permission && require('./permissions.js');
 
 // Loaded now, although only 'advanced' channels use it: the program may replace what it relies on.
 require('../ipc/json-safe.js');
@@ -48,9 +50,9 @@ class WorkerProcess {
    */
   constructor(engine, id, settings, env, handlers) {
     validate(settings, env);
-    permissions.checkFork();
+    permissions?.checkFork();
     preloading.check();
-    permissions.copyTo(env, settings.execArgv);
+    permissions?.copyTo(env, settings.execArgv);
     const stdio = standardStreams(settings);
     const ipcFd = stdio.indexOf('ipc');
     // The engine makes this channel. Node throws if there is a second one.
