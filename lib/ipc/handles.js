@@ -30,7 +30,9 @@ const PIPE_SOCKET = TYPES.indexOf('pipe socket');
 // Node 26 has it.
 const { BoundSocket } = net;
 
-/** The kinds of servers that came with a message. In a worker, Node takes their descriptor for the primary's. */
+/**
+ * The kinds of servers that came with a message. In a worker, Node takes their descriptor for the primary's.
+ */
 const receivedKinds = new WeakMap();
 
 /** Whether a handle of this type is a net.Socket. The key of its server goes with the message. */
@@ -49,21 +51,17 @@ function pack(handle, keepOpen) {
   if (handle instanceof net.Socket) return packSocket(handle, keepOpen);
   if (handle instanceof net.Server) return describe(nodeHandles.handleOf(handle), 'server');
   if (BoundSocket && handle instanceof BoundSocket) return packBound(handle);
-  if (handle instanceof dgram().Socket) return packDatagram(handle);
+  // Loaded here, because most workers do not use it, and it takes a while.
+  if (handle instanceof require('node:dgram').Socket) return packDatagram(handle);
   if (nodeHandles.kindOf(handle) === undefined) throw errors.invalidHandleType();
   return describe(handle, 'native');
-}
-
-/** Loaded when it is needed: most workers have no use for it, and it takes a while. */
-function dgram() {
-  return require('node:dgram');
 }
 
 function describe(handle, role, kind = nodeHandles.kindOf(handle)) {
   if (!handle) return NOTHING;
   const type = TYPES.indexOf(`${kind} ${role}`);
   if (type === -1) throw errors.invalidHandleType();
-  return { ...NOTHING, type, fd: handle.fd };
+  return { ...NOTHING, type, fd: nodeHandles.descriptorOf(handle) };
 }
 
 function packSocket(socket, keepOpen) {
@@ -74,7 +72,8 @@ function packSocket(socket, keepOpen) {
 }
 
 function packDatagram(socket) {
-  return describe(nodeHandles.handleOfDatagram(socket), 'socket', socket.type);
+  const type = nodeHandles.typeOfDatagram(socket);
+  return describe(nodeHandles.handleOfDatagram(socket), 'socket', type);
 }
 
 function packBound(bound) {
@@ -90,8 +89,8 @@ function unpack(type, fd) {
   if (role === 'server') return unpackServer(kind, fd);
   const handle = nodeHandles.openStream(kind, fd);
   if (role === 'native') return handle;
-  if (role === 'bound') return nodeHandles.boundSocketOf(handle);
-  return new net.Socket({ handle, readable: true, writable: true });
+  if (role === 'bound') return nodeHandles.toBoundSocket(handle);
+  return nodeHandles.toSocket(handle);
 }
 
 function unpackServer(kind, fd) {
@@ -108,8 +107,7 @@ function handleOfReceived(server, fd) {
 
 function unpackDatagram(kind, role, fd) {
   const handle = nodeHandles.openDatagram(fd);
-  if (role === 'native') return handle;
-  return dgram().createSocket(kind).bind(handle);
+  return role === 'native' ? handle : nodeHandles.toDatagramSocket(kind, handle);
 }
 
 module.exports = { NOTHING, handleOfReceived, isSocket, pack, unpack };

@@ -1,6 +1,6 @@
 'use strict';
 
-// Messages in the bytes of V8's serializer, and back, as Node's own channels have them
+// Messages into the format of V8's serializer, and back, as Node's own channels do it
 // (lib/internal/child_process/serialization.js; since Node 24, src/node_ipc_serdes.cc).
 
 const { Buffer } = require('node:buffer');
@@ -10,11 +10,11 @@ const v8 = require('node:v8');
 const majorVersion = Number.parseInt(process.versions.node, 10);
 const LOOKS_INSIDE_VIEWS = majorVersion >= 24;
 
-// Tags of what V8 leaves to its embedder.
+// Tags of the objects that V8 leaves to Node.
 const VIEW = 0;
 const PLAIN = 1;
 
-// What follows the tag of a view that is no Buffer.
+// The numbers of types, which follow the tag of a view.
 const BUFFER = 10;
 const VIEW_TYPES = {
   __proto__: null,
@@ -35,7 +35,7 @@ const VIEW_TYPES = {
 
 const { apply } = Reflect;
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-/** The name of a typed array's type; a DataView has none. */
+/** Gets the name of a typed array's type; undefined for a DataView. */
 const nameOfTypedArray = getterOf(typedArray, Symbol.toStringTag);
 const partsOfTypedArray = partsOf(typedArray);
 const partsOfDataView = partsOf(DataView.prototype);
@@ -48,7 +48,7 @@ function partsOf(prototype) {
   return ['buffer', 'byteOffset', 'byteLength'].map((name) => getterOf(prototype, name));
 }
 
-/** The bytes that a view shows, whatever its prototype and members pretend: none once it is detached. */
+/** The bytes of a view, whatever its prototype and members pretend; none if its buffer is detached. */
 function bytesOf(view, [buffer, byteOffset, byteLength]) {
   try {
     return new Uint8Array(
@@ -61,26 +61,26 @@ function bytesOf(view, [buffer, byteOffset, byteLength]) {
   }
 }
 
-/** Other than `v8.serialize()`, it takes native objects for their own properties, as JSON does. */
+/** Unlike `v8.serialize()`, it writes the own properties of native objects, as JSON does. */
 class Serializer extends v8.DefaultSerializer {
   _writeHostObject(object) {
     if (isArrayBufferView(object)) {
       this.writeUint32(VIEW);
-      this._writeView(object);
+      this.writeView(object);
       return;
     }
     this.writeUint32(PLAIN);
     this.writeValue({ ...object });
   }
 
-  _writeView(view) {
+  writeView(view) {
     super._writeHostObject(view);
   }
 }
 
-/** Takes views for what they are inside. Older Nodes believe their prototypes and members. */
+/** Writes views by their internal slots. Older versions of Node use their prototypes and members. */
 class InsideSerializer extends Serializer {
-  _writeView(view) {
+  writeView(view) {
     const name = apply(nameOfTypedArray, view, []);
     const type = view.constructor === Buffer ? BUFFER : VIEW_TYPES[name ?? 'DataView'];
     const bytes = bytesOf(view, name === undefined ? partsOfDataView : partsOfTypedArray);

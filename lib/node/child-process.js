@@ -146,6 +146,11 @@ function makeChildProcess(process, onExited) {
   return { child, end };
 }
 
+/** Starts the process of a child, with the options that `child_process.fork()` makes of its own. */
+function spawn(child, options) {
+  child.spawn(options);
+}
+
 /** Emits 'exit', or the 'error' of a process that could not be started. */
 function emitEnd(child, failure) {
   if (failure === undefined) {
@@ -179,4 +184,4 @@ function countClose(child) {
   }
 }
 
-module.exports = { countClose, expectClose, makeChildProcess };
+module.exports = { countClose, expectClose, makeChildProcess, spawn };

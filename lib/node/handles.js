@@ -79,8 +79,28 @@ function handleOfBound(bound) {
   return bound[transferSymbols.messaging_transfer_list_symbol]()[0];
 }
 
+/** The descriptor of a handle; -1 once it is closed. */
+function descriptorOf({ fd }) {
+  return fd;
+}
+
+/** 'udp4' or 'udp6'. */
+function typeOfDatagram({ type }) {
+  return type;
+}
+
+/** A net.Socket with this handle. */
+function toSocket(handle) {
+  return new net.Socket({ handle, readable: true, writable: true });
+}
+
+/** A dgram.Socket with this handle. */
+function toDatagramSocket(type, handle) {
+  return require('node:dgram').createSocket(type).bind(handle);
+}
+
 /** A net.BoundSocket with this handle. */
-function boundSocketOf(handle) {
+function toBoundSocket(handle) {
   const bound = new _TransferredBoundSocket();
   bound[transferSymbols.messaging_deserialize_symbol]({ handle });
   return bound;
@@ -123,7 +143,7 @@ function symbolsOf(object) {
 }
 
 module.exports = {
-  boundSocketOf,
+  descriptorOf,
   detach,
   handleOf,
   handleOfBound,
@@ -132,4 +152,8 @@ module.exports = {
   openDatagram,
   openStream,
   serverOf,
+  toBoundSocket,
+  toDatagramSocket,
+  toSocket,
+  typeOfDatagram,
 };

@@ -5,7 +5,7 @@ const EventContext = require('../event-context.js');
 const Channel = require('../ipc/channel.js');
 const Quota = require('../ipc/quota.js');
 const LoopRef = require('../loop-ref.js');
-const { countClose, expectClose, makeChildProcess } = require('../node/child-process.js');
+const { countClose, expectClose, makeChildProcess, spawn } = require('../node/child-process.js');
 const validate = require('../node/fork-validation.js');
 const { environmentPairs, standardStreams, toPath } = require('./completion.js');
 const EngineProcess = require('./engine-process.js');
@@ -40,12 +40,12 @@ class WorkerProcess {
   #leaving = new LoopRef();
 
   /**
-   * @param {object} handlers `onInternalMessage` and `onFault`, as of a Channel, and what is called once, even
-   *   if a listener of the event throws:
+   * @param {object} handlers `onInternalMessage` and `onFault`, as of a Channel, and what is called once,
+   *   even if a listener of the event throws:
    * @param {() => void} handlers.onDisconnected after 'disconnect'
    * @param {(code: number | null) => void} handlers.onExiting before 'exit'
-   * @param {() => void} handlers.onExited after 'exit', or after the 'error' of a process that could
-   *   not be started
+   * @param {() => void} handlers.onExited after 'exit', or after the 'error' of a process that could not be
+   *   started
    * @throws what `child_process.fork()` throws for options of the wrong type
    */
   constructor(engine, id, settings, env, handlers) {
@@ -66,7 +66,7 @@ class WorkerProcess {
     const { child, end } = makeChildProcess(this.#process, handlers.onExited);
     this.child = child;
     this.#end = end;
-    child.spawn(spawnOptions(settings, envPairs, stdio));
+    spawn(child, spawnOptions(settings, envPairs, stdio));
     const ipc = this.#process.takeIpc();
     if (ipc === null) Channel.showClosed(child);
     else this.#openChannel(ipc, serialization, handlers);
