@@ -1,8 +1,8 @@
 'use strict';
 
-// The role is the built-in module's to tell: Node decides it by NODE_UNIQUE_ID, and deletes that
-// variable, before any other code runs. In a worker our preload has taken the built-in's seat, and
-// `rs-cluster/register` has in the primary.
+// The built-in module knows the role: before any other code runs, Node decides it by the variable
+// NODE_UNIQUE_ID, and deletes that. In a worker our preload has replaced the members of the built-in module,
+// and in the primary `rs-cluster/register` does so.
 const builtin = require('node:cluster');
 const { debuglog } = require('node:util');
 const singleton = require('./lib/singleton.js');
@@ -15,7 +15,7 @@ function createPrimary() {
   return require('./lib/primary/create-primary.js')();
 }
 
-// Where Node has not loaded the preload of a worker.
+// For a worker whose preload Node has not loaded, as in a single executable.
 if (builtin.isWorker && 'RS_CLUSTER_WORKER' in process.env) require('./preload.js');
 
 module.exports =

@@ -1,5 +1,5 @@
-// Every name exists in both roles, so that one file can serve as primary and as worker; those that
-// the role does not have are undefined.
+// Every name exists in both roles, so that one file can serve as primary and as worker. A name that the role
+// does not have is undefined.
 import cluster from './index.js';
 
 export const {

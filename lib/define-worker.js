@@ -2,7 +2,7 @@
 
 const EventEmitter = require('node:events');
 
-/** The workers for which `isPaused()` is true. Node's workers have no such property. */
+/** The workers for which `isPaused()` is true. Workers have no property for it, as in Node. */
 const paused = new WeakSet();
 
 function markPaused(worker, isPaused) {
@@ -11,8 +11,12 @@ function markPaused(worker, isPaused) {
 }
 
 /**
- * The class `cluster.Worker`. What `disconnect` and `destroy` do depends on the role, so each role
- * makes a class of its own. `tellPaused(isPaused)`, called on a worker, tells the engine and the other end.
+ * Makes the class `cluster.Worker`. Each role has a class of its own, with other methods `disconnect` and
+ * `destroy`.
+ *
+ * @param {object} methods
+ * @param {(isPaused: boolean) => void} methods.tellPaused called on a worker; tells the engine and the other
+ *   end
  */
 function defineWorker({ disconnect, destroy, tellPaused }) {
   function setPaused(worker, isPaused) {
@@ -64,7 +68,7 @@ function defineWorker({ disconnect, destroy, tellPaused }) {
       return paused.has(this);
     },
   });
-  // The name of v0.11.
+  // The name of `exitedAfterDisconnect` in Node 0.11.
   Object.defineProperty(Worker.prototype, 'suicide', {
     configurable: true,
     get() {

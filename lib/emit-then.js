@@ -3,7 +3,7 @@
 const { nextTick } = require('./real-timers.js');
 
 /**
- * Calls `emit`, and then `go`, even if a listener throws: in the next tick then, which comes only if the
+ * Calls `emit`, and then `go`. If a listener throws, it calls `go` in the next tick, which comes only if the
  * program survives the exception.
  */
 function emitThen(emit, go) {

@@ -5,7 +5,7 @@
 const { basename } = require('node:path');
 const { getSystemErrorName, inspect } = require('node:util');
 
-/** As Node's own errors are: their texts show the code, while `error.name` stays `TypeError`. */
+/** Makes an error like Node's own: its text and stack show the code, while `error.name` stays `TypeError`. */
 function make(Base, code, message) {
   const error = new Base(message);
   error.code = code;
@@ -16,7 +16,7 @@ function make(Base, code, message) {
   return Object.defineProperty(error, 'toString', { value, configurable: true, writable: true });
 }
 
-/** A failed system call, by its negated errno: `spawn /bin/node ENOENT`. */
+/** The error of a failed system call, such as `spawn /bin/node ENOENT`. `errno` is negated. */
 function errnoException(errno, syscall) {
   const code = getSystemErrorName(errno);
   const error = new Error(`${syscall} ${code}`);
@@ -29,10 +29,10 @@ function loading(code, message, cause) {
   return cause === undefined ? error : Object.assign(error, { cause });
 }
 
-/** What the running Node says of a value of the wrong type. */
+/** How the running Node describes a value of the wrong type: `Received null`. */
 function received(value) {
   try {
-    // One of them refuses it.
+    // One of these functions refuses the value, whatever it is.
     if (typeof value === 'function') basename(value);
     else queueMicrotask(value);
   } catch (error) {
@@ -46,7 +46,7 @@ function describe(name) {
 }
 
 module.exports = {
-  /** Node's permission model, or `--no-addons`. */
+  /** Node's permission model or `--no-addons` forbids the addon. */
   addonsRefused: (cause) =>
     loading(
       'ERR_RS_CLUSTER_ADDONS_REFUSED',
@@ -54,7 +54,7 @@ module.exports = {
         'model is on (--permission), and without --no-addons.',
       cause,
     ),
-  /** What Node's permission model says of `--allow-…` flags that were not given. */
+  /** What Node's permission model throws if a flag `--allow-…` is missing. */
   accessDenied: (permission, flag, resource) =>
     Object.assign(
       make(

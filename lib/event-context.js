@@ -4,7 +4,7 @@ const { AsyncLocalStorage, AsyncResource } = require('node:async_hooks');
 const { nextTick } = require('./real-timers.js');
 const { Engine } = require('./addon/binding.js');
 
-/** It holds nothing open, which `jest --detectOpenHandles` asks whatever has a type of its own. */
+/** `jest --detectOpenHandles` asks resources of an unknown type whether they keep the event loop running. */
 class EventResource extends AsyncResource {
   constructor() {
     super('rs-cluster.Event');
@@ -17,27 +17,28 @@ class EventResource extends AsyncResource {
 
 const majorVersion = Number.parseInt(process.versions.node, 10);
 /**
- * Whether a store goes with the code that runs, as by default since Node 24, and not with the resource
- * that it runs for. To find out costs older versions speed, so they are asked only if a flag may be set.
+ * Whether an AsyncLocalStorage binds its store to the code that runs, as it does by default since Node 24, or
+ * to the resource that the code runs for. Finding out slows older versions down, so they are examined only if
+ * a flag may change what they do.
  */
 const HAS_FRAMES = mayHaveFrames() && forgets(new AsyncLocalStorage());
 
-/** Whether async hooks have ever been enabled. */
+/** Whether async hooks have been found enabled. */
 let hasHooks = false;
 const CHEAP = { requireManualDestroy: true };
 
 /**
  * The asynchronous context in which a worker's events are emitted: that of the code that creates this
- * object. Node emits each of them in a tick of its own, so what a listener puts into an
- * AsyncLocalStorage is never seen by the listeners of another event.
+ * object. Node emits each event in a tick of its own, so listeners of one event never see what those of
+ * another put into an AsyncLocalStorage.
  */
 class EventContext {
-  /** That of the code that loads this file: of none of the events. */
+  /** The context of the code that loads this file, which is outside of all events. */
   static root = new EventContext();
 
   #resource = new EventResource();
 
-  /** A function that calls back, in a tick of its own, in the context of the code that binds it. */
+  /** Returns a function that calls back in a tick of its own, in the context of the code that binds it. */
   static bind(callback) {
     const context = new EventContext();
     return () => context.nextTick(callback);
@@ -49,9 +50,9 @@ class EventContext {
   }
 
   /**
-   * Calls back for each item, as in a tick of its own. A tick is a twentieth of what a small message
-   * costs, so there is one for all where only an async hook could see that. Without frames, a store
-   * needs hooks.
+   * Calls back for each item as if in a tick of its own. A tick costs about 5 % of a small message, so all
+   * items share one tick unless async hooks are enabled, which alone could see the difference. (Where stores
+   * are bound to resources, an AsyncLocalStorage enables hooks.)
    */
   forEach(items, callback) {
     if (items.length > 1 && !hooksExist()) {
@@ -60,15 +61,15 @@ class EventContext {
   }
 
   /**
-   * Calls back at once. The resource is a new one: until Node 22, what is put into an
-   * AsyncLocalStorage stays with the resource, and would be seen by the events that follow.
+   * Calls back at once. The resource is a new one: until Node 22, a store stays with the resource, so the
+   * events that follow would see it.
    */
   run(callback, ...args) {
     const own = this.#resource.runInAsyncScope(() => new EventResource());
     return own.runInAsyncScope(callback, undefined, ...args);
   }
 
-  /** Calls back at once, as a handle of Node does, which has one resource for all that it calls. */
+  /** Calls back at once, always for the same resource, as a handle of Node's own does. */
   runAgain(callback) {
     this.#resource.runInAsyncScope(callOrReport, undefined, callback);
   }
@@ -80,7 +81,7 @@ class EventContext {
   #forEachInOneTick(items, callback) {
     let next = 0;
     try {
-      // A callback may be the first to use hooks.
+      // A callback may enable hooks.
       while (next < items.length && (HAS_FRAMES || !hooksExist())) {
         next += 1;
         if (HAS_FRAMES) {
@@ -88,13 +89,15 @@ class EventContext {
         } else callback(items[next - 1]);
       }
     } finally {
-      // One that throws does not stop the rest.
+      // If a callback throws, the others are called nevertheless.
       if (next < items.length) this.#forEachInTicks(items, next, callback);
     }
   }
 }
 
-/** Handlers of 'uncaughtException' see the context that the exception was thrown in. */
+/**
+ * Reports an exception at once, so listeners of 'uncaughtException' see the context that it was thrown in.
+ */
 function callOrReport(callback, ...args) {
   try {
     callback(...args);
@@ -112,7 +115,9 @@ function scheduleAll(items, first, callback) {
   for (let left = items.length - first; left > 0; left -= 1) nextTick(callNext);
 }
 
-/** Whether async hooks are enabled: only for them does Node check that a resource has a type. */
+/**
+ * Whether async hooks are enabled: only then does Node refuse a resource without a type (lib/async_hooks.js).
+ */
 function hooksExist() {
   if (hasHooks) return true;
   try {
@@ -128,7 +133,7 @@ function mayHaveFrames() {
   return majorVersion >= 24 || flags.some((it) => it?.includes('async-context-frame'));
 }
 
-/** Whether what is put into the storage while a resource runs is gone when it runs again. */
+/** Whether the storage has lost its store when the resource that it was set for runs again. */
 function forgets(storage) {
   const resource = new EventResource();
   resource.runInAsyncScope(() => storage.enterWith('something'));

@@ -1,6 +1,6 @@
 'use strict';
 
-/** A queue whose ends both cost the same, however long it is. */
+/** A queue whose `push()` and `shift()` cost the same, however long it is. */
 class Fifo {
   #items = [];
   #first = 0;
@@ -13,13 +13,13 @@ class Fifo {
     this.#items.push(item);
   }
 
-  /** Takes out the first one; undefined when there is none. */
+  /** Removes and returns the first item; undefined if there is none. */
   shift() {
     if (this.length === 0) return undefined;
     const item = this.#items[this.#first];
     this.#items[this.#first] = undefined;
     this.#first += 1;
-    // Moves each item once for as many that have left.
+    // By then as many items have left as are moved.
     if (this.#first * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#first);
       this.#first = 0;

@@ -4,7 +4,7 @@ const { clearInterval, setInterval } = require('./real-timers.js');
 
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
-/** Holds the event loop open, as a libuv handle does that has no counterpart here. */
+/** Keeps the event loop running, in place of a handle of libuv that Node would have. */
 class LoopRef {
   #timer = null;
 

@@ -3,18 +3,18 @@
 const { runInThisContext } = require('node:vm');
 const { version } = require('./addon/release.js');
 
-// Registered, because several copies of one version may be loaded, and their users mean one cluster.
+// Registered, because several copies of one version may be loaded, and are to give the same object.
 const INSTANCES = Symbol.for(`rs-cluster.instances ${version}`);
 
 /**
- * The one object that `create` makes for whoever has this global object: a core module outlives
- * a reset of the module registry, as test runners do it. Jest gives each test file globals of its
- * own, and so a cluster of its own. They are not kept on the global object, because Jest takes apart
- * what it finds there when a test file ends, while workers may be about to exit.
+ * The object that `create` makes, once for each global object. The built-in module has it, because that
+ * outlives a reset of the module registry by a test runner. Jest gives each test file globals of its own, and
+ * therefore a cluster of its own. The object is not kept on the globals, because Jest takes apart what it
+ * finds there when a test file ends, while workers may be about to exit.
  */
-function instance(builtin, create) {
+function singleton(builtin, create) {
   if (builtin[INSTANCES] === undefined) {
-    // Of the thread's globals, not of ours, which it would keep for ever.
+    // A map of the thread's own globals: one of this test file's would keep them alive for ever.
     Object.defineProperty(builtin, INSTANCES, { value: runInThisContext('new WeakMap()') });
   }
   const instances = builtin[INSTANCES];
@@ -22,4 +22,4 @@ function instance(builtin, create) {
   return instances.get(globalThis);
 }
 
-module.exports = instance;
+module.exports = singleton;

@@ -1,12 +1,11 @@
 'use strict';
 
-// What the addon's file is, and what it should be. The loader of the system says so too, but not
-// always: it takes the file of another processor for missing, and a file that is cut short can
-// crash the process.
+// Checks the addon's file before it is loaded. The system's loader is not reliable: it reports the file of
+// another processor as missing, and a truncated file can crash the process.
 
 const { closeSync, existsSync, fstatSync, openSync, readSync } = require('node:fs');
 
-// The header of an ELF file of 64 bits: where its numbers are, and what they say.
+// The header of a 64-bit ELF file: offsets, and values.
 const HEADER = 64;
 const MAGIC = 0x7f454c46;
 const MACHINE = 18;
@@ -15,16 +14,16 @@ const SECTIONS = 40;
 const SECTION_SIZE = 58;
 const SECTION_COUNT = 60;
 
-// Processors, as musl names them.
+// The names of processors in those of musl's dynamic loaders.
 const LOADERS = { x64: 'x86_64', arm64: 'aarch64' };
 
 /**
- * The file in use. Workers are told, because they load it before what a package manager may put
- * between them and their modules (`.pnp.cjs` of Yarn).
+ * The file in use. The primary tells its workers, because they load the addon before anything that changes
+ * how modules are found (`.pnp.cjs` of Yarn).
  */
 const chosen = { file: undefined };
 
-/** `linux-x64-gnu`, as packages of Node-API addons are named. */
+/** The platform as in the names of packages, such as `linux-x64-gnu`. */
 function targetOf({ platform, arch }) {
   if (platform !== 'linux') return `${platform}-${arch}`;
   return `${platform}-${arch}-${isMusl(arch) ? 'musl' : 'gnu'}`;
@@ -34,7 +33,7 @@ function isMusl(arch) {
   return mayExist(`/lib/ld-musl-${LOADERS[arch] ?? arch}.so.1`) && !hasGlibc();
 }
 
-/** Whether the file exists, as far as Node's permission model lets this process see it. */
+/** Whether the file exists, or may exist, because Node's permission model hides it. */
 function mayExist(file) {
   try {
     return existsSync(file);
@@ -43,20 +42,22 @@ function mayExist(file) {
   }
 }
 
-/** Systems with glibc may have the dynamic loader of musl as well. The report takes milliseconds. */
+/**
+ * Systems with glibc may have musl's dynamic loader too, which is why this is asked. It takes milliseconds.
+ */
 function hasGlibc() {
   const { report } = process;
   const { excludeNetwork } = report;
-  // Without it, the report looks up the names of all peers.
+  // Otherwise the report would look up the names of all peers.
   report.excludeNetwork = true;
   const { header } = report.getReport();
   report.excludeNetwork = excludeNetwork;
   return header.glibcVersionRuntime !== undefined;
 }
 
-/** Why the file can be no addon of this platform, as far as its header tells; or undefined. */
+/** Why the file can't be an addon for this platform, judging by its header; undefined if it may be one. */
 function examine(file, { platform, arch }) {
-  // macOS says so itself, and clearly.
+  // The loader of macOS gives clear reasons.
   if (platform !== 'linux') return undefined;
   const { header, size } = read(file);
   if (header.readUInt32BE(0) !== MAGIC) return 'it is no shared library';
@@ -65,7 +66,7 @@ function examine(file, { platform, arch }) {
     const [other] = Object.entries(MACHINES).find(([, number]) => number === machine) ?? [];
     return `it is for ${other ?? 'another processor'}, and this is ${arch}`;
   }
-  // The table of its sections is the last thing in the file, which has less than 4 GB.
+  // The section table is at the end of the file, which is shorter than 4 GB.
   const sections = header.readUInt32LE(SECTIONS);
   const length = header.readUInt16LE(SECTION_SIZE) * header.readUInt16LE(SECTION_COUNT);
   return size < sections + length ? 'it is cut short' : undefined;

@@ -1,7 +1,7 @@
 'use strict';
 
-// The addon: the one that `npm run build` has put beside this file, or else that of the package of
-// prebuilt binaries for this platform, which npm installs as an optional dependency.
+// Loads the addon: the one that `npm run build` has put into lib/, or else the one in the package of prebuilt
+// binaries for this platform, which npm installs as an optional dependency.
 
 const { createRequire } = require('node:module');
 const { chosen, examine, targetOf } = require('./binary.js');
@@ -10,11 +10,11 @@ const { targets, version } = require('./release.js');
 
 const PREFIX = 'rs-cluster-';
 
-// Bundlers would replace `require`, or ask which file it is for. In a bundle that is an ES module there is
-// no file name.
+// Bundlers would replace `require`, or fail because they can't tell which file it loads. In a bundle that is
+// an ES module, there is no `__filename`.
 const requireFile = typeof __filename === 'string' ? createRequire(__filename) : undefined;
 
-// What glibc and musl say of a file that must not be mapped as a program.
+// What glibc and musl say of a file that the system does not allow to execute.
 const UNMAPPABLE = /failed to map segment|Operation not permitted|Permission denied/;
 
 const BUILD =
@@ -30,7 +30,7 @@ function load() {
         "Use require('node:cluster') there.",
     );
   }
-  // Of a worker, the primary has found it.
+  // In a worker, the primary has chosen it.
   chosen.file ??= find(targetOf(process));
   if (chosen.file !== undefined) return open(chosen.file);
   const target = targetOf(process);
@@ -50,7 +50,7 @@ function load() {
   );
 }
 
-/** The addon's file: our own, or else that of the package. */
+/** The addon's file; undefined if there is none. */
 function find(target) {
   for (const specifier of [`../rs-cluster.${target}.node`, `${PREFIX}${target}`]) {
     try {
@@ -69,9 +69,9 @@ function open(file) {
     reason = examine(file, process);
     if (reason === undefined) {
       const binding = requireFile(file);
-      const its = binding.Engine.version();
-      if (its === version) return binding;
-      reason = `it is that of version ${its}, and this is ${version}`;
+      const actual = binding.Engine.version();
+      if (actual === version) return binding;
+      reason = `it is that of version ${actual}, and this is ${version}`;
     }
   } catch (error) {
     if (error.code === 'ERR_DLOPEN_DISABLED') throw errors.addonsRefused(error);

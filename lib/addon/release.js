@@ -1,7 +1,7 @@
 'use strict';
 
-// The same as package.json, which not every loader of modules and not every bundler takes.
-// `npm version` keeps it so (scripts/version.js).
+// What package.json says too, which not every module loader or bundler can load. `npm version` keeps the two
+// the same (scripts/version.js).
 
 module.exports = {
   version: '0.1.0',

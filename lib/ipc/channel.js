@@ -43,8 +43,8 @@ class Channel {
    * @param {Quota} [options.quota] of internal messages, unless the peer is trusted, as the primary is
    * @param {(message: object) => void} options.onInternalMessage gets the internal messages of the peer
    * @param {(error: Error) => void} options.onFault is called when the peer has broken the protocol
-   * @param {(callback: () => void) => void} options.beforeDisconnect is called when the channel is closed, and
-   *   calls back when `'disconnect'` may be emitted
+   * @param {(callback: () => void) => void} options.beforeDisconnect is called when the channel is closed,
+   *   and calls back when `'disconnect'` may be emitted
    * @param {() => void} options.onClosed is called once, after `'disconnect'`, even if a listener throws
    * @param {() => boolean} [options.isHeard] whether `'message'` has a listener
    */

@@ -1,9 +1,9 @@
 'use strict';
 
-// What is queued when this process exits is sent first. One listener serves all channels, of which a
+// Sends what is queued when this process exits. One listener of 'exit' serves all channels, of which a
 // primary may have many.
 
-/** How long to wait for a peer that reads nothing, in milliseconds: once, not for each. */
+/** How long to wait for peers that do not read, in milliseconds. It is spent once, not for each. */
 const PATIENCE = 1000;
 
 const channels = new Set();
@@ -15,7 +15,7 @@ function flushAll() {
   }
 }
 
-/** This ipc has messages queued. */
+/** @param {MessageLane} ipc an end of a channel, which has messages queued */
 function add(ipc) {
   if (channels.size === 0) process.on('exit', flushAll);
   channels.add(ipc);

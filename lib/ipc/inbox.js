@@ -8,7 +8,10 @@ const internalMessages = require('./internal-messages.js');
 const PendingMessages = require('./pending-messages.js');
 const serialization = require('./serialization.js');
 
-/** What one end of a channel receives: it decodes messages, and emits them or keeps them until they have a listener. */
+/**
+ * What one end of a channel receives: it decodes messages, and emits them or keeps them until they have a
+ * listener.
+ */
 class Inbox {
   #target;
   #context;
@@ -67,7 +70,9 @@ class Inbox {
     this.#context.forEach(messages, (message) => this.#deliver(message, undefined, each));
   }
 
-  /** An internal message, or one of the user that is long, or has a handle. `fd` is -1 without a descriptor. */
+  /**
+   * An internal message, or one of the user that is long, or has a handle. `fd` is -1 without a descriptor.
+   */
   receive(isInternalMessage, payload, handleType, fd) {
     if (this.#target.channel === null) {
       closeDescriptor(fd);

@@ -1,8 +1,8 @@
 'use strict';
 
-// Decides where JSON gives exactly what V8's serializer would, at a fraction of its cost. The decision
-// neither runs code of the user (accessors, traps of proxies, patched methods) nor depends on it: what
-// V8's serializer runs, only it may run, once, and in its order.
+// Decides whether a message arrives the same in JSON as in the format of V8's serializer, which costs several
+// times as much. The decision neither runs code of the user (accessors, traps of proxies, patched methods)
+// nor depends on it, because that code must run as often, and in the same order, as V8's serializer runs it.
 
 const {
   isAnyArrayBuffer,
@@ -26,19 +26,20 @@ const { isView } = ArrayBuffer;
 const { apply } = Reflect;
 const { toStringTag } = Symbol;
 const { __lookupGetter__: getterOf, toString: tagOf } = plainPrototype;
-// Node 18 and 20 have none.
+// Node 18 and 20 do not have it.
 const { isRawJSON = () => false } = JSON;
 
-// Beyond these, V8's serializer costs less than the decision and JSON together. An object costs about
-// as much as so many values, because of what it may be inside, and so does the text of a fraction.
+// Beyond these limits, V8's serializer costs less than the decision and JSON together. An object counts as
+// several values, because finding out what it is costs that much, and so does a fraction, because of its
+// text.
 const MOST_VALUES = 64;
 const VALUES_AN_OBJECT = 4;
 const VALUES_A_FRACTION = 4;
 const LONGEST_TEXT = 1024;
 
 /**
- * Whether JSON gives back exactly what V8's serializer does: for a tree of plain objects, arrays,
- * strings, numbers, booleans and null that is not too large, each object in one place.
+ * True for a tree of plain objects, arrays, strings, numbers, booleans and null that is not too large, and
+ * has each object in one place.
  */
 function isJsonSafe(message) {
   if (typeof message !== 'object') return isPlainLeaf(message);
@@ -59,15 +60,15 @@ function isPlainLeaf(value) {
   }
 }
 
-/** What has been seen of one message. */
+/** What has been visited of one message. */
 class Tree {
-  /** Objects, of which there are few, as each counts as several values. */
+  /** Few enough for a linear search, because each object counts as several values. */
   seen = [];
   values = 0;
 
   /** Takes an object, or an array. */
   isJsonSafe(value) {
-    // If it is in two places, or in itself, only V8's serializer keeps the identity.
+    // Only V8's serializer preserves the identity of an object that is in two places, or in itself.
     if (isProxy(value) || this.hasSeen(value)) return false;
     return isArray(value) ? this.isPlainArray(value) : this.isPlainObject(value);
   }
@@ -91,7 +92,7 @@ class Tree {
     const isFull = length === 0 || names[length - 1] === `${length - 1}`;
     if (names.length !== length || !isFull) return false;
     for (let index = 0; index < length; index += 1) {
-      // For an array this costs a tenth of asking for the descriptor.
+      // For an array this costs a tenth of getting the descriptor.
       if (apply(getterOf, array, [index]) !== undefined) return false;
       if (!this.isPlainMember(array[index])) return false;
     }
@@ -101,13 +102,14 @@ class Tree {
   isPlainObject(object) {
     if (!hasPlainPrototype(object) || 'toJSON' in object || toStringTag in object) return false;
     const names = keys(object);
-    // What an object is inside does not follow from its prototype. One without members is V8's to judge.
+    // V8's serializer decides about an object without members, because its prototype does not tell what it
+    // is.
     if (names.length === 0 || !this.hasRoom(names.length + VALUES_AN_OBJECT)) return false;
     if (!isOrdinary(object)) return false;
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index];
       if (name === '__proto__') return false;
-      // That of an accessor is undefined.
+      // Undefined for an accessor, and so not safe.
       const { value } = getOwnPropertyDescriptor(object, name);
       if (!this.isPlainMember(value)) return false;
     }
@@ -136,7 +138,7 @@ function hasPlainPrototype(object) {
   return !isModuleNamespaceObject(object) && !isRawJSON(object);
 }
 
-/** Whether an object without `Symbol.toStringTag` has nothing inside that V8 would look at. */
+/** Whether an object without `Symbol.toStringTag` has no internal slots that V8's serializer looks at. */
 function isOrdinary(object) {
   return (
     // This finds `arguments`, errors, dates, regular expressions and most boxed primitives.

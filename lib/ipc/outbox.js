@@ -29,7 +29,9 @@ class Outbox {
   #queued = new Fifo();
   /** Whether a `send()` has returned false since the last 'drain'. */
   #isDrainAwaited = false;
-  /** Keeps the event loop running while messages are queued, even if the user has unreferenced the channel. */
+  /**
+   * Keeps the event loop running while messages are queued, even if the user has unreferenced the channel.
+   */
   #loopRef = new LoopRef();
 
   /**
@@ -174,7 +176,10 @@ function report(target, error, callback) {
   else nextTick(() => target.emit('error', error));
 }
 
-/** As in Node, a message that goes with a handle is the member `msg` of an object, so `toJSON()` gets that name. */
+/**
+ * As in Node, a message that goes with a handle is the member `msg` of an object, so `toJSON()` gets that
+ * name.
+ */
 function wrapped(msg, handleType, key) {
   if (handleType === handles.NOTHING.type) return msg;
   return key === undefined ? { msg } : { msg, key };

@@ -2,15 +2,16 @@
 
 const Fifo = require('../fifo.js');
 
-// A worker that never listens must not grow by what it is sent. docs/api.md names both limits.
+// The memory of a worker that never listens must not grow with what it is sent. docs/api.md names both
+// limits.
 const MOST_MESSAGES = 1000;
 const MOST_BYTES = 4 * 1024 * 1024;
 
 let hasWarned = false;
 
 /**
- * Messages that came before the worker listened to messages: `[message, handle]`, in order. There
- * is room for so many only; node:cluster keeps none.
+ * Messages that came before 'message' had a listener, in order, up to a limit. Node's own module drops them
+ * all.
  */
 class PendingMessages {
   #entries = new Fifo();
@@ -20,13 +21,13 @@ class PendingMessages {
     return this.#entries.length;
   }
 
-  /** Keeps a message. */
+  /** Keeps a message, beyond the limit too. */
   push(message, handle, bytes) {
     this.#entries.push({ message, handle, bytes });
     this.#bytes += bytes;
   }
 
-  /** Keeps a message if there is room for it, or drops it, and closes its handle. */
+  /** Keeps a message within the limit. Otherwise drops it, and closes its handle. */
   pushOrDrop(message, handle, bytes) {
     if (this.length < MOST_MESSAGES && this.#bytes + bytes <= MOST_BYTES) {
       this.push(message, handle, bytes);
@@ -36,6 +37,7 @@ class PendingMessages {
     close(handle);
   }
 
+  /** Removes the first message. Returns `[message, handle]`. */
   shift() {
     const { message, handle, bytes } = this.#entries.shift();
     this.#bytes -= bytes;
@@ -43,7 +45,7 @@ class PendingMessages {
   }
 }
 
-/** Once for a process, however many messages it drops. */
+/** Once in a process, however many messages it drops. */
 function warn() {
   if (hasWarned) return;
   hasWarned = true;
@@ -53,7 +55,7 @@ function warn() {
   process.emitWarning(dropped, 'MessagesDroppedWarning');
 }
 
-/** Any handle that a message can have; net.Socket alone has no `close()`. */
+/** Closes any handle that a message can have. Only net.Socket has no `close()`. */
 function close(handle) {
   if (typeof handle?.destroy === 'function') handle.destroy();
   else handle?.close();

@@ -11,7 +11,9 @@ const LENGTH = 4;
 
 let loaded;
 
-/** Loaded with the first message that needs it: it and Node's 'v8' are large, and most clusters use neither. */
+/**
+ * Loaded with the first message that needs it: it and Node's 'v8' are large, and most clusters use neither.
+ */
 function v8Serializer() {
   loaded ??= require('./v8-serializer.js');
   return loaded;

@@ -1,7 +1,7 @@
 'use strict';
 
-// A server counts its sockets that were sent to other processes: `getConnections()` asks those, and
-// 'close' waits until they have closed them. Each end of a channel has a list of what it was sent.
+// A server counts its sockets that were sent to other processes: `getConnections()` asks those processes, and
+// 'close' waits until they have closed the sockets. Each end of a channel has a list of what it was sent.
 
 const { countSent } = require('../node/servers.js');
 const internal = require('./internal-messages.js');
@@ -11,15 +11,17 @@ const { Act } = internal;
 // Questions of one server that wait. A server asks once, when it closes.
 const MOST_WAITING = 1024;
 
-/** What is known of a server's sockets elsewhere, by server. */
+/** The `SentSockets` of each server. */
 const sent = new WeakMap();
 let lastKey = 0;
 
-/** What a net.Server takes for one of its `_workers`: all processes that it has sent sockets to. */
+/**
+ * The sockets that a server has sent, to whichever processes: what a net.Server takes for one of its workers.
+ */
 class SentSockets {
-  /** Names the server to the others. */
+  /** Identifies the server in messages. */
   key;
-  /** The lists at our ends of their channels. */
+  /** The lists of the channels by which sockets were sent. */
   holders = new Set();
 
   constructor() {
@@ -35,10 +37,13 @@ class SentSockets {
     this.#ask(internal.awaitSockets, () => callback());
   }
 
-  /** The server would forget it on 'exit'; but while one process exits, others have sockets. */
+  /**
+   * Registers nothing: the server would forget this object on 'exit', but when one process exits, others have
+   * sockets.
+   */
   once() {}
 
-  /** Calls back with the sum of the answers, as Node does: in the context of the last one. */
+  /** Calls back with the sum of the answers, in the context of the last one, as Node does. */
   #ask(toMessage, callback) {
     let sum = 0;
     let left = this.holders.size;
@@ -52,13 +57,17 @@ class SentSockets {
   }
 }
 
+/** The sockets of servers that were sent by one channel, in either direction. */
 class SocketList {
   #channel;
-  /** Of servers of the peer, by key: how many sockets are open here, and who waits for their end. */
+  /**
+   * Servers of the peer, by key: `{open, waiting}`, the number of open sockets here, and questions to answer
+   * at the end of the last one.
+   */
   #received = new Map();
-  /** Of servers here whose sockets the peer has had. */
+  /** The `SentSockets` of servers here whose sockets the peer has got. */
   #sent = new Set();
-  /** How to answer the questions that the peer has not answered, by number. */
+  /** Callbacks of questions that the peer has not answered, by number. */
   #asked = new Map();
   #lastQuestion = 0;
 
@@ -66,13 +75,13 @@ class SocketList {
     this.#channel = channel;
   }
 
-  /** The peer has got a socket of this server. */
+  /** A socket of this server was sent to the peer. */
   add(sockets) {
     this.#sent.add(sockets);
     sockets.holders.add(this);
   }
 
-  /** A socket of the peer's server has come. */
+  /** The peer has sent a socket of its server. */
   track(key, socket) {
     const entry = this.#received.get(key) ?? { open: 0, waiting: [] };
     this.#received.set(key, entry);
@@ -104,7 +113,7 @@ class SocketList {
     if (act === Act.COUNT_SOCKETS) this.#answer(question, entry?.open ?? 0);
     else if (act === Act.AWAIT_SOCKETS && entry) this.#wait(entry, question);
     else if (act === Act.AWAIT_SOCKETS) this.#answer(question, 0);
-    else if (act === Act.SOCKETS && this.#asked.has(question)) this.#settle(question, count);
+    else if (act === Act.SOCKETS && this.#asked.has(question)) this.#resolve(question, count);
     else return false;
     return true;
   }
@@ -112,7 +121,7 @@ class SocketList {
   /** The channel is closed. */
   end() {
     for (const { holders } of this.#sent) holders.delete(this);
-    for (const question of this.#asked.keys()) this.#settle(question, 0);
+    for (const question of this.#asked.keys()) this.#resolve(question, 0);
   }
 
   #wait({ waiting }, question) {
@@ -124,7 +133,7 @@ class SocketList {
     this.#channel.answer(internal.sockets(question, count));
   }
 
-  #settle(question, count) {
+  #resolve(question, count) {
     const callback = this.#asked.get(question);
     this.#asked.delete(question);
     this.#channel.control.unrefCounted();
@@ -132,7 +141,7 @@ class SocketList {
   }
 }
 
-/** What a server of this process has sent, which it counts from now on. */
+/** The `SentSockets` of a server, which counts them from now on. */
 function socketsOf(server) {
   if (!sent.has(server)) {
     sent.set(server, new SentSockets());

@@ -35,7 +35,9 @@ function removeListeners() {
   }
 }
 
-/** The id of this worker. Node makes no `cluster.worker` where the program comes from the input (`exec: ''`). */
+/**
+ * The id of this worker. Node makes no `cluster.worker` where the program comes from the input (`exec: ''`).
+ */
 function takeId(builtin) {
   const id = builtin.worker?.id ?? Number(process.env[UNIQUE_ID]);
   delete process.env[UNIQUE_ID];

@@ -5,12 +5,13 @@ const { openStream } = require('./handles.js');
 const { passConnection } = require('./listening-handles.js');
 
 /**
- * Handles of connections that the primary counts until they end. They inherit from the class that
- * Node has for them, so it costs a connection neither a closure nor a property of its own.
+ * Makes handles of connections, and counts when they end, so that the engine knows how many this worker has.
+ * The prototype of such a handle inherits from the prototype of Node's class, so counting costs a connection
+ * neither a closure nor a property.
  */
 class Connections {
   #onEnd;
-  /** What handles inherit from, by kind. */
+  /** The prototypes of handles, by kind. */
   #prototypes = {};
 
   /** `onEnd` is called once for each connection. */
@@ -33,7 +34,7 @@ class Connections {
     }
   }
 
-  /** A handle ('tcp' or 'pipe') for a connection, whose descriptor is the handle's from now on. */
+  /** A 'tcp' or 'pipe' handle for the descriptor of a connection. The handle closes it. */
   #open(kind, fd) {
     let handle;
     try {
@@ -45,7 +46,7 @@ class Connections {
     return Object.setPrototypeOf(handle, this.#prototypes[kind]);
   }
 
-  /** Counts a connection as ended, unless it is already, whatever becomes of its handle. */
+  /** Counts a connection as ended, unless it has ended already. Its handle is not counted any longer. */
   #release(handle) {
     const prototype = Object.getPrototypeOf(handle);
     if (!Object.values(this.#prototypes).includes(prototype)) return;
@@ -53,12 +54,12 @@ class Connections {
     Object.setPrototypeOf(handle, Object.getPrototypeOf(prototype));
   }
 
-  /** A socket that is moved to another thread takes its descriptor out of the handle. */
+  /** Counts a socket that is moved to another thread, without its handle being closed (lib/net.js). */
   #watchTransfers() {
     const { prototype } = net.Socket;
     const symbols = Object.getOwnPropertySymbols(prototype);
     const name = symbols.find(({ description }) => description === 'messaging_transfer_symbol');
-    // Sockets can't be moved in this version of Node.
+    // In this version of Node sockets can't be moved.
     if (name === undefined) return;
     const transfer = prototype[name];
     const connections = this;
@@ -71,7 +72,7 @@ class Connections {
   }
 }
 
-/** What `close()` does for the first time only. */
+/** Whether `close()` has not been called. */
 function isOpen(handle) {
   return handle.fd >= 0;
 }

@@ -1,8 +1,8 @@
 'use strict';
 
 // Lets the running Node check settings, so that what it throws is its own error. `child_process.fork()` looks
-// at the option `signal` last, when all others are good (lib/child_process.js), and the one given here throws,
-// so nothing is started.
+// at the option `signal` last, when all others are good (lib/child_process.js), and the one given here
+// throws, so nothing is started.
 
 const { fork } = require('node:child_process');
 const errors = require('../errors.js');

@@ -20,7 +20,10 @@ function countSent(server, sent) {
   server._setupWorker(sent);
 }
 
-/** What a server offers to those of other workers that share its address: the ticket keys of TLS (lib/_tls_wrap.js). */
+/**
+ * What a server offers to those of other workers that share its address: the ticket keys of TLS
+ * (lib/_tls_wrap.js).
+ */
 function getSharedData(server) {
   return server._getServerData?.();
 }

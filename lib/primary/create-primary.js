@@ -43,8 +43,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   return cluster;
 
   /**
-   * All that deals with workers: two thirds of what there is to load. It is loaded once, even if a test runner
-   * resets the module registry meanwhile.
+   * All that deals with workers: two thirds of what there is to load. It is loaded once, even if a test
+   * runner resets the module registry meanwhile.
    */
   function workers() {
     if (loaded === undefined) {

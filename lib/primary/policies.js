@@ -2,7 +2,9 @@
 
 const errors = require('../errors.js');
 
-/** The scheduling policies, by the names of the members of `cluster`. The engine knows them by these numbers. */
+/**
+ * The scheduling policies, by the names of the members of `cluster`. The engine knows them by these numbers.
+ */
 const POLICIES = {
   SCHED_NONE: 1,
   SCHED_RR: 2,

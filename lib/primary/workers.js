@@ -209,7 +209,9 @@ class Workers {
     if (!this.#disconnecting.has(worker)) worker.disconnect();
   }
 
-  /** `worker.pause()` or `worker.resume()`. The worker is told, so that `isPaused()` is the same at both ends. */
+  /**
+   * `worker.pause()` or `worker.resume()`. The worker is told, so that `isPaused()` is the same at both ends.
+   */
   setPaused(worker, isPaused) {
     this.applyPaused(worker, isPaused);
     this.processOf(worker)?.sendInternal(internal.setPaused(isPaused));

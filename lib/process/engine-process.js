@@ -91,7 +91,8 @@ class EngineProcess {
     if (!isEmitted && isOfSettings(errno, syscall)) return errno;
     const isNodes = isEmitted && this.#options.failure === undefined;
     this.failure = { errno, syscall: isNodes ? `spawn ${file}` : syscall };
-    // As in Node, the channel of a process that was not started ends at once. Without descriptors there is none.
+    // As in Node, the channel of a process that was not started ends at once. Without descriptors there is
+    // none.
     if (errno !== -EMFILE && errno !== -ENFILE) this.#ipc = this.#engine.endedLane();
     return isEmitted ? errno : -EAGAIN;
   }
@@ -118,7 +119,9 @@ class EngineProcess {
     return this.kill(0) === -EPERM;
   }
 
-  /** Tells the engine that the worker has left. Returns whether the engine will report that it has closed all. */
+  /**
+   * Tells the engine that the worker has left. Returns whether the engine will report that it has closed all.
+   */
   leave() {
     return this.#process !== null && this.#engine.leave(this.#id);
   }

@@ -1,6 +1,7 @@
 'use strict';
 
-// Node's permission model, where Node asks it in C++ and our addon would not.
+// Node's permission model. Node asks it in C++ before it starts a process; our addon does not. Loaded only in
+// processes that have permissions.
 
 const diagnostics = require('node:diagnostics_channel');
 const errors = require('../errors.js');
@@ -10,10 +11,10 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 
 // The versions whose child processes have the permissions of their parent.
 const COPIES = major > 24 || (major === 24 && minor >= 4) || (major === 22 && minor >= 18);
-// Node 22 knows both spellings, Node 20 the second only.
+// Node 22 and newer accept both spellings, Node 20 only the second.
 const ENABLE = ['--permission', '--experimental-permission'];
 const AUDIT = '--permission-audit';
-// Their value may be the next argument.
+// Options whose value may be the next argument.
 const LISTS = ['--allow-fs-read', '--allow-fs-write'];
 
 const denials = diagnostics.channel('node:permission-model:child');
@@ -29,7 +30,7 @@ function isEnabling(arg) {
 }
 
 function isGranting(option) {
-  // The same prefix is that of V8's --allow-natives-syntax.
+  // V8's --allow-natives-syntax has the same prefix.
   return option.startsWith('--allow-') && process.allowedNodeEnvironmentFlags.has(option);
 }
 
@@ -55,7 +56,7 @@ function copyTo(env, execArgv) {
   if (options !== given) env.NODE_OPTIONS = options;
 }
 
-/** Whether what is not permitted is reported only. */
+/** Whether Node only reports what is not permitted. */
 function isAudit() {
   const given = [...process.execArgv, ...nodeOptions.split(process.env.NODE_OPTIONS ?? '')];
   const options = given.map(optionOf);
@@ -70,7 +71,7 @@ function isAudit() {
 function checkFork() {
   if (process.permission.has('child')) return;
   const resource = process.execPath;
-  // As Node does, which has this channel where it has audits.
+  // As Node does since it has audits (src/permission/permission.cc).
   denials.publish({ permission: 'ChildProcess', resource, drop: undefined });
   if (!isAudit()) throw errors.accessDenied('ChildProcess', '--allow-child-process', resource);
 }

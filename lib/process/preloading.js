@@ -1,6 +1,6 @@
 'use strict';
 
-// How workers come to load our preload before anything else.
+// Makes workers load our preload before anything else.
 
 const { accessSync, constants } = require('node:fs');
 const { URL, fileURLToPath, pathToFileURL } = require('node:url');
@@ -8,17 +8,17 @@ const { chosen } = require('../addon/binary.js');
 const errors = require('../errors.js');
 const { quote } = require('./node-options.js');
 
-// With `path.join()`, ncc would copy the file into its bundle, without the others that it loads.
+// If this used `path.join()`, ncc would copy the file into its bundle, without the files that it loads.
 const FILE = fileURLToPath(new URL('../../preload.js', pathToFileURL(__filename)));
 const VARIABLE = 'RS_CLUSTER_WORKER=';
 const OPTIONS = 'NODE_OPTIONS=';
-// Of environment files, and of configuration files.
+// Options that name environment files or configuration files.
 const OPTIONS_FILE = /^--(?:env-file|[\w-]*config[-_]file)/;
 
 const isSingleExecutable = isSea();
 
 /**
- * Here, once, rather than in every worker.
+ * Checks that workers can load the preload: here, once, rather than in every worker.
  *
  * @throws `ERR_RS_CLUSTER_NO_PRELOAD`
  */
@@ -26,7 +26,7 @@ function check() {
   try {
     accessSync(FILE, constants.R_OK);
   } catch (error) {
-    // This process may have dropped the permission to read it, which workers still have.
+    // This process may have dropped the permission to read the file, while its workers still have it.
     if (error.code === 'ERR_ACCESS_DENIED') return;
     throw errors.loading(
       'ERR_RS_CLUSTER_NO_PRELOAD',
@@ -37,17 +37,19 @@ function check() {
   }
 }
 
-/** Whether a worker may have options in a file, which Node ignores where the environment has some. */
+/**
+ * Whether a worker may read NODE_OPTIONS from a file. Node ignores them if the environment has that variable.
+ */
 function mayHaveOptionsFile(args) {
   const end = args.indexOf('--');
-  // Node looks for those of `--env-file` among all arguments, also those of the program.
+  // Node finds `--env-file` among the arguments of the program too.
   return args.slice(0, end === -1 ? args.length : end).some((arg) => OPTIONS_FILE.test(arg));
 }
 
 /**
- * Makes the worker load our preload first of all, so that even the user's own preloads find the
- * cluster in place; only those that a file of options names come before ours. The preload takes all
- * this out again.
+ * Adds our preload to the command line and the environment of a worker, so that it is loaded first: the
+ * user's own preloads then find the cluster in place, except for those that a file names. The preload removes
+ * all this again.
  *
  * @param {string[]} args the command line of the worker
  * @param {string[]} envPairs its environment
@@ -62,7 +64,7 @@ function addTo(args, envPairs, worker) {
   env.push(`${VARIABLE}${JSON.stringify(known)}`);
   if (inEnvironment) env.push(`${OPTIONS}--require ${quote(FILE)} ${given ?? ''}`.trimEnd());
   const [argv0, ...rest] = args;
-  // By arguments too, because Node heeds no NODE_OPTIONS in a program with privileges of its own.
+  // As an argument too, because a Node binary with privileges of its own ignores NODE_OPTIONS.
   return { args: isSingleExecutable ? args : [argv0, '--require', FILE, ...rest], env };
 }
 
@@ -70,7 +72,7 @@ function isOptions(pair) {
   return pair.startsWith(OPTIONS);
 }
 
-/** An application with Node in one file: all arguments are those of its program. */
+/** Whether this is an application with Node in one file, whose arguments all belong to the application. */
 function isSea() {
   try {
     return require('node:sea').isSea();

@@ -67,7 +67,9 @@ function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
     else if (act === Act.SET_PAUSED) onSetPaused(isPaused, isAnswer);
   }
 
-  /** The primary decides the order of calls. Until it has answered the last one made here, that one counts. */
+  /**
+   * The primary decides the order of calls. Until it has answered the last one made here, that one counts.
+   */
   function onSetPaused(isPaused, isAnswer) {
     if (isAnswer) unanswered -= 1;
     if (unanswered === 0) markPaused(worker, isPaused);

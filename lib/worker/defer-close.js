@@ -5,10 +5,10 @@ const { nextTick } = require('../real-timers.js');
 const LoopRef = require('../loop-ref.js');
 
 /**
- * Defers the `'close'` event of a server or a datagram socket, with all that waits for it: its
- * address is free only when the primary has closed its own socket, while Node emits the event as soon
- * as the handle is closed here and the last connection has ended. The event loop is held open only
- * while an event is deferred, which Node would have emitted by then.
+ * Defers the event `'close'` of a server or a datagram socket until its address is free. Node emits the event
+ * when the handle is closed here and the last connection has ended, but then the primary may not have closed
+ * its own socket. The event loop is kept running only while an event is deferred that Node would have
+ * emitted.
  *
  * @param {EventEmitter} server whose handle is being closed
  * @returns {() => void} to be called when the address is free
@@ -37,7 +37,7 @@ function deferClose(server) {
   return () => {
     isFree = true;
     loopRef.unref();
-    // Unless somebody has wrapped it meanwhile: then it passes everything on.
+    // If the program has wrapped our function meanwhile, it stays, and passes everything on.
     if (server.emit === emitUnlessClosed) {
       if (own === undefined) delete server.emit;
       else Object.defineProperty(server, 'emit', own);

@@ -41,7 +41,10 @@ class Listeners {
   #context;
   #worker;
   #connections;
-  /** By the number of the listener: `{server, handle, kind, context}`. Servers of one address share a listener. */
+  /**
+   * By the number of the listener: `{server, handle, kind, context}`. Servers of one address share a
+   * listener.
+   */
   #served = new Map();
   /** What waits for the engine to have closed a listener: callbacks, by its number. */
   #closing = new Map();
