@@ -79,7 +79,7 @@ struct Attachment {
 }
 
 impl Handle {
-    /// `init` has libuv initialise the memory of a handle of this type.
+    /// `init` has libuv initialize the memory of a handle of this type.
     fn new(
         handle_type: c_int,
         init: impl FnOnce(&Symbols, Pointer) -> c_int,
@@ -101,18 +101,18 @@ impl Handle {
         }
         let handler = RefCell::new(Some(handler));
         let attachment = Box::new(Attachment { handler, layout });
-        // SAFETY: initialised above.
+        // SAFETY: initialized above.
         unsafe { (symbols.uv_handle_set_data)(raw.as_ptr(), Box::into_raw(attachment).cast()) };
         Ok(Self { raw, symbols, thread: PhantomData })
     }
 
     fn reference(&self) {
-        // SAFETY: the handle is initialised, and not closed before drop.
+        // SAFETY: the handle is initialized, and not closed before drop.
         unsafe { (self.symbols.uv_ref)(self.raw.as_ptr()) };
     }
 
     fn unreference(&self) {
-        // SAFETY: the handle is initialised, and not closed before drop.
+        // SAFETY: the handle is initialized, and not closed before drop.
         unsafe { (self.symbols.uv_unref)(self.raw.as_ptr()) };
     }
 }
@@ -123,7 +123,7 @@ impl Drop for Handle {
         let attachment =
             unsafe { &*(self.symbols.uv_handle_get_data)(self.raw.as_ptr()).cast::<Attachment>() };
         drop(attachment.handler.take());
-        // SAFETY: initialised, and closed only here. The memory stays until `on_close`.
+        // SAFETY: initialized, and closed only here. The memory stays until `on_close`.
         unsafe { (self.symbols.uv_close)(self.raw.as_ptr(), on_close) };
     }
 }
@@ -168,7 +168,7 @@ impl Poll {
             return;
         }
         let Handle { raw, symbols, .. } = &self.handle;
-        // SAFETY: the handle is initialised, and not closed before drop. Neither call can fail on
+        // SAFETY: the handle is initialized, and not closed before drop. Neither call can fail on
         // such a handle: libuv talks to the kernel later, and aborts where that fails.
         unsafe {
             if events == Readiness::NONE {
@@ -224,7 +224,7 @@ impl Timer {
     pub fn start(&self, after: Duration) {
         let Handle { raw, symbols, .. } = &self.handle;
         let milliseconds = after.as_millis().try_into().unwrap_or(u64::MAX);
-        // SAFETY: the handle is initialised, and not closed before drop. It fails only without a
+        // SAFETY: the handle is initialized, and not closed before drop. It fails only without a
         // callback.
         unsafe {
             if (symbols.uv_is_active)(raw.as_ptr()) == 0 {
