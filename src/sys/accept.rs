@@ -19,13 +19,14 @@ use super::{
     socket::{Nature, nature},
 };
 
-/// Accepts one connection of a socket that other processes have as well, and may have made wait. Only one
-/// that takes what waits at this very moment makes this wait for the next connection.
+/// Accepts one connection of a socket that other processes have too, and may have made blocking. This
+/// call blocks only if another process takes the waiting connection between the look and the accept; it
+/// then waits for the next one.
 ///
 /// # Errors
-/// As [`accept`]; [`Failure::Shortage`] also when the kernel has too little memory to look.
+/// As [`accept`]; also [`Failure::Shortage`] when the kernel has too little memory for the look.
 pub fn accept_shared(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
-    // It fails only for what is no socket.
+    // Fails only if this is not a socket.
     let _ = set_nonblocking(&listening, true);
     let mut polled = [PollFd::new(listening.as_fd(), PollFlags::POLLIN)];
     if attempt(Call::Poll, || poll(&mut polled, PollTimeout::ZERO))? == 0 {
@@ -33,19 +34,19 @@ pub fn accept_shared(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
     }
     let accepted = accept(listening);
     if let Ok(Some(connection)) = &accepted {
-        // It is as the listening socket is.
+        // The connection has inherited the options of the listening socket.
         let _ = reset_options(connection);
     }
     accepted
 }
 
-/// Accepts one connection of a listening socket; it does not block. Without a connection, the first of
-/// them had to be dropped, and there may be others: its client has gone meanwhile, a firewall forbids it,
-/// or the network has failed it.
+/// Accepts one connection of a listening socket; the connection does not block. `None` means that a
+/// connection was dropped, and others may wait: its client has gone meanwhile, a firewall forbids it,
+/// or the network has failed.
 ///
 /// # Errors
-/// [`Failure::WouldBlock`] when none waits, [`Failure::Shortage`] when this process has no descriptor for
-/// it; it goes on waiting then.
+/// [`Failure::WouldBlock`] when no connection waits; [`Failure::Shortage`] when this process has no
+/// descriptor left, in which case the connection stays in the backlog.
 pub fn accept(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
     match attempt(Call::Accept, || platform::accept(listening.as_fd())) {
         Err(Failure::Fault(fault)) if OF_CONNECTION.contains(&fault.errno) => Ok(None),
@@ -53,7 +54,7 @@ pub fn accept(listening: impl AsFd) -> Result<Option<OwnedFd>, Failure> {
     }
 }
 
-/// Why [`accept`] fails because of the one connection, as accept(2) of Linux has it.
+/// The errors of `accept(2)` that concern only the connection, not the listening socket.
 const OF_CONNECTION: [i32; 9] = [
     libc::ECONNABORTED,
     libc::EPROTO,
@@ -66,12 +67,12 @@ const OF_CONNECTION: [i32; 9] = [
     libc::ETIMEDOUT,
 ];
 
-/// What a descriptor is that somebody says was accepted from a listening socket.
+/// Where a descriptor comes from that a worker returns as a connection of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A connection, as far as the kernel can tell of that very socket.
+    /// A connection of that listener, as far as the kernel can tell.
     Listener,
-    /// It was one. Its client has reset it.
+    /// It was a connection of that listener, but its client has reset it.
     Ended,
     /// Something else.
     Elsewhere,
@@ -84,7 +85,8 @@ pub struct Endpoint {
     name: SockaddrStorage,
 }
 
-/// That of a listening socket, to be compared when it may be closed. `None` for one of another kind.
+/// The endpoint of a listening socket, for comparisons after the socket may have been closed. `None`
+/// for another kind of socket.
 pub fn endpoint(listening: impl AsFd) -> Option<Endpoint> {
     let is_tcp = match nature(&listening)? {
         Nature::Tcp { listening: true } => true,
@@ -108,7 +110,7 @@ pub fn origin(connection: impl AsFd, listening: &Endpoint, has_its_address: bool
     let theirs = &listening.name;
     let is_of_family = own.family() == theirs.family();
     let has_address = match (internet_address(&own), internet_address(theirs)) {
-        // The listening one may be bound to all addresses.
+        // The listening socket may be bound to all addresses.
         (Some(own), Some(theirs)) => !has_its_address || own.port() == theirs.port(),
         _ => own == *theirs,
     };
@@ -119,11 +121,11 @@ pub fn origin(connection: impl AsFd, listening: &Endpoint, has_its_address: bool
     }
 }
 
-/// Undoes what another process may have set on a connection so that it harms who serves it next: reads
-/// and writes do not wait, and to close it does not reset it.
+/// Resets options that another process may have set on a connection: afterwards reads and writes do not
+/// block, and closing it does not reset it.
 ///
 /// # Errors
-/// When it is no socket.
+/// `ENOTSOCK`, `EBADF`.
 pub fn reset_options(connection: impl AsFd) -> io::Result<()> {
     set_nonblocking(&connection, true)?;
     let closes_at_once = libc::linger { l_onoff: 0, l_linger: 0 };

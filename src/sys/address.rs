@@ -17,13 +17,13 @@ pub(super) fn name_of(socket: impl AsFd) -> nix::Result<SockaddrStorage> {
     getsockname(socket.as_fd().as_raw_fd())
 }
 
-/// The internet address that a socket's name is; `None` for one of another family.
+/// The name of a socket as an internet address; `None` for another family.
 pub(super) fn internet_address(name: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = name.as_sockaddr_in().map(|&it| SocketAddrV4::from(it).into());
     v4.or_else(|| name.as_sockaddr_in6().map(|&it| SocketAddrV6::from(it).into()))
 }
 
-/// An IP address in text, a link-local one with its `%zone`.
+/// An IP address as text, with the `%zone` of a link-local one.
 pub(super) fn text_of(address: &SocketAddr) -> String {
     let zone = match address {
         SocketAddr::V6(address) if address.ip().is_unicast_link_local() => {
@@ -37,8 +37,8 @@ pub(super) fn text_of(address: &SocketAddr) -> String {
     }
 }
 
-/// An IP address in text, an IPv6 one with an optional `%zone`: the name of an interface. As in Node, a
-/// number is no such name, and one that no interface has counts as none.
+/// Parses an IP address; an IPv6 address may have a `%zone`, the name of an interface. As in Node, a
+/// number is not a zone, and an unknown interface is ignored.
 pub(super) fn parse_address(address: &str, port: u16) -> io::Result<SocketAddr> {
     let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
     let Some((address, zone)) = address.split_once('%') else {
@@ -70,7 +70,7 @@ fn interface_name(index: u32) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// That of the loopback interface, which every machine has.
+    /// The name and number of the loopback interface, which every machine has.
     fn loopback() -> (String, u32) {
         let names = ["lo", "lo0"];
         let found = names.iter().find_map(|name| Some(((*name).into(), interface(name)?)));

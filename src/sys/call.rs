@@ -1,4 +1,4 @@
-//! The system calls whose failures are told apart, and the lanes that some of them are about.
+//! The system calls whose failures are classified, and the lanes that they are about.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl fmt::Display for Lane {
     }
 }
 
-/// The system calls whose failures are told apart here.
+/// A system call whose failures [`Failure`](super::failure::Failure) classifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `sendmsg`.
@@ -38,12 +38,12 @@ pub enum Call {
     Accept,
     /// `poll` of a listening socket.
     Poll,
-    /// `epoll_ctl`, or what stands for it.
+    /// `epoll_ctl`; `kevent` on macOS.
     Watch,
 }
 
 impl Call {
-    /// Every one of them.
+    /// All of them.
     pub const ALL: [Self; 12] = [
         Self::Send(Lane::Ipc),
         Self::Send(Lane::Control),

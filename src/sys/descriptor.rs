@@ -1,4 +1,4 @@
-//! What any descriptor can be asked and told.
+//! Operations on any kind of descriptor.
 
 use std::{
     io,
@@ -27,7 +27,7 @@ mod request {
     );
 }
 
-/// Duplicates a descriptor that somebody else in this process owns.
+/// Duplicates a descriptor that other code of this process owns.
 ///
 /// # Errors
 /// `EBADF` when `fd` is not open, `EMFILE` when no descriptor is left.
@@ -35,7 +35,7 @@ pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     duplicate_above(fd, 0)
 }
 
-/// As [`duplicate`], to a number of at least `min`.
+/// Like [`duplicate`], but the copy's number is at least `min`.
 ///
 /// # Errors
 /// As [`duplicate`].
@@ -50,7 +50,7 @@ pub fn duplicate_above(fd: RawFd, min: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Closes the descriptor in a process that executes another program.
+/// Sets close-on-exec.
 pub(super) fn close_on_exec(fd: impl AsFd) -> nix::Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
 }
@@ -77,10 +77,11 @@ pub fn descriptor_limit() -> usize {
     if limit == RLIM_INFINITY { usize::MAX } else { limit.try_into().unwrap_or(usize::MAX) }
 }
 
-/// How many descriptors are left for other purposes by those that only keep something.
+/// How many descriptors remain free for other purposes when descriptors are only stored.
 const SPARE_DESCRIPTORS: usize = 64;
 
-/// The number of the first descriptor that is among the last few which this process may open.
+/// The lowest number of the last few descriptors that this process may open: 64 of them, or a quarter
+/// of all if that is fewer.
 pub fn scarce_descriptors() -> RawFd {
     let limit = descriptor_limit();
     RawFd::try_from(limit - SPARE_DESCRIPTORS.min(limit / 4)).unwrap_or(RawFd::MAX)

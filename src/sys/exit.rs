@@ -1,11 +1,12 @@
-//! How a child process ends: watched by a descriptor, so that libuv's `SIGCHLD` handler stays alone,
-//! and a signal can never hit a stranger who got the same number.
+//! How a child process ends. A descriptor watches it, so libuv's `SIGCHLD` handler is left alone, and a
+//! signal never reaches another process that has got the same pid.
 
 pub use super::platform::exit::Process;
 pub(super) use super::platform::exit::kill_and_reap;
 pub use super::wait::Exit;
 
-/// Ends this process at once, without its exit handlers: they belong to a thread that is stuck.
+/// Ends this process at once, without running exit handlers, because the thread that would run them is
+/// stuck.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit may be called from any thread at any time.
     unsafe { libc::_exit(code) }

@@ -1,7 +1,7 @@
 //! What a failed system call on a lane, or on a listening socket, means for its caller.
 //!
-//! The table is [`Failure::of`]; `ARCHITECTURE.md` shows it. Calls go through [`attempt`], so a caller
-//! gets one of four outcomes rather than an errno, and the compiler asks what becomes of each.
+//! [`Failure::of`] maps each errno; `ARCHITECTURE.md` shows the table. Calls go through [`attempt`], so
+//! a caller gets one of four outcomes instead of an errno, and the compiler makes it handle each.
 
 use std::{fmt, io, time::Duration};
 
@@ -10,7 +10,7 @@ use nix::errno::Errno;
 pub use super::call::Call;
 use super::call::Lane;
 
-/// How long to wait after a [`Failure::Shortage`] before trying again: nothing tells when it is over.
+/// How long to wait after a [`Failure::Shortage`] before trying again, because nothing signals its end.
 pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
 /// A system call, and why it failed.
@@ -23,7 +23,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// As the standard library has it, without the call.
+    /// The errno alone, as an error of the standard library.
     pub fn to_io(self) -> io::Error {
         io::Error::from_raw_os_error(self.errno)
     }
@@ -45,32 +45,33 @@ impl std::error::Error for Fault {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Failure {
-    /// There is no room, or nothing there. The descriptor becomes ready when that changes.
+    /// There is no room to write, or nothing to read. The descriptor becomes ready when that changes.
     WouldBlock,
-    /// The kernel, or this process, has too little of something. What was to be done is to be kept, and
-    /// tried again after [`SHORTAGE_PAUSE`].
+    /// The kernel or this process has run out of memory, buffers or descriptors. The caller tries again
+    /// after [`SHORTAGE_PAUSE`].
     Shortage(Fault),
     /// The peer has closed its end, or died.
     Gone,
-    /// Anything else. It does not get better by itself, so the primary has to hear of it.
+    /// Anything else. Trying again would not help, so the primary reports it.
     Fault(Fault),
 }
 
 impl Failure {
-    /// What it means that `call` has failed with `errno`.
+    /// Classifies the failure of `call` with `errno`.
     pub fn of(call: Call, errno: i32) -> Self {
         let fault = Fault { call, errno };
         match errno {
-            // A poll that does not wait tells by its result that there is nothing.
+            // A poll that does not wait returns 0 when there is nothing; here the kernel is out of
+            // memory.
             libc::EAGAIN if call == Call::Poll => Self::Shortage(fault),
             libc::EAGAIN if call != Call::Watch => Self::WouldBlock,
             libc::ENOBUFS | libc::ENOMEM | libc::ETOOMANYREFS | libc::EMFILE | libc::ENFILE => {
                 Self::Shortage(fault)
             }
-            // As many watches as one user may have.
+            // The user has as many watches as allowed.
             libc::ENOSPC if call == Call::Watch => Self::Shortage(fault),
             libc::EPIPE | libc::ECONNRESET => Self::Gone,
-            // A peer that closes at this very moment (`unix_dgram_sendmsg`).
+            // The peer is closing at this moment (`unix_dgram_sendmsg`).
             libc::ECONNREFUSED if matches!(call, Call::Send(_)) => Self::Gone,
             libc::ENOTCONN if matches!(call, Call::Shutdown(_)) => Self::Gone,
             _ => Self::Fault(fault),
@@ -83,7 +84,7 @@ pub fn errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)
 }
 
-/// Makes a system call, again where a signal has interrupted it.
+/// Makes a system call, and makes it again if a signal has interrupted it.
 pub(super) fn attempt<T>(
     call: Call,
     mut run: impl FnMut() -> nix::Result<T>,
@@ -100,8 +101,8 @@ pub(super) fn attempt<T>(
     }
 }
 
-/// Receives by a lane. That the peer was gone with something unread, the kernel tells once, and on lanes of
-/// packets before it gives what the peer had sent: so the call is made again.
+/// Receives from a lane. If the peer left something unread, the kernel reports this once, for packets
+/// before it delivers what the peer had sent; so the call is made again.
 pub(super) fn attempt_to_receive<T>(
     lane: Lane,
     mut run: impl FnMut() -> nix::Result<T>,
@@ -112,13 +113,13 @@ pub(super) fn attempt_to_receive<T>(
     }
 }
 
-/// How a test wants the call to fail.
+/// The failure that a test has planned for this call.
 #[cfg(any(test, feature = "inject"))]
 pub(super) fn injected(call: Call) -> Option<Failure> {
     super::inject::next(call).map(|errno| Failure::of(call, errno))
 }
 
-/// Only tests make calls fail.
+/// Only tests plan failures.
 #[cfg(not(any(test, feature = "inject")))]
 #[inline]
 pub(super) fn injected(_: Call) -> Option<Failure> {
@@ -127,7 +128,7 @@ pub(super) fn injected(_: Call) -> Option<Failure> {
 
 macro_rules! names {
     ($($name:ident)*) => {
-        /// The name of an errno that calls on sockets may give.
+        /// The name of an errno that a call on a socket may return.
         fn name(errno: i32) -> Option<&'static str> {
             match errno {
                 $(libc::$name => Some(stringify!($name)),)*

@@ -13,12 +13,12 @@ use super::{
     lane,
 };
 
-/// Takes over the end of a lane that this process was started with, and makes it close-on-exec.
+/// Takes ownership of the end of a lane that this process was started with, and makes it close-on-exec.
 ///
 /// # Errors
 /// `EBADF` when `fd` is not open, `ENOTSOCK` or `EPROTOTYPE` when it is not such an end.
 pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
-    // A look at a duplicate, before anything is owned: a wrong number is somebody else's.
+    // Check a duplicate before taking ownership: a wrong number belongs to other code.
     lane::check(duplicate(fd)?, lane)?;
     if fd <= libc::STDERR_FILENO
         && let Ok(moved) = move_from_standard_stream(fd)
@@ -31,8 +31,8 @@ pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Moves what is open as the standard stream `fd` to another number, and opens `/dev/null` in its place: if
-/// the number became free, the next file that the program opens would have it, and receive what is printed.
+/// Moves the standard stream `fd` to another number, and opens `/dev/null` in its place. If the number
+/// were free, the next file that the program opens would get it, and would receive what is printed.
 fn move_from_standard_stream(fd: RawFd) -> io::Result<OwnedFd> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let moved = duplicate_above(fd, libc::STDERR_FILENO + 1)?;

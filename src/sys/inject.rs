@@ -1,4 +1,4 @@
-//! Failures in place of system calls, for tests. It is not compiled into what users get.
+//! Planned failures of system calls, for tests. Never compiled into a release.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,18 +14,18 @@ pub const SHORTAGES: [i32; 5] =
 /// Every errno of a peer that is gone. A call that receives is made again after the first one.
 pub const GONE: [i32; 2] = [libc::EPIPE, libc::ECONNRESET];
 
-/// Some of those that are none of the above.
+/// Some of the other errnos.
 pub const FAULTS: [i32; 5] = [libc::EPERM, libc::EACCES, libc::EINVAL, libc::EBADF, libc::EIO];
 
 /// Calls that are to fail.
 struct Plan {
     call: Call,
     errno: i32,
-    /// How many of them go through first.
+    /// How many calls succeed first.
     skip: usize,
-    /// How many fail then.
+    /// How many calls then fail.
     count: usize,
-    /// Of which thread, unless it is any.
+    /// The thread whose calls fail; any thread if `None`.
     thread: Option<ThreadId>,
 }
 
@@ -55,7 +55,7 @@ pub fn fail_anywhere(call: Call, errno: i32, skip: usize, count: usize) {
     add(Plan { call, errno, skip, count, thread: None });
 }
 
-/// Forgets what is planned for a thread, and says how many failures were still to come.
+/// Drops what is planned for a thread, and returns how many failures had not happened yet.
 pub fn forget(thread: ThreadId) -> usize {
     let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
     plans.extract_if(.., |it| it.thread == Some(thread)).map(|plan| plan.count).sum()

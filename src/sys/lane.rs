@@ -27,7 +27,7 @@ pub use super::{
     transfer::{Received, WholePacket, shutdown},
 };
 
-/// What a lane is made of.
+/// The kind of socket that a lane uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A byte stream.
@@ -61,8 +61,8 @@ pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     platform::stream_pair()
 }
 
-/// Packets that keep their borders and their order, and an end that is seen: the control and the
-/// hand-off queue. Neither end blocks.
+/// Packets that keep their boundaries and their order, with an end that the peer sees: the control
+/// socket, or the hand-off queue. Neither end blocks.
 ///
 /// # Errors
 /// As [`stream_pair`].
@@ -80,7 +80,7 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-/// Has reads and writes wait, for every holder of the open file.
+/// Makes reads and writes block, for every holder of the open file.
 ///
 /// # Errors
 /// When the descriptor is of a kind that can't block.
@@ -88,28 +88,28 @@ pub fn make_blocking(fd: impl AsFd) -> io::Result<()> {
     Ok(set_nonblocking(fd, false)?)
 }
 
-/// Makes the send buffer small: `bytes` as the kernel accounts them. See [`WINDOW`].
+/// Limits the send buffer to `bytes`, as the kernel counts them. See [`WINDOW`].
 ///
 /// # Errors
-/// When `socket` is none.
+/// `ENOTSOCK`, `EBADF`.
 pub fn limit_send_buffer(socket: impl AsFd, bytes: usize) -> io::Result<()> {
     platform::limit_send_buffer(socket.as_fd(), bytes)
 }
 
-/// Bytes that wait to be read from `socket`; of all packets, where it carries packets.
+/// How many bytes wait to be read from `socket`, in all packets if it carries packets.
 ///
 /// # Errors
-/// When `socket` is none.
+/// `ENOTSOCK`, `EBADF`.
 pub fn unread(socket: impl AsFd) -> io::Result<u64> {
     platform::unread(socket.as_fd())
 }
 
-/// Sends slices by an IPC channel, and says how many bytes went. A descriptor goes with the first of
-/// them.
+/// Sends slices on an IPC channel, and returns how many bytes were sent. A descriptor goes with the
+/// first of them.
 ///
 /// # Errors
-/// [`Failure::WouldBlock`] when the buffer is full, [`Failure::Shortage`] above all when too many
-/// descriptors of this user are on their way.
+/// [`Failure::WouldBlock`] when the buffer is full; [`Failure::Shortage`], usually because too many
+/// descriptors of this user are in flight.
 pub fn send(
     socket: impl AsFd,
     slices: &[IoSlice<'_>],
@@ -118,7 +118,7 @@ pub fn send(
     send_kept(socket.as_fd(), Lane::Ipc, slices, descriptor)
 }
 
-/// Waits until the socket can be written to, or its peer is gone; false when `within` has passed.
+/// Blocks until the socket can be written to, or its peer is gone. Returns false after `within`.
 pub fn wait_writable(socket: impl AsFd, within: Duration) -> bool {
     let deadline = Instant::now() + within;
     loop {
@@ -134,18 +134,18 @@ pub fn wait_writable(socket: impl AsFd, within: Duration) -> bool {
     }
 }
 
-/// A time to wait, of which `poll` takes no parts of a millisecond.
+/// Rounds a time up to milliseconds, as `poll` takes it.
 fn whole_milliseconds(time: Duration) -> PollTimeout {
     let milliseconds = time.as_nanos().div_ceil(1_000_000);
     i32::try_from(milliseconds).ok().and_then(|it| it.try_into().ok()).unwrap_or(PollTimeout::MAX)
 }
 
-/// Waits until the other end of a lane is closed, whatever comes from there meanwhile.
+/// Blocks until the other end of a lane is closed, whatever it sends meanwhile.
 pub fn wait_for_end(lane: &OwnedFd) {
     platform::wait_for_end(lane);
 }
 
-/// Sends one packet by a control socket, with at most one descriptor. [`receive_whole_packet`] takes it.
+/// Sends one packet on a control socket, with at most one descriptor, for [`receive_whole_packet`].
 ///
 /// # Errors
 /// As [`send`]; `EMSGSIZE`, a fault, when the packet exceeds the send buffer.
@@ -157,9 +157,9 @@ pub fn send_packet(
     platform::send_packet(socket.as_fd(), bytes, descriptor)
 }
 
-/// As [`send_packet`], by a hand-off queue, whose packets are all as long as this one, a few bytes.
-/// [`receive_fixed_packet`] takes it, so several may receive from one lane. A descriptor has to be kept in a [`Transit`] until
-/// somebody has it.
+/// Sends one packet on a hand-off queue, whose packets all have the same length, a few bytes, for
+/// [`receive_fixed_packet`]; several processes may receive from one queue. The caller keeps the
+/// descriptor in a [`Transit`] until a process has received it.
 ///
 /// # Errors
 /// As [`send`].
@@ -172,17 +172,17 @@ pub fn send_fixed_packet(
     Ok(())
 }
 
-/// Receives bytes of an IPC channel, up to the end of those that a descriptor came with, of which there
-/// is at most one.
+/// Receives bytes from an IPC channel, up to the end of those that came with a descriptor. At most one
+/// descriptor is returned.
 ///
 /// # Errors
-/// [`Failure::WouldBlock`] when nothing is there yet. A peer that is gone is the end of the lane, once all that
-/// it had sent is received: [`Failure::Gone`] is for a kernel that gives neither.
+/// [`Failure::WouldBlock`] when there is nothing yet. If the peer is gone, the lane ends (a length of
+/// 0) once all that it had sent is received; [`Failure::Gone`] only if the kernel delivers neither.
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, Failure> {
     receive_slices(socket.as_fd(), Lane::Ipc, &mut [IoSliceMut::new(buffer)])
 }
 
-/// Receives one packet of a hand-off queue, into a buffer of its length.
+/// Receives one packet from a hand-off queue, into a buffer of its length.
 ///
 /// # Errors
 /// As [`receive`].
@@ -190,8 +190,8 @@ pub fn receive_fixed_packet(socket: impl AsFd, buffer: &mut [u8]) -> Result<Rece
     receive_slices(socket.as_fd(), Lane::HandOff, &mut [IoSliceMut::new(buffer)])
 }
 
-/// As [`receive_fixed_packet`], from an end that another process, which is not trusted, has as well. Whatever options
-/// it sets on the socket, this neither waits nor loses the descriptor of a packet.
+/// Like [`receive_fixed_packet`], from an end that an untrusted process has too. Whatever options that
+/// process sets on the socket, this neither blocks nor loses the descriptor of a packet.
 ///
 /// # Errors
 /// As [`receive`].
@@ -199,8 +199,8 @@ pub fn receive_shared(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received, 
     platform::receive_shared(socket.as_fd(), buffer)
 }
 
-/// Receives one packet of a control socket, of which it keeps at most `limit` bytes. There must be no other
-/// receiver. A descriptor that this process has no number for is lost.
+/// Receives one packet from a control socket, and keeps at most `limit` bytes of it. There must be no
+/// other receiver. The descriptor is lost if this process has no number for it.
 ///
 /// # Errors
 /// As [`receive`].
@@ -208,11 +208,11 @@ pub fn receive_whole_packet(socket: impl AsFd, limit: usize) -> Result<WholePack
     platform::receive_whole_packet(socket.as_fd(), limit, |_| Ok(()))
 }
 
-/// As [`receive_whole_packet`], but leaves a packet where it is as long as there is no number for its
-/// descriptor.
+/// Like [`receive_whole_packet`], but leaves the packet in the socket while this process has no number
+/// for its descriptor.
 ///
 /// # Errors
-/// As [`receive`], and then [`Failure::Shortage`].
+/// As [`receive`]; [`Failure::Shortage`] when the packet was left.
 pub fn receive_packet_with_descriptor(
     socket: impl AsFd,
     limit: usize,

@@ -1,4 +1,4 @@
-//! Addresses bound the way libuv binds them, and listened on.
+//! Binds addresses as libuv binds them, and listens on them.
 
 use std::{
     io,
@@ -28,10 +28,10 @@ pub use super::{
 };
 use crate::protocol::control::{BoundAddress, Query, Target};
 
-/// What `listen(2)` gets when the server names no backlog: Node's default.
+/// The backlog of a server that names none: Node's default.
 const DEFAULT_BACKLOG: u32 = 511;
 
-/// A bound socket, and the file that has to go when it closes.
+/// A bound socket, with the file that is removed when it closes.
 #[derive(Debug)]
 pub struct Bound {
     /// The socket; it does not block.
@@ -52,24 +52,24 @@ impl AsRawFd for Bound {
     }
 }
 
-/// Binds what `query` asks for. `is_contested`: others may change a path while it is bound.
+/// Binds what `query` asks for. `is_contested` says that other processes may change a path meanwhile.
 ///
 /// # Errors
-/// As `bind(2)`, which is what the worker's server reports: `EADDRINUSE`, `EACCES`,
-/// `EADDRNOTAVAIL`, …; `EINVAL` for an address that is none.
+/// As `bind(2)`, which the worker's server reports: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, …;
+/// `EINVAL` for an invalid address.
 pub fn bind_query(query: &Query, is_contested: bool) -> io::Result<Bound> {
     let socket = match &query.target {
         Target::Tcp { address, port } => bind_tcp(address.as_deref(), *port, query)?,
         Target::Udp { address, port, ipv6 } => bind_udp(address.as_deref(), *port, *ipv6, query)?,
         Target::Unix { path } => return bind_unix(path, query, is_contested),
         Target::Descriptor { fd, datagrams } => {
-            // What is no such socket is EINVAL to net and dgram, whatever it is instead.
+            // net and dgram report EINVAL for any other descriptor.
             let socket = duplicate(*fd).map_err(|_| Errno::EINVAL)?;
             match nature(&socket) {
                 Some(Nature::Udp) if *datagrams => {}
                 Some(Nature::Tcp { listening: true } | Nature::Pipe { listening: true })
                     if !datagrams => {}
-                // One that is bound is yet to listen. A connection is nobody else's.
+                // A bound socket does not listen yet. A connection can't be shared.
                 Some(Nature::Tcp { .. } | Nature::Pipe { .. })
                     if !datagrams && is_bound(&socket) && !is_connected(&socket) => {}
                 _ => return Err(Errno::EINVAL.into()),
@@ -87,7 +87,8 @@ fn is_bound(socket: &OwnedFd) -> bool {
     match internet_address(&name) {
         Some(address) => address.port() != 0,
         None if name.family() == Some(AddressFamily::Unix) => {
-            // `nix` does not take the longest of paths, to which the kernel adds a zero.
+            // `nix` returns `None` for the longest path, to which the kernel adds a zero byte; so that
+            // is a name too.
             !name.as_unix_addr().is_some_and(platform_socket::is_unnamed)
         }
         None => false,
@@ -97,17 +98,17 @@ fn is_bound(socket: &OwnedFd) -> bool {
 /// Starts to listen.
 ///
 /// # Errors
-/// As `listen(2)`: `EADDRINUSE` above all.
+/// As `listen(2)`, usually `EADDRINUSE`.
 pub fn start(bound: &Bound, query: &Query) -> io::Result<()> {
     start_with(&bound.socket, wanted_backlog(query).try_into().unwrap_or(i32::MAX))
 }
 
-/// As [`start`], with a backlog as `listen(2)` takes it.
+/// Like [`start`], with a backlog as `listen(2)` takes it.
 ///
 /// # Errors
 /// As [`start`].
 pub fn start_with(socket: impl AsFd, backlog: i32) -> io::Result<()> {
-    // By `libc`, because `nix` refuses a backlog that the kernel would cut.
+    // By `libc`, because `nix` refuses a backlog that the kernel would reduce.
     // SAFETY: an open descriptor, and a number.
     let result = unsafe { libc::listen(socket.as_fd().as_raw_fd(), backlog) };
     Ok(Errno::result(result).map(drop)?)
@@ -118,40 +119,40 @@ pub fn wanted_backlog(query: &Query) -> u32 {
     if query.backlog == 0 { DEFAULT_BACKLOG } else { query.backlog }
 }
 
-/// Ends listening for every holder of the socket, by its number: it refuses connections, and a call that
-/// waits for one returns. A process that another thread is starting has a copy until it executes its
-/// program; without this, the port would be in use as long. Where the kernel does not stop a socket that
-/// listens, as on macOS, it is in use.
+/// Stops listening, for every holder of the socket with this number: it refuses connections, and a
+/// blocked `accept` returns. A process that another thread is starting has a copy of the socket until
+/// it executes its program, which would keep the port in use that long. On macOS the kernel does not
+/// stop a listening socket, so the port stays in use.
 pub fn stop(listening: RawFd) {
-    // A number of no socket is an error, and then nothing is to be done.
+    // If the number is not a socket, there is nothing to stop.
     let _ = shutdown(listening, Shutdown::Read);
 }
 
-/// Whether a socket accepts connections still.
+/// Whether a socket still accepts connections.
 pub fn is_listening(socket: impl AsFd) -> bool {
     platform_socket::is_listening(socket.as_fd())
 }
 
-/// How many connections wait to be accepted from a TCP socket; on macOS 1 where there are some.
+/// How many connections wait to be accepted from a TCP socket; on macOS 1 if there are any.
 pub fn backlog(listening: impl AsFd) -> usize {
     backlog_of(listening.as_fd().as_raw_fd())
 }
 
-/// As [`backlog`], of the socket with this number; 0 if there is none.
+/// Like [`backlog`], for the socket with this number; 0 if the number is not a socket.
 pub fn backlog_of(listening: RawFd) -> usize {
     platform::backlog(listening)
 }
 
-/// Lets siblings of a listening socket have the same address, if they ask for it as well. To be called
-/// after [`start`], which would share the address of somebody else otherwise.
+/// Lets other sockets with this option bind the address of a listening socket. Call this after
+/// [`start`]; before, the socket could share an address that another process has.
 ///
 /// # Errors
-/// `EOPNOTSUPP` for what is no internet socket.
+/// `EOPNOTSUPP` for a socket of another family.
 pub fn allow_siblings(listening: &Bound) -> io::Result<()> {
     Ok(setsockopt(&listening.socket, sockopt::ReusePort, &true)?)
 }
 
-/// Another listening socket on the address of `bound`, which has [`allow_siblings`].
+/// Opens another listening socket on the address of `bound`, for which [`allow_siblings`] was called.
 ///
 /// # Errors
 /// As [`bind_query`] and [`start`].
@@ -178,8 +179,8 @@ pub fn bound_address(bound: &Bound) -> io::Result<Option<BoundAddress>> {
 
 fn bind_tcp(address: Option<&str>, port: u16, query: &Query) -> io::Result<OwnedFd> {
     let Some(address) = address else {
-        // As net does it: the IPv6 wildcard, and IPv4's where there is no IPv6. A port in use is
-        // the same port in use there.
+        // Like net: bind the IPv6 wildcard, or the IPv4 one if there is no IPv6. A port that is in use
+        // for IPv6 is in use for IPv4 too.
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         return match bind_internet(SockType::Stream, any, query) {
             Err(error) if error.raw_os_error() != Some(libc::EADDRINUSE) => {
@@ -198,7 +199,7 @@ fn bind_udp(address: Option<&str>, port: u16, ipv6: bool, query: &Query) -> io::
         None if ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
         None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
     };
-    // libuv refuses to ask an IPv4 socket for no IPv4.
+    // libuv refuses `ipv6Only` for an IPv4 socket.
     if address.is_ipv6() != ipv6 || (query.ipv6_only && !ipv6) {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }

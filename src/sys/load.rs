@@ -3,9 +3,9 @@
 use super::platform;
 pub use super::process_load::Load;
 
-/// How a process gets on now.
+/// The state of a process at this moment.
 ///
-/// `None` where the kernel does not tell.
+/// `None` if the kernel does not report it.
 pub fn load_of(pid: i32) -> Option<Load> {
     platform::load::load_of(pid)
 }
@@ -16,7 +16,7 @@ mod tests {
 
     use super::*;
 
-    /// What a process is to do that a test starts.
+    /// Tells a process that a test starts how many threads to have.
     const MANY: &str = "RS_CLUSTER_TEST_THREADS";
 
     #[test]

@@ -16,20 +16,20 @@ use nix::{
 
 use super::platform::message as platform;
 
-/// Room for what goes beside the bytes, aligned as the kernel wants it.
+/// Room for control messages, with the alignment that the kernel requires.
 #[repr(C, align(8))]
 struct Space<const SIZE: usize>([MaybeUninit<u8>; SIZE]);
 
 /// Room for the descriptor that is sent with a message.
 const SPACE: usize = cmsg_space::<RawFd>();
 
-/// What a call found.
+/// What was received.
 pub(super) struct Message {
     /// How many bytes there were.
     pub(super) length: usize,
     /// The last of the descriptors; others are closed.
     pub(super) descriptor: Option<OwnedFd>,
-    /// Whether there were more bytes, or more descriptors, than are here.
+    /// Whether there were more bytes, or more descriptors, than are returned.
     pub(super) truncated: bool,
 }
 
@@ -97,7 +97,7 @@ fn header(slices: *mut libc::iovec, count: usize) -> libc::msghdr {
 /// added. Descriptors that the kernel has made in addition are closed.
 ///
 /// # Safety
-/// `recvmsg` has filled in the header, and its space, and nobody has taken these descriptors.
+/// `recvmsg` has filled in the header and its space, and no other code owns these descriptors.
 unsafe fn each_descriptor(header: &libc::msghdr, mut take: impl FnMut(OwnedFd)) {
     // SAFETY: the kernel has filled in the space, and how much of it. The same holds for each step on.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(header) };
@@ -117,7 +117,7 @@ unsafe fn each_descriptor(header: &libc::msghdr, mut take: impl FnMut(OwnedFd)) 
                 let number = unsafe { data.read_unaligned() };
                 // SAFETY: as above; at most just behind its end.
                 data = unsafe { data.add(1) };
-                // Instead of a process that has ended there may be an error.
+                // For a process that has ended, there may be an error instead.
                 if number >= 0 {
                     // SAFETY: the kernel has just made this descriptor for us.
                     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };

@@ -1,19 +1,23 @@
-//! System calls and the C functions of the Node executable. The only module with `unsafe`, and the
-//! only one that may differ by platform.
+//! System calls, by `nix` and `libc`, and the C functions of the Node executable. The only module with
+//! `unsafe`, and the only one that differs by platform.
 //!
-//! - [`failure`]: what a failed call means,
-//! - [`lane`]: socket pairs, and descriptors passed through them (`message`), [`ring`]: shared memory,
-//! - `descriptor`: what any descriptor can be asked and told,
-//! - [`reserve`]: what to do without descriptors,
-//! - [`listen`]: addresses bound and connections accepted, `socket_file`: the files of some, [`socket`]: what a descriptor really is,
-//! - [`spawn`] and [`exit`]: a child process begins and ends (`wait`), [`load`]: whether it gets to run,
-//! - [`thread`]: whether a thread of ours waits,
+//! - [`failure`]: what a failed call means (`call`),
+//! - [`lane`]: socket pairs, and descriptors passed through them (`transfer`, `message`), [`ring`]:
+//!   shared memory,
+//! - `descriptor`: operations on any descriptor, `inherit`: descriptors that this process was started
+//!   with,
+//! - [`reserve`]: a spare descriptor for when there is no other,
+//! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`),
+//!   [`socket`]: the type of a descriptor,
+//! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
+//!   it runs,
+//! - [`thread`]: whether a thread of this process waits,
 //! - [`watched`]: what the engine waits on,
-//! - `linux`, `macos`: where these differ. Callers of this module see no difference,
+//! - `linux`, `macos`: what differs. Callers of this module see no difference,
 //! - `node`: libuv's polls and timers, Node-API's callback scope, and functions for JavaScript.
 //!
-//! Every descriptor is close-on-exec from birth; on macOS as soon as it is there, and a process that is
-//! started meanwhile does not get it.
+//! Every descriptor is close-on-exec from the start; on macOS right after it was made, and a process
+//! that is started meanwhile does not get it.
 
 mod accept;
 mod address;

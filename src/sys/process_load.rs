@@ -1,21 +1,21 @@
-//! How a process gets on: what the kernel's scheduler knows of it.
+//! What the kernel's scheduler reports about a process.
 
 use std::time::Duration;
 
-/// Threads of a process that are looked at. Node has about a dozen. Of a process with as many, or more, which
-/// may be meant to keep this one busy, the main thread alone is.
+/// How many threads of a process are checked; Node has about a dozen. If a process has at least this
+/// many, perhaps to keep the engine busy, only its main thread is checked.
 pub(super) const THREADS: usize = 64;
 
-/// How the main thread of a process gets on.
+/// The state of a process, above all of its main thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// The processor time that the main thread has had, up to the last tick or so of the kernel.
+    /// The processor time of the main thread, exact to about one tick of the kernel.
     pub main: Duration,
-    /// That all threads have had, up to now.
+    /// The processor time of all threads, up to now.
     pub all: Duration,
-    /// Whether the main thread has a processor, or waits for one.
+    /// Whether the main thread runs, or waits for a processor.
     pub is_runnable: bool,
-    /// Whether it waits for something else, which may be another thread that is runnable. So it may where there
-    /// are too many threads to look at.
+    /// Whether the main thread sleeps, and may wait for another thread that is runnable. Also true if
+    /// there are too many threads to check.
     pub may_wait_for_thread: bool,
 }

@@ -1,4 +1,4 @@
-//! A process to be started, and why it was not.
+//! A program to start, and the reason why it could not be started.
 
 use std::{
     ffi::{CString, c_char},
@@ -16,9 +16,9 @@ pub struct Program {
     pub args: Vec<CString>,
     /// The whole environment, as `NAME=value`.
     pub env: Vec<CString>,
-    /// Where it starts; the parent's directory if `None`.
+    /// The directory to start in; the parent's if `None`.
     pub cwd: Option<CString>,
-    /// The descriptors of the child, by its numbers; `None` leaves a number closed.
+    /// The child's descriptors, by number; `None` leaves a number closed.
     pub descriptors: Vec<Option<RawFd>>,
     /// The user to become.
     pub uid: Option<u32>,
@@ -26,12 +26,12 @@ pub struct Program {
     pub gid: Option<u32>,
 }
 
-/// What kept a process from starting.
+/// Why a process could not be started.
 #[derive(Debug)]
 pub struct Refused {
     /// The system call that failed.
     pub syscall: &'static str,
-    /// With the errno.
+    /// Its error, with the errno.
     pub source: io::Error,
 }
 

@@ -1,8 +1,8 @@
-//! Descriptors, when this process has none left.
+//! What to do when this process has no descriptors left: keep a spare one.
 //!
-//! A descriptor that is received without a free number is lost, so what receives one looks for a number
-//! first. Between the look and the receipt another thread may take the number: there is no system call
-//! for both.
+//! A descriptor that is received without a free number is lost, so the receiver checks for a free
+//! number first. Another thread may take the number between the check and the receipt; no system call
+//! does both.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -10,13 +10,13 @@ use nix::sys::socket::{AddressFamily, SockType};
 
 use super::{descriptor::duplicate, platform::listen::socket};
 
-/// Whether this process has a number for another descriptor. `open` is any that it has.
+/// Whether this process has a number for another descriptor. `open` is any open descriptor.
 pub fn has_free_descriptor(open: impl AsFd) -> bool {
     let duplicate = duplicate(open.as_fd().as_raw_fd());
     duplicate.map_or_else(|error| error.raw_os_error() != Some(libc::EMFILE), |_| true)
 }
 
-/// A number that is kept for when there is no other.
+/// A spare descriptor, whose number is used when there is no other.
 #[derive(Debug)]
 pub struct Reserve {
     spare: Option<OwnedFd>,
@@ -29,9 +29,9 @@ impl Default for Reserve {
 }
 
 impl Reserve {
-    /// Runs `receive` with a number free for one descriptor, if there is one. If no descriptor came, or
-    /// there are other numbers, it is kept again at once; otherwise it is to be [`refill`](Self::refill)ed
-    /// when that descriptor is closed.
+    /// Closes the spare descriptor and runs `receive`, which then has a number for one descriptor;
+    /// `None` if there is no spare. The spare is opened again at once if a number is left; otherwise
+    /// call [`refill`](Self::refill) when the received descriptor is closed.
     pub fn lend<T>(&mut self, receive: impl FnOnce() -> T) -> Option<T> {
         self.refill();
         drop(self.spare.take()?);
@@ -40,7 +40,7 @@ impl Reserve {
         Some(received)
     }
 
-    /// Keeps a number again, if there is one.
+    /// Opens the spare descriptor again, if there is a number for it.
     pub fn refill(&mut self) {
         if self.spare.is_none() {
             self.spare = spare();
@@ -48,7 +48,7 @@ impl Reserve {
     }
 }
 
-/// A socket that serves nothing: unlike a file, there can always be one.
+/// A socket that is never used: unlike a file, it can always be opened.
 fn spare() -> Option<OwnedFd> {
     socket(AddressFamily::Unix, SockType::Datagram).ok()
 }

@@ -1,13 +1,12 @@
-//! Memory shared by two processes: a pipe of bytes in each direction, and what one counts for the
-//! other.
+//! Memory shared by two processes: a ring of bytes in each direction, and counters.
 //!
-//! What is written is the reader's at once, without a system call, even if the writer dies in the
-//! next instant. A reader that runs out of bytes says that it sleeps; only then does the writer
-//! have to wake it, in a way of its own.
+//! What is written reaches the reader at once, without a system call, even if the writer dies right
+//! afterwards. A reader that runs out of bytes marks that it sleeps; only then must the writer wake it,
+//! by other means.
 //!
-//! The peer may be malicious: it can write anything anywhere into the memory at any time. So bytes
-//! are copied out before anybody looks at them, positions that make no sense are errors, and the
-//! memory can't shrink under a reader: on Linux it is sealed, on macOS such memory never can.
+//! The peer may be malicious: it can write anything anywhere into the memory at any time. So bytes are
+//! copied out before they are read, invalid positions are errors, and the memory can't shrink while a
+//! reader uses it: it is sealed on Linux, and its size can't change on macOS.
 
 mod counters;
 mod direction;
@@ -39,7 +38,7 @@ pub use self::{
 use super::{descriptor::duplicate, lane, platform::memory};
 use direction::End;
 
-/// Makes the memory, for both processes to [`Ring::map`]. It can't be resized.
+/// Creates the memory, which both processes [map](Ring::map). It can't be resized.
 ///
 /// # Errors
 /// `EMFILE`, `ENFILE`, `ENOMEM`.
@@ -47,11 +46,11 @@ pub fn create() -> io::Result<OwnedFd> {
     memory::create(SIZE)
 }
 
-/// Maps, and closes, the memory that this process was started with. A socket in its place says that
-/// there is none.
+/// Maps the memory that this process was started with, and closes its descriptor. A socket in its place
+/// means that there is no shared memory.
 ///
 /// # Errors
-/// `EBADF` when `fd` is not open, and as [`Ring::map`], when it is something else, which is left open.
+/// `EBADF` when `fd` is not open; as [`Ring::map`] when it is something else, which stays open.
 pub fn inherit(fd: RawFd) -> io::Result<Ring> {
     let ring = match Ring::map(duplicate(fd)?, Side::Worker) {
         Err(error) => {
@@ -68,9 +67,9 @@ pub fn inherit(fd: RawFd) -> io::Result<Ring> {
 /// Which process this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The one that made the memory.
+    /// The process that created the memory.
     Primary,
-    /// The one that was given it.
+    /// The process that was given the memory.
     Worker,
 }
 
@@ -92,7 +91,7 @@ impl Ring {
         self.counters.is_shared()
     }
 
-    /// Maps memory made by [`create`]. The descriptor is not needed any more then.
+    /// Maps memory made by [`create`]. The descriptor is no longer needed afterwards.
     ///
     /// # Errors
     /// `EPROTOTYPE` when it is something else, `ENOMEM`.
@@ -106,8 +105,8 @@ impl Ring {
         Ok(Self::new(address, true, side))
     }
 
-    /// Memory that the peer does not have, where the system gives none to share. Nothing is to be written
-    /// into it, and what is counted there is this process's own.
+    /// Memory that the peer does not have, for when the system has no memory to share. Don't write
+    /// messages into it; only this process sees what is counted there.
     ///
     /// # Errors
     /// `ENOMEM`.

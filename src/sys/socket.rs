@@ -1,4 +1,4 @@
-//! What a descriptor from elsewhere really is.
+//! The type of a descriptor that another process has sent.
 
 use std::{
     net::IpAddr,
@@ -12,7 +12,7 @@ use nix::sys::{
 
 use super::{address::internet_address, platform::socket as platform};
 
-/// What a descriptor is, where a lane may carry it.
+/// The type of a descriptor, for those that a lane may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {
     /// A stream socket for internet addresses.
@@ -31,13 +31,13 @@ pub enum Nature {
     Udp,
 }
 
-/// The internet address of a connection's other end; `None` where it has none, or is gone.
+/// The internet address of a connection's peer; `None` if the peer has none, or is gone.
 pub fn source(connection: impl AsFd) -> Option<IpAddr> {
     let name = getpeername(connection.as_fd().as_raw_fd()).ok()?;
     internet_address(&name).map(|address| address.ip())
 }
 
-/// What a descriptor is; `None` for anything else, such as a file.
+/// The type of a descriptor; `None` for any other, such as a file.
 pub fn nature(descriptor: impl AsFd) -> Option<Nature> {
     let fd = descriptor.as_fd();
     let (Ok(family), Ok(kind)) = (platform::family(fd), getsockopt(&fd, sockopt::SockType)) else {

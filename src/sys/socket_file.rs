@@ -1,6 +1,6 @@
-//! The files of Unix sockets. Their directory is looked up once; what follows names the directory by its
-//! descriptor, so that whoever may change the path, or this process's working directory, meanwhile
-//! changes nothing of what is created, changed and removed.
+//! The files of Unix sockets. The directory is looked up once, and named by its descriptor afterwards.
+//! So a change of the path, or of this process's working directory, does not affect which file is
+//! created, changed and removed.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -30,18 +30,19 @@ use crate::protocol::control::Query;
 pub(super) struct SocketFile {
     directory: OwnedFd,
     name: OsString,
-    /// Device and number: what else has the name by then is not ours to remove.
+    /// Device and inode: another file that has the name by then must not be removed.
     identity: (i128, u64),
-    /// As long as it is open, no other file gets this number.
+    /// While this is open, no other file gets the same inode.
     kept: platform::KeptOpen,
 }
 
 impl SocketFile {
-    /// Binds a socket to an absolute path, and lets others use the file as `query` says. If others may
-    /// change the path meanwhile (`is_contested`), the socket's own name is one of this process's.
+    /// Binds a socket to an absolute path, and sets the mode of the file as `query` says. If other
+    /// processes may change the path meanwhile (`is_contested`), the socket is bound through the
+    /// descriptor of the directory, and its own name shows that.
     ///
     /// # Errors
-    /// As `bind(2)`, but `EACCES` for a directory that is not there; `EINVAL` for a relative path.
+    /// As `bind(2)`, but `EACCES` for a missing directory; `EINVAL` for a relative path.
     pub(super) fn bind(
         socket: impl AsFd,
         path: &str,
@@ -58,7 +59,7 @@ impl SocketFile {
             None => Err(error),
         })?;
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            // It is there already, as the kernel says.
+            // This can only be the root directory, so the kernel reports that it exists.
             bind(socket.as_fd().as_raw_fd(), &address)?;
             return Ok(None);
         };
@@ -67,7 +68,7 @@ impl SocketFile {
         let address = kept.and_then(|kept| address_of(&kept).ok()).unwrap_or(address);
         bind(socket.as_fd().as_raw_fd(), &address).map_err(translated)?;
         let kept = platform::keep_open(&directory, name);
-        // There may be no descriptor for it.
+        // There may be no free descriptor for it.
         let (kept, found) = kept.inspect_err(|_| remove(&directory, name, is_socket))?;
         if !is_socket(&found) {
             return Err(Errno::EACCES.into());
@@ -89,7 +90,7 @@ impl SocketFile {
         if extra.is_empty() {
             return Ok(());
         }
-        // With another name it may be a file that was there before.
+        // A file with another name may have existed before.
         if found.st_nlink != 1 {
             return Err(Errno::EACCES.into());
         }
@@ -104,7 +105,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// Removes a file if it is the one.
+/// Removes a file if `is_it` says so.
 fn remove(directory: &OwnedFd, name: &OsStr, is_it: impl FnOnce(&FileStat) -> bool) {
     let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
     if found.is_ok_and(|found| is_it(&found)) {
@@ -122,12 +123,12 @@ fn identity(found: &FileStat) -> (i128, u64) {
     (found.st_dev.into(), found.st_ino)
 }
 
-/// libuv's translation (`uv_pipe_bind2`), which users of net know.
+/// The translation of libuv (`uv_pipe_bind2`), which net reports.
 fn translated(error: Errno) -> Errno {
     if error == Errno::ENOENT { Errno::EACCES } else { error }
 }
 
-/// An address of at most as many bytes as the kernel takes, which `nix` would have end with a zero.
+/// An address of at most as many bytes as the kernel takes; `nix` wants a zero byte at the end.
 fn address_of(path: &Path) -> nix::Result<UnixAddr> {
     match UnixAddr::new(path) {
         Err(Errno::ENAMETOOLONG) => {
@@ -137,8 +138,8 @@ fn address_of(path: &Path) -> nix::Result<UnixAddr> {
     }
 }
 
-/// The path from the working directory, which may be short enough for the kernel where the path itself
-/// is not: it takes about a hundred bytes at most.
+/// The path relative to the working directory, which may be short enough for the kernel's limit of
+/// about a hundred bytes when the path itself is not.
 fn seen_from_here(path: &Path) -> Option<PathBuf> {
     pathdiff::diff_paths(path, std::env::current_dir().ok()?)
 }

@@ -1,8 +1,8 @@
-//! Starting a process without copying the primary's page tables.
+//! Starts a process without copying the primary's page tables.
 //!
-//! The child runs on the parent's memory until it executes its program, so what it costs does not grow
-//! with the heap, as that of `fork` does. On Linux it is made by `clone`, which gives the pidfd in the
-//! same step; on macOS by `posix_spawn`.
+//! The child runs in the parent's memory until it executes its program, so unlike with `fork`, the cost
+//! does not grow with the heap. Linux uses `clone`, which returns the pidfd in the same step; macOS
+//! uses `posix_spawn`.
 
 use std::{
     io,
@@ -12,12 +12,12 @@ use std::{
 pub use super::program::{Program, Refused};
 use super::{descriptor::duplicate_above, exit::Process, platform::spawn as platform};
 
-/// Starts `program`. Its signals are unblocked and at their defaults.
+/// Starts `program`, with all signals unblocked and at their defaults.
 ///
 /// # Errors
-/// That of the system call that failed in the parent or in the child: `ENOENT` for a missing
-/// executable or directory, `EAGAIN` or `ENOMEM` when there is no room for a process, `EPERM` for a
-/// user or group out of reach. No process is left then.
+/// The errno of the system call that failed, in the parent or in the child: `ENOENT` for a missing
+/// executable or directory, `EAGAIN` or `ENOMEM` when the system has no room for a process, `EPERM` for
+/// a user or group that this process may not become. No process is left behind.
 pub fn spawn(program: &Program) -> Result<Process, Refused> {
     let (descriptors, _copies) =
         duplicate_overlapping(&program.descriptors).map_err(Refused::by("fcntl"))?;
@@ -26,8 +26,7 @@ pub fn spawn(program: &Program) -> Result<Process, Refused> {
     platform::spawn(program, &moves)
 }
 
-/// Duplicates those sources whose numbers are targets too, lest one move overwrites the source of
-/// another.
+/// Duplicates sources whose numbers are targets too, so that no move overwrites the source of another.
 fn duplicate_overlapping(
     wanted: &[Option<RawFd>],
 ) -> io::Result<(Vec<Option<RawFd>>, Vec<OwnedFd>)> {

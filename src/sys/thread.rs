@@ -2,7 +2,7 @@
 
 use super::platform::thread::Status;
 
-/// A thread, whether it runs or not.
+/// A thread whose state can be checked.
 #[derive(Debug)]
 pub struct Thread {
     status: Status,
@@ -14,9 +14,9 @@ impl Thread {
         Self { status: Status::of_this_thread() }
     }
 
-    /// The number of the wait inside a system call that the thread is in: the same number means the same
-    /// wait. `None` for a thread that has a processor, waits for one, or is stopped. Where the system does
-    /// not tell, the thread waits all the time.
+    /// A number that identifies the thread's current wait inside a system call: the same number means
+    /// the same wait. `None` for a thread that runs, waits for a processor, or is stopped. If the
+    /// system does not report this, always the same number.
     pub fn current_wait(&self) -> Option<u64> {
         self.status.current_wait()
     }

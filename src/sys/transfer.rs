@@ -1,4 +1,4 @@
-//! What sends by a lane, and receives from one, on every system.
+//! Sending on a lane, and receiving from one: the parts that are the same on every system.
 
 use std::{
     io::{IoSlice, IoSliceMut},
@@ -17,10 +17,10 @@ use super::{
     },
 };
 
-/// Ends both directions for every holder of the socket; the peer still reads what was sent.
+/// Shuts down both directions, for every holder of the socket. The peer still reads what was sent.
 ///
 /// # Errors
-/// [`Failure::Shortage`] or [`Failure::Fault`]: with a peer that is gone already, there is nothing to end.
+/// [`Failure::Shortage`] or [`Failure::Fault`]. A peer that is already gone is not an error.
 pub fn shutdown(socket: impl AsFd, lane: Lane) -> Result<(), Failure> {
     let socket = socket.as_fd().as_raw_fd();
     match attempt(Call::Shutdown(lane), || nix::sys::socket::shutdown(socket, Shutdown::Both)) {
@@ -29,7 +29,8 @@ pub fn shutdown(socket: impl AsFd, lane: Lane) -> Result<(), Failure> {
     }
 }
 
-/// As [`send_slices`], for lanes whose waiting packets are not counted.
+/// Like [`send_slices`], for lanes whose waiting packets are not counted: keeps the descriptor open
+/// until it is received.
 pub(super) fn send_kept(
     socket: BorrowedFd<'_>,
     lane: Lane,
@@ -51,15 +52,15 @@ pub(super) fn send_slices(
     attempt(Call::Send(lane), || sendmsg().map_err(as_full))
 }
 
-/// What one call to [`receive`] found: bytes of a stream, or one packet.
+/// The result of one receiving call: bytes of a stream, or one packet.
 #[derive(Debug)]
 pub struct Received {
     /// How many bytes of the buffer it filled; 0 means that the lane has ended.
     pub length: usize,
-    /// The descriptor that came along with the last bytes of a stream, or with the packet.
+    /// The descriptor that came with the last bytes of a stream, or with the packet.
     pub descriptor: Option<OwnedFd>,
-    /// Whether a packet was longer than the buffer, or descriptors were lost: too many were sent,
-    /// or this process has none left.
+    /// Whether a packet was longer than the buffer, or descriptors were lost, because too many were
+    /// sent or this process has none left.
     pub truncated: bool,
 }
 
@@ -84,15 +85,15 @@ pub(super) fn receive_slices(
     })
 }
 
-/// One packet of any length, as [`receive_whole_packet`] found it.
+/// One packet of any length.
 #[derive(Debug)]
 pub struct WholePacket {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// How long it was, which may be more.
+    /// The length of the packet, which may exceed that of `bytes`.
     pub length: usize,
-    /// The descriptor that came along.
+    /// The descriptor that came with it.
     pub descriptor: Option<OwnedFd>,
-    /// Whether it is no packet, but the end of the lane.
+    /// Whether this is the end of the lane instead of a packet.
     pub is_end: bool,
 }

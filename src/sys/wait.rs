@@ -7,14 +7,14 @@ use nix::errno::Errno;
 /// Why a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It called `exit` with this code.
+    /// It exited with this code.
     Code(i32),
     /// This signal ended it.
     Signal(i32),
 }
 
-/// How a child ended, or `None` if `options` do not let this wait and it has not ended. `kind` says what
-/// `number` names.
+/// How a child ended; `None` if it has not ended and `options` has `WNOHANG`. `kind` says what `number`
+/// is.
 pub(super) fn waitid(
     kind: libc::idtype_t,
     number: i32,

@@ -1,4 +1,4 @@
-//! Descriptors that the engine's runtime waits on, and how system calls for that are called.
+//! Descriptors that the engine's runtime waits on.
 
 use std::{io, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
@@ -12,11 +12,11 @@ use super::{
 };
 
 mod sealed {
-    /// Types that own one descriptor from beginning to end, and always name that one.
+    /// Types that own one descriptor for all of their life, and always return that one.
     pub trait OwnsDescriptor: std::os::fd::AsRawFd {}
 }
 
-/// What the engine can wait on.
+/// Types that the engine can wait on.
 pub trait Watchable: sealed::OwnsDescriptor {}
 
 impl<T: sealed::OwnsDescriptor> Watchable for T {}
@@ -25,7 +25,8 @@ impl sealed::OwnsDescriptor for OwnedFd {}
 impl sealed::OwnsDescriptor for Arc<Process> {}
 impl sealed::OwnsDescriptor for Rc<Bound> {}
 
-/// Waits on what `inner` owns, which comes back where that fails. To be called on the engine's runtime.
+/// Registers the descriptor of `inner`, which is returned on failure. Call this on the engine's
+/// runtime.
 ///
 /// # Errors
 /// [`Failure::Shortage`] when the kernel has no memory for another watch.
@@ -41,7 +42,7 @@ pub fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>, (
     })
 }
 
-/// Makes a call on what is watched as soon as it is ready, again as long as that would block.
+/// Makes a call on a watched descriptor once it is ready, and again each time it would block.
 ///
 /// # Errors
 /// As `call`, and never [`Failure::WouldBlock`].
@@ -54,14 +55,14 @@ pub async fn when_ready<T>(
         Err(Failure::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
         done => Ok(done),
     });
-    // It fails only when the runtime ends.
+    // Fails only when the runtime ends.
     done.await.unwrap_or(Err(Failure::Gone))
 }
 
-/// Makes a call on what is watched, once, if it is ready.
+/// Makes a call on a watched descriptor, once, if it is ready.
 ///
 /// # Errors
-/// As `call`; after [`Failure::WouldBlock`] it is ready no more.
+/// As `call`; after [`Failure::WouldBlock`] the descriptor is no longer ready.
 pub fn try_ready<T: Watchable, R>(
     watched: &AsyncFd<T>,
     interest: Interest,

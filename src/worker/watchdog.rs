@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The exit code of a worker that it ends: `EX_UNAVAILABLE` of `sysexits.h`, which Node does not use.
 const PRIMARY_GONE: i32 = 69;
 
-/// The thread needs next to nothing.
+/// Enough for this thread, which does very little.
 const STACK: usize = 64 * 1024;
 
 /// Ends a worker when the process of its primary is gone, and its JavaScript does not.

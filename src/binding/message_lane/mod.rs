@@ -181,7 +181,7 @@ impl MessageLane {
         channel.as_mut().is_none_or(|channel| channel.flush_on_exit(patience))
     }
 
-    /// Holds the event loop open from now on.
+    /// Keeps the event loop alive from now on.
     #[napi(js_name = "ref")]
     pub fn reference(&self) {
         if let Some(started) = self.inner.started.borrow().as_ref() {
@@ -190,7 +190,7 @@ impl MessageLane {
         }
     }
 
-    /// No longer holds the event loop open.
+    /// No longer keeps the event loop alive.
     #[napi(js_name = "unref")]
     pub fn unreference(&self) {
         if let Some(started) = self.inner.started.borrow().as_ref() {

@@ -16,7 +16,7 @@ use nix::{
 
 use crate::sys::wait::{Exit, waitid};
 
-/// The thread that waits where there are no pidfds needs next to nothing.
+/// Enough for the thread that waits for a child on kernels without pidfds.
 const STACK: usize = 64 * 1024;
 
 /// A child process, and a descriptor that becomes readable when it ends.
@@ -28,7 +28,7 @@ pub struct Process {
     is_reaped: Mutex<bool>,
 }
 
-/// What tells that a process has ended.
+/// What becomes readable when a process has ended.
 #[derive(Debug)]
 enum End {
     Pidfd(OwnedFd),
@@ -46,13 +46,13 @@ impl Process {
         let child = child(pid)?;
         match pidfd_open(child) {
             Ok(pidfd) => Ok(Self::new(child, End::Pidfd(pidfd))),
-            // An older kernel, or a filter that does not let us.
+            // An older kernel, or a seccomp filter.
             Err(Errno::ENOSYS | Errno::EPERM) => Self::watch_by_thread(child),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A child whose pidfd came with it.
+    /// A child that was started together with its pidfd.
     pub(in crate::sys) fn with_pidfd(pid: i32, pidfd: OwnedFd) -> io::Result<Self> {
         Ok(Self::new(child(pid)?, End::Pidfd(pidfd)))
     }
@@ -61,14 +61,14 @@ impl Process {
         Self { pid, end, is_reaped: Mutex::new(false) }
     }
 
-    /// The thread takes no exit, so the number stays the child's for as long as it is used here.
+    /// The thread does not reap the child, so its pid stays valid while it is used here.
     fn watch_by_thread(pid: Pid) -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let told = OwnedFd::from(EventFd::from_value_and_flags(0, flags)?);
         let teller = told.try_clone()?;
         let wait = move || {
             while matches!(waitid(libc::P_PID, pid.as_raw(), libc::WNOWAIT), Err(Errno::EINTR)) {}
-            // It fails only for a counter that is full.
+            // Fails only if the counter is full.
             let _ = write(&teller, &1u64.to_ne_bytes());
         };
         thread::Builder::new().name("rs-cluster-wait".into()).stack_size(STACK).spawn(wait)?;
@@ -80,8 +80,8 @@ impl Process {
         self.pid.as_raw()
     }
 
-    /// Sends a signal; 0 only asks whether the process is there. One that has ended is there until it
-    /// is reaped.
+    /// Sends a signal; 0 only checks whether the process exists. A process that has ended exists until
+    /// it is reaped.
     ///
     /// # Errors
     /// `ESRCH` once it is reaped, `EPERM`, `EINVAL` for a number that is not that of a signal.
@@ -92,12 +92,12 @@ impl Process {
         }
         if let End::Pidfd(pidfd) = &self.end {
             match signal_by_pidfd(pidfd, signal) {
-                // There is no such call, or a filter does not let us make it.
+                // An older kernel, or a seccomp filter.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {}
                 result => return result,
             }
         }
-        // Someone else may have reaped it.
+        // Other code may have reaped it.
         match self.wait(libc::WNOHANG | libc::WNOWAIT) {
             Err(Errno::ECHILD) => return Err(Errno::ESRCH.into()),
             result => result?,
@@ -108,7 +108,7 @@ impl Process {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// How it ended, or `None` while it runs. It stays a zombie, and the pid its own.
+    /// How it ended, or `None` while it runs. This does not reap it, so its pid stays valid.
     ///
     /// # Errors
     /// `ECHILD` when it was reaped already.
@@ -121,11 +121,11 @@ impl Process {
         while matches!(self.wait(libc::WNOWAIT), Err(Errno::EINTR)) {}
     }
 
-    /// Gives the pid of a child that has ended back to the system. Does nothing while it runs.
+    /// Reaps a child that has ended, which frees its pid. Does nothing while it runs.
     pub fn reap(&self) {
         let mut is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_reaped {
-            // An error tells that someone else has reaped it.
+            // An error means that other code has reaped it.
             *is_reaped = !matches!(self.wait(libc::WNOHANG), Ok(None));
         }
     }
@@ -133,7 +133,7 @@ impl Process {
     fn wait(&self, options: libc::c_int) -> nix::Result<Option<Exit>> {
         if let End::Pidfd(pidfd) = &self.end {
             match waitid(libc::P_PIDFD, pidfd.as_raw_fd(), options) {
-                // A kernel that knows pidfds, but not yet here.
+                // This kernel has pidfds, but its `waitid` does not take them.
                 Err(Errno::EINVAL) => {}
                 result => return result,
             }
@@ -173,9 +173,10 @@ fn signal_by_pidfd(pidfd: &OwnedFd, signal: i32) -> io::Result<()> {
 /// Kills and reaps a child that can't be watched.
 pub(in crate::sys) fn kill_and_reap(pid: i32) {
     let Ok(pid) = child(pid) else { return };
-    // Where SIGCHLD is ignored it may have ended, and its number be used again.
+    // If SIGCHLD is ignored, the child may have ended already, and its pid may belong to another
+    // process.
     if waitid(libc::P_PID, pid.as_raw(), libc::WNOWAIT | libc::WNOHANG).is_ok() {
-        // Neither can fail on a child of ours.
+        // Neither call can fail for our own child.
         let _ = kill(pid, Signal::SIGKILL);
         while matches!(waitid(libc::P_PID, pid.as_raw(), 0), Err(Errno::EINTR)) {}
     }

@@ -22,11 +22,11 @@ use crate::sys::{
     transfer::{Received, WholePacket, receive_slices, send_kept},
 };
 
-/// What packets go by: sockets that keep their borders, and tell of the end.
+/// Sockets that keep the boundaries of packets, and report the end.
 pub(in crate::sys) const PACKETS: SockType = SockType::SeqPacket;
 
 /// The send buffer, in bytes, that holds about a dozen packets with a descriptor. The kernel doubles
-/// what it is told.
+/// this value.
 pub const WINDOW: usize = 5000;
 
 pub(in crate::sys) fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -37,7 +37,7 @@ pub(in crate::sys) fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     pair(PACKETS)
 }
 
-/// Ours first, then that of a child, which may be no program of ours.
+/// Our end first, then the child's. The child may be any program.
 pub(in crate::sys) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     stream_pair()
 }
@@ -83,12 +83,12 @@ pub(in crate::sys) fn receive_whole_packet(
     Ok(WholePacket { bytes, length, descriptor: packet.descriptor, is_end: false })
 }
 
-/// Whether nothing more comes than what is there. An empty packet looks like the end otherwise.
+/// Whether the peer has closed its end. Without this check, an empty packet looks like the end.
 fn has_ended(socket: BorrowedFd<'_>) -> bool {
     // A flag that `nix` does not name.
     let flag = PollFlags::from_bits_retain(libc::POLLRDHUP);
     let mut polled = [PollFd::new(socket, flag)];
-    // Without memory for it, the end is what it looks like.
+    // If the kernel has no memory for the poll, assume the end.
     poll(&mut polled, PollTimeout::ZERO) != Ok(0)
 }
 
@@ -96,7 +96,7 @@ fn has_ended(socket: BorrowedFd<'_>) -> bool {
 /// credentials, times, a security label.
 const SHARED_SPACE: usize = 2048;
 
-/// As [`receive_slices`], for a socket whose options another process may set.
+/// Like [`receive_slices`], for a socket whose options another process may set.
 pub(in crate::sys) fn receive_shared(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -109,10 +109,10 @@ pub(in crate::sys) fn receive_shared(
     Ok(Received { length, descriptor, truncated })
 }
 
-/// How long to wait after an error of the system, which has too little memory then.
+/// How long to wait after an error: the kernel is out of memory.
 const POLL_PAUSE: Duration = Duration::from_millis(100);
 
-/// No event is asked for: a hang-up is told always, and only once both directions are closed.
+/// No event is requested, because the kernel always reports a hang-up, once both directions are closed.
 pub(in crate::sys) fn wait_for_end(lane: &OwnedFd) {
     loop {
         let mut polled = [PollFd::new(lane.as_fd(), PollFlags::empty())];

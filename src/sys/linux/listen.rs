@@ -19,17 +19,18 @@ pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> nix::Result<OwnedFd> 
     accept4(listening, FLAGS)
 }
 
-/// Lets a socket have an address that another one has had, or for datagrams: has.
+/// Lets a socket bind an address that another socket has had recently; for datagrams, one that another
+/// socket has now.
 pub(in crate::sys) fn reuse_address(socket: impl AsFd, _: SockType) -> io::Result<()> {
     Ok(setsockopt(&socket, sockopt::ReuseAddr, &true)?)
 }
 
-/// Has the kernel spread what comes over all sockets that ask for it.
+/// Makes the kernel distribute connections over all sockets with this option.
 pub(in crate::sys) fn reuse_port(socket: impl AsFd) -> io::Result<()> {
     Ok(setsockopt(&socket, sockopt::ReusePort, &true)?)
 }
 
-/// An address that is no file.
+/// An abstract address, which has no file.
 pub(in crate::sys) fn abstract_name(name: &[u8]) -> io::Result<UnixAddr> {
     Ok(UnixAddr::new_abstract(name)?)
 }
@@ -50,6 +51,6 @@ pub(in crate::sys) fn backlog(listening: RawFd) -> usize {
     };
     // SAFETY: plain numbers, for which zeros do.
     let info = unsafe { info.assume_init() };
-    // Of a listening socket that is the length of its queue. Where there is no such, none is known.
+    // For a listening socket this is the length of its backlog.
     if result == 0 { info.tcpi_unacked as usize } else { 0 }
 }

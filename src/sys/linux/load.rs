@@ -4,13 +4,13 @@ use nix::{time::clock_getcpuclockid, unistd::Pid};
 
 use crate::sys::process_load::{Load, THREADS};
 
-/// `None` where the kernel has no `/proc`, or keeps no such counts.
+/// `None` if the kernel has no `/proc`, or does not keep these counts.
 pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
-    // The time run in nanoseconds comes first. The time waited, next to it, is of no use: a wait
-    // is added when it ends.
+    // The first field is the time run, in nanoseconds. The second, the time waited, is useless here:
+    // the kernel adds a wait when it ends.
     let counts = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     let main = counts.split_ascii_whitespace().next()?.parse().map(Duration::from_nanos).ok()?;
-    // That of the process would add up the times of all its threads.
+    // The file of the process would have the sum of all its threads.
     let thread = thread(format!("/proc/{pid}/task/{pid}/stat"))?;
     let is_runnable = thread.is_runnable;
     let may_wait_for_thread =
@@ -18,14 +18,14 @@ pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
     Some(Load { main, all: processor_time(pid)?, is_runnable, may_wait_for_thread })
 }
 
-/// How one thread gets on.
+/// The state of one thread.
 struct Thread {
     is_runnable: bool,
-    /// How many the process has, this one among them.
+    /// How many threads the process has, including this one.
     siblings: usize,
 }
 
-/// The state stands behind the name, which is in parentheses and may hold some itself.
+/// The state follows the name, which is in parentheses and may contain parentheses itself.
 fn thread(stat: impl AsRef<Path>) -> Option<Thread> {
     let stat = fs::read_to_string(stat).ok()?;
     let mut fields = stat.rsplit_once(") ")?.1.split_ascii_whitespace();
@@ -37,13 +37,12 @@ fn thread(stat: impl AsRef<Path>) -> Option<Thread> {
 
 fn has_runnable_thread(pid: i32) -> Option<bool> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
-    // One that has ended meanwhile is not, and there may be more by now.
+    // A thread that has ended meanwhile is skipped; new ones may be missed.
     let stats = threads.take(THREADS).map(|it| thread(it.path().join("stat")));
     Some(stats.flatten().any(|thread| thread.is_runnable))
 }
 
-/// The clock that counts the processor time of a process is named after it: see
-/// `clock_getcpuclockid(3)`.
+/// The processor time of the whole process: see `clock_getcpuclockid(3)`.
 fn processor_time(pid: i32) -> Option<Duration> {
     Some(clock_getcpuclockid(Pid::from_raw(pid)).ok()?.now().ok()?.into())
 }

@@ -10,7 +10,7 @@ use nix::{
     unistd::ftruncate,
 };
 
-/// Memory of this size without a name, sealed: it can't shrink under a reader.
+/// Creates sealed memory of this size, without a name: it can't shrink while a reader uses it.
 pub(in crate::sys) fn create(size: usize) -> io::Result<OwnedFd> {
     let memory = memfd_create()?;
     ftruncate(&memory, size as i64)?;
@@ -27,7 +27,7 @@ pub(in crate::sys) fn is_sized(file: &FileStat, size: usize) -> bool {
 /// Memory that only its descriptor names.
 fn memfd_create() -> nix::Result<OwnedFd> {
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    // Not by `nix`, which calls a function that glibc 2.17 lacks.
+    // By `libc`, because `nix` calls a function that glibc 2.17 lacks.
     // SAFETY: a C string that lives, and flags.
     let fd = unsafe { libc::syscall(libc::SYS_memfd_create, c"rs-cluster".as_ptr(), flags) };
     // SAFETY: the kernel has just made this descriptor for us.

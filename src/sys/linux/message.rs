@@ -5,11 +5,11 @@ use nix::{
     sys::socket::{MsgFlags, cmsg_space},
 };
 
-/// No signal for writing to a process that is gone. No call waits, whatever flags a peer that shares
-/// the open file has set on it.
+/// No signal for writing to a process that is gone, and no blocking, whatever flags a process that
+/// shares the open file has set on it.
 pub(in crate::sys) const SEND: MsgFlags = MsgFlags::MSG_NOSIGNAL.union(MsgFlags::MSG_DONTWAIT);
 
-/// Descriptors are close-on-exec from birth. No call waits, as with [`SEND`].
+/// Descriptors are close-on-exec from the start. No blocking, as with [`SEND`].
 pub(in crate::sys) const RECEIVE: MsgFlags =
     MsgFlags::MSG_CMSG_CLOEXEC.union(MsgFlags::MSG_DONTWAIT);
 
@@ -19,17 +19,17 @@ pub(in crate::sys) const SPACE: usize = cmsg_space::<RawFd>();
 /// The kind of control message that carries a descriptor of the sender's process (`SO_PASSPIDFD`).
 pub(in crate::sys) const SCM_PIDFD: Option<libc::c_int> = Some(4);
 
-/// The kernel has told all in its error.
+/// The kernel's error is exact.
 pub(in crate::sys) fn as_full(errno: Errno) -> Errno {
     errno
 }
 
-/// What was lost, the kernel tells by a flag.
+/// The kernel reports a lost descriptor by a flag, not by an error.
 pub(in crate::sys) fn has_lost_descriptor(_: Errno) -> bool {
     false
 }
 
-/// Is close-on-exec already.
+/// It is close-on-exec already.
 pub(in crate::sys) fn arrived(descriptor: OwnedFd) -> Option<OwnedFd> {
     Some(descriptor)
 }

@@ -13,13 +13,13 @@ pub(super) mod thread;
 pub(super) mod transit;
 pub(super) mod watched;
 
-/// Makes the calling thread wait for its turn when it wakes, instead of interrupting the thread that
-/// runs; unless the user has chosen another scheduling class, which threads inherit.
+/// Puts the calling thread into the class `SCHED_BATCH`: when it wakes, it waits for its turn instead
+/// of preempting the thread that runs. Does nothing if the user has chosen another class than
+/// `SCHED_OTHER`, which threads inherit.
 ///
-/// For a thread that many wake for little work each, that is fewer switches with more work done in
-/// each of them.
+/// A thread that is often woken for little work then switches less often, and does more work each time.
 pub fn use_batch_scheduling() {
-    // What the kernel takes; the structure of musl has more in it.
+    // The kernel takes one number; musl's structure has more fields.
     let priority: libc::c_int = 0;
     // SAFETY: the calling thread, and a number that lives. Every thread may do so, and where it fails
     // nothing is lost but speed. These are not the functions of the library, because those of musl do

@@ -27,7 +27,7 @@ pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
     getsockopt(&socket, AcceptConn).unwrap_or(false)
 }
 
-/// Whether a socket that has this name has none.
+/// Whether this is the name of a socket without a name.
 pub(in crate::sys) fn is_unnamed(name: &UnixAddr) -> bool {
     name.is_unnamed()
 }

@@ -34,10 +34,10 @@ pub(in crate::sys) fn longest_address(path: &[u8]) -> Option<UnixAddr> {
 pub(in crate::sys) const DIRECTORY: OFlag =
     OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
-/// A file, of which nothing is read either.
+/// A file that is open only to keep its identity; nothing is read from it.
 pub(in crate::sys) type KeptOpen = OwnedFd;
 
-/// The path of a file in an open directory, whatever has become of the directory's own path.
+/// The path of a file in an open directory, which stays valid when the directory is renamed.
 pub(in crate::sys) fn path_in(directory: &OwnedFd, name: &OsStr) -> Option<PathBuf> {
     let directory = path_of(directory);
     directory.exists().then(|| directory.join(name))
@@ -47,7 +47,7 @@ fn path_of(open: impl AsFd) -> PathBuf {
     Path::new("/proc/self/fd").join(open.as_fd().as_raw_fd().to_string())
 }
 
-/// Opens a file in a directory, and says what it is. A link is not followed.
+/// Opens a file in a directory, and returns its status. A link is not followed.
 pub(in crate::sys) fn keep_open(
     directory: &OwnedFd,
     name: &OsStr,
@@ -65,6 +65,7 @@ pub(in crate::sys) fn change_mode(
     kept: &KeptOpen,
     mode: Mode,
 ) -> io::Result<()> {
-    // No call changes the mode of a file that is open in this way (Linux 6.6 has one).
+    // By its path in `/proc`, because no call changes the mode of a file opened with `O_PATH` before
+    // Linux 6.6.
     Ok(fchmodat(AT_FDCWD, &path_of(kept), mode, FchmodatFlags::FollowSymlink)?)
 }

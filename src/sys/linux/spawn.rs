@@ -13,20 +13,20 @@ use crate::sys::{
     program::{Program, Refused, pointers},
 };
 
-/// The child's stack until it executes its program, in elements that are aligned as any stack is.
+/// The child's stack until it executes its program, in elements with the alignment of a stack.
 const STACK: usize = 64 * 1024 / size_of::<u128>();
 
 /// Signals, by number.
 const SIGNALS: std::ops::RangeInclusive<c_int> = 1..=64;
 
-/// The size of a set of signals, as the kernel wants to be told.
+/// The size of a signal set, which the kernel requires.
 const SIGNAL_SET: usize = size_of::<u64>();
 
-/// As much as the kernel reads of an action: the default is all zeros.
+/// As much as the kernel reads of a signal action; the default action is all zeros.
 const DEFAULT_ACTION: [u64; 4] = [0; 4];
 
-/// What the child does before it executes its program, all of it made by the parent: the child shares
-/// the parent's memory, where another thread may hold any lock.
+/// What the child does before it executes its program. The parent prepares all of it, because the child
+/// shares the parent's memory, where another thread may hold any lock.
 struct Plan<'a> {
     file: *const c_char,
     args: *const *const c_char,
@@ -36,17 +36,17 @@ struct Plan<'a> {
     moves: &'a [(RawFd, RawFd)],
     uid: Option<u32>,
     gid: Option<u32>,
-    /// What the child could not do, for the parent; 0 if it could do all.
+    /// The errno of the child's failed step; 0 if every step succeeded.
     errno: AtomicI32,
-    /// What it does, in [`STEPS`].
+    /// The index in [`STEPS`] of the current step.
     step: AtomicUsize,
 }
 
 /// The system calls of the child that may fail.
 const STEPS: [&str; 5] = ["dup3", "chdir", "setgid", "setuid", "execve"];
 
-/// By `clone`, as the C library makes `posix_spawn` of it, which neither changes user or group nor
-/// gives a pidfd: the parent waits until the child has executed its program or ended.
+/// Uses `clone`, as the C library's `posix_spawn` does, which can neither change the user or group nor
+/// return a pidfd. The parent waits until the child has executed its program or ended.
 pub(in crate::sys) fn spawn(
     program: &Program,
     moves: &[(RawFd, RawFd)],
@@ -67,15 +67,15 @@ pub(in crate::sys) fn spawn(
     let changes_user = plan.uid.is_some() || plan.gid.is_some();
     let was_dumpable = changes_user && is_dumpable();
     let cloned = match clone(&plan, libc::CLONE_PIDFD) {
-        // A kernel, or a filter, that does not let us. Where it is the process that it refuses, it does
-        // so again.
+        // The kernel or a seccomp filter refuses the flag. If it refuses the process itself, the second
+        // call fails in the same way.
         Err(error) if is_refused(&error) => clone(&plan, 0),
         cloned => cloned,
     };
-    // The kernel makes the memory undumpable when a process that has it changes its user, and with it
-    // the files in /proc/self root's. The child is done with it.
+    // When a process that shares the memory changes its user, the kernel makes the memory undumpable,
+    // and root the owner of the files in /proc/self. The child no longer uses the memory.
     if was_dumpable {
-        // It fails only for other values.
+        // Fails only for other values.
         let _ = set_dumpable(true);
     }
     let (pid, pidfd) = cloned.map_err(Refused::by("clone"))?;
@@ -84,11 +84,11 @@ pub(in crate::sys) fn spawn(
         None => Process::watch(pid),
     };
     match plan.errno.into_inner() {
-        // One that can't be watched could never be reaped.
+        // A process that can't be watched could never be reaped.
         0 => process.inspect_err(|_| kill_and_reap(pid)).map_err(Refused::by("pidfd_open")),
         errno => {
             match process {
-                // It is about to end, and is reaped when this is dropped.
+                // The child is about to end; dropping this reaps it.
                 Ok(process) => process.wait_for_end(),
                 Err(_) => kill_and_reap(pid),
             }
@@ -98,8 +98,8 @@ pub(in crate::sys) fn spawn(
     }
 }
 
-/// Whether this user's other processes may look at the memory of this one. By `libc`, because `nix` takes
-/// "only root's may" for that.
+/// Whether other processes of this user may inspect this process. By `libc`, because `nix` reports the
+/// value 2, "only root", as true.
 pub(in crate::sys) fn is_dumpable() -> bool {
     // SAFETY: a number.
     unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
@@ -109,12 +109,12 @@ fn is_refused(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EPERM | libc::ENOSYS))
 }
 
-/// Makes the child, and returns when it has executed its program or ended.
+/// Starts the child, and returns when it has executed its program or ended.
 fn clone(plan: &Plan<'_>, flag: c_int) -> io::Result<(i32, Option<OwnedFd>)> {
     let mut stack = Vec::<u128>::with_capacity(STACK);
     let mut pidfd: RawFd = -1;
-    // By `libc`, because `nix` has no room for the pidfd.
-    // No handler of the parent's may run in the child.
+    // None of the parent's signal handlers may run in the child. `clone` by `libc`, because that of
+    // `nix` does not return the pidfd.
     let before = set_blocked(u64::MAX);
     // SAFETY: the stack is the child's alone and lives until the child is done with it, as all that the
     // plan points to does, because CLONE_VFORK suspends this thread until then. `run` makes system
@@ -135,14 +135,14 @@ fn clone(plan: &Plan<'_>, flag: c_int) -> io::Result<(i32, Option<OwnedFd>)> {
     if pid < 0 {
         return Err(error);
     }
-    // A kernel that does not know the flag overlooks it.
+    // A kernel that does not know the flag ignores it.
     // SAFETY: the kernel has just made this descriptor for us.
     let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
     Ok((pid, pidfd))
 }
 
-/// Blocks exactly these signals for the calling thread, and returns those blocked before. The library
-/// would spare those that it uses itself.
+/// Blocks exactly these signals for the calling thread, and returns the previously blocked set. The C
+/// library would leave out the signals that it uses itself.
 fn set_blocked(signals: u64) -> u64 {
     let mut before = 0u64;
     // SAFETY: both sets are as large as the kernel is told. It fails for a wrong size only.
@@ -158,7 +158,7 @@ fn set_blocked(signals: u64) -> u64 {
     before
 }
 
-/// The child: executes the program, or leaves why it can't.
+/// Runs in the child: executes the program, or stores the errno.
 extern "C" fn run(plan: *mut c_void) -> c_int {
     // SAFETY: what `clone` passes on, which lives as long as this runs.
     let plan = unsafe { &*plan.cast::<Plan<'_>>() };
@@ -167,7 +167,7 @@ extern "C" fn run(plan: *mut c_void) -> c_int {
     127
 }
 
-/// Returns the errno of what failed. Makes system calls only, and those itself: the library's `setuid`
+/// Returns the errno of the step that failed. Makes only raw system calls: the C library's `setuid`
 /// would change the user of all threads of the parent.
 fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
     for signal in SIGNALS {
@@ -200,7 +200,7 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
         check(unsafe { libc::syscall(libc::SYS_chdir, cwd) })?;
     }
     if plan.uid.is_some() || plan.gid.is_some() {
-        // As libuv does it: only root may, and others need not.
+        // As in libuv, the result is ignored: only root may do this, and others need not.
         // SAFETY: an empty list has no address.
         unsafe { libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>()) };
     }
@@ -209,7 +209,7 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
         // SAFETY: a number.
         check(unsafe { libc::syscall(libc::SYS_setgid, gid) })?;
     }
-    // Last, because other processes of that user may stop this one from then on.
+    // Last, because from then on other processes of that user may stop this one.
     begin(3);
     if let Some(uid) = plan.uid {
         // SAFETY: a number.
@@ -222,7 +222,7 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
     Err(libc::ENOEXEC)
 }
 
-/// The library keeps the errno where the parent's thread does, which is suspended.
+/// The C library stores the errno in the parent's thread, which is suspended.
 fn check(result: libc::c_long) -> Result<(), c_int> {
     if result < 0 {
         Err(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))

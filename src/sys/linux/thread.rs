@@ -1,12 +1,12 @@
 use std::{fs::File, os::unix::fs::FileExt};
 
-/// As long as the text that the kernel has for a thread.
+/// Enough for the status file of a thread.
 const LENGTH: usize = 4096;
 
-/// What the kernel tells of a thread, in `/proc`.
+/// What the kernel reports about a thread, in `/proc`.
 #[derive(Debug)]
 pub(in crate::sys) struct Status {
-    /// Open from the beginning, as there may be no descriptor later.
+    /// Opened at the start, because there may be no free descriptor later.
     file: Option<File>,
 }
 
@@ -20,7 +20,7 @@ impl Status {
         let length = self.file.as_ref().and_then(|file| file.read_at(&mut bytes, 0).ok());
         let status = String::from_utf8_lossy(&bytes[..length.unwrap_or(0)]);
         match field(&status, "State:") {
-            // How often it has begun to wait.
+            // The count of voluntary context switches identifies the wait.
             Some(state) if state.starts_with('S') => {
                 Some(field(&status, "voluntary_ctxt_switches:")?.parse().unwrap_or(0))
             }

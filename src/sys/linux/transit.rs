@@ -1,16 +1,16 @@
 use std::os::fd::BorrowedFd;
 
-/// Descriptors on their way, which the kernel keeps alive by itself.
+/// Descriptors in flight, which the kernel keeps open by itself.
 #[derive(Debug, Default)]
 pub struct Transit(());
 
 impl Transit {
-    /// A descriptor has been put into the lane.
+    /// Keeps a duplicate of a descriptor that was just sent on the lane.
     pub fn keep(&self, _: BorrowedFd<'_>) {}
 
-    /// So many packets wait in the lane now.
+    /// Closes what has been received. `waiting` returns how many packets are still in the lane.
     pub fn release_received(&self, _waiting: impl FnOnce() -> usize) {}
 }
 
-/// A descriptor has gone by a lane of which nobody counts what waits.
+/// Keeps a descriptor open that was sent on a lane whose waiting packets are not counted.
 pub(in crate::sys) fn keep_until_received(_: BorrowedFd<'_>, _: Option<BorrowedFd<'_>>) {}

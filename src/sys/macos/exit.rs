@@ -23,7 +23,7 @@ use crate::sys::wait::{Exit, waitid};
 pub struct Process {
     queue: Queue,
     pid: Pid,
-    /// Its number may be a stranger's from then on. Locked while the number is used.
+    /// The number may belong to another process from then on. Locked while the number is used.
     is_reaped: Mutex<bool>,
 }
 
@@ -37,7 +37,7 @@ impl Process {
         let child = child(pid)?;
         let ident = pid.unsigned_abs() as usize;
         match queue.watch(ident, EventFilter::EVFILT_PROC, FilterFlag::NOTE_EXIT, 0) {
-            // One that has ended is none any more, until somebody takes its exit.
+            // The kernel does not watch a process that has ended, even if it is not reaped yet.
             Err(Errno::ESRCH) if is_zombie(child) => queue.trigger()?,
             result => result?,
         }
@@ -49,8 +49,8 @@ impl Process {
         self.pid.as_raw()
     }
 
-    /// Sends a signal; 0 only asks whether the process is there. One that has ended is there until it
-    /// is reaped.
+    /// Sends a signal; 0 only checks whether the process exists. A process that has ended exists until
+    /// it is reaped.
     ///
     /// # Errors
     /// `ESRCH` once it is reaped, `EPERM`, `EINVAL` for a number that is not that of a signal.
@@ -59,38 +59,37 @@ impl Process {
         if *is_reaped {
             return Err(Errno::ESRCH.into());
         }
-        // By `libc`, because a worker may be sent a number that `nix` does not know, which is an error
-        // of the kernel.
+        // By `libc`, because `nix` refuses numbers that it does not know before the kernel can.
         // SAFETY: numbers only. The process is ours and not reaped, so the number is still its own.
         let result = unsafe { libc::kill(self.pid(), signal) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// How it ended, or `None` while it runs. It stays a zombie, and the pid its own.
+    /// How it ended, or `None` while it runs. This does not reap it, so its pid stays valid.
     ///
     /// # Errors
     /// `ECHILD` when it was reaped already.
     pub fn status(&self) -> io::Result<Option<Exit>> {
-        // Asking takes nothing out of the queue, so it tells as often as it is asked.
+        // Polling takes nothing out of the queue, so it stays readable.
         let mut polled = [PollFd::new(self.queue.as_fd(), PollFlags::POLLIN)];
         if poll(&mut polled, PollTimeout::ZERO)? == 0 {
             return Ok(None);
         }
-        // The queue tells of the end an instant before there is a status, so this waits.
+        // The queue reports the end shortly before there is a status, so this waits.
         Ok(self.wait()?)
     }
 
     /// Waits until it ends, and leaves it a zombie.
     pub(in crate::sys) fn wait_for_end(&self) {
-        // An error tells that someone else has reaped it.
+        // An error means that other code has reaped it.
         let _ = self.wait();
     }
 
-    /// Gives the pid of a child that has ended back to the system. Does nothing while it runs.
+    /// Reaps a child that has ended, which frees its pid. Does nothing while it runs.
     pub fn reap(&self) {
         let mut is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_reaped {
-            // An error tells that someone else has reaped it.
+            // An error means that other code has reaped it.
             *is_reaped = !matches!(waitid(libc::P_PID, self.pid(), libc::WNOHANG), Ok(None));
         }
     }
@@ -114,7 +113,7 @@ impl Drop for Process {
 /// Kills and reaps a child that can't be watched.
 pub(in crate::sys) fn kill_and_reap(pid: i32) {
     if let Ok(pid) = child(pid) {
-        // Neither can fail on a child of ours.
+        // Neither call can fail for our own child.
         let _ = kill(pid, Signal::SIGKILL);
         let _ = waitpid(pid, None);
     }
@@ -124,7 +123,7 @@ fn child(pid: i32) -> nix::Result<Pid> {
     if pid > 0 { Ok(Pid::from_raw(pid)) } else { Err(Errno::ESRCH) }
 }
 
-/// Whether a child has ended, and nobody has taken its exit.
+/// Whether a child has ended and is not reaped yet.
 fn is_zombie(child: Pid) -> bool {
     waitid(libc::P_PID, child.as_raw(), libc::WNOHANG | libc::WNOWAIT).is_ok()
 }

@@ -1,6 +1,7 @@
-//! There are no sockets here that keep the borders of packets and tell of the end, nor does a datagram
-//! socket say when there is room (`uipc_send`). So packets go by streams. Those of a hand-off queue
-//! are all of one length; others have theirs in front of them, and are written whole or not at all.
+//! macOS has no sockets that keep the boundaries of packets and report the end, and its datagram
+//! sockets do not report when there is room (`uipc_send`). So packets go through streams. Packets of a
+//! hand-off queue all have the same length; others are preceded by theirs, and are written whole or not
+//! at all.
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
@@ -30,7 +31,7 @@ use crate::{
     },
 };
 
-/// What packets go by.
+/// The type of socket for packets.
 pub(in crate::sys) const PACKETS: SockType = SockType::Stream;
 
 /// The send buffer, in bytes, that holds about a dozen packets with a descriptor: each takes two of the
@@ -43,7 +44,7 @@ const HEADER: usize = size_of::<u32>();
 /// What a lane of packets holds, besides descriptors.
 const ROOM: usize = 4 * MAX_PACKET;
 
-/// With less room nothing is written, and with as much the longest packet is written whole
+/// With less room nothing is written; with this much the longest packet is written whole
 /// (`sosendcheck`).
 const ENOUGH: usize = MAX_PACKET + 1024;
 
@@ -87,7 +88,7 @@ pub(in crate::sys) fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-/// Ours first, then that of a child, which may be no program of ours and want the signal.
+/// Our end first, then the child's. The child may be any program, and may want the signal.
 pub(in crate::sys) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) =
         socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::empty())?;
@@ -98,19 +99,19 @@ pub(in crate::sys) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-/// It is writable again when it is mostly empty, as on Linux.
+/// The socket becomes writable again when it is mostly empty, as on Linux.
 pub(in crate::sys) fn limit_send_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     setsockopt(&socket, SndBuf, &bytes)?;
     wait_for_room(socket, bytes / 4 * 3)
 }
 
-/// Takes a socket for full while it has less room than that.
+/// Makes a socket count as full while it has less room than this.
 fn wait_for_room(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
     Ok(setsockopt(&socket, SendLowWater, &bytes)?)
 }
 
-/// `FIONREAD` would count what goes with descriptors as well.
+/// Not `FIONREAD`, which also counts the space of descriptors.
 pub(in crate::sys) fn unread(socket: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(getsockopt(&socket, Unread)?.unsigned_abs().into())
 }
@@ -152,7 +153,7 @@ pub(in crate::sys) fn receive_whole_packet(
         return Ok(without_bytes(0, true));
     }
     if found == HEADER && length > limit {
-        // No packet of ours, so nothing behind it is.
+        // This is not a packet of ours, so nothing after it is.
         shutdown(socket, Lane::Control)?;
         return Ok(without_bytes(length, false));
     }
@@ -161,17 +162,18 @@ pub(in crate::sys) fn receive_whole_packet(
         // The kernel adds a long packet in pieces, with hardly any time between them.
         return Err(Failure::WouldBlock);
     }
-    // Whether there is a descriptor, the kernel does not tell before.
+    // The kernel does not report in advance whether there is a descriptor.
     check(true)?;
     let mut bytes = vec![0; length];
     let mut slices = [IoSliceMut::new(&mut header), IoSliceMut::new(&mut bytes)];
     let received = receive_slices(socket, Lane::Control, &mut slices)?;
-    // Fewer, where a descriptor comes with its middle.
+    // There are fewer if a descriptor came in the middle.
     bytes.truncate(received.length.saturating_sub(HEADER));
     Ok(WholePacket { bytes, length, descriptor: received.descriptor, is_end: false })
 }
 
-/// As `receive_fixed_packet`: there is room for all that another holder of the socket may ask for.
+/// Like `receive_fixed_packet`: there is room for everything that another holder of the socket may ask
+/// for.
 pub(in crate::sys) fn receive_shared(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -179,8 +181,8 @@ pub(in crate::sys) fn receive_shared(
     receive_slices(socket, Lane::HandOff, &mut [IoSliceMut::new(buffer)])
 }
 
-/// `poll` would tell of a hang-up only together with every byte that comes (`poll_nocancel`). The queue
-/// is told that we want more bytes than there can be; so it tells of the end, and of a full buffer.
+/// `poll` would report a hang-up only together with every byte that comes (`poll_nocancel`). So the
+/// queue waits for more bytes than there can be, and reports only the end, or a full buffer.
 pub(in crate::sys) fn wait_for_end(stream: &OwnedFd) {
     let socket = stream.as_raw_fd().unsigned_abs() as usize;
     let watched = || {

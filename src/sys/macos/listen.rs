@@ -13,8 +13,8 @@ use nix::{
 
 use super::socket::{NoSigpipe, set_close_on_exec_and_nonblocking};
 
-/// Whether the kernel spreads connections over sockets that share a port. Here the last of them gets
-/// all.
+/// Whether the kernel spreads connections over sockets that share a port. On macOS the last of them
+/// gets all.
 pub const SPREADS_CONNECTIONS: bool = false;
 
 pub(in crate::sys) fn socket(family: AddressFamily, kind: SockType) -> io::Result<OwnedFd> {
@@ -27,13 +27,13 @@ pub(in crate::sys) fn socket(family: AddressFamily, kind: SockType) -> io::Resul
 
 pub(in crate::sys) fn accept(listening: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
     let connection = nix::sys::socket::accept(listening)?;
-    // It fails only for a connection that has ended already.
+    // Fails only for a connection that has already ended.
     set_close_on_exec_and_nonblocking(&connection).map_err(|_| Errno::ECONNABORTED)?;
     Ok(connection)
 }
 
-/// Lets a socket have an address that another one has had, or for datagrams: has. For these it takes
-/// the other option here, as libuv knows (`uv__udp_bind`).
+/// Lets a socket bind an address that another socket has had recently; for datagrams, one that another
+/// socket has now, which takes the other option on macOS, as in libuv (`uv__udp_bind`).
 pub(in crate::sys) fn reuse_address(socket: impl AsFd, kind: SockType) -> io::Result<()> {
     match kind {
         SockType::Datagram => Ok(setsockopt(&socket, ReusePort, &true)?),
@@ -41,17 +41,17 @@ pub(in crate::sys) fn reuse_address(socket: impl AsFd, kind: SockType) -> io::Re
     }
 }
 
-/// Nothing is spread here, so libuv refuses it.
+/// libuv refuses this on macOS, because the kernel does not distribute connections.
 pub(in crate::sys) fn reuse_port(_: impl AsFd) -> io::Result<()> {
     Err(Errno::ENOTSUP.into())
 }
 
-/// An address that is no file, which there is only on Linux.
+/// Abstract addresses exist only on Linux.
 pub(in crate::sys) fn abstract_name(_: &[u8]) -> io::Result<UnixAddr> {
     Err(Errno::EINVAL.into())
 }
 
-/// The kernel tells no more than whether some wait.
+/// The kernel reports only whether any connections wait.
 pub(in crate::sys) fn backlog(listening: RawFd) -> usize {
     let mut polled = libc::pollfd { fd: listening, events: libc::POLLIN, revents: 0 };
     // By `libc`, because `nix` takes only descriptors that are known to be open.

@@ -4,7 +4,7 @@ use crate::sys::process_load::{Load, THREADS};
 
 const PROC_PIDLISTTHREADS: c_int = 6;
 
-/// How one thread gets on.
+/// The state of one thread.
 struct Thread {
     time: Duration,
     is_runnable: bool,
@@ -22,7 +22,7 @@ pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
     let is_cut = count >= THREADS;
     // The list begins with the first thread that there was.
     let main = thread(pid, first)?;
-    // One that has ended meanwhile does nothing, and counts no more.
+    // A thread that has ended meanwhile is left out.
     let others = others.iter().filter_map(|&handle| thread(pid, handle));
     let (all, is_other_runnable) =
         others.fold((main.time, false), |(time, any), it| (time + it.time, any || it.is_runnable));

@@ -15,8 +15,8 @@ use nix::{
     unistd::{SysconfVar, ftruncate, sysconf},
 };
 
-/// Memory of this size, whose name is gone when this returns. The kernel lets such memory be sized only
-/// once (`pshm_truncate`), so it can't shrink under a reader.
+/// Creates memory of this size, and removes its name. The kernel lets its size be set only once
+/// (`pshm_truncate`), so it can't shrink while a reader uses it.
 pub(in crate::sys) fn create(size: usize) -> io::Result<OwnedFd> {
     loop {
         // At most 31 bytes. The numbers are random, and others for each call.

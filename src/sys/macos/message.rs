@@ -7,22 +7,21 @@ use nix::{
 
 use crate::sys::descriptor::close_on_exec;
 
-/// That nobody is killed for writing to a process that is gone, is a setting of the socket here. No call
-/// waits, whatever flags a peer that shares the open file has set on it.
+/// No blocking, whatever flags a process that shares the open file has set on it. The option
+/// `NoSigpipe` of the socket replaces Linux's flag against `SIGPIPE`.
 pub(in crate::sys) const SEND: MsgFlags = MsgFlags::MSG_DONTWAIT;
 
-/// There is no flag for what is to become of descriptors; see [`arrived`]. No call waits, as with
-/// [`SEND`].
+/// No blocking, as with [`SEND`]. There is no flag for close-on-exec; see [`arrived`].
 pub(in crate::sys) const RECEIVE: MsgFlags = MsgFlags::MSG_DONTWAIT;
 
-/// Room for as many descriptors as there can be. Those that a receiver has no room for, the kernel leaves
-/// open.
+/// Room for as many descriptors as a message can have, because the kernel leaves those open for which
+/// there is no room.
 pub(in crate::sys) const SPACE: usize = cmsg_space::<[RawFd; 512]>();
 
-/// The kernel makes no descriptors but those that a message carries.
+/// The kernel makes no other descriptors than those that a message carries.
 pub(in crate::sys) const SCM_PIDFD: Option<libc::c_int> = None;
 
-/// A stream that has no room for as much as a descriptor says that this is too long (`sosendcheck`).
+/// A stream without room for a descriptor reports that the message is too long (`sosendcheck`).
 pub(in crate::sys) fn as_full(errno: Errno) -> Errno {
     if errno == Errno::EMSGSIZE { Errno::EAGAIN } else { errno }
 }
@@ -33,8 +32,8 @@ pub(in crate::sys) fn has_lost_descriptor(errno: Errno) -> bool {
     [Errno::EMSGSIZE, Errno::EMFILE, Errno::ENFILE].contains(&errno)
 }
 
-/// Makes it close-on-exec. A process that is started this very moment does not inherit it for all that:
-/// see `spawn`.
+/// Sets close-on-exec. A process that is started at this moment does not inherit it anyway: see
+/// `spawn`.
 pub(in crate::sys) fn arrived(descriptor: OwnedFd) -> Option<OwnedFd> {
     close_on_exec(&descriptor).ok()?;
     Some(descriptor)

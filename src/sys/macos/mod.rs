@@ -1,6 +1,6 @@
-//! What macOS has in place of what is in `linux`, under the same names.
+//! What differs on macOS, under the same names as in `linux`.
 //!
-//! Where the kernel's own ways matter, they are named by the function of its source (XNU) that has them.
+//! Comments on the kernel's behaviour name the function in its source (XNU).
 
 pub(super) mod exit;
 pub(super) mod lane;
@@ -16,5 +16,5 @@ pub(super) mod thread;
 pub(super) mod transit;
 pub(super) mod watched;
 
-/// Nothing: which thread interrupts which, the kernel decides by itself.
+/// Does nothing: macOS has no such scheduling class.
 pub fn use_batch_scheduling() {}

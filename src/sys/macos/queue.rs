@@ -4,12 +4,12 @@ use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 
 use crate::sys::descriptor::close_on_exec;
 
-/// What the kernel tells of something that a [`Queue`] watches.
+/// What the kernel reports about something that a [`Queue`] watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Event {
-    /// Bytes, where it is about a socket: how many there are to read, or room for.
+    /// For a socket: how many bytes can be read, or written.
     pub(super) bytes: isize,
-    /// Whether nobody is left at the other end.
+    /// Whether the other end is closed.
     pub(super) is_end: bool,
 }
 
@@ -26,7 +26,7 @@ impl Queue {
         Ok(Self(queue))
     }
 
-    /// Has the kernel tell once for each change of what `ident` names for this filter.
+    /// Makes the kernel report each change of `ident`, which this filter interprets, once.
     ///
     /// # Errors
     /// `ENOMEM`; `ESRCH` or `EBADF` when there is no such thing.
@@ -41,7 +41,7 @@ impl Queue {
         self.change(KEvent::new(ident, filter, flags, notes, data, 0))
     }
 
-    /// Makes the queue readable for good.
+    /// Makes the queue readable from now on.
     ///
     /// # Errors
     /// `ENOMEM`.
@@ -55,7 +55,7 @@ impl Queue {
         self.0.kevent(&[change], &mut [], None).map(drop)
     }
 
-    /// The next event, waited for; without `waits`, `None` when there is none now.
+    /// Returns the next event. With `waits` this blocks; otherwise it returns `None` if there is none.
     ///
     /// # Errors
     /// `EINTR`.

@@ -14,8 +14,7 @@ use nix::sys::socket::{
 
 use crate::sys::descriptor::{close_on_exec, set_nonblocking};
 
-/// Whether a write to a peer that is gone is an error only, and no signal: an option that `nix` does not
-/// have.
+/// Makes a write to a peer that is gone an error without a signal: an option that `nix` does not have.
 #[derive(Clone, Copy)]
 pub(super) struct NoSigpipe;
 
@@ -26,14 +25,15 @@ pub(in crate::sys) fn family(socket: BorrowedFd<'_>) -> io::Result<Option<Addres
     Ok(getsockname::<SockaddrStorage>(socket.as_raw_fd())?.family())
 }
 
-/// Whether a socket that has this name has none, which the kernel gives as zeros (`sun_noname`).
+/// Whether this is the name of a socket without a name, which the kernel reports as zeros
+/// (`sun_noname`).
 pub(in crate::sys) fn is_unnamed(name: &UnixAddr) -> bool {
     let path = name.path().map(|path| path.as_os_str().as_bytes());
     path.and_then(<[u8]>::first).is_none_or(|&byte| byte == 0)
 }
 
-/// What `proc_pidfdinfo` tells of a socket: `struct socket_fdinfo` of `sys/proc_info.h`, as far as it is
-/// of use here.
+/// The result of `proc_pidfdinfo` for a socket: `struct socket_fdinfo` of `sys/proc_info.h`, as far as
+/// it is needed here.
 #[repr(C)]
 struct Info {
     /// The open file, and the file's status.
@@ -51,7 +51,7 @@ const _: () = assert!(size_of::<Info>() == 792 && offset_of!(Info, options) == 1
 const PROC_PIDFDSOCKETINFO: libc::c_int = 3;
 const SO_ACCEPTCONN: c_short = 2;
 
-/// Whether a socket accepts connections. As an option of the socket, that is not to be had here
+/// Whether a socket accepts connections. macOS does not report this as an option of the socket
 /// (`sogetoptlock`).
 pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
     let mut info = MaybeUninit::<Info>::zeroed();
@@ -71,8 +71,8 @@ pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
     written == size && info.options & SO_ACCEPTCONN != 0
 }
 
-/// What a new descriptor is from birth on Linux: it does not block, and is close-on-exec. A process that
-/// is started meanwhile does not inherit it for all that: see `spawn`.
+/// Makes a new descriptor nonblocking and close-on-exec, as it is from the start on Linux. A process
+/// that is started meanwhile does not inherit it anyway: see `spawn`.
 pub(super) fn set_close_on_exec_and_nonblocking(socket: impl AsFd) -> io::Result<()> {
     close_on_exec(&socket)?;
     Ok(set_nonblocking(&socket, true)?)

@@ -37,7 +37,7 @@ pub(in crate::sys) fn path_in(_: &OwnedFd, _: &OsStr) -> Option<PathBuf> {
     None
 }
 
-/// Says what a file in a directory is. A link is not followed.
+/// Returns the status of a file in a directory. A link is not followed.
 pub(in crate::sys) fn keep_open(
     directory: &OwnedFd,
     name: &OsStr,

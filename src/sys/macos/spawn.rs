@@ -17,8 +17,8 @@ use crate::sys::{
     program::{Program, Refused, pointers},
 };
 
-/// The child gets what it is given, and nothing that another thread has just opened and not yet made
-/// close-on-exec.
+/// The child gets only the descriptors it is given, and none that another thread has just opened and
+/// not yet made close-on-exec.
 const FLAGS: c_int = libc::POSIX_SPAWN_CLOEXEC_DEFAULT;
 
 unsafe extern "C" {
@@ -37,7 +37,8 @@ unsafe fn inherit(actions: *mut libc::posix_spawn_file_actions_t, fd: RawFd) -> 
     unsafe { posix_spawn_file_actions_addinherit_np(actions, fd) }
 }
 
-/// `posix_spawn` can't change user or group; then the standard library's `fork` and `exec` serve.
+/// Uses `posix_spawn`, or the standard library's `fork` and `exec` to change the user or group, which
+/// `posix_spawn` can't do.
 pub(in crate::sys) fn spawn(
     program: &Program,
     moves: &[(RawFd, RawFd)],
@@ -52,7 +53,7 @@ pub(in crate::sys) fn spawn(
             spawn_by_fork(program, moves.to_vec()).map_err(Refused::by("fork"))?
         }
     };
-    // One that can't be watched could never be reaped.
+    // A process that can't be watched could never be reaped.
     Process::watch(pid).inspect_err(|_| kill_and_reap(pid)).map_err(Refused::by("kqueue"))
 }
 
@@ -197,8 +198,8 @@ fn spawn_by_fork(program: &Program, moves: Vec<(RawFd, RawFd)>) -> io::Result<i3
         for &(source, target) in &moves {
             place(source, target)?;
         }
-        // As libuv does, where it may. The standard library takes the other groups away only for
-        // another user.
+        // As in libuv, the result is ignored. The standard library drops the other groups only when the
+        // user changes.
         // SAFETY: an empty list has no address.
         unsafe { libc::setgroups(0, ptr::null()) };
         reset_signals();

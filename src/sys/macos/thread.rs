@@ -1,4 +1,4 @@
-/// Nothing is known of a thread.
+/// macOS does not report the state of a thread.
 #[derive(Debug)]
 pub(in crate::sys) struct Status;
 

@@ -1,6 +1,6 @@
-//! When a Unix socket of any process closes, the kernel looks for sockets that only messages name, takes
-//! them for garbage wherever these messages are, and ends them (`unp_gc`). So what is on its way stays
-//! open here, until somebody has it.
+//! When a Unix socket of any process closes, the kernel treats sockets that only messages in flight
+//! refer to as garbage, and ends them (`unp_gc`). So the sender keeps a descriptor open until the
+//! receiver has it.
 
 use std::{
     cell::RefCell,
@@ -22,18 +22,19 @@ use nix::sys::{
 
 use super::{queue::Queue, socket::is_listening};
 
-/// Descriptors on their way by one lane, of which somebody counts what waits.
+/// Descriptors in flight on one lane whose waiting packets are counted.
 #[derive(Debug, Default)]
 pub struct Transit(RefCell<VecDeque<OwnedFd>>);
 
 impl Transit {
-    /// A descriptor has been put into the lane.
+    /// Keeps a duplicate of a descriptor that was just sent on the lane.
     pub fn keep(&self, descriptor: BorrowedFd<'_>) {
-        // It goes without where this process has no number left.
+        // Without a free number, the descriptor is not kept.
         self.0.borrow_mut().extend(descriptor.try_clone_to_owned());
     }
 
-    /// So many packets wait in the lane now. A packet is taken after its descriptor (`soreceive`).
+    /// Closes what has been received. `waiting` returns how many packets are still in the lane. The
+    /// kernel removes a packet after its descriptor (`soreceive`).
     pub fn release_received(&self, waiting: impl FnOnce() -> usize) {
         let mut kept = self.0.borrow_mut();
         if !kept.is_empty() {
@@ -45,16 +46,16 @@ impl Transit {
     }
 }
 
-/// How often the keep_until_received looks whether something has arrived.
+/// How often the thread checks whether descriptors have been received.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// How long it stays with one descriptor at the most.
+/// How long a descriptor is kept at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The thread needs next to nothing.
+/// Enough for this thread, which does very little.
 const STACK: usize = 64 * 1024;
 
-/// A descriptor on its way by a lane of which nobody counts what waits.
+/// A descriptor in flight on a lane whose waiting packets are not counted.
 struct Kept {
     lane: OwnedFd,
     #[expect(dead_code, reason = "is there, until it is dropped")]
@@ -63,7 +64,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether the peer has read all that is in the lane, or will read no more.
+    /// Whether the peer has read everything in the lane, or will read no more.
     fn has_arrived(&self) -> bool {
         Instant::now() >= self.until || is_drained(&self.lane).unwrap_or(false)
     }
@@ -78,17 +79,17 @@ fn is_drained(lane: &OwnedFd) -> io::Result<bool> {
     Ok(event.is_end || usize::try_from(event.bytes).is_ok_and(|bytes| bytes >= room))
 }
 
-/// A descriptor has gone by a lane of which nobody counts what waits. A thread of the process sees to
-/// it, as nobody else has to hear of what arrives.
+/// Keeps a descriptor open that was sent on a lane whose waiting packets are not counted, until it is
+/// received. A thread of its own does this.
 pub(in crate::sys) fn keep_until_received(
     lane: BorrowedFd<'_>,
     descriptor: Option<BorrowedFd<'_>>,
 ) {
     static KEEPER: OnceLock<Option<Sender<Kept>>> = OnceLock::new();
-    // Who sends a listening socket goes on listening.
+    // The sender of a listening socket keeps it open anyway.
     let Some(descriptor) = descriptor.filter(|it| !is_listening(*it)) else { return };
     let copies = (lane.try_clone_to_owned(), descriptor.try_clone_to_owned());
-    // It goes without where this process has no numbers, or threads, left.
+    // Without a free number, or a thread, the descriptor is not kept.
     let (Ok(lane), Ok(descriptor)) = copies else { return };
     let escorted = Kept { lane, descriptor, until: Instant::now() + PATIENCE };
     if let Some(keep_until_received) = KEEPER.get_or_init(start) {

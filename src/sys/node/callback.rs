@@ -17,9 +17,9 @@ pub struct CallbackContext {
 }
 
 impl CallbackContext {
-    /// `name` is what `async_hooks` shows. To be called from JavaScript.
+    /// `name` is what `async_hooks` shows. Call this from JavaScript.
     ///
-    /// `env` is promised to be the environment of the caller, and to outlive the context.
+    /// The caller promises that `env` is its environment, and outlives the context.
     ///
     /// # Errors
     /// When the environment is ending, or the runtime is not Node.
@@ -75,7 +75,7 @@ impl Drop for CallbackContext {
     }
 }
 
-/// What a function of JavaScript came to.
+/// The outcome of calling a JavaScript function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Called {
     /// It returned something; whether that was `true`.
@@ -84,10 +84,10 @@ pub enum Called {
     Failed,
 }
 
-/// Calls a function of JavaScript. What it throws is an uncaught exception, the very value: it may be any,
-/// and nothing of it is looked at.
+/// Calls a JavaScript function. A value that it throws is reported as an uncaught exception, unchanged
+/// and unread.
 ///
-/// All three are promised to be of the environment whose thread this is, and alive.
+/// The caller promises that all three are alive, and belong to the environment of this thread.
 pub(crate) fn call_function(env: Pointer, function: Pointer, arguments: &[Pointer]) -> Called {
     let Ok(symbols) = symbols() else { return Called::Failed };
     let (mut this, mut returned) = (ptr::null_mut(), ptr::null_mut());
@@ -118,9 +118,9 @@ pub(crate) fn call_function(env: Pointer, function: Pointer, arguments: &[Pointe
     }
 }
 
-/// Reports an uncaught exception: the process ends of it, unless a handler of the user's takes it.
+/// Reports an uncaught exception, which ends the process unless the user has a handler.
 ///
-/// Both are promised to be of the environment whose thread this is, and alive.
+/// The caller promises that both are alive, and belong to the environment of this thread.
 pub(crate) fn report_uncaught(env: Pointer, thrown: Pointer) {
     if let Ok(symbols) = symbols() {
         // SAFETY: as promised.

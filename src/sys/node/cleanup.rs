@@ -14,7 +14,7 @@ pub struct CleanupHook {
 }
 
 impl CleanupHook {
-    /// `env` is promised to be the environment whose thread this is, and to outlive the hook.
+    /// The caller promises that `env` is the environment of this thread, and outlives the hook.
     ///
     /// # Errors
     /// When the environment is ending, or the runtime is not Node.

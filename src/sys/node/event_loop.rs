@@ -24,7 +24,7 @@ const UV_WRITABLE: c_int = 2;
 pub struct Readiness {
     /// There is something to read, or the end.
     pub readable: bool,
-    /// There is room to write, or nobody left to read.
+    /// There is room to write, or no reader is left.
     pub writable: bool,
 }
 
@@ -35,7 +35,7 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Neither; the wait rests.
+    /// Neither: the poll is stopped.
     pub const NONE: Self = Self { readable: false, writable: false };
     /// Readable only.
     pub const READ: Self = Self { readable: true, writable: false };
@@ -51,10 +51,10 @@ impl Readiness {
 pub struct EventLoop(Pointer);
 
 impl EventLoop {
-    /// Names the loop that `napi_get_uv_event_loop` gave.
+    /// Wraps the loop that `napi_get_uv_event_loop` returned.
     ///
-    /// This is a promise of the caller, not checked: the pointer is that of the calling
-    /// environment, whose cleanup hooks will close every [`Poll`] made with it.
+    /// The caller promises that the pointer is that of the calling environment, whose cleanup hooks
+    /// will close every [`Poll`] made with it. This is not checked.
     pub(crate) fn of_environment(raw: *mut c_void) -> Self {
         Self(raw)
     }
@@ -67,19 +67,19 @@ struct Handle {
     thread: PhantomData<*const ()>,
 }
 
-/// Is told what has come, and whether libuv waits no longer.
+/// Gets what is ready, and whether libuv has stopped waiting.
 type Handler = Rc<dyn Fn(Readiness, bool)>;
 
-/// What hangs on the libuv handle: freed when libuv has let go of it, never before.
+/// What belongs to a libuv handle: freed when libuv has closed the handle, never before.
 struct Attachment {
-    /// Gone when the [`Handle`] is, as it may hold what must not outlive the environment. Counted,
-    /// because it may drop the `Handle` itself.
+    /// Dropped with the [`Handle`], because it may own what must not outlive the environment.
+    /// Reference-counted, because it may drop the `Handle` itself.
     handler: RefCell<Option<Handler>>,
     layout: Layout,
 }
 
 impl Handle {
-    /// `init` has libuv initialize the memory of a handle of this type.
+    /// `init` makes libuv initialize the memory of a handle of this type.
     fn new(
         handle_type: c_int,
         init: impl FnOnce(&Symbols, Pointer) -> c_int,
@@ -128,8 +128,8 @@ impl Drop for Handle {
     }
 }
 
-/// Watches a descriptor from Node's own event loop. Closed on drop; the descriptor may be closed
-/// right after. Starts at rest, and holding the event loop open.
+/// Watches a descriptor from Node's own event loop. Closed on drop; the descriptor may be closed right
+/// after. At first it waits for nothing, and keeps the event loop alive.
 pub struct Poll {
     handle: Handle,
     /// What libuv waits for.
@@ -137,7 +137,7 @@ pub struct Poll {
 }
 
 impl Poll {
-    /// Will call `handler` on the loop's thread, outside of any scope of JavaScript.
+    /// Will call `handler` on the loop's thread, outside of any JavaScript scope.
     ///
     /// # Errors
     /// When the descriptor can't be polled, or the runtime has no libuv.
@@ -161,9 +161,9 @@ impl Poll {
         Ok(Self { handle: Handle::new(UV_POLL, init, Rc::new(handler))?, events })
     }
 
-    /// Says which events to wait for from now on.
+    /// Sets the events to wait for.
     pub fn wait_for(&self, events: Readiness) {
-        // libuv would take the descriptor out of its epoll instance, and in again.
+        // libuv would remove the descriptor from its epoll instance, and add it again.
         if self.events.replace(events) == events {
             return;
         }
@@ -179,25 +179,25 @@ impl Poll {
         }
     }
 
-    /// Holds the event loop open from now on.
+    /// Keeps the event loop alive from now on.
     pub fn reference(&self) {
         self.handle.reference();
     }
 
-    /// No longer holds the event loop open.
+    /// No longer keeps the event loop alive.
     pub fn unreference(&self) {
         self.handle.unreference();
     }
 }
 
-/// Calls back once after a while, from Node's own event loop, which it holds open meanwhile. Closed on
+/// Calls back once, after a time, from Node's own event loop, which it keeps alive meanwhile. Closed on
 /// drop.
 pub struct Timer {
     handle: Handle,
 }
 
 impl Timer {
-    /// Will call `handler` on the loop's thread, outside of any scope of JavaScript.
+    /// Will call `handler` on the loop's thread, outside of any JavaScript scope.
     ///
     /// # Errors
     /// When the runtime has no libuv.
@@ -210,17 +210,17 @@ impl Timer {
         Ok(Self { handle: Handle::new(UV_TIMER, init, handler)? })
     }
 
-    /// Holds the event loop open from now on, while it runs.
+    /// Keeps the event loop alive from now on, while the timer runs.
     pub fn reference(&self) {
         self.handle.reference();
     }
 
-    /// No longer holds the event loop open.
+    /// No longer keeps the event loop alive.
     pub fn unreference(&self) {
         self.handle.unreference();
     }
 
-    /// Starts the time, unless it runs already.
+    /// Starts the timer, unless it is running.
     pub fn start(&self, after: Duration) {
         let Handle { raw, symbols, .. } = &self.handle;
         let milliseconds = after.as_millis().try_into().unwrap_or(u64::MAX);
@@ -234,10 +234,10 @@ impl Timer {
     }
 }
 
-/// What hangs on a handle whose callback libuv calls.
+/// The attachment of a handle whose callback libuv calls.
 ///
 /// # Safety
-/// `handle` is one of [`Handle::new`]. What it gives is not to be kept beyond the callback.
+/// `handle` comes from [`Handle::new`]. The result must not be kept beyond the callback.
 unsafe fn attachment_of<'a>(handle: Pointer) -> Option<&'a Attachment> {
     let symbols = symbols().ok()?;
     // SAFETY: set in `Handle::new`; libuv calls no callback after `on_close`, which frees it.

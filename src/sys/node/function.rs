@@ -1,5 +1,5 @@
-//! Functions for JavaScript that are called for every message, without what a general binding does
-//! around each call.
+//! Functions for JavaScript that are called for every message, without the overhead of a general
+//! binding.
 
 use std::{
     borrow::Cow,
@@ -34,18 +34,18 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// Texts up to this length, in bytes, share their memory.
+/// Texts up to this length, in bytes, share one buffer.
 const USUAL_LENGTH: usize = 4 * 1024;
 
 /// The longest character of UTF-8, and the zero at the end of a text.
 const TAIL: usize = 5;
 
-/// What a function returns that wanted another argument.
+/// What a function returns for an argument of another type.
 pub const OTHER_ARGUMENT: f64 = -(libc::EILSEQ as f64);
 
 type Run = Box<dyn Fn(Value<'_>) -> f64>;
 
-/// What belongs to one function, until JavaScript has no use for it any more.
+/// What belongs to one function, until JavaScript collects it.
 struct Callee {
     argument: Argument,
     run: Run,
@@ -53,10 +53,11 @@ struct Callee {
     symbols: &'static Symbols,
 }
 
-/// Gives `object` a method `name` of one argument that returns what `run` makes of it;
-/// [`OTHER_ARGUMENT`] where the argument is something else.
+/// Defines a method `name` of `object` that calls `run` with its one argument, and returns the result;
+/// [`OTHER_ARGUMENT`] for an argument of another type.
 ///
-/// `env` and `object` are promised to be those of the caller, who is called from JavaScript.
+/// The caller promises that it is called from JavaScript, and that `env` and `object` belong to that
+/// call.
 ///
 /// # Errors
 /// When the environment is ending, or the runtime is not Node.
@@ -92,7 +93,7 @@ pub(crate) fn define(
                 ptr::null_mut(),
             ) == NAPI_OK
     };
-    // Otherwise the callee stays: the function may have been given away.
+    // After a failure the callee is not freed, because JavaScript may have the function.
     if defined { Ok(()) } else { Err(io::Error::other("the JavaScript environment is ending")) }
 }
 
@@ -172,7 +173,7 @@ impl Callee {
         (status == NAPI_OK).then_some(units)
     }
 
-    /// Reads as much of a string as there is room for, and says how many bytes that is.
+    /// Reads as much of a string as there is room for, and returns the number of bytes.
     fn read_utf8(
         &self,
         env: Pointer,

@@ -1,4 +1,4 @@
-//! What a worker counts for its primary, and the primary for it.
+//! Counters in shared memory: the worker's for its primary, and the primary's for the worker.
 
 use std::sync::{
     Arc,
@@ -7,8 +7,8 @@ use std::sync::{
 
 use super::layout::{Counts, Mapping};
 
-/// What a worker has done with connections. It counts them itself, so that nobody has to be told of
-/// each; what it counts is its own word.
+/// What a worker has done with connections. The worker counts them itself, so it does not have to
+/// report each one; the primary can't verify these numbers.
 #[derive(Clone)]
 pub struct SharedCounters(pub(super) Arc<Mapping>);
 
@@ -29,39 +29,41 @@ impl SharedCounters {
         unsafe { &(*self.0.layout.as_ptr()).counts }
     }
 
-    /// One more connection is closed, or was given away.
+    /// Counts one more connection that is closed, or was given away.
     pub fn add_closed(&self) {
         self.counts().closed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many they are, modulo 2^32.
+    /// The number of these connections, modulo 2^32.
     pub fn closed(&self) -> u32 {
         self.counts().closed.load(Ordering::Relaxed)
     }
 
-    /// One more connection is taken from the lane.
+    /// Counts one more connection that was taken from the hand-off queue.
     pub fn add_taken(&self) {
         self.counts().taken.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many they are, modulo 2^32.
+    /// The number of these connections, modulo 2^32.
     pub fn taken(&self) -> u32 {
         self.counts().taken.load(Ordering::Relaxed)
     }
 
-    /// Tells the worker how many connections were put into its lane, less those taken back, modulo 2^32.
+    /// Tells the worker how many connections were put into its hand-off queue, less those taken back,
+    /// modulo 2^32.
     pub fn set_handed(&self, handed: u32) {
         self.counts().handed.position.store(handed, Ordering::Relaxed);
     }
 
-    /// Whether more connections wait in the lane, as far as the worker has heard: the next readiness
-    /// tells for sure.
+    /// Whether more connections wait in the hand-off queue. This is a hint: the readiness of the socket
+    /// is exact.
     pub fn has_more(&self) -> bool {
         let handed = self.counts().handed.position.load(Ordering::Relaxed);
         handed.wrapping_sub(self.taken()).cast_signed() > 0
     }
 
-    /// This process has sent one more message to its peer. Only the thread that sends says so.
+    /// Counts one more message that this process has sent to its peer. Only the sending thread calls
+    /// this.
     pub fn add_message(&self) {
         self.0.messages.store(self.messages() + 1, Ordering::Relaxed);
     }
@@ -71,8 +73,8 @@ impl SharedCounters {
         self.0.messages.load(Ordering::Relaxed)
     }
 
-    /// One more connection is accepted from the worker's own socket of this slot; `None` where it has
-    /// too many sockets to count that.
+    /// Counts one more connection that the worker has accepted from its own socket with this counter
+    /// slot; `None` for a socket without a slot.
     pub fn add_accepted(&self, slot: Option<u8>) {
         self.counts().accepted.fetch_add(1, Ordering::Relaxed);
         if let Some(accepted) = self.accepted_counter(slot) {
@@ -80,12 +82,12 @@ impl SharedCounters {
         }
     }
 
-    /// How many they are.
+    /// The number of connections that the worker has accepted itself.
     pub fn accepted(&self) -> u64 {
         self.counts().accepted.load(Ordering::Relaxed)
     }
 
-    /// How many of them came from the socket of this slot.
+    /// How many of the accepted connections came from the socket with this counter slot.
     pub fn accepted_at(&self, slot: Option<u8>) -> u64 {
         self.accepted_counter(slot).map_or(0, |accepted| accepted.load(Ordering::Relaxed))
     }

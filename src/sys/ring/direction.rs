@@ -1,4 +1,4 @@
-//! One direction: a writer here, a reader there.
+//! One direction of the ring: its writer and its reader.
 
 use std::{
     ffi::c_void,
@@ -11,11 +11,11 @@ use std::{
 
 use super::layout::{CAPACITY, Direction, Mapping, Positions};
 
-/// The positions of the peer make no sense.
+/// The positions that the peer has written are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Corrupt;
 
-/// One direction, as one process has it.
+/// One direction, as one process sees it.
 pub(super) struct End {
     mapping: Arc<Mapping>,
     index: usize,
@@ -82,13 +82,13 @@ impl Writer {
         Self { end, position: 0 }
     }
 
-    /// How many bytes can be written. Positions that make no sense are no room.
+    /// How many bytes can be written; 0 if the positions are invalid.
     pub fn room(&self) -> usize {
         let read = self.end.positions().reader.position.load(Ordering::Acquire);
         CAPACITY.saturating_sub(self.position.wrapping_sub(read) as usize)
     }
 
-    /// Writes all of the parts, or nothing where there is no room for all.
+    /// Writes all parts and returns true, or writes nothing if there is not enough room.
     pub fn write(&mut self, parts: &[&[u8]]) -> bool {
         if parts.iter().map(|part| part.len()).sum::<usize>() > self.room() {
             return false;
@@ -101,9 +101,10 @@ impl Writer {
         true
     }
 
-    /// Whether the reader sleeps, and the caller has to wake it. Says so once.
+    /// Whether the reader sleeps, and the caller must wake it. True once for each sleep.
     pub fn must_wake(&self) -> bool {
-        // Either we see that it sleeps, or it sees what we have written before it does.
+        // Either this process sees that the reader sleeps, or the reader sees what was written before
+        // it sleeps.
         fence(Ordering::SeqCst);
         let awake = &self.end.positions().reader.awake;
         awake.load(Ordering::Relaxed) == 0 && awake.swap(1, Ordering::Relaxed) == 0
@@ -124,25 +125,25 @@ impl Reader {
     /// How many bytes there are to read.
     ///
     /// # Errors
-    /// When the writer says that there are more than can be.
+    /// When the writer claims more bytes than there can be.
     pub fn unread(&self) -> Result<usize, Corrupt> {
         let written = self.end.positions().writer.position.load(Ordering::Acquire);
         let unread = written.wrapping_sub(self.position) as usize;
         if unread > CAPACITY { Err(Corrupt) } else { Ok(unread) }
     }
 
-    /// Copies the next bytes without taking them. The caller knows that they are there.
+    /// Copies the next bytes without taking them. The caller has checked that they are there.
     pub fn peek(&self, bytes: &mut [u8]) {
         self.end.copy_out(self.position, bytes);
     }
 
-    /// Gives room for `count` bytes back to the writer.
+    /// Takes `count` bytes, which gives their room back to the writer.
     pub fn take(&mut self, count: usize) {
         self.position = self.position.wrapping_add(count as u32);
         self.end.positions().reader.position.store(self.position, Ordering::Release);
     }
 
-    /// Asks to be woken at the next byte. False when there are some already.
+    /// Asks to be woken at the next byte. Returns false if there are bytes already.
     ///
     /// # Errors
     /// As [`unread`](Self::unread).

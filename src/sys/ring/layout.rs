@@ -8,16 +8,16 @@ use std::{
 
 use nix::sys::mman::munmap;
 
-/// How many sockets of its own a worker can count connections of.
+/// For how many of its own sockets a worker can count connections.
 pub const COUNTER_SLOTS: usize = 64;
 
 /// Bytes that one direction holds. Memory is used as far as messages fill it.
 pub const CAPACITY: usize = 128 * 1024;
 
-/// Positions count bytes from the beginning of time, so they wrap as `u32` does.
+/// Positions count all bytes ever written or read, and wrap around.
 const _: () = assert!(CAPACITY.is_power_of_two() && CAPACITY < u32::MAX as usize / 2);
 
-/// What the two processes tell each other, a cache line for each of them.
+/// The positions of both processes, each in a cache line of its own.
 #[repr(C, align(128))]
 pub(super) struct Positions {
     pub(super) writer: Line,
@@ -26,9 +26,9 @@ pub(super) struct Positions {
 
 #[repr(C, align(64))]
 pub(super) struct Line {
-    /// How far the process is.
+    /// The position of the process.
     pub(super) position: AtomicU32,
-    /// Of the reader: 0 while it wants to be woken, as at first.
+    /// Only for the reader: 0 while it wants to be woken, as at the start.
     pub(super) awake: AtomicU32,
 }
 
@@ -38,19 +38,19 @@ pub(super) struct Direction {
     pub(super) bytes: [u8; CAPACITY],
 }
 
-/// What the worker counts, and what it is told.
+/// The counters of the worker, and of the primary.
 #[repr(C, align(128))]
 pub(super) struct Counts {
-    /// Connections that it had and has closed, or given away.
+    /// Connections that the worker has closed, or given away.
     pub(super) closed: AtomicU32,
-    /// Connections that it has taken from its lane.
+    /// Connections that the worker has taken from its hand-off queue.
     pub(super) taken: AtomicU32,
-    /// Connections that it has accepted itself.
+    /// Connections that the worker has accepted itself.
     pub(super) accepted: AtomicU64,
-    /// Those of them that came from one of its sockets, by the number of its slot.
+    /// Accepted connections by the counter slot of the worker's socket.
     pub(super) accepted_at: [AtomicU64; COUNTER_SLOTS],
-    /// Connections that the primary has put into its lane, less those taken back. On a line of its own,
-    /// because it is the primary that writes it.
+    /// Connections that the primary has put into the hand-off queue, less those taken back. In a cache
+    /// line of its own, because the primary writes it.
     pub(super) handed: Line,
 }
 
@@ -66,7 +66,7 @@ pub(super) const SIZE: usize = size_of::<Layout>();
 pub(super) struct Mapping {
     pub(super) layout: NonNull<Layout>,
     pub(super) is_shared: bool,
-    /// Messages sent; this process's own affair.
+    /// Messages that this process has sent. Not shared.
     pub(super) messages: AtomicU64,
 }
 
