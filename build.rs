@@ -1,4 +1,4 @@
-//! Lets the linker leave Node-API's symbols open: Node provides them when it loads the addon.
+//! Allows undefined Node-API symbols when linking the addon: Node defines them when it loads it.
 
 fn main() {
     #[cfg(feature = "binding")]

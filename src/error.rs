@@ -54,10 +54,11 @@ pub enum Error {
     /// The worker sent a descriptor with a request that takes none.
     #[error("a descriptor on the control socket belongs to no request")]
     StrayDescriptor,
-    /// The worker returned a connection that it can't have: the text says why, after "that".
+    /// The worker returned a connection that it can't have. The text completes the sentence after
+    /// "that".
     #[error("the worker returned a connection that {0}")]
     NotItsConnection(&'static str),
-    /// The worker has, or asks for, more than a worker may: of what, and how many are allowed.
+    /// The worker exceeds a limit: what is limited, and to how many.
     #[error("the worker exceeds the limit of {1} {0}")]
     Quota(&'static str, usize),
     /// The primary sent something on the hand-off queue that is not a connection, or the worker sent

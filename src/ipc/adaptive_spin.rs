@@ -1,24 +1,24 @@
 use std::time::{Duration, Instant};
 
-/// How long to look for more before going to sleep. To sleep and to be woken takes two processes
-/// about as long together.
+/// How long to spin before sleeping: about as long as it takes both processes together for one to sleep
+/// and be woken.
 const LONGEST: Duration = Duration::from_micros(30);
 
-/// Turns without a look, at most, after looks in vain.
+/// How many turns to skip at most after spinning in vain.
 const LONGEST_PAUSE: u32 = 255;
 
-/// Decides whether looking pays: as long as answers come at once it does, and otherwise it is tried
-/// ever more rarely.
+/// Decides whether spinning pays: it does as long as answers come at once; otherwise it is tried less
+/// and less often.
 #[derive(Debug, Default)]
 pub(super) struct AdaptiveSpin {
-    /// After the last look in vain; 0 when the last one was not.
+    /// How many turns to skip after the last spin in vain; 0 if the last spin succeeded.
     pause: u32,
-    /// Left of it.
+    /// How many of these turns are left.
     left: u32,
 }
 
 impl AdaptiveSpin {
-    /// Waits until `is_there`, if that is likely to be soon. Says whether it is.
+    /// Spins until `is_there`, if that is likely to be soon. Returns whether it is there.
     pub(super) fn until(&mut self, is_there: impl Fn() -> bool) -> bool {
         if self.left > 0 {
             self.left -= 1;
@@ -31,7 +31,7 @@ impl AdaptiveSpin {
     }
 }
 
-/// Whether it comes in time.
+/// Spins for at most [`LONGEST`]. Returns whether it came.
 fn comes(is_there: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while start.elapsed() < LONGEST {
@@ -49,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// How many of `turns` looked, of whom nothing came.
+    /// How many of `turns` spun, when nothing comes.
     fn looks_in_vain(spin: &mut AdaptiveSpin, turns: u32) -> usize {
         (0..turns)
             .filter(|_| {

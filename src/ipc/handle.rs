@@ -5,8 +5,8 @@ use crate::{
     sys::socket::{self, Nature},
 };
 
-/// Whether a descriptor is what its sender says it is. What JavaScript makes of another one would
-/// fail, or abort, later on.
+/// Whether a descriptor is of the type that its sender claims. With another descriptor, what JavaScript
+/// makes of it would fail or abort later.
 pub(super) fn fits(descriptor: &OwnedFd, handle: HandleType) -> bool {
     let Some(nature) = socket::nature(descriptor) else { return false };
     match handle {

@@ -1,13 +1,12 @@
-//! The IPC channel: frames that go by memory, or by a stream, the same at both ends.
+//! The IPC channel: frames that go through shared memory or a stream. Both ends are the same.
 //!
-//! Small frames go through a [`ring`](crate::sys::ring) of shared memory, without a system call
-//! unless the reader sleeps. The stream wakes it then, with a frame of [`Kind::Wake`], and carries
-//! what the memory has no room for, or can't carry: large frames, and those with a descriptor. Where
-//! the frames go on in the other of the two, the writer puts a frame of [`Kind::Switch`], so there
-//! is one order of all frames.
+//! Small frames go through a [`ring`](crate::sys::ring) in shared memory, without a system call unless
+//! the reader sleeps; then a frame of [`Kind::Wake`] in the stream wakes it. The stream also carries
+//! large frames, frames with a descriptor, and those for which the memory has no room. When the writer
+//! changes from one to the other, it writes a frame of [`Kind::Switch`], so all frames have one order.
 //!
-//! A [`Channel`] does the reading, writing and queueing and knows no event loop: its owner calls
-//! it when the stream is ready, and asks [`Channel::is_idle`] whether to wait for room.
+//! A [`Channel`] reads, writes and queues, but has no event loop: its owner calls it when the stream is
+//! ready, and checks [`Channel::is_idle`] to know whether to wait for room.
 
 mod adaptive_spin;
 mod handle;
@@ -51,7 +50,7 @@ impl Channel {
     pub fn new(stream: OwnedFd, ring: Ring) -> Self {
         let has_memory = ring.is_shared();
         let Ring { writer, reader, counters } = ring;
-        // Without memory there is no other way, and no switch to it.
+        // Without shared memory everything goes through the stream.
         let route = if has_memory { Route::Memory } else { Route::Stream };
         Self {
             sender: Sender::new(stream, route, writer, counters),
@@ -59,17 +58,17 @@ impl Channel {
         }
     }
 
-    /// The number of the stream's descriptor, to poll it.
+    /// The stream's descriptor, to poll it.
     pub fn fd(&self) -> RawFd {
         self.sender.stream.as_raw_fd()
     }
 
-    /// Bytes that have come in, altogether.
+    /// How many bytes have been received in total.
     pub fn received(&self) -> usize {
         self.receiver.received
     }
 
-    /// Bytes that are there to be received, as far as is known.
+    /// How many bytes can be received now; an estimate.
     pub fn unread(&self) -> usize {
         let in_stream = lane::unread(&self.sender.stream).unwrap_or(0);
         let in_memory = self.receiver.reader.unread().unwrap_or(0);
@@ -81,37 +80,38 @@ impl Channel {
         self.sender.is_idle()
     }
 
-    /// Whether what is queued is to be [`flush`](Self::flush)ed after
-    /// [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE), rather than when the stream is writable.
+    /// Whether to [`flush`](Self::flush) what is queued after
+    /// [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE), instead of when the stream is writable.
     pub fn sends_later(&self) -> bool {
         self.sender.sends_later()
     }
 
-    /// Why [`send`](Self::send) only queues any more, if so: the lane is to be given up.
+    /// The fault after which [`send`](Self::send) only queues, if any: the owner must close the
+    /// channel.
     pub fn fault(&self) -> Option<Fault> {
         self.sender.fault()
     }
 
-    /// Whether what is sent can't reach the peer. If the end of what it sends does not follow at once, the
-    /// peer lives, and the lane is to be given up.
+    /// Whether the peer no longer reads. Unless its end follows at once, the peer is alive, and the
+    /// owner must close the channel.
     pub fn has_no_reader(&self) -> bool {
         self.sender.has_no_reader()
     }
 
     /// Whether to [`receive`](Self::receive) after
-    /// [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE), rather than when the stream is readable.
+    /// [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE), instead of when the stream is readable.
     pub fn receives_later(&self) -> bool {
         self.receiver.reads_later
     }
 
-    /// Sends a message behind those already queued, at once if there are none. Says how many bytes
-    /// are queued then, this message's among them, or 0 when it has gone.
+    /// Sends a message, or queues it behind others. Returns how many bytes are queued, including this
+    /// message; 0 if it was sent.
     ///
     /// # Errors
-    /// [`Error::Gone`], [`Error::Fault`] when the descriptor can't be sent, [`Error::Frame`]
-    /// when the payload is too long, [`Error::Memory`] when the peer has spoilt the memory. In all
-    /// cases the message is not sent. Without a descriptor, a fault is the lane's:
-    /// [`fault`](Self::fault) has it.
+    /// `Gone`; `Fault` when the descriptor can't be sent; `Frame` when the payload is too long;
+    /// `Memory` when the peer has written invalid data into the memory. In all cases the message is not
+    /// sent. A fault without a descriptor concerns the whole channel: [`fault`](Self::fault) returns
+    /// it.
     pub fn send(
         &mut self,
         kind: Kind,
@@ -121,33 +121,33 @@ impl Channel {
         self.sender.send(kind, payload, handle)
     }
 
-    /// Writes what is queued until the stream is full, or refuses a message.
+    /// Writes what is queued, until the stream is full or refuses a message.
     ///
     /// # Errors
-    /// [`Error::Gone`] when nobody will read it, which drops it; or [`Error::Fault`]: the lane is to be given
-    /// up.
+    /// `Gone` when the peer does not read any more, which drops the queue; `Fault`, after which the
+    /// owner must close the channel.
     pub fn flush(&mut self) -> Result<Flushed> {
         self.sender.flush()
     }
 
-    /// Sends what is queued, and waits for room, as long as the peer makes some within `patience`, and
-    /// altogether no longer than ten seconds. Says whether all is sent, or nobody left to read it. Only
-    /// for a process that is about to end: it blocks.
+    /// Sends what is queued, and blocks for room, as long as the peer makes some within `patience`, and
+    /// for ten seconds at most. Returns true if all is sent, or the peer no longer reads. Only for a
+    /// process that is about to exit.
     pub fn flush_on_exit(&mut self, patience: Duration) -> bool {
         self.sender.flush_on_exit(patience)
     }
 
-    /// Reads what is there, for one turn of the event loop, and gives each message to `take`. The
-    /// peer says nothing of what it writes from then on, until [`rest`](Self::rest).
+    /// Reads what is there, for one turn of the event loop, and gives each message to `take`. The peer
+    /// does not wake this end for what it writes from then on, until [`rest`](Self::rest).
     ///
     /// # Errors
-    /// When garbage comes, which `take` may say as well, or the stream can't be read. The messages
-    /// before it have been taken.
+    /// Invalid data, which `take` may report too, or `Fault` when the stream can't be read. The
+    /// messages before it have been taken.
     pub fn receive(&mut self, take: impl FnMut(Incoming<'_>) -> Result<()>) -> Result<Reading> {
         self.receiver.receive(&self.sender.stream, take)
     }
 
-    /// As [`receive`](Self::receive), without looking at the stream.
+    /// Like [`receive`](Self::receive), without reading from the stream.
     ///
     /// # Errors
     /// As [`receive`](Self::receive).
@@ -155,19 +155,19 @@ impl Channel {
         self.receiver.receive_more(take)
     }
 
-    /// Has the peer say when it writes, unless it has written meanwhile. If it is likely to do so
-    /// in an instant, waits for that: it costs both less than a wake.
+    /// Asks the peer to wake this end when it writes, unless it has written meanwhile. If the peer is
+    /// likely to write at once, spins for that, which costs both processes less than a wake.
     ///
     /// # Errors
-    /// [`Error::Memory`] when the peer has spoilt the memory.
+    /// `Memory` when the peer has written invalid data into the memory.
     pub fn rest(&mut self) -> Result<Rest> {
         self.receiver.rest()
     }
 
-    /// Ends the lane for every holder of this end; the peer still receives what was written.
+    /// Shuts down the channel for every holder of this end. The peer still receives what was written.
     ///
     /// # Errors
-    /// [`Error::Fault`].
+    /// `Fault`.
     pub fn shutdown(&self) -> Result<()> {
         match lane::shutdown(&self.sender.stream, Lane::Ipc) {
             Ok(()) | Err(Failure::WouldBlock | Failure::Gone) => Ok(()),

@@ -13,15 +13,15 @@ use crate::{
     },
 };
 
-/// Chunks handed to the kernel in one call, at most.
+/// How many chunks are written in one call at most.
 const CHUNKS_A_WRITE: usize = 64;
 
-/// What became of queued messages.
+/// What happened to queued messages.
 #[derive(Debug, Default)]
 pub struct Flushed {
-    /// How many are gone.
+    /// How many were sent.
     pub messages: usize,
-    /// Why the one after them could not be sent, if so. It is out of the queue; there may be more
+    /// Why the next message could not be sent, if so. It was removed from the queue; there may be more
     /// to flush.
     pub refused: Option<Fault>,
 }
@@ -30,9 +30,9 @@ pub struct Flushed {
 pub(super) struct Chunk {
     pub(super) bytes: Vec<u8>,
     pub(super) sent: usize,
-    /// To go with the first byte.
+    /// Sent with the first byte.
     pub(super) descriptor: Option<OwnedFd>,
-    /// Whether a message is complete when these bytes are gone.
+    /// Whether a message ends with these bytes.
     pub(super) ends_message: bool,
 }
 
@@ -47,7 +47,7 @@ impl Chunk {
 pub(super) struct Outgoing {
     chunks: VecDeque<Chunk>,
     length: usize,
-    /// Whether the last write met a shortage, so that the stream does not tell when to go on.
+    /// Whether the last write met a shortage, whose end the stream does not signal.
     pub(super) is_short: bool,
 }
 
@@ -69,12 +69,13 @@ impl Outgoing {
     /// Writes until the stream is full, or refuses a message.
     ///
     /// # Errors
-    /// [`Error::Gone`], and [`Error::Fault`] where it is not about the descriptor of one message.
+    /// [`Error::Gone`]; [`Error::Fault`] unless it concerns the descriptor of one message.
     pub(super) fn flush(&mut self, stream: &OwnedFd) -> Result<Flushed> {
         let mut flushed = Flushed::default();
         while let Some(first) = self.chunks.front() {
             let descriptor = first.descriptor.as_ref().map(AsFd::as_fd);
-            // A descriptor goes with the first byte of a write, so the next one ends it.
+            // A descriptor goes with the first byte of a write, so a chunk with one begins another
+            // write.
             let others = self.chunks.iter().skip(1).take(CHUNKS_A_WRITE - 1);
             let slices: Vec<_> = [first.rest()]
                 .into_iter()
@@ -86,13 +87,13 @@ impl Outgoing {
             match sent {
                 Ok(sent) => flushed.messages += self.forget(sent),
                 Err(Failure::WouldBlock | Failure::Shortage(_)) => break,
-                // It may be the descriptor that can't be sent.
+                // The descriptor may be the cause.
                 Err(Failure::Fault(fault)) if has_descriptor => {
                     self.refuse_message()?;
                     flushed.refused = Some(fault);
                     break;
                 }
-                // The next call fails in the same way; the messages that have gone are told of first.
+                // Report the messages that were sent first; the next call fails in the same way.
                 Err(Failure::Gone | Failure::Fault(_)) if flushed.messages > 0 => break,
                 Err(Failure::Gone) => return Err(Error::Gone),
                 Err(Failure::Fault(fault)) => return Err(fault.into()),
@@ -106,7 +107,7 @@ impl Outgoing {
         *self = Self::default();
     }
 
-    /// Takes the first message out, of which nothing has been sent.
+    /// Removes the first message, of which nothing has been sent.
     fn refuse_message(&mut self) -> Result<()> {
         while let Some(chunk) = self.chunks.pop_front() {
             self.length -= chunk.bytes.len();

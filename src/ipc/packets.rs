@@ -17,7 +17,7 @@ impl Packets {
         self.waiting.len()
     }
 
-    /// How many of them have a descriptor. Costs as much as there are.
+    /// How many of them have a descriptor. Takes time linear in their number.
     pub fn count_descriptors(&self) -> usize {
         self.waiting.iter().filter(|(_, descriptor)| descriptor.is_some()).count()
     }
@@ -27,12 +27,12 @@ impl Packets {
         self.waiting.is_empty()
     }
 
-    /// Adds one behind the others, to be [`flush`](Self::flush)ed.
+    /// Queues a packet, to be sent by [`flush`](Self::flush).
     pub fn push(&mut self, packet: Vec<u8>, descriptor: Option<OwnedFd>) {
         self.waiting.push_back((packet, descriptor));
     }
 
-    /// Drops packets that are out of date.
+    /// Drops the packets that are not valid any more.
     pub fn retain(&mut self, mut is_valid: impl FnMut(&[u8]) -> bool) {
         self.waiting.retain(|(packet, _)| is_valid(packet));
     }
@@ -40,8 +40,8 @@ impl Packets {
     /// Sends all that waits.
     ///
     /// # Errors
-    /// Why the lane did not take the first that still waits. None does any more after
-    /// [`Failure::Gone`] or [`Failure::Fault`].
+    /// Why the first waiting packet could not be sent. After [`Failure::Gone`] or [`Failure::Fault`]
+    /// all packets are dropped.
     pub fn flush(&mut self, lane: impl AsFd) -> Result<(), Failure> {
         while let Some((packet, descriptor)) = self.waiting.front() {
             let sent = lane::send_packet(&lane, packet, descriptor.as_ref().map(AsFd::as_fd));

@@ -14,17 +14,17 @@ use crate::{
     },
 };
 
-/// Reads of one readiness, at most: other events of the loop want their turn.
+/// How often to read at most for one readiness, so that other events of the loop have their turn.
 const READS_A_TURN: usize = 16;
 
 /// A whole message that has come in.
 #[derive(Debug)]
 pub struct Incoming<'a> {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// What it says.
+    /// Its bytes.
     pub payload: Cow<'a, [u8]>,
-    /// What came along. The descriptor is missing where this process had no room for it.
+    /// The handle that came with it. The descriptor is `None` if this process had no number for it.
     pub handle: Option<(HandleType, Option<OwnedFd>)>,
 }
 
@@ -33,16 +33,16 @@ pub struct Incoming<'a> {
 pub enum Reading {
     /// It can.
     Open,
-    /// The peer has closed its end, or died. All it sent has been received.
+    /// The peer has closed its end, or died. Everything it sent has been received.
     Ended,
 }
 
-/// How the reader hears of more.
+/// How the reader learns that there is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
     /// The stream becomes readable.
     Asleep,
-    /// There is some already.
+    /// There is more already.
     Awake,
 }
 
@@ -54,13 +54,13 @@ pub(super) struct Receiver {
     /// Where the next frame is to be read.
     reading: Route,
     decoder: Decoder,
-    /// A frame from memory.
+    /// The frame that was copied from memory.
     copy: Vec<u8>,
-    /// Descriptors whose frames are not whole yet, or places of those that were lost.
+    /// Descriptors whose frames are not complete yet; `None` for those that were lost.
     arrived: VecDeque<Option<OwnedFd>>,
-    /// Whether the last read met a shortage, so that the stream does not tell when to go on.
+    /// Whether the last read met a shortage, whose end the stream does not signal.
     pub(super) reads_later: bool,
-    /// Bytes that have come in, altogether.
+    /// How many bytes have been received in total.
     pub(super) received: usize,
     spin: AdaptiveSpin,
 }
@@ -94,7 +94,7 @@ impl Receiver {
             let received = match received {
                 Ok(received) if received.length > 0 => received,
                 Err(Failure::WouldBlock | Failure::Shortage(_)) => break,
-                // The end; or the peer died with messages of ours unread.
+                // The end, or the peer died with unread messages.
                 Ok(_) | Err(Failure::Gone) => {
                     self.decode(&mut take)?;
                     return Ok(Reading::Ended);
@@ -153,7 +153,7 @@ impl Receiver {
                 break;
             }
         }
-        // At most that of the next frame can be here before it.
+        // At most one descriptor can arrive before its frame is complete.
         if self.arrived.len() > usize::from(self.decoder.is_amid_frame()) {
             return Err(Error::UnclaimedHandle);
         }

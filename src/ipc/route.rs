@@ -1,4 +1,4 @@
-/// Where frames go by.
+/// Where frames go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     Memory,

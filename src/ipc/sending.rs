@@ -23,14 +23,14 @@ use crate::{
     },
 };
 
-/// The longest payload that goes by memory; the stream has no more to do for a longer one than for
-/// a short one.
+/// The longest payload that goes through memory. For longer ones the stream costs no more than for
+/// short ones.
 pub(super) const LONGEST_IN_MEMORY: usize = 32 * 1024;
 
 /// Payloads below this length are queued with their header in one piece.
 const SHORT: usize = 4 * 1024;
 
-/// How long a process that ends goes on for a peer which reads, however slowly.
+/// How long a process that exits keeps sending to a peer that still reads, however slowly.
 const LONGEST_EXIT_FLUSH: Duration = Duration::from_secs(10);
 
 /// The half of a [`Channel`](super::Channel) that sends.
@@ -45,7 +45,7 @@ pub(super) struct Sender {
     pub(super) outgoing: Outgoing,
     /// Why the stream takes nothing more, if so.
     broken: Option<Fault>,
-    /// Whether the peer's end takes nothing more: the peer has ended, or does not want to read.
+    /// Whether the peer no longer reads: it has ended, or has shut down its end.
     has_no_reader: bool,
 }
 
@@ -105,12 +105,12 @@ impl Sender {
         Ok(self.outgoing.len())
     }
 
-    /// Whether the frame could go by memory, and went.
+    /// Sends a frame through memory if possible. Returns whether it was sent.
     fn send_by_memory(&mut self, kind: Kind, payload: &[u8]) -> Result<bool> {
         if !self.has_memory {
             return Ok(false);
         }
-        // There is always room for a switch left.
+        // Always leave room for a switch.
         let needed = HEADER + payload.len() + HEADER;
         if payload.len() > LONGEST_IN_MEMORY || needed > self.writer.room() {
             return Ok(false);
@@ -136,7 +136,7 @@ impl Sender {
         Ok(true)
     }
 
-    /// Writes to the stream, and says how many bytes it took.
+    /// Writes to the stream, and returns how many bytes it took.
     fn write(
         &mut self,
         slices: &[IoSlice<'_>],
@@ -158,14 +158,14 @@ impl Sender {
         }
     }
 
-    /// Nothing waits for room any more, which there would always seem to be.
+    /// Clears the queue: a stream without a reader always seems to have room.
     fn give_up_sending(&mut self) {
         self.has_no_reader = true;
         self.outgoing.clear();
     }
 
-    /// Has the frames go on in the memory, if the stream takes the switch: what is in the memory is
-    /// said to be gone, and nobody would look there if this process died with the switch.
+    /// Continues in the memory, if the stream takes the switch. Only then: messages in the memory count
+    /// as sent, and the peer would not look there if this process died with the switch still queued.
     fn write_by_memory(&mut self) -> Result<bool> {
         if !self.is_idle() {
             return Ok(false);
@@ -186,7 +186,7 @@ impl Sender {
         Ok(self.is_idle())
     }
 
-    /// Has the frames go on in the stream.
+    /// Continues in the stream.
     fn write_by_stream(&mut self) -> Result<()> {
         if self.writing == Route::Memory {
             let switch = frame::header(Kind::Switch, None, 0)?;
@@ -244,7 +244,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Queues the rest of a frame that is no message.
+    /// Queues the rest of a frame that is not a message.
     fn queue(&mut self, bytes: Vec<u8>, sent: usize) {
         self.outgoing.push(Chunk { bytes, sent, descriptor: None, ends_message: false });
     }

@@ -1,9 +1,9 @@
-//! The hand-off queue: one packet = one accepted connection, whose descriptor travels beside it.
+//! The hand-off queue: one packet is one accepted connection, whose descriptor goes with it.
 
 use super::ListenerId;
 
-/// Bytes of one packet. All packets have the same size, so the bytes waiting in a lane
-/// (`FIONREAD`) tell how many connections wait there.
+/// The length of a packet, in bytes. All packets have the same length, so the number of bytes in a
+/// queue (`FIONREAD`) tells how many connections wait in it.
 pub const PACKET: usize = 4;
 
 /// The packet for a connection that `listener` accepted.
@@ -11,12 +11,12 @@ pub fn encode(listener: ListenerId) -> [u8; PACKET] {
     listener.to_le_bytes()
 }
 
-/// The listener a packet names, or `None` for bytes that are no packet.
+/// The listener that a packet names, or `None` for bytes that are not a packet.
 pub fn decode(packet: &[u8]) -> Option<ListenerId> {
     packet.try_into().ok().map(ListenerId::from_le_bytes)
 }
 
-/// How many connections wait in a lane that holds `bytes` unread bytes.
+/// How many connections wait in a queue with `bytes` unread bytes.
 pub fn waiting(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX) / PACKET
 }

@@ -1,25 +1,26 @@
 //! The control socket: small, rare packets of JSON, readable in a trace.
 //!
-//! A [`ToPrimary`] goes from the worker to the primary's engine, an [`ToWorker`] from there to the worker.
-//! A packet may carry one descriptor: a returned connection with [`ToPrimary::Return`], a
-//! listening socket with [`ToWorker::Reply`] and [`ToWorker::Socket`].
+//! The worker sends [`ToPrimary`] to the engine, and the engine sends [`ToWorker`]. A packet may carry
+//! one descriptor: a returned connection with [`ToPrimary::Return`], a listening socket with
+//! [`ToWorker::Reply`] and [`ToWorker::Socket`].
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::ListenerId;
 
-/// The largest packet either side accepts. A bind address, a path and the TLS ticket keys are all
-/// that ever goes into one.
+/// The largest packet that either side accepts, in bytes. It has room for an address, a path and TLS
+/// ticket keys.
 pub const MAX_PACKET: usize = 64 * 1024;
 
-/// The longest `data` of [`ToPrimary::Listen`], as JSON. It comes back in the replies to others, with more
-/// beside it.
+/// The longest `data` of [`ToPrimary::Listen`], in bytes of JSON. It is also part of the replies to
+/// other workers, which have more fields.
 pub const MAX_DATA: usize = 16 * 1024;
 
-/// The longest [`ToPrimary`] but those that say what begins, [`ToPrimary::Listen`] and [`ToPrimary::Unable`].
+/// The longest [`ToPrimary`] in bytes, except [`ToPrimary::Listen`] and [`ToPrimary::Unable`], which
+/// may fill a packet.
 pub const SHORT: usize = 64;
 
-/// How the packets of requests begin that may be longer than [`SHORT`].
+/// How the requests begin that may be longer than [`SHORT`].
 const LONG: [&[u8]; 2] = [br#"{"act":"listen","#, br#"{"act":"unable","#];
 
 /// How many sockets of its own a worker can count connections at.
@@ -33,9 +34,10 @@ pub enum ToPrimary {
     Listen {
         /// Chosen by the worker; comes back in the reply.
         seq: u32,
-        /// The address, with all that decides how to bind it.
+        /// The address, and how to bind it.
         query: Query,
-        /// What the worker's server offers to its siblings (TLS ticket keys). See [`check_data`].
+        /// What the worker's server shares with the servers of other workers (TLS ticket keys). See
+        /// [`check_data`].
         data: Option<serde_json::Value>,
     },
     /// "My server on this listener is closed, and so is what I had of its socket." Answered by
@@ -44,27 +46,27 @@ pub enum ToPrimary {
         /// The listener left.
         listener: ListenerId,
     },
-    /// "I can't serve this connection of yours": its descriptor comes along.
+    /// "I can't serve this connection", whose descriptor comes with the packet.
     Return {
         /// The listener that accepted the connection.
         listener: ListenerId,
     },
-    /// "My own socket of this listener listens no more." Answered by [`ToWorker::Socket`] if the worker serves
-    /// the listener.
+    /// "My own socket of this listener no longer listens." Answered by [`ToWorker::Socket`] if the
+    /// worker serves the listener.
     Lost {
         /// The listener.
         listener: ListenerId,
     },
-    /// "My event loop turns": the answer to [`ToWorker::Probe`].
+    /// "My event loop runs": the answer to [`ToWorker::Probe`].
     Alive,
-    /// "I have no descriptor for another connection, and take and accept none until I say
+    /// "I have no descriptor for another connection, and take and accept none until
     /// [`ToPrimary::Recovered`]."
     Exhausted,
     /// "I have descriptors again, and take and accept connections."
     Recovered,
-    /// "I have closed the IPC channel, and something else holds my event loop: I do not exit."
+    /// "I have closed the IPC channel, but something else keeps my event loop alive, so I do not exit."
     Staying,
-    /// "I can't load the addon, and exit." From JavaScript, which is all there is then.
+    /// "I can't load the addon, and exit." JavaScript sends this, because it can't use the addon.
     Unable {
         /// Why, for people.
         reason: String,
@@ -77,19 +79,21 @@ pub enum ToPrimary {
 pub enum ToWorker {
     /// The answer to [`ToPrimary::Listen`].
     Reply(Reply),
-    /// The answer to [`ToPrimary::Close`]: "What was open of the listener only for you is closed."
+    /// The answer to [`ToPrimary::Close`]: "I have closed what I had open of the listener for you
+    /// alone."
     Closed {
         /// The listener left.
         listener: ListenerId,
     },
-    /// The answer to [`ToPrimary::Lost`]: another socket of the worker's own, which comes along.
+    /// The answer to [`ToPrimary::Lost`]: another socket of the worker's own, whose descriptor comes
+    /// with the packet.
     Socket {
         /// The listener.
         listener: ListenerId,
         /// As in [`SocketKind::Own`].
         slot: Option<u8>,
     },
-    /// "Does your event loop turn?" To be answered by [`ToPrimary::Alive`].
+    /// "Does your event loop run?" The worker answers with [`ToPrimary::Alive`].
     Probe,
     /// "Accept nothing from sockets of your own until [`ToWorker::Resume`]."
     Pause,
@@ -100,17 +104,17 @@ pub enum ToWorker {
 /// The engine's answer to [`ToPrimary::Listen`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
-    /// Of the request.
+    /// The `seq` of the request.
     pub seq: u32,
-    /// How many messages the primary has sent to the worker before.
+    /// How many messages the primary had sent to the worker before this reply.
     pub after: u64,
     /// 0, or a negated errno: why the address could not be bound.
     pub errno: i32,
     /// The listener to serve; meaningless after an error.
     pub listener: ListenerId,
-    /// Whether a socket comes along, for the worker to accept from.
+    /// The kind of socket that comes with the reply, for the worker to accept from.
     pub socket: Option<SocketKind>,
-    /// The bound address, of TCP and UDP sockets only.
+    /// The bound address; only for TCP and UDP sockets.
     pub address: Option<BoundAddress>,
     /// What the listener's first worker offered as `data`.
     pub data: Option<serde_json::Value>,
@@ -122,16 +126,16 @@ pub struct Reply {
 pub enum SocketKind {
     /// All workers of the listener have this one.
     Shared,
-    /// The worker's own, though the engine accepts from it too when the worker does not. Other
-    /// connections of the listener come by the hand-off queue.
+    /// The worker's own socket. The engine accepts from it too while the worker does not. The worker
+    /// gets other connections of the listener by the hand-off queue.
     Own {
-        /// In which of its [`COUNTER_SLOTS`] the worker counts the connections that it accepts there; none
-        /// if it has more sockets than slots.
+        /// The counter slot for its connections, less than
+        /// [`COUNTER_SLOTS`]; `None` if all slots are in use.
         slot: Option<u8>,
     },
 }
 
-/// A socket's own address in the shape of Node's `getsockname`.
+/// A socket's own address, as Node's `getsockname` returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoundAddress {
     /// The IP address, in text.
@@ -157,16 +161,16 @@ pub struct Query {
     pub reuse_address: bool,
     /// Let several sockets bind the port (`reusePort`, Linux and the BSDs).
     pub reuse_port: bool,
-    /// Make the Unix socket readable for everybody.
+    /// Make the Unix socket readable for all users.
     pub readable_all: bool,
-    /// Make the Unix socket writable for everybody.
+    /// Make the Unix socket writable for all users.
     pub writable_all: bool,
-    /// Tells several `listen(0)` of one worker apart; 0 for all other ports.
+    /// Distinguishes several `listen(0)` of one worker; 0 for all other ports.
     pub index: u32,
 }
 
 impl Query {
-    /// A query for this address, and nothing special.
+    /// A query for this address, with defaults for the rest.
     pub fn new(target: Target) -> Self {
         Self {
             target,
@@ -210,13 +214,13 @@ pub enum Target {
     Descriptor {
         /// Its number there.
         fd: i32,
-        /// Whether it is to carry datagrams, rather than to accept connections.
+        /// Whether it should carry datagrams, instead of accepting connections.
         datagrams: bool,
     },
 }
 
 impl Target {
-    /// Whether a socket there carries datagrams, rather than accepts connections.
+    /// Whether a socket there carries datagrams, instead of accepting connections.
     pub fn has_datagrams(&self) -> bool {
         matches!(self, Self::Udp { .. } | Self::Descriptor { datagrams: true, .. })
     }
@@ -225,7 +229,7 @@ impl Target {
 /// The bytes of one packet.
 ///
 /// # Errors
-/// When the packet would exceed [`MAX_PACKET`], or `message` does not serialize.
+/// When the packet would exceed [`MAX_PACKET`], or `message` can't be serialized.
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, ControlError> {
     let packet = serde_json::to_vec(message)?;
     if packet.len() > MAX_PACKET {
@@ -234,19 +238,21 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, ControlError> {
     Ok(packet)
 }
 
-/// Checks what is to be offered to siblings.
+/// Checks the size of what a server shares with those of other workers.
 ///
 /// # Errors
-/// When it exceeds [`MAX_DATA`] once it is written again, which may take more bytes than it came in.
+/// When its JSON, written by this process, exceeds [`MAX_DATA`]. That may be longer than the JSON that
+/// was read.
 pub fn check_data(data: Option<&serde_json::Value>) -> Result<(), ControlError> {
     let length = serde_json::to_vec(&data)?.len();
     if length > MAX_DATA { Err(ControlError::TooMuchData(length)) } else { Ok(()) }
 }
 
-/// The message of a packet that was `length` bytes long, of which [`MAX_PACKET`] are enough.
+/// Parses a packet that was `length` bytes long; `packet` may have only the first [`MAX_PACKET`] of
+/// them.
 ///
 /// # Errors
-/// When the bytes are no such message.
+/// When the packet is too long, or is not such a message.
 pub fn decode<T: DeserializeOwned>(packet: &[u8], length: usize) -> Result<T, ControlError> {
     if length > MAX_PACKET {
         return Err(ControlError::TooLong(length));
@@ -254,10 +260,10 @@ pub fn decode<T: DeserializeOwned>(packet: &[u8], length: usize) -> Result<T, Co
     Ok(serde_json::from_slice(packet)?)
 }
 
-/// The request of a packet. One that is too long is not looked at any further: reading it takes long as well.
+/// Parses a request. A request that is too long is not parsed, because that would take long too.
 ///
 /// # Errors
-/// As [`decode`], and when the request is longer than any of its kind.
+/// As [`decode`]; also when the request is longer than its kind can be.
 pub fn decode_request(packet: &[u8], length: usize) -> Result<ToPrimary, ControlError> {
     if length > SHORT && !LONG.iter().any(|begin| packet.starts_with(begin)) {
         return Err(ControlError::TooLongRequest(length));
@@ -277,7 +283,7 @@ pub enum ControlError {
     /// More `data` than [`MAX_DATA`].
     #[error("{0} bytes of data for other workers exceed the limit of {MAX_DATA}")]
     TooMuchData(usize),
-    /// Not the JSON it should be.
+    /// Not the expected JSON.
     #[error("a control packet is not valid: {0}")]
     Malformed(#[from] serde_json::Error),
 }

@@ -21,16 +21,17 @@ pub const MAX_PAYLOAD: usize = 1 << 30;
 /// The longest text, in UTF-16 units: the longest string of V8. A longer one could not be shown to JavaScript.
 pub const MAX_TEXT: usize = (1 << 29) - 24;
 
-/// The longest payload of a notice, in bytes: more than an address and a path make.
+/// The longest payload of an internal message, in bytes: enough for an address and a path.
 pub const MAX_INTERNAL: usize = 64 * 1024;
 
-/// Bytes the decoder reads at once, and the largest frame it keeps in its buffer.
+/// The size of the decoder's buffer, in bytes, and so the largest frame that fits into it.
 const BUFFER: usize = 64 * 1024;
 
-/// Bytes of a larger frame it reads at once: as much as a stream usually holds.
+/// How many bytes of a larger frame are read at once: as much as a stream usually holds.
 const PIECE: usize = 256 * 1024;
 
-/// Bytes it makes room for, of those announced, before they come. Room is not memory yet.
+/// How many of the announced bytes get room before they come. The kernel provides the memory only as
+/// they do.
 const AHEAD: usize = 1024 * 1024;
 
 /// What a payload means.
@@ -39,13 +40,13 @@ const AHEAD: usize = 1024 * 1024;
 pub enum Kind {
     /// A message of the user, in JSON.
     Text = 1,
-    /// A notice between the two `cluster` modules (`online`, `disconnect`, …), in JSON.
+    /// An internal message between the two `cluster` modules (`online`, `disconnect`, …), in JSON.
     Internal = 2,
     /// A message of the user, as V8 serializes it.
     Bytes = 3,
-    /// The reader is to look at the memory. Only in the stream.
+    /// Wakes the reader, which then reads the memory. Only in the stream.
     Wake = 4,
-    /// The frames after this one are in the other of the two, stream and memory.
+    /// The next frame is in the other of the two, stream and memory.
     Switch = 5,
     /// A message of the user that is a string, as it is.
     String = 6,
@@ -53,7 +54,7 @@ pub enum Kind {
     WideText = 7,
     /// As [`Kind::String`], in UTF-16 of this machine's byte order. Surrogates may be alone.
     WideString = 8,
-    /// In the place of a message that the kernel refused to send: both ends count the same messages.
+    /// Replaces a message that the kernel refused to send, so that both ends count the same messages.
     Refused = 9,
 }
 
@@ -63,14 +64,14 @@ impl Kind {
         match self {
             Self::Wake | Self::Switch | Self::Refused => 0,
             Self::Internal => MAX_INTERNAL,
-            // Other texts than ASCII go in UTF-16 when they are long.
+            // Long texts go in UTF-16 unless they are ASCII.
             Self::Text | Self::String => MAX_TEXT,
             Self::WideText | Self::WideString => 2 * MAX_TEXT,
             Self::Bytes => MAX_PAYLOAD,
         }
     }
 
-    /// Whether a descriptor may come along.
+    /// Whether a frame of this kind may have a descriptor.
     pub fn takes_handle(self) -> bool {
         matches!(self, Self::Text | Self::WideText | Self::Bytes)
     }
@@ -91,18 +92,18 @@ impl Kind {
     }
 }
 
-/// One whole frame.
+/// One complete frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// What the payload means.
     pub kind: Kind,
-    /// What the descriptor is that comes along.
+    /// The type of the descriptor that comes with it.
     pub handle: Option<HandleType>,
-    /// The bytes between this header and the next; borrowed from the buffer where they fitted.
+    /// The bytes between this header and the next, borrowed from the buffer if they fit into it.
     pub payload: Cow<'a, [u8]>,
 }
 
-/// Why a stream is none of ours. There is no way to go on after it.
+/// Why a stream is not valid. Nothing after the error can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// No [`Kind`] has this number.
@@ -150,10 +151,10 @@ fn check(kind: Kind, handle: Option<HandleType>, length: usize) -> Result<(), Fr
     Ok(())
 }
 
-/// What [`header`] made.
+/// Parses what [`header`] made.
 ///
 /// # Errors
-/// When it is none.
+/// When it is not a valid header.
 pub fn parse_header(
     header: &[u8; HEADER],
 ) -> Result<(Kind, Option<HandleType>, usize), FrameError> {
@@ -176,9 +177,9 @@ struct Partial {
     kind: Kind,
     handle: Option<HandleType>,
     length: usize,
-    /// What has come in, and room for the next read.
+    /// The bytes received so far, and room for the next read.
     payload: Vec<u8>,
-    /// How much has come in.
+    /// How many bytes have been received.
     filled: usize,
 }
 
@@ -192,7 +193,7 @@ impl Partial {
     }
 }
 
-/// Cuts a stream into frames, wherever it was split.
+/// Splits a stream into frames, however it was divided into reads.
 ///
 /// Bytes go in through [`spare`](Self::spare) and [`filled`](Self::filled), frames come out of
 /// [`next`](Self::next) until it says `None`: "incomplete" is a state, not an error. The cost is
@@ -237,7 +238,7 @@ impl Decoder {
     /// The next whole frame, or `None` when more bytes are needed.
     ///
     /// # Errors
-    /// When the bytes are no frames; the stream is then beyond repair.
+    /// When the bytes are not frames. Nothing after the error can be read.
     #[expect(clippy::should_implement_trait, reason = "the frame borrows from the decoder")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         if let Some(partial) = self.partial.take_if(|it| it.filled == it.length) {
@@ -268,7 +269,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Whether a frame has begun to come in that is not whole yet.
+    /// Whether an incomplete frame has been received.
     pub fn is_amid_frame(&self) -> bool {
         self.partial.is_some() || self.start < self.end
     }

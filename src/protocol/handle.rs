@@ -1,6 +1,6 @@
-//! What a descriptor on the IPC channel is, and what JavaScript is to make of it.
+//! The types of descriptors on the IPC channel, and what JavaScript makes of each.
 
-/// The type of a handle. Its number on the lane is that of `lib/handles.js`.
+/// The type of a handle. `lib/handles.js` has the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum HandleType {
@@ -22,7 +22,7 @@ pub enum HandleType {
     Udp6Socket = 8,
     /// A `UDP` handle of Node's own, as it is.
     UdpNative = 9,
-    /// A socket that is bound and no more, for a `net.BoundSocket`.
+    /// A socket that is only bound, for a `net.BoundSocket`.
     TcpBound = 10,
 }
 
@@ -46,7 +46,7 @@ impl HandleType {
         Self::ALL.into_iter().find(|it| it.number() == number)
     }
 
-    /// Its number on the lane.
+    /// Its number in a frame.
     pub fn number(self) -> u8 {
         self as u8
     }

@@ -1,6 +1,6 @@
-//! What goes over the lanes: bytes ↔ values. No I/O, no clock.
+//! What the lanes carry, as bytes and as values. No I/O, no clock.
 //!
-//! - [`frame`]: the stream of the IPC channel, [`handle`]: what comes along with it,
+//! - [`frame`]: the frames of the IPC channel, [`handle`]: the types of their descriptors,
 //! - [`control`]: the packets of the control socket,
 //! - [`connection`]: the packets of the hand-off queue.
 

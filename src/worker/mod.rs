@@ -1,7 +1,7 @@
-//! The worker's side: the ends of the lanes that its primary gave it.
+//! The worker's side: its ends of the lanes.
 //!
-//! No thread serves them: Node's own event loop says when they are ready. Only what must work while
-//! JavaScript is stuck has one, the [`Watchdog`].
+//! Node's own event loop polls them. Only the [`Watchdog`], which must work while JavaScript is stuck,
+//! has a thread.
 
 mod watchdog;
 
@@ -27,7 +27,7 @@ use crate::{
 /// The worker's end of the control socket.
 pub struct Control {
     socket: OwnedFd,
-    /// Requests that the lane had no room for.
+    /// Requests for which the socket had no room.
     outgoing: Packets,
     sends_later: bool,
     broken: Option<Fault>,
@@ -39,7 +39,7 @@ impl Control {
         Self { socket, outgoing: Packets::default(), sends_later: false, broken: None }
     }
 
-    /// The descriptor's number, to poll it.
+    /// The descriptor, to poll it.
     pub fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
@@ -49,13 +49,13 @@ impl Control {
         self.outgoing.is_empty()
     }
 
-    /// Whether what waits is to be [`flush`](Self::flush)ed after
-    /// [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE), rather than when the lane is writable.
+    /// Whether to [`flush`](Self::flush) what waits after
+    /// [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE), instead of when the socket is writable.
     pub fn sends_later(&self) -> bool {
         self.sends_later
     }
 
-    /// Why the lane takes nothing any more, if so: this worker is to end.
+    /// The fault after which nothing can be sent, if any: this worker must exit.
     pub fn fault(&self) -> Option<Fault> {
         self.broken
     }
@@ -63,29 +63,30 @@ impl Control {
     /// Sends a request behind those already waiting.
     ///
     /// # Errors
-    /// When the request is too long. That the primary is gone shows itself on the IPC channel.
+    /// When the request is too long. A primary that is gone is not an error here: the IPC channel
+    /// reports it.
     pub fn send(&mut self, request: &ToPrimary, descriptor: Option<OwnedFd>) -> Result<()> {
         self.outgoing.push(control::encode(request)?, descriptor);
         self.flush();
         Ok(())
     }
 
-    /// Sends what waits, until the lane is full.
+    /// Sends what waits, until the socket is full.
     pub fn flush(&mut self) {
         let flushed = self.outgoing.flush(&self.socket);
         self.sends_later = matches!(flushed, Err(Failure::Shortage(_)));
         match flushed {
             Ok(()) | Err(Failure::WouldBlock | Failure::Shortage(_)) => {}
-            // The primary, which would answer, is gone; the IPC channel tells.
+            // The primary is gone, which the IPC channel reports.
             Err(Failure::Gone) => {}
             Err(Failure::Fault(fault)) => self.broken = Some(fault),
         }
     }
 
-    /// The next order that has come in.
+    /// Receives the next message of the engine.
     ///
     /// # Errors
-    /// When the primary sent something else, or the lane can't be read.
+    /// When the primary sent something else, or the socket can't be read.
     pub fn receive(&self) -> Result<Received> {
         let packet = match lane::receive_whole_packet(&self.socket, MAX_PACKET) {
             Ok(packet) if !packet.is_end => packet,
@@ -110,30 +111,29 @@ impl Control {
 /// What [`Control::receive`] found.
 #[derive(Debug)]
 pub enum Received {
-    /// A reply, with a socket if it says so.
+    /// A reply, with its socket if it has one.
     Reply(Reply, Option<OwnedFd>),
-    /// What was open of this listener only for this worker is closed.
+    /// The engine has closed what it had open of this listener for this worker alone.
     Closed(ListenerId),
-    /// Another socket of the worker's own, in place of one that it has lost. Without a descriptor, this
-    /// process had none left for it.
+    /// Another socket of the worker's own, which replaces one that it has lost.
     Socket {
         /// The listener.
         listener: ListenerId,
         /// As in [`SocketKind::Own`](control::SocketKind::Own).
         slot: Option<u8>,
-        /// The socket.
+        /// The socket; `None` if this process had no descriptor left for it.
         socket: Option<OwnedFd>,
     },
-    /// The engine asks whether this event loop turns: it does.
+    /// The engine asks whether this event loop runs, which this call proves.
     Probe,
-    /// Sockets of the worker's own are to rest.
+    /// Stop accepting from sockets of the worker's own.
     Pause,
-    /// They may be accepted from again.
+    /// Accept from them again.
     Resume,
     /// Nothing yet.
     Empty,
-    /// Nothing for now, because the kernel is short of something. The lane does not tell when there is:
-    /// look again after [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE).
+    /// Nothing for now: the kernel has run out of memory or descriptors, and the socket does not signal
+    /// when that ends. Try again after [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE).
     Later,
     /// Nothing any more: the primary is gone.
     Ended,
@@ -147,17 +147,17 @@ pub struct Connections {
 /// What [`Connections::take`] found.
 #[derive(Debug)]
 pub enum Taken {
-    /// A connection: this worker's alone from now on.
+    /// A connection, which only this worker has from now on.
     Connection(ListenerId, OwnedFd),
-    /// One that was lost because another thread took the last descriptor this very moment; its client
-    /// sees it closed.
+    /// A connection was lost, because another thread took the last descriptor at this moment. Its
+    /// client sees it closed.
     Lost,
-    /// Nothing, because this process has no descriptor left for it. What waits can be taken back.
+    /// Nothing, because this process has no descriptor left. The engine can take back what waits.
     Exhausted,
     /// Nothing yet.
     Empty,
-    /// Nothing for now, because the kernel is short of something. The lane does not tell when there is:
-    /// look again after [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE).
+    /// Nothing for now: the kernel has run out of memory or descriptors, and the socket does not signal
+    /// when that ends. Try again after [`SHORTAGE_PAUSE`](crate::sys::failure::SHORTAGE_PAUSE).
     Later,
     /// Nothing any more: the primary is gone.
     Ended,
@@ -169,7 +169,7 @@ impl Connections {
         Self { socket }
     }
 
-    /// The descriptor's number, to poll it.
+    /// The descriptor, to poll it.
     pub fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
@@ -179,10 +179,10 @@ impl Connections {
         !has_free_descriptor(&self.socket)
     }
 
-    /// Takes the next connection. Until then the primary can give it to somebody else.
+    /// Takes the next connection. Before that, the primary can still give it to another worker.
     ///
     /// # Errors
-    /// When the primary sent something that is no connection, or the lane can't be read.
+    /// When the primary sent something that is not a connection, or the socket can't be read.
     pub fn take(&self) -> Result<Taken> {
         if self.is_exhausted() {
             return Ok(Taken::Exhausted);

@@ -11,30 +11,32 @@ use std::{
 
 use crate::sys::{exit_now, lane::wait_for_end};
 
-/// How long JavaScript has to notice that the primary is gone.
+/// How much time JavaScript has to notice that the primary is gone.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The exit code of a worker that it ends: `EX_UNAVAILABLE` of `sysexits.h`, which Node does not use.
+/// The exit code of a worker that the watchdog ends: `EX_UNAVAILABLE` of `sysexits.h`, which Node does
+/// not use.
 const PRIMARY_GONE: i32 = 69;
 
 /// Enough for this thread, which does very little.
 const STACK: usize = 64 * 1024;
 
-/// Ends a worker when the process of its primary is gone, and its JavaScript does not.
+/// Ends a worker whose primary's process is gone, if its JavaScript does not.
 ///
-/// A worker exits when its channel closes unasked. JavaScript does so, as soon as it has a moment; where it
-/// never has one, because it spins, this thread does. It watches the hand-off queue: the engine keeps its
-/// end until the worker's process has ended, so it closes only with the primary's process, whatever
-/// ends that. The channel may be closed by a primary that lives; then the worker may finish what it does.
+/// A worker exits when its channel closes unexpectedly. JavaScript does that as soon as its event loop
+/// runs; if it never does, because JavaScript is in an endless loop, this thread does. It watches the
+/// hand-off queue: the engine keeps its end until the worker's process has ended, so that end closes
+/// only with the primary's process. A primary that is alive may close the channel; then the worker may
+/// finish its work.
 pub struct Watchdog {
     is_disarmed: Arc<AtomicBool>,
 }
 
 impl Watchdog {
-    /// Watches `lane`, a duplicate of the worker's end of the hand-off queue.
+    /// Watches `lane`, a duplicate of the worker's end of the hand-off queue, from a thread.
     ///
     /// # Errors
-    /// When the process can have no more threads.
+    /// `EAGAIN` when the process can't have another thread.
     pub fn start(lane: OwnedFd) -> io::Result<Self> {
         let is_disarmed = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&is_disarmed);
@@ -54,7 +56,7 @@ impl Watchdog {
         Ok(Self { is_disarmed })
     }
 
-    /// JavaScript decides from now on when the worker exits.
+    /// From now on only JavaScript decides when the worker exits.
     pub fn disarm(&self) {
         self.is_disarmed.store(true, Ordering::Release);
     }
@@ -78,7 +80,7 @@ mod tests {
 
     const LANE: &str = "RS_CLUSTER_TEST_LANE";
 
-    /// What a worker is in the test below: a process that spins, as far as its watchdog knows.
+    /// The worker of the test below: a process that does not react, as far as its watchdog knows.
     #[test]
     fn spin_if_asked_to() {
         let Some(number) = env::var(LANE).ok().and_then(|number| number.parse().ok()) else {

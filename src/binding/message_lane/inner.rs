@@ -191,7 +191,7 @@ impl Inner {
         }
     }
 
-    /// Bytes that have come in, altogether.
+    /// How many bytes have been received in total.
     pub(super) fn received(&self) -> usize {
         self.channel.borrow().as_ref().map_or(0, Channel::received)
     }

@@ -25,9 +25,9 @@ pub struct ListenQuery {
     pub reuse_address: bool,
     /// Share the port among sockets.
     pub reuse_port: bool,
-    /// Make the Unix socket readable for everybody.
+    /// Make the Unix socket readable for all users.
     pub readable_all: bool,
-    /// Make the Unix socket writable for everybody.
+    /// Make the Unix socket writable for all users.
     pub writable_all: bool,
     /// Tells several `listen(0)` of one worker apart.
     pub index: u32,
