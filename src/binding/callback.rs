@@ -5,7 +5,7 @@ use napi::{
 
 use crate::sys::node::{self, CallbackContext, Called, EventLoop};
 
-/// Calls into JavaScript from a lane that became ready.
+/// Calls JavaScript from the event loop.
 pub(super) struct Caller {
     env: Env,
     context: CallbackContext,
@@ -22,8 +22,8 @@ impl Caller {
         Ok(EventLoop::of_environment(env.get_uv_event_loop()?.cast()))
     }
 
-    /// Runs `run` as a callback of its own: what it schedules with `process.nextTick` has run when
-    /// this returns, unless JavaScript is running already.
+    /// Runs `run` as a callback of its own: what it schedules with `process.nextTick` has run when this
+    /// returns, unless JavaScript was already running.
     pub(super) fn enter(&self, run: impl FnOnce()) {
         self.context.enter(run);
     }
@@ -43,7 +43,7 @@ impl Caller {
                 let args: Vec<_> = args.into_iter().map(|it| it.cast()).collect();
                 node::call_function(env.cast(), function.cast(), &args)
             }
-            // A value that JavaScript can't have, such as a text that is too long.
+            // An argument can't be converted, such as a text that is too long.
             Err(error) => {
                 self.env.fatal_exception(error);
                 Called::Failed
@@ -52,7 +52,7 @@ impl Caller {
     }
 }
 
-/// An error of the core, for JavaScript: its text says which call failed, and why.
+/// An error of the core, for JavaScript. Its text says which call failed, and why.
 pub(super) fn reason(error: impl std::fmt::Display) -> Error {
     Error::from_reason(error.to_string())
 }

@@ -32,20 +32,20 @@ pub struct Engine {
 
 #[napi]
 impl Engine {
-    /// The version of the package that the addon is part of: the JavaScript beside it checks it.
+    /// The version of the package that the addon belongs to, for JavaScript to compare with its own.
     #[napi]
     pub fn version() -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
 
-    /// Reports an uncaught exception, in the asynchronous context of the caller: the process ends of it,
-    /// unless a handler of `'uncaughtException'` takes it.
+    /// Reports an uncaught exception, in the asynchronous context of the caller. It ends the process
+    /// unless there is a listener for `'uncaughtException'`.
     #[napi]
     pub fn report_uncaught(env: Env, thrown: Unknown<'_>) {
         node::report_uncaught(env.raw().cast(), thrown.raw().cast());
     }
 
-    /// `onEvent` is called for each event. It does not hold the event loop open.
+    /// Calls `onEvent` for each event, without keeping the event loop alive.
     #[napi(constructor)]
     pub fn new(on_event: Function<EngineEvent, ()>) -> napi::Result<Self> {
         let events = on_event
@@ -59,8 +59,8 @@ impl Engine {
         Ok(Self { core: RefCell::new(core) })
     }
 
-    /// Starts the engine's thread, with settings that hold from now on: the number of the policy,
-    /// and whether to tell on stderr what happens. Says why it can't, if so.
+    /// Starts the engine's thread with the number of the policy, and whether to log on stderr. These
+    /// settings are final. Returns null, or why the thread can't be started.
     #[napi]
     pub fn start(&self, policy: u32, debug_log: bool) -> napi::Result<Option<ForkFailure>> {
         let scheduling = Scheduling::from_number(policy);
@@ -69,7 +69,7 @@ impl Engine {
         Ok(started.err().map(ForkFailure::from))
     }
 
-    /// Starts a worker. Returns its process, or why it can't.
+    /// Starts a worker. Returns its process, or why it can't be started.
     #[napi]
     pub fn fork(&self, options: ForkOptions) -> Either<WorkerProcess, ForkFailure> {
         match self.try_fork(options) {
@@ -78,59 +78,60 @@ impl Engine {
         }
     }
 
-    /// The IPC channel of a worker that could not be started, which has ended; null where there is no
+    /// An IPC channel that has ended, for a worker that could not be started; null if there is no
     /// descriptor for it.
     #[napi]
     pub fn ended_lane(&self) -> Option<MessageLane> {
         ended_lane().ok().map(MessageLane::new)
     }
 
-    /// Our end of a pipe whose other end is closed: a descriptor for the caller, or a negated errno.
+    /// A pipe whose other end is closed: a descriptor that the caller owns, or a negated errno.
     #[napi]
     pub fn ended_pipe(&self) -> i32 {
         lane::pipe().map_or_else(|error| errno(&error), |(ours, _)| ours.into_raw_fd())
     }
 
-    /// Gives the worker no more connections, and those it has not taken to others.
+    /// Stops giving connections to the worker, and gives those that it has not taken to others.
     #[napi]
     pub fn retire(&self, worker: u32) {
         self.send(Command::Drain(worker));
     }
 
-    /// As `retire`, and asks for a `left` event once all is closed that this worker was the last to serve.
-    /// Returns whether it will come.
+    /// Like `retire`, and asks for a `left` event once everything is closed that this worker was the
+    /// last to serve. Returns whether the event will come.
     #[napi]
     pub fn leave(&self, worker: u32) -> bool {
         self.core.borrow().send(Command::Leave(worker)).is_ok()
     }
 
-    /// Gives the worker no more connections until `resume`, and those it has not taken to others.
+    /// Stops giving connections to the worker until `resume`, and gives those that it has not taken to
+    /// others.
     #[napi]
     pub fn pause(&self, worker: u32) {
         self.send(Command::Pause(worker));
     }
 
-    /// Lets the worker have connections again.
+    /// Gives connections to the worker again.
     #[napi]
     pub fn resume(&self, worker: u32) {
         self.send(Command::Resume(worker));
     }
 
-    /// What the engine knows of connections now. Waits for nothing.
+    /// The current statistics. Does not wait for the engine.
     #[napi]
     pub fn stats(&self) -> EngineStats {
         self.core.borrow().stats().into()
     }
 
-    /// Closes what waits for a worker to come, and asks for a `settled` event once that and all that was
-    /// asked before is done.
+    /// Closes connections that wait for a new worker, and asks for a `settled` event once that, and
+    /// everything requested before, is done.
     #[napi]
     pub fn settle(&self, token: u32) {
         self.core.borrow().barrier(token);
     }
 
     fn send(&self, command: Command) {
-        // Without its thread the engine has no workers, so nothing is lost.
+        // Without its thread the engine has no workers, so no command is needed.
         let _ = self.core.borrow().send(command);
     }
 

@@ -5,22 +5,23 @@ use crate::{
     sys::{errno, exit::Exit},
 };
 
-/// What the engine tells: `exited` (with `code` or `signal`), `left`, `settled` (`id` is the token), `staying`,
-/// `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`, and the address as `reason`).
+/// An event of the engine: `exited` (with `code` or `signal`), `left`, `settled` (`id` is the token),
+/// `staying`, `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`,
+/// and the address as `reason`).
 #[napi(object, object_from_js = false)]
 pub struct EngineEvent {
-    /// Which of them.
+    /// The kind of event.
     #[napi(
         ts_type = "'exited' | 'left' | 'settled' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
     )]
     pub kind: String,
     /// The worker's id, or the token.
     pub id: u32,
-    /// The exit code, or what failed.
+    /// The exit code, or a negated errno.
     pub code: Option<i32>,
     /// The number of the signal that ended it.
     pub signal: Option<i32>,
-    /// What was wrong, or where.
+    /// The error, or the address.
     pub reason: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     sys::{duplicate, errno, lane, spawn::Program},
 };
 
-/// How many descriptors a child expects to block, as libuv leaves them to it.
+/// How many descriptors a child expects to be blocking, as with libuv.
 const STANDARD_STREAMS: usize = 3;
 const IGNORE: i32 = -2;
 const PIPE: i32 = -3;
@@ -29,19 +29,19 @@ pub struct ForkOptions {
     pub env: Vec<String>,
     /// The directory to start in.
     pub cwd: Option<String>,
-    /// The child's descriptors: -1 leaves the number closed, -2 is `/dev/null`, -3 a new pipe, any
-    /// other that descriptor of ours.
+    /// The child's descriptors, by number: -1 leaves the number closed, -2 is `/dev/null`, -3 a new
+    /// pipe, any other number that descriptor of this process.
     pub stdio: Vec<i32>,
-    /// Number of the child's end of the IPC channel.
+    /// The number of the child's end of the IPC channel.
     pub message_lane: i32,
-    /// Number of the child's end of the control socket.
+    /// The number of the child's end of the control socket.
     pub control_lane: i32,
-    /// Number of the child's end of the hand-off queue.
+    /// The number of the child's end of the hand-off queue.
     pub connection_lane: i32,
-    /// Number of the child's descriptor for the memory of the IPC channel.
+    /// The number of the child's descriptor for the shared memory.
     pub memory: i32,
-    /// How many milliseconds connections that it has not taken wait for another worker, if nobody
-    /// else serves their address.
+    /// How many milliseconds connections that it has not taken wait for another worker, if no other
+    /// worker serves their address.
     pub queue_timeout: u32,
     /// The user to become.
     pub uid: Option<u32>,
@@ -64,18 +64,18 @@ impl From<Error> for ForkFailure {
             Error::System { syscall, source } => {
                 Self { syscall: syscall.into(), errno: errno(&source) }
             }
-            // The engine has stopped, which it does only with its environment.
+            // The engine has stopped, which happens only when its environment ends.
             _ => Self { syscall: "pthread_create".into(), errno: -libc::EAGAIN },
         }
     }
 }
 
-/// The standard descriptors of a child to be.
+/// The descriptors of a child that is to be started.
 pub(super) struct Stdio {
     pub(super) descriptors: Vec<Option<RawFd>>,
-    /// Our ends of the pipes, by the child's number.
+    /// This process's ends of the pipes, by the child's numbers.
     pub(super) pipes: Vec<Option<OwnedFd>>,
-    /// What `descriptors` names, closed here once the child runs.
+    /// The descriptors that `descriptors` names; closed here once the child runs.
     pub(super) kept_open: Vec<OwnedFd>,
 }
 
@@ -93,10 +93,10 @@ impl Stdio {
                 }
                 number if number < 0 => None,
                 number => {
-                    // Fails here for a descriptor that is not open, as Node does.
+                    // A descriptor that is not open is an error here, as in Node.
                     let theirs = duplicate(number).map_err(Error::system("dup"))?;
                     if stdio.descriptors.len() < STANDARD_STREAMS {
-                        // What has no such state needs none.
+                        // Descriptors without this state don't need it.
                         let _ = lane::make_blocking(&theirs);
                     }
                     Some(stdio.keep_open(theirs))
@@ -121,7 +121,7 @@ fn null() -> io::Result<OwnedFd> {
 
 /// The program to start, with the descriptors that it gets.
 pub(super) fn program(options: ForkOptions, descriptors: Vec<Option<RawFd>>) -> Result<Program> {
-    // JavaScript has refused null bytes before.
+    // JavaScript has already rejected null bytes.
     let text =
         |text: String| CString::new(text).map_err(io::Error::from).map_err(Error::system("execve"));
     let texts = |list: Vec<String>| list.into_iter().map(text).collect::<Result<_>>();

@@ -8,16 +8,16 @@ use crate::{
     protocol::{frame::Kind, handle::HandleType},
 };
 
-/// Messages at least as long go to JavaScript on their own, without another copy.
+/// Messages of at least this many bytes go to JavaScript one by one, without another copy.
 const LONG: usize = 16 * 1024;
 
-/// A text, in the form that costs V8 the least: ASCII is Latin-1 as well.
+/// A text in the form that is cheapest for V8: Latin-1 if it is ASCII.
 pub(super) type Text = Either3<Latin1String, Utf16String, String>;
 
 /// A message: JSON, or as V8 serializes it.
 pub(super) type Payload = Either<Text, Buffer>;
 
-/// Many messages at once cost JavaScript less than each alone.
+/// Messages to deliver with one call; many at once are cheaper for JavaScript.
 pub(super) enum Delivery {
     /// Messages of the user: an array of JSON, or the one value itself.
     Texts { text: Text, count: u32 },
@@ -25,14 +25,14 @@ pub(super) enum Delivery {
     Bytes(Vec<u8>),
     /// A message of the user that is a string.
     String(Text),
-    /// A notice, a long message, or one with a handle.
+    /// An internal message, a long message, or one with a handle.
     Single { is_internal: bool, payload: Payload, handle: Option<(HandleType, Option<OwnedFd>)> },
 }
 
-/// What is to be done next.
+/// The next thing to do.
 pub(super) enum Entry {
     Deliver(Delivery),
-    /// Deliver what another lane has brought that comes behind so many messages.
+    /// Deliver what another lane has brought that follows this many messages.
     Alongside(u64),
 }
 
@@ -78,7 +78,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// What another lane has brought behind so many messages comes here.
+    /// Marks the place of what another lane has brought that follows this many messages.
     pub(super) fn mark(&mut self, messages: u64) {
         self.end_texts();
         self.end_bytes();
@@ -87,7 +87,7 @@ impl Inbox {
 
     fn append_text(&mut self, text: &str) {
         self.end_bytes();
-        // No JSON that was made for a lane has such a line break, so it could be taken apart.
+        // JSON that was made for a channel has no such line break, so the array can be split again.
         self.texts.push_str(if self.count == 0 { "[" } else { ",\n" });
         self.texts.push_str(text);
         self.count += 1;
@@ -122,7 +122,7 @@ impl Inbox {
         }
     }
 
-    /// All that came, in order.
+    /// Everything that was received, in order.
     pub(super) fn into_entries(mut self) -> Vec<Entry> {
         self.end_texts();
         self.end_bytes();

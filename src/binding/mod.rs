@@ -1,8 +1,8 @@
-//! The JavaScript face: classes and shapes, and nothing that decides. The only module that names
+//! What JavaScript sees: classes and objects, without rules of their own. The only module that names
 //! napi.
 //!
-//! Failures of system calls cross as negated errnos, as those of Node's own handles do, so that
-//! JavaScript can make the very errors Node makes of them.
+//! Failed system calls return negated errnos, as Node's own handles do, so that JavaScript can create
+//! the same errors as Node.
 
 mod callback;
 mod engine;

@@ -2,42 +2,42 @@ use napi_derive::napi;
 
 use crate::primary::stats::{Counts, ListenerStats, Stats, WorkerStats};
 
-/// What the engine knows of connections. Numbers are exact up to 2^53.
+/// The engine's statistics of connections. Numbers are exact up to 2^53.
 #[napi(object, object_from_js = false)]
 pub struct EngineStats {
-    /// In the order in which they were bound.
+    /// The listeners, in the order in which they were bound.
     pub listeners: Vec<EngineListener>,
-    /// In the order of their ids.
+    /// The workers, in the order of their ids.
     pub workers: Vec<EngineWorker>,
 }
 
-/// What has become of connections.
+/// What happened to connections.
 #[napi(object, object_from_js = false)]
 pub struct EngineCounts {
-    /// How many were put into the lanes of workers.
+    /// How many were put into the hand-off queues of workers.
     pub handed_over: f64,
     /// How many were taken back from workers that left, died or were paused.
     pub reclaimed: f64,
-    /// How many were taken back from workers whose event loops did not turn.
+    /// How many were taken back from workers whose event loops were blocked.
     pub rescued: f64,
-    /// How many were given back by workers that could not serve them.
+    /// How many were returned by workers that could not serve them.
     pub returned: f64,
 }
 
 /// An address.
 #[napi(object, object_from_js = false)]
 pub struct EngineListener {
-    /// The address, for people.
+    /// The address, as people read it.
     pub address: String,
     /// The ids of the workers that serve it.
     pub workers: Vec<u32>,
     /// How many connections were accepted.
     pub accepted: f64,
-    /// What became of them.
+    /// What happened to them.
     pub counts: EngineCounts,
     /// How many wait in the engine.
     pub waiting: u32,
-    /// How many took less than 1 µs to be handed over, less than 2 µs, less than 4 µs, …
+    /// How many connections were handed over in less than 1 µs, less than 2 µs, less than 4 µs, …
     pub handover_times: Vec<f64>,
 }
 
@@ -48,13 +48,13 @@ pub struct EngineWorker {
     pub id: u32,
     /// How many connections it accepted itself.
     pub accepted: f64,
-    /// What became of the connections that it was given.
+    /// What happened to the connections that it was given.
     pub counts: EngineCounts,
-    /// How many wait for it.
+    /// How many connections wait for it.
     pub waiting: u32,
-    /// How many it has, those that wait in its lane among them.
+    /// How many connections it has open, including those that wait in its hand-off queue.
     pub open: u32,
-    /// Whether its event loop does not turn, as far as is known.
+    /// Whether its event loop seems to be blocked.
     pub stalled: bool,
 }
 

@@ -20,7 +20,7 @@ pub struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// `pipes` are our ends of the child's pipes, by its numbers.
+    /// `pipes` are this process's ends of the child's pipes, by the child's numbers.
     pub(super) fn new(
         process: Arc<Process>,
         lane: MessageLane,
@@ -40,13 +40,15 @@ impl WorkerProcess {
         self.pid
     }
 
-    /// Our end of the IPC channel; the caller's from now on.
+    /// The primary's end of the IPC channel, which the caller owns from now on; null after the first
+    /// call.
     #[napi]
     pub fn take_lane(&self) -> Option<MessageLane> {
         self.lane.take()
     }
 
-    /// Our end of the pipe at the child's descriptor `number`, or -1; the caller's from now on.
+    /// This process's end of the pipe at the child's descriptor `number`, which the caller owns from
+    /// now on; -1 if there is none.
     #[napi]
     pub fn take_pipe(&self, number: u32) -> i32 {
         let mut pipes = self.pipes.borrow_mut();
@@ -54,7 +56,7 @@ impl WorkerProcess {
         pipe.map_or(-1, IntoRawFd::into_raw_fd)
     }
 
-    /// Sends a signal; 0 only asks. Returns 0 or a negated errno.
+    /// Sends a signal; 0 only checks that the process exists. Returns 0 or a negated errno.
     #[napi]
     pub fn kill(&self, signal: i32) -> i32 {
         let sent = match self.process.borrow().as_ref() {
@@ -64,7 +66,7 @@ impl WorkerProcess {
         sent.map_or_else(|error| errno(&error), |()| 0)
     }
 
-    /// Gives the pid of the process, which has ended, back to the system.
+    /// Reaps the process, which has ended.
     #[napi]
     pub fn reap(&self) {
         if let Some(process) = self.process.take() {

@@ -1,35 +1,36 @@
 use crate::protocol::WorkerId;
 
-/// Points of each worker.
+/// How many points each worker has.
 const POINTS: u64 = 32;
 
-/// Points of each client.
+/// How many points each client has.
 pub(super) const PROBES: usize = 8;
 
-/// What is farther than all points.
+/// A result that is farther than all points.
 const NOTHING: (u64, Option<WorkerId>) = (u64::MAX, None);
 
 /// Workers by client: multi-probe consistent hashing (Appleton and O'Reilly, 2015).
 ///
-/// Workers and clients have points on a circle. From each of its own points a client looks for the
-/// next one of a worker, and the nearest of those it finds is that of its worker. So that depends on
-/// nothing but who the workers are, and one that comes or goes changes it only for its own clients.
-/// With 32 points of each worker and 8 of each client, shares differ by 4 % (one standard deviation),
-/// for which it would take 500 points of each worker if clients had one.
+/// Workers and clients have points on a circle. From each point of a client, the next point of a worker
+/// is looked up; the nearest of these belongs to the client's worker. So the choice depends only on
+/// which workers there are, and a worker that joins or leaves changes it only for its own clients. With
+/// 32 points for each worker and 8 for each client, shares differ by 4 % (one standard deviation); with
+/// one point for each client, each worker would need 500.
 ///
-/// What it costs does not depend on how many workers there are, unless they come or go.
+/// The cost of a look-up does not depend on the number of workers; that of joining and leaving does.
 #[derive(Debug, Default)]
 pub(super) struct HashRing {
-    /// In their order, with whose they are.
+    /// All points in order, with their workers.
     points: Vec<(u64, WorkerId)>,
-    /// As many equal arcs as there are points: the index of the first point in each, or behind it.
+    /// The circle in as many equal arcs as there are points: for each, the index of the first point in
+    /// it, or after it.
     arcs: Vec<usize>,
 }
 
 impl HashRing {
     pub(super) fn join(&mut self, worker: WorkerId) {
         for number in 0..POINTS {
-            // Never the same for two workers, as it can be undone.
+            // Two workers never have the same point, because `mix` is invertible.
             let point = mix(u64::from(worker) * POINTS + number);
             let index = self.points.partition_point(|&(other, _)| other < point);
             self.points.insert(index, (point, worker));
@@ -46,7 +47,7 @@ impl HashRing {
         self.arcs.clear();
         for (index, &(point, _)) in self.points.iter().enumerate() {
             let arc = arc(point, self.points.len());
-            // Those since the last point have none, so this is the first behind them.
+            // The arcs since the last point are empty, so this is the first point after them.
             if arc >= self.arcs.len() {
                 self.arcs.resize(arc + 1, index);
             }
@@ -54,8 +55,8 @@ impl HashRing {
         self.arcs.resize(self.points.len(), self.points.len());
     }
 
-    /// The workers of a client, its own first, then whose points are nearest after that. Some are there
-    /// several times.
+    /// The workers of a client, its own first, then the others by the distance of their points. A
+    /// worker may come several times.
     pub(super) fn choices(&self, client: u64) -> impl Iterator<Item = WorkerId> {
         let mut nearest = [NOTHING; PROBES];
         for (number, found) in (0..).zip(&mut nearest) {
@@ -64,7 +65,7 @@ impl HashRing {
                 *found = (point.wrapping_sub(probe), Some(worker));
             }
         }
-        // Usually the first is all that is asked for.
+        // Usually only the first is needed.
         std::iter::from_fn(move || {
             let first = nearest.iter_mut().min_by_key(|(distance, _)| *distance)?;
             std::mem::replace(first, NOTHING).1
@@ -79,7 +80,7 @@ impl HashRing {
     }
 }
 
-/// In which of so many equal arcs the point is.
+/// The index of the arc with a point, of `count` equal arcs.
 fn arc(point: u64, count: usize) -> usize {
     ((u128::from(point) * count as u128) >> 64) as usize
 }

@@ -1,8 +1,8 @@
 use super::{Policy, Situation, rotation::Rotation};
 use crate::protocol::WorkerId;
 
-/// `SCHED_LEAST_CONNECTIONS`: the fewest open connections first, in turn among equals. For
-/// connections that last, and differ: WebSockets, uploads, keep-alive.
+/// `SCHED_LEAST_CONNECTIONS`: the worker with the fewest open connections, in turn among equals. For
+/// connections that last, for different times: WebSockets, uploads, keep-alive.
 #[derive(Debug, Default)]
 pub struct LeastConnections {
     rotation: Rotation,

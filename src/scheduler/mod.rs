@@ -1,7 +1,7 @@
 //! Policies: which worker gets the next connection. No I/O, no clock.
 //!
-//! What a decision costs does not depend on how many workers there are, but for a logarithm
-//! (`simulation`, with a thousand of them; `benches/scheduler.rs`).
+//! Apart from a logarithm, the cost of a decision does not depend on the number of workers
+//! (`simulation`, with a thousand; `benches/scheduler.rs`).
 
 mod hash_ring;
 mod least_connections;
@@ -72,29 +72,30 @@ impl Scheduling {
 
 /// What a policy can ask about the workers, and about the connection.
 pub trait Situation {
-    /// How many connections wait at a worker, or `None` when it can take no more. A policy asks for
-    /// few workers, however many there are.
+    /// How many connections wait for a worker, or `None` when it can take no more. A policy queries few
+    /// workers, however many there are.
     fn waiting(&self, worker: WorkerId) -> Option<usize>;
 
-    /// How many connections a worker has open, those that wait at it among them, or `None` when it
-    /// can take no more.
+    /// How many connections a worker has open, including those that wait for it, or `None` when it can
+    /// take no more.
     fn open(&self, worker: WorkerId) -> Option<usize>;
 
-    /// Where the connection comes from; `None` where that is no internet address. Costs a system
+    /// The address of the connection's client; `None` if it is not an internet address. Takes a system
     /// call.
     fn source(&self) -> Option<IpAddr>;
 }
 
-/// Decides for one listener.
+/// Chooses workers for the connections of one listener.
 pub trait Policy {
     /// `worker` serves the listener from now on.
     fn join(&mut self, worker: WorkerId);
 
-    /// `worker` no longer serves the listener. Says whether it did.
+    /// `worker` no longer serves the listener. Returns whether it did before.
     fn leave(&mut self, worker: WorkerId) -> bool;
 
-    /// `worker`, which could take no more, may be able again. To be told whenever that may be so: nobody
-    /// asks for it before, as long as others can.
+    /// `worker`, which could take no more connections, may be able to again. Must be called whenever
+    /// that changes: until then the policy does not query this worker, as long as others can take
+    /// connections.
     fn restore(&mut self, worker: WorkerId);
 
     /// The worker that gets the connection; `None` when no worker can take one.

@@ -3,11 +3,11 @@ use std::collections::VecDeque;
 use super::unavailable::Unavailable;
 use crate::protocol::WorkerId;
 
-/// How many workers a decision compares at most: exact with as many workers, and little worse with
-/// more (see [`Rotation::take_least`]).
+/// How many workers a decision compares at most: exact with up to as many workers, and nearly as good
+/// with more (see [`Rotation::take_least`]).
 pub(super) const COMPARED: usize = 16;
 
-/// How many that can take no more, as far as is known, are tried all the same when nobody is left.
+/// How many unavailable workers to try when no other is left.
 const TRIED: usize = 4;
 
 /// Workers in turn.
@@ -15,12 +15,12 @@ const TRIED: usize = 4;
 pub(super) struct Rotation {
     /// In the order of their turns.
     members: VecDeque<WorkerId>,
-    /// Members as well, but without a turn.
+    /// Members too, but without a turn.
     unavailable: Unavailable,
 }
 
 impl Rotation {
-    /// Behind everybody who is already waiting for a turn.
+    /// Adds a worker behind all that wait for a turn.
     pub(super) fn join(&mut self, worker: WorkerId) {
         self.members.push_back(worker);
     }
@@ -31,24 +31,22 @@ impl Rotation {
             || self.unavailable.remove(worker)
     }
 
-    /// As [`join`](Self::join), if the member has been set aside.
+    /// Gives a member a turn again, behind all others, if it was unavailable.
     pub(super) fn restore(&mut self, worker: WorkerId) {
         if self.unavailable.remove(worker) {
             self.members.push_back(worker);
         }
     }
 
-    /// Takes the member with the least load, in turn among equals; `None` is no load at all, but
-    /// means that it can't be taken, and is not asked again before [`restore`](Self::restore).
+    /// Takes the member with the least load, in turn among equals. A load of `None` means that the
+    /// member is unavailable: it is not queried again before [`restore`](Self::restore).
     ///
-    /// The one whose turn it is is asked first, and nobody after one without any load: the usual
-    /// decision among idle members asks one, however many there are. Of many only the next 16 that can
-    /// be taken are compared. That no more than two compared do nearly as well as all is "the power
-    /// of two choices" (Mitzenmacher, 2001).
+    /// Members are queried in turn, up to the first without load, so a decision among idle members
+    /// queries only one. At most the next 16 available members are compared: even two would do nearly
+    /// as well as all, "the power of two choices" (Mitzenmacher, 2001).
     ///
-    /// With nobody left, it tries a few that have been set aside. So what a decision costs does not
-    /// depend on how many members there are: whoever is asked in vain has joined, been restored or
-    /// been tried for that.
+    /// If no member is left, a few unavailable ones are tried. So the cost of a decision does not
+    /// depend on the number of members: each vain query is paid for by one join, restore or try.
     pub(super) fn take_least(
         &mut self,
         load: impl Fn(WorkerId) -> Option<usize>,
@@ -93,7 +91,7 @@ mod tests {
         rotation
     }
 
-    /// Who is chosen, and who was asked for it.
+    /// The member that is chosen, and those that were queried.
     fn choose(
         rotation: &mut Rotation,
         load: impl Fn(WorkerId) -> Option<usize>,

@@ -1,8 +1,8 @@
 use super::{Policy, Situation, rotation::Rotation};
 use crate::protocol::WorkerId;
 
-/// `SCHED_RR`: the least waiting first, in turn among equals, so in exact rotation when everybody is
-/// idle. Of more than 16 workers, only the next 16 in turn are compared.
+/// `SCHED_RR`: the worker with the fewest waiting connections, in turn among equals, so in exact
+/// rotation while all are idle. Of more than 16 workers, only the next 16 in turn are compared.
 #[derive(Debug, Default)]
 pub struct RoundRobin {
     rotation: Rotation,
@@ -34,7 +34,7 @@ mod tests {
 
     use super::{super::test_situation::Situated, *};
 
-    /// Nobody has a say but how many wait.
+    /// Only the number of waiting connections counts.
     fn choose(
         policy: &mut RoundRobin,
         waiting: impl Fn(WorkerId) -> Option<usize>,

@@ -13,7 +13,7 @@ use crate::protocol::WorkerId;
 const WORKERS: usize = 1000;
 const CONNECTIONS: usize = 1_000_000;
 
-/// Connections that a lane has room for.
+/// How many connections a hand-off queue has room for.
 const ROOM: usize = 12;
 
 /// Xorshift (Marsaglia, 2003): the same in every run.
@@ -37,7 +37,7 @@ struct Worker {
     is_member: bool,
     is_stalled: bool,
     is_resting: bool,
-    /// Connections that it has not taken.
+    /// Connections that the worker has not taken.
     lane: VecDeque<usize>,
     /// Others that wait.
     waiting: usize,
@@ -50,7 +50,7 @@ impl Worker {
     }
 }
 
-/// What the policy is told, and how often it asks.
+/// What the policy sees, and how often it queries.
 struct View<'a> {
     workers: &'a [Worker],
     source: Option<IpAddr>,
@@ -92,7 +92,7 @@ struct Cluster<P> {
     random: Random,
     questions: Cell<usize>,
     decisions: usize,
-    /// How often the policy has heard that a worker is new, or may be able again.
+    /// How often a worker has joined, or was restored.
     returns: usize,
 }
 
@@ -152,7 +152,7 @@ impl<P: Policy + Default> Cluster<P> {
         }
     }
 
-    /// Nothing but a full lane keeps the worker from taking connections any more.
+    /// From now on only a full hand-off queue keeps the worker from taking connections.
     fn recover(&mut self, id: usize) {
         let worker = &mut self.workers[id];
         worker.is_resting = false;
@@ -166,7 +166,7 @@ impl<P: Policy + Default> Cluster<P> {
         self.pump();
     }
 
-    /// The worker takes a connection from its lane, if it is not stalled.
+    /// The worker takes a connection from its hand-off queue, if it is not stalled.
     fn serve(&mut self, id: usize) {
         let worker = &mut self.workers[id];
         if worker.is_stalled {
@@ -252,7 +252,7 @@ fn serve_in_turmoil(cluster: &mut Cluster<impl Policy + Default>) {
     }
 }
 
-/// All are served, for so many questions a decision, and nobody is forgotten.
+/// All connections are served, with this many queries a decision, and no worker is forgotten.
 fn check_turmoil<P: Policy + Default>(questions: usize) {
     let mut cluster = Cluster::<P>::new();
     serve_in_turmoil(&mut cluster);

@@ -7,13 +7,14 @@ use super::{
 };
 use crate::protocol::WorkerId;
 
-/// `SCHED_SOURCE_HASH`: the clients of one address stay with one worker. For state that a worker keeps
-/// about its clients: sessions, caches, handshakes of several connections.
+/// `SCHED_SOURCE_HASH`: clients with the same address get the same worker. For state that a worker
+/// keeps about its clients: sessions, caches, handshakes of several connections.
 ///
-/// When a worker leaves, only its own clients move, and one that joins takes a share from each of the
-/// others. A client has the same worker at all listeners that the same workers serve. Where the
-/// worker of a client can't take connections for a while, the client's second choice does, and so
-/// on; when 8 can't, it is whose turn it is. What comes from no internet address takes turns.
+/// When a worker leaves, only its own clients move; one that joins takes a share from each of the
+/// others. A client has the same worker at all listeners that the same workers serve. While the worker
+/// of a client can't take connections, the client's second choice gets them, and so on; after 8
+/// choices, the worker whose turn it is. Connections without an internet address are distributed in
+/// turn.
 #[derive(Debug, Default)]
 pub struct SourceHash {
     hash_ring: HashRing,
@@ -44,7 +45,7 @@ impl Policy for SourceHash {
     }
 }
 
-/// A number of the client: the same for IPv4 and what IPv6 makes of it.
+/// A number for the client: the same for an IPv4 address and its IPv6 mapping.
 fn client(source: IpAddr) -> u64 {
     match source.to_canonical() {
         IpAddr::V4(address) => mix(u64::from(address.to_bits())),

@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 
 use crate::protocol::WorkerId;
 
-/// Workers that can take no more, as far as is known, and are not asked for a while.
+/// Workers that could take no more connections when they were last queried.
 #[derive(Debug, Default)]
 pub(super) struct Unavailable {
     workers: BTreeSet<WorkerId>,
-    /// Those from here on are the next to be asked again.
+    /// Where the next round of tries begins.
     next: WorkerId,
 }
 
@@ -15,12 +15,12 @@ impl Unavailable {
         self.workers.insert(worker);
     }
 
-    /// Says whether it was there.
+    /// Returns whether it was there.
     pub(super) fn remove(&mut self, worker: WorkerId) -> bool {
         self.workers.remove(&worker)
     }
 
-    /// Takes one out. Everybody has a turn, also if all are put back at once.
+    /// Takes out one worker. Each has a turn, even if all are put back at once.
     pub(super) fn take(&mut self) -> Option<WorkerId> {
         let worker = self.workers.range(self.next..).next().or_else(|| self.workers.first());
         let worker = worker.copied()?;

@@ -8,23 +8,23 @@ use crate::binding::{
     inbox::{Delivery, Payload, Text},
 };
 
-/// Stands for a descriptor that is not there.
+/// Means that there is no descriptor.
 pub(super) const NONE: RawFd = -1;
 
-/// Several messages, and how many.
+/// Several messages, and their number.
 type OnTexts = FnArgs<(Text, u32)>;
 /// Several messages.
 type OnBytes = FnArgs<(Buffer,)>;
 /// The message.
 type OnString = FnArgs<(Text,)>;
-/// `isNotice`, the message, the type of its handle or 0, the handle's descriptor or -1.
+/// `isInternal`, the message, the type of its handle or 0, the handle's descriptor or -1.
 type OnMessage = FnArgs<(bool, Payload, u8, RawFd)>;
-/// How many queued messages are gone, why the next could not be sent (a negated errno) or 0.
+/// How many queued messages were sent, and why the next could not be sent (a negated errno) or 0.
 type OnFlushed = FnArgs<(u32, i32)>;
 /// What was wrong with what the peer sent, if so.
 type OnEnd = FnArgs<(Option<String>,)>;
 
-/// What a lane calls.
+/// The functions that a channel calls.
 #[napi(object, object_to_js = false)]
 pub struct LaneHandlers<'a> {
     /// Gets several messages at once, and their count: an array of JSON, or the one value itself.
@@ -34,18 +34,18 @@ pub struct LaneHandlers<'a> {
     pub on_bytes: Function<'a, OnBytes, ()>,
     /// Gets a message that is a string.
     pub on_string: Function<'a, OnString, ()>,
-    /// Gets a notice, a long message, or one with a handle. The descriptor is its own from then on;
-    /// it is -1 where there is none, or this process had no room for it.
+    /// Gets an internal message, a long message, or one with a handle. The callee owns the descriptor,
+    /// which is -1 if there is none, or this process had no number for it.
     pub on_message: Function<'a, OnMessage, ()>,
-    /// Hears how many of the messages that `send` had to queue are gone, and, as a negated errno
-    /// unless it is 0, why one more could not be sent.
+    /// Gets how many of the messages that `send` had to queue were sent, and why one more could not be
+    /// sent, as a negated errno, or 0.
     pub on_flushed: Function<'a, OnFlushed, ()>,
-    /// Is called once, last: with null when the peer has closed or died, with a text when it sent
-    /// garbage.
+    /// Is called once, as the last: with null when the peer has closed or died, with a text when it
+    /// sent invalid data.
     pub on_end: Function<'a, OnEnd, ()>,
 }
 
-/// The functions of JavaScript to call.
+/// The JavaScript functions to call.
 pub(super) struct Handlers {
     pub(super) caller: Caller,
     pub(super) on_texts: FunctionRef<OnTexts, ()>,
@@ -57,7 +57,7 @@ pub(super) struct Handlers {
 }
 
 impl Handlers {
-    /// Gives messages to JavaScript, and their descriptors too.
+    /// Gives messages to JavaScript, with their descriptors.
     pub(super) fn deliver(&self, delivery: Delivery) {
         match delivery {
             Delivery::Texts { text, count } => {

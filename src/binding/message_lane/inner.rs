@@ -21,10 +21,10 @@ use crate::{
     },
 };
 
-/// Reads of one turn, at most: other events of the loop want theirs.
+/// How often to read at most in one turn of the event loop.
 const READS_A_TURN: usize = 16;
 
-/// How long a turn may have taken when it reads again, JavaScript that handles what came included.
+/// After how long a turn does not read again, including the JavaScript that handled what came.
 const LONGEST_TURN: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
@@ -34,32 +34,32 @@ pub(super) struct Inner {
     pub(super) started: RefCell<Option<Started>>,
     /// Whether the peer may still send.
     pub(super) reading: Cell<bool>,
-    /// Whether the last turn has left something to read, which the poll may not tell.
+    /// Whether the last turn has left something to read, which the poll may not report.
     pub(super) has_more: Cell<bool>,
     /// How many messages have come.
     pub(super) messages: Cell<u64>,
     pub(super) alongside: OnceCell<Box<dyn Alongside>>,
 }
 
-/// What another lane brings that is to be delivered in order with the messages.
+/// What another lane brings, to be delivered in order with the messages.
 pub(in crate::binding) trait Alongside {
-    /// Takes what is there. For each of it, in order, behind how many messages it comes.
+    /// Receives what is there. Returns for each item, in order, how many messages precede it.
     fn receive(&self) -> Vec<u64>;
 
-    /// Delivers what comes behind so many messages, or fewer, from within a callback. Says whether that
-    /// callback is to end now, whatever else there is.
+    /// Delivers what follows this many messages, or fewer, from within a callback. Returns whether that
+    /// callback must end now, even if there is more.
     fn deliver(&self, messages: u64) -> bool;
 }
 
 pub(super) struct Started {
     pub(super) handlers: Rc<Handlers>,
     pub(super) poll: Poll,
-    /// For what the poll does not tell. Holds the event loop open as the poll does.
+    /// For what the poll does not report. Keeps the event loop alive as the poll does.
     pub(super) retry: Timer,
     pub(super) _hook: CleanupHook,
 }
 
-/// Delivers what is to come in one callback.
+/// Delivers what belongs into one callback.
 fn deliver(
     entries: &mut Peekable<vec::IntoIter<Entry>>,
     handlers: &Handlers,
@@ -94,7 +94,7 @@ impl Inner {
         self.started.borrow().as_ref().map(|it| Rc::clone(&it.handlers))
     }
 
-    /// Sends, and says how many bytes are queued then, or what went wrong as a negated errno.
+    /// Sends a message. Returns how many bytes are queued afterwards, or a negated errno.
     pub(super) fn answer(
         &self,
         kind: Kind,
@@ -113,7 +113,7 @@ impl Inner {
         }
     }
 
-    /// Says how many bytes are queued then.
+    /// Returns how many bytes are queued afterwards.
     pub(super) fn send(
         &self,
         kind: Kind,
@@ -135,7 +135,7 @@ impl Inner {
         Ok(queued)
     }
 
-    /// Whether the poll does not tell when there is more to read.
+    /// Whether the poll does not report when there is more to read.
     pub(super) fn receives_later(&self) -> bool {
         self.channel.borrow().as_ref().is_some_and(Channel::receives_later)
     }
@@ -144,7 +144,7 @@ impl Inner {
         self.channel.borrow().as_ref().and_then(Channel::fault)
     }
 
-    /// Waits for what is of interest now.
+    /// Updates what the poll waits for.
     pub(super) fn wait(&self) {
         let (writes, sends_later, receives_later, is_broken) = match self.channel.borrow().as_ref()
         {
@@ -171,7 +171,7 @@ impl Inner {
         }
     }
 
-    /// A shortage may be over, or there is something to tell of a call that must not call back.
+    /// A shortage may be over, or a call that must not call back has left something to report.
     pub(super) fn try_again(&self, handlers: &Handlers) {
         if self.reading.get() && self.has_more.get() {
             self.turn(handlers, From::Memory);
@@ -185,7 +185,7 @@ impl Inner {
         let channel = self.channel.borrow();
         let has_no_reader = channel.as_ref().is_some_and(Channel::has_no_reader);
         drop(channel);
-        // All that it sent before its end has been read by now, if that was the reason.
+        // If the peer has ended, everything that it sent has been read by now.
         if has_no_reader && self.reading.get() && received == self.received() {
             self.end(handlers, Some(Error::NotRead));
         }
@@ -210,10 +210,10 @@ impl Inner {
         let flushed = self.channel.borrow_mut().as_mut().map(Channel::flush);
         let Flushed { messages, refused } = match flushed {
             Some(Ok(flushed)) => flushed,
-            // Without a peer there is nothing to wait for but the end of what it has sent.
+            // Without a peer, only the end of what it has sent remains to be read.
             None | Some(Err(Error::Gone)) => return,
             Some(Err(error)) if self.reading.get() => return self.end(handlers, Some(error)),
-            // It has been told of a fault already.
+            // JavaScript has already been told of a fault.
             Some(Err(_)) => return,
         };
         if messages > 0 || refused.is_some() {
@@ -224,8 +224,8 @@ impl Inner {
         }
     }
 
-    /// Reads for one turn of the event loop: while JavaScript handles what came, and right after,
-    /// more may come, which then needs no wake.
+    /// Reads for one turn of the event loop. More may come while JavaScript handles what came, and
+    /// right after, which then needs no wake.
     pub(super) fn turn(&self, handlers: &Handlers, from: From) {
         let mut from = from;
         self.has_more.set(false);
@@ -251,12 +251,12 @@ impl Inner {
         })
     }
 
-    /// The peer won't send any more, or nothing that makes sense.
+    /// The peer has ended, or has sent invalid data.
     pub(super) fn end(&self, handlers: &Handlers, error: Option<Error>) {
         self.reading.set(false);
         let Handlers { caller, on_end, .. } = handlers;
         if let Some(alongside) = self.alongside.get() {
-            // What comes behind messages that will not come.
+            // Deliver what follows messages that will never come.
             let mut is_left = !alongside.receive().is_empty();
             while is_left {
                 caller.enter(|| is_left = alongside.deliver(u64::MAX));
@@ -266,7 +266,7 @@ impl Inner {
         caller.enter(|| _ = caller.call(on_end, (reason,).into()));
     }
 
-    /// Gives what is there to JavaScript, and says how many bytes that was.
+    /// Gives what is there to JavaScript, and returns how many bytes that was.
     pub(super) fn read(&self, handlers: &Handlers, from: From) -> usize {
         let alongside = self.alongside.get().map(Box::as_ref);
         let marks = alongside.map_or_else(Vec::new, |it| it.receive());
@@ -292,7 +292,7 @@ impl Inner {
             }
             None => return 0,
         };
-        // The rest comes behind messages that are still on their way.
+        // The rest follows messages that have not come yet.
         if marks.peek().is_some_and(|&after| after <= self.messages.get()) {
             inbox.mark(self.messages.get());
         }

@@ -40,12 +40,13 @@ impl MessageLane {
         Self { inner: Rc::new(Inner { channel, ..Inner::default() }) }
     }
 
-    /// Has messages delivered in order with what another lane brings. There can be one such lane.
+    /// Makes the channel deliver messages in order with what another lane brings. There can be only one
+    /// such lane.
     pub(super) fn merge(&self, alongside: impl Alongside + 'static) {
         let _ = self.inner.alongside.set(Box::new(alongside));
     }
 
-    /// Whether messages still come.
+    /// Whether messages may still come.
     pub(super) fn is_reading(&self) -> bool {
         self.inner.reading.get()
     }
@@ -60,13 +61,13 @@ impl MessageLane {
 
 #[napi]
 impl MessageLane {
-    /// Starts to read. The lane holds the event loop open from now on.
+    /// Starts to read. The channel keeps the event loop alive from now on.
     ///
-    /// Puts methods on this object which send a message as `send` does, without a handle, and return
-    /// what it returns: `sendText(json)`, `sendBytes(buffer)`, and `sendString(message)` for a message
-    /// that is a string.
+    /// Adds methods to this object that send a message without a handle, and return what `send`
+    /// returns: `sendText(json)`, `sendBytes(buffer)`, and `sendString(message)` for a message that is
+    /// a string.
     ///
-    /// Returns 0, or a negated errno where the system refuses to watch the lane.
+    /// Returns 0, or a negated errno if the system can't watch the descriptor.
     #[napi]
     pub fn start(&self, env: Env, this: This<'_>, handlers: LaneHandlers<'_>) -> napi::Result<i32> {
         let inner = &self.inner;
@@ -125,7 +126,7 @@ impl MessageLane {
         }
         let lane = Rc::downgrade(inner);
         let close = move || {
-            // The environment ends, and with it the lane.
+            // The channel ends with the environment.
             let _ = lane.upgrade().map(|lane| lane.close());
         };
         let hook = CleanupHook::new(env.raw().cast(), close).map_err(reason)?;
@@ -135,9 +136,9 @@ impl MessageLane {
         Ok(0)
     }
 
-    /// Sends a message, or queues it. Returns how many bytes are queued then, or a negated errno.
+    /// Sends a message, or queues it. Returns how many bytes are queued afterwards, or a negated errno.
     ///
-    /// Unless `handleType` is 0, a duplicate of the descriptor `fd` goes with it.
+    /// Unless `handleType` is 0, sends a duplicate of the descriptor `fd` with it.
     #[napi]
     pub fn send(
         &self,
@@ -154,12 +155,13 @@ impl MessageLane {
         self.inner.answer(kind, Cow::Borrowed(payload), HandleType::from_number(handle_type), fd)
     }
 
-    /// Reads to the end what a peer that has died left behind, and calls the handlers at once. Says
-    /// whether that was all: if not, the kernel is short of something, and the rest is to be read later.
+    /// Reads everything that a peer which has died had sent, and calls the handlers at once. Returns
+    /// whether that was all; if not, the kernel has run out of memory or descriptors, and the rest is
+    /// read later.
     #[napi]
     pub fn finish(&self) -> bool {
         let Some(handlers) = self.inner.handlers() else { return true };
-        // Another process that has the peer's end as well can't keep us here by sending more.
+        // Limits the loop, because another process that has the peer's end too could keep sending.
         let mut left = self.inner.channel.borrow().as_ref().map_or(0, Channel::unread);
         while self.inner.reading.get() {
             let read = self.inner.read(&handlers, From::Both);
@@ -172,8 +174,8 @@ impl MessageLane {
         !(self.inner.reading.get() && self.inner.receives_later())
     }
 
-    /// Sends what is queued, because this process is about to end. Waits for the peer to make room,
-    /// for so many milliseconds each time. Says whether all is sent, or nobody left to read it.
+    /// Sends what is queued, because this process is about to exit. Blocks until the peer makes room,
+    /// for `patience` milliseconds each time. Returns true if all is sent, or the peer no longer reads.
     #[napi(js_name = "sendLastWords")]
     pub fn flush_on_exit(&self, patience: u32) -> bool {
         let patience = Duration::from_millis(patience.into());
@@ -199,14 +201,13 @@ impl MessageLane {
         }
     }
 
-    /// The descriptor's number, or -1 once closed.
+    /// The descriptor, or -1 once closed.
     #[napi(getter)]
     pub fn fd(&self) -> i32 {
         self.inner.channel.borrow().as_ref().map_or(-1, Channel::fd)
     }
 
-    /// Closes the lane for good. The peer still receives what was written. Says what went wrong with
-    /// that, if so.
+    /// Closes the channel. The peer still receives what was written. Returns null, or an error text.
     #[napi]
     pub fn close(&self) -> Option<String> {
         self.inner.close().err().map(|error| error.to_string())

@@ -18,9 +18,9 @@ use crate::{
     worker::Taken,
 };
 
-/// Connections taken, or accepted, in one turn of the event loop. What is taken can't be given to
-/// another worker any more, so it is few: enough that a turn's fixed cost is shared, few enough that
-/// a handler that blocks strands next to nothing.
+/// How many connections to take, or accept, in one turn of the event loop. A connection that was taken
+/// can't be given to another worker any more. So there are enough to share the fixed cost of a turn,
+/// and few enough that a handler which blocks holds up hardly any.
 const TAKEN_A_TURN: usize = 6;
 
 impl Inner {
@@ -43,7 +43,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Accepts nothing from sockets of our own, or accepts again.
+    /// Stops accepting from sockets of the worker's own, or accepts again.
     pub(super) fn set_paused(&self, paused: bool) {
         self.paused.set(paused);
         self.watch_sockets();
@@ -80,14 +80,14 @@ impl Inner {
                         is_served = match ownership {
                             Ownership::Own { .. } => self.deliver(handlers, listener, connection),
                             Ownership::Shared => {
-                                // JavaScript's, even if the handler throws.
+                                // JavaScript owns the descriptor, even if the handler throws.
                                 handlers.accepted(listener, connection.into_raw_fd());
                                 true
                             }
                         }
                     });
                     if !is_served {
-                        // Until the engine says that it is worth another try.
+                        // Wait until the engine resumes this worker.
                         return self.unwatch(listener);
                     }
                 }
@@ -101,7 +101,8 @@ impl Inner {
                             self.report_lost_socket(listener);
                         }
                         Ownership::Own { .. } => self.give_up(handlers, fault.into()),
-                        // The primary may have closed the socket for a worker that goes on without it.
+                        // The primary may have shut down the socket while this worker goes on without
+                        // it.
                         Ownership::Shared => {
                             self.unwatch(listener);
                             handlers.caller.enter(|| handlers.accepted(listener, -fault.errno));
@@ -130,7 +131,8 @@ impl Inner {
         }
     }
 
-    /// Whether JavaScript takes the connection. Otherwise the engine gets it.
+    /// Offers a connection to JavaScript. Returns false if JavaScript refused it, and the engine got
+    /// it.
     pub(super) fn deliver(
         &self,
         handlers: &Handlers,
@@ -149,7 +151,7 @@ impl Inner {
                 let _ = connection.into_raw_fd();
                 true
             }
-            // A getter of the user's server threw; the connection is closed here.
+            // A getter of the user's server threw: close the connection.
             Called::Failed => {
                 self.counters.add_closed();
                 true
@@ -166,7 +168,7 @@ impl Inner {
             match self.connections.take() {
                 Ok(Taken::Connection(listener, connection)) => {
                     self.counters.add_taken();
-                    // The primary says first that we serve a listener, but on the other lane.
+                    // The reply that names the listener came first, but on the control socket.
                     if self.unanswered.get() > 0 {
                         self.read_control(handlers);
                         self.deliver_all_replies(handlers);
@@ -186,7 +188,7 @@ impl Inner {
                 Ok(Taken::Ended) => return self.end(handlers),
                 Err(error) => return self.give_up(handlers, error),
             }
-            // It saves a look in vain for most connections.
+            // For most connections this saves a system call that would find nothing.
             if !self.counters.has_more() {
                 return;
             }

@@ -51,7 +51,8 @@ impl Inner {
         self.wait();
     }
 
-    /// In Node, replies and messages come on one channel, and what comes together is one callback.
+    /// In Node, replies and messages come on one channel, and what comes together is delivered in one
+    /// callback.
     pub(super) fn read_control(self: &Rc<Self>, handlers: &Rc<Handlers>) {
         self.receive_control(handlers);
         if !self.replies.borrow().is_empty() {
@@ -62,15 +63,15 @@ impl Inner {
         }
     }
 
-    /// Delivers what has come, even before messages that are still on their way.
+    /// Delivers the replies that have come, even before messages that have not.
     pub(super) fn deliver_all_replies(self: &Rc<Self>, handlers: &Rc<Handlers>) {
         while !self.replies.borrow().is_empty() {
             handlers.caller.enter(|| _ = self.deliver_replies(handlers, u64::MAX));
         }
     }
 
-    /// Delivers replies that come behind so many messages, up to one with a socket: in Node, that is the
-    /// last of its callback. Says whether that was one.
+    /// Delivers replies that follow this many messages, up to one with a socket, which in Node is the
+    /// last of its callback. Returns whether there was one.
     pub(super) fn deliver_replies(self: &Rc<Self>, handlers: &Rc<Handlers>, messages: u64) -> bool {
         loop {
             let mut replies = self.replies.borrow_mut();
@@ -90,7 +91,7 @@ impl Inner {
         }
     }
 
-    /// Does what the primary orders, but keeps its replies.
+    /// Does what the engine asks, but only stores its replies.
     pub(super) fn receive_control(self: &Rc<Self>, handlers: &Rc<Handlers>) {
         loop {
             let received = self.control.borrow().receive();
@@ -122,7 +123,7 @@ impl Inner {
         }
     }
 
-    /// Begins to accept where the reply says so.
+    /// Starts to accept from the socket of a reply, if it has one.
     pub(super) fn adopt_socket(
         self: &Rc<Self>,
         reply: Reply,
@@ -133,7 +134,7 @@ impl Inner {
             return ListenReply::new(reply, None);
         };
         let listener = reply.listener;
-        // This process had no descriptor left for it.
+        // This process had no descriptor left for the socket.
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
         let taken = socket.and_then(|socket| match kind {
             SocketKind::Shared => Ok(Some(socket)),
@@ -150,14 +151,16 @@ impl Inner {
         }
     }
 
-    /// Somebody has ended our own socket of this listener. The primary gives us another.
+    /// Another process has shut down the worker's own socket of this listener. Asks the engine for
+    /// another.
     pub(super) fn report_lost_socket(&self, listener: ListenerId) {
         drop(self.sockets.borrow_mut().remove(&listener));
         self.lost.borrow_mut().insert(listener);
         self.tell(&ToPrimary::Lost { listener }, None);
     }
 
-    /// Another socket of our own has come, in place of one that is lost, though we may not know that yet.
+    /// Uses another socket of the worker's own, instead of one that was lost, even if the worker has
+    /// not noticed the loss yet.
     pub(super) fn replace_socket(
         self: &Rc<Self>,
         listener: ListenerId,
@@ -167,11 +170,11 @@ impl Inner {
     ) {
         let had_socket = self.sockets.borrow_mut().remove(&listener).is_some();
         if !(self.lost.borrow_mut().remove(&listener) || had_socket) {
-            // The server is closed meanwhile.
+            // The server was closed meanwhile.
             return;
         }
         let ownership = Ownership::Own { slot };
-        // This process had no descriptor left for it.
+        // This process had no descriptor left for the socket.
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::EMFILE));
         if socket
             .and_then(|socket| self.watch_socket(listener, ownership, socket, handlers))

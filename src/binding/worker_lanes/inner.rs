@@ -26,7 +26,7 @@ use crate::{
     worker::{Connections, Control, Watchdog},
 };
 
-/// What the lanes of this worker are, and where they stand.
+/// The lanes of this worker, and their state.
 pub(super) struct Inner {
     pub(super) messages: MessageLane,
     pub(super) control: RefCell<Control>,
@@ -34,27 +34,27 @@ pub(super) struct Inner {
     pub(super) counters: SharedCounters,
     /// Sockets that this process accepts from.
     pub(super) sockets: RefCell<HashMap<ListenerId, ListeningSocket>>,
-    /// Listeners of which this worker has lost its own socket, and is to get another.
+    /// Listeners whose own socket this worker has lost, until it gets another.
     pub(super) lost: RefCell<HashSet<ListenerId>>,
-    /// Whether nothing is to be accepted from those of its own.
+    /// Whether the worker is paused, and accepts nothing from its own sockets.
     pub(super) paused: Cell<bool>,
-    /// Whether this process had no descriptor for a connection. Until it has one, nothing is taken or
+    /// Whether this process has no descriptor for a connection. Until it has one, nothing is taken or
     /// accepted.
     pub(super) exhausted: Cell<bool>,
     pub(super) watchdog: Watchdog,
     pub(super) started: RefCell<Option<Started>>,
     pub(super) seq: Cell<u32>,
-    /// How many replies are still to be delivered.
+    /// How many replies have not been delivered yet.
     pub(super) unanswered: Cell<u32>,
-    /// Those of them that have come, with the sockets that they bring.
+    /// Replies that have come but are not delivered yet, with their sockets.
     pub(super) replies: RefCell<VecDeque<(Reply, Option<OwnedFd>)>>,
-    /// Listeners that this worker has left, as the primary does not know yet.
+    /// Listeners that this worker has closed, until the engine confirms it.
     pub(super) closing: RefCell<HashSet<ListenerId>>,
     /// Whether the primary may still send.
     pub(super) open: Cell<bool>,
-    /// Whether the control socket is to be read again only after a pause.
+    /// Whether to read the control socket again only after a pause.
     pub(super) reads_later: Cell<bool>,
-    /// Whether connections are to be taken again only after a pause.
+    /// Whether to take connections again only after a pause.
     pub(super) takes_later: Cell<bool>,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Started {
     pub(super) handlers: Rc<Handlers>,
     pub(super) control: Poll,
     pub(super) connections: Poll,
-    /// For what they do not tell.
+    /// For what the polls do not report.
     pub(super) retry: Timer,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Handlers {
 }
 
 impl Handlers {
-    /// Inside [`Caller::enter`].
+    /// Call this inside [`Caller::enter`].
     pub(super) fn accepted(&self, listener: ListenerId, fd: RawFd) {
         self.caller.call(&self.on_shared_connection, (listener, fd).into());
     }
@@ -102,7 +102,8 @@ impl Inner {
         sent.map_err(reason)
     }
 
-    /// As [`send`](Self::send), a request that is never too long: it can't fail for anything else.
+    /// Like [`send`](Self::send), for a request that is never too long, which is the only reason for a
+    /// failure.
     pub(super) fn tell(&self, request: &ToPrimary, descriptor: Option<OwnedFd>) {
         let _ = self.send(request, descriptor);
     }
@@ -125,7 +126,7 @@ impl Inner {
         }
     }
 
-    /// A shortage may be over, or there is something to tell of a call that must not call back.
+    /// A shortage may be over, or a call that must not call back has left something to report.
     pub(super) fn try_again(self: &Rc<Self>, handlers: &Rc<Handlers>) {
         let fault = self.control.borrow().fault().filter(|_| self.open.get());
         if let Some(fault) = fault {
@@ -140,14 +141,14 @@ impl Inner {
         self.wait();
     }
 
-    /// This process has no descriptor for a connection: others get what comes.
+    /// Reports that this process has no descriptor for a connection, so others get what comes.
     pub(super) fn report_exhausted(&self) {
         self.exhausted.set(true);
         self.watch_sockets();
         self.tell(&ToPrimary::Exhausted, None);
     }
 
-    /// There may be descriptors again.
+    /// Checks whether there are descriptors again.
     pub(super) fn try_to_recover(&self) {
         if !self.connections.is_exhausted() {
             self.exhausted.set(false);
@@ -158,8 +159,8 @@ impl Inner {
         }
     }
 
-    /// The primary is gone, which the IPC channel tells JavaScript. An ended lane would be
-    /// readable for ever.
+    /// Stops waiting, because a socket that has ended stays readable. The primary is gone, which the
+    /// IPC channel reports to JavaScript.
     pub(super) fn end(&self, handlers: &Handlers) {
         self.open.set(false);
         self.wait();
@@ -167,7 +168,7 @@ impl Inner {
         closing.into_iter().for_each(|listener| handlers.closed(listener));
     }
 
-    /// A lane is of no use any more: this worker is to end.
+    /// Gives up after a fault: JavaScript ends this worker.
     pub(super) fn give_up(&self, handlers: &Handlers, error: Error) {
         self.end(handlers);
         let Handlers { caller, on_garbage, .. } = handlers;

@@ -11,11 +11,12 @@ pub(super) struct ListeningSocket {
 
 #[derive(Clone, Copy)]
 pub(super) enum Ownership {
-    /// Of this worker's own. What it does not take is the engine's, which counts what it takes.
+    /// The worker's own socket. The engine accepts what the worker does not, and reads the worker's
+    /// counters.
     Own {
-        /// What the engine calls it where accepted connections are counted.
+        /// The counter slot for connections accepted from it.
         slot: Option<u8>,
     },
-    /// The one that all workers have. The engine knows nothing of its connections.
+    /// The socket that all workers share. The engine does not count its connections.
     Shared,
 }

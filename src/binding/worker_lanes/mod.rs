@@ -38,7 +38,7 @@ use crate::{
     worker::{Connections, Control, Watchdog},
 };
 
-/// The lanes of this worker, of which there is one set a process.
+/// The lanes of this worker. A process has one set of them.
 #[napi]
 pub struct WorkerLanes {
     inner: Rc<Inner>,
@@ -46,7 +46,7 @@ pub struct WorkerLanes {
 
 #[napi]
 impl WorkerLanes {
-    /// Takes over the descriptors that the primary left to this process.
+    /// Takes ownership of the descriptors that the primary left to this process.
     #[napi(constructor)]
     pub fn new(message: i32, control: i32, connection: i32, memory: i32) -> napi::Result<Self> {
         let message = inherit(message, Kind::Stream).map_err(reason)?;
@@ -86,14 +86,14 @@ impl WorkerLanes {
         self.inner.messages.clone()
     }
 
-    /// Starts to read, without holding the event loop open.
+    /// Starts to read, without keeping the event loop alive.
     ///
-    /// `onReply(reply)` gets the answers to `listen`; `onConnection(listener, fd)` each connection,
-    /// and returns whether it took it: if so, the descriptor is its own from then on, if not, the
-    /// connection goes to another worker; `onSharedConnection(listener, fd)` gets each connection that
-    /// `accept` has accepted, the descriptor being its own, or once why no more can be accepted, as a
-    /// negated errno; `onClosed(listener)` is told that a listener which was closed here is closed in the
-    /// primary too; `onGarbage(reason)` hears of a primary that is not ours.
+    /// `onReply(reply)` gets the answers to `listen`. `onConnection(listener, fd)` gets each
+    /// connection, and returns whether it took it: if so, it owns the descriptor; if not, the
+    /// connection goes to another worker. `onSharedConnection(listener, fd)` gets each connection that
+    /// `accept` has accepted, and owns the descriptor; or once a negated errno, when no more can be
+    /// accepted. `onClosed(listener)` is called when a listener that was closed here is closed in the
+    /// primary too; `onGarbage(reason)` when the primary has sent invalid data.
     #[napi]
     pub fn start(
         &self,
@@ -141,18 +141,18 @@ impl WorkerLanes {
         let retry = Timer::new(event_loop, on_time).map_err(reason)?;
         retry.unreference();
         env.add_env_cleanup_hook(Rc::clone(inner), |inner| {
-            // The lanes close before the process ends, however long that takes.
+            // The lanes close now, and the process may take long to end.
             inner.watchdog.disarm();
             drop(inner.started.take());
             drop(inner.sockets.take());
         })?;
         inner.started.replace(Some(Started { handlers, control, connections, retry }));
-        // Of what was sent before.
+        // For what was sent before.
         inner.wait();
         Ok(())
     }
 
-    /// Asks to serve an address. Returns the `seq` of the reply to come.
+    /// Asks to serve an address. Returns the `seq` of the reply.
     #[napi]
     pub fn listen(&self, mut query: ListenQuery) -> napi::Result<u32> {
         let data = query.data.take().map(|json| serde_json::from_str::<Value>(&json));
@@ -165,8 +165,8 @@ impl WorkerLanes {
         Ok(seq)
     }
 
-    /// Listens on a shared socket, of which `fd` is the caller's descriptor, and accepts from it until the
-    /// listener is closed. Returns 0 or a negated errno.
+    /// Listens on a duplicate of `fd`, a shared socket, and accepts from it until the listener is
+    /// closed. Returns 0 or a negated errno.
     #[napi]
     pub fn accept(&self, listener: u32, fd: i32, backlog: i32) -> i32 {
         let Some(handlers) = self.inner.handlers() else { return -libc::EBADF };
@@ -177,8 +177,8 @@ impl WorkerLanes {
         watched.map_or_else(|error| errno(&error), |()| 0)
     }
 
-    /// Says that the server on this listener is closed, and the shared socket if it had one. Returns
-    /// whether `onClosed` will be called: the primary may be gone.
+    /// Reports that the server on this listener is closed, with its shared socket if it had one.
+    /// Returns whether `onClosed` will be called; it will not if the primary is gone.
     #[napi]
     pub fn close_listener(&self, listener: u32) -> napi::Result<bool> {
         let inner = &self.inner;
@@ -192,19 +192,20 @@ impl WorkerLanes {
         Ok(is_open)
     }
 
-    /// Says that a connection which `onConnection` took is closed.
+    /// Counts a connection that `onConnection` took as closed.
     #[napi]
     pub fn connection_closed(&self) {
         self.inner.counters.add_closed();
     }
 
-    /// Says that this worker has disconnected, and does not exit.
+    /// Reports that this worker has disconnected, but does not exit.
     #[napi]
     pub fn stays(&self) -> napi::Result<()> {
         self.inner.send(&ToPrimary::Staying, None)
     }
 
-    /// Says that JavaScript decides itself when to exit, whether the primary is there or not.
+    /// Stops the watchdog: from now on only JavaScript decides when to exit, even if the primary is
+    /// gone.
     #[napi]
     pub fn stand_down(&self) {
         self.inner.watchdog.disarm();

@@ -4,10 +4,10 @@ use napi_derive::napi;
 
 use crate::protocol::control::{Query, Reply, Target};
 
-/// The address a server wants to serve. Exactly one of `path`, `fd` and `port` says which kind.
+/// The address that a server wants to serve. Exactly one of `path`, `fd` and `port` is set.
 #[napi(object, object_to_js = false)]
 pub struct ListenQuery {
-    /// An IP address; all of them if missing.
+    /// An IP address; all addresses if missing.
     pub address: Option<String>,
     /// A TCP or UDP port.
     pub port: Option<u16>,
@@ -21,7 +21,7 @@ pub struct ListenQuery {
     pub backlog: u32,
     /// Bind IPv6 only.
     pub ipv6_only: bool,
-    /// Share the UDP port.
+    /// Share the UDP port with other processes.
     pub reuse_address: bool,
     /// Share the port among sockets.
     pub reuse_port: bool,
@@ -29,9 +29,9 @@ pub struct ListenQuery {
     pub readable_all: bool,
     /// Make the Unix socket writable for all users.
     pub writable_all: bool,
-    /// Tells several `listen(0)` of one worker apart.
+    /// Distinguishes several `listen(0)` of one worker.
     pub index: u32,
-    /// JSON of what the server offers to its siblings.
+    /// What the server shares with those of other workers, as JSON.
     pub data: Option<String>,
 }
 
@@ -65,10 +65,10 @@ pub struct ListenReply {
     pub seq: u32,
     /// 0, or a negated errno.
     pub errno: i32,
-    /// Names the listener, as connections do.
+    /// The id of the listener.
     pub listener: u32,
-    /// The shared socket to accept from, the callee's from now on; else -1. From one of its own the
-    /// worker's lanes accept, and connections come as others do.
+    /// The shared socket to accept from, which the callee owns; -1 otherwise. The addon itself accepts
+    /// from a socket of the worker's own, and delivers its connections like others.
     pub fd: i32,
     /// The bound IP address.
     pub address: Option<String>,
@@ -76,7 +76,7 @@ pub struct ListenReply {
     pub family: Option<String>,
     /// The bound port.
     pub port: Option<u16>,
-    /// JSON of what the first worker's server offered.
+    /// What the first worker's server shared, as JSON.
     pub data: Option<String>,
 }
 
