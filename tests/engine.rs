@@ -453,7 +453,7 @@ fn a_worker_that_never_reads_answers_is_at_fault() {
 }
 
 #[test]
-fn a_worker_that_talks_on_its_connection_lane_is_at_fault_and_others_serve_its_connections() {
+fn a_worker_that_writes_to_its_hand_off_queue_is_at_fault_and_others_serve_its_connections() {
     let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     let clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
     wait_readable(odd.polled.as_fd());
@@ -880,7 +880,7 @@ fn a_rescue_is_counted_and_a_stalled_worker_seen() {
 }
 
 /// Workers 1 and 2, each with a socket of its own for one port, which no other process has.
-fn two_with_seats() -> (Primary, [Worker; 2], [OwnedFd; 2], u16) {
+fn two_with_own_sockets() -> (Primary, [Worker; 2], [OwnedFd; 2], u16) {
     let primary = Primary::start(Scheduling::ReusePort);
     let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
     let (_, port, socket) = one.listen_own(0);
@@ -901,7 +901,7 @@ fn fill(port: u16, sockets: &[&OwnedFd], count: usize) -> Vec<TcpStream> {
 #[test]
 #[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn each_worker_has_a_socket_of_its_own_and_the_kernel_spreads_connections() {
-    let (primary, [one, other], [socket, sibling], port) = two_with_seats();
+    let (primary, [one, other], [socket, sibling], port) = two_with_own_sockets();
     let clients = fill(port, &[&socket, &sibling], 5);
     let mut accepted = [0, 0];
     while one.accept(&socket) {
@@ -925,7 +925,7 @@ fn each_worker_has_a_socket_of_its_own_and_the_kernel_spreads_connections() {
 #[test]
 #[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn the_port_of_a_foreign_process_is_in_use_even_if_it_would_share_it() {
-    let (_primary, _workers, _sockets, port) = two_with_seats();
+    let (_primary, _workers, _sockets, port) = two_with_own_sockets();
     let foreign = Primary::start(Scheduling::ReusePort);
     let target = loopback(port);
     assert_eq!(foreign.worker(1).ask(target.clone()).0.errno, -libc::EADDRINUSE);
@@ -938,7 +938,7 @@ fn the_port_of_a_foreign_process_is_in_use_even_if_it_would_share_it() {
 #[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn what_waits_at_the_socket_of_a_dead_worker_is_served_by_others_and_the_next_one_gets_the_socket()
 {
-    let (primary, [doomed, other], [socket, sibling], port) = two_with_seats();
+    let (primary, [doomed, other], [socket, sibling], port) = two_with_own_sockets();
     let clients = fill(port, &[&socket], 3);
     let orphans = listen::backlog(&socket);
     drop(socket);
@@ -963,7 +963,7 @@ fn what_waits_at_the_socket_of_a_dead_worker_is_served_by_others_and_the_next_on
 #[test]
 #[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn what_waits_at_the_socket_of_a_stuck_worker_is_served_by_one_that_is_free() {
-    let (primary, [mut stuck, mut free], [socket, sibling], port) = two_with_seats();
+    let (primary, [mut stuck, mut free], [socket, sibling], port) = two_with_own_sockets();
     let clients = fill(port, &[&socket], 1);
     while free.accept(&sibling) {}
     free.answer_probe();
@@ -983,7 +983,7 @@ fn what_waits_at_the_socket_of_a_stuck_worker_is_served_by_one_that_is_free() {
 #[test]
 #[cfg_attr(target_os = "macos", ignore = "the kernel does not spread connections")]
 fn others_serve_what_comes_to_the_socket_of_a_worker_that_is_paused_or_has_no_descriptors() {
-    let (primary, [mut one, other], [socket, sibling], port) = two_with_seats();
+    let (primary, [mut one, other], [socket, sibling], port) = two_with_own_sockets();
     // Serves connections until some have come to this socket.
     let serve_until = |one: &Worker, wanted: usize| {
         let places = [&one.polled, &other.polled, &sibling, &socket];
@@ -1063,7 +1063,7 @@ fn what_waits_at_the_last_workers_socket_waits_for_the_next_one() {
 }
 
 #[test]
-fn workers_with_seats_share_what_has_no_port_in_turns() {
+fn workers_with_own_sockets_share_what_has_no_port_in_turns() {
     let primary = Primary::start(Scheduling::ReusePort);
     let mut workers = [1, 2].map(|id| primary.worker(id));
     let name = format!("rs-cluster-{}-turns.sock", std::process::id());
@@ -1230,7 +1230,7 @@ fn an_exit_is_told_with_its_code_and_nothing_stays_open() {
 }
 
 #[test]
-fn a_worker_that_outlives_the_engine_keeps_its_lane_and_is_reaped() {
+fn a_worker_that_outlives_the_engine_keeps_its_hand_off_queue_and_is_reaped() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut worker = primary.worker(1);
     let (_, port) = worker.listen(0);

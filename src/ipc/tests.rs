@@ -91,7 +91,7 @@ fn the_end_comes_after_the_last_message() {
 }
 
 #[test]
-fn last_words_are_sent_as_long_as_somebody_reads() {
+fn the_queue_is_flushed_on_exit_as_long_as_the_peer_reads() {
     let (stream, theirs) = lane::stream_pair().unwrap();
     let memory = ring::create().unwrap();
     let mut one = Channel::new(stream, Ring::map(&memory, Side::Primary).unwrap());
@@ -129,7 +129,7 @@ fn what_is_said_to_be_gone_arrives_though_its_sender_dies_with_the_stream_full()
 }
 
 #[test]
-fn a_shutdown_ends_the_lane_though_others_hold_the_socket() {
+fn a_shutdown_ends_the_channel_though_others_have_the_socket() {
     let (one, mut other) = pair();
     let _held = one.sender.stream.try_clone().unwrap();
     one.shutdown().unwrap();
@@ -389,7 +389,7 @@ fn a_peer_that_is_gone_is_no_fault() {
 }
 
 #[test]
-fn any_other_failure_is_a_fault_of_the_lane() {
+fn any_other_failure_is_a_fault_of_the_channel() {
     let long = "x".repeat(LONGEST_IN_MEMORY + 1);
     for errno in FAULTS {
         for first in ["a wake", &long] {
@@ -492,7 +492,7 @@ fn last_words_wait_for_the_end_of_a_shortage_but_not_forever() {
 }
 
 #[test]
-fn a_lane_that_can_not_be_ended_says_so() {
+fn a_channel_that_can_not_be_shut_down_is_a_fault() {
     for errno in FAULTS {
         let (one, _other) = pair();
         fail_here(Call::Shutdown(Lane::Ipc), errno, 1);

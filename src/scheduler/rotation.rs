@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn when_nobody_is_left_a_few_are_tried_again_in_turn() {
+    fn when_none_is_left_a_few_are_tried_again_in_turn() {
         let mut rotation = rotation(1..=40);
         assert_eq!(choose(&mut rotation, |_| None), (None, (1..=40).collect()));
         for again in (1..=37).step_by(4) {

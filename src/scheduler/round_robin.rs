@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_chosen_when_all_are_full() {
+    fn no_worker_is_chosen_when_all_are_full() {
         assert_eq!(choose(&mut rotation(&[1, 2]), |_| None), None);
         assert_eq!(choose(&mut rotation(&[]), |_| Some(0)), None);
     }

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_joins_takes_a_share_from_each_and_nobody_else_moves() {
+    fn one_that_joins_takes_a_share_from_each_and_no_other_client_moves() {
         let mut policy = policy(1..=4);
         let before: Vec<_> =
             neighbors().map(|source| choose(&mut policy, source).unwrap()).collect();

@@ -172,7 +172,7 @@ fn what_can_not_be_taken_back_for_a_shortage_is_taken_back_later() {
 }
 
 #[test]
-fn a_lane_that_can_not_be_taken_back_from_is_a_fault() {
+fn a_hand_off_queue_that_can_not_be_taken_back_from_is_a_fault() {
     for errno in FAULTS {
         let (primary, [one, _other], port) = two_that_serve(Scheduling::RoundRobin);
         let _client = connect(port);
@@ -257,7 +257,7 @@ fn a_worker_that_can_not_be_watched_is_ended_and_reported() {
 }
 
 #[test]
-fn a_worker_that_sends_garbage_is_reported_even_if_its_lane_can_not_be_ended() {
+fn a_worker_that_sends_garbage_is_reported_even_if_its_control_socket_can_not_be_shut_down() {
     for errno in FAULTS {
         let primary = Primary::start(Scheduling::RoundRobin);
         let worker = primary.worker(1);

@@ -312,7 +312,7 @@ fn a_worker_that_goes_on_without_its_control_socket_is_at_fault_once() {
 }
 
 #[test]
-fn a_worker_that_has_left_may_end_its_control_lane() {
+fn a_worker_that_has_left_may_end_its_control_socket() {
     let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
     primary.command(Command::Drain(1));
     lane::shutdown(&odd.raw, lane::Lane::Control).expect("a lane");
@@ -452,7 +452,7 @@ fn sockets_at(port: u16) -> Vec<i32> {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_worker_that_makes_its_own_socket_block_blocks_no_other() {
-    let (primary, [stuck, mut free], [socket, sibling], port) = two_with_seats();
+    let (primary, [stuck, mut free], [socket, sibling], port) = two_with_own_sockets();
     make_blocking(&socket).expect("a socket");
     let clients = fill(port, &[&socket], 1);
     while free.accept(&sibling) {}
@@ -466,7 +466,7 @@ fn a_worker_that_makes_its_own_socket_block_blocks_no_other() {
 #[test]
 #[cfg(target_os = "linux")]
 fn connections_are_as_usual_whatever_a_worker_has_set_on_its_socket() {
-    let (_primary, [_stuck, mut free], [socket, sibling], port) = two_with_seats();
+    let (_primary, [_stuck, mut free], [socket, sibling], port) = two_with_own_sockets();
     reset_when_closed(&socket);
     let _clients = fill(port, &[&socket], 1);
     while free.accept(&sibling) {}
@@ -491,7 +491,7 @@ fn a_worker_whose_own_socket_listens_no_more_gets_another() {
                 one.send(&ToPrimary::Lost { listener }, None);
             }
             while !listen::is_listening(&socket) {
-                socket = next_seat(&one, listener);
+                socket = next_socket(&one, listener);
             }
             let clients = fill(port, &[&socket], 1);
             assert!(one.accept(&socket), "it listens on the same port");
@@ -499,13 +499,13 @@ fn a_worker_whose_own_socket_listens_no_more_gets_another() {
         }
         // A worker whose socket still listens gets that socket again.
         one.send(&ToPrimary::Lost { listener }, None);
-        assert_eq!(inode(&next_seat(&one, listener)), inode(&socket));
+        assert_eq!(inode(&next_socket(&one, listener)), inode(&socket));
     }
 }
 
 /// Waits for the next socket of its own that a worker gets.
 #[cfg(target_os = "linux")]
-fn next_seat(worker: &Worker, of: ListenerId) -> OwnedFd {
+fn next_socket(worker: &Worker, of: ListenerId) -> OwnedFd {
     loop {
         wait_readable(worker.raw.as_fd());
         match worker.control.receive().expect("an order") {
@@ -521,7 +521,7 @@ fn next_seat(worker: &Worker, of: ListenerId) -> OwnedFd {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_worker_gets_no_socket_of_what_it_does_not_serve() {
-    let (_primary, [mut one, _other], _sockets, _) = two_with_seats();
+    let (_primary, [mut one, _other], _sockets, _) = two_with_own_sockets();
     one.close(1);
     for listener in [1, 1_000_000, 0] {
         one.send(&ToPrimary::Lost { listener }, None);
@@ -535,7 +535,7 @@ fn a_worker_gets_no_socket_of_what_it_does_not_serve() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_socket_that_a_worker_may_have_kept_is_given_to_no_other() {
-    let (primary, [mut odd, other], [kept, sibling], port) = two_with_seats();
+    let (primary, [mut odd, other], [kept, sibling], port) = two_with_own_sockets();
     odd.close(1);
     let mut next = primary.worker(3);
     let (_, _, socket) = next.listen_own(port);
@@ -557,7 +557,7 @@ fn a_socket_that_a_worker_may_have_kept_is_given_to_no_other() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_socket_goes_to_the_worker_that_had_it_and_to_another_when_that_one_has_ended() {
-    let (primary, [mut one, _other], [socket, _sibling], port) = two_with_seats();
+    let (primary, [mut one, _other], [socket, _sibling], port) = two_with_own_sockets();
     let own = inode(&socket);
     one.close(1);
     let (_, _, again) = one.listen_own(port);

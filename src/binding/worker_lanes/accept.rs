@@ -143,7 +143,7 @@ impl Inner {
         let args = (listener, connection.as_raw_fd()).into();
         match caller.call(on_connection, args) {
             Called::Returned(false) => {
-                self.tell(&ToPrimary::Return { listener }, Some(connection));
+                self.report(&ToPrimary::Return { listener }, Some(connection));
                 self.counters.add_closed();
                 false
             }

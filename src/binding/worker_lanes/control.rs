@@ -108,7 +108,7 @@ impl Inner {
                     self.replace_socket(listener, slot, socket, handlers);
                 }
                 Ok(Received::Probe) => {
-                    self.tell(&ToPrimary::Alive, None);
+                    self.report(&ToPrimary::Alive, None);
                 }
                 Ok(Received::Pause) => self.set_paused(true),
                 Ok(Received::Resume) => self.set_paused(false),
@@ -156,7 +156,7 @@ impl Inner {
     pub(super) fn report_lost_socket(&self, listener: ListenerId) {
         drop(self.sockets.borrow_mut().remove(&listener));
         self.lost.borrow_mut().insert(listener);
-        self.tell(&ToPrimary::Lost { listener }, None);
+        self.report(&ToPrimary::Lost { listener }, None);
     }
 
     /// Uses another socket of the worker's own, instead of one that was lost, even if the worker has
@@ -187,6 +187,6 @@ impl Inner {
 
     /// Leaves a listener that this process can't serve.
     pub(super) fn leave(&self, listener: ListenerId) {
-        self.tell(&ToPrimary::Close { listener }, None);
+        self.report(&ToPrimary::Close { listener }, None);
     }
 }

@@ -104,7 +104,7 @@ impl Inner {
 
     /// Like [`send`](Self::send), for a request that is never too long, which is the only reason for a
     /// failure.
-    pub(super) fn tell(&self, request: &ToPrimary, descriptor: Option<OwnedFd>) {
+    pub(super) fn report(&self, request: &ToPrimary, descriptor: Option<OwnedFd>) {
         let _ = self.send(request, descriptor);
     }
 
@@ -145,7 +145,7 @@ impl Inner {
     pub(super) fn report_exhausted(&self) {
         self.exhausted.set(true);
         self.watch_sockets();
-        self.tell(&ToPrimary::Exhausted, None);
+        self.report(&ToPrimary::Exhausted, None);
     }
 
     /// Checks whether there are descriptors again.
@@ -153,7 +153,7 @@ impl Inner {
         if !self.connections.is_exhausted() {
             self.exhausted.set(false);
             self.watch_sockets();
-            self.tell(&ToPrimary::Recovered, None);
+            self.report(&ToPrimary::Recovered, None);
             let lost = self.lost.borrow().clone();
             lost.into_iter().for_each(|listener| self.report_lost_socket(listener));
         }

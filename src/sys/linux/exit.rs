@@ -33,7 +33,7 @@ pub struct Process {
 enum End {
     Pidfd(OwnedFd),
     /// An eventfd, to which a thread writes.
-    Told(OwnedFd),
+    EventFd(OwnedFd),
 }
 
 impl Process {
@@ -64,15 +64,15 @@ impl Process {
     /// The thread does not reap the child, so its pid stays valid while it is used here.
     fn watch_by_thread(pid: Pid) -> io::Result<Self> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let told = OwnedFd::from(EventFd::from_value_and_flags(0, flags)?);
-        let teller = told.try_clone()?;
+        let event = OwnedFd::from(EventFd::from_value_and_flags(0, flags)?);
+        let copy = event.try_clone()?;
         let wait = move || {
             while matches!(waitid(libc::P_PID, pid.as_raw(), libc::WNOWAIT), Err(Errno::EINTR)) {}
             // Fails only if the counter is full.
-            let _ = write(&teller, &1u64.to_ne_bytes());
+            let _ = write(&copy, &1u64.to_ne_bytes());
         };
         thread::Builder::new().name("rs-cluster-wait".into()).stack_size(STACK).spawn(wait)?;
-        Ok(Self::new(pid, End::Told(told)))
+        Ok(Self::new(pid, End::EventFd(event)))
     }
 
     /// The process id: the child's own until [`reap`](Self::reap).
@@ -185,7 +185,7 @@ pub(in crate::sys) fn kill_and_reap(pid: i32) {
 impl AsFd for Process {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.end {
-            End::Pidfd(end) | End::Told(end) => end.as_fd(),
+            End::Pidfd(end) | End::EventFd(end) => end.as_fd(),
         }
     }
 }
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_pidfds_a_thread_tells_of_the_end_and_the_pid_stays_until_it_is_reaped() {
+    fn without_pidfds_a_thread_signals_the_end_and_the_pid_stays_until_it_is_reaped() {
         let pid = Command::new("sleep").arg("60").spawn().unwrap().id().cast_signed();
         let process = Process::watch_by_thread(child(pid).unwrap()).unwrap();
         process.signal(0).unwrap();

@@ -6,7 +6,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-use super::symbols::{NAPI_OK, NAPI_PENDING_EXCEPTION, Pointer, Symbols, contain, symbols};
+use super::symbols::{NAPI_OK, NAPI_PENDING_EXCEPTION, Pointer, Symbols, catch_panic, symbols};
 
 /// Enters JavaScript from the event loop, as Node does for its own callbacks: `process.nextTick`
 /// and promise jobs run when the outermost scope ends.
@@ -60,7 +60,7 @@ impl CallbackContext {
                 &raw mut callback,
             );
             if opened == NAPI_OK {
-                contain(run);
+                catch_panic(run);
                 (self.symbols.napi_close_callback_scope)(self.env, callback);
             }
             (self.symbols.napi_close_handle_scope)(self.env, handles);

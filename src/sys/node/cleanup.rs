@@ -2,7 +2,7 @@
 
 use std::{ffi::c_void, io, rc::Rc};
 
-use super::symbols::{NAPI_OK, Pointer, Symbols, contain, symbols};
+use super::symbols::{NAPI_OK, Pointer, Symbols, catch_panic, symbols};
 
 type Cleanup = Rc<dyn Fn()>;
 
@@ -45,5 +45,5 @@ unsafe extern "C" fn on_cleanup(run: Pointer) {
     // SAFETY: the box of a `CleanupHook` that has not been dropped. The clone lives while it runs, even if
     // it drops the hook.
     let run = unsafe { Rc::clone(&*run.cast::<Cleanup>()) };
-    contain(|| run());
+    catch_panic(|| run());
 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::symbols::{Pointer, Symbols, contain, symbols};
+use super::symbols::{Pointer, Symbols, catch_panic, symbols};
 
 /// Values of libuv's `uv_handle_type` and `uv_poll_event`, stable since libuv 1.0.
 const UV_POLL: c_int = 8;
@@ -263,7 +263,7 @@ unsafe extern "C" fn on_poll(handle: Pointer, status: c_int, events: c_int) {
 fn call(attachment: &Attachment, readiness: Readiness, has_stopped: bool) {
     let handler = attachment.handler.borrow().clone();
     if let Some(handler) = handler {
-        contain(|| handler(readiness, has_stopped));
+        catch_panic(|| handler(readiness, has_stopped));
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     ptr, slice,
 };
 
-use super::symbols::{NAPI_OK, Pointer, Symbols, contain, symbols};
+use super::symbols::{NAPI_OK, Pointer, Symbols, catch_panic, symbols};
 
 /// What a function reads its one argument as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,7 @@ unsafe extern "C" fn on_call(env: Pointer, info: Pointer) -> Pointer {
     // SAFETY: what `define` gave, which lives as long as the function.
     let callee = unsafe { &*callee.cast::<Callee>() };
     let mut returned = OTHER_ARGUMENT;
-    contain(|| returned = callee.call(env, argument).unwrap_or(OTHER_ARGUMENT));
+    catch_panic(|| returned = callee.call(env, argument).unwrap_or(OTHER_ARGUMENT));
     let mut value = ptr::null_mut();
     // SAFETY: as above. Where it fails, undefined is returned.
     unsafe { (symbols.napi_create_double)(env, returned, &raw mut value) };

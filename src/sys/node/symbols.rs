@@ -90,6 +90,6 @@ pub(super) fn symbols() -> io::Result<&'static Symbols> {
 }
 
 /// A panic must not unwind into C; Rust's hook has already written it to stderr.
-pub(super) fn contain(run: impl FnOnce()) {
+pub(super) fn catch_panic(run: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(run));
 }
