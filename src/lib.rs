@@ -2,31 +2,31 @@
 //!
 //! # Data flow
 //!
-//! Between the primary and each worker run three lanes, made at [`fork`](primary::fork::fork): Unix
-//! socket pairs, one of them with shared memory beside it:
+//! Three lanes connect the primary with each worker, made by [`fork`](primary::fork::fork): Unix socket
+//! pairs, one of them together with shared memory:
 //!
 //! ```text
 //!             primary                                             worker
 //!   JavaScript      engine thread                               JavaScript
 //!       |                 |                                          |
-//!       |<=== message lane: messages and notices, both ways ========>|
+//!       |<=== IPC channel: messages, both ways =====================>|
 //!       |     (shared memory, and a stream that wakes the reader)    |
-//!       | Command         |<== control lane: ToPrimary, Reply ========>|
-//!       |---------------->|=== connection lane: accepted sockets ===>|
+//!       | Command         |<== control socket: ToPrimary, ToWorker =>|
+//!       |---------------->|=== hand-off queue: connections =========>|
 //!       |<----------------|<-- a duplicate of its receiving end -----|
 //!         Event
 //! ```
 //!
-//! The idea that carries the rest: **the kernel queue of the connection lane is the hand-off
-//! queue.** A packet goes to whoever receives it first, so a connection is served once without any
-//! acknowledgement; and as the primary keeps a duplicate of the receiving end, it sees how many
-//! wait there and takes back what a dead, leaving or stuck worker has not taken.
+//! The main idea: **the hand-off queue is a queue of the kernel.** One packet is one connection, which
+//! belongs to the process that receives it first, so it is served once without any acknowledgement. The
+//! primary keeps a duplicate of the receiving end. So it sees how many connections wait there, and takes
+//! back those that a dead, leaving or stuck worker has not taken.
 //!
 //! # Reading order
 //!
 //! 1. [`protocol`]: what the lanes carry. [`scheduler`]: who gets the next connection. Pure rules.
 //! 2. [`sys`]: the system calls, and the few C functions of Node.
-//! 3. [`ipc`]: one end of a message lane.
+//! 3. [`ipc`]: one end of an IPC channel.
 //! 4. [`primary`]: fork, the engine and its tasks. [`worker`]: the other end.
 //! 5. `binding`: all that JavaScript sees.
 //!
@@ -55,8 +55,8 @@
 //!
 //! # What is absent
 //!
-//! No JavaScript decides where a connection goes. No timer runs while nothing waits. No policy of Node's is repeated
-//! here that JavaScript can apply itself: settings, error classes and the order of events are in
+//! No JavaScript decides where a connection goes. No timer runs while nothing waits. Nothing is decided
+//! here that JavaScript can decide as Node does: settings, error classes and the order of events are in
 //! `lib/`.
 
 pub mod error;

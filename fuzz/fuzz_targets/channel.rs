@@ -226,7 +226,7 @@ impl Pair {
             assert!(turns < TURNS, "the event loops spin");
         }
         for end in [&self.one, &self.other] {
-            assert_eq!(end.expected.len(), 0, "messages that nobody comes to read");
+            assert_eq!(end.expected.len(), 0, "messages that are never read");
             assert!(end.channel.is_idle());
             assert_eq!(end.gone, end.sent, "messages said to be gone, of those sent");
         }

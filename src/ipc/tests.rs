@@ -98,7 +98,7 @@ fn the_queue_is_flushed_on_exit_as_long_as_the_peer_reads() {
     let long = "x".repeat(1 << 20);
     send(&mut one, &long);
     assert!(!one.is_idle());
-    assert!(!one.flush_on_exit(Duration::from_millis(1)), "nobody reads");
+    assert!(!one.flush_on_exit(Duration::from_millis(1)), "the peer does not read");
     let reading = std::thread::spawn(move || {
         let mut other = Channel::new(theirs, Ring::map(&memory, Side::Worker).unwrap());
         let mut messages = Vec::new();

@@ -25,7 +25,7 @@ pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
     {
         return Ok(moved);
     }
-    // SAFETY: open, and a lane, as seen above; whoever started us left it to us alone.
+    // SAFETY: open, and a lane, as seen above; the process that started this one left it to it alone.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     close_on_exec(&socket)?;
     Ok(socket)

@@ -98,7 +98,7 @@ pub(crate) fn define(
 }
 
 unsafe extern "C" fn free(_env: Pointer, callee: Pointer, _hint: Pointer) {
-    // SAFETY: the box made in `define`, taken back once, when nobody can call the function any more.
+    // SAFETY: the box made in `define`, taken back once, when the function can no longer be called.
     drop(unsafe { Box::from_raw(callee.cast::<Callee>()) });
 }
 

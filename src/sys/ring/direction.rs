@@ -51,7 +51,7 @@ impl End {
         let (to, room) = self.at(position);
         let (first, rest) = bytes.split_at(bytes.len().min(room));
         // SAFETY: within the memory, see `at`. The peer may read or write there meanwhile, which
-        // gives it garbage, and nobody else.
+        // corrupts only what the peer itself reads.
         unsafe { ptr::copy_nonoverlapping(first.as_ptr(), to.as_ptr().cast(), first.len()) };
         if !rest.is_empty() {
             self.copy_in(position.wrapping_add(first.len() as u32), rest);

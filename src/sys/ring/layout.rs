@@ -77,7 +77,7 @@ unsafe impl Sync for Mapping {}
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: mapped with this size, and nobody uses it any more.
+        // SAFETY: mapped with this size, and no longer used.
         let _ = unsafe { munmap(self.layout.cast(), SIZE) };
     }
 }
