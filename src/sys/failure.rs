@@ -1,6 +1,6 @@
 //! What a failed system call on a lane, or on a listening socket, means for its caller.
 //!
-//! [`Failure::of`] maps each errno; `ARCHITECTURE.md` shows the table. Calls go through [`attempt`], so
+//! [`Failure::of`] maps each errno; `ARCHITECTURE.md` shows the table. Calls go through `attempt`, so
 //! a caller gets one of four outcomes instead of an errno, and the compiler makes it handle each.
 
 use std::{fmt, io, time::Duration};
