@@ -91,28 +91,27 @@ pub(in crate::sys) fn keep_until_received(
     let copies = (lane.try_clone_to_owned(), descriptor.try_clone_to_owned());
     // Without a free number, or a thread, the descriptor is not kept.
     let (Ok(lane), Ok(descriptor)) = copies else { return };
-    let escorted = Kept { lane, descriptor, until: Instant::now() + PATIENCE };
-    if let Some(keep_until_received) = KEEPER.get_or_init(start) {
-        drop(keep_until_received.send(escorted));
+    let kept = Kept { lane, descriptor, until: Instant::now() + PATIENCE };
+    if let Some(keeper) = KEEPER.get_or_init(start) {
+        drop(keeper.send(kept));
     }
 }
 
 fn start() -> Option<Sender<Kept>> {
     let (sender, receiver) = channel();
-    let thread =
-        thread::Builder::new().name("rs-cluster-keep_until_received".into()).stack_size(STACK);
+    let thread = thread::Builder::new().name("rs-cluster-keeper".into()).stack_size(STACK);
     thread.spawn(move || attend(&receiver)).ok()?;
     Some(sender)
 }
 
 fn attend(receiver: &Receiver<Kept>) {
-    let mut on_their_way = Vec::new();
-    while let Ok(escorted) = receiver.recv() {
-        on_their_way.push(escorted);
-        while !on_their_way.is_empty() {
+    let mut in_flight = Vec::new();
+    while let Ok(kept) = receiver.recv() {
+        in_flight.push(kept);
+        while !in_flight.is_empty() {
             thread::sleep(LOOK);
-            on_their_way.extend(receiver.try_iter());
-            on_their_way.retain(|it| !it.has_arrived());
+            in_flight.extend(receiver.try_iter());
+            in_flight.retain(|it| !it.has_arrived());
         }
     }
 }
