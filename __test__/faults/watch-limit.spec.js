@@ -38,6 +38,7 @@ if (!isBuiltin) {
     new Channel(target, end, {
       context: new EventContext(),
       mode: 'json',
+      isTrusted: false,
       refs: 1,
       onInternalMessage: () => t.fail(),
       onFault: (error) => faults.push(error),

@@ -40,7 +40,7 @@ class Channel {
    * @param {EventContext} options.context of the events
    * @param {'json' | 'advanced'} options.mode how messages are serialized, at both ends
    * @param {number} options.refs how many listeners already keep the event loop running
-   * @param {Quota} [options.quota] of internal messages, unless the peer is trusted, as the primary is
+   * @param {boolean} options.isTrusted whether the peer is trusted, as the primary is
    * @param {(message: object) => void} options.onInternalMessage gets the internal messages of the peer
    * @param {(error: Error) => void} options.onFault is called when the peer has broken the protocol
    * @param {(callback: () => void) => void} options.beforeDisconnect is called when the channel is closed,

@@ -3,10 +3,30 @@
 const { closeSync } = require('node:fs');
 const EventContext = require('../event-context.js');
 const { emitInternal, isInternal } = require('../node/channel.js');
+const { now } = require('../real-timers.js');
 const handles = require('./handles.js');
 const internalMessages = require('./internal-messages.js');
 const PendingMessages = require('./pending-messages.js');
 const serialization = require('./serialization.js');
+
+// How many internal messages a worker may send. They cost the primary's JavaScript time, while the engine
+// counts what comes by the control socket.
+const BURST = 10_000;
+/** In milliseconds: 5,000 a second. */
+const PAUSE = 0.2;
+
+/** Allows `BURST` events at once, and after that one every `PAUSE` milliseconds. */
+class Quota {
+  /** When the whole burst is allowed again. */
+  #full = 0;
+
+  /** Counts an event. Returns whether it is one too many. */
+  isExceeded() {
+    const time = now();
+    this.#full = Math.max(this.#full, time) + PAUSE;
+    return this.#full - time > BURST * PAUSE;
+  }
+}
 
 /**
  * What one end of a channel receives: it decodes messages, and emits them or keeps them until they have a
@@ -16,6 +36,7 @@ class Inbox {
   #target;
   #context;
   #mode;
+  /** Of internal messages, unless the peer is trusted. */
   #quota;
   #sockets;
   #isHeard;
@@ -28,11 +49,11 @@ class Inbox {
    * @param {SocketList} options.sockets which the peer has sent, and its questions about sockets
    * @param {(reason: string) => void} options.fail ends the channel, because the peer broke the protocol
    */
-  constructor(target, { context, mode, quota, sockets, isHeard, onInternalMessage, fail }) {
+  constructor(target, { context, mode, sockets, isHeard, onInternalMessage, fail, isTrusted }) {
     this.#target = target;
     this.#context = context;
     this.#mode = mode;
-    this.#quota = quota;
+    this.#quota = isTrusted ? undefined : new Quota();
     this.#sockets = sockets;
     this.#isHeard = isHeard ?? (() => target.listenerCount('message') > 0);
     this.#onInternalMessage = onInternalMessage;
@@ -106,7 +127,7 @@ class Inbox {
 
   #receiveInternal(message) {
     if (this.#quota?.isExceeded()) {
-      this.#fail(`the worker exceeds the limit of ${this.#quota.limit} internal messages at once`);
+      this.#fail(`the worker exceeds the limit of ${BURST} internal messages at once`);
       return;
     }
     this.#context.nextTick(() => this.#sockets.hear(message) || this.#onInternalMessage(message));

@@ -3,7 +3,7 @@
 // A server counts its sockets that were sent to other processes: `getConnections()` asks those processes, and
 // 'close' waits until they have closed the sockets. Each end of a channel has a list of what it was sent.
 
-const { countSent } = require('../node/servers.js');
+const { countSent } = require('../node/handles.js');
 const internal = require('./internal-messages.js');
 
 const { Act } = internal;

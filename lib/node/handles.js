@@ -106,6 +106,14 @@ function toBoundSocket(handle) {
   return bound;
 }
 
+/**
+ * Makes a server ask about its sockets that other processes have, for `getConnections()` and `close()`
+ * (lib/net.js; `sent` is like SocketListSend of lib/internal/socket_list.js).
+ */
+function countSent(server, sent) {
+  server._setupWorker(sent);
+}
+
 /** The net.Server that has accepted a socket; null for others. */
 function serverOf({ server }) {
   return server;
@@ -143,6 +151,7 @@ function symbolsOf(object) {
 }
 
 module.exports = {
+  countSent,
   descriptorOf,
   detach,
   handleOf,

@@ -1,23 +1,87 @@
 'use strict';
 
-// What Node's servers do for its cluster module, and do not document.
+// Node's servers in a worker: what net and dgram ask `cluster._getServer()` for (lib/net.js, listenInCluster;
+// lib/dgram.js, bindServerHandle), and what they do for a cluster module.
+
+const errors = require('../errors.js');
+
+// Flags of libuv.
+const TCP_IPV6ONLY = 1;
+const TCP_REUSEPORT = 2;
+const UDP_IPV6ONLY = 1;
+const UDP_REUSEADDR = 4;
+const UDP_REUSEPORT = 8;
+
+const LAST_PORT = 65535;
+const LARGEST_BACKLOG = 2 ** 31 - 1;
+// For any kernel; a longer one would not fit into a packet of the control socket.
+const TOO_LONG_PATH = 4097;
 
 const majorVersion = Number.parseInt(process.versions.node, 10);
+// Node 20 fills up the name of an abstract socket with null bytes, which its clients do too.
+const PADS_ABSTRACT = majorVersion === 20;
+const ABSTRACT_LENGTH = 108;
 // Before that, `maxConnections = 0` means no limit.
 const ZERO_IS_A_LIMIT = majorVersion >= 22;
+// Older permission models let every program listen.
+const ASKS_TO_LISTEN = majorVersion >= 25;
+
+function isDatagram({ addressType }) {
+  return addressType === 'udp4' || addressType === 'udp6';
+}
+
+function isPipe({ addressType, address }) {
+  return addressType === -1 && typeof address === 'string';
+}
+
+/** Whether the server has a handle already. Node 18 asks for `listen(handle)` too. */
+function hasHandle({ address, port }) {
+  return address === null && port === -1;
+}
+
+/** The error of Node's own servers where the permission model refuses them. The engine does not ask it. */
+function denialOf(options) {
+  if (!ASKS_TO_LISTEN || process.permission?.has('net') !== false) return undefined;
+  return errors.accessDenied('Net', '--allow-net', isPipe(options) ? options.address : '');
+}
+
+/** @param {number} index tells several servers with port 0 apart */
+function toQuery(options, address, index) {
+  const { addressType, port, fd, backlog, flags, readableAll, writableAll } = options;
+  const udp = { udp4: 4, udp6: 6 }[addressType];
+  const isSet = (flag) => (flags & flag) !== 0;
+  return {
+    address: address ?? undefined,
+    // Node does not check the port of a datagram socket: this is what libuv makes of it.
+    port: udp ? port & LAST_PORT : Math.max(port, 0),
+    path: isPipe(options) ? kernelPath(address) : undefined,
+    fd: fd >= 0 ? fd : undefined,
+    udp,
+    backlog: toBacklog(backlog),
+    ipv6Only: isSet(udp ? UDP_IPV6ONLY : TCP_IPV6ONLY),
+    reuseAddress: udp !== undefined && isSet(UDP_REUSEADDR),
+    reusePort: isSet(udp ? UDP_REUSEPORT : TCP_REUSEPORT),
+    readableAll: readableAll === true,
+    writableAll: writableAll === true,
+    index,
+  };
+}
+
+function kernelPath(address) {
+  if (!address.startsWith('\0') || !PADS_ABSTRACT) return address.slice(0, TOO_LONG_PATH);
+  return address + '\0'.repeat(Math.max(ABSTRACT_LENGTH - Buffer.byteLength(address), 0));
+}
+
+/** The number that V8 makes of any value. Of a negative one, listen(2) makes the largest. */
+function toBacklog(value) {
+  const backlog = Number(value) || 0;
+  return backlog < 0 ? LARGEST_BACKLOG : backlog;
+}
 
 /** Whether another worker should serve the next connection (lib/net.js, onconnection). */
 function isFull({ maxConnections, _connections, dropMaxConnection }) {
   const isLimited = ZERO_IS_A_LIMIT ? maxConnections != null : Boolean(maxConnections);
   return isLimited && _connections >= maxConnections && !dropMaxConnection;
-}
-
-/**
- * Makes a server ask about its sockets that other processes have, for `getConnections()` and `close()`
- * (lib/net.js; `sent` is like SocketListSend of lib/internal/socket_list.js).
- */
-function countSent(server, sent) {
-  server._setupWorker(sent);
 }
 
 /**
@@ -37,4 +101,14 @@ function setSharedData(server, data) {
   }
 }
 
-module.exports = { countSent, getSharedData, isFull, setSharedData };
+module.exports = {
+  denialOf,
+  getSharedData,
+  hasHandle,
+  isDatagram,
+  isFull,
+  isPipe,
+  setSharedData,
+  toBacklog,
+  toQuery,
+};

@@ -1,8 +1,8 @@
 'use strict';
 
 const { constants } = require('node:os');
+const { toCString } = require('../node/fork-options.js');
 const preloading = require('./preloading.js');
-const { toCString } = require('./completion.js');
 
 const { E2BIG, EACCES, EAGAIN, EBADF, EINVAL, ELOOP, EMFILE } = constants.errno;
 const { ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, EPERM, ESRCH } = constants.errno;

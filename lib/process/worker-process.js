@@ -3,11 +3,9 @@
 const { SIGUSR1 } = require('node:os').constants.signals;
 const EventContext = require('../event-context.js');
 const Channel = require('../ipc/channel.js');
-const Quota = require('../ipc/quota.js');
 const LoopRef = require('../loop-ref.js');
 const { countClose, expectClose, makeChildProcess, spawn } = require('../node/child-process.js');
-const validate = require('../node/fork-validation.js');
-const { environmentPairs, standardStreams, toPath } = require('./completion.js');
+const { environmentPairs, standardStreams, toPath, validate } = require('../node/fork-options.js');
 const EngineProcess = require('./engine-process.js');
 const preloading = require('./preloading.js');
 
@@ -83,7 +81,7 @@ class WorkerProcess {
       context,
       mode,
       refs: 1,
-      quota: new Quota(),
+      isTrusted: false,
       onInternalMessage,
       onFault,
       beforeDisconnect: (callback) => this.#leave(callback),

@@ -28,6 +28,7 @@ function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
     beforeDisconnect: (callback) => leaving.beforeDisconnect(callback),
     onClosed: () => leaving.onDisconnected(),
     isHeard,
+    isTrusted: true,
   });
   refByListeners(channel.control);
 

@@ -12,19 +12,21 @@ const Connections = require('../node/connections.js');
 const { handleOf, openStream } = require('../node/handles.js');
 const {
   denialOf,
+  getSharedData,
   hasHandle,
   isDatagram,
+  isFull,
   isPipe,
+  setSharedData,
   toBacklog,
   toQuery,
-} = require('../node/listen-query.js');
+} = require('../node/servers.js');
 const {
   makeDatagram,
   makeFaux,
   makeShared,
   passConnection,
 } = require('../node/listening-handles.js');
-const { getSharedData, isFull, setSharedData } = require('../node/servers.js');
 const { nextTick } = require('../real-timers.js');
 const deferClose = require('./defer-close.js');
 
