@@ -15,7 +15,7 @@ function markPaused(worker, isPaused) {
  * `destroy`.
  *
  * @param {object} methods
- * @param {(isPaused: boolean) => void} methods.tellPaused called on a worker; tells the engine and the other
+ * @param {(isPaused: boolean) => void} methods.tellPaused called on a worker; informs the engine and the other
  *   end
  */
 function defineWorker({ disconnect, destroy, tellPaused }) {

@@ -32,7 +32,7 @@ function loading(code, message, cause) {
 /** How the running Node describes a value of the wrong type: `Received null`. */
 function received(value) {
   try {
-    // One of these functions refuses the value, whatever it is.
+    // At least one of the two functions refuses the value.
     if (typeof value === 'function') basename(value);
     else queueMicrotask(value);
   } catch (error) {

@@ -30,7 +30,7 @@ class Channel {
   #onFault;
   #onClosed;
   #beforeDisconnect;
-  /** Of servers, at either end. */
+  /** Sockets of servers that were sent by this channel. */
   #sockets = new SocketList(this);
   #queuedAnswers = 0;
 
@@ -140,7 +140,7 @@ class Channel {
     if (this.#outbox.isEmpty) this.#close();
   }
 
-  /** `process._disconnect()`: closes the channel, whatever is queued. */
+  /** `process._disconnect()`: closes the channel at once, even if messages are queued. */
   disconnectNow() {
     if (this.#target.channel === null) throw errors.channelAssertion();
     this.hasLeft = true;

@@ -36,7 +36,7 @@ class Inbox {
   #target;
   #context;
   #mode;
-  /** Of internal messages, unless the peer is trusted. */
+  /** Limits internal messages, unless the peer is trusted. */
   #quota;
   #sockets;
   #isHeard;
@@ -130,13 +130,16 @@ class Inbox {
       this.#fail(`the worker exceeds the limit of ${BURST} internal messages at once`);
       return;
     }
-    this.#context.nextTick(() => this.#sockets.hear(message) || this.#onInternalMessage(message));
+    this.#context.nextTick(
+      () => this.#sockets.receive(message) || this.#onInternalMessage(message),
+    );
   }
 
   #receiveWithHandle(message, key, length, handleType, fd) {
     let handle;
     try {
-      // Node makes handles outside of any event; what is read from one has the context that made it.
+      // In the root context, because Node makes handles outside of all events. Data that is read from a handle
+      // has the context that made the handle.
       if (fd !== -1) handle = EventContext.root.run(handles.unpack, handleType, fd);
     } catch (error) {
       this.#failUnreadable(error);

@@ -85,7 +85,7 @@ class Tree {
 
   isPlainArray(array) {
     const { length } = array;
-    if (!this.hasRoom(length + VALUES_AN_OBJECT)) return false;
+    if (!this.countValues(length + VALUES_AN_OBJECT)) return false;
     if (getPrototypeOf(array) !== arrayPrototype || 'toJSON' in array) return false;
     const names = keys(array);
     // Names follow indexes, so these are all of the indexes, and nothing else.
@@ -104,7 +104,7 @@ class Tree {
     const names = keys(object);
     // V8's serializer decides about an object without members, because its prototype does not tell what it
     // is.
-    if (names.length === 0 || !this.hasRoom(names.length + VALUES_AN_OBJECT)) return false;
+    if (names.length === 0 || !this.countValues(names.length + VALUES_AN_OBJECT)) return false;
     if (!isOrdinary(object)) return false;
     for (let index = 0; index < names.length; index += 1) {
       const name = names[index];
@@ -118,14 +118,14 @@ class Tree {
 
   isPlainMember(value) {
     if (typeof value === 'object') return value === null || this.isJsonSafe(value);
-    if (typeof value === 'number' && !isInteger(value) && !this.hasRoom(VALUES_A_FRACTION)) {
+    if (typeof value === 'number' && !isInteger(value) && !this.countValues(VALUES_A_FRACTION)) {
       return false;
     }
     return isPlainLeaf(value);
   }
 
-  /** Takes the room that so many more values need. */
-  hasRoom(values) {
+  /** Counts more values. Returns whether the limit allows them. */
+  countValues(values) {
     this.values += values;
     return this.values <= MOST_VALUES;
   }

@@ -108,7 +108,7 @@ class SocketList {
   }
 
   /** Takes an internal message of the peer. Returns whether it is about sockets. */
-  hear({ act, key, question, count }) {
+  receive({ act, key, question, count }) {
     const entry = this.#received.get(key);
     if (act === Act.COUNT_SOCKETS) this.#answer(question, entry?.open ?? 0);
     else if (act === Act.AWAIT_SOCKETS && entry) this.#wait(entry, question);

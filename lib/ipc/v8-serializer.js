@@ -48,7 +48,7 @@ function partsOf(prototype) {
   return ['buffer', 'byteOffset', 'byteLength'].map((name) => getterOf(prototype, name));
 }
 
-/** The bytes of a view, whatever its prototype and members pretend; none if its buffer is detached. */
+/** The bytes of a view, from its internal slots; none if its buffer is detached. */
 function bytesOf(view, [buffer, byteOffset, byteLength]) {
   try {
     return new Uint8Array(

@@ -12,7 +12,7 @@ const LoopRef = require('../loop-ref.js');
 const { nextTick } = require('../real-timers.js');
 
 const created = diagnostics.channel('child_process');
-// Of several names of one signal, Node uses the first.
+// Reversed, because Node uses the first of several names of one signal.
 const signalNames = new Map(
   Object.entries(signals)
     .reverse()

@@ -51,7 +51,7 @@ function toPath(value) {
   return typeof value === 'string' || isUint8Array(value) ? `${value}` : fileURLToPath(value);
 }
 
-/** Of a string Node refuses a null byte; of anything else, it takes what is before the null byte. */
+/** The value as text, up to a null byte. Node refuses strings with a null byte, but not other values. */
 function toCString(value) {
   return `${value}`.split('\0', 1)[0];
 }

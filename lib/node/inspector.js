@@ -55,8 +55,8 @@ function isPort(value) {
 const realProcess = runInThisContext('process');
 
 /**
- * Listens for the start of this process's inspector, by SIGUSR1 or `inspector.open()`. Node's own cluster
- * module is told the same way (src/inspector_agent.cc).
+ * Listens for the start of this process's inspector, by SIGUSR1 or `inspector.open()`, as Node's own cluster
+ * module does. Node emits the event in src/inspector_agent.cc.
  */
 class InspectorWatch {
   #onInternalMessage;

@@ -45,7 +45,7 @@ function denialOf(options) {
   return errors.accessDenied('Net', '--allow-net', isPipe(options) ? options.address : '');
 }
 
-/** @param {number} index tells several servers with port 0 apart */
+/** @param {number} index distinguishes servers that ask for port 0 of the same address */
 function toQuery(options, address, index) {
   const { addressType, port, fd, backlog, flags, readableAll, writableAll } = options;
   const udp = { udp4: 4, udp6: 6 }[addressType];
@@ -72,7 +72,7 @@ function kernelPath(address) {
   return address + '\0'.repeat(Math.max(ABSTRACT_LENGTH - Buffer.byteLength(address), 0));
 }
 
-/** The number that V8 makes of any value. Of a negative one, listen(2) makes the largest. */
+/** Converts any value as V8 does. Negative numbers become the largest one, as in listen(2). */
 function toBacklog(value) {
   const backlog = Number(value) || 0;
   return backlog < 0 ? LARGEST_BACKLOG : backlog;

@@ -209,7 +209,7 @@ class Workers {
   }
 
   /**
-   * `worker.pause()` or `worker.resume()`. The worker is told, so that `isPaused()` is the same at both ends.
+   * `worker.pause()` or `worker.resume()`. Informs the worker, so that `isPaused()` is the same at both ends.
    */
   setPaused(worker, isPaused) {
     this.applyPaused(worker, isPaused);

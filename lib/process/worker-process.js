@@ -93,7 +93,7 @@ class WorkerProcess {
     });
   }
 
-  /** Whether this end has closed the channel, so that nothing more is heard of the worker. */
+  /** Whether this end has closed the channel, so that the worker's messages do not arrive any longer. */
   get hasLeft() {
     return this.#channel.hasLeft;
   }

@@ -23,13 +23,16 @@ class Leaving {
   #unacknowledged = [];
   /** What waits for answers to queries as well: `{isAnswered, callback, deadline}`. */
   #unanswered = new Set();
-  #onDisconnect = () => this.#disconnected();
+  /** Our listener of 'disconnect'. */
+  #onDisconnect;
 
   constructor({ lanes, channel, listeners, worker }) {
     this.#lanes = lanes;
     this.#channel = channel;
     this.#listeners = listeners;
     this.#worker = worker;
+    const onDisconnect = () => this.#disconnected();
+    this.#onDisconnect = onDisconnect;
     listeners.onAnswered = () => this.#endAnsweredWaits();
   }
 
@@ -128,7 +131,6 @@ class Leaving {
     nextTick(callback);
   }
 
-  /** The listener of 'disconnect'. */
   #disconnected() {
     // From now on this process may outlive its primary, unless that was about to kill it.
     if (!this.isKilled) this.#lanes.standDown();
