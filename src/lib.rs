@@ -27,7 +27,8 @@
 //! 1. [`protocol`]: what the lanes carry. [`scheduler`]: who gets the next connection. Pure rules.
 //! 2. [`sys`]: the system calls, and the few C functions of Node.
 //! 3. [`ipc`]: one end of an IPC channel.
-//! 4. [`primary`]: fork, the engine and its tasks. [`worker`]: the other end.
+//! 4. [`primary`]: its `core` decides, pure rules again; its `driver` is the thread that carries them out.
+//!    [`worker`]: the other end.
 //! 5. `binding`: all that JavaScript sees.
 //!
 //! # Invariants
@@ -38,19 +39,25 @@
 //!    (`cargo test --no-default-features`, `tests/architecture.rs`).
 //! 2. Only [`sys`] contains `unsafe`, and every block says why it is sound (`unsafe_code` is denied,
 //!    `clippy::undocumented_unsafe_blocks`, `tests/architecture.rs`).
-//! 3. [`protocol`] and [`scheduler`] do no I/O and read no clock (`tests/architecture.rs`).
-//! 4. Modules depend one way: `binding` → [`primary`], [`worker`] → [`ipc`] → [`protocol`],
+//! 3. [`protocol`], [`scheduler`] and the core of [`primary`] do no I/O and read no clock
+//!    (`tests/architecture.rs`). So the core is tested in memory: no connection is lost or served twice,
+//!    whatever workers do (`src/primary/core/simulation`).
+//! 4. Whether a worker may get a connection is one state machine, which one file changes
+//!    (`src/primary/core/availability.rs`, `tests/architecture.rs`).
+//! 5. Modules depend one way: `binding` → [`primary`], [`worker`] → [`ipc`] → [`protocol`],
 //!    [`scheduler`], [`sys`] (`tests/architecture.rs`). [`sys`] knows of [`protocol`] only the
-//!    addresses it binds, and how long a packet may be.
-//! 5. One thread owns the engine's state, so it has no locks: [`primary::Command`]s go down,
+//!    addresses it binds, and the sizes of packets and counters. No files import each other, also not
+//!    through others (`tests/architecture.rs`).
+//! 6. One thread owns the engine's state, so it has no locks: [`primary::Command`]s go down,
 //!    [`primary::Event`]s come up (the state is `!Send`). What it counts, other threads read
 //!    ([`primary::stats`]), and wait for nothing (`tests/engine/hostile.rs`).
-//! 6. A descriptor is an [`OwnedFd`](std::os::fd::OwnedFd) until JavaScript takes it, and
+//! 7. A descriptor is an [`OwnedFd`](std::os::fd::OwnedFd) until JavaScript takes it, and
 //!    close-on-exec from birth (`__test__/environment/inheritance.spec.js`,
 //!    `__test__/lifecycle/cleanup.spec.js`).
-//! 7. Nothing here blocks the JavaScript thread, unless its process is about to end, and no panic crosses into C: no `unwrap`, `expect`
-//!    or `panic!` outside tests (clippy), and callbacks are contained (`sys::node`).
-//! 8. State belongs to an instance, not to the process: several environments may load the addon
+//! 8. Nothing here blocks the JavaScript thread, unless its process is about to end, and no panic crosses
+//!    into C: no `unwrap`, `expect` or `panic!` outside tests (clippy), and callbacks are contained
+//!    (`sys::node`).
+//! 9. State belongs to an instance, not to the process: several environments may load the addon
 //!    (`__test__/environment/several-instances.spec.js`).
 //!
 //! # What is absent

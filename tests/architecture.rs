@@ -169,31 +169,42 @@ fn files_do_not_import_each_other_in_a_circle() {
     assert!(left.is_empty(), "\n{}", left.iter().map(shown).collect::<Vec<_>>().join("\n"));
 }
 
-/// The paths in `use` lines of a file, from the root of the crate: `primary::core::worker::Worker`.
+/// The paths that a file uses, from the root of the crate: `primary::core::worker::Worker`.
 fn imported(name: &str, code: &str) -> Vec<String> {
-    let module = module_of(name);
     let mut paths = Vec::new();
     for item in code.split("use ").skip(1) {
         let item: String = item.split(';').next().unwrap_or_default().split_whitespace().collect();
-        let mut expanded = Vec::new();
-        expand(&item, String::new(), &mut expanded);
-        for path in expanded {
-            let mut base = match path.split("::").next() {
-                Some("crate") => Vec::new(),
-                Some("self" | "super") => module.clone(),
-                _ => continue,
-            };
-            let mut parts = path.split("::").peekable();
-            while let Some(part) = parts.next_if(|it| ["crate", "self", "super"].contains(it)) {
-                if part == "super" {
-                    base.pop();
-                }
-            }
-            base.extend(parts.map(str::to_owned));
-            paths.push(base.join("::"));
+        expand(&item, String::new(), &mut paths);
+    }
+    // Those outside of `use`; a visibility is not one.
+    let bodies = code.split("use ").enumerate().map(|(at, part)| match at {
+        0 => part,
+        _ => part.split_once(';').map_or("", |(_, body)| body),
+    });
+    let body = bodies.collect::<Vec<_>>().join(" ").replace("(in ", "(in-");
+    let words = body.split(|letter: char| !(letter.is_alphanumeric() || "_:-".contains(letter)));
+    let starts = ["crate::", "super::", "self::"];
+    let paths_in_body = words.filter(|it| starts.iter().any(|start| it.starts_with(start)));
+    paths.extend(paths_in_body.map(str::to_owned));
+    paths.iter().filter_map(|path| from_root(path, name)).collect()
+}
+
+/// A path without `crate`, `self` and `super`, in the file with this name; `None` if it leads to another
+/// crate.
+fn from_root(path: &str, name: &str) -> Option<String> {
+    let mut base = match path.split("::").next()? {
+        "crate" => Vec::new(),
+        "self" | "super" => module_of(name),
+        _ => return None,
+    };
+    let mut parts = path.split("::").peekable();
+    while let Some(part) = parts.next_if(|it| ["crate", "self", "super"].contains(it)) {
+        if part == "super" {
+            base.pop();
         }
     }
-    paths
+    base.extend(parts.map(str::to_owned));
+    Some(base.join("::"))
 }
 
 /// `a::{b, c::{d}}` as `a::b` and `a::c::d`.

@@ -21,11 +21,8 @@ use libfuzzer_sys::{
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use rs_cluster::{
     ipc::{Channel, Incoming, Reading},
-    protocol::frame::HEADER,
-    sys::{
-        lane,
-        ring::{CAPACITY, COUNTER_SLOTS},
-    },
+    protocol::{control::COUNTER_SLOTS, frame::HEADER},
+    sys::{lane, ring::CAPACITY},
 };
 use rs_cluster_fuzz::{
     Bounded, Length, Sort, any_descriptor, fitting, half_a_channel, handle_type, largest_request,

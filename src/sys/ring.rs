@@ -33,7 +33,7 @@ use self::layout::{Layout, Mapping, SIZE};
 pub use self::{
     counters::SharedCounters,
     direction::{Corrupt, Reader, Writer},
-    layout::{CAPACITY, COUNTER_SLOTS},
+    layout::CAPACITY,
 };
 use super::{descriptor::duplicate, lane, platform::memory};
 use direction::End;

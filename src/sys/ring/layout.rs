@@ -8,8 +8,7 @@ use std::{
 
 use nix::sys::mman::munmap;
 
-/// For how many of its own sockets a worker can count connections.
-pub const COUNTER_SLOTS: usize = 64;
+use crate::protocol::control::COUNTER_SLOTS;
 
 /// Bytes that one direction holds. Memory is used as far as messages fill it.
 pub const CAPACITY: usize = 128 * 1024;

@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::protocol::control::COUNTER_SLOTS;
 
 fn pair() -> (Ring, Ring) {
     let memory = create().unwrap();
