@@ -1,6 +1,6 @@
 //! What differs on macOS, under the same names as in `linux`.
 //!
-//! Comments on the kernel's behaviour name the function in its source (XNU).
+//! Comments on the kernel's behavior name the function in its source (XNU).
 
 pub(super) mod exit;
 pub(super) mod lane;
