@@ -115,9 +115,9 @@ impl Primary {
             id,
             process: Arc::clone(&watched),
             control,
-            connection: lane,
+            hand_off: lane,
             reclaim: their_lane.try_clone().expect("a duplicate"),
-            tally: ring.counters.clone(),
+            counters: ring.counters.clone(),
             queue_timeout: self.queue_timeout,
             is_other_user: false,
         }));

@@ -84,8 +84,8 @@ fn the_number_of_waiting_connections_is_bounded() {
     let settings = Settings { scheduling: Scheduling::RoundRobin, debug_log: false };
     engine.start(settings).expect("a thread");
     let (control, their_control) = lane::packet_pair().expect("a lane");
-    let (connection, their_connection) = lane::packet_pair().expect("a lane");
-    lane::limit_send_buffer(&connection, 5000).expect("a small buffer");
+    let (hand_off, their_hand_off) = lane::packet_pair().expect("a lane");
+    lane::limit_send_buffer(&hand_off, 5000).expect("a small buffer");
     let ring = Ring::map(ring::create().expect("memory"), Side::Primary).expect("a mapping");
     let mut process = Process::new("cat").stdin(Stdio::piped()).spawn().expect("a process");
     let pid = process.id().cast_signed();
@@ -93,9 +93,9 @@ fn the_number_of_waiting_connections_is_bounded() {
         id: 1,
         process: Arc::new(exit::Process::watch(pid).expect("a child")),
         control,
-        connection,
-        reclaim: their_connection.try_clone().expect("a duplicate"),
-        tally: ring.counters.clone(),
+        hand_off,
+        reclaim: their_hand_off.try_clone().expect("a duplicate"),
+        counters: ring.counters.clone(),
         queue_timeout: Duration::ZERO,
         is_other_user: false,
     };
@@ -134,8 +134,8 @@ fn the_number_of_waiting_connections_is_bounded() {
         std::io::Write::write_all(&mut client, b"?").expect("a connection");
         std::io::Read::read(&mut client, &mut [0; 8])
     });
-    let lane = their_connection.try_clone().expect("a duplicate");
-    let connections = Connections::new(their_connection);
+    let lane = their_hand_off.try_clone().expect("a duplicate");
+    let connections = Connections::new(their_hand_off);
     loop {
         wait_readable(&lane);
         let Ok(Taken::Connection(_, connection)) = connections.take() else {

@@ -35,7 +35,7 @@ class Channel {
   #queuedAnswers = 0;
 
   /**
-   * @param {MessageLane} ipc the engine's end of the channel
+   * @param {IpcChannel} ipc the engine's end of the channel
    * @param {object} options
    * @param {EventContext} options.context of the events
    * @param {'json' | 'advanced'} options.mode how messages are serialized, at both ends

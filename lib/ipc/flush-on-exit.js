@@ -11,11 +11,11 @@ const channels = new Set();
 function flushAll() {
   let patience = PATIENCE;
   for (const ipc of channels) {
-    if (!ipc.sendLastWords(patience)) patience = 0;
+    if (!ipc.flushOnExit(patience)) patience = 0;
   }
 }
 
-/** @param {MessageLane} ipc an end of a channel, which has messages queued */
+/** @param {IpcChannel} ipc an end of a channel, which has messages queued */
 function add(ipc) {
   if (channels.size === 0) process.on('exit', flushAll);
   channels.add(ipc);

@@ -31,7 +31,7 @@ class WorkerMessages {
         break;
       case Act.EXITED_AFTER_DISCONNECT:
         worker.exitedAfterDisconnect = true;
-        this.#engine().retire(worker.id);
+        this.#engine().drain(worker.id);
         this.#workers.processOf(worker)?.answer(acknowledged());
         break;
       default:

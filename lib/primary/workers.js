@@ -46,7 +46,7 @@ class Workers {
     this.#Worker = Worker;
     this.#engine = engine;
     this.#defaults = defaults;
-    this.#shutdown = new Shutdown((token) => engine().settle(token));
+    this.#shutdown = new Shutdown((token) => engine().barrier(token));
     this.#messages = new WorkerMessages(cluster, engine, this);
   }
 
@@ -183,7 +183,7 @@ class Workers {
     worker.exitedAfterDisconnect = true;
     this.#disconnecting.add(worker);
     this.processOf(worker)?.sendInternal(internal.disconnect());
-    this.#engine().retire(worker.id);
+    this.#engine().drain(worker.id);
     delete this.#cluster.workers[worker.id];
   }
 

@@ -67,9 +67,9 @@ class EngineProcess {
         ...preloading.addTo(args.map(toCString), envPairs, { lanes, serialization }),
         cwd,
         stdio,
-        messageLane: lanes[0],
-        controlLane: lanes[1],
-        connectionLane: lanes[2],
+        ipcChannel: lanes[0],
+        controlSocket: lanes[1],
+        handOffQueue: lanes[2],
         memory: lanes[3],
         queueTimeout,
         uid,
@@ -77,7 +77,7 @@ class EngineProcess {
       });
     if ('errno' in this.#result) return;
     this.#process = this.#result;
-    this.#ipc = this.#result.takeLane();
+    this.#ipc = this.#result.takeChannel();
   }
 
   /**
@@ -93,7 +93,7 @@ class EngineProcess {
     this.failure = { errno, syscall: isNodes ? `spawn ${file}` : syscall };
     // As in Node, the channel of a process that was not started ends at once. Without descriptors there is
     // none.
-    if (errno !== -EMFILE && errno !== -ENFILE) this.#ipc = this.#engine.endedLane();
+    if (errno !== -EMFILE && errno !== -ENFILE) this.#ipc = this.#engine.endedChannel();
     return isEmitted ? errno : -EAGAIN;
   }
 

@@ -19,7 +19,7 @@ function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
   const lanes = new WorkerLanes(ipcFd, controlFd, connectionFd, memory);
   const context = new EventContext();
   builtin.removeListeners();
-  const channel = new Channel(process, lanes.messageLane, {
+  const channel = new Channel(process, lanes.ipcChannel, {
     context,
     mode: serialization,
     refs: process.listenerCount('message') + process.listenerCount('disconnect'),

@@ -133,7 +133,7 @@ class Leaving {
 
   #disconnected() {
     // From now on this process may outlive its primary, unless that was about to kill it.
-    if (!this.isKilled) this.#lanes.standDown();
+    if (!this.isKilled) this.#lanes.disarmWatchdog();
     emitThen(
       () => this.#worker.emit('disconnect'),
       // The primary has exited, or died.

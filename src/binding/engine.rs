@@ -11,7 +11,7 @@ use super::{
     callback::reason,
     engine_event::EngineEvent,
     fork::{ForkFailure, ForkOptions, Stdio, program},
-    message_lane::MessageLane,
+    ipc_channel::IpcChannel,
     stats::EngineStats,
     worker_process::WorkerProcess,
 };
@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     primary::{
         Command, Engine as Core, Event, Scheduling, Settings,
-        fork::{Forked, LaneNumbers, ended_lane, fork},
+        fork::{Forked, LaneNumbers, ended_channel, fork},
     },
     sys::{errno, lane, node},
 };
@@ -81,8 +81,8 @@ impl Engine {
     /// An IPC channel that has ended, for a worker that could not be started; null if there is no
     /// descriptor for it.
     #[napi]
-    pub fn ended_lane(&self) -> Option<MessageLane> {
-        ended_lane().ok().map(MessageLane::new)
+    pub fn ended_channel(&self) -> Option<IpcChannel> {
+        ended_channel().ok().map(IpcChannel::new)
     }
 
     /// A pipe whose other end is closed: a descriptor that the caller owns, or a negated errno.
@@ -93,11 +93,11 @@ impl Engine {
 
     /// Stops giving connections to the worker, and gives those that it has not taken to others.
     #[napi]
-    pub fn retire(&self, worker: u32) {
+    pub fn drain(&self, worker: u32) {
         self.send(Command::Drain(worker));
     }
 
-    /// Like `retire`, and asks for a `left` event once everything is closed that this worker was the
+    /// Like `drain`, and asks for a `left` event once everything is closed that this worker was the
     /// last to serve. Returns whether the event will come.
     #[napi]
     pub fn leave(&self, worker: u32) -> bool {
@@ -123,10 +123,10 @@ impl Engine {
         self.core.borrow().stats().into()
     }
 
-    /// Closes connections that wait for a new worker, and asks for a `settled` event once that, and
+    /// Closes connections that wait for a new worker, and asks for a `passed` event once that, and
     /// everything requested before, is done.
     #[napi]
-    pub fn settle(&self, token: u32) {
+    pub fn barrier(&self, token: u32) {
         self.core.borrow().barrier(token);
     }
 
@@ -137,15 +137,15 @@ impl Engine {
 
     fn try_fork(&self, options: ForkOptions) -> Result<WorkerProcess> {
         let numbers = LaneNumbers {
-            message: options.message_lane,
-            control: options.control_lane,
-            connection: options.connection_lane,
+            ipc: options.ipc_channel,
+            control: options.control_socket,
+            hand_off: options.hand_off_queue,
             memory: options.memory,
         };
         let id = options.id;
         let queue_timeout = Duration::from_millis(options.queue_timeout.into());
         let Stdio { descriptors, pipes, kept_open } = Stdio::open(&options.stdio)?;
-        let Forked { adopted, message } =
+        let Forked { adopted, channel } =
             fork(id, program(options, descriptors)?, numbers, queue_timeout)?;
         drop(kept_open);
         let process = Arc::clone(&adopted.process);
@@ -153,6 +153,6 @@ impl Engine {
             process.end();
             return Err(Error::Stopped);
         }
-        Ok(WorkerProcess::new(process, MessageLane::new(message), pipes))
+        Ok(WorkerProcess::new(process, IpcChannel::new(channel), pipes))
     }
 }

@@ -5,14 +5,14 @@ use crate::{
     sys::{errno, exit::Exit},
 };
 
-/// An event of the engine: `exited` (with `code` or `signal`), `left`, `settled` (`id` is the token),
+/// An event of the engine: `exited` (with `code` or `signal`), `left`, `passed` (`id` is the token),
 /// `staying`, `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`,
 /// and the address as `reason`).
 #[napi(object, object_from_js = false)]
 pub struct EngineEvent {
     /// The kind of event.
     #[napi(
-        ts_type = "'exited' | 'left' | 'settled' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
+        ts_type = "'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
     )]
     pub kind: String,
     /// The worker's id, or the token.
@@ -31,7 +31,7 @@ impl From<Event> for EngineEvent {
             |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
         match event {
             Event::Left(worker) => plain("left", worker),
-            Event::Passed(token) => plain("settled", token),
+            Event::Passed(token) => plain("passed", token),
             Event::Staying(worker) => plain("staying", worker),
             Event::Unaccepted { address, error } => {
                 Self { code: Some(errno(&error)), reason: Some(address), ..plain("unaccepted", 0) }

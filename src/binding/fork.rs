@@ -33,11 +33,11 @@ pub struct ForkOptions {
     /// pipe, any other number that descriptor of this process.
     pub stdio: Vec<i32>,
     /// The number of the child's end of the IPC channel.
-    pub message_lane: i32,
+    pub ipc_channel: i32,
     /// The number of the child's end of the control socket.
-    pub control_lane: i32,
+    pub control_socket: i32,
     /// The number of the child's end of the hand-off queue.
-    pub connection_lane: i32,
+    pub hand_off_queue: i32,
     /// The number of the child's descriptor for the shared memory.
     pub memory: i32,
     /// How many milliseconds connections that it has not taken wait for another worker, if no other

@@ -11,7 +11,7 @@ mod fork;
 mod inbox;
 #[cfg(feature = "inject")]
 mod inject;
-mod message_lane;
+mod ipc_channel;
 mod stats;
 mod worker_lanes;
 mod worker_process;

@@ -7,7 +7,7 @@ use std::{
 
 use napi_derive::napi;
 
-use super::message_lane::MessageLane;
+use super::ipc_channel::IpcChannel;
 use crate::sys::{errno, exit::Process};
 
 /// The process of a worker.
@@ -15,7 +15,7 @@ use crate::sys::{errno, exit::Process};
 pub struct WorkerProcess {
     pid: i32,
     process: RefCell<Option<Arc<Process>>>,
-    lane: Cell<Option<MessageLane>>,
+    channel: Cell<Option<IpcChannel>>,
     pipes: RefCell<Vec<Option<OwnedFd>>>,
 }
 
@@ -23,12 +23,12 @@ impl WorkerProcess {
     /// `pipes` are this process's ends of the child's pipes, by the child's numbers.
     pub(super) fn new(
         process: Arc<Process>,
-        lane: MessageLane,
+        channel: IpcChannel,
         pipes: Vec<Option<OwnedFd>>,
     ) -> Self {
         let pid = process.pid();
         let (process, pipes) = (RefCell::new(Some(process)), RefCell::new(pipes));
-        Self { pid, process, lane: Cell::new(Some(lane)), pipes }
+        Self { pid, process, channel: Cell::new(Some(channel)), pipes }
     }
 }
 
@@ -43,8 +43,8 @@ impl WorkerProcess {
     /// The primary's end of the IPC channel, which the caller owns from now on; null after the first
     /// call.
     #[napi]
-    pub fn take_lane(&self) -> Option<MessageLane> {
-        self.lane.take()
+    pub fn take_channel(&self) -> Option<IpcChannel> {
+        self.channel.take()
     }
 
     /// This process's end of the pipe at the child's descriptor `number`, which the caller owns from

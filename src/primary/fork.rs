@@ -22,13 +22,13 @@ use crate::{
 /// The child's descriptors for its ends of the lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneNumbers {
-    /// Of the message lane.
-    pub message: i32,
-    /// Of the control lane.
+    /// Of the IPC channel.
+    pub ipc: i32,
+    /// Of the control socket.
     pub control: i32,
-    /// Of the connection lane.
-    pub connection: i32,
-    /// Of the memory of the message lane.
+    /// Of the hand-off queue.
+    pub hand_off: i32,
+    /// Of the memory of the IPC channel.
     pub memory: i32,
 }
 
@@ -39,14 +39,14 @@ pub struct Adopted {
     pub id: WorkerId,
     /// Its process. JavaScript has it too, sends it signals, and reaps it.
     pub process: Arc<Process>,
-    /// Our end of the control lane.
+    /// Our end of the control socket.
     pub control: OwnedFd,
-    /// Our end of the connection lane.
-    pub connection: OwnedFd,
+    /// Our end of the hand-off queue.
+    pub hand_off: OwnedFd,
     /// A duplicate of the worker's end, to take back what it did not take.
     pub reclaim: OwnedFd,
     /// What the worker counts.
-    pub tally: SharedCounters,
+    pub counters: SharedCounters,
     /// How long connections that it has not taken wait for another worker, if it was the last that
     /// served their address. Then they are closed.
     pub queue_timeout: Duration,
@@ -58,8 +58,8 @@ pub struct Adopted {
 pub struct Forked {
     /// For the engine.
     pub adopted: Adopted,
-    /// Our end of the message lane, for the JavaScript thread.
-    pub message: Channel,
+    /// Our end of the IPC channel, for the JavaScript thread.
+    pub channel: Channel,
 }
 
 /// Makes the lanes of worker `id` and starts its process, with the child's ends at `numbers` beside
@@ -73,19 +73,19 @@ pub fn fork(
     numbers: LaneNumbers,
     queue_timeout: Duration,
 ) -> Result<Forked> {
-    let (message, their_message) = lane::stream_pair().map_err(Error::system(NEW_LANE))?;
+    let (ipc, their_ipc) = lane::stream_pair().map_err(Error::system(NEW_LANE))?;
     let (ring, memory) = memory()?;
-    let tally = ring.counters.clone();
-    let message = Channel::new(message, ring);
+    let counters = ring.counters.clone();
+    let channel = Channel::new(ipc, ring);
     let (control, their_control) = lane::packet_pair().map_err(Error::system(NEW_LANE))?;
-    let (connection, reclaim) = lane::packet_pair().map_err(Error::system(NEW_LANE))?;
+    let (hand_off, reclaim) = lane::packet_pair().map_err(Error::system(NEW_LANE))?;
     // More connections would wait at one worker while others are free; fewer would run dry between
     // two turns of a busy worker's event loop.
-    lane::limit_send_buffer(&connection, lane::WINDOW).map_err(Error::system("setsockopt"))?;
+    lane::limit_send_buffer(&hand_off, lane::WINDOW).map_err(Error::system("setsockopt"))?;
     let ends = [
-        (numbers.message, &their_message),
+        (numbers.ipc, &their_ipc),
         (numbers.control, &their_control),
-        (numbers.connection, &reclaim),
+        (numbers.hand_off, &reclaim),
         // A socket says that there is none, see `ring::inherit`.
         (numbers.memory, memory.as_ref().unwrap_or(&their_control)),
     ];
@@ -100,14 +100,14 @@ pub fn fork(
     let is_other_user = program.uid.is_some() || program.gid.is_some();
     let process = Arc::new(spawn::spawn(&program)?);
     let adopted =
-        Adopted { id, process, control, connection, reclaim, tally, queue_timeout, is_other_user };
-    Ok(Forked { adopted, message })
+        Adopted { id, process, control, hand_off, reclaim, counters, queue_timeout, is_other_user };
+    Ok(Forked { adopted, channel })
 }
 
 /// The system call that makes a lane.
 const NEW_LANE: &str = "socketpair";
 
-/// The memory of the message lane. Without it, all messages go by the stream; so it does where the system
+/// The memory of the IPC channel. Without it, all messages go by the stream; so it does where the system
 /// refuses it for another reason than that this process has no descriptor left.
 fn memory() -> Result<(Ring, Option<OwnedFd>)> {
     let created = ring::create();
@@ -121,11 +121,11 @@ fn memory() -> Result<(Ring, Option<OwnedFd>)> {
     }
 }
 
-/// The message lane of a worker that could not be started: it has ended.
+/// The IPC channel of a worker that could not be started: it has ended.
 ///
 /// # Errors
 /// That of the system call that failed.
-pub fn ended_lane() -> Result<Channel> {
+pub fn ended_channel() -> Result<Channel> {
     let (message, _) = lane::stream_pair().map_err(Error::system(NEW_LANE))?;
     Ok(Channel::new(message, Ring::unshared().map_err(Error::system("mmap"))?))
 }

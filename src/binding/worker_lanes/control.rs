@@ -10,7 +10,7 @@ use super::{
     query::ListenReply,
 };
 use crate::{
-    binding::message_lane::Alongside,
+    binding::ipc_channel::Alongside,
     protocol::{
         ListenerId,
         control::{Reply, SocketKind, ToPrimary},

@@ -11,7 +11,7 @@ use super::{listening_socket::ListeningSocket, query::ListenReply};
 use crate::{
     binding::{
         callback::{Caller, reason},
-        message_lane::MessageLane,
+        ipc_channel::IpcChannel,
     },
     error::Error,
     protocol::{
@@ -28,7 +28,7 @@ use crate::{
 
 /// The lanes of this worker, and their state.
 pub(super) struct Inner {
-    pub(super) messages: MessageLane,
+    pub(super) messages: IpcChannel,
     pub(super) control: RefCell<Control>,
     pub(super) connections: Connections,
     pub(super) counters: SharedCounters,

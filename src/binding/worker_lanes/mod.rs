@@ -23,7 +23,7 @@ use self::{
 };
 use super::{
     callback::{Caller, reason},
-    message_lane::MessageLane,
+    ipc_channel::IpcChannel,
 };
 use crate::{
     ipc::Channel,
@@ -58,7 +58,7 @@ impl WorkerLanes {
         let watchdog = Watchdog::start(copy).map_err(reason)?;
         let connections = Connections::new(connections);
         let inner = Rc::new(Inner {
-            messages: MessageLane::new(Channel::new(message, ring)),
+            messages: IpcChannel::new(Channel::new(message, ring)),
             control: RefCell::new(control),
             connections,
             counters,
@@ -82,7 +82,7 @@ impl WorkerLanes {
 
     /// The IPC channel.
     #[napi(getter)]
-    pub fn message_lane(&self) -> MessageLane {
+    pub fn ipc_channel(&self) -> IpcChannel {
         self.inner.messages.clone()
     }
 
@@ -207,7 +207,7 @@ impl WorkerLanes {
     /// Stops the watchdog: from now on only JavaScript decides when to exit, even if the primary is
     /// gone.
     #[napi]
-    pub fn stand_down(&self) {
+    pub fn disarm_watchdog(&self) {
         self.inner.watchdog.disarm();
     }
 }

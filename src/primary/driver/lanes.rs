@@ -56,14 +56,14 @@ pub(super) struct View {
     /// The numbers of the worker's own sockets, as long as they are open.
     sockets: Mutex<Vec<(ListenerId, RawFd)>>,
     /// What the worker counts itself.
-    tally: SharedCounters,
+    counters: SharedCounters,
     /// A duplicate of the receiving end of the hand-off queue.
     reclaim: OwnedFd,
 }
 
 impl View {
-    pub(super) fn new(tally: SharedCounters, reclaim: OwnedFd) -> Self {
-        Self { handed: AtomicU64::new(0), sockets: Mutex::default(), tally, reclaim }
+    pub(super) fn new(counters: SharedCounters, reclaim: OwnedFd) -> Self {
+        Self { handed: AtomicU64::new(0), sockets: Mutex::default(), counters, reclaim }
     }
 
     fn handed(&self) -> u64 {
@@ -88,7 +88,7 @@ impl View {
 
 impl WorkerView for View {
     fn accepted(&self) -> u64 {
-        self.tally.accepted()
+        self.counters.accepted()
     }
 
     fn waiting(&self) -> usize {
@@ -98,12 +98,12 @@ impl WorkerView for View {
     }
 
     fn open(&self) -> usize {
-        if !self.tally.is_shared() {
+        if !self.counters.is_shared() {
             // It is not known when those that the worker has taken are closed.
             return self.queued();
         }
         // By its own word: one that lies gets too many connections, or too few.
-        count_from(self.tally.closed(), self.handed().wrapping_add(self.tally.accepted()))
+        count_from(self.counters.closed(), self.handed().wrapping_add(self.counters.accepted()))
     }
 }
 
@@ -115,7 +115,7 @@ fn count_from(counted: u32, total: u64) -> usize {
 
 /// What a worker counts at one of its sockets, from now on.
 struct SlotCounter {
-    tally: SharedCounters,
+    counters: SharedCounters,
     slot: Option<u8>,
     /// How far it had counted in this slot before.
     before: u64,
@@ -123,7 +123,7 @@ struct SlotCounter {
 
 impl AcceptCounter for SlotCounter {
     fn accepted(&self) -> u64 {
-        self.tally.accepted_at(self.slot).saturating_sub(self.before)
+        self.counters.accepted_at(self.slot).saturating_sub(self.before)
     }
 }
 
@@ -260,7 +260,7 @@ impl WorkerLanes {
 
     /// Lets the worker know how many connections it was given.
     fn tell_handed(&self) {
-        self.view.tally.set_handed(self.view.handed() as u32);
+        self.view.counters.set_handed(self.view.handed() as u32);
     }
 }
 
@@ -316,8 +316,8 @@ impl Lanes for Rc<WorkerLanes> {
     }
 
     fn waiting(&self) -> usize {
-        match self.view.tally.is_shared() {
-            true => count_from(self.view.tally.taken(), self.view.handed()),
+        match self.view.counters.is_shared() {
+            true => count_from(self.view.counters.taken(), self.view.handed()),
             false => self.view.queued(),
         }
     }
@@ -328,21 +328,21 @@ impl Lanes for Rc<WorkerLanes> {
 
     fn taken(&self) -> u64 {
         let from_queue = self.view.handed().saturating_sub(self.view.queued() as u64);
-        from_queue.wrapping_add(self.view.tally.accepted())
+        from_queue.wrapping_add(self.view.counters.accepted())
     }
 
     fn has_shared_counters(&self) -> bool {
-        self.view.tally.is_shared()
+        self.view.counters.is_shared()
     }
 
     fn messages(&self) -> u64 {
-        self.view.tally.messages()
+        self.view.counters.messages()
     }
 
     fn accept_counter(&self, slot: Option<u8>) -> Arc<dyn AcceptCounter> {
-        let tally = self.view.tally.clone();
-        let before = tally.accepted_at(slot);
-        Arc::new(SlotCounter { tally, slot, before })
+        let counters = self.view.counters.clone();
+        let before = counters.accepted_at(slot);
+        Arc::new(SlotCounter { counters, slot, before })
     }
 
     fn send(&self, message: &ToWorker, socket: Option<OwnedFd>) -> Result<(), Unread> {
@@ -427,8 +427,8 @@ mod tests {
         let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE);
         let queue = watched::watch(queue, Interest::WRITABLE);
         let memory = ring::create().unwrap();
-        let tally = Ring::map(memory, Side::Primary).unwrap().counters;
-        let view = Arc::new(View::new(tally, their_queue.try_clone().unwrap()));
+        let counters = Ring::map(memory, Side::Primary).unwrap().counters;
+        let view = Arc::new(View::new(counters, their_queue.try_clone().unwrap()));
         // No process has this number.
         let pid = -1;
         let (control, queue) = (control.ok().unwrap(), queue.ok().unwrap());
@@ -458,11 +458,11 @@ mod tests {
         }
         take(&queue);
         assert_eq!((lanes.queued(), lanes.taken(), lanes.open()), (2, 1, 3));
-        lanes.view.tally.add_closed();
+        lanes.view.counters.add_closed();
         assert!(matches!(lanes.take_back(), TakenBack::Connection(1, _)));
         assert_eq!((lanes.queued(), lanes.taken(), lanes.open()), (1, 1, 1));
         for _ in 0..2 {
-            lanes.view.tally.add_closed();
+            lanes.view.counters.add_closed();
         }
         assert_eq!(lanes.open(), 0, "a worker that can't count");
     }

@@ -60,18 +60,18 @@ pub(super) async fn adopt(
     adopted: Adopted,
     attending: mpsc::Sender<Attending>,
 ) {
-    let Adopted { id, process, control, connection, reclaim, tally, queue_timeout, is_other_user } =
+    let Adopted { id, process, control, hand_off, reclaim, counters, queue_timeout, is_other_user } =
         adopted;
     let pid = process.pid();
     let watched = async {
         let process = watch(Arc::clone(&process), Interest::READABLE).await?;
         let control = watch(control, Interest::READABLE | Interest::WRITABLE).await?;
-        let queue = watch(connection, Interest::READABLE | Interest::WRITABLE).await?;
+        let queue = watch(hand_off, Interest::READABLE | Interest::WRITABLE).await?;
         Ok::<_, Error>((process, control, queue))
     };
     match watched.await {
         Ok((process, control, queue)) => {
-            let view = Arc::new(View::new(tally, reclaim));
+            let view = Arc::new(View::new(counters, reclaim));
             let counters = Arc::new(WorkerCounters::new(Arc::clone(&view) as _));
             let reserve = Rc::clone(&context.reserve);
             let lanes = Rc::new(WorkerLanes::new(pid, control, queue, view, reserve));

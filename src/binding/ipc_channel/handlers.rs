@@ -26,7 +26,7 @@ type OnEnd = FnArgs<(Option<String>,)>;
 
 /// The functions that a channel calls.
 #[napi(object, object_to_js = false)]
-pub struct LaneHandlers<'a> {
+pub struct ChannelHandlers<'a> {
     /// Gets several messages at once, and their count: an array of JSON, or the one value itself.
     pub on_texts: Function<'a, OnTexts, ()>,
     /// Gets several messages at once, as V8 serializes them, each after its length in four bytes,

@@ -11,7 +11,7 @@ use napi_derive::napi;
 
 pub(super) use self::inner::Alongside;
 use self::{
-    handlers::{Handlers, LaneHandlers, NONE},
+    handlers::{ChannelHandlers, Handlers, NONE},
     inner::{From, Inner, Started},
 };
 use super::callback::{Caller, reason};
@@ -30,18 +30,18 @@ use crate::{
 /// One end of the IPC channel between a primary and a worker.
 #[derive(Clone)]
 #[napi]
-pub struct MessageLane {
+pub struct IpcChannel {
     inner: Rc<Inner>,
 }
 
-impl MessageLane {
+impl IpcChannel {
     pub(super) fn new(channel: Channel) -> Self {
         let channel = RefCell::new(Some(channel));
         Self { inner: Rc::new(Inner { channel, ..Inner::default() }) }
     }
 
-    /// Makes the channel deliver messages in order with what another lane brings. There can be only one
-    /// such lane.
+    /// Makes the channel deliver messages in order with what the other two lanes bring. Called once, at
+    /// most.
     pub(super) fn merge(&self, alongside: impl Alongside + 'static) {
         let _ = self.inner.alongside.set(Box::new(alongside));
     }
@@ -60,7 +60,7 @@ impl MessageLane {
 }
 
 #[napi]
-impl MessageLane {
+impl IpcChannel {
     /// Starts to read. The channel keeps the event loop alive from now on.
     ///
     /// Adds methods to this object that send a message without a handle, and return what `send`
@@ -69,7 +69,12 @@ impl MessageLane {
     ///
     /// Returns 0, or a negated errno if the system can't watch the descriptor.
     #[napi]
-    pub fn start(&self, env: Env, this: This<'_>, handlers: LaneHandlers<'_>) -> napi::Result<i32> {
+    pub fn start(
+        &self,
+        env: Env,
+        this: This<'_>,
+        handlers: ChannelHandlers<'_>,
+    ) -> napi::Result<i32> {
         let inner = &self.inner;
         let Some(fd) = inner.channel.borrow().as_ref().map(Channel::fd) else {
             return Ok(0);
@@ -78,7 +83,7 @@ impl MessageLane {
             return Ok(0);
         }
         let handlers = Rc::new(Handlers {
-            caller: Caller::new(env, "rs-cluster.MessageLane")?,
+            caller: Caller::new(env, "rs-cluster.IpcChannel")?,
             on_texts: handlers.on_texts.create_ref()?,
             on_bytes: handlers.on_bytes.create_ref()?,
             on_string: handlers.on_string.create_ref()?,
@@ -86,10 +91,10 @@ impl MessageLane {
             on_flushed: handlers.on_flushed.create_ref()?,
             on_end: handlers.on_end.create_ref()?,
         });
-        let (lane, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
+        let (channel, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
         let on_ready = move |ready| {
-            if let Some(lane) = lane.upgrade() {
-                lane.ready(ready, &called);
+            if let Some(channel) = channel.upgrade() {
+                channel.ready(ready, &called);
             }
         };
         let event_loop = Caller::event_loop(&env)?;
@@ -98,10 +103,10 @@ impl MessageLane {
             Err(error) if error.raw_os_error().is_some() => return Ok(errno(&error)),
             Err(error) => return Err(reason(error)),
         };
-        let (lane, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
+        let (channel, called) = (Rc::downgrade(inner), Rc::clone(&handlers));
         let on_time = move || {
-            if let Some(lane) = lane.upgrade() {
-                lane.try_again(&called);
+            if let Some(channel) = channel.upgrade() {
+                channel.try_again(&called);
             }
         };
         let retry = Timer::new(event_loop, on_time).map_err(reason)?;
@@ -110,24 +115,24 @@ impl MessageLane {
             (c"sendString", Argument::AnyText, Kind::String, Kind::WideString),
             (c"sendBytes", Argument::Bytes, Kind::Bytes, Kind::Bytes),
         ] {
-            let lane = Rc::downgrade(inner);
+            let channel = Rc::downgrade(inner);
             let send = move |value: Value<'_>| {
-                let Some(lane) = lane.upgrade() else { return f64::from(-libc::EPIPE) };
+                let Some(channel) = channel.upgrade() else { return f64::from(-libc::EPIPE) };
                 let (kind, payload) = match value {
                     Value::Utf8(text) => (kind, text),
                     Value::Utf16(text) => (wide, Cow::Borrowed(text)),
                     Value::Bytes(bytes) => (kind, Cow::Borrowed(bytes)),
                 };
-                lane.answer(kind, payload, None, NONE)
+                channel.answer(kind, payload, None, NONE)
             };
             let defined =
                 function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
             defined.map_err(reason)?;
         }
-        let lane = Rc::downgrade(inner);
+        let channel = Rc::downgrade(inner);
         let close = move || {
             // The channel ends with the environment.
-            let _ = lane.upgrade().map(|lane| lane.close());
+            let _ = channel.upgrade().map(|channel| channel.close());
         };
         let hook = CleanupHook::new(env.raw().cast(), close).map_err(reason)?;
         inner.reading.set(true);
@@ -176,7 +181,7 @@ impl MessageLane {
 
     /// Sends what is queued, because this process is about to exit. Blocks until the peer makes room,
     /// for `patience` milliseconds each time. Returns true if all is sent, or the peer no longer reads.
-    #[napi(js_name = "sendLastWords")]
+    #[napi(js_name = "flushOnExit")]
     pub fn flush_on_exit(&self, patience: u32) -> bool {
         let patience = Duration::from_millis(patience.into());
         let mut channel = self.inner.channel.borrow_mut();
