@@ -13,7 +13,9 @@ let lastPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))
 async function freePort() {
   for (;;) {
     lastPort = lastPort < LAST_PORT ? lastPort + 1 : FIRST_PORT;
-    const server = net.createServer().listen(lastPort);
+    // Another call may go on with the next one meanwhile.
+    const port = lastPort;
+    const server = net.createServer().listen(port);
     const isFree = await Promise.race([
       once(server, 'listening').then(() => true),
       once(server, 'error').then(() => false),
@@ -21,7 +23,7 @@ async function freePort() {
     if (!isFree) continue;
     server.close();
     await once(server, 'close');
-    return lastPort;
+    return port;
   }
 }
 
