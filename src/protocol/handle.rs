@@ -1,6 +1,6 @@
 //! The types of descriptors on the IPC channel, and what JavaScript makes of each.
 
-/// The type of a handle. `lib/handles.js` has the same numbers.
+/// The type of a handle. `lib/ipc/handles.js` has the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum HandleType {
