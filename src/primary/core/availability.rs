@@ -214,3 +214,71 @@ impl Availability {
         self.event_loop == EventLoop::Turning && self.standing().serves()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CHANGES: [Change; 11] = [
+        Change::Paused,
+        Change::Resumed,
+        Change::Draining,
+        Change::Exhausted,
+        Change::Recovered,
+        Change::Probed,
+        Change::Stalled,
+        Change::Answered,
+        Change::QueueFull,
+        Change::QueueHasRoom,
+        Change::QueueLost,
+    ];
+
+    /// The ends of all states that end.
+    const ENDS: [Change; 4] =
+        [Change::Resumed, Change::Recovered, Change::Answered, Change::QueueHasRoom];
+
+    proptest! {
+        #[test]
+        fn a_worker_is_available_again_when_every_reason_has_ended_and_never_after_a_final_one(
+            changes in prop::collection::vec(prop::sample::select(&CHANGES[..]), 0..20),
+            ends in Just(ENDS.to_vec()).prop_shuffle(),
+        ) {
+            let mut availability = Availability::default();
+            for change in &changes {
+                let before = availability.standing();
+                let transition = availability.apply(*change);
+                let from = transition.map_or(before, |transition| transition.from);
+                let to = transition.map_or(before, |transition| transition.to);
+                prop_assert_eq!((from, to), (before, availability.standing()));
+                prop_assert_eq!(availability.apply(*change), None, "once is enough");
+            }
+            for end in ends {
+                availability.apply(end);
+            }
+            let expected = if changes.contains(&Change::Draining) {
+                Standing::Left
+            } else if changes.contains(&Change::QueueLost) {
+                Standing::Unavailable
+            } else {
+                Standing::Available
+            };
+            prop_assert_eq!(availability.standing(), expected);
+        }
+    }
+
+    #[test]
+    fn one_reason_that_ends_does_not_end_another() {
+        let mut availability = Availability::default();
+        for change in [Change::Paused, Change::Exhausted, Change::Stalled, Change::QueueFull] {
+            availability.apply(change);
+        }
+        for end in &ENDS[..3] {
+            assert_eq!(availability.standing(), Standing::Unavailable);
+            assert!(!availability.apply(*end).unwrap().makes_available());
+        }
+        assert_eq!(availability.standing(), Standing::Full);
+        assert!(availability.apply(Change::QueueHasRoom).unwrap().makes_available());
+    }
+}
