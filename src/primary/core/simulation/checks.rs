@@ -21,6 +21,13 @@ impl Simulation {
                 assert_eq!(availability.is_paused(), player.is_paused, "worker {id} is paused");
             }
             assert_eq!(availability.is_probed(), is_asked, "worker {id} is probed");
+            // What it has not taken is given to others, as soon as there are descriptors for that.
+            let is_given_up =
+                availability.is_paused() || availability.is_exhausted() || player.is_draining;
+            let is_owed = player.lanes.has_shortage.get() || self.core.owed.contains(&id);
+            if is_given_up && !is_owed {
+                assert_eq!(player.lanes.queued(), 0, "worker {id} keeps connections");
+            }
             match availability.standing() {
                 Standing::Available => assert!(!player.lanes.is_full.get()),
                 Standing::Full => assert!(player.lanes.is_full.get(), "worker {id} is full"),
