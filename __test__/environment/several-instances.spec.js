@@ -11,6 +11,14 @@ test('after a reset of the module registry, require() returns the same cluster',
   t.deepEqual(lines, [{ isSame: true, code: 3 }]);
 });
 
+if (!isBuiltin) {
+  test('a worker that pauses itself is paused, also after an early reset of the registry', async (t) => {
+    const { lines, code } = await run(t, 'environment/several-instances', { args: ['resetEarly'] });
+    t.is(code, 0);
+    t.deepEqual(lines, [{ isPaused: true }]);
+  });
+}
+
 // A thread has only one built-in module, also under rs-cluster/register.
 if (!isBuiltin) {
   test('each global object has its own cluster, even if its timers never fire', async (t) => {

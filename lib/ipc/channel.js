@@ -159,8 +159,9 @@ class Channel {
   #close() {
     if (this.#target.channel === null) return;
     this.#target.channel = null;
-    this.#outbox.close();
+    this.#outbox.stopWaiting();
     this.#sockets.end();
+    this.#outbox.dropQueued();
     nextTick(() => {
       const reason = this.#ipc.close();
       if (reason != null) nextTick(this.#onFault, errors.protocolError(reason));

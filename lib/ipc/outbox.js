@@ -146,15 +146,14 @@ class Outbox {
       context.run(report, this.#target, error, callback);
     }
     if (!this.isEmpty) return;
-    this.#stopWaiting();
+    this.stopWaiting();
     if (!this.#target.connected) this.#onFlushed();
     else if (this.#isDrainAwaited) this.#context.nextTick(() => this.#target.emit('drain'));
     this.#isDrainAwaited = false;
   }
 
   /** The channel is closed: what is queued is lost, and its callbacks get an error. */
-  close() {
-    this.#stopWaiting();
+  dropQueued() {
     if (this.isEmpty) return;
     // One for all callbacks: there may be thousands, and the stack would be the same.
     const error = errors.ipcChannelClosed();
@@ -164,7 +163,7 @@ class Outbox {
     }
   }
 
-  #stopWaiting() {
+  stopWaiting() {
     this.#loopRef.unref();
     flushOnExit.remove(this.#ipc);
   }

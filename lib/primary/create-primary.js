@@ -1,7 +1,7 @@
 'use strict';
 
 const EventEmitter = require('node:events');
-const { defineWorker } = require('../define-worker.js');
+const { defineWorker, markPaused } = require('../define-worker.js');
 const { nextTick } = require('../real-timers.js');
 const lazyEngine = require('./engine.js');
 const { POLICIES, checkPolicy, defaultPolicy } = require('./policies.js');
@@ -49,7 +49,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   function workers() {
     if (loaded === undefined) {
       const Workers = require('./workers.js');
-      loaded = new Workers(cluster, Worker, engine, defaults);
+      loaded = new Workers(cluster, { Worker, markPaused }, engine, defaults);
     }
     return loaded;
   }
@@ -76,8 +76,9 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     const settings = mergeSettings(cluster.settings, options);
     checkSettings(settings, defaults);
     if (policy === undefined) {
-      checkPolicy(cluster.schedulingPolicy);
-      policy = cluster.schedulingPolicy;
+      const chosen = cluster.schedulingPolicy;
+      checkPolicy(chosen);
+      policy = chosen;
     }
     cluster.settings = settings;
     nextTick(() => cluster.emit('setup', settings));

@@ -1,7 +1,6 @@
 'use strict';
 
 const { debuglog } = require('node:util');
-const { markPaused } = require('../define-worker.js');
 const { Act, acknowledged, setPausedAnswer } = require('../ipc/internal-messages.js');
 
 const debug = debuglog('cluster');
@@ -11,11 +10,13 @@ class WorkerMessages {
   #cluster;
   #engine;
   #workers;
+  #markPaused;
 
-  constructor(cluster, engine, workers) {
+  constructor(cluster, engine, workers, markPaused) {
     this.#cluster = cluster;
     this.#engine = engine;
     this.#workers = workers;
+    this.#markPaused = markPaused;
   }
 
   receive(worker, message) {
@@ -60,7 +61,7 @@ class WorkerMessages {
 
   #onSetPaused(worker, message) {
     const isPaused = message.isPaused === true;
-    markPaused(worker, isPaused);
+    this.#markPaused(worker, isPaused);
     this.#workers.applyPaused(worker, isPaused);
     this.#workers.processOf(worker)?.answer(setPausedAnswer(isPaused));
   }

@@ -41,13 +41,13 @@ class Workers {
   #isStarted = false;
 
   /** @param {() => Engine} engine */
-  constructor(cluster, Worker, engine, defaults) {
+  constructor(cluster, { Worker, markPaused }, engine, defaults) {
     this.#cluster = cluster;
     this.#Worker = Worker;
     this.#engine = engine;
     this.#defaults = defaults;
     this.#shutdown = new Shutdown((token) => engine().barrier(token));
-    this.#messages = new WorkerMessages(cluster, engine, this);
+    this.#messages = new WorkerMessages(cluster, engine, this, markPaused);
   }
 
   /** `cluster.fork()`. */

@@ -92,8 +92,8 @@ class Listeners {
     const address = addressOf(options);
     const key = [address, port, addressType, fd].join(':');
     const index = this.#indexes.take(key);
-    const query = toQuery(options, address, port === 0 ? index : 0);
     const data = getSharedData(server);
+    const query = toQuery(options, address, port === 0 ? index : 0);
     const seq = this.#lanes.listen({ ...query, data: data && JSON.stringify(data) });
     let isReleased = false;
     const release = () => {

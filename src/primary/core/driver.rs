@@ -164,6 +164,9 @@ pub(crate) enum HandOver {
 pub(crate) enum TakenBack<C> {
     /// A connection that the worker had of this listener.
     Connection(ListenerId, C),
+    /// A connection that the worker had of this listener, which is closed now: there was no descriptor for
+    /// it after all.
+    Closed(ListenerId),
     /// Nothing waits.
     Nothing,
     /// What waits can't be taken back now, for want of descriptors or memory.

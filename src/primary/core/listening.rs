@@ -329,8 +329,10 @@ impl<D: Driver> Core<D> {
         // Some may still be in queues of workers that have gone.
         let may_come = !self.owed.is_empty() || !self.departed.is_empty();
         if may_come && !timeout.is_zero() || distribution.has_pending() {
-            let until = *distribution.waits_until.get_or_insert(now + timeout);
-            self.deadlines.add(until, Due::QueueTimeout(id));
+            if distribution.waits_until.is_none() {
+                distribution.waits_until = Some(now + timeout);
+                self.deadlines.add(now + timeout, Due::QueueTimeout(id));
+            }
             self.driver.debug_log(format_args!("connections wait for a worker to serve them"));
         } else if !is_lingering {
             self.forget_listener(id);

@@ -26,7 +26,6 @@ pub(super) mod quota;
 pub(super) mod reclaim;
 pub(super) mod round;
 #[cfg(test)]
-#[cfg(test)]
 mod simulation;
 pub(super) mod sockets;
 pub(super) mod stalls;

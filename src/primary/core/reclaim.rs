@@ -61,6 +61,9 @@ impl<D: Driver> Core<D> {
                         let add: Add = |counts| counts.reclaimed += 1;
                         self.taken_back(id, listener, connection, add, now);
                     }
+                    TakenBack::Closed(listener) => {
+                        worker.remove_given(listener);
+                    }
                     TakenBack::Nothing => break false,
                     TakenBack::Later => break true,
                 }
@@ -83,13 +86,18 @@ impl<D: Driver> Core<D> {
         now: Instant,
     ) -> Option<Result<ListenerId, Later>> {
         let worker = self.workers.get_mut(&id)?;
-        match worker.lanes.take_back() {
-            TakenBack::Nothing => None,
-            TakenBack::Later => Some(Err(Later)),
-            TakenBack::Connection(listener, connection) => {
-                worker.remove_given(listener);
-                self.taken_back(id, listener, connection, add, now);
-                Some(Ok(listener))
+        loop {
+            match worker.lanes.take_back() {
+                TakenBack::Nothing => return None,
+                TakenBack::Later => return Some(Err(Later)),
+                TakenBack::Closed(listener) => {
+                    worker.remove_given(listener);
+                }
+                TakenBack::Connection(listener, connection) => {
+                    worker.remove_given(listener);
+                    self.taken_back(id, listener, connection, add, now);
+                    return Some(Ok(listener));
+                }
             }
         }
     }

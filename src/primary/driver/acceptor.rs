@@ -101,13 +101,14 @@ impl Acceptor {
         if has_changed || self.close_if_spoilt() {
             return;
         }
-        let lanes = self.context.decide(|core| {
+        // Not the lanes themselves, which close with the worker.
+        let emptied = self.context.decide(|core| {
             core.begin_to_wait(worker, Instant::now());
-            core.worker(worker).map(|worker| Rc::clone(&worker.lanes))
+            core.worker(worker).map(|worker| Rc::clone(&worker.lanes.emptied))
         });
-        if let Some(lanes) = lanes {
+        if let Some(emptied) = emptied {
             tokio::select! {
-                () = lanes.emptied.notified() => {}
+                () = emptied.notified() => {}
                 () = self.changed.notified() => {}
             }
         }

@@ -48,7 +48,12 @@ pub(super) fn listener_for(
             Ok(listener)
         }
         Plan::Join(listener) => {
-            add_own_socket(context, listener, worker)?;
+            // Where workers have ended all sockets, it joins without one, and gets one as they do.
+            if let Some(Need::Sibling(..)) =
+                context.ask(|core| core.need_of_socket(listener, worker))
+            {
+                add_own_socket(context, listener, worker)?;
+            }
             Ok(listener)
         }
     }

@@ -148,7 +148,7 @@ pub(crate) struct WorkerLanes {
     /// Has the worker's task look again at what it waits for, and at `fault`.
     pub(super) changed: Notify,
     /// Tells that nothing waits for the worker any more, as far as it was watched.
-    pub(super) emptied: Notify,
+    pub(super) emptied: Rc<Notify>,
     reserve: Rc<RefCell<Reserve>>,
 }
 
@@ -171,7 +171,7 @@ impl WorkerLanes {
             full: Cell::default(),
             fault: Cell::default(),
             changed: Notify::new(),
-            emptied: Notify::new(),
+            emptied: Rc::new(Notify::new()),
             reserve,
         }
     }
@@ -300,11 +300,15 @@ impl Lanes for Rc<WorkerLanes> {
             self.tell_handed();
             // Without a descriptor another thread took the number: that connection is closed.
             let listener = connection::decode(&buffer[..packet.length]);
-            if let Some((listener, connection)) = listener.zip(packet.descriptor) {
-                // The worker may have looked at the packet, and so have a duplicate. It fails only for
-                // what is not a socket, which the engine has put there itself.
-                let _ = listen::reset_options(&connection);
-                return TakenBack::Connection(listener, connection);
+            match (listener, packet.descriptor) {
+                (Some(listener), Some(connection)) => {
+                    // The worker may have looked at the packet, and so have a duplicate. It fails only for
+                    // what is not a socket, which the engine has put there itself.
+                    let _ = listen::reset_options(&connection);
+                    return TakenBack::Connection(listener, connection);
+                }
+                (Some(listener), None) => return TakenBack::Closed(listener),
+                (None, _) => {}
             }
         }
     }

@@ -111,14 +111,12 @@ pub(super) fn answer(
         }
         ToPrimary::Unable { reason } => Err(Error::Unable(reason)),
         ToPrimary::Close { listener } => Ok(context.decide(|core| core.close(id, listener, now))?),
-        ToPrimary::Return { listener } => {
-            return_connection(context, id, listener, descriptor, now + COOLDOWN)
-        }
+        ToPrimary::Return { listener } => return_connection(context, id, listener, descriptor),
     }
 }
 
-/// A worker says that it can't serve this connection, and gets no other one before `cooldown` is over.
-/// Without a descriptor, this process had none left for it.
+/// A worker says that it can't serve this connection. Without a descriptor, this process had none left for
+/// it.
 ///
 /// # Errors
 /// When it is not one that the worker can have from this listener.
@@ -127,7 +125,18 @@ pub(super) fn return_connection(
     id: WorkerId,
     listener: ListenerId,
     connection: Option<OwnedFd>,
-    cooldown: Instant,
+) -> Result<()> {
+    let returned = distribute_returned(context, id, listener, connection);
+    // Its descriptor may be free again.
+    context.reserve.borrow_mut().refill();
+    returned
+}
+
+fn distribute_returned(
+    context: &Context,
+    id: WorkerId,
+    listener: ListenerId,
+    connection: Option<OwnedFd>,
 ) -> Result<()> {
     let may_have = context.decide(|core| core.take_returned(id, listener));
     let found = context.ask(|core| {
@@ -142,23 +151,21 @@ pub(super) fn return_connection(
     if !may_have {
         return Err(Error::NotItsConnection("the worker was not given"));
     }
-    let returned = match origin.zip(connection) {
+    match origin.zip(connection) {
         Some((Origin::Elsewhere, _)) => {
             Err(Error::NotItsConnection("is not one of the listener's"))
         }
         Some((Origin::Listener, connection)) => {
             if listen::reset_options(&connection).is_ok() {
                 let now = Instant::now();
+                let cooldown = now + COOLDOWN;
                 context.decide(|core| core.returned(id, listener, connection, cooldown, now));
             }
             Ok(())
         }
         // Its client has gone.
         Some((Origin::Ended, _)) | None => Ok(()),
-    };
-    // Its descriptor may be free again.
-    context.reserve.borrow_mut().refill();
-    returned
+    }
 }
 
 /// Tells the worker why it can't serve an address.
@@ -195,6 +202,9 @@ fn serve(context: &Rc<Context>, demand: Demand) -> Served {
                 core.close_unserved(listener);
                 joined
             });
+            if context.ask(|core| core.lacks_socket(id, listener)) {
+                context.replace_socket(listener, id);
+            }
             Served::Answered(joined.map_err(Error::from))
         }
         // One that the worker has itself is in use for sure: its requests come in order.

@@ -238,8 +238,7 @@ fn has_taken_requests(context: &Context, id: WorkerId, control: &OwnedFd) -> boo
         match (request, packet.descriptor) {
             (Ok(ToPrimary::Return { listener }), Some(connection)) => {
                 // A fault of a worker that has ended harms no other, and ends nothing.
-                let now = Instant::now();
-                let _ = return_connection(context, id, listener, Some(connection), now);
+                let _ = return_connection(context, id, listener, Some(connection));
             }
             (Ok(ToPrimary::Unable { reason }), _) => context.report(id, Error::Unable(reason)),
             _ => {}

@@ -101,6 +101,9 @@ struct Player {
     is_draining: bool,
     /// Whether it may accept from sockets of its own.
     accepts: bool,
+    /// Listeners from whose sockets it accepts nothing before it is told that it may: it has returned a
+    /// connection of theirs.
+    quiet: HashSet<ListenerId>,
     sockets: Vec<(ListenerId, Rc<MemorySocket>)>,
     open: usize,
 }
@@ -184,6 +187,7 @@ impl Simulation {
             is_paused: false,
             is_draining: false,
             accepts: true,
+            quiet: HashSet::new(),
             sockets: Vec::new(),
             open: 0,
         };
@@ -392,7 +396,9 @@ impl Simulation {
         let from_queue = self.take(id);
         let player = self.player(id);
         let from_socket = || {
-            let mut open = player.sockets.iter().filter(|_| player.accepts && !player.is_paused);
+            let may_accept = player.accepts && !player.is_paused;
+            let mut open =
+                player.sockets.iter().filter(|(it, _)| may_accept && !player.quiet.contains(it));
             let client = open.find_map(|(_, it)| it.backlog.borrow_mut().pop_front())?;
             Counts::add(&player.lanes.counts.accepted);
             Some(client)
@@ -427,8 +433,8 @@ impl Simulation {
         if self.core.listener(listener).is_some() {
             self.clients.put(number, Place::Engine);
             self.core.returned(id, listener, Client(number), self.now + COOLDOWN, self.now);
-            // As a worker at its `maxConnections`, which is told when to accept again.
-            self.player(id).accepts = self.scheduling != Scheduling::ReusePort;
+            // As a worker at its `maxConnections`.
+            self.player(id).quiet.insert(listener);
         } else {
             self.clients.put(number, Place::Closed);
         }
@@ -443,7 +449,11 @@ impl Simulation {
             match message {
                 ToWorker::Probe => self.core.answered(id, self.now),
                 ToWorker::Pause => self.player(id).accepts = false,
-                ToWorker::Resume => self.player(id).accepts = true,
+                ToWorker::Resume => {
+                    let player = self.player(id);
+                    player.accepts = true;
+                    player.quiet.clear();
+                }
                 ToWorker::Reply(reply) => {
                     assert_eq!(reply.errno, 0);
                     let is_own = matches!(reply.socket, Some(SocketKind::Own { .. }));
@@ -544,7 +554,9 @@ impl Simulation {
             Step::Listen(address) if !is_blocked => self.listen(id, address),
             Step::Close(address) if !is_blocked => {
                 if let Some(listener) = self.listeners[address] {
-                    self.player(id).sockets.retain(|(it, _)| *it != listener);
+                    let player = self.player(id);
+                    player.sockets.retain(|(it, _)| *it != listener);
+                    player.quiet.remove(&listener);
                     self.core.close(id, listener, self.now).unwrap();
                     self.left(|it, worker| (it, worker) == (listener, id));
                 }
