@@ -433,8 +433,10 @@ impl Simulation {
         if self.core.listener(listener).is_some() {
             self.clients.put(number, Place::Engine);
             self.core.returned(id, listener, Client(number), self.now + COOLDOWN, self.now);
-            // As a worker at its `maxConnections`.
-            self.player(id).quiet.insert(listener);
+            // As a worker at its `maxConnections`; one that has closed the server has no socket of it.
+            if self.members.contains(&(listener, id)) {
+                self.player(id).quiet.insert(listener);
+            }
         } else {
             self.clients.put(number, Place::Closed);
         }
