@@ -113,7 +113,7 @@ fn the_queue_is_flushed_on_exit_as_long_as_the_peer_reads() {
 
 #[test]
 fn what_is_said_to_be_gone_arrives_though_its_sender_dies_with_the_stream_full() {
-    // Of one of these lengths, a message just fills the stream.
+    // A message of one of these lengths just fills the stream.
     for length in (0..200_000).step_by(2_000) {
         let (mut one, mut other) = pair();
         lane::limit_send_buffer(&one.sender.stream, 40_000).unwrap();

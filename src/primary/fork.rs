@@ -22,13 +22,13 @@ use crate::{
 /// The child's descriptors for its ends of the lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneNumbers {
-    /// Of the IPC channel.
+    /// The number of the IPC channel.
     pub ipc: i32,
-    /// Of the control socket.
+    /// The number of the control socket.
     pub control: i32,
-    /// Of the hand-off queue.
+    /// The number of the hand-off queue.
     pub hand_off: i32,
-    /// Of the memory of the IPC channel.
+    /// The number of the IPC channel's shared memory.
     pub memory: i32,
 }
 

@@ -2,7 +2,7 @@ use super::{Policy, Situation, rotation::Rotation};
 use crate::protocol::WorkerId;
 
 /// `SCHED_RR`: the worker with the fewest waiting connections, in turn among equals, so in exact
-/// rotation while all are idle. Of more than 16 workers, only the next 16 in turn are compared.
+/// rotation while all are idle. With more than 16 workers, only the next 16 in turn are compared.
 #[derive(Debug, Default)]
 pub struct RoundRobin {
     rotation: Rotation,

@@ -11,8 +11,10 @@
 //!
 //! Together they make its [`Standing`]. Each state but the final ones ends by an event that is certain to
 //! come, or by the death of the worker: `resume()`, a report, the answer to the probe that `Stalled`
-//! implies, room in a queue that the worker empties. The driver drains a worker whose queue is lost. What follows from a change is in
-//! [`members`](super::members), which is the only caller of [`Availability::apply`].
+//! implies, room in a queue that the worker empties. The driver drains a worker whose queue is lost.
+//!
+//! What follows from a change is in [`members`](super::members), which is the only caller of
+//! [`Availability::apply`].
 
 /// What happens to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +84,7 @@ enum Queue {
 pub(crate) enum Standing {
     /// It may.
     Available,
-    /// As soon as its queue has room. It serves, so nobody accepts in its place.
+    /// As soon as its queue has room. It serves, so the engine does not accept in its place.
     Full,
     /// Not before what keeps it from serving is over. The engine accepts from its own sockets meanwhile.
     Unavailable,

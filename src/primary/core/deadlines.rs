@@ -30,7 +30,7 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// Adds one. Of sweeps and of reclaims there is only the earliest.
+    /// Adds one. Only the earliest sweep and the earliest reclaim are kept.
     pub(crate) fn add(&mut self, at: Instant, due: Due) {
         let only = match due {
             Due::Sweep => &mut self.sweep,

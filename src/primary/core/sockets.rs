@@ -18,7 +18,7 @@ pub(crate) struct ListeningSocket<D: Driver> {
     /// The worker that it is assigned to.
     owner: Option<Owner>,
     /// Workers that have, or have had, a descriptor of it, and whose processes live. One that has kept it
-    /// can do harm to whoever accepts from it.
+    /// can do harm to the worker that accepts from it.
     holders: HashSet<WorkerId>,
 }
 

@@ -171,7 +171,7 @@ impl<D: Driver> Worker<D> {
         self.progress = Progress { taken: self.lanes.taken(), since: now, suspicion: None };
     }
 
-    /// Looks whether connections wait for it. Of one with many sockets it may take a few looks to know.
+    /// Looks whether connections wait for it. `None` when it has many sockets, and it takes more looks to know.
     pub(crate) fn look(&mut self) -> Option<bool> {
         if self.lanes.queued() > 0 {
             return Some(true);

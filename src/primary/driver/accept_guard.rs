@@ -164,7 +164,7 @@ mod tests {
         let guard = AcceptGuard::default();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let begin = Instant::now();
-        // As that of a process which is stopped, or gets no processor.
+        // Like the call of a process that is stopped, or gets no processor.
         guard.run(listener.as_raw_fd(), || while begin.elapsed() < 4 * LOOK * LOOKS {});
         TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         listener.accept().unwrap();

@@ -82,7 +82,7 @@ pub(crate) struct AcceptorTasks {
     pub(super) room: Rc<Notify>,
     /// Has all other tasks look again at the owner.
     pub(super) changed: Rc<Notify>,
-    /// Of the address, and of those before it while connections waited for the next worker.
+    /// Those of the address, and of the addresses before it while connections waited for the next worker.
     endpoints: Vec<Endpoint>,
 }
 

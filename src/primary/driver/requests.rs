@@ -144,7 +144,7 @@ fn distribute_returned(
         Some(connection.as_ref().map(|connection| origin(found, connection)))
     });
     let Some(origin) = found else {
-        // Of one that is closed, it is not known any more whose its connections are.
+        // Once a listener is closed, it is not known any more whose its connections are.
         let was_there = context.ask(|core| core.has_given(listener));
         return if was_there { Ok(()) } else { Err(Error::NotItsConnection("no listener has")) };
     };

@@ -275,7 +275,7 @@ pub(super) struct MemoryLanes {
     pub(super) queue: RefCell<VecDeque<(ListenerId, u32)>>,
     pub(super) messages: RefCell<VecDeque<(ToWorker, Option<Rc<MemorySocket>>)>>,
     pub(super) counts: Arc<Counts>,
-    /// Whether the queue refused a connection, and nobody has seen room in it since.
+    /// Whether the queue refused a connection, and the engine has not seen room in it since.
     pub(super) is_full: Cell<bool>,
     /// Whether there is no descriptor for what is taken back.
     pub(super) has_shortage: Cell<bool>,
