@@ -3,7 +3,7 @@
 //! or [`reclaim`](super::reclaim) does.
 
 use core::net::IpAddr;
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, time::Instant};
 
 use super::{
     driver::{Acceptors, Connection, Driver, HandOver, Lanes},
@@ -100,7 +100,7 @@ impl<D: Driver> Core<D> {
             return Placed::NoRoom;
         };
         // A client that is served finds itself counted.
-        let counters = Arc::clone(&distribution.counters);
+        let counters = &distribution.counters;
         let time = pending.accepted.map(|accepted| now.duration_since(accepted));
         counters.count(|counts| counts.handed_over += 1);
         time.inspect(|time| counters.add_handover(*time));

@@ -357,16 +357,16 @@ impl<D: Driver> Distribution<D> {
         self.counters.set_waiting(self.pending.len());
     }
 
-    /// All connections that wait, which do so no more.
-    pub(crate) fn drain_pending(&mut self) -> VecDeque<Pending<D::Connection>> {
+    /// Closes the connections that wait.
+    pub(crate) fn close_pending(&mut self, driver: &mut D) {
         self.counters.set_waiting(0);
-        std::mem::take(&mut self.pending)
+        self.pending.drain(..).for_each(|pending| driver.close(pending.connection));
     }
 
     /// Takes over the connections that wait at another listener of the address, and what is known of
     /// those that its workers have.
-    pub(crate) fn inherit(&mut self, mut other: Self) {
-        self.pending = other.drain_pending();
+    pub(crate) fn inherit(&mut self, other: Self) {
+        self.pending = other.pending;
         self.counters.set_waiting(self.pending.len());
         self.acceptors.inherit(other.acceptors);
     }

@@ -323,8 +323,7 @@ impl<D: Driver> Core<D> {
         };
         // A client that sees its connection closed finds the address free.
         if timeout.is_zero() {
-            let pending = distribution.drain_pending();
-            pending.into_iter().for_each(|it| self.driver.close(it.connection));
+            distribution.close_pending(&mut self.driver);
         }
         // Some may still be in queues of workers that have gone.
         let may_come = !self.owed.is_empty() || !self.departed.is_empty();
@@ -354,8 +353,7 @@ impl<D: Driver> Core<D> {
         if is_bound {
             // Workers that have left still have the address.
             distribution.waits_until = None;
-            let pending = distribution.drain_pending();
-            pending.into_iter().for_each(|it| self.driver.close(it.connection));
+            distribution.close_pending(&mut self.driver);
         } else {
             self.shut(id);
         }
@@ -388,8 +386,7 @@ impl<D: Driver> Core<D> {
         self.driver.debug_log(format_args!("{} closed", listener.name));
         listener.close_sockets();
         if let Some(distribution) = listener.distribution_mut() {
-            let pending = distribution.drain_pending();
-            pending.into_iter().for_each(|it| self.driver.close(it.connection));
+            distribution.close_pending(&mut self.driver);
         }
         drop(listener);
         self.driver.socket_released();

@@ -55,16 +55,12 @@ impl<D: Driver> Core<D> {
         let mut is_left = false;
         for (id, mut worker) in std::mem::take(&mut self.departed) {
             let has_more = loop {
-                match worker.lanes.take_back() {
+                match worker.take_back() {
                     TakenBack::Connection(listener, connection) => {
-                        worker.remove_given(listener);
                         let add: Add = |counts| counts.reclaimed += 1;
                         self.taken_back(id, listener, connection, add, now);
                     }
-                    TakenBack::Closed(listener) => {
-                        worker.remove_given(listener);
-                    }
-                    TakenBack::Nothing => break false,
+                    TakenBack::Nothing | TakenBack::Closed(_) => break false,
                     TakenBack::Later => break true,
                 }
             };
@@ -85,19 +81,12 @@ impl<D: Driver> Core<D> {
         add: Add,
         now: Instant,
     ) -> Option<Result<ListenerId, Later>> {
-        let worker = self.workers.get_mut(&id)?;
-        loop {
-            match worker.lanes.take_back() {
-                TakenBack::Nothing => return None,
-                TakenBack::Later => return Some(Err(Later)),
-                TakenBack::Closed(listener) => {
-                    worker.remove_given(listener);
-                }
-                TakenBack::Connection(listener, connection) => {
-                    worker.remove_given(listener);
-                    self.taken_back(id, listener, connection, add, now);
-                    return Some(Ok(listener));
-                }
+        match self.workers.get_mut(&id)?.take_back() {
+            TakenBack::Nothing | TakenBack::Closed(_) => None,
+            TakenBack::Later => Some(Err(Later)),
+            TakenBack::Connection(listener, connection) => {
+                self.taken_back(id, listener, connection, add, now);
+                Some(Ok(listener))
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
 
 use super::{
     availability::{Availability, Standing},
-    driver::{Driver, Lanes, NewWorker, Socket},
+    driver::{Driver, Lanes, NewWorker, Socket, TakenBack},
     quota::{Claim, MAX_AWAITED, MAX_LISTENERS},
     round::Round,
     stats::{Counts, Owner, WorkerCounters},
@@ -110,6 +110,19 @@ impl<D: Driver> Worker<D> {
             Some(count) => {
                 *count -= 1;
                 true
+            }
+        }
+    }
+
+    /// Takes the first connection out of its queue, which it then has no more.
+    pub(crate) fn take_back(&mut self) -> TakenBack<D::Connection> {
+        loop {
+            let taken_back = self.lanes.take_back();
+            if let TakenBack::Connection(listener, _) | TakenBack::Closed(listener) = taken_back {
+                self.remove_given(listener);
+            }
+            if !matches!(taken_back, TakenBack::Closed(_)) {
+                return taken_back;
             }
         }
     }
