@@ -5,6 +5,13 @@ const EventEmitter = require('node:events');
 /** The workers for which `isPaused()` is true. Workers have no property for it, as in Node. */
 const paused = new WeakSet();
 
+/** The workers for which `isDraining()` is true. */
+const draining = new WeakSet();
+
+function markDraining(worker) {
+  draining.add(worker);
+}
+
 function markPaused(worker, isPaused) {
   if (isPaused) paused.add(worker);
   else paused.delete(worker);
@@ -17,8 +24,9 @@ function markPaused(worker, isPaused) {
  * @param {object} methods
  * @param {(isPaused: boolean) => void} methods.tellPaused called on a worker; informs the engine and the other
  *   end
+ * @param {object} [methods.own] methods of this role alone
  */
-function defineWorker({ disconnect, destroy, tellPaused }) {
+function defineWorker({ disconnect, destroy, tellPaused, own }) {
   function setPaused(worker, isPaused) {
     markPaused(worker, isPaused);
     tellPaused.call(worker, isPaused);
@@ -67,6 +75,10 @@ function defineWorker({ disconnect, destroy, tellPaused }) {
     isPaused() {
       return paused.has(this);
     },
+    isDraining() {
+      return draining.has(this);
+    },
+    ...own,
   });
   // The name of `exitedAfterDisconnect` in Node 0.11.
   Object.defineProperty(Worker.prototype, 'suicide', {
@@ -81,4 +93,4 @@ function defineWorker({ disconnect, destroy, tellPaused }) {
   return Worker;
 }
 
-module.exports = { defineWorker, markPaused };
+module.exports = { defineWorker, markDraining, markPaused };

@@ -95,7 +95,7 @@ impl Primary {
 
     fn expect_exit(&self, id: WorkerId, how: Exit) {
         match self.event() {
-            Event::Exited { worker, exit } => assert_eq!((worker, exit), (id, Some(how))),
+            Event::Exited { worker, exit, .. } => assert_eq!((worker, exit), (id, Some(how))),
             other => panic!("{other:?}"),
         }
     }
@@ -174,7 +174,10 @@ struct Worker {
 impl Worker {
     fn ask(&mut self, target: Target) -> (Reply, Option<OwnedFd>) {
         let data = Some(self.id.into());
-        self.send(&ToPrimary::Listen { seq: 5, query: Query::new(target), data }, None);
+        self.send(
+            &ToPrimary::Listen { seq: 5, query: Query::new(target), data, is_http: false },
+            None,
+        );
         let (reply, shared) = self.reply();
         assert_eq!(reply.seq, 5);
         (reply, shared)
@@ -352,7 +355,10 @@ fn what_a_worker_returned_is_served_though_it_died_with_an_order_unread() {
     let mut other = primary.worker(2);
     other.listen(port);
     // The reply to this is the packet that the worker leaves unread.
-    doomed.send(&ToPrimary::Listen { seq: 6, query: Query::new(loopback(0)), data: None }, None);
+    doomed.send(
+        &ToPrimary::Listen { seq: 6, query: Query::new(loopback(0)), data: None, is_http: false },
+        None,
+    );
     wait_readable(doomed.raw.as_fd());
     primary.command(Command::Barrier(1));
     begun.recv_timeout(DEADLINE).expect("a busy engine");
@@ -368,7 +374,7 @@ fn what_a_worker_returned_is_served_though_it_died_with_an_order_unread() {
 
 #[test]
 fn what_a_worker_returned_before_it_left_waits_for_the_next_one() {
-    for leave in [Command::Drain(1), Command::Leave(1)] {
+    for leave in [Command::Withdraw(1), Command::Leave(1)] {
         let (primary, begun, finish) = busy(Scheduling::RoundRobin);
         let mut leaving = primary.worker(1);
         let (listener, port) = leaving.listen(0);
@@ -423,6 +429,7 @@ fn every_request_is_answered_however_late_the_answers_are_read() {
     let mut worker = primary.worker(1);
     let path = format!("\0rs-cluster-many-{}", std::process::id());
     let query = |seq| ToPrimary::Listen {
+        is_http: false,
         seq,
         query: Query::new(Target::Unix { path: path.clone() }),
         data: None,
@@ -441,8 +448,15 @@ fn a_worker_that_never_reads_answers_is_at_fault() {
     let mut worker = primary.worker(1);
     let target = Target::Tcp { address: Some("nowhere".into()), port: 1 };
     for seq in 0..10_000 {
-        worker
-            .send(&ToPrimary::Listen { seq, query: Query::new(target.clone()), data: None }, None);
+        worker.send(
+            &ToPrimary::Listen {
+                seq,
+                query: Query::new(target.clone()),
+                data: None,
+                is_http: false,
+            },
+            None,
+        );
     }
     match primary.event() {
         Event::Faulted { worker: 1, error } => {
@@ -538,7 +552,7 @@ fn what_comes_while_the_only_other_worker_leaves_waits_for_the_stuck_one() {
     free.answer_probe();
     free.serve();
     assert_eq!(served_by(first), 2);
-    primary.command(Command::Drain(2));
+    primary.command(Command::Withdraw(2));
     primary.barrier();
     let client = connect(port);
     stuck.answer_probe();
@@ -582,7 +596,7 @@ fn connections_of_the_last_worker_wait_for_the_next_one_with_those_in_the_backlo
         next.serve();
         assert_eq!(served_by(client), 2);
     }
-    primary.command(Command::Drain(2));
+    primary.command(Command::Withdraw(2));
     primary.barrier();
     expect_closed(port);
 }
@@ -678,7 +692,10 @@ fn a_worker_that_listens_waits_for_the_sockets_of_one_that_has_left() {
     listen::start_with(socket.as_ref().expect("the socket"), 1).expect("a bound socket");
     primary.command(Command::Leave(1));
     let any = Target::Tcp { address: Some("0.0.0.0".into()), port };
-    other.send(&ToPrimary::Listen { seq: 5, query: Query::new(any), data: None }, None);
+    other.send(
+        &ToPrimary::Listen { seq: 5, query: Query::new(any), data: None, is_http: false },
+        None,
+    );
     assert!(!becomes_readable(other.raw.as_fd(), Duration::from_millis(50)));
     drop(socket);
     one.send(&ToPrimary::Close { listener: reply.listener }, None);
@@ -692,7 +709,7 @@ fn a_worker_that_listens_shares_the_socket_that_one_that_has_left_still_holds() 
         let primary = Primary::start(scheduling);
         let [mut one, mut other] = [1, 2].map(|id| primary.worker(id));
         let (reply, socket) = one.ask(loopback(0));
-        primary.command(Command::Drain(1));
+        primary.command(Command::Withdraw(1));
         primary.engine.stats();
         assert_eq!(other.ask(loopback(0)).0.listener, reply.listener);
         drop(socket);
@@ -707,7 +724,7 @@ fn connections_do_not_wait_for_the_next_worker_when_all_are_to_leave() {
     let (_, port) = worker.listen(0);
     let mut client = connect(port);
     wait_readable(worker.polled.as_fd());
-    primary.command(Command::Drain(1));
+    primary.command(Command::Withdraw(1));
     primary.barrier();
     expect_end(&mut client);
     expect_closed(port);
@@ -721,7 +738,7 @@ fn connections_of_a_retired_worker_are_served_by_another() {
     let client = connect(port);
     wait_readable(leaving.polled.as_fd());
     other.listen(port);
-    primary.command(Command::Drain(1));
+    primary.command(Command::Withdraw(1));
     other.serve();
     assert_eq!(served_by(client), 2);
     for _ in 0..4 {
@@ -812,7 +829,7 @@ fn the_clients_of_an_address_stay_with_their_worker_until_it_leaves() {
     for _ in 0..5 {
         assert_eq!(serve(&workers), mine);
     }
-    primary.command(Command::Drain(mine));
+    primary.command(Command::Withdraw(mine));
     primary.barrier();
     let heir = serve(&workers);
     assert_ne!(heir, mine);
@@ -842,7 +859,7 @@ fn what_becomes_of_connections_is_counted() {
         (&*format!("127.0.0.1:{port}"), &[1, 2][..])
     );
     assert_eq!((listener.accepted, listener.waiting), (3, 0));
-    let counts = Counts { handed_over: 6, reclaimed: 2, rescued: 0, returned: 1 };
+    let counts = Counts { handed_over: 6, reclaimed: 2, rescued: 0, returned: 1, moved: 0 };
     assert_eq!(listener.counts, counts);
     assert_eq!(listener.handover.buckets.iter().sum::<u64>(), 3);
     let worker = |id, counts, open| WorkerStats {
@@ -856,7 +873,11 @@ fn what_becomes_of_connections_is_counted() {
     assert_eq!(
         stats.workers,
         [
-            worker(1, Counts { handed_over: 3, reclaimed: 2, rescued: 0, returned: 1 }, 0),
+            worker(
+                1,
+                Counts { handed_over: 3, reclaimed: 2, rescued: 0, returned: 1, moved: 0 },
+                0
+            ),
             worker(2, Counts { handed_over: 3, ..Counts::default() }, 2),
         ]
     );
@@ -1056,7 +1077,7 @@ fn what_waits_at_the_last_workers_socket_waits_for_the_next_one() {
         }
     }
     assert!(clients.into_iter().all(|client| served_by(client) == 2));
-    primary.command(Command::Drain(2));
+    primary.command(Command::Withdraw(2));
     drop(socket);
     primary.barrier();
     expect_closed(port);
@@ -1117,7 +1138,7 @@ fn the_socket_closes_with_the_last_worker_that_serves_it() {
     let client = connect(port);
     other.serve();
     assert_eq!(served_by(client), 2);
-    primary.command(Command::Drain(2));
+    primary.command(Command::Withdraw(2));
     primary.barrier();
     expect_closed(port);
 }
@@ -1134,8 +1155,8 @@ fn a_unix_socket_is_removed_with_its_listener() {
     worker.take();
     let mut second = primary.worker(2);
     assert_eq!(second.ask(target).0.listener, reply.listener);
-    primary.command(Command::Drain(1));
-    primary.command(Command::Drain(2));
+    primary.command(Command::Withdraw(1));
+    primary.command(Command::Withdraw(2));
     primary.barrier();
     assert!(!path.exists());
 }

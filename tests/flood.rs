@@ -103,7 +103,8 @@ fn the_number_of_waiting_connections_is_bounded() {
     let polled = their_control.try_clone().expect("a duplicate");
     let mut control = Control::new(their_control);
     let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
-    let listen = ToPrimary::Listen { seq: 1, query: Query::new(target), data: None };
+    let listen =
+        ToPrimary::Listen { seq: 1, query: Query::new(target), data: None, is_http: false };
     control.send(&listen, None).expect("a request");
     wait_readable(&polled);
     let Ok(Received::Reply(reply, _)) = control.receive() else {

@@ -34,6 +34,14 @@ function isPipe({ addressType, address }) {
   return addressType === -1 && typeof address === 'string';
 }
 
+/**
+ * Whether it is an http.Server, without TLS (lib/_http_server.js, lib/https.js). Found by its methods, because
+ * loading http would slow down programs that do not use it.
+ */
+function isPlainHttp(server) {
+  return typeof server.closeIdleConnections === 'function' && server.addContext === undefined;
+}
+
 /** Whether the server has a handle already. Node 18 asks for `listen(handle)` too. */
 function hasHandle({ address, port }) {
   return address === null && port === -1;
@@ -108,6 +116,7 @@ module.exports = {
   isDatagram,
   isFull,
   isPipe,
+  isPlainHttp,
   setSharedData,
   toBacklog,
   toQuery,

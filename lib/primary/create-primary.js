@@ -22,7 +22,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** Set by the first `setupPrimary()`, unchanging then. */
   let policy;
   let loaded;
-  const Worker = defineWorker({ disconnect, destroy, tellPaused });
+  const Worker = defineWorker({ disconnect, destroy, tellPaused, own: { drain } });
 
   Object.assign(cluster, {
     isWorker: false,
@@ -115,6 +115,15 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   /** A method of Worker. */
   function destroy(signo) {
     workers().destroy(this, signo);
+  }
+
+  /** A method of Worker. */
+  function drain(options) {
+    try {
+      return workers().drain(this, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   function tellPaused(isPaused) {

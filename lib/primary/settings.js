@@ -37,8 +37,9 @@ function oneStartsWith(args, prefix) {
  *
  * @param {{ killMode: 'graceful' | 'immediate' }} defaults
  */
-function ownSettings({ killMode, killTimeout, queueTimeout }, defaults) {
+function ownSettings({ handOverIdle, killMode, killTimeout, queueTimeout }, defaults) {
   return {
+    handOverIdle: handOverIdle === undefined ? true : handOverIdle,
     killMode: killMode === undefined ? defaults.killMode : killMode,
     killTimeout: killTimeout === undefined ? DEFAULT_TIMEOUT : killTimeout,
     queueTimeout: queueTimeout === undefined ? DEFAULT_TIMEOUT : queueTimeout,
@@ -52,7 +53,10 @@ function checkSettings(settings, defaults) {
     const reason = `has been renamed to settings.${newName}`;
     throw errors.invalidArgValue(`settings.${name}`, settings[name], reason);
   }
-  const { killMode, ...timeouts } = ownSettings(settings, defaults);
+  const { handOverIdle, killMode, ...timeouts } = ownSettings(settings, defaults);
+  if (typeof handOverIdle !== 'boolean') {
+    throw errors.invalidArgValue('settings.handOverIdle', handOverIdle, 'must be a boolean');
+  }
   if (!KILL_MODES.includes(killMode)) {
     const reason = `must be one of: 'graceful', 'immediate'`;
     throw errors.invalidArgValue('settings.killMode', killMode, reason);

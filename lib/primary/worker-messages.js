@@ -32,7 +32,7 @@ class WorkerMessages {
         break;
       case Act.EXITED_AFTER_DISCONNECT:
         worker.exitedAfterDisconnect = true;
-        this.#engine().drain(worker.id);
+        this.#engine().withdraw(worker.id);
         this.#workers.processOf(worker)?.answer(acknowledged());
         break;
       default:

@@ -1,6 +1,7 @@
 'use strict';
 
 const { debuglog, getSystemErrorMap } = require('node:util');
+const { markDraining } = require('../define-worker.js');
 const errors = require('../errors.js');
 const EventContext = require('../event-context.js');
 const internal = require('../ipc/internal-messages.js');
@@ -8,6 +9,7 @@ const { environmentOf } = require('../node/builtin.js');
 const { InspectPorts, InspectorWatch } = require('../node/inspector.js');
 const WorkerProcess = require('../process/worker-process.js');
 const { nextTick } = require('../real-timers.js');
+const { Drains, checkDrain } = require('./drains.js');
 const Faults = require('./faults.js');
 const { Kills, isSigkill, isSignal } = require('./kills.js');
 const { ownSettings } = require('./settings.js');
@@ -32,6 +34,7 @@ class Workers {
   #disconnecting = new WeakSet();
   #faults = new Faults();
   #kills = new Kills();
+  #drains = new Drains();
   #shutdown;
   #messages;
   #inspectPorts = new InspectPorts();
@@ -133,6 +136,7 @@ class Workers {
       worker.exitedAfterDisconnect = !!worker.exitedAfterDisconnect;
     }
     this.#kills.forget(worker.id);
+    this.#drains.exited(worker);
     if (!worker.isConnected()) delete this.#cluster.workers[worker.id];
     worker.state = 'dead';
   }
@@ -183,7 +187,7 @@ class Workers {
     worker.exitedAfterDisconnect = true;
     this.#disconnecting.add(worker);
     this.processOf(worker)?.sendInternal(internal.disconnect());
-    this.#engine().drain(worker.id);
+    this.#engine().withdraw(worker.id);
     delete this.#cluster.workers[worker.id];
   }
 
@@ -208,6 +212,18 @@ class Workers {
     if (!this.#disconnecting.has(worker)) worker.disconnect();
   }
 
+  /** `worker.drain()`. Out of the rotation when this returns. */
+  drain(worker, options) {
+    const settings = ownSettings(this.#cluster.settings, this.#defaults);
+    const { timeout, reason, handsOver, killTimeout } = checkDrain(options, settings);
+    if (!this.#processes.has(worker.id)) return Promise.resolve({ cut: 0 });
+    markDraining(worker);
+    worker.exitedAfterDisconnect = true;
+    const exited = this.#drains.await(worker);
+    this.#engine().drain(worker.id, { timeout, reason, handsOver, killTimeout });
+    return exited;
+  }
+
   /**
    * `worker.pause()` or `worker.resume()`. Informs the worker, so that `isPaused()` is the same at both ends.
    */
@@ -221,14 +237,19 @@ class Workers {
     else this.#engine().resume(id);
   }
 
-  onEngineEvent({ kind, id, code, signal, reason }) {
-    if (kind === 'exited') this.#processes.get(id)?.exited(code, signal);
+  onEngineEvent({ kind, id, code, signal, cut, reason }) {
+    if (kind === 'exited') this.#onProcessExited(id, code, signal, cut);
     else if (kind === 'staying') this.#kills.stays(id);
     else if (kind === 'left') this.#processes.get(id)?.left();
     else if (kind === 'faulted') this.#processes.get(id)?.fail(reason);
     else if (kind === 'unable') this.#onUnable(id, reason);
     else if (kind === 'unaccepted') warnOfWaiting(reason, code);
     else this.#shutdown.allClosed(id);
+  }
+
+  #onProcessExited(id, code, signal, cut) {
+    this.#drains.setCut(id, cut);
+    this.#processes.get(id)?.exited(code, signal);
   }
 
   /** The worker says that it can't load the engine. */

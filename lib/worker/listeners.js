@@ -17,6 +17,7 @@ const {
   isDatagram,
   isFull,
   isPipe,
+  isPlainHttp,
   setSharedData,
   toBacklog,
   toQuery,
@@ -64,13 +65,14 @@ class Listeners {
 
   /** Lets the engine's answers and connections come in. */
   start() {
-    this.#lanes.start(
-      (reply) => this.#hearReply(reply),
-      (listener, fd) => this.#onConnection(listener, fd),
-      (listener, fd) => this.#onSharedConnection(listener, fd),
-      (listener) => this.#onClosed(listener),
-      (reason) => this.#channel.fail(reason),
-    );
+    this.#lanes.start({
+      onReply: (reply) => this.#hearReply(reply),
+      onConnection: (listener, fd) => this.#onConnection(listener, fd),
+      onSharedConnection: (listener, fd) => this.#onSharedConnection(listener, fd),
+      onClosed: (listener) => this.#onClosed(listener),
+      onGarbage: (reason) => this.#channel.fail(reason),
+      onDrain: () => {},
+    });
   }
 
   /** `cluster._getServer()`, which `net.Server#listen` and `dgram.Socket#bind` call in a worker. */
@@ -94,7 +96,11 @@ class Listeners {
     const index = this.#indexes.take(key);
     const data = getSharedData(server);
     const query = toQuery(options, address, port === 0 ? index : 0);
-    const seq = this.#lanes.listen({ ...query, data: data && JSON.stringify(data) });
+    const seq = this.#lanes.listen({
+      ...query,
+      data: data && JSON.stringify(data),
+      isHttp: isPlainHttp(server),
+    });
     let isReleased = false;
     const release = () => {
       isReleased = true;

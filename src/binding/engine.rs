@@ -9,6 +9,7 @@ use napi_derive::napi;
 
 use super::{
     callback::reason,
+    engine_drain::EngineDrain,
     engine_event::EngineEvent,
     fork::{ForkFailure, ForkOptions, Stdio, program},
     ipc_channel::IpcChannel,
@@ -93,15 +94,24 @@ impl Engine {
 
     /// Stops giving connections to the worker, and gives those that it has not taken to others.
     #[napi]
-    pub fn drain(&self, worker: u32) {
-        self.send(Command::Drain(worker));
+    pub fn withdraw(&self, worker: u32) {
+        self.send(Command::Withdraw(worker));
     }
 
-    /// Like `drain`, and asks for a `left` event once everything is closed that this worker was the
+    /// Like `withdraw`, and asks for a `left` event once everything is closed that this worker was the
     /// last to serve. Returns whether the event will come.
     #[napi]
     pub fn leave(&self, worker: u32) -> bool {
         self.core.borrow().send(Command::Leave(worker)).is_ok()
+    }
+
+    /// Like `withdraw`, and has the worker finish what it has, then exit. When this returns, it gets no more
+    /// connections. The engine ends the worker when its time is over, and reports in the `exited` event how
+    /// many connections that has cut.
+    #[napi]
+    pub fn drain(&self, worker: u32, options: EngineDrain) {
+        // Without its thread the engine has no workers.
+        let _ = self.core.borrow().drain(worker, options.into());
     }
 
     /// Stops giving connections to the worker until `resume`, and gives those that it has not taken to

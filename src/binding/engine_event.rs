@@ -21,14 +21,22 @@ pub struct EngineEvent {
     pub code: Option<i32>,
     /// The number of the signal that ended it.
     pub signal: Option<i32>,
+    /// How many connections its exit has cut, if it drained.
+    pub cut: u32,
     /// The error, or the address.
     pub reason: Option<String>,
 }
 
 impl From<Event> for EngineEvent {
     fn from(event: Event) -> Self {
-        let plain =
-            |kind: &str, id| Self { kind: kind.into(), id, code: None, signal: None, reason: None };
+        let plain = |kind: &str, id| Self {
+            kind: kind.into(),
+            id,
+            code: None,
+            signal: None,
+            cut: 0,
+            reason: None,
+        };
         match event {
             Event::Left(worker) => plain("left", worker),
             Event::Passed(token) => plain("passed", token),
@@ -42,13 +50,14 @@ impl From<Event> for EngineEvent {
             Event::Unable { worker, reason } => {
                 Self { reason: Some(reason), ..plain("unable", worker) }
             }
-            Event::Exited { worker, exit } => {
+            Event::Exited { worker, exit, cut } => {
                 let (code, signal) = match exit {
                     Some(Exit::Code(code)) => (Some(code), None),
                     Some(Exit::Signal(signal)) => (None, Some(signal)),
                     None => (None, None),
                 };
-                Self { code, signal, ..plain("exited", worker) }
+                let cut = u32::try_from(cut).unwrap_or(u32::MAX);
+                Self { code, signal, cut, ..plain("exited", worker) }
             }
         }
     }

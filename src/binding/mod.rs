@@ -6,6 +6,7 @@
 
 mod callback;
 mod engine;
+mod engine_drain;
 mod engine_event;
 mod fork;
 mod inbox;

@@ -22,6 +22,8 @@ pub struct EngineCounts {
     pub rescued: f64,
     /// How many were returned by workers that could not serve them.
     pub returned: f64,
+    /// How many were left to the engine by workers that drained, while they were idle.
+    pub moved: f64,
 }
 
 /// An address.
@@ -37,6 +39,8 @@ pub struct EngineListener {
     pub counts: EngineCounts,
     /// How many wait in the engine.
     pub waiting: u32,
+    /// How many idle ones wait in the engine for their clients, since workers drained.
+    pub parked: u32,
     /// How many connections were handed over in less than 1 µs, less than 2 µs, less than 4 µs, …
     pub handover_times: Vec<f64>,
 }
@@ -72,25 +76,27 @@ impl From<Stats> for EngineStats {
 }
 
 impl From<Counts> for EngineCounts {
-    fn from(Counts { handed_over, reclaimed, rescued, returned }: Counts) -> Self {
+    fn from(Counts { handed_over, reclaimed, rescued, returned, moved }: Counts) -> Self {
         Self {
             handed_over: handed_over as f64,
             reclaimed: reclaimed as f64,
             rescued: rescued as f64,
             returned: returned as f64,
+            moved: moved as f64,
         }
     }
 }
 
 impl From<ListenerStats> for EngineListener {
     fn from(stats: ListenerStats) -> Self {
-        let ListenerStats { address, workers, accepted, counts, waiting, handover } = stats;
+        let ListenerStats { address, workers, accepted, counts, waiting, parked, handover } = stats;
         Self {
             address,
             workers,
             accepted: accepted as f64,
             counts: counts.into(),
             waiting: number(waiting),
+            parked: number(parked),
             handover_times: handover.buckets.iter().map(|&count| count as f64).collect(),
         }
     }

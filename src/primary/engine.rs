@@ -1,4 +1,8 @@
-use std::{sync::Arc, thread};
+use std::{
+    sync::{Arc, mpsc::sync_channel},
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     runtime::{Builder, Runtime},
@@ -6,14 +10,21 @@ use tokio::{
 };
 
 use super::{
-    core::stats::{Counters, Stats},
+    core::{
+        drain::DrainOptions,
+        stats::{Counters, Stats},
+    },
     driver::{self, Emit, Equipment},
     messages::{Command, Event, Settings},
 };
 use crate::{
     error::{Error, Result},
+    protocol::WorkerId,
     sys::{reserve::Reserve, watched::NEW_WATCH},
 };
+
+/// How long [`Engine::drain`] waits for the thread.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The engine of one primary. Dropping it ends the thread, which closes all it holds.
 pub struct Engine {
@@ -73,6 +84,19 @@ impl Engine {
         if self.send(Command::Barrier(token)).is_err() {
             (self.emit)(Event::Passed(token));
         }
+    }
+
+    /// Drains a worker, see [`Command::Drain`]: when this returns, it gets no more connections, unless the
+    /// thread is too busy to say so in time.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn drain(&self, worker: WorkerId, options: DrainOptions) -> Result<()> {
+        let (done, is_done) = sync_channel(1);
+        self.send(Command::Drain { worker, options, done })?;
+        // The thread waits for no peer, so this takes microseconds.
+        let _ = is_done.recv_timeout(PATIENCE);
+        Ok(())
     }
 
     /// Sends a command.

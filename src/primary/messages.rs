@@ -1,8 +1,8 @@
 //! What JavaScript and the engine's thread tell each other.
 
-use std::io;
+use std::{io, sync::mpsc::SyncSender};
 
-use super::fork::Adopted;
+use super::{core::drain::DrainOptions, fork::Adopted};
 use crate::{error::Error, protocol::WorkerId, scheduler::Scheduling, sys::exit::Exit};
 
 /// What JavaScript tells the engine.
@@ -11,10 +11,20 @@ pub enum Command {
     /// Look after this new worker.
     Adopt(Adopted),
     /// Give this worker no more connections, and those that it has not taken to others.
-    Drain(WorkerId),
-    /// The worker's channel is closed: as [`Command::Drain`], and answer with [`Event::Left`] when all
+    Withdraw(WorkerId),
+    /// The worker's channel is closed: as [`Command::Withdraw`], and answer with [`Event::Left`] when all
     /// that this worker was the last to serve is closed.
     Leave(WorkerId),
+    /// As [`Command::Withdraw`], and have the worker finish what it has, then exit; end it when its time is
+    /// over. A worker that drains already gets the shorter time.
+    Drain {
+        /// Which one.
+        worker: WorkerId,
+        /// How.
+        options: DrainOptions,
+        /// Is told when the worker gets no more connections.
+        done: SyncSender<()>,
+    },
     /// Give this worker no more connections until [`Command::Resume`], and those that it has not taken to
     /// others.
     Pause(WorkerId),
@@ -35,6 +45,8 @@ pub enum Event {
         worker: WorkerId,
         /// How; `None` when other code reaped it, as happens when `SIGCHLD` is ignored.
         exit: Option<Exit>,
+        /// How many connections this has cut, if the worker drained.
+        cut: usize,
     },
     /// [`Command::Leave`] is done.
     Left(WorkerId),

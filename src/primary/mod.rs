@@ -13,7 +13,7 @@ pub mod fork;
 mod messages;
 
 pub use self::{
-    core::stats,
+    core::{drain::DrainOptions, stats},
     engine::Engine,
     messages::{Command, Event, Settings},
 };

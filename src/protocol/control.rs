@@ -23,6 +23,9 @@ pub const SHORT: usize = 64;
 /// How the requests begin that may be longer than [`SHORT`].
 const LONG: [&[u8]; 2] = [br#"{"act":"listen","#, br#"{"act":"unable","#];
 
+/// The longest `reason` of a [`DrainOrder`], in bytes. Each may take six bytes of JSON.
+pub const MAX_REASON: usize = 4096;
+
 /// How many sockets of its own a worker can count connections at.
 pub const COUNTER_SLOTS: usize = 64;
 
@@ -39,6 +42,10 @@ pub enum ToPrimary {
         /// What the worker's server shares with the servers of other workers (TLS ticket keys). See
         /// [`check_data`].
         data: Option<serde_json::Value>,
+        /// Whether the server speaks HTTP/1 without TLS, so that it can serve connections that have waited
+        /// in the engine since other workers left them.
+        #[serde(default)]
+        is_http: bool,
     },
     /// "My server on this listener is closed, and so is what I had of its socket." Answered by
     /// [`ToWorker::Closed`].
@@ -51,6 +58,18 @@ pub enum ToPrimary {
         /// The listener that accepted the connection.
         listener: ListenerId,
     },
+    /// "This connection is idle. It can wait in the engine until its client sends something, and then go
+    /// to another worker." Its descriptor comes with the packet; the worker has closed its own. Only a
+    /// worker that drains sends this.
+    Park {
+        /// The listener that accepted the connection.
+        listener: ListenerId,
+        /// For how long the client may expect the connection to stay open, in milliseconds; `None` if
+        /// that has no end.
+        left: Option<u32>,
+    },
+    /// "I drain, and have no connection open any more, so I disconnect."
+    Drained,
     /// "My own socket of this listener no longer listens." Answered by [`ToWorker::Socket`] if the
     /// worker serves the listener.
     Lost {
@@ -99,6 +118,19 @@ pub enum ToWorker {
     Pause,
     /// "Accept again."
     Resume,
+    /// "Finish what you have, and leave. Accept nothing more." Sent again when the time gets shorter.
+    Drain(DrainOrder),
+}
+
+/// How a worker is to drain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainOrder {
+    /// How long the worker has before the engine ends it, in milliseconds.
+    pub time_left: u32,
+    /// Why it drains, in the program's words; at most [`MAX_REASON`] bytes of UTF-8.
+    pub reason: Option<String>,
+    /// The listeners of which other workers can take idle HTTP connections.
+    pub takers: Vec<ListenerId>,
 }
 
 /// The engine's answer to [`ToPrimary::Listen`].
@@ -299,14 +331,19 @@ mod tests {
                 seq: 7,
                 query: Query::new(Target::Tcp { address: None, port: 8000 }),
                 data: Some(serde_json::json!({ "ticketKeys": "00ff" })),
+                is_http: true,
             },
             ToPrimary::Listen {
                 seq: 8,
                 query: Query::new(Target::Unix { path: "\0abstract ☃".into() }),
                 data: None,
+                is_http: false,
             },
             ToPrimary::Close { listener: u32::MAX },
             ToPrimary::Return { listener: u32::MAX },
+            ToPrimary::Park { listener: u32::MAX, left: Some(u32::MAX) },
+            ToPrimary::Park { listener: 1, left: None },
+            ToPrimary::Drained,
             ToPrimary::Lost { listener: u32::MAX },
             ToPrimary::Alive,
             ToPrimary::Exhausted,
@@ -328,6 +365,11 @@ mod tests {
             ToWorker::Probe,
             ToWorker::Pause,
             ToWorker::Resume,
+            ToWorker::Drain(DrainOrder {
+                time_left: u32::MAX,
+                reason: Some("\u{1}".repeat(MAX_REASON)),
+                takers: vec![u32::MAX; 1024],
+            }),
         ];
         for order in given.into_iter().chain(plain) {
             let packet = encode(&order).unwrap();
@@ -365,6 +407,7 @@ mod tests {
         let long = decode::<ToPrimary>(b"{", MAX_PACKET + 1);
         assert!(matches!(long, Err(ControlError::TooLong(_))));
         let giant = ToPrimary::Listen {
+            is_http: false,
             seq: 1,
             query: Query::new(Target::Unix { path: "x".repeat(MAX_PACKET) }),
             data: None,

@@ -12,7 +12,7 @@
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
 //!   it runs,
 //! - [`thread`]: whether a thread of this process waits,
-//! - [`watched`]: what the engine waits on,
+//! - [`watched`]: what the engine waits on, [`readiness_set`]: many descriptors as one,
 //! - `linux`, `macos`: what differs. Callers of this module see no difference,
 //! - `node`: libuv's polls and timers, Node-API's callback scope, and functions for JavaScript.
 //!
@@ -36,6 +36,7 @@ mod message;
 pub mod node;
 mod process_load;
 mod program;
+pub mod readiness_set;
 pub mod reserve;
 pub mod ring;
 pub mod socket;

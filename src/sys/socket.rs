@@ -5,9 +5,15 @@ use std::{
     os::fd::{AsFd, AsRawFd},
 };
 
-use nix::sys::{
-    socket::{AddressFamily, SockType, getpeername, getsockopt, sockopt},
-    stat::{SFlag, fstat},
+use nix::{
+    errno::Errno,
+    sys::{
+        socket::{
+            AddressFamily, MsgFlags, Shutdown, SockType, getpeername, getsockopt, recv, shutdown,
+            sockopt,
+        },
+        stat::{SFlag, fstat},
+    },
 };
 
 use super::{address::internet_address, platform::socket as platform};
@@ -35,6 +41,38 @@ pub enum Nature {
 pub fn source(connection: impl AsFd) -> Option<IpAddr> {
     let name = getpeername(connection.as_fd().as_raw_fd()).ok()?;
     internet_address(&name).map(|address| address.ip())
+}
+
+/// What a peer has sent that is not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// Nothing.
+    Nothing,
+    /// At least one byte.
+    Bytes,
+    /// It has ended its side, or reset the connection.
+    End,
+}
+
+/// Looks at what the peer of a connection has sent, and leaves it there.
+pub fn unread(connection: impl AsFd) -> Unread {
+    let fd = connection.as_fd().as_raw_fd();
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    loop {
+        return match recv(fd, &mut [0], flags) {
+            Ok(0) => Unread::End,
+            Ok(_) => Unread::Bytes,
+            Err(Errno::EINTR) => continue,
+            Err(Errno::EAGAIN) => Unread::Nothing,
+            Err(_) => Unread::End,
+        };
+    }
+}
+
+/// Ends our side of a connection: its peer reads the end after all that was sent.
+pub fn end(connection: impl AsFd) {
+    // Fails only for a connection that has ended.
+    let _ = shutdown(connection.as_fd().as_raw_fd(), Shutdown::Write);
 }
 
 /// The type of a descriptor; `None` for any other, such as a file.

@@ -9,6 +9,7 @@ use super::{
     exit::Process,
     failure::{Call, Failure, injected},
     listen::Bound,
+    readiness_set::ReadinessSet,
 };
 
 mod sealed {
@@ -24,6 +25,7 @@ impl<T: sealed::OwnsDescriptor> Watchable for T {}
 impl sealed::OwnsDescriptor for OwnedFd {}
 impl sealed::OwnsDescriptor for Arc<Process> {}
 impl sealed::OwnsDescriptor for Rc<Bound> {}
+impl sealed::OwnsDescriptor for Rc<ReadinessSet> {}
 
 /// Registers the descriptor of `inner`, which is returned on failure. Call this on the engine's
 /// runtime.

@@ -5,7 +5,7 @@
 
 mod watchdog;
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 pub use watchdog::Watchdog;
 
@@ -15,7 +15,7 @@ use crate::{
     protocol::{
         ListenerId,
         connection::{self, PACKET},
-        control::{self, MAX_PACKET, Reply, ToPrimary, ToWorker},
+        control::{self, DrainOrder, MAX_PACKET, Reply, ToPrimary, ToWorker},
     },
     sys::{
         failure::{Failure, Fault},
@@ -71,6 +71,26 @@ impl Control {
         Ok(())
     }
 
+    /// Sends a request with a descriptor now, or not at all. Returns false if the socket has no room, or
+    /// the kernel has no memory or too many descriptors in flight.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn try_send(&mut self, request: &ToPrimary, descriptor: &OwnedFd) -> Result<bool> {
+        if !self.is_idle() || self.broken.is_some() {
+            return Ok(false);
+        }
+        let packet = control::encode(request)?;
+        match lane::send_packet(&self.socket, &packet, Some(descriptor.as_fd())) {
+            Ok(()) => Ok(true),
+            Err(Failure::WouldBlock | Failure::Shortage(_) | Failure::Gone) => Ok(false),
+            Err(Failure::Fault(fault)) => {
+                self.broken = Some(fault);
+                Ok(false)
+            }
+        }
+    }
+
     /// Sends what waits, until the socket is full.
     pub fn flush(&mut self) {
         let flushed = self.outgoing.flush(&self.socket);
@@ -104,6 +124,7 @@ impl Control {
             ToWorker::Probe => Ok(Received::Probe),
             ToWorker::Pause => Ok(Received::Pause),
             ToWorker::Resume => Ok(Received::Resume),
+            ToWorker::Drain(order) => Ok(Received::Drain(order)),
         }
     }
 }
@@ -130,6 +151,8 @@ pub enum Received {
     Pause,
     /// Accept from them again.
     Resume,
+    /// Finish what there is, and leave.
+    Drain(DrainOrder),
     /// Nothing yet.
     Empty,
     /// Nothing for now: the kernel has run out of memory or descriptors, and the socket does not signal
@@ -205,8 +228,6 @@ impl Connections {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-
     use super::*;
     use crate::{
         protocol::control::encode,

@@ -81,7 +81,7 @@ fn an_order_that_fails_otherwise_is_a_fault_of_its_worker() {
         let (primary, [mut one, other], port) = two_that_serve(Scheduling::RoundRobin);
         fail(&primary, ORDERING, errno, 1);
         let query = Query::new(Target::Tcp { address: None, port: 0 });
-        one.send(&ToPrimary::Listen { seq: 9, query, data: None }, None);
+        one.send(&ToPrimary::Listen { seq: 9, query, data: None, is_http: false }, None);
         expect_fault(&primary, 1, ORDERING, errno);
         all_have_failed(&primary);
         for client in [connect(port), connect(port)] {

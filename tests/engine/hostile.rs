@@ -314,7 +314,7 @@ fn a_worker_that_goes_on_without_its_control_socket_is_at_fault_once() {
 #[test]
 fn a_worker_that_has_left_may_end_its_control_socket() {
     let (primary, [odd, other], port) = two_that_serve(Scheduling::RoundRobin);
-    primary.command(Command::Drain(1));
+    primary.command(Command::Withdraw(1));
     lane::shutdown(&odd.raw, lane::Lane::Control).expect("a lane");
     let event = primary.events.recv_timeout(Duration::from_millis(1500));
     assert!(event.is_err(), "{event:?}");
@@ -330,7 +330,7 @@ fn data_for_other_workers_is_short_however_it_is_written() {
         let [odd, mut other] = [1, 2].map(|id| primary.worker(id));
         let list = format!("[{}0]", number.repeat(3000));
         let query = Query::new(Target::Tcp { address: Some("127.0.0.1".into()), port: 0 });
-        let listen = ToPrimary::Listen { seq: 1, query, data: None };
+        let listen = ToPrimary::Listen { seq: 1, query, data: None, is_http: false };
         let packet = serde_json::to_string(&listen).expect("JSON");
         let packet = packet.replace("\"data\":null", &format!("\"data\":{list}"));
         lane::send_packet(&odd.raw, packet.as_bytes(), None).expect("a packet");
@@ -382,14 +382,17 @@ fn a_worker_that_serves_too_many_addresses_is_at_fault() {
     for number in 0..1023 {
         let path = format!("\0rs-cluster-{}-{number}", std::process::id());
         let query = Query::new(Target::Unix { path });
-        odd.send(&ToPrimary::Listen { seq: number, query, data: None }, None);
+        odd.send(&ToPrimary::Listen { seq: number, query, data: None, is_http: false }, None);
         wait_readable(odd.raw.as_fd());
         if let Ok(Received::Ended) = odd.control.receive() {
             break;
         }
     }
     let target = Target::Unix { path: format!("\0rs-cluster-one-too-many-{}", std::process::id()) };
-    odd.send(&ToPrimary::Listen { seq: 1, query: Query::new(target), data: None }, None);
+    odd.send(
+        &ToPrimary::Listen { seq: 1, query: Query::new(target), data: None, is_http: false },
+        None,
+    );
     assert!(expect_fault(&primary).contains("listeners"));
     expect_service(&other, port);
 }

@@ -5,7 +5,8 @@ use std::{
 };
 
 use super::{
-    inner::{Handlers, Inner},
+    handlers::Handlers,
+    inner::Inner,
     listening_socket::{ListeningSocket, Ownership},
 };
 use crate::{
@@ -58,7 +59,11 @@ impl Inner {
     /// What to wait for at a listening socket.
     pub(super) fn readiness_at(&self, ownership: Ownership) -> Readiness {
         let is_paused = matches!(ownership, Ownership::Own { .. }) && self.paused.get();
-        if is_paused || self.exhausted.get() { Readiness::NONE } else { Readiness::READ }
+        if is_paused || self.drains.get() || self.exhausted.get() {
+            Readiness::NONE
+        } else {
+            Readiness::READ
+        }
     }
 
     pub(super) fn accept(&self, listener: ListenerId, handlers: &Handlers) {

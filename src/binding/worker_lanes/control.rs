@@ -4,11 +4,7 @@ use std::{
     rc::{Rc, Weak},
 };
 
-use super::{
-    inner::{Handlers, Inner},
-    listening_socket::Ownership,
-    query::ListenReply,
-};
+use super::{handlers::Handlers, inner::Inner, listening_socket::Ownership, query::ListenReply};
 use crate::{
     binding::ipc_channel::Alongside,
     protocol::{
@@ -112,6 +108,11 @@ impl Inner {
                 }
                 Ok(Received::Pause) => self.set_paused(true),
                 Ok(Received::Resume) => self.set_paused(false),
+                Ok(Received::Drain(order)) => {
+                    self.drains.set(true);
+                    self.watch_sockets();
+                    handlers.drain(order.into());
+                }
                 Ok(Received::Empty) => return,
                 Ok(Received::Later) => {
                     self.reads_later.set(true);

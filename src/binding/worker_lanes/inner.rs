@@ -1,18 +1,13 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet, VecDeque},
-    os::fd::{OwnedFd, RawFd},
+    os::fd::OwnedFd,
     rc::Rc,
 };
 
-use napi::bindgen_prelude::{FnArgs, FunctionRef};
-
-use super::{listening_socket::ListeningSocket, query::ListenReply};
+use super::{handlers::Handlers, listening_socket::ListeningSocket};
 use crate::{
-    binding::{
-        callback::{Caller, reason},
-        ipc_channel::IpcChannel,
-    },
+    binding::{callback::reason, ipc_channel::IpcChannel},
     error::Error,
     protocol::{
         ListenerId,
@@ -20,7 +15,7 @@ use crate::{
     },
     sys::{
         failure::SHORTAGE_PAUSE,
-        node::{EventLoop, Poll, Readiness, Timer},
+        node::{Poll, Readiness, Timer},
         ring::SharedCounters,
     },
     worker::{Connections, Control, Watchdog},
@@ -38,6 +33,8 @@ pub(super) struct Inner {
     pub(super) lost: RefCell<HashSet<ListenerId>>,
     /// Whether the worker is paused, and accepts nothing from its own sockets.
     pub(super) paused: Cell<bool>,
+    /// Whether the worker drains, and accepts nothing more.
+    pub(super) drains: Cell<bool>,
     /// Whether this process has no descriptor for a connection. Until it has one, nothing is taken or
     /// accepted.
     pub(super) exhausted: Cell<bool>,
@@ -64,27 +61,6 @@ pub(super) struct Started {
     pub(super) connections: Poll,
     /// For what the polls do not report.
     pub(super) retry: Timer,
-}
-
-pub(super) struct Handlers {
-    pub(super) event_loop: EventLoop,
-    pub(super) caller: Caller,
-    pub(super) on_reply: FunctionRef<FnArgs<(ListenReply,)>, ()>,
-    pub(super) on_connection: FunctionRef<FnArgs<(u32, i32)>, bool>,
-    pub(super) on_shared_connection: FunctionRef<FnArgs<(u32, i32)>, ()>,
-    pub(super) on_closed: FunctionRef<FnArgs<(u32,)>, ()>,
-    pub(super) on_garbage: FunctionRef<FnArgs<(String,)>, ()>,
-}
-
-impl Handlers {
-    /// Call this inside [`Caller::enter`].
-    pub(super) fn accepted(&self, listener: ListenerId, fd: RawFd) {
-        self.caller.call(&self.on_shared_connection, (listener, fd).into());
-    }
-
-    pub(super) fn closed(&self, listener: ListenerId) {
-        self.caller.enter(|| _ = self.caller.call(&self.on_closed, (listener,).into()));
-    }
 }
 
 impl Inner {

@@ -1,5 +1,7 @@
 mod accept;
 mod control;
+mod drain;
+mod handlers;
 mod inner;
 mod listening_socket;
 mod query;
@@ -9,17 +11,15 @@ use std::{
     rc::Rc,
 };
 
-use napi::{
-    Env,
-    bindgen_prelude::{FnArgs, Function},
-};
+use napi::{Env, JsValue, bindgen_prelude::This};
 use napi_derive::napi;
 use serde_json::Value;
 
 use self::{
-    inner::{Handlers, Inner, Started},
+    handlers::{Handlers, WorkerHandlers},
+    inner::{Inner, Started},
     listening_socket::Ownership,
-    query::{ListenQuery, ListenReply},
+    query::ListenQuery,
 };
 use super::{
     callback::{Caller, reason},
@@ -32,7 +32,7 @@ use crate::{
         duplicate, errno, inherit,
         lane::Kind,
         listen,
-        node::{Poll, Readiness, Timer},
+        node::{Poll, Readiness, Timer, define_engaged},
         ring,
     },
     worker::{Connections, Control, Watchdog},
@@ -65,6 +65,7 @@ impl WorkerLanes {
             sockets: RefCell::default(),
             lost: RefCell::default(),
             paused: Cell::new(false),
+            drains: Cell::new(false),
             exhausted: Cell::new(false),
             watchdog,
             started: RefCell::new(None),
@@ -88,36 +89,25 @@ impl WorkerLanes {
 
     /// Starts to read, without keeping the event loop alive.
     ///
-    /// `onReply(reply)` gets the answers to `listen`. `onConnection(listener, fd)` gets each
-    /// connection, and returns whether it took it: if so, it owns the descriptor; if not, the
-    /// connection goes to another worker. `onSharedConnection(listener, fd)` gets each connection that
-    /// `accept` has accepted, and owns the descriptor; or once a negated errno, when no more can be
-    /// accepted. `onClosed(listener)` is called when a listener that was closed here is closed in the
-    /// primary too; `onGarbage(reason)` when the primary has sent invalid data.
+    /// Defines `engaged`, a `Uint32Array` of one number that the engine reads: how many connections would
+    /// be cut if this process ended now. The caller keeps it up to date.
     #[napi]
     pub fn start(
         &self,
         env: Env,
-        on_reply: Function<FnArgs<(ListenReply,)>, ()>,
-        on_connection: Function<FnArgs<(u32, i32)>, bool>,
-        on_shared_connection: Function<FnArgs<(u32, i32)>, ()>,
-        on_closed: Function<FnArgs<(u32,)>, ()>,
-        on_garbage: Function<FnArgs<(String,)>, ()>,
+        this: This<'_>,
+        handlers: WorkerHandlers<'_>,
     ) -> napi::Result<()> {
         let inner = &self.inner;
         if inner.started.borrow().is_some() {
             return Ok(());
         }
         let event_loop = Caller::event_loop(&env)?;
-        let handlers = Rc::new(Handlers {
-            event_loop,
-            caller: Caller::new(env, "rs-cluster.WorkerLanes")?,
-            on_reply: on_reply.create_ref()?,
-            on_connection: on_connection.create_ref()?,
-            on_shared_connection: on_shared_connection.create_ref()?,
-            on_closed: on_closed.create_ref()?,
-            on_garbage: on_garbage.create_ref()?,
-        });
+        let counters = inner.counters.clone();
+        define_engaged(env.raw().cast(), this.raw().cast(), c"engaged", counters)
+            .map_err(reason)?;
+        let caller = Caller::new(env, "rs-cluster.WorkerLanes")?;
+        let handlers = Rc::new(Handlers::new(event_loop, caller, &handlers)?);
         let poll = |fd, on_ready: fn(&Rc<Inner>, Readiness, &Rc<Handlers>)| {
             let (inner, handlers) = (Rc::downgrade(inner), Rc::clone(&handlers));
             let poll = Poll::new(event_loop, fd, move |ready| {
@@ -160,7 +150,9 @@ impl WorkerLanes {
         check_data(data.as_ref()).map_err(reason)?;
         let seq = self.inner.seq.get().wrapping_add(1);
         self.inner.seq.set(seq);
-        self.inner.send(&ToPrimary::Listen { seq, query: query.into(), data }, None)?;
+        let is_http = query.is_http;
+        let request = ToPrimary::Listen { seq, query: query.into(), data, is_http };
+        self.inner.send(&request, None)?;
         self.inner.unanswered.set(self.inner.unanswered.get() + 1);
         Ok(seq)
     }
@@ -196,6 +188,26 @@ impl WorkerLanes {
     #[napi]
     pub fn connection_closed(&self) {
         self.inner.counters.add_closed();
+    }
+
+    /// Sends a duplicate of `fd`, an idle connection of the listener, to the engine, where it waits for at
+    /// most `left` milliseconds, or without end. Returns false if that is not possible now; the connection
+    /// is then this worker's as before. After true, the caller closes its own descriptor.
+    #[napi]
+    pub fn park(&self, listener: u32, fd: i32, left: Option<f64>) -> napi::Result<bool> {
+        let Ok(connection) = duplicate(fd) else { return Ok(false) };
+        // Whole milliseconds; a number that is too large becomes the largest.
+        let left = left.map(|left| left as u32);
+        let request = ToPrimary::Park { listener, left };
+        let sent = self.inner.control.borrow_mut().try_send(&request, &connection);
+        self.inner.wait();
+        sent.map_err(reason)
+    }
+
+    /// Reports that this worker drains, and has no connection open any more.
+    #[napi]
+    pub fn drained(&self) -> napi::Result<()> {
+        self.inner.send(&ToPrimary::Drained, None)
     }
 
     /// Reports that this worker has disconnected, but does not exit.

@@ -33,6 +33,8 @@ pub struct ListenQuery {
     pub index: u32,
     /// What the server shares with those of other workers, as JSON.
     pub data: Option<String>,
+    /// Whether the server speaks HTTP/1 without TLS.
+    pub is_http: bool,
 }
 
 impl From<ListenQuery> for Query {

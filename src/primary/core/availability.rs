@@ -4,14 +4,14 @@
 //!
 //! | kind            | states, the good one first          | moved by                                        |
 //! |-----------------|-------------------------------------|-------------------------------------------------|
-//! | [`Service`]     | `Active`, `Paused`, `Draining`      | the primary; `Draining` is final                |
+//! | [`Service`]     | `Active`, `Paused`, `Withdrawn`      | the primary; `Withdrawn` is final                |
 //! | [`Descriptors`] | `Free`, `Exhausted`                 | the worker's reports                            |
 //! | [`EventLoop`]   | `Turning`, `Probed`, `Stalled`      | probes, their answers, the stall detector       |
 //! | [`Queue`]       | `HasRoom`, `Full`, `Lost`           | hand-overs and the driver; `Lost` is final      |
 //!
 //! Together they make its [`Standing`]. Each state but the final ones ends by an event that is certain to
 //! come, or by the death of the worker: `resume()`, a report, the answer to the probe that `Stalled`
-//! implies, room in a queue that the worker empties. The driver drains a worker whose queue is lost.
+//! implies, room in a queue that the worker empties. The driver withdraws a worker whose queue is lost.
 //!
 //! What follows from a change is in [`members`](super::members), which is the only caller of
 //! [`Availability::apply`].
@@ -24,7 +24,7 @@ pub(crate) enum Change {
     /// `worker.resume()`.
     Resumed,
     /// It disconnects, has broken the protocol, or its process has ended.
-    Draining,
+    Withdrawn,
     /// It has no descriptor for another connection.
     Exhausted,
     /// It has some again.
@@ -50,7 +50,7 @@ enum Service {
     /// It gets nothing until it is resumed, and keeps its place in every rotation.
     Paused,
     /// It leaves, for good.
-    Draining,
+    Withdrawn,
 }
 
 /// Whether the worker has a descriptor for another connection.
@@ -145,7 +145,7 @@ impl Availability {
     pub(crate) fn apply(&mut self, change: Change) -> Option<Transition> {
         let before = *self;
         match change {
-            Change::Draining => self.service = Service::Draining,
+            Change::Withdrawn => self.service = Service::Withdrawn,
             Change::Paused if self.service == Service::Active => self.service = Service::Paused,
             Change::Resumed if self.service == Service::Paused => self.service = Service::Active,
             Change::Exhausted => self.descriptors = Descriptors::Exhausted,
@@ -170,7 +170,7 @@ impl Availability {
 
     /// Whether the worker may get a connection.
     pub(crate) fn standing(&self) -> Standing {
-        if self.service == Service::Draining {
+        if self.service == Service::Withdrawn {
             Standing::Left
         } else if self.service == Service::Paused
             || self.descriptors == Descriptors::Exhausted
@@ -191,8 +191,8 @@ impl Availability {
     }
 
     /// Whether the worker leaves, or has left.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.service == Service::Draining
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.service == Service::Withdrawn
     }
 
     /// Whether the worker is believed to have no descriptors.
@@ -226,7 +226,7 @@ mod tests {
     const CHANGES: [Change; 11] = [
         Change::Paused,
         Change::Resumed,
-        Change::Draining,
+        Change::Withdrawn,
         Change::Exhausted,
         Change::Recovered,
         Change::Probed,
@@ -259,7 +259,7 @@ mod tests {
             for end in ends {
                 availability.apply(end);
             }
-            let expected = if changes.contains(&Change::Draining) {
+            let expected = if changes.contains(&Change::Withdrawn) {
                 Standing::Left
             } else if changes.contains(&Change::QueueLost) {
                 Standing::Unavailable

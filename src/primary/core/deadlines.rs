@@ -13,6 +13,10 @@ pub(crate) enum Due {
     Claim(WorkerId),
     /// Connections of a listener have waited for a worker to come.
     QueueTimeout(ListenerId),
+    /// Parked connections of a listener have waited for their clients.
+    Parked(ListenerId),
+    /// It may be time to end a worker that drains.
+    Drain(WorkerId),
     /// The stall detector looks at workers for which connections wait.
     Sweep,
     /// What could not be taken back for want of descriptors is tried again.
@@ -35,7 +39,11 @@ impl Deadlines {
         let only = match due {
             Due::Sweep => &mut self.sweep,
             Due::Reclaim => &mut self.reclaim,
-            Due::Cooldown(..) | Due::Claim(_) | Due::QueueTimeout(_) => {
+            Due::Cooldown(..)
+            | Due::Claim(_)
+            | Due::QueueTimeout(_)
+            | Due::Parked(_)
+            | Due::Drain(_) => {
                 return self.queue.push(Reverse((at, due)));
             }
         };

@@ -3,11 +3,14 @@
 //! or [`reclaim`](super::reclaim) does.
 
 use core::net::IpAddr;
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use super::{
     driver::{Acceptors, Connection, Driver, HandOver, Lanes},
-    listener::{Delivery, Membership},
+    listener::{Delivery, Listener, Membership, Origin},
     state::Core,
     worker::Worker,
 };
@@ -86,22 +89,31 @@ impl<D: Driver> Core<D> {
         let Some(listener) = listeners.get_mut(&id) else {
             return Placed::NonePending;
         };
-        let Delivery::Distributed(distribution) = &mut listener.delivery else {
+        let Listener { delivery, members, http_members, name, .. } = listener;
+        let Delivery::Distributed(distribution) = delivery else {
             return Placed::NonePending;
         };
         let Some(pending) = distribution.take_pending() else {
             return Placed::NonePending;
         };
-        let candidates =
-            Candidates { workers, members: &listener.members, connection: &pending.connection };
-        let chosen = distribution.policy.choose(&candidates);
+        let candidates = Candidates { workers, members, connection: &pending.connection };
+        let can_any = pending.origin != Origin::Parked || http_members.len() == members.len();
+        let chosen = if can_any {
+            distribution.policy.choose(&candidates)
+        } else {
+            // A policy would take the others for unavailable.
+            candidates.least_waiting(http_members)
+        };
         let Some((chosen, worker)) = chosen.and_then(|it| Some((it, workers.get_mut(&it)?))) else {
             distribution.restore_pending(pending);
             return Placed::NoRoom;
         };
         // A client that is served finds itself counted.
         let counters = &distribution.counters;
-        let time = pending.accepted.map(|accepted| now.duration_since(accepted));
+        let time = match pending.origin {
+            Origin::Accepted(accepted) => Some(now.duration_since(accepted)),
+            Origin::Queue | Origin::Parked => None,
+        };
         counters.count(|counts| counts.handed_over += 1);
         time.inspect(|time| counters.add_handover(*time));
         worker.count(|counts| counts.handed_over += 1);
@@ -115,7 +127,7 @@ impl<D: Driver> Core<D> {
         }
         worker.add_given(id);
         driver.close(pending.connection);
-        driver.debug_log(format_args!("a connection to {} goes to worker {chosen}", listener.name));
+        driver.debug_log(format_args!("a connection to {name} goes to worker {chosen}"));
         Placed::At(chosen)
     }
 
@@ -150,6 +162,12 @@ impl<D: Driver> Candidates<'_, D> {
             Membership::Active | Membership::Quiet => self.workers.get(&id),
             Membership::CoolingDown(_) => None,
         }
+    }
+
+    /// That one of these workers that can take the connection for which the fewest wait.
+    fn least_waiting(&self, workers: &HashSet<WorkerId>) -> Option<WorkerId> {
+        let waiting = workers.iter().filter_map(|&it| Some((self.waiting(it)?, it)));
+        waiting.min().map(|(_, worker)| worker)
     }
 }
 

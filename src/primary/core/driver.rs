@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use std::{fmt, sync::Arc};
 
 use super::{
+    parked::ParkedId,
     stats::{AcceptCounter, Counts, WorkerCounters},
     suspicion::Load,
 };
@@ -22,7 +23,7 @@ pub(crate) trait Driver: Sized {
     /// A listening socket, which a clone does not duplicate.
     type Socket: Socket<Connection = Self::Connection>;
     /// What the driver keeps for each listener.
-    type Acceptors: Acceptors;
+    type Acceptors: Acceptors<Connection = Self::Connection>;
 
     /// Writes a line to the debug log.
     fn debug_log(&self, line: fmt::Arguments<'_>);
@@ -41,6 +42,30 @@ pub(crate) trait Driver: Sized {
 pub(crate) trait Connection {
     /// Where it comes from; `None` where that is not an internet address. Costs a system call.
     fn source(&self) -> Option<IpAddr>;
+
+    /// What its client has sent that is not read yet. Costs a system call.
+    fn received(&self) -> Received;
+
+    /// Ends our side of it. The client sees that after all that was sent.
+    fn end(&self);
+}
+
+/// What the client of a connection has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Received {
+    Nothing,
+    Bytes,
+    /// It has closed its side, or reset the connection.
+    End,
+}
+
+/// A signal that ends a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndSignal {
+    /// `SIGTERM`.
+    Terminate,
+    /// `SIGKILL`.
+    Kill,
 }
 
 /// The engine's ends of one worker's lanes.
@@ -100,6 +125,12 @@ pub(crate) trait Lanes {
     /// The worker accepts no more from its sockets of this listener; without one, from all its sockets.
     fn unassigned(&self, listener: Option<ListenerId>);
 
+    /// How many connections would be cut if the worker's process ended now, as it counts them.
+    fn engaged(&self) -> usize;
+
+    /// Sends the worker's process a signal, if that has not ended and may be signalled.
+    fn signal(&self, signal: EndSignal);
+
     /// How the worker's process gets on; `None` where the kernel does not say.
     fn load(&self) -> Option<Load>;
 }
@@ -138,11 +169,20 @@ pub(crate) type Duplicate<L> = <<L as Lanes>::Socket as Socket>::Duplicate;
 
 /// The tasks that wait at the sockets of one listener.
 pub(crate) trait Acceptors {
+    type Connection;
+
     /// Those that accept may find room now, or another acceptor.
     fn notify_room(&self);
 
     /// Whether the engine or a worker accepts may have changed.
     fn notify_change(&self);
+
+    /// Begins to watch an idle connection, so that `parked_ready` is called when its client sends
+    /// something or goes. Returns false if that is not possible now.
+    fn watch_parked(&self, id: ParkedId, connection: &Self::Connection) -> bool;
+
+    /// Ends watching it.
+    fn unwatch_parked(&self, id: ParkedId, connection: &Self::Connection);
 
     /// Connections that these acceptors know belong to the listener from now on.
     fn inherit(&mut self, other: Self);

@@ -1,11 +1,12 @@
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Instant,
 };
 
 use super::{
     driver::{Acceptors, Driver, Socket},
+    parked::Parked,
     quota::descriptors_at,
     sockets::{SocketId, Sockets},
     stats::{ListenerCounters, Owner},
@@ -28,9 +29,11 @@ pub(crate) struct Listener<D: Driver> {
     pub(crate) data: Option<serde_json::Value>,
     /// The workers that serve it.
     pub(crate) members: HashMap<WorkerId, Membership>,
+    /// Those of them that serve HTTP/1 without TLS, so that they can take parked connections.
+    pub(super) http_members: HashSet<WorkerId>,
     /// Workers that have a descriptor of one of its sockets: members, and those that have left and
     /// are about to close it.
-    holders: std::collections::HashSet<WorkerId>,
+    holders: HashSet<WorkerId>,
     pub(crate) delivery: Delivery<D>,
 }
 
@@ -60,6 +63,8 @@ pub(crate) struct Distribution<D: Driver> {
     /// queue filled up. While there are any, the engine accepts no more.
     pending: VecDeque<Pending<D::Connection>>,
     pub(crate) counters: Arc<ListenerCounters>,
+    /// Idle connections of workers that drain, or have drained.
+    pub(super) parked: Parked<D::Connection>,
     /// While connections wait and no worker serves the listener: until when. The address is not bound
     /// meanwhile, unless workers that have left still have its sockets.
     pub(crate) waits_until: Option<Instant>,
@@ -74,15 +79,25 @@ pub(crate) struct Distribution<D: Driver> {
 /// A connection in no queue.
 pub(crate) struct Pending<C> {
     pub(crate) connection: C,
-    /// When it was accepted, unless it was in a queue before.
-    pub(crate) accepted: Option<Instant>,
+    pub(crate) origin: Origin,
+}
+
+/// Where a connection comes from that is in no queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was accepted at this time.
+    Accepted(Instant),
+    /// It was in a queue before.
+    Queue,
+    /// It was parked, so only some of the members may be able to serve it.
+    Parked,
 }
 
 impl<D: Driver> Listener<D> {
     pub(crate) fn new(query: Query, address: Option<BoundAddress>, delivery: Delivery<D>) -> Self {
         let name = name(address.as_ref(), &query.target);
-        let (members, holders) = Default::default();
-        Self { query, name, address, data: None, members, holders, delivery }
+        let (members, http_members, holders) = Default::default();
+        Self { query, name, address, data: None, members, http_members, holders, delivery }
     }
 
     /// Whether it is the address of the query.
@@ -98,6 +113,17 @@ impl<D: Driver> Listener<D> {
     /// Whether a worker serves it.
     pub(crate) fn is_served(&self) -> bool {
         !self.members.is_empty()
+    }
+
+    /// Whether a worker can take its parked connections.
+    pub(crate) fn has_taker(&self) -> bool {
+        !self.http_members.is_empty()
+    }
+
+    /// Whether a worker other than this one can.
+    pub(crate) fn has_taker_beside(&self, worker: WorkerId) -> bool {
+        let is_distributed = self.distribution().is_some();
+        is_distributed && self.http_members.iter().any(|it| *it != worker)
     }
 
     /// Whether no worker serves it, and one that did still has a descriptor of its socket, so that the
@@ -230,8 +256,11 @@ impl<D: Driver> Listener<D> {
 
     /// The worker serves it from now on, as the owner of the socket that is free for it if it is to have
     /// one.
-    pub(crate) fn join(&mut self, worker: WorkerId, owner: Option<Owner>) {
+    pub(crate) fn join(&mut self, worker: WorkerId, is_http: bool, owner: Option<Owner>) {
         self.members.insert(worker, Membership::Active);
+        if is_http {
+            self.http_members.insert(worker);
+        }
         if let Some(distribution) = self.distribution_mut() {
             distribution.waits_until = None;
             distribution.policy.join(worker);
@@ -275,6 +304,7 @@ impl<D: Driver> Listener<D> {
         if self.members.remove(&worker).is_none() {
             return false;
         }
+        self.http_members.remove(&worker);
         if let Some(distribution) = self.distribution_mut() {
             distribution.policy.leave(worker);
             distribution.sockets.unassign(worker);
@@ -311,6 +341,7 @@ impl<D: Driver> Distribution<D> {
             policy,
             pending: VecDeque::new(),
             counters: Arc::default(),
+            parked: Parked::default(),
             waits_until: None,
             warned: None,
             sockets: Sockets::new(has_own),
@@ -333,15 +364,27 @@ impl<D: Driver> Distribution<D> {
     /// A new connection, in no queue yet.
     pub(crate) fn add_accepted(&mut self, connection: D::Connection, now: Instant) {
         self.counters.add_accepted();
-        self.pending.push_back(Pending { connection, accepted: Some(now) });
+        self.pending.push_back(Pending { connection, origin: Origin::Accepted(now) });
         self.counters.set_waiting(self.pending.len());
     }
 
     /// A connection that was in a queue. It has waited longer than the new ones.
     pub(crate) fn add_returned(&mut self, connection: D::Connection) {
-        let behind = self.pending.partition_point(|pending| pending.accepted.is_none());
-        self.pending.insert(behind, Pending { connection, accepted: None });
+        let is_older = |pending: &Pending<_>| pending.origin == Origin::Queue;
+        let behind = self.pending.partition_point(is_older);
+        self.pending.insert(behind, Pending { connection, origin: Origin::Queue });
         self.counters.set_waiting(self.pending.len());
+    }
+
+    /// A connection that was parked. Its client waits from now on.
+    pub(crate) fn add_unparked(&mut self, connection: D::Connection) {
+        self.pending.push_back(Pending { connection, origin: Origin::Parked });
+        self.counters.set_waiting(self.pending.len());
+    }
+
+    /// Whether connections wait here, in whatever way.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.has_pending() || !self.parked.is_empty()
     }
 
     /// The connection that has waited longest.
@@ -357,16 +400,18 @@ impl<D: Driver> Distribution<D> {
         self.counters.set_waiting(self.pending.len());
     }
 
-    /// Closes the connections that wait.
-    pub(crate) fn close_pending(&mut self, driver: &mut D) {
+    /// Closes the connections that wait, for a worker or for their clients.
+    pub(crate) fn close_waiting(&mut self, driver: &mut D) {
+        self.close_parked(driver);
         self.counters.set_waiting(0);
         self.pending.drain(..).for_each(|pending| driver.close(pending.connection));
     }
 
     /// Takes over the connections that wait at another listener of the address, and what is known of
     /// those that its workers have.
-    pub(crate) fn inherit(&mut self, other: Self) {
-        self.pending = other.pending;
+    pub(crate) fn inherit(&mut self, mut other: Self) {
+        self.pending = std::mem::take(&mut other.pending);
+        self.inherit_parked(&mut other);
         self.counters.set_waiting(self.pending.len());
         self.acceptors.inherit(other.acceptors);
     }

@@ -37,6 +37,16 @@ pub(crate) enum Need<S> {
     Anew(Query, Option<BoundAddress>),
 }
 
+/// A worker that is to serve a listener.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Joining {
+    pub(crate) id: WorkerId,
+    /// The number of its request.
+    pub(crate) seq: u32,
+    /// Whether it serves HTTP/1 without TLS there.
+    pub(crate) is_http: bool,
+}
+
 impl<D: Driver> Core<D> {
     /// What to do so that the worker can serve this address.
     pub(crate) fn plan(&self, worker: WorkerId, query: &Query) -> Plan {
@@ -80,20 +90,23 @@ impl<D: Driver> Core<D> {
 
     /// Takes over the connections that wait for a worker at the address of this new listener, since
     /// another query had bound it.
-    pub(crate) fn inherit(&mut self, heir: ListenerId) {
-        let address = self.listeners.get(&heir).and_then(|heir| heir.address.as_ref());
+    pub(crate) fn inherit(&mut self, heir_id: ListenerId) {
+        let address = self.listeners.get(&heir_id).and_then(|heir| heir.address.as_ref());
         let is_same = |it: &Listener<D>| !it.is_bound() && it.address.as_ref() == address;
         let mut waiting = self
             .listeners
             .iter()
-            .filter(|(id, it)| **id != heir && address.is_some() && is_same(it));
+            .filter(|(id, it)| **id != heir_id && address.is_some() && is_same(it));
         let Some((&id, _)) = waiting.next() else {
             return;
         };
         let waiting = self.forget_listener(id).map(|listener| listener.delivery);
-        if let Some((Delivery::Distributed(waiting), heir)) = waiting.zip(self.distribution(heir)) {
+        if let Some((Delivery::Distributed(waiting), heir)) =
+            waiting.zip(self.distribution(heir_id))
+        {
             heir.inherit(*waiting);
         }
+        self.await_parked(heir_id);
     }
 
     /// The address of a listener is bound again.
@@ -159,12 +172,12 @@ impl<D: Driver> Core<D> {
     /// When the worker does not read its messages.
     pub(crate) fn join(
         &mut self,
-        id: WorkerId,
-        seq: u32,
+        joining: Joining,
         listener_id: ListenerId,
         data: Option<serde_json::Value>,
         now: Instant,
     ) -> Result<(), Unread> {
+        let Joining { id, seq, is_http } = joining;
         let Some(listener) = self.listeners.get_mut(&listener_id) else {
             return Ok(());
         };
@@ -204,7 +217,7 @@ impl<D: Driver> Core<D> {
         };
         // A worker that hears of it finds it in `stats()`. One that can't be told is about to leave
         // everything.
-        listener.join(id, owner);
+        listener.join(id, is_http, owner);
         worker.lanes.send(&ToWorker::Reply(reply), socket)?;
         if kind.is_some() {
             listener.add_holder(id);
@@ -304,6 +317,7 @@ impl<D: Driver> Core<D> {
     /// was the last one. What waits is closed as well, after `timeout` unless another worker comes.
     pub(super) fn left(&mut self, id: ListenerId, timeout: Duration, now: Instant) {
         self.driver.socket_released();
+        let expects_parked = self.expects_parked(id);
         let Some(listener) = self.listeners.get_mut(&id).filter(|it| !it.is_served()) else {
             return;
         };
@@ -323,11 +337,11 @@ impl<D: Driver> Core<D> {
         };
         // A client that sees its connection closed finds the address free.
         if timeout.is_zero() {
-            distribution.close_pending(&mut self.driver);
+            distribution.close_waiting(&mut self.driver);
         }
         // Some may still be in queues of workers that have gone.
-        let may_come = !self.owed.is_empty() || !self.departed.is_empty();
-        if may_come && !timeout.is_zero() || distribution.has_pending() {
+        let may_come = !self.owed.is_empty() || !self.departed.is_empty() || expects_parked;
+        if may_come && !timeout.is_zero() || distribution.has_waiting() {
             if distribution.waits_until.is_none() {
                 distribution.waits_until = Some(now + timeout);
                 self.deadlines.add(now + timeout, Due::QueueTimeout(id));
@@ -353,7 +367,7 @@ impl<D: Driver> Core<D> {
         if is_bound {
             // Workers that have left still have the address.
             distribution.waits_until = None;
-            distribution.close_pending(&mut self.driver);
+            distribution.close_waiting(&mut self.driver);
         } else {
             self.shut(id);
         }
@@ -386,7 +400,7 @@ impl<D: Driver> Core<D> {
         self.driver.debug_log(format_args!("{} closed", listener.name));
         listener.close_sockets();
         if let Some(distribution) = listener.distribution_mut() {
-            distribution.close_pending(&mut self.driver);
+            distribution.close_waiting(&mut self.driver);
         }
         drop(listener);
         self.driver.socket_released();

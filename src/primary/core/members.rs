@@ -38,7 +38,7 @@ impl<D: Driver> Core<D> {
             self.notify_acceptors(id);
         }
         match change {
-            Change::Paused | Change::Exhausted | Change::Draining => self.reclaim(id, now),
+            Change::Paused | Change::Exhausted | Change::Withdrawn => self.reclaim(id, now),
             Change::Stalled => self.rescue(id, now),
             _ => {}
         }
@@ -67,7 +67,7 @@ impl<D: Driver> Core<D> {
         let what = match change {
             Change::Paused => "is paused",
             Change::Resumed => "is resumed",
-            Change::Draining => "gets no more connections",
+            Change::Withdrawn => "gets no more connections",
             Change::Exhausted => "has no descriptors left",
             Change::Recovered => "has descriptors again",
             Change::Stalled => "is stuck",
@@ -99,7 +99,7 @@ impl<D: Driver> Core<D> {
     }
 
     /// Takes the worker out of every rotation for good, and gives what waits in its queue to others.
-    pub(crate) fn drain(&mut self, id: WorkerId, now: Instant) {
+    pub(crate) fn withdraw(&mut self, id: WorkerId, now: Instant) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -108,7 +108,7 @@ impl<D: Driver> Core<D> {
         let left = self.listeners.iter_mut();
         let left = left.filter_map(|(&listener, it)| it.leave(id).then_some(listener));
         let left: Vec<_> = left.collect();
-        if !self.change(id, Change::Draining, now) {
+        if !self.change(id, Change::Withdrawn, now) {
             // Something may have been left for want of descriptors.
             self.reclaim(id, now);
         }
@@ -117,10 +117,10 @@ impl<D: Driver> Core<D> {
         }
     }
 
-    /// Drains all workers, and closes all listeners with what waits for their workers.
-    pub(crate) fn drain_all(&mut self, now: Instant) {
+    /// Withdraws all workers, and closes all listeners with what waits for their workers.
+    pub(crate) fn withdraw_all(&mut self, now: Instant) {
         for id in self.workers.keys().copied().collect::<Vec<_>>() {
-            self.drain(id, now);
+            self.withdraw(id, now);
         }
         self.close_unserved_all();
     }

@@ -73,6 +73,8 @@ impl<D: Driver> Core<D> {
                 Due::Cooldown(listener, worker) => self.end_cooldown(worker, listener, now),
                 Due::Claim(worker) => self.settle_claim(worker, now),
                 Due::QueueTimeout(listener) => self.end_wait_of(listener, now),
+                Due::Parked(listener) => self.end_parked(listener, now),
+                Due::Drain(worker) => self.look_at_drain(worker, now),
             }
         }
     }
@@ -86,7 +88,7 @@ impl<D: Driver> Core<D> {
     /// others, and all that it was the last to serve is closed. Returns it, unless connections of it may
     /// still come back.
     pub(crate) fn remove_worker(&mut self, id: WorkerId, now: Instant) -> Option<Worker<D>> {
-        self.drain(id, now);
+        self.withdraw(id, now);
         self.counters.remove_worker(id);
         let worker = self.workers.remove(&id)?;
         let timeout = worker.queue_timeout;
@@ -131,8 +133,8 @@ impl<D: Driver> Core<D> {
             .is_some_and(|worker| !std::mem::replace(&mut worker.staying, true))
     }
 
-    pub(crate) fn is_draining(&self, id: WorkerId) -> bool {
-        self.workers.get(&id).is_none_or(|worker| worker.availability.is_draining())
+    pub(crate) fn is_withdrawn(&self, id: WorkerId) -> bool {
+        self.workers.get(&id).is_none_or(|worker| worker.availability.is_withdrawn())
     }
 
     pub(crate) fn worker(&self, id: WorkerId) -> Option<&Worker<D>> {

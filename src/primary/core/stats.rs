@@ -24,6 +24,8 @@ pub struct Counts {
     pub rescued: u64,
     /// Given back by workers that could not serve them.
     pub returned: u64,
+    /// Left to the engine by workers that drain, while they were idle.
+    pub moved: u64,
 }
 
 /// How many of the times there were, by their length.
@@ -54,6 +56,8 @@ pub struct ListenerStats {
     pub counts: Counts,
     /// How many wait in the engine, because no worker has room for them.
     pub waiting: usize,
+    /// How many idle connections wait in the engine for their clients, since workers drained.
+    pub parked: usize,
     /// The times from being accepted to being handed over, for the first time.
     pub handover: Histogram,
 }
@@ -100,14 +104,16 @@ struct SharedCounts {
     reclaimed: AtomicU64,
     rescued: AtomicU64,
     returned: AtomicU64,
+    moved: AtomicU64,
 }
 
 impl SharedCounts {
     fn get(&self) -> Counts {
-        let Self { handed_over, reclaimed, rescued, returned } = self;
-        let [handed_over, reclaimed, rescued, returned] =
-            [handed_over, reclaimed, rescued, returned].map(|count| count.load(Ordering::Acquire));
-        Counts { handed_over, reclaimed, rescued, returned }
+        let Self { handed_over, reclaimed, rescued, returned, moved } = self;
+        let [handed_over, reclaimed, rescued, returned, moved] =
+            [handed_over, reclaimed, rescued, returned, moved]
+                .map(|count| count.load(Ordering::Acquire));
+        Counts { handed_over, reclaimed, rescued, returned, moved }
     }
 
     fn update(&self, add: impl FnOnce(&mut Counts)) {
@@ -117,6 +123,7 @@ impl SharedCounts {
         self.reclaimed.store(counts.reclaimed, Ordering::Release);
         self.rescued.store(counts.rescued, Ordering::Release);
         self.returned.store(counts.returned, Ordering::Release);
+        self.moved.store(counts.moved, Ordering::Release);
     }
 }
 
@@ -215,6 +222,7 @@ pub(crate) struct ListenerCounters {
     accepted: AtomicU64,
     counts: SharedCounts,
     waiting: AtomicUsize,
+    parked: AtomicUsize,
     handover: [AtomicU64; 24],
 }
 
@@ -259,6 +267,11 @@ impl ListenerCounters {
         self.waiting.store(count, Ordering::Release);
     }
 
+    /// So many idle ones wait for their clients.
+    pub(crate) fn set_parked(&self, count: usize) {
+        self.parked.store(count, Ordering::Release);
+    }
+
     fn stats(&self) -> ListenerStats {
         let members = lock(&self.members);
         let accepted = self.accepted.load(Ordering::Acquire).saturating_add(members.accepted);
@@ -269,6 +282,7 @@ impl ListenerCounters {
             accepted: owners.fold(accepted, |sum, owner| sum.saturating_add(owner.accepted())),
             counts: self.counts.get(),
             waiting: self.waiting.load(Ordering::Acquire),
+            parked: self.parked.load(Ordering::Acquire),
             handover: Histogram {
                 buckets: std::array::from_fn(|index| self.handover[index].load(Ordering::Acquire)),
             },

@@ -6,6 +6,7 @@ use std::{
 
 use super::{
     availability::{Availability, Standing},
+    drain::Drain,
     driver::{Driver, Lanes, NewWorker, Socket, TakenBack},
     quota::{Claim, MAX_AWAITED, MAX_LISTENERS},
     round::Round,
@@ -26,6 +27,8 @@ pub(crate) struct Worker<D: Driver> {
     pub(crate) availability: Availability,
     /// What it reports of its descriptors.
     pub(crate) claim: Claim,
+    /// How it drains, if it does.
+    pub(crate) drain: Option<Drain>,
     /// It has reported that it does not exit, though it has disconnected.
     pub(crate) staying: bool,
     /// How many connections of each listener it has been given and may return, less those taken back or
@@ -67,6 +70,7 @@ impl<D: Driver> Worker<D> {
             is_other_user,
             availability: Availability::default(),
             claim: Claim::default(),
+            drain: None,
             staying: false,
             given: HashMap::new(),
             sockets: Vec::new(),

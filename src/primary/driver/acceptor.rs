@@ -236,7 +236,7 @@ mod tests {
         let distribution = context.ask(|core| core.new_distribution(&target)).unwrap();
         let delivery = Delivery::Distributed(Box::new(distribution));
         let mut listener = Listener::new(query.clone(), None, delivery);
-        listener.join(1, None);
+        listener.join(1, false, None);
         let id = context.decide(|core| {
             let id = core.next_listener();
             core.insert_listener(id, listener);

@@ -14,6 +14,7 @@ use super::{
     context::{Context, LostSocket},
     engine_driver::EngineDriver,
     listening_socket::{ListeningSocket, UsedBy},
+    parked_connections::attend,
 };
 use crate::{
     protocol::{
@@ -72,6 +73,7 @@ fn bind(context: &Rc<Context>, worker: WorkerId, query: &Query) -> io::Result<Li
     let (bound, address) = start(context, worker, query, distribution.sockets.are_own)?;
     let id = insert(context, query, address, Delivery::Distributed(Box::new(distribution)));
     context.decide(|core| core.inherit(id));
+    attend(context, id);
     acceptor::add(context, id, bound);
     Ok(id)
 }

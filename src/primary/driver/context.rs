@@ -104,10 +104,10 @@ impl Context {
         self.log
     }
 
-    /// Reports that the worker's process has ended.
-    pub(super) fn exited(&self, worker: WorkerId, exit: Option<Exit>) {
+    /// Reports that the worker's process has ended, and how many connections that has cut.
+    pub(super) fn exited(&self, worker: WorkerId, exit: Option<Exit>, cut: usize) {
         self.log.exit(worker, exit);
-        self.emit(Event::Exited { worker, exit });
+        self.emit(Event::Exited { worker, exit, cut });
     }
 
     /// Reports what a worker did wrong, or why it can't begin.

@@ -10,13 +10,15 @@ use tokio::sync::Notify;
 
 use super::{
     super::core::{
-        driver::{Acceptors, Connection, Driver},
+        driver::{Acceptors, Connection, Driver, Received},
         listener::Listener,
+        parked::ParkedId,
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     lanes::WorkerLanes,
     listening_socket::ListeningSocket,
+    parked_connections::ParkedConnections,
 };
 use crate::{
     protocol::control::Target,
@@ -73,6 +75,18 @@ impl Connection for OwnedFd {
     fn source(&self) -> Option<IpAddr> {
         socket::source(self)
     }
+
+    fn received(&self) -> Received {
+        match socket::unread(self) {
+            socket::Unread::Nothing => Received::Nothing,
+            socket::Unread::Bytes => Received::Bytes,
+            socket::Unread::End => Received::End,
+        }
+    }
+
+    fn end(&self) {
+        socket::end(self);
+    }
 }
 
 /// What the tasks at the sockets of one listener wait for, and what tells its connections from others.
@@ -82,6 +96,8 @@ pub(crate) struct AcceptorTasks {
     pub(super) room: Rc<Notify>,
     /// Has all other tasks look again at the owner.
     pub(super) changed: Rc<Notify>,
+    /// The connections that wait for their clients.
+    pub(super) parked: Rc<ParkedConnections>,
     /// Those of the address, and of the addresses before it while connections waited for the next worker.
     endpoints: Vec<Endpoint>,
 }
@@ -96,12 +112,22 @@ impl AcceptorTasks {
 }
 
 impl Acceptors for AcceptorTasks {
+    type Connection = OwnedFd;
+
     fn notify_room(&self) {
         self.room.notify_waiters();
     }
 
     fn notify_change(&self) {
         self.changed.notify_waiters();
+    }
+
+    fn watch_parked(&self, id: ParkedId, connection: &OwnedFd) -> bool {
+        self.parked.add(id, connection)
+    }
+
+    fn unwatch_parked(&self, _id: ParkedId, connection: &OwnedFd) {
+        self.parked.remove(connection);
     }
 
     fn inherit(&mut self, other: Self) {

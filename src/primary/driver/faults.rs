@@ -15,6 +15,6 @@ pub(super) fn fault(context: &Context, id: WorkerId, error: Error, lanes: &Worke
     let _ = lane::shutdown(&lanes.control, Lane::Control);
     // A descriptor that came with it is closed.
     context.reserve.borrow_mut().refill();
-    context.decide(|core| core.drain(id, Instant::now()));
+    context.decide(|core| core.withdraw(id, Instant::now()));
     context.report(id, error);
 }

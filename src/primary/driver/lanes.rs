@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     super::core::{
-        driver::{HandOver, Lanes, TakenBack, Unread},
+        driver::{EndSignal, HandOver, Lanes, TakenBack, Unread},
         quota::MAX_LISTENERS,
         stats::{AcceptCounter, WorkerView},
         suspicion::Load,
@@ -33,6 +33,7 @@ use crate::{
         control::{self, ToWorker},
     },
     sys::{
+        exit::Process,
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, Transit},
         listen,
@@ -129,7 +130,7 @@ impl AcceptCounter for SlotCounter {
 
 /// The engine's ends of one worker's lanes.
 pub(crate) struct WorkerLanes {
-    pid: i32,
+    process: Arc<Process>,
     /// The control socket.
     pub(super) control: AsyncFd<OwnedFd>,
     /// Messages that it had no room for.
@@ -154,14 +155,14 @@ pub(crate) struct WorkerLanes {
 
 impl WorkerLanes {
     pub(super) fn new(
-        pid: i32,
+        process: Arc<Process>,
         control: AsyncFd<OwnedFd>,
         queue: AsyncFd<OwnedFd>,
         view: Arc<View>,
         reserve: Rc<RefCell<Reserve>>,
     ) -> Self {
         Self {
-            pid,
+            process,
             control,
             outgoing: RefCell::default(),
             flush: Cell::new(Instant::now()),
@@ -393,8 +394,22 @@ impl Lanes for Rc<WorkerLanes> {
         self.view.sockets().retain(|(it, _)| listener.is_some_and(|listener| *it != listener));
     }
 
+    fn engaged(&self) -> usize {
+        self.view.counters.engaged() as usize
+    }
+
+    fn signal(&self, signal: EndSignal) {
+        let number = match signal {
+            EndSignal::Terminate => libc::SIGTERM,
+            EndSignal::Kill => libc::SIGKILL,
+        };
+        // One that has ended is about to be reported. One that may not be signalled stays, and its primary
+        // still gets its exit.
+        let _ = self.process.signal(number);
+    }
+
     fn load(&self) -> Option<Load> {
-        load_of(self.pid).map(|load| Load {
+        load_of(self.process.pid()).map(|load| Load {
             main: load.main,
             all: load.all,
             is_runnable: load.is_runnable,

@@ -3,7 +3,7 @@
 //!
 //! - here: the thread and its loop over commands; [`context`]: what its tasks share,
 //! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses,
-//! - [`acceptor`]: one listening socket; [`timers`]: the deadlines of the core,
+//! - [`acceptor`]: one listening socket; [`parked_connections`]: connections that wait for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`listening_socket`]: what the core sees as its driver,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
@@ -17,6 +17,7 @@ mod engine_driver;
 mod faults;
 mod lanes;
 mod listening_socket;
+mod parked_connections;
 mod requests;
 mod timers;
 mod worker_task;
@@ -73,13 +74,18 @@ pub(super) fn run(
                 // Commands about it come later.
                 Command::Adopt(adopted) => adopt(&context, adopted, attending.clone()).await,
                 // What a worker has returned before it leaves goes to others, or waits for the next one.
-                Command::Drain(worker) => {
+                Command::Withdraw(worker) => {
                     all_read().await;
-                    context.decide(|core| core.drain(worker, Instant::now()));
+                    context.decide(|core| core.withdraw(worker, Instant::now()));
                 }
                 Command::Leave(worker) => {
                     all_read().await;
                     drop(spawn_local(leave(Rc::clone(&context), worker)));
+                }
+                Command::Drain { worker, options, done } => {
+                    context.decide(|core| core.drain(worker, options, Instant::now()));
+                    // The caller may have ceased to wait.
+                    let _ = done.try_send(());
                 }
                 Command::Pause(worker) => {
                     context.decide(|core| core.pause(worker, Instant::now()));
@@ -95,7 +101,7 @@ pub(super) fn run(
         }
         // The workers' lanes have to stay open, as long as this process is there: see `Watchdog`. And
         // without JavaScript no other code reaps them.
-        context.decide(|core| core.drain_all(Instant::now()));
+        context.decide(|core| core.withdraw_all(Instant::now()));
         drop(attending);
         let _: Option<Attending> = all_ended.recv().await;
     });

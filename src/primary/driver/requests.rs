@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
+    os::fd::{AsRawFd, OwnedFd},
     rc::{Rc, Weak},
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use tokio::{task::spawn_local, time::sleep_until};
 
 use super::{
     super::{
-        core::{driver::Unread, quota::Exceeded},
+        core::{driver::Unread, listening::Joining, quota::Exceeded},
         messages::Event,
     },
     bind::listener_for,
@@ -19,6 +19,7 @@ use super::{
     engine_driver::origin,
     faults::fault,
     lanes::WorkerLanes,
+    parked_connections::attend,
 };
 use crate::{
     error::{Error, Result},
@@ -29,6 +30,7 @@ use crate::{
     sys::{
         descriptor_limit, errno,
         listen::{self, Origin},
+        scarce_descriptors,
     },
 };
 
@@ -62,16 +64,17 @@ pub(super) fn answer(
     request: ToPrimary,
     descriptor: Option<OwnedFd>,
 ) -> Result<()> {
-    if descriptor.is_some() && !matches!(request, ToPrimary::Return { .. }) {
+    let takes_descriptor = matches!(request, ToPrimary::Return { .. } | ToPrimary::Park { .. });
+    if descriptor.is_some() && !takes_descriptor {
         return Err(Error::StrayDescriptor);
     }
     let now = Instant::now();
     match request {
         // A worker that is disconnecting gets no answer, as with the built-in.
-        ToPrimary::Listen { .. } if context.ask(|core| core.is_draining(id)) => Ok(()),
-        ToPrimary::Listen { seq, query, data } => {
+        ToPrimary::Listen { .. } if context.ask(|core| core.is_withdrawn(id)) => Ok(()),
+        ToPrimary::Listen { seq, query, data, is_http } => {
             control::check_data(data.as_ref())?;
-            let demand = Demand { id, seq, query, data };
+            let demand = Demand { id, seq, query, data, is_http };
             match serve(context, demand) {
                 Served::Answered(answered) => answered,
                 Served::InUse(demand, error) => {
@@ -112,7 +115,44 @@ pub(super) fn answer(
         ToPrimary::Unable { reason } => Err(Error::Unable(reason)),
         ToPrimary::Close { listener } => Ok(context.decide(|core| core.close(id, listener, now))?),
         ToPrimary::Return { listener } => return_connection(context, id, listener, descriptor),
+        ToPrimary::Park { listener, left } => {
+            let left = left.map(|left| Duration::from_millis(left.into()));
+            park(context, id, listener, left, descriptor)
+        }
+        ToPrimary::Drained => {
+            context.decide(|core| core.set_drained(id, now));
+            Ok(())
+        }
     }
+}
+
+/// A worker that drains leaves an idle connection to the engine.
+///
+/// # Errors
+/// When the worker does not drain, was not told to leave connections of the listener, or it is not one that
+/// the worker can have from this listener.
+pub(super) fn park(
+    context: &Rc<Context>,
+    id: WorkerId,
+    listener: ListenerId,
+    left: Option<Duration>,
+    connection: Option<OwnedFd>,
+) -> Result<()> {
+    if !context.ask(|core| core.may_park(id, listener)) {
+        return Err(Error::NotItsConnection("it was not asked for"));
+    }
+    let received = receive_connection(context, id, listener, connection);
+    if let Ok(Some(connection)) = received {
+        // Those that wait are not to take the descriptors of new connections and workers.
+        let has_room = connection.as_raw_fd() < scarce_descriptors();
+        let now = Instant::now();
+        context.decide(|core| core.park(id, listener, connection, left, has_room, now));
+        attend(context, listener);
+        context.reserve.borrow_mut().refill();
+        return Ok(());
+    }
+    context.reserve.borrow_mut().refill();
+    received.map(drop)
 }
 
 /// A worker says that it can't serve this connection. Without a descriptor, this process had none left for
@@ -126,18 +166,27 @@ pub(super) fn return_connection(
     listener: ListenerId,
     connection: Option<OwnedFd>,
 ) -> Result<()> {
-    let returned = distribute_returned(context, id, listener, connection);
+    let received = receive_connection(context, id, listener, connection);
+    let returned = received.map(|connection| {
+        if let Some(connection) = connection {
+            let now = Instant::now();
+            let cooldown = now + COOLDOWN;
+            context.decide(|core| core.returned(id, listener, connection, cooldown, now));
+        }
+    });
     // Its descriptor may be free again.
     context.reserve.borrow_mut().refill();
     returned
 }
 
-fn distribute_returned(
+/// Takes over a connection of a worker, which it had of this listener; `None` if the connection, or the
+/// listener, has ended.
+fn receive_connection(
     context: &Context,
     id: WorkerId,
     listener: ListenerId,
     connection: Option<OwnedFd>,
-) -> Result<()> {
+) -> Result<Option<OwnedFd>> {
     let may_have = context.decide(|core| core.take_returned(id, listener));
     let found = context.ask(|core| {
         let found = core.listener(listener)?;
@@ -146,7 +195,7 @@ fn distribute_returned(
     let Some(origin) = found else {
         // Once a listener is closed, it is not known any more whose its connections are.
         let was_there = context.ask(|core| core.has_given(listener));
-        return if was_there { Ok(()) } else { Err(Error::NotItsConnection("no listener has")) };
+        return if was_there { Ok(None) } else { Err(Error::NotItsConnection("no listener has")) };
     };
     if !may_have {
         return Err(Error::NotItsConnection("the worker was not given"));
@@ -156,15 +205,10 @@ fn distribute_returned(
             Err(Error::NotItsConnection("is not one of the listener's"))
         }
         Some((Origin::Listener, connection)) => {
-            if listen::reset_options(&connection).is_ok() {
-                let now = Instant::now();
-                let cooldown = now + COOLDOWN;
-                context.decide(|core| core.returned(id, listener, connection, cooldown, now));
-            }
-            Ok(())
+            Ok(listen::reset_options(&connection).is_ok().then_some(connection))
         }
         // Its client has gone.
-        Some((Origin::Ended, _)) | None => Ok(()),
+        Some((Origin::Ended, _)) | None => Ok(None),
     }
 }
 
@@ -180,6 +224,7 @@ struct Demand {
     seq: u32,
     query: Query,
     data: Option<serde_json::Value>,
+    is_http: bool,
 }
 
 enum Served {
@@ -196,9 +241,10 @@ fn serve(context: &Rc<Context>, demand: Demand) -> Served {
     }
     match listener_for(context, demand.id, &demand.query) {
         Ok(listener) => {
-            let Demand { id, seq, data, .. } = demand;
+            let Demand { id, seq, data, is_http, .. } = demand;
             let joined = context.decide(|core| {
-                let joined = core.join(id, seq, listener, data, Instant::now());
+                let joining = Joining { id, seq, is_http };
+                let joined = core.join(joining, listener, data, Instant::now());
                 core.close_unserved(listener);
                 joined
             });
@@ -228,7 +274,7 @@ async fn serve_later(context: Rc<Context>, mut demand: Demand, lanes: Weak<Worke
     all_read().await;
     let answered = loop {
         // As in `answer`.
-        if context.ask(|core| core.is_draining(id)) {
+        if context.ask(|core| core.is_withdrawn(id)) {
             break Ok(());
         }
         let error = match serve(&context, demand) {

@@ -23,7 +23,7 @@ use super::{
     context::Context,
     faults::fault,
     lanes::{View, WorkerLanes},
-    requests::{answer, return_connection},
+    requests::{answer, park, return_connection},
 };
 use crate::{
     error::{Error, Result},
@@ -74,7 +74,13 @@ pub(super) async fn adopt(
             let view = Arc::new(View::new(counters, reclaim));
             let counters = Arc::new(WorkerCounters::new(Arc::clone(&view) as _));
             let reserve = Rc::clone(&context.reserve);
-            let lanes = Rc::new(WorkerLanes::new(pid, control, queue, view, reserve));
+            let lanes = Rc::new(WorkerLanes::new(
+                Arc::clone(process.get_ref()),
+                control,
+                queue,
+                view,
+                reserve,
+            ));
             context.log().write(format_args!("worker {id} forked, pid {pid}"));
             let (its_lanes, now) = (Rc::clone(&lanes), Instant::now());
             let new = NewWorker { lanes: its_lanes, counters, queue_timeout, is_other_user };
@@ -89,7 +95,7 @@ pub(super) async fn adopt(
         Err(error) => {
             process.end();
             context.report(id, error);
-            context.exited(id, Some(Exit::Signal(libc::SIGKILL)));
+            context.exited(id, Some(Exit::Signal(libc::SIGKILL)), 0);
         }
     }
 }
@@ -154,7 +160,7 @@ async fn attend(
             () = sleep_until(ending.unwrap_or_else(Instant::now).into()), if ending.is_some() => {
                 ending = None;
                 // One that has disconnected may do without.
-                if !faulted && !context.ask(|core| core.is_draining(id)) {
+                if !faulted && !context.ask(|core| core.is_withdrawn(id)) {
                     faulted = true;
                     fault(&context, id, Error::Ended, &lanes);
                 }
@@ -191,10 +197,11 @@ async fn attend(
             context.decide(|core| core.has_returned_all(id, Instant::now()));
         });
     }
+    let cut = context.ask(|core| core.count_cut(id));
     // Before anybody hears of the exit, all that the worker had of us is closed.
     drop((process, lanes));
     drop(context.decide(|core| core.remove_worker(id, Instant::now())));
-    context.exited(id, exit);
+    context.exited(id, exit, cut);
 }
 
 /// A lane has room, and it is time to try.
@@ -208,7 +215,7 @@ async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
 
 /// Takes the connections that a worker had returned before it ended, and hears why it could not begin.
 /// Says false when there is more, for which this process has not enough of something.
-async fn take_last_requests(context: &Context, id: WorkerId, control: &OwnedFd) -> bool {
+async fn take_last_requests(context: &Rc<Context>, id: WorkerId, control: &OwnedFd) -> bool {
     // Another process that has the worker's end can't send more meanwhile. Where this fails, there is
     // nothing to read either.
     let _ = lane::shutdown(control, Lane::Control);
@@ -223,7 +230,7 @@ async fn take_last_requests(context: &Context, id: WorkerId, control: &OwnedFd) 
 
 /// Takes what is left in the control socket of a worker that has ended. False when there is more, for which
 /// this process has not enough of something.
-fn has_taken_requests(context: &Context, id: WorkerId, control: &OwnedFd) -> bool {
+fn has_taken_requests(context: &Rc<Context>, id: WorkerId, control: &OwnedFd) -> bool {
     loop {
         let packet = match receive_packet(context, control) {
             Ok(packet) if !packet.is_end => packet,
@@ -239,6 +246,10 @@ fn has_taken_requests(context: &Context, id: WorkerId, control: &OwnedFd) -> boo
             (Ok(ToPrimary::Return { listener }), Some(connection)) => {
                 // A fault of a worker that has ended harms no other, and ends nothing.
                 let _ = return_connection(context, id, listener, Some(connection));
+            }
+            (Ok(ToPrimary::Park { listener, left }), Some(connection)) => {
+                let left = left.map(|left| Duration::from_millis(left.into()));
+                let _ = park(context, id, listener, left, Some(connection));
             }
             (Ok(ToPrimary::Unable { reason }), _) => context.report(id, Error::Unable(reason)),
             _ => {}
@@ -313,7 +324,7 @@ fn receive_packet(
 /// the last to serve: the engine closes its sockets at once, and those that the worker has itself close with
 /// its process, unless that goes on without its primary.
 pub(super) async fn leave(context: Rc<Context>, id: WorkerId) {
-    context.decide(|core| core.drain(id, Instant::now()));
+    context.decide(|core| core.withdraw(id, Instant::now()));
     let deadline = Instant::now() + LEAVING;
     while context.ask(|core| core.has_sockets(id)) && Instant::now() < deadline {
         tokio::select! {

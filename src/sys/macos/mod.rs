@@ -9,6 +9,7 @@ pub(super) mod load;
 pub(super) mod memory;
 pub(super) mod message;
 mod queue;
+pub(super) mod readiness_set;
 pub(super) mod socket;
 pub(super) mod socket_file;
 pub(super) mod spawn;

@@ -62,6 +62,8 @@ symbols! {
     napi_get_value_string_utf16: unsafe extern "C" fn(Pointer, Pointer, *mut u16, usize, *mut usize) -> c_int,
     napi_get_value_string_utf8: unsafe extern "C" fn(Pointer, Pointer, *mut c_char, usize, *mut usize) -> c_int,
     napi_get_buffer_info: unsafe extern "C" fn(Pointer, Pointer, *mut Pointer, *mut usize) -> c_int,
+    napi_create_external_arraybuffer: unsafe extern "C" fn(Pointer, Pointer, usize, OnFinalize, Pointer, *mut Pointer) -> c_int,
+    napi_create_typedarray: unsafe extern "C" fn(Pointer, c_int, usize, Pointer, usize, *mut Pointer) -> c_int,
     napi_create_double: unsafe extern "C" fn(Pointer, f64, *mut Pointer) -> c_int,
     napi_create_function: unsafe extern "C" fn(Pointer, *const c_char, usize, OnCall, Pointer, *mut Pointer) -> c_int,
     napi_set_named_property: unsafe extern "C" fn(Pointer, Pointer, *const c_char, Pointer) -> c_int,

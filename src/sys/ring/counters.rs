@@ -49,6 +49,18 @@ impl SharedCounters {
         self.counts().taken.load(Ordering::Relaxed)
     }
 
+    /// How many connections would be cut if the worker ended now: those with a request begun, and those
+    /// that do not carry HTTP. The worker's JavaScript writes this number; see
+    /// [`engaged_address`](Self::engaged_address).
+    pub fn engaged(&self) -> u32 {
+        self.counts().engaged.load(Ordering::Relaxed)
+    }
+
+    /// Where that number is. The memory is valid as long as a clone of these counters lives.
+    pub fn engaged_address(&self) -> *mut u32 {
+        self.counts().engaged.as_ptr()
+    }
+
     /// Tells the worker how many connections were put into its hand-off queue, less those taken back,
     /// modulo 2^32.
     pub fn set_handed(&self, handed: u32) {

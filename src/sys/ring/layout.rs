@@ -46,6 +46,8 @@ pub(super) struct Counts {
     pub(super) taken: AtomicU32,
     /// Connections that the worker has accepted itself.
     pub(super) accepted: AtomicU64,
+    /// Connections that would be cut if the worker ended now.
+    pub(super) engaged: AtomicU32,
     /// Accepted connections by the counter slot of the worker's socket.
     pub(super) accepted_at: [AtomicU64; COUNTER_SLOTS],
     /// Connections that the primary has put into the hand-off queue, less those taken back. In a cache

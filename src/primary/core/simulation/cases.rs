@@ -148,7 +148,7 @@ fn without_a_queue_timeout_connections_are_closed_with_their_address() {
     simulation.connect(0);
     simulation.accept_some();
     simulation.clients.may_close.set(true);
-    simulation.step(id, Step::Drain);
+    simulation.step(id, Step::Withdraw);
     assert_eq!(simulation.clients.count(Place::Closed), 1);
     assert!(simulation.core.listener(1).is_none());
 }

@@ -16,14 +16,18 @@ impl Simulation {
             let availability = self.core.worker(id).unwrap().availability;
             let messages = player.lanes.messages.borrow();
             let is_asked = messages.iter().any(|(it, _)| *it == ToWorker::Probe);
-            assert_eq!(availability.is_draining(), player.is_draining, "worker {id} drains");
-            if !player.is_draining {
+            assert_eq!(
+                availability.is_withdrawn(),
+                player.is_withdrawn,
+                "worker {id} is withdrawn"
+            );
+            if !player.is_withdrawn {
                 assert_eq!(availability.is_paused(), player.is_paused, "worker {id} is paused");
             }
             assert_eq!(availability.is_probed(), is_asked, "worker {id} is probed");
             // What it has not taken is given to others, as soon as there are descriptors for that.
             let is_given_up =
-                availability.is_paused() || availability.is_exhausted() || player.is_draining;
+                availability.is_paused() || availability.is_exhausted() || player.is_withdrawn;
             let is_owed = player.lanes.has_shortage.get() || self.core.owed.contains(&id);
             if is_given_up && !is_owed {
                 assert_eq!(player.lanes.queued(), 0, "worker {id} keeps connections");
@@ -34,7 +38,7 @@ impl Simulation {
                 Standing::Unavailable => assert!(
                     player.is_paused || availability.is_exhausted() || availability.is_stalled()
                 ),
-                Standing::Left => assert!(player.is_draining),
+                Standing::Left => assert!(player.is_withdrawn),
             }
         }
     }

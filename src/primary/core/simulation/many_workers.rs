@@ -10,7 +10,7 @@ const WORKERS: usize = 1000;
 /// A random step of a simulation with many workers: each of them is mostly in service.
 fn random_step(random: &mut Random) -> Step {
     match random.below(1000) {
-        0..2 => Step::Drain,
+        0..2 => Step::Withdraw,
         2..4 => Step::Die(random.below(2) == 0),
         4..6 => Step::Close(random.below(ADDRESSES)),
         6..12 => Step::Listen(random.below(ADDRESSES)),
@@ -47,8 +47,8 @@ fn serve_at_many_workers(scheduling: Scheduling) {
         let step = random_step(&mut random);
         simulation.step(ids[chosen], step);
         // One that leaves makes room for another.
-        if let Step::Drain | Step::Die(_) = step {
-            if let Step::Drain = step {
+        if let Step::Withdraw | Step::Die(_) = step {
+            if let Step::Withdraw = step {
                 simulation.step(ids[chosen], Step::Die(false));
             }
             ids[chosen] = simulation.fork();

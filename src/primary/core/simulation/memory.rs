@@ -14,7 +14,11 @@ use std::{
 };
 
 use super::super::{
-    driver::{Acceptors, Connection, Driver, HandOver, Lanes, Socket, TakenBack, Unread},
+    driver::{
+        Acceptors, Connection, Driver, EndSignal, HandOver, Lanes, Received, Socket, TakenBack,
+        Unread,
+    },
+    parked::ParkedId,
     stats::{AcceptCounter, WorkerView},
     suspicion::Load,
 };
@@ -111,6 +115,12 @@ impl Connection for Client {
         let is_local = self.0.is_multiple_of(8);
         (!is_local).then(|| Ipv4Addr::from_bits(0x0a00_0000 + self.0 % 10_007).into())
     }
+
+    fn received(&self) -> Received {
+        Received::Nothing
+    }
+
+    fn end(&self) {}
 }
 
 /// The driver.
@@ -148,6 +158,8 @@ pub(super) struct Notices {
 }
 
 impl Acceptors for Rc<Notices> {
+    type Connection = Client;
+
     fn notify_room(&self) {
         self.room.set(self.room.get() + 1);
     }
@@ -155,6 +167,12 @@ impl Acceptors for Rc<Notices> {
     fn notify_change(&self) {
         self.change.set(self.change.get() + 1);
     }
+
+    fn watch_parked(&self, _id: ParkedId, _connection: &Client) -> bool {
+        true
+    }
+
+    fn unwatch_parked(&self, _id: ParkedId, _connection: &Client) {}
 
     fn inherit(&mut self, _other: Self) {}
 }
@@ -390,6 +408,12 @@ impl Lanes for Rc<MemoryLanes> {
     fn assigned(&self, _listener: ListenerId, _socket: &Rc<MemorySocket>) {}
 
     fn unassigned(&self, _listener: Option<ListenerId>) {}
+
+    fn engaged(&self) -> usize {
+        0
+    }
+
+    fn signal(&self, _signal: EndSignal) {}
 
     fn load(&self) -> Option<Load> {
         None

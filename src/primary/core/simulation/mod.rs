@@ -21,7 +21,7 @@ use super::{
     availability::Standing,
     driver::{Lanes, NewWorker, Socket},
     listener::{Delivery, Listener},
-    listening::Plan,
+    listening::{Joining, Plan},
     sockets::SocketId,
     state::Core,
     stats::{Counters, WorkerCounters},
@@ -79,7 +79,7 @@ enum Step {
     Shortage(bool),
     /// It answers a probe that it has not been sent.
     AnswerUnasked,
-    Drain,
+    Withdraw,
     /// Its process ends, perhaps with a request that the engine has not read yet.
     Die(bool),
     /// Elsewhere: another worker.
@@ -98,7 +98,7 @@ struct Player {
     is_blocked: bool,
     is_exhausted: bool,
     is_paused: bool,
-    is_draining: bool,
+    is_withdrawn: bool,
     /// Whether it may accept from sockets of its own.
     accepts: bool,
     /// Listeners from whose sockets it accepts nothing before it is told that it may: it has returned a
@@ -185,7 +185,7 @@ impl Simulation {
             is_blocked: false,
             is_exhausted: false,
             is_paused: false,
-            is_draining: false,
+            is_withdrawn: false,
             accepts: true,
             quiet: HashSet::new(),
             sockets: Vec::new(),
@@ -207,7 +207,7 @@ impl Simulation {
     fn listen(&mut self, id: WorkerId, address: usize) {
         let is_member = |id: &ListenerId, worker| self.members.contains(&(*id, worker));
         let serves = self.listeners[address].is_some_and(|it| is_member(&it, id));
-        if self.workers[&id].is_draining || serves {
+        if self.workers[&id].is_withdrawn || serves {
             return;
         }
         let query = Self::query(address);
@@ -233,7 +233,8 @@ impl Simulation {
             }
         };
         self.listeners[address] = Some(listener);
-        self.core.join(id, 1, listener, None, self.now).unwrap();
+        let joining = Joining { id, seq: 1, is_http: true };
+        self.core.join(joining, listener, None, self.now).unwrap();
         self.core.close_unserved(listener);
         self.members.insert((listener, id));
     }
@@ -463,7 +464,7 @@ impl Simulation {
                     self.own(id, reply.listener, socket);
                 }
                 ToWorker::Socket { listener, .. } => self.own(id, listener, socket),
-                ToWorker::Closed { .. } => {}
+                ToWorker::Closed { .. } | ToWorker::Drain(_) => {}
             }
         }
     }
@@ -551,7 +552,7 @@ impl Simulation {
 
     fn step(&mut self, id: WorkerId, step: Step) {
         let player = &self.workers[&id];
-        let (is_blocked, is_draining) = (player.is_blocked, player.is_draining);
+        let (is_blocked, is_withdrawn) = (player.is_blocked, player.is_withdrawn);
         match step {
             Step::Listen(address) if !is_blocked => self.listen(id, address),
             Step::Close(address) if !is_blocked => {
@@ -595,10 +596,10 @@ impl Simulation {
                     self.core.answered(id, self.now);
                 }
             }
-            Step::Drain if !is_draining => {
-                self.core.drain(id, self.now);
+            Step::Withdraw if !is_withdrawn => {
+                self.core.withdraw(id, self.now);
                 let player = self.player(id);
-                player.is_draining = true;
+                player.is_withdrawn = true;
                 player.sockets.clear();
                 self.left(|_, worker| worker == id);
             }
@@ -645,7 +646,7 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => Just(Step::SeeRoom),
         1 => any::<bool>().prop_map(Step::Shortage),
         1 => Just(Step::AnswerUnasked),
-        1 => Just(Step::Drain),
+        1 => Just(Step::Withdraw),
         1 => any::<bool>().prop_map(Step::Die),
         2 => Just(Step::Fork),
         8 => (address(), 1..40usize).prop_map(|(address, count)| Step::Connect(address, count)),

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     protocol::control::{MAX_PACKET, Reply},
     sys::{
+        exit::Process,
         inject::{FAULTS, GONE, SHORTAGES, fail_here},
         ring::{self, Ring, Side},
         watched,
@@ -20,10 +21,9 @@ fn lanes() -> (Rc<WorkerLanes>, OwnedFd, OwnedFd) {
     let memory = ring::create().unwrap();
     let counters = Ring::map(memory, Side::Primary).unwrap().counters;
     let view = Arc::new(View::new(counters, their_queue.try_clone().unwrap()));
-    // No process has this number.
-    let pid = -1;
+    let process = Process::watch(std::process::id().cast_signed()).unwrap();
     let (control, queue) = (control.ok().unwrap(), queue.ok().unwrap());
-    let lanes = WorkerLanes::new(pid, control, queue, view, Rc::default());
+    let lanes = WorkerLanes::new(Arc::new(process), control, queue, view, Rc::default());
     (Rc::new(lanes), their_queue, their_control)
 }
 
