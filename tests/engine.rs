@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+#[path = "engine/drain.rs"]
+mod drain;
 #[cfg(feature = "inject")]
 #[path = "engine/faults.rs"]
 mod faults;
@@ -100,15 +102,21 @@ impl Primary {
         }
     }
 
-    #[expect(clippy::zombie_processes, reason = "reaped by the engine")]
     fn worker(&self, id: WorkerId) -> Worker {
+        self.worker_running(id, "exec cat")
+    }
+
+    /// A worker whose process runs this program of the shell.
+    #[expect(clippy::zombie_processes, reason = "reaped by the engine")]
+    fn worker_running(&self, id: WorkerId, program: &str) -> Worker {
         let (control, their_control) = lane::packet_pair().expect("a lane");
         let (lane, their_lane) = lane::packet_pair().expect("a lane");
         lane::limit_send_buffer(&lane, 4096).expect("a small buffer");
         let memory = ring::create().expect("memory");
         let ring = Ring::map(memory, Side::Primary).expect("a mapping");
-        let mut process = Process::new("cat");
-        let process = process.stdin(Stdio::piped()).spawn().expect("a process");
+        let mut process = Process::new("sh");
+        let process =
+            process.args(["-c", program]).stdin(Stdio::piped()).spawn().expect("a process");
         let pid = process.id().cast_signed();
         let watched = Arc::new(exit::Process::watch(pid).expect("a child"));
         self.command(Command::Adopt(Adopted {

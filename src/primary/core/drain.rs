@@ -1,23 +1,11 @@
-//! The drain of a worker: it gets nothing more, is told to finish what it has, and is ended if it does not go
-//! in time. These deadlines need no JavaScript, neither the primary's nor the worker's.
+//! What is known of the drain of one worker; see [`draining`](super::draining).
 
 use std::time::{Duration, Instant};
 
-use super::{
-    deadlines::Due,
-    driver::{Driver, EndSignal, Lanes},
-    state::Core,
+use crate::protocol::{
+    ListenerId,
+    control::{DrainOrder, ToWorker},
 };
-use crate::{
-    protocol::{
-        ListenerId, WorkerId,
-        control::{DrainOrder, ToWorker},
-    },
-    scheduler::Scheduling,
-};
-
-/// How long a worker that has nothing open may take to exit by itself.
-const LEAVING: Duration = Duration::from_secs(1);
 
 /// How often a worker that may be stuck is asked whether it has something open.
 const LOOK: Duration = Duration::from_millis(250);
@@ -38,16 +26,17 @@ pub struct DrainOptions {
 /// The state of one drain.
 #[derive(Debug)]
 pub(crate) struct Drain {
-    deadline: Instant,
-    kill_timeout: Duration,
-    reason: Option<String>,
-    phase: Phase,
+    pub(super) deadline: Instant,
+    pub(super) kill_timeout: Duration,
+    pub(super) reason: Option<String>,
+    pub(super) phase: Phase,
     /// The listeners of which other workers can take idle connections.
-    takers: Vec<ListenerId>,
+    pub(super) takers: Vec<ListenerId>,
 }
 
+/// How far it has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// It finishes what it has.
     Finishing,
     /// It has nothing open, and is ended at this time.
@@ -58,7 +47,8 @@ enum Phase {
 }
 
 impl Drain {
-    fn order(&self, now: Instant) -> ToWorker {
+    /// What to tell the worker.
+    pub(super) fn order(&self, now: Instant) -> ToWorker {
         let left = self.deadline.saturating_duration_since(now).as_millis();
         ToWorker::Drain(DrainOrder {
             time_left: u32::try_from(left).unwrap_or(u32::MAX),
@@ -68,7 +58,7 @@ impl Drain {
     }
 
     /// When something is to be done.
-    fn next(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         match self.phase {
             Phase::Finishing => Some(self.deadline.min(now + LOOK)),
             Phase::Leaving(at) | Phase::Terminated(at) => Some(at),
@@ -79,118 +69,5 @@ impl Drain {
     /// Whether the worker may leave idle connections of the listener to the engine.
     pub(super) fn moves(&self, listener: ListenerId) -> bool {
         self.takers.contains(&listener)
-    }
-}
-
-impl<D: Driver> Core<D> {
-    /// Drains a worker. If it drains already, the shorter time applies.
-    pub(crate) fn drain(&mut self, id: WorkerId, options: DrainOptions, now: Instant) {
-        let takers = self.takers_beside(id, options.hands_over);
-        self.withdraw(id, now);
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return;
-        };
-        let DrainOptions { timeout, kill_timeout, reason, .. } = options;
-        // Far beyond what JavaScript can ask for.
-        let deadline = now + timeout;
-        if let Some(drain) = &mut worker.drain {
-            drain.kill_timeout = drain.kill_timeout.min(kill_timeout);
-            if deadline >= drain.deadline {
-                return;
-            }
-            drain.deadline = deadline;
-            if let Phase::Leaving(at) = &mut drain.phase {
-                *at = deadline.min(*at);
-            }
-        } else {
-            let phase = Phase::Finishing;
-            worker.drain = Some(Drain { deadline, kill_timeout, reason, phase, takers });
-        }
-        if let Some(drain) = &worker.drain {
-            // A worker that does not read its messages is ended at the deadline.
-            let _ = worker.lanes.send(&drain.order(now), None);
-            if let Some(next) = drain.next(now) {
-                self.deadlines.add(next, Due::Drain(id));
-            }
-        }
-        self.driver.debug_log(format_args!("worker {id} drains"));
-    }
-
-    /// The listeners of the worker of which others can take idle connections.
-    fn takers_beside(&self, id: WorkerId, hands_over: bool) -> Vec<ListenerId> {
-        let listeners = self.listeners.iter().filter(|(_, it)| hands_over && it.has(id));
-        listeners.filter(|(_, it)| it.has_taker_beside(id)).map(|(&listener, _)| listener).collect()
-    }
-
-    /// Whether the worker may leave idle connections of the listener to the engine.
-    pub(crate) fn may_park(&self, id: WorkerId, listener: ListenerId) -> bool {
-        let drain = self.workers.get(&id).and_then(|worker| worker.drain.as_ref());
-        drain.is_some_and(|drain| drain.moves(listener))
-    }
-
-    /// Whether idle connections of the listener may come from workers that drain.
-    pub(super) fn expects_parked(&self, listener: ListenerId) -> bool {
-        let mut drains = self.workers.values().filter_map(|worker| worker.drain.as_ref());
-        drains.any(|drain| drain.moves(listener))
-    }
-
-    /// The worker, which drains, says that it has nothing open, and is about to exit.
-    pub(crate) fn set_drained(&mut self, id: WorkerId, now: Instant) {
-        let Some(drain) = self.workers.get_mut(&id).and_then(|worker| worker.drain.as_mut()) else {
-            return;
-        };
-        if drain.phase == Phase::Finishing {
-            let at = drain.deadline.min(now + LEAVING);
-            drain.phase = Phase::Leaving(at);
-            self.deadlines.add(at, Due::Drain(id));
-        }
-    }
-
-    /// It may be time to end a worker that drains.
-    pub(super) fn look_at_drain(&mut self, id: WorkerId, now: Instant) {
-        let knows_open = self.scheduling != Scheduling::Shared;
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return;
-        };
-        let Some(drain) = &mut worker.drain else {
-            return;
-        };
-        let has_nothing_open =
-            knows_open && worker.lanes.has_shared_counters() && worker.lanes.open() == 0;
-        let signal = match drain.phase {
-            Phase::Finishing if now >= drain.deadline => Some(EndSignal::Terminate),
-            Phase::Finishing if has_nothing_open => {
-                drain.phase = Phase::Leaving(drain.deadline.min(now + LEAVING));
-                None
-            }
-            Phase::Leaving(at) if now >= at => Some(EndSignal::Terminate),
-            Phase::Terminated(at) if now >= at => Some(EndSignal::Kill),
-            _ => None,
-        };
-        match signal {
-            Some(EndSignal::Terminate) => {
-                drain.phase = Phase::Terminated(now + drain.kill_timeout);
-            }
-            Some(EndSignal::Kill) => drain.phase = Phase::Killed,
-            None => {}
-        }
-        if let Some(signal) = signal {
-            worker.lanes.signal(signal);
-        }
-        if let Some(next) = drain.next(now) {
-            self.deadlines.add(next, Due::Drain(id));
-        }
-        if let Some(signal) = signal {
-            self.driver.debug_log(format_args!("worker {id} has not left in time: {signal:?}"));
-        }
-    }
-
-    /// How many connections the end of the worker's process has cut; 0 for a worker that did not drain.
-    pub(crate) fn count_cut(&self, id: WorkerId) -> usize {
-        let knows_open = self.scheduling != Scheduling::Shared;
-        self.workers.get(&id).filter(|worker| worker.drain.is_some()).map_or(0, |worker| {
-            let open = if knows_open { worker.lanes.open() } else { usize::MAX };
-            worker.lanes.engaged().min(open)
-        })
     }
 }

@@ -8,12 +8,12 @@
 //! - [`availability`]: the state machine that says whether a worker may get a connection,
 //! - [`dispatch`]: the way of a connection, in its order; [`reclaim`]: the way back,
 //! - [`members`]: what follows when a worker's availability changes, when it joins or leaves a listener,
-//! - [`drain`]: how a worker leaves, and when it is ended; [`parked`]: the idle connections that it leaves to
-//!   others,
+//! - [`draining`]: how a worker leaves, and when it is ended; [`parking`]: the idle connections that it
+//!   leaves to others,
 //! - [`listening`]: binding, sharing and closing addresses,
 //! - [`stalls`]: workers that take nothing; [`suspicion`]: whether one of them is stuck or only waits for
 //!   a processor,
-//! - [`worker`], [`listener`], [`sockets`]: what the registries of [`state`] consist of,
+//! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`]: what the registries of [`state`] consist of,
 //! - [`deadlines`]: when to call [`state::Core::expire`]; [`quota`]: what one worker may ask for;
 //!   [`stats`]: what is counted.
 
@@ -21,11 +21,13 @@ pub(super) mod availability;
 pub(super) mod deadlines;
 pub(super) mod dispatch;
 pub(super) mod drain;
+pub(super) mod draining;
 pub(super) mod driver;
 pub(super) mod listener;
 pub(super) mod listening;
 pub(super) mod members;
 pub(super) mod parked;
+pub(super) mod parking;
 pub(super) mod quota;
 pub(super) mod reclaim;
 pub(super) mod round;

@@ -14,7 +14,7 @@ use super::{
     context::{Context, LostSocket},
     engine_driver::EngineDriver,
     listening_socket::{ListeningSocket, UsedBy},
-    parked_connections::attend,
+    parked_task::attend,
 };
 use crate::{
     protocol::{

@@ -3,8 +3,9 @@
 //!
 //! - here: the thread and its loop over commands; [`context`]: what its tasks share,
 //! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses,
-//! - [`acceptor`]: one listening socket; [`parked_connections`]: connections that wait for their clients; [`timers`]: the deadlines of the core,
-//! - [`engine_driver`], [`lanes`], [`listening_socket`]: what the core sees as its driver,
+//! - [`acceptor`]: one listening socket; [`parked_task`]: connections that wait
+//!   for their clients; [`timers`]: the deadlines of the core,
+//! - [`engine_driver`], [`lanes`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -18,6 +19,7 @@ mod faults;
 mod lanes;
 mod listening_socket;
 mod parked_connections;
+mod parked_task;
 mod requests;
 mod timers;
 mod worker_task;

@@ -19,7 +19,7 @@ use super::{
     engine_driver::origin,
     faults::fault,
     lanes::WorkerLanes,
-    parked_connections::attend,
+    parked_task::attend,
 };
 use crate::{
     error::{Error, Result},

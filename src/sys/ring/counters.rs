@@ -56,6 +56,11 @@ impl SharedCounters {
         self.counts().engaged.load(Ordering::Relaxed)
     }
 
+    /// Sets that number.
+    pub fn set_engaged(&self, count: u32) {
+        self.counts().engaged.store(count, Ordering::Relaxed);
+    }
+
     /// Where that number is. The memory is valid as long as a clone of these counters lives.
     pub fn engaged_address(&self) -> *mut u32 {
         self.counts().engaged.as_ptr()

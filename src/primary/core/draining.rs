@@ -1,0 +1,131 @@
+//! The drain of a worker: it gets nothing more, is told to finish what it has, and is ended if it does not go
+//! in time. These deadlines need no JavaScript, neither the primary's nor the worker's.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    deadlines::Due,
+    drain::{Drain, DrainOptions, Phase},
+    driver::{Driver, EndSignal, Lanes},
+    state::Core,
+};
+use crate::{
+    protocol::{ListenerId, WorkerId},
+    scheduler::Scheduling,
+};
+
+/// How long a worker that has nothing open may take to exit by itself.
+const LEAVING: Duration = Duration::from_secs(1);
+
+impl<D: Driver> Core<D> {
+    /// Drains a worker. If it drains already, the shorter time applies.
+    pub(crate) fn drain(&mut self, id: WorkerId, options: DrainOptions, now: Instant) {
+        let takers = self.takers_beside(id, options.hands_over);
+        self.withdraw(id, now);
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        let DrainOptions { timeout, kill_timeout, reason, .. } = options;
+        // Far beyond what JavaScript can ask for.
+        let deadline = now + timeout;
+        if let Some(drain) = &mut worker.drain {
+            drain.kill_timeout = drain.kill_timeout.min(kill_timeout);
+            if deadline >= drain.deadline {
+                return;
+            }
+            drain.deadline = deadline;
+            if let Phase::Leaving(at) = &mut drain.phase {
+                *at = deadline.min(*at);
+            }
+        } else {
+            let phase = Phase::Finishing;
+            worker.drain = Some(Drain { deadline, kill_timeout, reason, phase, takers });
+        }
+        if let Some(drain) = &worker.drain {
+            // A worker that does not read its messages is ended at the deadline.
+            let _ = worker.lanes.send(&drain.order(now), None);
+            if let Some(next) = drain.next(now) {
+                self.deadlines.add(next, Due::Drain(id));
+            }
+        }
+        self.driver.debug_log(format_args!("worker {id} drains"));
+    }
+
+    /// The listeners of the worker of which others can take idle connections.
+    fn takers_beside(&self, id: WorkerId, hands_over: bool) -> Vec<ListenerId> {
+        let listeners = self.listeners.iter().filter(|(_, it)| hands_over && it.has(id));
+        listeners.filter(|(_, it)| it.has_taker_beside(id)).map(|(&listener, _)| listener).collect()
+    }
+
+    /// Whether the worker may leave idle connections of the listener to the engine.
+    pub(crate) fn may_park(&self, id: WorkerId, listener: ListenerId) -> bool {
+        let drain = self.workers.get(&id).and_then(|worker| worker.drain.as_ref());
+        drain.is_some_and(|drain| drain.moves(listener))
+    }
+
+    /// Whether idle connections of the listener may come from workers that drain.
+    pub(super) fn expects_parked(&self, listener: ListenerId) -> bool {
+        let mut drains = self.workers.values().filter_map(|worker| worker.drain.as_ref());
+        drains.any(|drain| drain.moves(listener))
+    }
+
+    /// The worker, which drains, says that it has nothing open, and is about to exit.
+    pub(crate) fn set_drained(&mut self, id: WorkerId, now: Instant) {
+        let Some(drain) = self.workers.get_mut(&id).and_then(|worker| worker.drain.as_mut()) else {
+            return;
+        };
+        if drain.phase == Phase::Finishing {
+            let at = drain.deadline.min(now + LEAVING);
+            drain.phase = Phase::Leaving(at);
+            self.deadlines.add(at, Due::Drain(id));
+        }
+    }
+
+    /// It may be time to end a worker that drains.
+    pub(super) fn look_at_drain(&mut self, id: WorkerId, now: Instant) {
+        let knows_open = self.scheduling != Scheduling::Shared;
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
+        let Some(drain) = &mut worker.drain else {
+            return;
+        };
+        let has_nothing_open =
+            knows_open && worker.lanes.has_shared_counters() && worker.lanes.open() == 0;
+        let signal = match drain.phase {
+            Phase::Finishing if now >= drain.deadline => Some(EndSignal::Terminate),
+            Phase::Finishing if has_nothing_open => {
+                drain.phase = Phase::Leaving(drain.deadline.min(now + LEAVING));
+                None
+            }
+            Phase::Leaving(at) if now >= at => Some(EndSignal::Terminate),
+            Phase::Terminated(at) if now >= at => Some(EndSignal::Kill),
+            _ => None,
+        };
+        match signal {
+            Some(EndSignal::Terminate) => {
+                drain.phase = Phase::Terminated(now + drain.kill_timeout);
+            }
+            Some(EndSignal::Kill) => drain.phase = Phase::Killed,
+            None => {}
+        }
+        if let Some(signal) = signal {
+            worker.lanes.signal(signal);
+        }
+        if let Some(next) = drain.next(now) {
+            self.deadlines.add(next, Due::Drain(id));
+        }
+        if let Some(signal) = signal {
+            self.driver.debug_log(format_args!("worker {id} has not left in time: {signal:?}"));
+        }
+    }
+
+    /// How many connections the end of the worker's process has cut; 0 for a worker that did not drain.
+    pub(crate) fn count_cut(&self, id: WorkerId) -> usize {
+        let knows_open = self.scheduling != Scheduling::Shared;
+        self.workers.get(&id).filter(|worker| worker.drain.is_some()).map_or(0, |worker| {
+            let open = if knows_open { worker.lanes.open() } else { usize::MAX };
+            worker.lanes.engaged().min(open)
+        })
+    }
+}
