@@ -75,13 +75,19 @@ impl Simulation {
             for (listener, socket) in tasks {
                 goes_on |= self.run_acceptor(listener, socket);
             }
+            self.speak(usize::MAX);
+            goes_on |= self.run_parked();
             self.pass(Duration::from_millis(20));
             quiet = if goes_on { 0 } else { quiet + 1 };
         }
+        // Those that were parked for too long have seen the end by now.
+        self.pass(Duration::from_secs(2));
         self.check_places();
         self.check_reasons();
         let served = self.clients.count(Place::Served) + self.clients.count(Place::Closed);
         assert_eq!(served, self.clients.connected(), "all are served in the end");
+        let parked: usize = self.counters.stats().listeners.iter().map(|it| it.parked).sum();
+        assert_eq!((parked, self.clients.count(Place::Parked)), (0, 0), "none is parked");
         (0..ADDRESSES).for_each(|address| self.check_turns(address));
     }
 
@@ -90,7 +96,7 @@ impl Simulation {
     fn check_turns(&mut self, address: usize) {
         let ids: Vec<_> = self.workers.keys().copied().collect();
         for id in ids {
-            while self.workers[&id].open > 0 {
+            while !self.workers[&id].served.is_empty() {
                 self.hang(id);
             }
         }
@@ -121,7 +127,7 @@ impl Simulation {
                     while self.serve(id) {}
                 }
                 self.see_room(id);
-                while self.workers[&id].open > 0 {
+                while !self.workers[&id].served.is_empty() {
                     self.hang(id);
                 }
             }

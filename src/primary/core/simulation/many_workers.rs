@@ -10,7 +10,8 @@ const WORKERS: usize = 1000;
 /// A random step of a simulation with many workers: each of them is mostly in service.
 fn random_step(random: &mut Random) -> Step {
     match random.below(1000) {
-        0..2 => Step::Withdraw,
+        0..1 => Step::Withdraw,
+        1..2 => Step::Drain(random.below(4) > 0),
         2..4 => Step::Die(random.below(2) == 0),
         4..6 => Step::Close(random.below(ADDRESSES)),
         6..12 => Step::Listen(random.below(ADDRESSES)),
@@ -29,7 +30,8 @@ fn random_step(random: &mut Random) -> Step {
         290..390 => Step::SeeRoom,
         390..440 => Step::Hang,
         440..740 => Step::Serve(1 + random.below(4)),
-        740..840 => Step::Accept,
+        740..835 => Step::Accept,
+        835..840 => Step::Speak,
         840..850 => Step::Pass(1 + random.below(5) as u64),
         _ => Step::Connect(random.below(ADDRESSES), 1 + random.below(3)),
     }
@@ -47,8 +49,14 @@ fn serve_at_many_workers(scheduling: Scheduling) {
         let step = random_step(&mut random);
         simulation.step(ids[chosen], step);
         // One that leaves makes room for another.
-        if let Step::Withdraw | Step::Die(_) = step {
-            if let Step::Withdraw = step {
+        if let Step::Withdraw | Step::Drain(_) | Step::Die(_) = step {
+            if let Step::Drain(_) = step {
+                for _ in 0..random.below(8) {
+                    let left = (random.below(2) == 0).then_some(20);
+                    simulation.step(ids[chosen], Step::Park(left));
+                }
+            }
+            if let Step::Withdraw | Step::Drain(_) = step {
                 simulation.step(ids[chosen], Step::Die(false));
             }
             ids[chosen] = simulation.fork();

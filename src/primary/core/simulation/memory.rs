@@ -4,7 +4,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    collections::{BTreeMap, HashSet, VecDeque},
     fmt,
     rc::Rc,
     sync::{
@@ -42,14 +42,20 @@ pub(super) enum Place {
     Served,
     /// Closed without being served.
     Closed,
+    /// Idle, in the engine.
+    Parked,
 }
 
 /// All clients that there have been.
 #[derive(Default)]
 pub(super) struct Clients {
     places: RefCell<Vec<Place>>,
-    /// How many are in the engine, in queues, at servers, and closed.
-    counts: Cell<[usize; 4]>,
+    /// How many are in the engine, in queues, at servers, closed, and parked.
+    counts: Cell<[usize; 5]>,
+    /// Those that have sent something since they were parked.
+    pub(super) spoken: RefCell<HashSet<u32>>,
+    /// Those that were parked, and have been ended because their time was over.
+    pub(super) ended: RefCell<HashSet<u32>>,
     /// Whether the core may close a client that no worker has served.
     pub(super) may_close: Cell<bool>,
 }
@@ -93,6 +99,13 @@ impl Clients {
             self.place(client)
         );
         self.put(client, Place::Served);
+        // It may be parked again.
+        self.spoken.borrow_mut().remove(&client);
+    }
+
+    /// Whether the client has been told that its connection ends.
+    fn is_ended(&self, client: u32) -> bool {
+        self.ended.borrow().contains(&client)
     }
 }
 
@@ -103,11 +116,12 @@ fn index(place: Place) -> Option<usize> {
         Place::Queue(_) => Some(1),
         Place::Served => Some(2),
         Place::Closed => Some(3),
+        Place::Parked => Some(4),
     }
 }
 
 /// A connection in the engine.
-pub(super) struct Client(pub(super) u32);
+pub(super) struct Client(pub(super) u32, pub(super) Rc<Clients>);
 
 impl Connection for Client {
     fn source(&self) -> Option<IpAddr> {
@@ -117,10 +131,14 @@ impl Connection for Client {
     }
 
     fn received(&self) -> Received {
-        Received::Nothing
+        let has_spoken = self.1.spoken.borrow().contains(&self.0);
+        if has_spoken { Received::Bytes } else { Received::Nothing }
     }
 
-    fn end(&self) {}
+    fn end(&self) {
+        assert_eq!(self.received(), Received::Nothing, "client {} has a request", self.0);
+        self.1.ended.borrow_mut().insert(self.0);
+    }
 }
 
 /// The driver.
@@ -138,7 +156,8 @@ impl Driver for Memory {
 
     fn close(&mut self, connection: Client) {
         if self.clients.place(connection.0) == Place::Engine {
-            assert!(self.clients.may_close.get(), "client {} is lost", connection.0);
+            let may_close = self.clients.may_close.get() || self.clients.is_ended(connection.0);
+            assert!(may_close, "client {} is lost", connection.0);
             self.clients.put(connection.0, Place::Closed);
         }
     }
@@ -155,6 +174,8 @@ impl Driver for Memory {
 pub(super) struct Notices {
     pub(super) room: Cell<u64>,
     pub(super) change: Cell<u64>,
+    /// The parked clients.
+    pub(super) watched: RefCell<BTreeMap<ParkedId, u32>>,
 }
 
 impl Acceptors for Rc<Notices> {
@@ -168,11 +189,16 @@ impl Acceptors for Rc<Notices> {
         self.change.set(self.change.get() + 1);
     }
 
-    fn watch_parked(&self, _id: ParkedId, _connection: &Client) -> bool {
+    fn watch_parked(&self, id: ParkedId, client: &Client) -> bool {
+        client.1.put(client.0, Place::Parked);
+        self.watched.borrow_mut().insert(id, client.0);
         true
     }
 
-    fn unwatch_parked(&self, _id: ParkedId, _connection: &Client) {}
+    fn unwatch_parked(&self, id: ParkedId, client: &Client) {
+        client.1.put(client.0, Place::Engine);
+        assert_eq!(self.watched.borrow_mut().remove(&id), Some(client.0));
+    }
 
     fn inherit(&mut self, _other: Self) {}
 }
@@ -207,7 +233,7 @@ impl MemorySocket {
     pub(super) fn accept(&self) -> Option<Client> {
         let number = self.backlog.borrow_mut().pop_front()?;
         self.clients.put(number, Place::Engine);
-        Some(Client(number))
+        Some(Client(number, Rc::clone(&self.clients)))
     }
 }
 
@@ -350,7 +376,7 @@ impl Lanes for Rc<MemoryLanes> {
         self.counts.handed.fetch_sub(1, Ordering::Relaxed);
         assert_eq!(self.clients.place(number), Place::Queue(self.id));
         self.clients.put(number, Place::Engine);
-        TakenBack::Connection(listener, Client(number))
+        TakenBack::Connection(listener, Client(number, Rc::clone(&self.clients)))
     }
 
     fn queued(&self) -> usize {

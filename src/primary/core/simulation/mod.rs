@@ -6,6 +6,7 @@ mod cases;
 mod checks;
 mod many_workers;
 mod memory;
+mod parking;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -80,12 +81,18 @@ enum Step {
     /// It answers a probe that it has not been sent.
     AnswerUnasked,
     Withdraw,
+    /// It drains; its idle connections go to others or not.
+    Drain(bool),
+    /// One of its own clients is idle, and moves; how long it may stay, in milliseconds, if that ends.
+    Park(Option<u64>),
     /// Its process ends, perhaps with a request that the engine has not read yet.
     Die(bool),
     /// Elsewhere: another worker.
     Fork,
     /// Elsewhere: so many clients connect to an address.
     Connect(usize, usize),
+    /// Elsewhere: a few parked clients send something.
+    Speak,
     /// Elsewhere: the tasks at a few sockets get a turn.
     Accept,
     /// Elsewhere: so many milliseconds pass.
@@ -105,7 +112,8 @@ struct Player {
     /// connection of theirs.
     quiet: HashSet<ListenerId>,
     sockets: Vec<(ListenerId, Rc<MemorySocket>)>,
-    open: usize,
+    /// Its own clients, and the listeners that they came from.
+    served: Vec<(ListenerId, u32)>,
 }
 
 /// The engine's task at a socket: it looks again at who accepts only when it has been notified.
@@ -189,7 +197,7 @@ impl Simulation {
             accepts: true,
             quiet: HashSet::new(),
             sockets: Vec::new(),
-            open: 0,
+            served: Vec::new(),
         };
         self.workers.insert(id, player);
         id
@@ -382,11 +390,11 @@ impl Simulation {
 
     /// The worker takes a connection that it can serve from its queue. It returns those of servers that it
     /// has closed, which could not be taken back in time.
-    fn take(&mut self, id: WorkerId) -> Option<u32> {
+    fn take(&mut self, id: WorkerId) -> Option<(ListenerId, u32)> {
         loop {
             let (listener, client) = self.workers[&id].lanes.take()?;
             if self.members.contains(&(listener, id)) {
-                return Some(client);
+                return Some((listener, client));
             }
             self.give_back(id, listener, client);
         }
@@ -400,22 +408,22 @@ impl Simulation {
             let may_accept = player.accepts && !player.is_paused;
             let mut open =
                 player.sockets.iter().filter(|(it, _)| may_accept && !player.quiet.contains(it));
-            let client = open.find_map(|(_, it)| it.backlog.borrow_mut().pop_front())?;
+            let client =
+                open.find_map(|(id, it)| Some((*id, it.backlog.borrow_mut().pop_front()?)))?;
             Counts::add(&player.lanes.counts.accepted);
             Some(client)
         };
-        let Some(client) = from_queue.or_else(from_socket) else {
+        let Some((listener, client)) = from_queue.or_else(from_socket) else {
             return false;
         };
-        player.open += 1;
+        player.served.push((listener, client));
         clients.serve(client);
         true
     }
 
     fn hang(&mut self, id: WorkerId) {
         let player = self.player(id);
-        if player.open > 0 {
-            player.open -= 1;
+        if player.served.pop().is_some() {
             Counts::add(&player.lanes.counts.closed);
         }
     }
@@ -433,7 +441,8 @@ impl Simulation {
         assert!(self.core.take_returned(id, listener), "it had the connection");
         if self.core.listener(listener).is_some() {
             self.clients.put(number, Place::Engine);
-            self.core.returned(id, listener, Client(number), self.now + COOLDOWN, self.now);
+            let client = Client(number, Rc::clone(&self.clients));
+            self.core.returned(id, listener, client, self.now + COOLDOWN, self.now);
             // As a worker at its `maxConnections`; one that has closed the server has no socket of it.
             if self.members.contains(&(listener, id)) {
                 self.player(id).quiet.insert(listener);
@@ -534,6 +543,7 @@ impl Simulation {
 
     /// A few tasks at sockets where something may wait get a turn.
     fn accept_some(&mut self) {
+        self.run_parked();
         for _ in 0..8 {
             if self.ready.is_empty() {
                 return;
@@ -598,11 +608,11 @@ impl Simulation {
             }
             Step::Withdraw if !is_withdrawn => {
                 self.core.withdraw(id, self.now);
-                let player = self.player(id);
-                player.is_withdrawn = true;
-                player.sockets.clear();
-                self.left(|_, worker| worker == id);
+                self.has_withdrawn(id);
             }
+            Step::Drain(hands_over) => self.drain(id, hands_over),
+            Step::Park(left) if !is_blocked => self.park(id, left),
+            Step::Speak => self.speak(3),
             Step::Die(has_unread) => self.die(id, has_unread),
             Step::Fork => drop(self.fork()),
             Step::Connect(address, count) => (0..count).for_each(|_| self.connect(address)),
@@ -610,6 +620,13 @@ impl Simulation {
             Step::Pass(millis) => self.pass(Duration::from_millis(millis)),
             _ => {}
         }
+    }
+
+    fn has_withdrawn(&mut self, id: WorkerId) {
+        let player = self.player(id);
+        player.is_withdrawn = true;
+        player.sockets.clear();
+        self.left(|_, worker| worker == id);
     }
 
     fn report(&mut self, id: WorkerId, is_exhausted: bool) {
@@ -647,6 +664,9 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Shortage),
         1 => Just(Step::AnswerUnasked),
         1 => Just(Step::Withdraw),
+        2 => any::<bool>().prop_map(Step::Drain),
+        8 => prop::option::of(1..50u64).prop_map(Step::Park),
+        4 => Just(Step::Speak),
         1 => any::<bool>().prop_map(Step::Die),
         2 => Just(Step::Fork),
         8 => (address(), 1..40usize).prop_map(|(address, count)| Step::Connect(address, count)),
