@@ -8,7 +8,7 @@ const timers = require('node:timers');
 const { runInThisContext } = require('node:vm');
 
 // Taken now, before a test runner replaces them on these objects themselves.
-const { clearInterval, clearTimeout, setInterval, setTimeout } = timers;
+const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers;
 const { hrtime, nextTick } = runInThisContext('process');
 
 /** In milliseconds, from some moment. */
@@ -17,4 +17,12 @@ function now() {
   return seconds * 1e3 + nanoseconds / 1e6;
 }
 
-module.exports = { clearInterval, clearTimeout, nextTick, now, setInterval, setTimeout };
+module.exports = {
+  clearInterval,
+  clearTimeout,
+  nextTick,
+  now,
+  setImmediate,
+  setInterval,
+  setTimeout,
+};

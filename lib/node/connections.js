@@ -1,56 +1,136 @@
 'use strict';
 
 const net = require('node:net');
-const { openStream } = require('./handles.js');
+const { Connection } = require('./connection.js');
+const { handleOf, openStream, socketOf } = require('./handles.js');
+const { followUpgrades } = require('./http-requests.js');
 const { passConnection } = require('./listening-handles.js');
 
 /**
- * Makes handles of connections, and counts when they end, so that the engine knows how many this worker has.
- * The prototype of such a handle inherits from the prototype of Node's class, so counting costs a connection
- * neither a closure nor a property.
+ * The connections that the engine has delivered, until their handles are closed. The prototype of such a
+ * handle inherits from the prototype of Node's class, so noticing that costs a connection neither a closure
+ * nor a property.
  */
 class Connections {
+  /** What a drain does about connections; see `Drain`. */
+  observer = null;
+  /** The moment after which a connection that ends here stays counted as engaged: its client has been cut. */
+  deadline = Number.POSITIVE_INFINITY;
   #onEnd;
+  /** By handle. */
+  #open = new Map();
   /** The prototypes of handles, by kind. */
   #prototypes = {};
+  /** How many connections are engaged: memory that the engine reads. */
+  #engaged = new Uint32Array(1);
 
-  /** `onEnd` is called once for each connection. */
+  /** `onEnd` is called once for each connection that the engine counts. */
   constructor(onEnd) {
     this.#onEnd = onEnd;
     this.#watchTransfers();
   }
 
+  /** Counts engaged connections in the memory that the engine reads. */
+  countIn(engaged) {
+    engaged[0] = this.#engaged[0];
+    this.#engaged = engaged;
+  }
+
+  get size() {
+    return this.#open.size;
+  }
+
+  [Symbol.iterator]() {
+    return this.#open.values();
+  }
+
+  /** The connection of a socket, or of the TLS socket upon it; undefined for others. */
+  of(socket) {
+    const handle = handleOf(socket);
+    if (handle === null || handle === undefined) return undefined;
+    // lib/_tls_wrap.js, TLSSocket.prototype._wrapHandle
+    return this.#open.get(handle) ?? this.#open.get(handle._parent);
+  }
+
   /** Passes a connection to the server of a listening handle. */
-  serve(listening, kind, fd) {
-    const connection = this.#open(kind, fd);
+  serve(served, fd) {
+    const { listener, server, protocol, handle: listening, kind } = served;
+    const handle = this.#openHandle(kind, fd);
+    const connection = new Connection(this, { listener, server, protocol, handle });
+    this.#register(connection);
     let isServed = false;
     try {
-      passConnection(listening, 0, connection);
+      passConnection(listening, 0, handle);
       isServed = true;
     } finally {
       // A listener has thrown. As in Node the socket stays open, perhaps for ever, but it must not count as
       // load.
-      if (!isServed) this.#release(connection);
+      if (!isServed) this.#release(handle);
     }
+    this.#delivered(connection);
+  }
+
+  /**
+   * The same for a connection that the engine does not count. `passes` calls its argument in the context of
+   * the listening socket.
+   */
+  serveShared(served, fd, passes) {
+    const { listener, server, protocol, handle: listening, kind } = served;
+    const handle = this.#watched(openStream(kind, fd), kind);
+    const connection = new Connection(this, { listener, server, protocol, handle });
+    connection.isCounted = false;
+    this.#register(connection);
+    passes(() => passConnection(listening, 0, handle));
+    this.#delivered(connection);
+  }
+
+  #register(connection) {
+    this.#open.set(connection.handle, connection);
+    connection.updateEngaged();
+  }
+
+  /** The server has got the connection, and may have closed it. */
+  #delivered(connection) {
+    if (!this.#open.has(connection.handle)) return;
+    const socket = socketOf(connection.handle);
+    connection.setSocket(socket);
+    followUpgrades(socket.parser, this);
+    this.observer?.onOpen(connection);
   }
 
   /** A 'tcp' or 'pipe' handle for the descriptor of a connection. The handle closes it. */
-  #open(kind, fd) {
+  #openHandle(kind, fd) {
     let handle;
     try {
       handle = openStream(kind, fd);
     } finally {
       if (handle === undefined) this.#onEnd();
     }
-    this.#prototypes[kind] ??= countingPrototype(Object.getPrototypeOf(handle), this.#onEnd);
+    return this.#watched(handle, kind);
+  }
+
+  #watched(handle, kind) {
+    this.#prototypes[kind] ??= watchedPrototype(Object.getPrototypeOf(handle), (closed) =>
+      this.#closed(closed),
+    );
     return Object.setPrototypeOf(handle, this.#prototypes[kind]);
   }
 
-  /** Counts a connection as ended, unless it has ended already. Its handle is not counted any longer. */
+  /** The handle is being closed, perhaps once more. */
+  #closed(handle) {
+    const connection = this.#open.get(handle);
+    if (connection === undefined) return;
+    this.#open.delete(handle);
+    connection.end(this.deadline);
+    if (connection.isCounted) this.#onEnd();
+    this.observer?.onClose(connection);
+  }
+
+  /** Counts a connection as ended, unless it has ended already. Its handle is not watched any longer. */
   #release(handle) {
+    this.#closed(handle);
     const prototype = Object.getPrototypeOf(handle);
     if (!Object.values(this.#prototypes).includes(prototype)) return;
-    if (isOpen(handle)) this.#onEnd();
     Object.setPrototypeOf(handle, Object.getPrototypeOf(prototype));
   }
 
@@ -70,24 +150,23 @@ class Connections {
       return moved;
     };
   }
+
+  /** Called by a connection whose `isEngaged` has changed. */
+  countEngaged(difference) {
+    this.#engaged[0] += difference;
+  }
 }
 
-/** Whether `close()` has not been called. */
-function isOpen(handle) {
-  return handle.fd >= 0;
-}
-
-function countingPrototype(plain, onEnd) {
+function watchedPrototype(plain, onClose) {
   const prototype = {
     __proto__: plain,
     close(callback) {
-      if (isOpen(this)) onEnd();
+      onClose(this);
       return super.close(callback);
     },
     reset(callback) {
-      const wasOpen = isOpen(this);
       const errno = super.reset(callback);
-      if (wasOpen && errno === 0) onEnd();
+      if (errno === 0) onClose(this);
       return errno;
     },
   };

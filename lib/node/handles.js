@@ -9,6 +9,8 @@ const net = require('node:net');
 const { errnoException } = require('../errors.js');
 
 const SOCKET = 0;
+/** The property of a handle that refers to its socket. */
+let ownerSymbol;
 const classes = { tcp: undefined, pipe: undefined, udp: undefined };
 const KINDS = Object.keys(classes);
 
@@ -65,6 +67,12 @@ function kindOf(handle) {
 /** The handle of a net.Socket or a net.Server; null once it is closed. */
 function handleOf({ _handle }) {
   return _handle;
+}
+
+/** The net.Socket that has this handle; undefined before there is one (lib/net.js, initSocketHandle). */
+function socketOf(handle) {
+  ownerSymbol ??= symbolsOf(handle).owner_symbol;
+  return handle[ownerSymbol];
 }
 
 /** The handle of a dgram.Socket (lib/dgram.js, kStateSymbol); null once it is closed. */
@@ -161,6 +169,7 @@ module.exports = {
   openDatagram,
   openStream,
   serverOf,
+  socketOf,
   toBoundSocket,
   toDatagramSocket,
   toSocket,

@@ -39,7 +39,12 @@ function isPipe({ addressType, address }) {
  * loading http would slow down programs that do not use it.
  */
 function isPlainHttp(server) {
-  return typeof server.closeIdleConnections === 'function' && server.addContext === undefined;
+  return typeof server.closeIdleConnections === 'function' && !isTls(server);
+}
+
+/** Whether it is a tls.Server, or one of the servers made of it. */
+function isTls({ addContext }) {
+  return addContext !== undefined;
 }
 
 /** Whether the server has a handle already. Node 18 asks for `listen(handle)` too. */
@@ -117,6 +122,7 @@ module.exports = {
   isFull,
   isPipe,
   isPlainHttp,
+  isTls,
   setSharedData,
   toBacklog,
   toQuery,

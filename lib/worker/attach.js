@@ -4,13 +4,16 @@
 // our engine, whichever library starts it.
 
 const cluster = require('node:cluster');
+const net = require('node:net');
 const { WorkerLanes } = require('../addon/binding.js');
 const { defineWorker, markPaused } = require('../define-worker.js');
+const errors = require('../errors.js');
 const EventContext = require('../event-context.js');
 const Channel = require('../ipc/channel.js');
 const { Act, online, setPaused } = require('../ipc/internal-messages.js');
 const builtin = require('../node/builtin.js');
 const { refByListeners } = require('../node/channel.js');
+const Drain = require('./drain.js');
 const Leaving = require('./leaving.js');
 const Listeners = require('./listeners.js');
 
@@ -46,19 +49,34 @@ function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
       unanswered += 1;
       channel.sendInternal(setPaused(isPaused));
     },
+    own: { pin },
   });
   const worker = new Worker({ id: builtin.takeId(cluster), process, state: 'online' });
   const relay = process.listeners('message').at(-1);
   channel.deliverPendingTo(worker);
   const listeners = new Listeners({ lanes, channel, context, worker });
   const leaving = new Leaving({ lanes, channel, listeners, worker });
+  const drain = new Drain({
+    lanes,
+    connections: listeners.connections,
+    context,
+    worker,
+    disconnect: () => leaving.disconnect(worker),
+  });
   builtin.replaceInWorker(cluster, worker, Worker, getServer);
   leaving.start();
-  listeners.start();
+  listeners.start((order) => drain.order(order));
   channel.sendInternal(online());
 
   function getServer(server, options, callback) {
     listeners.listen(server, options, callback);
+  }
+
+  function pin(socket) {
+    if (!(socket instanceof net.Socket)) {
+      throw errors.invalidArgType('socket', 'an instance of net.Socket', socket);
+    }
+    listeners.pin(socket);
   }
 
   function onInternalMessage({ act, isPaused, isAnswer }) {

@@ -9,7 +9,9 @@ const EventContext = require('../event-context.js');
 const { handleOfReceived } = require('../ipc/handles.js');
 const { listening } = require('../ipc/internal-messages.js');
 const Connections = require('../node/connections.js');
-const { handleOf, openStream } = require('../node/handles.js');
+const { protocolOf } = require('../node/connection.js');
+const { handleOf } = require('../node/handles.js');
+const { followRequests } = require('../node/http-requests.js');
 const {
   denialOf,
   getSharedData,
@@ -30,6 +32,7 @@ const {
 } = require('../node/listening-handles.js');
 const { nextTick } = require('../real-timers.js');
 const deferClose = require('./defer-close.js');
+const followServer = require('./followed-servers.js');
 
 const debug = debuglog('cluster');
 
@@ -45,8 +48,8 @@ class Listeners {
   #worker;
   #connections;
   /**
-   * By the number of the listener: `{server, handle, kind, context}`. Servers of one address share a
-   * listener.
+   * By the number of the listener: `{listener, server, protocol, handle, kind, context}`. Servers of one
+   * address share a listener.
    */
   #served = new Map();
   /** What waits for the engine to have closed a listener: callbacks, by its number. */
@@ -61,18 +64,31 @@ class Listeners {
     this.#context = context;
     this.#worker = worker;
     this.#connections = new Connections(() => lanes.connectionClosed());
+    followRequests(this.#connections);
   }
 
-  /** Lets the engine's answers and connections come in. */
-  start() {
+  /** The connections of this worker. */
+  get connections() {
+    return this.#connections;
+  }
+
+  /** A connection must not be handed over to another worker. */
+  pin(socket) {
+    const connection = this.#connections.of(socket);
+    if (connection !== undefined) connection.isPinned = true;
+  }
+
+  /** Lets the engine's answers, connections and orders come in. */
+  start(onDrain) {
     this.#lanes.start({
       onReply: (reply) => this.#hearReply(reply),
       onConnection: (listener, fd) => this.#onConnection(listener, fd),
       onSharedConnection: (listener, fd) => this.#onSharedConnection(listener, fd),
       onClosed: (listener) => this.#onClosed(listener),
       onGarbage: (reason) => this.#channel.fail(reason),
-      onDrain: () => {},
+      onDrain,
     });
+    this.#connections.countIn(this.#lanes.engaged);
   }
 
   /** `cluster._getServer()`, which `net.Server#listen` and `dgram.Socket#bind` call in a worker. */
@@ -158,7 +174,15 @@ class Listeners {
     if (fd === -1) handle = makeFaux(isInternet ? bound : null, close);
     else if (isDatagram(options)) handle = makeDatagram(fd, close);
     else handle = makeShared(kind, fd, accept, close);
-    this.#served.set(listener, { server, handle, kind, context: new EventContext() });
+    this.#served.set(listener, {
+      listener,
+      server,
+      protocol: protocolOf(server),
+      handle,
+      kind,
+      context: new EventContext(),
+    });
+    followServer(server, this.#connections);
     // The server emits 'listening' meanwhile, or in the next tick.
     emitThen(
       () => callback(0, handle),
@@ -185,7 +209,7 @@ class Listeners {
       return false;
     }
     debug('worker %d serves a connection', this.#worker.id);
-    this.#context.nextTick(() => this.#connections.serve(found.handle, found.kind, fd));
+    this.#context.nextTick(() => this.#connections.serve(found, fd));
     return true;
   }
 
@@ -194,14 +218,10 @@ class Listeners {
    * back as a handle of Node's own does.
    */
   #onSharedConnection(listener, fd) {
-    const { handle, kind, context } = this.#served.get(listener);
-    if (fd < 0) {
-      context.runAgain(() => passConnection(handle, fd));
-      return;
-    }
-    // Not in the context of the listening socket, which the connection does not have.
-    const connection = openStream(kind, fd);
-    context.runAgain(() => passConnection(handle, 0, connection));
+    const served = this.#served.get(listener);
+    const { handle, context } = served;
+    if (fd < 0) context.runAgain(() => passConnection(handle, fd));
+    else this.#connections.serveShared(served, fd, (pass) => context.runAgain(pass));
   }
 
   /** The engine has closed what it had of the listener. */

@@ -1,0 +1,118 @@
+'use strict';
+
+const { performance } = require('node:perf_hooks');
+const { isPlainHttp } = require('./servers.js');
+
+// Whatever a test runner puts in its place.
+const now = performance.now.bind(performance);
+
+/** What is spoken on a connection, as far as is known. */
+const Protocol = Object.freeze({
+  HTTP1: 'http1',
+  HTTP2: 'http2',
+  /** Something of the program's own, or what followed an upgrade. */
+  OTHER: 'other',
+});
+
+/** What a server speaks: found by its methods, because loading http and http2 would slow down other programs. */
+function protocolOf(server) {
+  if (typeof server.updateSettings === 'function') return Protocol.HTTP2;
+  return typeof server.closeIdleConnections === 'function' ? Protocol.HTTP1 : Protocol.OTHER;
+}
+
+/** A connection that the engine has delivered. */
+class Connection {
+  /** Whether the engine is told when it ends. */
+  isCounted = true;
+  /** The net.Socket; undefined while the server gets it. */
+  socket;
+  /** The TLSSocket upon it, once that is secure. */
+  secure;
+  /** Whether Node's HTTP parser alone has read from it from the start, so that another worker may go on. */
+  isPlainHttp = false;
+  /** Whether it must not be handed over. */
+  isPinned = false;
+  /** How many HTTP/1 requests have no complete response yet. */
+  pending = 0;
+  /** The newest response, until it has finished. */
+  newest = null;
+  /** Whether the head of a request has come in part. Known only while the worker drains. */
+  hasPartialHead = false;
+  /** When the last HTTP/1 response finished. */
+  finishedAt = 0;
+  /** The HTTP/2 session: `{session, open, opened}`, with numbers of streams. */
+  http2 = null;
+  /** Whether a client would notice if this process ended now. */
+  isEngaged = false;
+  #connections;
+  #hasEnded = false;
+
+  constructor(connections, { listener, server, protocol, handle }) {
+    this.#connections = connections;
+    this.listener = listener;
+    this.server = server;
+    this.protocol = protocol;
+    this.handle = handle;
+  }
+
+  /** The socket whose end the client understands. */
+  get outermost() {
+    return this.secure ?? this.socket;
+  }
+
+  /** Node's HTTP parser must have got the socket in the same turn: what reads first may keep state for it. */
+  setSocket(socket) {
+    this.socket = socket;
+    const { parser } = socket;
+    const isParsed = parser?.socket === socket && socket.server === this.server;
+    this.isPlainHttp = isParsed && isPlainHttp(this.server);
+  }
+
+  begin(response) {
+    this.protocol = Protocol.HTTP1;
+    this.newest = response;
+    this.hasPartialHead = false;
+    this.pending += 1;
+    if (!this.isEngaged || this.pending === 1) this.updateEngaged();
+  }
+
+  finish(response) {
+    if (this.newest === response) this.newest = null;
+    this.pending -= 1;
+    this.finishedAt = now();
+    if (this.pending === 0) this.updateEngaged();
+  }
+
+  /** From now on the socket is the program's. */
+  upgrade(socket) {
+    if (socket !== this.socket) this.secure = socket;
+    this.protocol = Protocol.OTHER;
+    this.updateEngaged();
+  }
+
+  updateEngaged() {
+    if (this.#hasEnded) return;
+    const { isEngaged } = this;
+    this.isEngaged = this.#hasMore();
+    if (this.isEngaged !== isEngaged) this.#connections.countEngaged(isEngaged ? -1 : 1);
+  }
+
+  #hasMore() {
+    if (this.protocol === Protocol.HTTP1) return this.pending > 0 || this.hasPartialHead;
+    if (this.protocol === Protocol.HTTP2) return this.http2 !== null && this.http2.open > 0;
+    return true;
+  }
+
+  /** It is closed. */
+  end(deadline) {
+    if (this.isEngaged && now() < deadline) this.#connections.countEngaged(-1);
+    this.#hasEnded = true;
+    this.newest = null;
+  }
+
+  get hasEnded() {
+    return this.#hasEnded;
+  }
+}
+
+module.exports = { Connection, Protocol, now, protocolOf };

@@ -1,0 +1,84 @@
+'use strict';
+
+// How the response to an HTTP/1 request comes to say `Connection: close`.
+
+const { nextTick } = require('../real-timers.js');
+
+const HEAD_END = '\r\n\r\n';
+const FIRST_FINAL = 200;
+
+/** How many requests the parser has passed on in the running call, by socket. */
+const parsed = new WeakMap();
+
+/** A request has just been parsed. */
+function countRequest(socket) {
+  const count = parsed.get(socket) ?? 0;
+  // The call ends before the next tick.
+  if (count === 0) nextTick(() => parsed.delete(socket));
+  parsed.set(socket, count + 1);
+}
+
+/**
+ * Says `Connection: close` in the head of a response if `decides()` returns true when the head is made:
+ * earlier than that, other requests may follow. Such a response is the last that its connection can carry.
+ *
+ * @param {() => boolean} decides whether to, as far as the connection is concerned
+ */
+function closeAfter(request, response, decides) {
+  const { writeHead } = response;
+  response.writeHead = function writeLastHead(...args) {
+    const isFinal = Number(args[0]) >= FIRST_FINAL;
+    const closes = isFinal && !response.headersSent && isLast(request) && decides();
+    return Reflect.apply(writeHead, response, closes ? withClose(response, args) : args);
+  };
+}
+
+/** Whether nothing has come after the request, as far as it has been received. */
+function isLast(request) {
+  const { socket } = request;
+  // The parser is in the middle of what it has received, and passes on each head as soon as it has read it.
+  const rest = socket?.parser?.getCurrentBuffer?.() ?? '';
+  if (rest.length > 0) return !hasBody(request) && endsWithHead(rest, parsed.get(socket));
+  return request.complete || !hasBody(request);
+}
+
+/** Whether the bytes consist of this many heads, as far as they can be told apart. */
+function endsWithHead(bytes, count) {
+  const heads = bytes.toString('latin1').split(HEAD_END);
+  return heads.length - 1 === count && heads.at(-1) === '';
+}
+
+function hasBody({ headers }) {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+}
+
+/** The arguments for `writeHead()`, with `Connection: close` in place of what the program says. */
+function withClose(response, [status, ...rest]) {
+  const reason = typeof rest[0] === 'string' ? [rest[0]] : [];
+  const headers = reason.length > 0 ? rest[1] : (rest[1] ?? rest[0]);
+  if (headers === undefined || headers === null) {
+    response.setHeader('Connection', 'close');
+    return [status, ...reason];
+  }
+  return [status, ...reason, replaced(headers)];
+}
+
+function replaced(headers) {
+  if (!Array.isArray(headers)) return fromEntries(withoutConnection(Object.entries(headers)));
+  if (Array.isArray(headers[0])) return [...withoutConnection(headers), ['Connection', 'close']];
+  // Node refuses it.
+  if (headers.length % 2 !== 0) return headers;
+  const pairs = [];
+  for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i], headers[i + 1]]);
+  return [...withoutConnection(pairs).flat(1), 'Connection', 'close'];
+}
+
+function fromEntries(entries) {
+  return { __proto__: null, ...Object.fromEntries(entries), Connection: 'close' };
+}
+
+function withoutConnection(pairs) {
+  return pairs.filter(([name]) => String(name).toLowerCase() !== 'connection');
+}
+
+module.exports = { closeAfter, countRequest };

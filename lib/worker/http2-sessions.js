@@ -1,0 +1,49 @@
+'use strict';
+
+/** The HTTP/2 session of a connection, and its streams. */
+class Http2Session {
+  /** How many streams of the client are open. */
+  open = 0;
+  #opened = 0;
+  #session;
+  #isAsking = false;
+
+  /** `onChange` is called when a stream has been opened or closed. */
+  constructor(session, onChange) {
+    this.#session = session;
+    session.on('stream', (stream) => {
+      this.#opened += 1;
+      this.open += 1;
+      onChange();
+      stream.once('close', () => {
+        this.open -= 1;
+        onChange();
+      });
+    });
+  }
+
+  /**
+   * Closes the session at a moment when no request is on its way, as far as that can be known: when none has
+   * come by the time that the client has answered a ping. To be called again until the session has closed.
+   */
+  closeWhenQuiet() {
+    if (this.#isAsking || !this.#isUsable) return;
+    const opened = this.#opened;
+    // The client may have too many pings to answer.
+    this.#isAsking = this.#session.ping(() => {
+      this.#isAsking = false;
+      if (this.#opened === opened) this.close();
+    });
+  }
+
+  /** Lets the streams that are open end, and no others begin. */
+  close() {
+    if (this.#isUsable) this.#session.close();
+  }
+
+  get #isUsable() {
+    return !this.#session.closed && !this.#session.destroyed;
+  }
+}
+
+module.exports = Http2Session;
