@@ -20,6 +20,9 @@ function protocolOf(server) {
   return typeof server.closeIdleConnections === 'function' ? Protocol.HTTP1 : Protocol.OTHER;
 }
 
+/** The states of connections, as the engine knows them (src/sys/ring/counters.rs). */
+const State = Object.freeze({ NONE: 0, IDLE: 1, ENGAGED: 2 });
+
 /** A connection that the engine has delivered. */
 class Connection {
   /** Whether the engine is told when it ends. */
@@ -45,6 +48,7 @@ class Connection {
   /** Whether a client would notice if this process ended now. */
   isEngaged = false;
   #connections;
+  #fd;
   #hasEnded = false;
 
   constructor(connections, { listener, server, protocol, handle }) {
@@ -53,6 +57,7 @@ class Connection {
     this.server = server;
     this.protocol = protocol;
     this.handle = handle;
+    this.#fd = handle.fd;
   }
 
   /** The socket whose end the client understands. */
@@ -91,10 +96,15 @@ class Connection {
   }
 
   updateEngaged() {
+    const isEngaged = this.#hasMore();
+    if (isEngaged !== this.isEngaged) this.showState();
+  }
+
+  /** Lets the engine know whether the connection is engaged. */
+  showState() {
     if (this.#hasEnded) return;
-    const { isEngaged } = this;
     this.isEngaged = this.#hasMore();
-    if (this.isEngaged !== isEngaged) this.#connections.countEngaged(isEngaged ? -1 : 1);
+    this.#connections.setState(this.#fd, this.isEngaged ? State.ENGAGED : State.IDLE);
   }
 
   #hasMore() {
@@ -105,7 +115,8 @@ class Connection {
 
   /** It is closed. */
   end(deadline) {
-    if (this.isEngaged && now() < deadline) this.#connections.countEngaged(-1);
+    const isCut = this.isEngaged && now() >= deadline;
+    if (!isCut) this.#connections.setState(this.#fd, State.NONE);
     this.#hasEnded = true;
     this.newest = null;
   }

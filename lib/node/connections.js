@@ -21,8 +21,8 @@ class Connections {
   #open = new Map();
   /** The prototypes of handles, by kind. */
   #prototypes = {};
-  /** How many connections are engaged: memory that the engine reads. */
-  #engaged = new Uint32Array(1);
+  /** Their states, by the numbers of their descriptors: memory that the engine reads. */
+  #states = new Uint8Array(0);
 
   /** `onEnd` is called once for each connection that the engine counts. */
   constructor(onEnd) {
@@ -30,10 +30,9 @@ class Connections {
     this.#watchTransfers();
   }
 
-  /** Counts engaged connections in the memory that the engine reads. */
-  countIn(engaged) {
-    engaged[0] = this.#engaged[0];
-    this.#engaged = engaged;
+  /** Keeps the states of connections in this memory, which the engine reads. */
+  keepStatesIn(states) {
+    this.#states = states;
   }
 
   get size() {
@@ -86,7 +85,7 @@ class Connections {
 
   #register(connection) {
     this.#open.set(connection.handle, connection);
-    connection.updateEngaged();
+    connection.showState();
   }
 
   /** The server has got the connection, and may have closed it. */
@@ -151,9 +150,9 @@ class Connections {
     };
   }
 
-  /** Called by a connection whose `isEngaged` has changed. */
-  countEngaged(difference) {
-    this.#engaged[0] += difference;
+  /** Called by a connection with a new state. What is beyond the memory has none. */
+  setState(fd, state) {
+    this.#states[fd] = state;
   }
 }
 

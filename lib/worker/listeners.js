@@ -88,7 +88,7 @@ class Listeners {
       onGarbage: (reason) => this.#channel.fail(reason),
       onDrain,
     });
-    this.#connections.countIn(this.#lanes.engaged);
+    this.#connections.keepStatesIn(this.#lanes.connectionStates);
   }
 
   /** `cluster._getServer()`, which `net.Server#listen` and `dgram.Socket#bind` call in a worker. */

@@ -10,7 +10,7 @@
 //! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`),
 //!   [`socket`]: the type of a descriptor,
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
-//!   it runs,
+//!   it runs, [`unread`]: what it has not read,
 //! - [`thread`]: whether a thread of this process waits,
 //! - [`watched`]: what the engine waits on, [`readiness_set`]: many descriptors as one,
 //! - `linux`, `macos`: what differs. Callers of this module see no difference,
@@ -44,6 +44,7 @@ mod socket_file;
 pub mod spawn;
 pub mod thread;
 mod transfer;
+pub mod unread;
 mod wait;
 pub mod watched;
 

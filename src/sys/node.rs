@@ -9,11 +9,11 @@ mod callback;
 mod cleanup;
 mod event_loop;
 pub mod function;
-mod shared_number;
+mod shared_bytes;
 mod symbols;
 
 pub(crate) use self::callback::{call_function, report_uncaught};
-pub(crate) use self::shared_number::define_engaged;
+pub(crate) use self::shared_bytes::define_states;
 pub use self::{
     callback::{CallbackContext, Called},
     cleanup::CleanupHook,

@@ -31,7 +31,7 @@ use nix::{
 
 use self::layout::{Layout, Mapping, SIZE};
 pub use self::{
-    counters::SharedCounters,
+    counters::{ENGAGED, IDLE, SharedCounters},
     direction::{Corrupt, Reader, Writer},
     layout::CAPACITY,
 };

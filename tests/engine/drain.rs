@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
-use rs_cluster::primary::DrainOptions;
+use rs_cluster::{primary::DrainOptions, sys::ring::ENGAGED};
 
 use super::*;
 
@@ -41,8 +41,8 @@ impl Primary {
 
 impl Worker {
     /// Counts so many connections that its end would cut.
-    fn count_engaged(&self, count: u32) {
-        self.counters.set_engaged(count);
+    fn count_engaged(&self, count: i32) {
+        (0..count).for_each(|descriptor| self.counters.set_state(descriptor, ENGAGED));
     }
 
     /// As [`listen`](Self::listen), with a server that speaks HTTP.

@@ -32,7 +32,7 @@ use crate::{
         duplicate, errno, inherit,
         lane::Kind,
         listen,
-        node::{Poll, Readiness, Timer, define_engaged},
+        node::{Poll, Readiness, Timer, define_states},
         ring,
     },
     worker::{Connections, Control, Watchdog},
@@ -89,8 +89,9 @@ impl WorkerLanes {
 
     /// Starts to read, without keeping the event loop alive.
     ///
-    /// Defines `engaged`, a `Uint32Array` of one number that the engine reads: how many connections would
-    /// be cut if this process ended now. The caller keeps it up to date.
+    /// Defines `connectionStates`, a `Uint8Array` that the engine reads: by the number of its descriptor, 1
+    /// for a connection whose client expects nothing, 2 for one that would be cut if this process ended now,
+    /// and 0 otherwise. The caller keeps it up to date.
     #[napi]
     pub fn start(
         &self,
@@ -104,7 +105,7 @@ impl WorkerLanes {
         }
         let event_loop = Caller::event_loop(&env)?;
         let counters = inner.counters.clone();
-        define_engaged(env.raw().cast(), this.raw().cast(), c"engaged", counters)
+        define_states(env.raw().cast(), this.raw().cast(), c"connectionStates", counters)
             .map_err(reason)?;
         let caller = Caller::new(env, "rs-cluster.WorkerLanes")?;
         let handlers = Rc::new(Handlers::new(event_loop, caller, &handlers)?);

@@ -125,7 +125,7 @@ impl<D: Driver> Core<D> {
         let knows_open = self.scheduling != Scheduling::Shared;
         self.workers.get(&id).filter(|worker| worker.drain.is_some()).map_or(0, |worker| {
             let open = if knows_open { worker.lanes.open() } else { usize::MAX };
-            worker.lanes.engaged().min(open)
+            worker.lanes.cut().min(open)
         })
     }
 }

@@ -125,8 +125,9 @@ pub(crate) trait Lanes {
     /// The worker accepts no more from its sockets of this listener; without one, from all its sockets.
     fn unassigned(&self, listener: Option<ListenerId>);
 
-    /// How many connections would be cut if the worker's process ended now, as it counts them.
-    fn engaged(&self) -> usize;
+    /// How many connections are cut when the worker's process ends: those that the worker says are engaged,
+    /// and those whose clients have sent something that it had not read when it got a signal.
+    fn cut(&self) -> usize;
 
     /// Sends the worker's process a signal, if that has not ended and may be signalled.
     fn signal(&self, signal: EndSignal);

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd},
     rc::Rc,
@@ -39,7 +40,8 @@ use crate::{
         listen,
         load::load_of,
         reserve::Reserve,
-        ring::SharedCounters,
+        ring::{ENGAGED, IDLE, SharedCounters},
+        unread::with_unread_bytes,
     },
 };
 
@@ -146,6 +148,8 @@ pub(crate) struct WorkerLanes {
     full: Cell<Option<Instant>>,
     /// Why a lane is to be given up, until the worker's task has seen it.
     fault: Cell<Option<Fault>>,
+    /// The worker's descriptors of connections with bytes that it had not read when it got a signal.
+    unread: RefCell<Vec<RawFd>>,
     /// Has the worker's task look again at what it waits for, and at `fault`.
     pub(super) changed: Notify,
     /// Tells that nothing waits for the worker any more, as far as it was watched.
@@ -171,6 +175,7 @@ impl WorkerLanes {
             view,
             full: Cell::default(),
             fault: Cell::default(),
+            unread: RefCell::default(),
             changed: Notify::new(),
             emptied: Rc::new(Notify::new()),
             reserve,
@@ -394,8 +399,10 @@ impl Lanes for Rc<WorkerLanes> {
         self.view.sockets().retain(|(it, _)| listener.is_some_and(|listener| *it != listener));
     }
 
-    fn engaged(&self) -> usize {
-        self.view.counters.engaged() as usize
+    fn cut(&self) -> usize {
+        let mut cut: HashSet<RawFd> = self.view.counters.in_state(ENGAGED).collect();
+        cut.extend(&*self.unread.borrow());
+        cut.len()
     }
 
     fn signal(&self, signal: EndSignal) {
@@ -403,6 +410,9 @@ impl Lanes for Rc<WorkerLanes> {
             EndSignal::Terminate => libc::SIGTERM,
             EndSignal::Kill => libc::SIGKILL,
         };
+        // A worker that is stuck does not know of these.
+        let idle = self.view.counters.in_state(IDLE);
+        self.unread.replace(with_unread_bytes(self.process.pid(), idle));
         // One that has ended is about to be reported. One that may not be signalled stays, and its primary
         // still gets its exit.
         let _ = self.process.signal(number);

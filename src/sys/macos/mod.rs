@@ -15,6 +15,7 @@ pub(super) mod socket_file;
 pub(super) mod spawn;
 pub(super) mod thread;
 pub(super) mod transit;
+pub(super) mod unread;
 pub(super) mod watched;
 
 /// Does nothing: macOS has no such scheduling class.

@@ -1,11 +1,21 @@
 //! Counters in shared memory: the worker's for its primary, and the primary's for the worker.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    os::fd::RawFd,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::layout::{Counts, Mapping};
+
+/// The state of a connection whose client expects nothing.
+pub const IDLE: u8 = 1;
+
+/// The state of a connection that would be cut if the worker ended: a request has begun, or it does not carry
+/// HTTP.
+pub const ENGAGED: u8 = 2;
 
 /// What a worker has done with connections. The worker counts them itself, so it does not have to
 /// report each one; the primary can't verify these numbers.
@@ -49,21 +59,27 @@ impl SharedCounters {
         self.counts().taken.load(Ordering::Relaxed)
     }
 
-    /// How many connections would be cut if the worker ended now: those with a request begun, and those
-    /// that do not carry HTTP. The worker's JavaScript writes this number; see
-    /// [`engaged_address`](Self::engaged_address).
-    pub fn engaged(&self) -> u32 {
-        self.counts().engaged.load(Ordering::Relaxed)
+    /// Where the states of the worker's connections are, and how many: bytes that its JavaScript writes, by
+    /// descriptor number. 0 is none of them, [`IDLE`] and [`ENGAGED`] are others. The memory is valid as
+    /// long as a clone of these counters lives.
+    pub fn states_address(&self) -> (*mut u8, usize) {
+        let states = &self.counts().states;
+        (states.as_ptr().cast_mut().cast(), states.len())
     }
 
-    /// Sets that number.
-    pub fn set_engaged(&self, count: u32) {
-        self.counts().engaged.store(count, Ordering::Relaxed);
+    /// Sets the state of the connection with this descriptor number, as JavaScript does.
+    pub fn set_state(&self, descriptor: RawFd, state: u8) {
+        let index = usize::try_from(descriptor).ok();
+        if let Some(byte) = index.and_then(|index| self.counts().states.get(index)) {
+            byte.store(state, Ordering::Relaxed);
+        }
     }
 
-    /// Where that number is. The memory is valid as long as a clone of these counters lives.
-    pub fn engaged_address(&self) -> *mut u32 {
-        self.counts().engaged.as_ptr()
+    /// The descriptor numbers of the worker's connections in this state.
+    pub fn in_state(&self, state: u8) -> impl Iterator<Item = RawFd> {
+        let states = self.counts().states.iter().enumerate();
+        let found = states.filter(move |(_, byte)| byte.load(Ordering::Relaxed) == state);
+        found.filter_map(|(index, _)| RawFd::try_from(index).ok())
     }
 
     /// Tells the worker how many connections were put into its hand-off queue, less those taken back,

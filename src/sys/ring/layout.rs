@@ -3,7 +3,7 @@
 use std::{
     mem::size_of,
     ptr::NonNull,
-    sync::atomic::{AtomicU32, AtomicU64},
+    sync::atomic::{AtomicU8, AtomicU32, AtomicU64},
 };
 
 use nix::sys::mman::munmap;
@@ -46,14 +46,18 @@ pub(super) struct Counts {
     pub(super) taken: AtomicU32,
     /// Connections that the worker has accepted itself.
     pub(super) accepted: AtomicU64,
-    /// Connections that would be cut if the worker ended now.
-    pub(super) engaged: AtomicU32,
     /// Accepted connections by the counter slot of the worker's socket.
     pub(super) accepted_at: [AtomicU64; COUNTER_SLOTS],
     /// Connections that the primary has put into the hand-off queue, less those taken back. In a cache
     /// line of its own, because the primary writes it.
     pub(super) handed: Line,
+    /// The state of the connection with each descriptor number of the worker. See
+    /// [`states_address`](super::SharedCounters::states_address).
+    pub(super) states: [AtomicU8; DESCRIPTORS],
 }
+
+/// How many descriptor numbers of a worker have a state. Memory is used as far as the worker writes.
+pub(super) const DESCRIPTORS: usize = 64 * 1024;
 
 #[repr(C)]
 pub(super) struct Layout {

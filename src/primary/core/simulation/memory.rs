@@ -435,7 +435,7 @@ impl Lanes for Rc<MemoryLanes> {
 
     fn unassigned(&self, _listener: Option<ListenerId>) {}
 
-    fn engaged(&self) -> usize {
+    fn cut(&self) -> usize {
         0
     }
 
