@@ -52,6 +52,7 @@ class Drain {
     this.#connections.deadline = this.#time.deadline;
     this.#moves.takers = new Set(takers);
     if (!isFirst) return;
+    this.#findPartialHeads();
     markDraining(this.#worker);
     const deadline = Date.now() + timeLeft;
     this.#context.nextTick(() => {
@@ -145,14 +146,19 @@ class Drain {
 
   #tick() {
     if (this.#isOver()) return;
+    this.#findPartialHeads();
+    if (this.#time.isLastThird) this.#endOthers();
+    this.#look(this.#connections);
+  }
+
+  /** Clients that have sent the beginning of a request would be cut. */
+  #findPartialHeads() {
     const idleSockets = new IdleSockets();
     for (const connection of this.#connections) {
       if (connection.protocol !== Protocol.HTTP1) continue;
       connection.hasPartialHead = hasPartialHead(connection, idleSockets);
       connection.updateEngaged();
     }
-    if (this.#time.isLastThird) this.#endOthers();
-    this.#look(this.#connections);
   }
 
   /** Ends what does not end by itself. */
