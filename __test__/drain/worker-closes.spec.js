@@ -62,7 +62,7 @@ test('a head that is out is not changed, and the next one says close', async (t)
 });
 
 for (const url of ['/', '/later']) {
-  test(`of pipelined requests that came before, the last answer says close: ${url}`, async (t) => {
+  test(`of pipelined requests that came before, none but the last answer says close: ${url}`, async (t) => {
     const { app, client } = await startAlone(t);
     client.send('/hold');
     await app.line({ holds: 1 });
@@ -78,7 +78,7 @@ for (const url of ['/', '/later']) {
       [],
     );
     // The heads of answers that wait were made before.
-    if (!client.hasEnded) t.is((await client.ask('/')).connection, 'close');
+    if (says.at(-1) !== 'close') t.is((await client.ask('/')).connection, 'close');
     await end(t, app, client);
   });
 
@@ -109,7 +109,7 @@ test('pipelined requests with bodies are all answered', async (t) => {
     says.slice(0, -1).filter((said) => said === 'close'),
     [],
   );
-  if (!client.hasEnded) t.is((await client.ask('/')).connection, 'close');
+  t.is(says.at(-1), 'close');
   await end(t, app, client);
 });
 

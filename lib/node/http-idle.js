@@ -29,7 +29,7 @@ function namedBy(server) {
   return new Set(parsers.map(({ socket }) => socket));
 }
 
-/** Whether nothing has been received or sent. Node names such connections since Node 26. */
+/** Whether nothing has been received or sent. Since Node 26, Node names such connections too. */
 function isFresh({ bytesRead, bytesWritten }) {
   return bytesRead === 0 && bytesWritten === 0;
 }
@@ -56,7 +56,7 @@ function isIdle(connection, idleSockets) {
     !socket.readableEnded &&
     !socket.destroyed &&
     !socket.isPaused() &&
-    (isFresh(socket) || idleSockets.has(connection))
+    (connection.finishedAt > 0 ? idleSockets.has(connection) : isFresh(socket))
   );
 }
 

@@ -7,13 +7,15 @@ const { nextTick } = require('../real-timers.js');
 const HEAD_END = '\r\n\r\n';
 const FIRST_FINAL = 200;
 
-/** How many requests the parser has passed on in the running call, by socket. */
+/**
+ * How many requests the parser has passed on without coming to an end, by socket. As long as it parses what
+ * it has received, there are no ticks, except as it passes on a part of a body.
+ */
 const parsed = new WeakMap();
 
-/** A request has just been parsed. */
-function countRequest(socket) {
+/** The parser has passed on a request. */
+function countRequest({ socket }) {
   const count = parsed.get(socket) ?? 0;
-  // The call ends before the next tick.
   if (count === 0) nextTick(() => parsed.delete(socket));
   parsed.set(socket, count + 1);
 }
@@ -33,13 +35,14 @@ function closeAfter(request, response, decides) {
   };
 }
 
-/** Whether nothing has come after the request, as far as it has been received. */
+/** Whether nothing has come after the newest request of a socket, as far as it has been received. */
 function isLast(request) {
   const { socket } = request;
-  // The parser is in the middle of what it has received, and passes on each head as soon as it has read it.
-  const rest = socket?.parser?.getCurrentBuffer?.() ?? '';
-  if (rest.length > 0) return !hasBody(request) && endsWithHead(rest, parsed.get(socket));
-  return request.complete || !hasBody(request);
+  const count = parsed.get(socket);
+  if (count === undefined) return request.complete || !hasBody(request);
+  // The parser passes on each head as soon as it has read it, and may have to go on.
+  const bytes = socket.parser?.getCurrentBuffer?.();
+  return bytes !== undefined && !hasBody(request) && endsWithHead(bytes, count);
 }
 
 /** Whether the bytes consist of this many heads, as far as they can be told apart. */

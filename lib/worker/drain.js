@@ -84,7 +84,7 @@ class Drain {
   }
 
   onRequest(connection, request, response) {
-    countRequest(request.socket);
+    countRequest(request);
     this.#watchHead(connection, response);
   }
 
