@@ -42,7 +42,7 @@ class HttpClient {
   }
 
   write(text) {
-    this.#socket.write(text);
+    this.#socket.write(text, 'latin1');
     return this;
   }
 
@@ -150,11 +150,10 @@ function toRequest(url, headers, body, method) {
   return `${method} ${url} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n${body}`;
 }
 
-/** Connects, with TLS if `secure`. */
-async function connect(target, { secure = false } = {}) {
-  const socket = secure
-    ? tls.connect({ ...target, rejectUnauthorized: false })
-    : net.connect(target);
+/** Connects, with TLS if `secure`. Where `halfOpen`, the client leaves its side open as the server ends. */
+async function connect(target, { secure = false, halfOpen = false } = {}) {
+  const options = { ...target, allowHalfOpen: halfOpen, rejectUnauthorized: false };
+  const socket = secure ? tls.connect(options) : net.connect(options);
   const client = new HttpClient(socket);
   await once(socket, secure ? 'secureConnect' : 'connect');
   return client;

@@ -1,14 +1,16 @@
 'use strict';
 
+const { Protocol } = require('../node/connection.js');
 const { isTls } = require('../node/servers.js');
 
 /** Warns once if TLS servers may keep connections open for longer than the worker has to drain. */
 function warnOfKeepAlive(connections, id, timeLeft) {
   const time = Math.round(timeLeft);
-  for (const { server } of connections) {
-    if (!outlasts(server, timeLeft)) continue;
-    const timeout = server.keepAliveTimeout || 'no end';
-    const kept = typeof timeout === 'number' ? `for ${timeout} ms` : 'without limit';
+  for (const { protocol, http2, server } of connections) {
+    const isHttp1 = protocol !== Protocol.OTHER && http2 === null;
+    if (!isHttp1 || !outlasts(server, timeLeft)) continue;
+    const { keepAliveTimeout } = server;
+    const kept = keepAliveTimeout > 0 ? `for ${keepAliveTimeout} ms` : 'without limit';
     const warning =
       `worker ${id} has ${time} ms to drain, but a TLS server of it keeps idle connections open ${kept}: ` +
       "requests may fail that come as it ends. Let 'keepAliveTimeout' be shorter than the time to drain.";
