@@ -1,6 +1,6 @@
 'use strict';
 
-// The load generator of bench/load.
+// The load generator of bench/load, as it opens connections at a rate. traffic.js has the other half.
 
 const { existsSync } = require('node:fs');
 const path = require('node:path');
@@ -8,15 +8,16 @@ const { runTool } = require('../../tools/run-tool.js');
 
 const MANIFEST = path.join(__dirname, '..', 'load', 'Cargo.toml');
 const TARGET = path.join(__dirname, '..', '..', 'target');
-const PROGRAM = path.join(TARGET, 'release', 'rs-cluster-load');
+const PROGRAM = path.join(TARGET, 'load', 'rs-cluster-load');
 const GRACE_MS = 10_000;
 
-/** Builds the load generator, unless it is up to date. */
+/** Builds the load generator, unless it is up to date; resolves to its path. */
 async function buildLoad() {
   if (!existsSync(PROGRAM)) process.stderr.write('Building the load generator …\n');
-  const args = ['build', '--release', '--locked', '--manifest-path', MANIFEST];
+  const args = ['build', '--profile', 'load', '--locked', '--manifest-path', MANIFEST];
   const missing = 'cargo is missing, which builds the load generator: https://rustup.rs';
   await runTool('cargo', args, { env: { ...process.env, CARGO_TARGET_DIR: TARGET }, missing });
+  return PROGRAM;
 }
 
 /**
@@ -26,7 +27,8 @@ async function buildLoad() {
 async function runLoad({ port, protocol, pace, seconds, patienceSeconds = 0, lateMs = 100 }) {
   const load = { port, protocol, pace, seconds, patienceSeconds, lateMs };
   const limit = (seconds + patienceSeconds) * 1000 + GRACE_MS;
-  const report = JSON.parse(await runTool(PROGRAM, [JSON.stringify(load)], { limit }));
+  const args = ['connections', JSON.stringify(load)];
+  const report = JSON.parse(await runTool(PROGRAM, args, { limit }));
   const { served, failures, seconds: elapsed } = report;
   return { ...report, requests: served, rate: served / elapsed, errors: failures };
 }

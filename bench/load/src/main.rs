@@ -1,23 +1,20 @@
-//! `rs-cluster-load LOAD`: opens connections to a server on 127.0.0.1 as [`Load`] says, in JSON, and
-//! prints the results as a line of JSON.
+//! `rs-cluster-load connections LOAD` opens connections to a server on 127.0.0.1 as [`connections::Load`]
+//! says, in JSON, and prints the results as a line of JSON.
 //!
-//! The program has one thread, which does as little as possible, because it shares the machine with
-//! the servers.
+//! `rs-cluster-load traffic PLAN` sends requests of many shapes at once as [`traffic::Plan`] says, in
+//! JSON, obeys the commands on stdin, and prints what failed as a line of JSON: see [`traffic`].
 
 #![forbid(unsafe_code)]
 
-mod connection;
-mod load;
-mod report;
-mod run;
-mod timer;
+mod connections;
+mod traffic;
 
 use std::{env, io, process::ExitCode};
 
-use load::Load;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 fn main() -> ExitCode {
-    match parse().and_then(|load| run::run(&load)) {
+    match run() {
         Ok(report) => {
             println!("{report}");
             ExitCode::SUCCESS
@@ -29,7 +26,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse() -> io::Result<Load> {
-    let argument = env::args().nth(1).unwrap_or_default();
-    Ok(serde_json::from_str(&argument)?)
+fn run() -> io::Result<String> {
+    let mut arguments = env::args().skip(1);
+    let mode = arguments.next().unwrap_or_default();
+    let argument = arguments.next().unwrap_or_default();
+    allow_descriptors()?;
+    match mode.as_str() {
+        "connections" => connections::run(&serde_json::from_str(&argument)?),
+        "traffic" => traffic::run(serde_json::from_str(&argument)?),
+        _ => Err(io::Error::other("usage: rs-cluster-load connections LOAD | traffic PLAN")),
+    }
+}
+
+/// Raises the limit of descriptors, because thousands of connections may wait for a server that stalls.
+fn allow_descriptors() -> nix::Result<()> {
+    let (_, maximum) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, maximum, maximum)
 }

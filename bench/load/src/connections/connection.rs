@@ -17,7 +17,7 @@ use nix::{
     },
 };
 
-use crate::load::Protocol;
+use super::load::Protocol;
 
 /// How a connection ended, if it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

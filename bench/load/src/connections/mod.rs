@@ -1,4 +1,11 @@
-//! The loop that starts connections, and notices their ends.
+//! Opens and closes connections, as many as possible or at a fixed rate, and times them. The loop starts
+//! connections, and notices their ends. It has one thread and does as little as possible, because it
+//! shares the machine with the servers.
+
+mod connection;
+mod load;
+mod report;
+mod timer;
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
@@ -8,18 +15,14 @@ use std::{
 use nix::{
     Result,
     errno::Errno,
-    sys::{
-        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-        resource::{Resource, getrlimit, setrlimit},
-    },
+    sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
 };
 
-use crate::{
-    connection::{Connection, Progress},
-    load::{Load, Pace},
-    report::Record,
-    timer::Timer,
-};
+use connection::{Connection, Progress};
+pub(crate) use load::Load;
+use load::Pace;
+use report::Record;
+use timer::Timer;
 
 const EVENTS: usize = 256;
 /// This value is not the number of a connection.
@@ -27,7 +30,6 @@ const TIMER: u64 = u64::MAX;
 
 /// Runs to the end of the load; returns the report.
 pub(crate) fn run(load: &Load) -> std::io::Result<String> {
-    allow_descriptors()?;
     let mut run = Run::new(load)?;
     let started = Instant::now();
     match load.pace {
@@ -35,12 +37,6 @@ pub(crate) fn run(load: &Load) -> std::io::Result<String> {
         Pace::Rate(rate) => run.start_at(rate, started)?,
     }
     Ok(run.record.summarize(started.elapsed(), load.late()))
-}
-
-/// Raises the limit of descriptors, because thousands of connections may wait for a server that stalls.
-fn allow_descriptors() -> Result<()> {
-    let (_, maximum) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, maximum, maximum)
 }
 
 struct Run<'a> {
