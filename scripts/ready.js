@@ -27,8 +27,8 @@ function script(name, ...args) {
 const STEPS = [
   { command: ['node', 'scripts/setup.js'] },
   { command: script('lint') },
-  // Rust tests run without Node-API, with it, and with faults.
-  { command: npm('test'), runners: [{ ...RUST, times: 3 }, AVA] },
+  // Rust tests run without Node-API, with it, of the load generator, and with faults.
+  { command: npm('test'), runners: [{ ...RUST, times: 4 }, AVA] },
   { command: script('release:dry'), runners: [AVA] },
   { command: script('fuzz', '--replay'), runners: [REPLAY] },
   { command: script('conformance', ...onNodes), runners: [{ name: 'conformance', ...OURS }] },
