@@ -4,11 +4,15 @@
 // under every module that replaces workers, and does what that module's documentation tells programs to do
 // when their worker is about to go.
 
+const { once } = require('node:events');
 const { trafficProgram } = require('./traffic.js');
 
-const { servers, log, keepAliveTimeout } = JSON.parse(process.argv[2] ?? process.env.TRAFFIC);
+const { servers, log, keepAliveTimeout } = JSON.parse(process.env.TRAFFIC ?? process.argv[2]);
 
-/** Starts the servers; `close()` lets go of them as `server.close()` does. */
+/**
+ * Starts the servers, which `listening` waits for. `close()` lets go of them as `server.close()` does; its
+ * promise resolves when the last connection has ended.
+ */
 function startWorker() {
   const program = trafficProgram({ log });
   const started = servers.map(({ kind, listen }) => {
@@ -21,7 +25,8 @@ function startWorker() {
     const closed = (server) => new Promise((resolve) => server.close(resolve));
     return Promise.all(started.map(closed));
   };
-  return { leave: program.leave, close };
+  const listening = Promise.all(started.map((server) => once(server, 'listening')));
+  return { listening, leave: program.leave, close };
 }
 
 module.exports = { startWorker };
