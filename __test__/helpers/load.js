@@ -3,6 +3,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { setTimeout } = require('node:timers/promises');
+const { everyShape } = require('../../bench/lib/every-shape');
 const { compareIds } = require('../../bench/lib/ids');
 const { startTraffic } = require('../../bench/lib/traffic');
 const { temporaryDirectory } = require('./temporary');
@@ -52,4 +53,4 @@ function assertNothingLost(t, { total, shapes, ids }) {
   }
 }
 
-module.exports = { assertNothingLost, load, logsOf };
+module.exports = { assertNothingLost, everyShape, load, logsOf };

@@ -10,6 +10,7 @@ const NAMES = [
   'slow-turns',
   'blocked-primary',
   'stalled-worker',
+  'drain',
   'footprint',
   'fork',
   'ipc',
