@@ -7,7 +7,7 @@ const service = require('../../fixtures/drain/frameworks/grpc-service');
 const { Load, check } = require('./load');
 
 const CHANNELS = 4;
-const CALLS = 4;
+const CALLS = 2;
 const MESSAGES = 8;
 
 /** Starts clients of gRPC, several with each channel, which also call a method that streams its answers. */

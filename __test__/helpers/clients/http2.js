@@ -7,7 +7,7 @@ const { Load, check } = require('./load');
 const { requestOf } = require('./requests');
 
 const SESSIONS = 4;
-const STREAMS = 4;
+const STREAMS = 2;
 const REFUSED = 'Stream closed with error code NGHTTP2_REFUSED_STREAM';
 const EVENTS = 8;
 

@@ -4,6 +4,8 @@ const { once } = require('node:events');
 const { io } = require('socket.io-client');
 
 const CLIENTS = 4;
+// How long a client waits between two messages, in milliseconds.
+const THOUGHT = 3;
 
 /**
  * Starts clients of socket.io that send messages by WebSockets, wait until each is acknowledged, and connect
@@ -19,15 +21,9 @@ async function startSocketIo({ host, port }) {
       reconnectionDelay: 10,
     });
     let end;
-    const send = () =>
-      socket.emit('echo', end.echoes, (echo) => {
-        if (echo !== end.echoes) end.error = `got ${echo} instead of ${end.echoes}`;
-        end.echoes += 1;
-        send();
-      });
     socket.on('connect', () => {
-      end = { echoes: 0, reason: '' };
-      send();
+      end = { reason: '' };
+      exchange(socket, end);
     });
     socket.on('connect_error', ({ message }) => ends.push({ error: message }));
     socket.on('good-bye', (reason) => Object.assign(end, { reason }));
@@ -47,6 +43,21 @@ async function startSocketIo({ host, port }) {
       for (const socket of sockets) socket.disconnect();
     },
   };
+}
+
+/** Sends one message after the other until the connection ends. */
+function exchange(socket, end) {
+  const { id } = socket;
+  let echoes = 0;
+  const send = () => {
+    if (socket.id !== id) return;
+    socket.emit('echo', echoes, (echo) => {
+      if (echo !== echoes) end.error = `got ${echo} instead of ${echoes}`;
+      echoes += 1;
+      setTimeout(send, THOUGHT);
+    });
+  };
+  send();
 }
 
 module.exports = { startSocketIo };

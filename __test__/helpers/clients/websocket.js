@@ -4,6 +4,8 @@ const { once } = require('node:events');
 const { WebSocket } = require('ws');
 
 const CLIENTS = 4;
+// How long a client waits between an echo and its next message, in milliseconds.
+const THOUGHT = 3;
 
 /**
  * Starts clients that send messages, wait for the echo of each, and connect again when the server closes the
@@ -11,39 +13,28 @@ const CLIENTS = 4;
  */
 async function startWebSockets({ host, port }) {
   const ends = [];
+  const running = new Set();
   let isEnded = false;
 
-  async function connect() {
-    const socket = new WebSocket(`ws://${host}:${port}`);
-    const end = { echoes: 0 };
-    socket.once('upgrade', (response) => {
-      response.socket.once('error', ({ code }) => Object.assign(end, { error: code }));
-    });
-    socket.once('error', ({ message }) => Object.assign(end, { error: message }));
-    socket.on('message', (message) => {
-      if (`${message}` !== `${end.echoes}`) end.error = `got ${message} instead of ${end.echoes}`;
-      end.echoes += 1;
-      socket.send(`${end.echoes}`);
-    });
-    await once(socket, 'open');
-    socket.send('0');
-    return { socket, end };
-  }
-
+  /** One connection after the other, until the clients end or one of them can't connect. */
   async function run(opened) {
-    for (let current = opened; ; current = await connect()) {
-      const { socket, end } = current;
-      if (isEnded) socket.terminate();
-      running.add(socket);
-      const [code, reason] = await once(socket, 'close');
-      running.delete(socket);
-      if (isEnded) return;
-      ends.push({ ...end, code, reason: `${reason}`, at: Date.now() });
+    try {
+      for (let current = opened; ; current = await connect(`ws://${host}:${port}`)) {
+        running.add(current.socket);
+        if (isEnded) current.socket.terminate();
+        const end = await current.ended;
+        running.delete(current.socket);
+        if (isEnded) return;
+        ends.push(end);
+      }
+    } catch (error) {
+      ends.push({ error: error.message });
     }
   }
 
-  const running = new Set();
-  const first = await Promise.all(Array.from({ length: CLIENTS }, connect));
+  const first = await Promise.all(
+    Array.from({ length: CLIENTS }, () => connect(`ws://${host}:${port}`)),
+  );
   const loops = first.map(run);
   return {
     clients: CLIENTS,
@@ -54,6 +45,30 @@ async function startWebSockets({ host, port }) {
       await Promise.all(loops);
     },
   };
+}
+
+/** Resolves to a connection that exchanges messages, and to the promise of how it ends. */
+async function connect(url) {
+  const socket = new WebSocket(url);
+  let echoes = 0;
+  let trouble;
+  const send = () => socket.readyState === WebSocket.OPEN && socket.send(`${echoes}`);
+  socket.once('upgrade', (response) => {
+    response.socket.once('error', ({ code }) => {
+      trouble = code;
+    });
+  });
+  socket.on('message', (message) => {
+    if (`${message}` !== `${echoes}`) trouble = `got ${message} instead of ${echoes}`;
+    echoes += 1;
+    setTimeout(send, THOUGHT);
+  });
+  await once(socket, 'open');
+  send();
+  const ended = once(socket, 'close').then(([code, reason]) => ({
+    ...{ code, reason: `${reason}`, error: trouble, at: Date.now() },
+  }));
+  return { socket, ended };
 }
 
 module.exports = { startWebSockets };
