@@ -1,0 +1,90 @@
+'use strict';
+
+// Every shape of traffic under every policy, on the oldest and the newest Node, while all workers are replaced:
+// no request fails. bench/lib/every-shape.js lists the shapes.
+
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { everyShape } = require('../../bench/lib/every-shape');
+const { findNode } = require('../../tools/node-binary');
+const { start } = require('../helpers/fixture');
+const { freePort } = require('../helpers/free-port');
+const { isBuiltin } = require('../helpers/implementation');
+const { assertNothingLost, load, logsOf } = require('../helpers/load');
+const { temporaryDirectory } = require('../helpers/temporary');
+
+const NODES = (process.env.TRAFFIC_NODES ?? '20,26').split(',');
+const POLICIES = [
+  'SCHED_RR',
+  'SCHED_LEAST_CONNECTIONS',
+  'SCHED_SOURCE_HASH',
+  'SCHED_REUSEPORT',
+  'SCHED_NONE',
+];
+// 100,000 over all policies and versions.
+const REQUESTS = 10_000;
+const WORKERS = 2;
+const KINDS = ['http', 'https', 'h2c', 'h2'];
+// Shapes whose clients keep a plain HTTP/1 connection, which the server does not close.
+const KEPT = ['get', 'post'];
+
+async function addresses(t) {
+  const at = { unix: path.join(temporaryDirectory(t), 'socket') };
+  const servers = [{ kind: 'http', listen: { path: at.unix } }];
+  for (const kind of KINDS) {
+    const port = await freePort();
+    at[kind] = `127.0.0.1:${port}`;
+    servers.push({ kind, listen: { host: '127.0.0.1', port } });
+  }
+  return { at, servers };
+}
+
+async function replace(program) {
+  const before = program.seen({ did: 'replace' }).length;
+  program.send({ do: 'replace' });
+  const lines = await program.linesLike({ did: 'replace' }, before + 1);
+  return lines.at(-1);
+}
+
+for (const version of isBuiltin ? [] : NODES) {
+  for (const policy of POLICIES) {
+    test(`no request fails while workers are replaced: Node ${version}, ${policy}`, async (t) => {
+      const { at, servers } = await addresses(t);
+      const logs = logsOf(t);
+      const node = await findNode(version);
+      const program = start(t, 'drain/traffic', {
+        args: [{ workers: WORKERS, servers, log: logs.server, policy }],
+        launcher: ['sh', '-c', 'shift; exec "$0" "$@"', node.path],
+        timeout: 120_000,
+      });
+      await program.line({ all: 'listening' });
+      const cuts = [];
+      const played = await load(t, everyShape(at), {
+        logs,
+        requests: REQUESTS,
+        async operate(traffic) {
+          for (let i = 0; i < 2; i += 1) {
+            await traffic.burst();
+            cuts.push(await replace(program));
+          }
+        },
+      });
+      await program.end();
+      assertNothingLost(t, played);
+      t.true(played.total.requests >= REQUESTS);
+      for (const { replaced, cut } of cuts)
+        t.deepEqual({ replaced, cut }, { replaced: WORKERS, cut: 0 });
+      // Under SCHED_NONE connections can't move.
+      if (policy === 'SCHED_NONE') return;
+      for (const name of KEPT) {
+        const { opened, closed } = played.shapes[name];
+        t.is(
+          opened,
+          everyShape(at).find((shape) => (shape.name ?? shape.shape) === name).count,
+          name,
+        );
+        t.is(closed.byServer ?? 0, 0);
+      }
+    });
+  }
+}
