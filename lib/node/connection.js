@@ -41,6 +41,8 @@ class Connection {
   newest = null;
   /** Whether the head of a request has come in part. Known only while the worker drains. */
   hasPartialHead = false;
+  /** The last request, if it was answered before its body had come, as long as that comes. */
+  unread = null;
   /** When the last HTTP/1 response finished. */
   finishedAt = 0;
   /** The HTTP/2 session: `{session, open, opened}`, with numbers of streams. */
@@ -76,6 +78,7 @@ class Connection {
   begin(response) {
     this.protocol = Protocol.HTTP1;
     this.newest = response;
+    this.unread = null;
     this.hasPartialHead = false;
     this.pending += 1;
     if (!this.isEngaged || this.pending === 1) this.updateEngaged();
@@ -83,6 +86,7 @@ class Connection {
 
   finish(response) {
     if (this.newest === response) this.newest = null;
+    if (!response.req.complete) this.unread = response.req;
     this.pending -= 1;
     this.finishedAt = now();
     if (this.pending === 0) this.updateEngaged();

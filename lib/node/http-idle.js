@@ -62,8 +62,10 @@ function isIdle(connection, idleSockets) {
 
 /** Whether the beginning of a request has come, and Node's parser waits for the rest of its head. */
 function hasPartialHead(connection, idleSockets) {
-  const { outermost, pending } = connection;
+  const { outermost, pending, unread } = connection;
   if (outermost === undefined || pending > 0 || !isParsed(connection)) return false;
+  // What comes is the body of a request that has its answer.
+  if (unread !== null && !unread.complete) return false;
   return outermost.bytesRead > 0 && !idleSockets.has(connection);
 }
 

@@ -90,6 +90,7 @@ class Drain {
 
   onResponse(connection) {
     this.#look([connection]);
+    connection.unread?.once('end', () => this.#look([connection]));
   }
 
   onClose() {
