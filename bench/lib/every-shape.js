@@ -15,11 +15,11 @@ function everyShape(at) {
     { shape: 'pipeline', count: 2, depth: 16, think: [50, 150] },
     { shape: 'silent', count: 16, think: [0, 3_000] },
     { shape: 'halfHead', count: 8, think: [0, 2_000] },
-    { shape: 'upload', count: 4, bytes: 10_000 },
+    { shape: 'upload', count: 4, bytes: 10_000, think: [5, 15] },
     // Without a pause the next request begins as the body ends, so the connection is never idle.
     { shape: 'upload', name: 'early', early: true, count: 2, bytes: 10_000, think: [20, 60] },
-    { shape: 'download', count: 4 },
-    { shape: 'events', count: 4 },
+    { shape: 'download', count: 4, think: [5, 15] },
+    { shape: 'events', count: 4, think: [5, 15] },
     { shape: 'events', name: 'endless', endless: true, count: 4 },
     { shape: 'webSockets', count: 50, think: [100, 300] },
     // Fewer than a backlog holds, or most of them would only wait to be sent again.

@@ -14,7 +14,7 @@ class Traffic {
   #child;
   #stderr;
   #lines = [];
-  #exited;
+  #hasEnded = false;
 
   constructor(program, plan) {
     this.#child = startProcess(program, ['traffic', JSON.stringify(plan)], { stdio: 'pipe' });
@@ -24,8 +24,13 @@ class Traffic {
       this.#lines.push(JSON.parse(line));
       this.#child.emit('news');
     });
-    this.#exited = once(this.#child, 'close').finally(() => this.#child.emit('news'));
-    this.#exited.catch(() => {}); // `#line` reports it
+    // Not 'exit', which may come before the last line.
+    for (const event of ['close', 'error']) {
+      this.#child.once(event, () => {
+        this.#hasEnded = true;
+        this.#child.emit('news');
+      });
+    }
   }
 
   /** Resolves when every shape has had an answer. */
@@ -50,10 +55,11 @@ class Traffic {
   }
 
   kill() {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) killGroup(this.#child);
+    if (!this.#hasEnded) killGroup(this.#child);
   }
 
   #ask(command) {
+    this.#lines = this.#lines.filter((line) => !(command in line));
     const answer = this.#line(command);
     this.#child.stdin.write(`${command}\n`);
     return answer;
@@ -64,8 +70,8 @@ class Traffic {
     for (;;) {
       const index = this.#lines.findIndex((line) => property in line);
       if (index >= 0) return read(...this.#lines.splice(index, 1));
-      const { exitCode, signalCode, pid } = this.#child;
-      if (exitCode !== null || signalCode !== null || pid === undefined) {
+      if (this.#hasEnded) {
+        const { exitCode, signalCode } = this.#child;
         const end = describeEnd(exitCode, signalCode, this.#stderr());
         throw new UserError(`The load generator ended early: ${end}`);
       }
