@@ -42,6 +42,13 @@ async function startProgram(t, name, { environment = {}, ...options } = {}) {
   return app;
 }
 
+/** Starts clients that also end when the test fails. */
+async function startClients(t, connect, target) {
+  const clients = await connect(target);
+  t.teardown(() => clients.end());
+  return clients;
+}
+
 /** Replaces each worker several times, while the clients go on. */
 async function replaceAll(app, loads) {
   const more = () => Promise.all(loads.map((load) => load.more(REQUESTS)));
@@ -55,7 +62,6 @@ async function replaceAll(app, loads) {
 /** Ends the clients, and checks that they have noticed nothing but that connections end. */
 async function checkClients(t, load) {
   await load.end();
-  load.close();
   t.deepEqual(load.failures, []);
   // A client opens another connection only when the server has told it to.
   if (load.clients) t.is(load.opened, load.clients + load.told);
@@ -73,7 +79,7 @@ const PLAIN = {
 for (const [name, test] of Object.entries(PLAIN)) {
   test(`clients of a program that uses ${name} keep their connections while its workers are replaced`, async (t) => {
     const app = await startProgram(t, name);
-    const load = startHttp1(app.target);
+    const load = await startClients(t, startHttp1, app.target);
     await replaceAll(app, [load]);
     await checkClients(t, load);
     t.is(load.told, 0);
@@ -88,7 +94,7 @@ test('clients of a proxy keep their connections while its workers are replaced',
     // http-proxy calls util._extend().
     nodeArgs: isAtLeast('22.0.0') ? ['--disable-warning=DEP0060'] : [],
   });
-  const load = startHttp1(app.target);
+  const load = await startClients(t, startHttp1, app.target);
   await replaceAll(app, [load]);
   await checkClients(t, load);
   t.is(load.told, 0);
@@ -98,7 +104,7 @@ test('clients of a proxy keep their connections while its workers are replaced',
 
 test('clients of HTTPS connect again once for each drained worker, and no request fails', async (t) => {
   const app = await startProgram(t, 'https');
-  const load = startHttp1({ ...app.target, ca });
+  const load = await startClients(t, startHttp1, { ...app.target, ca });
   await replaceAll(app, [load]);
   await checkClients(t, load);
   t.true(load.told >= load.clients);
@@ -112,7 +118,8 @@ for (const [name, title, secure] of [
   test(`no stream of ${title} fails while workers are replaced`, async (t) => {
     const app = await startProgram(t, name);
     const target = { ...app.target, ca: secure ? ca : undefined };
-    const loads = [startHttp2(target), ...(secure ? [startHttp1(target)] : [])];
+    const loads = [await startClients(t, startHttp2, target)];
+    if (secure) loads.push(await startClients(t, startHttp1, target));
     await replaceAll(app, loads);
     for (const load of loads) {
       await checkClients(t, load);
@@ -124,7 +131,7 @@ for (const [name, title, secure] of [
 
 test('no call of gRPC fails while workers are replaced', async (t) => {
   const app = await startProgram(t, 'grpc');
-  const load = startGrpc(app.target);
+  const load = await startClients(t, startGrpc, app.target);
   await replaceAll(app, [load]);
   await checkClients(t, load);
   await app.end();
@@ -142,11 +149,11 @@ const UPGRADED = {
 for (const [name, { connect, goodBye, end }] of Object.entries(UPGRADED)) {
   test(`a program that uses ${name} can say good-bye to its clients`, async (t) => {
     const app = await startProgram(t, name, { environment: { GOOD_BYE: 'yes' } });
-    const load = startHttp1(app.target);
-    const sockets = await connect(app.target);
+    const load = await startClients(t, startHttp1, app.target);
+    const sockets = await startClients(t, connect, app.target);
     await load.more(REQUESTS);
-    for (let i = 0; i < WORKERS * TIMES; i += 1) {
-      await app.replace({ timeout: 30_000, reason: `replacement ${i}` });
+    for (let i = 0; i < WORKERS; i += 1) {
+      await app.replace({ reason: `replacement ${i}` });
       await load.more(REQUESTS);
     }
     await checkClients(t, load);
@@ -164,8 +171,8 @@ for (const [name, { connect, goodBye, end }] of Object.entries(UPGRADED)) {
   test(`connections of ${name} end without an error in the last third of the time`, async (t) => {
     const app = await startProgram(t, name);
     const timeout = 3_600;
-    const load = startHttp1(app.target);
-    const sockets = await connect(app.target);
+    const load = await startClients(t, startHttp1, app.target);
+    const sockets = await startClients(t, connect, app.target);
     const times = await Promise.all([app.replace({ timeout }), app.replace({ timeout })]);
     await load.more(REQUESTS);
     await checkClients(t, load);
@@ -185,7 +192,7 @@ for (const [name, { connect, goodBye, end }] of Object.entries(UPGRADED)) {
 
 test('on-finished and pino-http hear of each request once, and each socket closes', async (t) => {
   const app = await startProgram(t, 'loggers');
-  const load = startHttp1(app.target);
+  const load = await startClients(t, startHttp1, app.target);
   await replaceAll(app, [load]);
   await checkClients(t, load);
   t.is(load.told, 0);

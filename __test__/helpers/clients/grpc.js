@@ -20,12 +20,12 @@ function startGrpc({ host, port }) {
         'grpc.use_local_subchannel_pool': 1,
       }),
   );
-  const load = new Load(CHANNELS * CALLS, async ({ client, number }) => {
-    const channel = channels[client % CHANNELS];
-    if (number % 10 === 5) return count(channel);
-    return echo(channel, { client, number, ms: number % 10 === 7 ? 30 : 0 });
-  });
-  return Object.assign(load, {
+  return new Load(CHANNELS * CALLS, {
+    async ask({ client, number }) {
+      const channel = channels[client % CHANNELS];
+      if (number % 10 === 5) await count(channel);
+      else await echo(channel, { client, number, ms: number % 10 === 7 ? 30 : 0 });
+    },
     close() {
       for (const channel of channels) channel.close();
     },

@@ -19,7 +19,7 @@ const CLIENTS = 8;
 function startHttp1(target) {
   const { Agent, request } = target.ca ? https : http;
   const agents = Array.from({ length: CLIENTS }, () => countConnections(new Agent(AGENT), opens));
-  const load = new Load(CLIENTS, ask);
+  const load = new Load(CLIENTS, { ask, close });
 
   function opens() {
     load.opened += 1;
@@ -36,14 +36,11 @@ function startHttp1(target) {
     if (response.headers.connection === 'close') load.told += 1;
   }
 
-  return Object.assign(load, {
-    clients: CLIENTS,
-    opened: 0,
-    told: 0,
-    close() {
-      for (const agent of agents) agent.destroy();
-    },
-  });
+  function close() {
+    for (const agent of agents) agent.destroy();
+  }
+
+  return Object.assign(load, { clients: CLIENTS, opened: 0, told: 0 });
 }
 
 const AGENT = { keepAlive: true, maxSockets: 1 };

@@ -20,8 +20,8 @@ const EVENTS = 8;
  */
 function startHttp2({ host, port, ca }) {
   const sessions = [];
-  const load = new Load(SESSIONS * STREAMS, ask);
-  return Object.assign(load, { clients: SESSIONS, opened: 0, told: 0, close });
+  const load = new Load(SESSIONS * STREAMS, { ask, close });
+  return Object.assign(load, { clients: SESSIONS, opened: 0, told: 0 });
 
   function sessionOf(index) {
     const found = sessions[index];
@@ -56,10 +56,16 @@ function startHttp2({ host, port, ca }) {
 async function askOnce(session, { method, path, body, verify }, signal) {
   const stream = session.request({ ':method': method, ':path': path }, { signal });
   stream.end(body);
-  const [headers] = await once(stream, 'response');
+  const [headers] = await Promise.race([once(stream, 'response'), unanswered(stream)]);
   const answer = await text(stream);
   check(`${headers[':status']}`, '200');
   verify(answer);
+}
+
+/** Rejects when a stream has closed, which may happen without an error. */
+async function unanswered(stream) {
+  await once(stream, 'close');
+  throw new Error(`the stream has closed with code ${stream.rstCode}`);
 }
 
 /** A response in several parts, which takes long. */

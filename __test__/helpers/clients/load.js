@@ -17,12 +17,15 @@ class Load extends EventEmitter {
   /** The answered requests of each client. */
   answered;
   #ask;
+  #close;
   #ended = false;
   #loops;
 
-  constructor(clients, ask) {
+  /** `close` ends all connections after the last request. */
+  constructor(clients, { ask, close }) {
     super();
     this.#ask = ask;
+    this.#close = close;
     this.answered = new Array(clients).fill(0);
     this.#loops = this.answered.map((_, client) => this.#run(client));
   }
@@ -38,6 +41,7 @@ class Load extends EventEmitter {
   async end() {
     this.#ended = true;
     await Promise.all(this.#loops);
+    this.#close();
   }
 
   async #run(client) {
