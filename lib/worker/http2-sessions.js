@@ -1,5 +1,7 @@
 'use strict';
 
+const { destroyWhenSent } = require('../node/http2-end.js');
+
 /** The HTTP/2 session of a connection, and its streams. */
 class Http2Session {
   /** How many streams of the client are open. */
@@ -38,7 +40,9 @@ class Http2Session {
 
   /** Lets the streams that are open end, and no others begin. */
   close() {
-    if (this.#isUsable) this.#session.close();
+    if (!this.#isUsable) return;
+    destroyWhenSent(this.#session);
+    this.#session.close();
   }
 
   get #isUsable() {
