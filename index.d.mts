@@ -5,10 +5,18 @@ export type Cluster = cluster.Cluster;
 export type ClusterEvents = cluster.ClusterEvents;
 export type ClusterSettings = cluster.ClusterSettings;
 export type ConnectionCounts = cluster.ConnectionCounts;
+export type DrainingInfo = cluster.DrainingInfo;
+export type DrainOptions = cluster.DrainOptions;
+export type DrainResult = cluster.DrainResult;
 export type KillMode = cluster.KillMode;
-export type Listen<Target> = cluster.Listen<Target>;
+export type Listen<
+  Target,
+  // biome-ignore lint/suspicious/noExplicitAny: any arguments
+  Events extends { [Event in keyof Events]: any[] } = ClusterEvents,
+> = cluster.Listen<Target, Events>;
 export type ListenerStats = cluster.ListenerStats;
 export type Stats = cluster.Stats;
+export type WorkerEvents = cluster.WorkerEvents;
 export type WorkerStats = cluster.WorkerStats;
 
 // The class and the type of its instances have the same name, as in node:cluster.

@@ -1,5 +1,6 @@
 import type { SendHandle } from 'node:child_process';
 import type * as node from 'node:cluster';
+import type { Socket } from 'node:net';
 
 /**
  * Node's `cluster` module on a Rust engine. Members without a comment work as described in
@@ -12,9 +13,45 @@ declare namespace cluster {
   /**
    * A worker also emits `'drain'`, without arguments, when `send()` has returned false and everything that
    * was queued has been sent since. `worker.process` emits it too, and so does the global `process` in a
-   * worker.
+   * worker. In a worker `cluster.worker` emits `'draining'` when the primary has called `drain()`.
    */
   interface Worker extends node.Worker {
+    on: Listen<this, WorkerEvents>;
+    once: Listen<this, WorkerEvents>;
+    addListener: Listen<this, WorkerEvents>;
+    prependListener: Listen<this, WorkerEvents>;
+    prependOnceListener: Listen<this, WorkerEvents>;
+    /**
+     * Lets the worker finish what it serves, then exit, so that no client loses a request. In the primary
+     * only. When the call returns, the worker is out of the rotation: it gets no new connections, and those
+     * that it has not begun to serve go to other workers. Its idle HTTP/1 connections stay open, and other
+     * workers serve them. The others end when they have been answered, or when their program ends them. What
+     * is left after `options.timeout` is cut off: the worker gets `SIGTERM`, and `SIGKILL` after
+     * `settings.killTimeout`, even if its event loop or that of the primary is blocked. Sets
+     * `exitedAfterDisconnect`.
+     *
+     * Further calls return the same promise; if their time ends earlier, that applies.
+     *
+     * @returns a promise that is fulfilled when the worker has exited. It is rejected with a `TypeError`, and
+     * the worker goes on as before, if an option is not valid: `ERR_INVALID_ARG_VALUE` for a `timeout` that is
+     * not a whole number from 0 to 2147483647, or a `reason` of more than 4096 bytes; `ERR_INVALID_ARG_TYPE`
+     * if `options`, `reason` or `handOverIdle` has the wrong type
+     */
+    drain(options?: DrainOptions): Promise<DrainResult>;
+    /**
+     * Whether the worker drains, or has drained. In the primary it is true as soon as `drain()` has been
+     * called, in the worker just before `'draining'` is emitted.
+     */
+    isDraining(): boolean;
+    /**
+     * Keeps a connection with this worker: it is never handed over to another one, because the program keeps
+     * state for it. In a worker only. It has no effect on a socket that is not a connection to one of this
+     * worker's servers, or on requests that run already.
+     *
+     * @param socket such as `request.socket`, or the argument of `'connection'`
+     * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if it is not a `net.Socket`
+     */
+    pin(socket: Socket): void;
     /**
      * Takes the worker out of the rotation: it gets no new connections, and those that it has not begun
      * to serve go to other workers. It keeps those that it serves. While all workers are paused, new
@@ -29,6 +66,40 @@ declare namespace cluster {
      * call in the other process counts as soon as this process learns of it.
      */
     isPaused(): boolean;
+  }
+
+  /** The options of `worker.drain()`. */
+  interface DrainOptions {
+    /**
+     * How long the worker has to finish what it serves, in milliseconds; what is left then is cut off.
+     * @default 30000
+     */
+    timeout?: number | undefined;
+    /** Why the worker drains, for the listeners of `'draining'`; at most 4096 bytes in UTF-8. */
+    reason?: string | undefined;
+    /**
+     * Whether idle HTTP/1 connections go to other workers. Without that they end with the next answer. Use
+     * `false` when all workers are to end.
+     * @default settings.handOverIdle
+     */
+    handOverIdle?: boolean | undefined;
+  }
+
+  /** How a worker has drained. */
+  interface DrainResult {
+    /**
+     * How many connections the end of the worker has cut off: those with a request that had begun and was
+     * not answered, and those of other protocols. Idle connections do not count.
+     */
+    cut: number;
+  }
+
+  /** What the listeners of `'draining'` get. */
+  interface DrainingInfo {
+    /** The `reason` of `worker.drain()`. */
+    reason: string | undefined;
+    /** When the connections that are left are cut off, in milliseconds since the epoch, like `Date.now()`. */
+    deadline: number;
   }
 
   /**
@@ -62,6 +133,13 @@ declare namespace cluster {
      * @default 5000
      */
     queueTimeout?: number | undefined;
+    /**
+     * Whether idle HTTP/1 connections of a worker that drains go to other workers. Use `false` if the program
+     * keeps state for each connection, and cannot `pin()` those that have it. The value at the time of
+     * `drain()` applies, unless that has the option of the same name.
+     * @default true
+     */
+    handOverIdle?: boolean | undefined;
   }
 
   /** Counts of connections since the listener was bound or the worker was forked. */
@@ -80,6 +158,11 @@ declare namespace cluster {
      * `maxConnections`.
      */
     returned: number;
+    /**
+     * Idle connections that workers have left to the engine while they drained, for other workers to serve.
+     * One that goes on to a worker is also counted by `handedOver`.
+     */
+    moved: number;
   }
 
   /** An address that the engine accepts connections from. */
@@ -92,6 +175,8 @@ declare namespace cluster {
     accepted: number;
     /** Connections that wait in the engine, because no worker has room for them. */
     waiting: number;
+    /** Idle connections of workers that have drained, which wait in the engine for their clients. */
+    parked: number;
     /**
      * How long it took from accepting a connection to handing it over, as 24 counts: the first counts
      * times below 1 µs, the second times from 1 µs to 2 µs, the third from 2 µs to 4 µs, and so on; the
@@ -134,12 +219,31 @@ declare namespace cluster {
     setup: [settings: ClusterSettings];
   }
 
-  /** The type of `on()` and similar methods, with our `Worker` in place of the one in Node's types. */
-  interface Listen<Target> {
-    <Event extends keyof ClusterEvents>(
-      event: Event,
-      listener: (...args: ClusterEvents[Event]) => void,
-    ): Target;
+  /** The arguments of the listeners of a worker's events. */
+  interface WorkerEvents {
+    disconnect: [];
+    drain: [];
+    /** In the worker itself only: the primary has called `drain()`. Emitted once. */
+    draining: [info: DrainingInfo];
+    error: [error: Error];
+    /** Either `code` or `signal` is `null`, although Node's types do not say so. */
+    exit: [code: number, signal: string];
+    listening: [address: Address];
+    // biome-ignore lint/suspicious/noExplicitAny: whatever was sent, as in Node's types
+    message: [message: any, handle: SendHandle];
+    online: [];
+  }
+
+  /**
+   * The type of `on()` and similar methods: those of the module, with our `Worker` in place of the one in
+   * Node's types, or those of a worker.
+   */
+  interface Listen<
+    Target,
+    // biome-ignore lint/suspicious/noExplicitAny: any arguments
+    Events extends { [Event in keyof Events]: any[] } = ClusterEvents,
+  > {
+    <Event extends keyof Events>(event: Event, listener: (...args: Events[Event]) => void): Target;
     // biome-ignore lint/suspicious/noExplicitAny: as in Node's types
     (event: string | symbol, listener: (...args: any[]) => void): Target;
   }
@@ -200,7 +304,7 @@ declare namespace cluster {
     /**
      * Changes the settings of future forks. In the primary only.
      *
-     * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a bad `killMode`, `killTimeout` or
+     * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a bad `handOverIdle`, `killMode`, `killTimeout` or
      * `queueTimeout`, and for `holdTimeout`, the former name of `queueTimeout`
      * @throws {Error} `ERR_INTERNAL_ASSERTION` for a bad `cluster.schedulingPolicy`, which the
      * first call freezes

@@ -1,5 +1,5 @@
 // A user's program in CommonJS. `npm run lint` compiles it, but does not run it.
-import type { Cluster as NodeCluster } from 'node:cluster';
+import type { Cluster as NodeCluster, Worker as NodeWorker } from 'node:cluster';
 
 import http = require('node:http');
 import cluster = require('rs-cluster');
@@ -27,8 +27,41 @@ if (cluster.isPrimary) {
   cluster.disconnect(() => console.log(cluster.settings.killMode));
   const { listeners, workers }: cluster.Stats = cluster.stats();
   console.log(listeners[0]?.handoverTimes.length, workers[1]?.open);
+  console.log(listeners[0]?.parked, listeners[0]?.moved, workers[1]?.moved);
+  const options: cluster.DrainOptions = { timeout: 1000, reason: 'reload', handOverIdle: false };
+  const drained: Promise<cluster.DrainResult> = worker.drain(options);
+  drained.then(({ cut }) => console.log(cut.toFixed(), worker.isDraining()));
+  worker.drain().catch(() => {});
+  worker
+    .on('message', (message, handle) => worker.send(message, handle))
+    .once('exit', (code, signal) => console.log(code.toFixed(), signal))
+    .prependListener('error', ({ message }) => console.log(message))
+    .on('any other', (one: number) => console.log(one));
+  // A worker goes where Node's own is expected.
+  const nodeWorker: NodeWorker = worker;
+  nodeWorker.on('listening', ({ port }) => console.log(port));
+  // @ts-expect-error
+  worker.drain({ timeout: '1 s' });
+  cluster.setupPrimary({ handOverIdle: false });
+  // @ts-expect-error
+  cluster.setupPrimary({ handOverIdle: 'no' });
   // @ts-expect-error
   cluster.setupPrimary({ killMode: 'brutal' });
 } else {
-  http.createServer((_request, response) => response.end(`${cluster.worker?.id}`)).listen(8000);
+  cluster.worker
+    ?.on('draining', ({ reason, deadline }) => {
+      const left: number = deadline - Date.now();
+      console.log(reason?.toUpperCase(), left);
+    })
+    .once('drain', () => console.log(cluster.worker?.isDraining()));
+  // @ts-expect-error
+  cluster.worker?.on('draining', (info) => console.log(info.timeout));
+  http
+    .createServer(({ socket }, response) => {
+      cluster.worker?.pin(socket);
+      // @ts-expect-error
+      cluster.worker?.pin(response);
+      response.end(`${cluster.worker?.id}`);
+    })
+    .listen(8000);
 }

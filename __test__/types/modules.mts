@@ -3,6 +3,9 @@ import http from 'node:http';
 import cluster, {
   type Address,
   type ClusterSettings,
+  type DrainingInfo,
+  type DrainOptions,
+  type DrainResult,
   fork,
   isPrimary,
   isWorker,
@@ -20,10 +23,14 @@ if (isPrimary) {
   setupPrimary(settings);
   const first: Worker = fork({ GREETING: 'hello' });
   first.on('listening', (address: Address) => console.log(address.port));
+  const options: DrainOptions = { timeout: 0 };
+  first.drain(options).then(({ cut }: DrainResult) => console.log(cut));
   console.log(first instanceof Worker, Object.keys(workers ?? {}));
   cluster.on('exit', (gone, code) => console.log(gone.id, code.toFixed()));
   // @ts-expect-error
   setupPrimary({ killMode: 'brutal' });
 } else if (isWorker) {
+  const onDraining = ({ reason, deadline }: DrainingInfo) => console.log(reason, deadline);
+  worker?.on('draining', onDraining);
   http.createServer((_request, response) => response.end(`${worker?.id}`)).listen(8000);
 }
