@@ -16,6 +16,7 @@ export type Listen<
 > = cluster.Listen<Target, Events>;
 export type ListenerStats = cluster.ListenerStats;
 export type Stats = cluster.Stats;
+export type WorkerEmitter = cluster.WorkerEmitter;
 export type WorkerEvents = cluster.WorkerEvents;
 export type WorkerStats = cluster.WorkerStats;
 

@@ -15,12 +15,7 @@ declare namespace cluster {
    * was queued has been sent since. `worker.process` emits it too, and so does the global `process` in a
    * worker. In a worker `cluster.worker` emits `'draining'` when the primary has called `drain()`.
    */
-  interface Worker extends node.Worker {
-    on: Listen<this, WorkerEvents>;
-    once: Listen<this, WorkerEvents>;
-    addListener: Listen<this, WorkerEvents>;
-    prependListener: Listen<this, WorkerEvents>;
-    prependOnceListener: Listen<this, WorkerEvents>;
+  interface Worker extends WorkerEmitter {
     /**
      * Lets the worker finish what it serves, then exit, so that no client loses a request. In the primary
      * only. When the call returns, the worker is out of the rotation: it gets no new connections, and those
@@ -232,6 +227,17 @@ declare namespace cluster {
     // biome-ignore lint/suspicious/noExplicitAny: whatever was sent, as in Node's types
     message: [message: any, handle: SendHandle];
     online: [];
+  }
+
+  /** Node's worker, with the types of our events. */
+  interface WorkerEmitter extends node.Worker {
+    // Not members of `Worker` itself: a program that imports that by name imports a type and a class, and
+    // TypeScript does not know what `this` is in such a type.
+    on: Listen<this, WorkerEvents>;
+    once: Listen<this, WorkerEvents>;
+    addListener: Listen<this, WorkerEvents>;
+    prependListener: Listen<this, WorkerEvents>;
+    prependOnceListener: Listen<this, WorkerEvents>;
   }
 
   /**

@@ -1,6 +1,8 @@
 // A user's program in CommonJS. `npm run lint` compiles it, but does not run it.
 import type { Cluster as NodeCluster, Worker as NodeWorker } from 'node:cluster';
 
+import type { Worker as ImportedWorker } from 'rs-cluster';
+
 import http = require('node:http');
 import cluster = require('rs-cluster');
 
@@ -40,6 +42,9 @@ if (cluster.isPrimary) {
   // A worker goes where Node's own is expected.
   const nodeWorker: NodeWorker = worker;
   nodeWorker.on('listening', ({ port }) => console.log(port));
+  // And where the type is expected that a program imports by its name.
+  const imported: ImportedWorker = worker;
+  imported.on('exit', (code) => console.log(code.toFixed()));
   // @ts-expect-error
   worker.drain({ timeout: '1 s' });
   cluster.setupPrimary({ handOverIdle: false });
