@@ -230,6 +230,20 @@ fn a_worker_that_drains_hears_whether_others_take_its_connections() {
 }
 
 #[test]
+fn a_worker_that_drains_hears_when_the_last_taker_leaves_and_when_another_comes() {
+    let (primary, [one, other], port, ..) = drained();
+    primary.drain(2, options(LONG));
+    assert!(!other.drain_order().1, "it is the last one");
+    assert!(!one.drain_order().1, "the taker drains as well");
+    let mut third = primary.worker(3);
+    third.listen_http(port);
+    assert!(one.drain_order().1 && other.drain_order().1);
+    third.kill();
+    primary.expect_exit(3, Exit::Signal(9));
+    assert!(!one.drain_order().1 && !other.drain_order().1);
+}
+
+#[test]
 fn a_worker_that_does_not_drain_may_not_park_connections() {
     let primary = Primary::start(Scheduling::RoundRobin);
     let mut one = primary.worker(1);

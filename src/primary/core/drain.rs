@@ -30,7 +30,9 @@ pub(crate) struct Drain {
     pub(super) kill_timeout: Duration,
     pub(super) reason: Option<String>,
     pub(super) phase: Phase,
-    /// The listeners of which other workers can take idle connections.
+    /// The listeners that the worker served, if it is to leave idle connections to others.
+    pub(super) served: Vec<ListenerId>,
+    /// Those of them of which other workers can take idle connections now.
     pub(super) takers: Vec<ListenerId>,
 }
 
@@ -68,6 +70,20 @@ impl Drain {
 
     /// Whether the worker may leave idle connections of the listener to the engine.
     pub(super) fn moves(&self, listener: ListenerId) -> bool {
-        self.takers.contains(&listener)
+        self.served.contains(&listener)
+    }
+
+    /// Other workers can take idle connections of the listener, or can not. Says whether that is new to the
+    /// worker.
+    pub(super) fn set_taker(&mut self, listener: ListenerId, has_taker: bool) -> bool {
+        if !self.moves(listener) || self.takers.contains(&listener) == has_taker {
+            return false;
+        }
+        if has_taker {
+            self.takers.push(listener);
+        } else {
+            self.takers.retain(|it| *it != listener);
+        }
+        true
     }
 }

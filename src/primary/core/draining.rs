@@ -7,6 +7,7 @@ use super::{
     deadlines::Due,
     drain::{Drain, DrainOptions, Phase},
     driver::{Driver, EndSignal, Lanes},
+    listener::Listener,
     state::Core,
 };
 use crate::{
@@ -20,8 +21,9 @@ const LEAVING: Duration = Duration::from_secs(1);
 impl<D: Driver> Core<D> {
     /// Drains a worker. If it drains already, the shorter time applies.
     pub(crate) fn drain(&mut self, id: WorkerId, options: DrainOptions, now: Instant) {
-        let takers = self.takers_beside(id, options.hands_over);
+        let served = self.served_by(id, options.hands_over);
         self.withdraw(id, now);
+        let takers = self.with_takers(&served);
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -39,7 +41,7 @@ impl<D: Driver> Core<D> {
             }
         } else {
             let phase = Phase::Finishing;
-            worker.drain = Some(Drain { deadline, kill_timeout, reason, phase, takers });
+            worker.drain = Some(Drain { deadline, kill_timeout, reason, phase, served, takers });
         }
         if let Some(drain) = &worker.drain {
             // A worker that does not read its messages is ended at the deadline.
@@ -51,10 +53,32 @@ impl<D: Driver> Core<D> {
         self.driver.debug_log(format_args!("worker {id} drains"));
     }
 
-    /// The listeners of the worker of which others can take idle connections.
-    fn takers_beside(&self, id: WorkerId, hands_over: bool) -> Vec<ListenerId> {
-        let listeners = self.listeners.iter().filter(|(_, it)| hands_over && it.has(id));
-        listeners.filter(|(_, it)| it.has_taker_beside(id)).map(|(&listener, _)| listener).collect()
+    /// The listeners of the worker that others may serve too, if it is to hand over.
+    fn served_by(&self, id: WorkerId, hands_over: bool) -> Vec<ListenerId> {
+        let served = self.listeners.iter().filter(|(_, it)| {
+            let is_distributed = it.distribution().is_some();
+            hands_over && is_distributed && it.has(id)
+        });
+        served.map(|(&listener, _)| listener).collect()
+    }
+
+    fn with_takers(&self, listeners: &[ListenerId]) -> Vec<ListenerId> {
+        let has_taker = |it: &&ListenerId| self.listeners.get(it).is_some_and(Listener::has_taker);
+        listeners.iter().filter(has_taker).copied().collect()
+    }
+
+    /// A worker has joined the listener, or left it: those that drain hear whether others can take their idle
+    /// connections.
+    pub(super) fn tell_takers(&mut self, listener: ListenerId, now: Instant) {
+        let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
+        for worker in self.workers.values_mut() {
+            if let Some(drain) = &mut worker.drain
+                && drain.set_taker(listener, has_taker)
+            {
+                // A worker that does not read its messages is ended at the deadline.
+                let _ = worker.lanes.send(&drain.order(now), None);
+            }
+        }
     }
 
     /// Whether the worker may leave idle connections of the listener to the engine.

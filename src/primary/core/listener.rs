@@ -120,12 +120,6 @@ impl<D: Driver> Listener<D> {
         !self.http_members.is_empty()
     }
 
-    /// Whether a worker other than this one can.
-    pub(crate) fn has_taker_beside(&self, worker: WorkerId) -> bool {
-        let is_distributed = self.distribution().is_some();
-        is_distributed && self.http_members.iter().any(|it| *it != worker)
-    }
-
     /// Whether no worker serves it, and one that did still has a descriptor of its socket, so that the
     /// address is not free yet.
     pub(crate) fn is_lingering(&self) -> bool {

@@ -223,6 +223,7 @@ impl<D: Driver> Core<D> {
             listener.add_holder(id);
         }
         self.driver.debug_log(format_args!("worker {id} serves {}", listener.name));
+        self.tell_takers(listener_id, now);
         self.dispatch(listener_id, now);
         Ok(())
     }
@@ -303,6 +304,7 @@ impl<D: Driver> Core<D> {
                 worker.queue_timeout
             });
             if has_left {
+                self.tell_takers(listener, now);
                 self.reclaim(id, now);
             }
             if is_last || has_released {

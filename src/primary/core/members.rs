@@ -105,14 +105,16 @@ impl<D: Driver> Core<D> {
         };
         let timeout = worker.queue_timeout;
         worker.unassign_all();
-        let left = self.listeners.iter_mut();
-        let left = left.filter_map(|(&listener, it)| it.leave(id).then_some(listener));
-        let left: Vec<_> = left.collect();
+        let served = self.listeners.iter_mut().filter(|(_, it)| it.has(id));
+        let served: Vec<_> = served.map(|(&listener, it)| (listener, it.leave(id))).collect();
+        for (listener, _) in &served {
+            self.tell_takers(*listener, now);
+        }
         if !self.change(id, Change::Withdrawn, now) {
             // Something may have been left for want of descriptors.
             self.reclaim(id, now);
         }
-        for listener in left {
+        for (listener, _) in served.into_iter().filter(|(_, is_unserved)| *is_unserved) {
             self.left(listener, timeout, now);
         }
     }
