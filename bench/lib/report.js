@@ -38,6 +38,9 @@ const SUMMARY_CHART = [
 ];
 const SUMMARY_NAMES = ['rs-cluster', 'node:cluster round-robin'];
 
+// Scenarios whose opponents are not those of the others: each has a table of its own.
+const APART = ['drain'];
+
 function namesOf(results) {
   const values = results.flatMap(({ figures }) => figures.flatMap((figure) => figure.values));
   return [...new Set(values.map(({ name }) => name))];
@@ -99,7 +102,11 @@ function chartOf(name) {
 
 function formatReport(results) {
   const pictures = results.map(({ name }) => chartOf(name)).join('\n');
-  return [describe(results), '', formatFigures(results), pictures].join('\n');
+  const isApart = ({ name }) => APART.includes(name);
+  const together = results.filter((result) => !isApart(result));
+  const groups = [together, ...results.filter(isApart).map((result) => [result])];
+  const tables = groups.filter((group) => group.length > 0).map(formatFigures);
+  return [describe(results), '', tables.join('\n'), pictures].join('\n');
 }
 
 function formatSummary(results, figures) {

@@ -159,14 +159,14 @@ function format({ settings: { rounds, workers, seconds }, skipped, opponents }) 
 }
 
 const FIGURES = [
-  { key: 'failedShare', label: 'failed', unit: 'failed requests per 100,000', digits: 1 },
-  { key: 'closed', label: 'connections', unit: 'connections closed', digits: 0 },
+  { key: 'failedShare', label: 'failed requests', unit: 'per 100,000', digits: 1 },
+  { key: 'closed', label: 'closed connections', unit: 'connections', digits: 0 },
 ];
 
 function figures({ opponents }) {
   return FIGURES.map(({ key, label, ...figure }) => ({
     ...figure,
-    label: `workers replaced, ${label}`,
+    label: `all workers replaced, ${label}`,
     better: 'less',
     values: opponents.map(({ name, [key]: value }) => ({ name, ...value })),
   }));
