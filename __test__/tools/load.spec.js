@@ -18,7 +18,7 @@ async function startServers(t, logs) {
     at[kind] = `${listen.host}:${listen.port}`;
     servers.push({ kind, listen });
   }
-  const args = [{ workers: 2, servers, log: logs.server, keepAliveTimeout: 2_000 }];
+  const args = [{ workers: 2, servers, log: logs.server, keepAliveTimeout: 3_000 }];
   const program = start(t, 'drain/traffic', { args });
   await program.line({ all: 'listening' });
   return { at, program };
@@ -30,7 +30,7 @@ function everyShape(at) {
     { shape: 'connections', name: 'open', rate: 100 },
     { shape: 'get', count: 4, think: [0, 3] },
     { shape: 'post', count: 8, think: [0, 3] },
-    { shape: 'post', name: 'late', count: 4, think: [500, 1500] },
+    { shape: 'post', name: 'late', count: 4, think: [1_500, 2_500] },
     { shape: 'pipeline', think: [5, 10] },
     { shape: 'silent', count: 4, think: [0, 500] },
     { shape: 'halfHead', count: 4, think: [0, 500] },

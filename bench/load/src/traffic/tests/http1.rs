@@ -4,7 +4,7 @@ use std::{io::Write, net::TcpListener, thread, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{assert_only, assert_well, play, play_for, servers::*};
+use super::{assert_only, assert_well, play, play_impatiently, play_slowly, servers::*};
 
 fn post() -> Value {
     json!({ "shape": "post", "think": [1, 3] })
@@ -109,7 +109,7 @@ fn what_no_request_had_asked_for_is_found() {
         stream.write_all(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")?;
         ended()
     });
-    assert_only(&play(address, &post()), "unsolicited");
+    assert_only(&play_slowly(address, &post()), "unsolicited");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn an_answer_that_does_not_come_in_time_is_found() {
         thread::sleep(Duration::from_millis(1_000));
         Ok(())
     });
-    assert_only(&play(address, &post()), "timeout");
+    assert_only(&play_impatiently(address, &post()), "timeout");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_connection_that_is_closed_while_idle_is_no_failure() {
         well(stream, request)?;
         ended()
     });
-    let report = play(address, &json!({ "shape": "post", "think": [20, 20] }));
+    let report = play_slowly(address, &post());
     assert_well(&report);
     assert!(report["closed"]["idleFin"].as_u64() > Some(0), "{report:#}");
     assert_eq!(report["closed"]["announced"], 0);
@@ -211,7 +211,7 @@ fn a_silent_connection_that_is_closed_has_lost_nothing() {
             }
         }
     });
-    let report = play(address, &json!({ "shape": "silent", "think": [50, 60] }));
+    let report = play_slowly(address, &json!({ "shape": "silent" }));
     assert_well(&report);
     assert!(report["closed"]["idleFin"].as_u64() > Some(0), "{report:#}");
 }
@@ -222,6 +222,6 @@ fn half_a_head_that_gets_a_status_has_failed() {
         let _ = stream.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
         reset(stream);
     });
-    let report = play_for(0.2, address, &json!({ "shape": "halfHead", "think": [50, 50] }));
+    let report = play_slowly(address, &json!({ "shape": "halfHead" }));
     assert_only(&report, "status");
 }

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{assert_only, assert_well, play, play_for, servers::*};
+use super::{assert_only, assert_well, play, play_impatiently, play_slowly, servers::*};
 
 fn download() -> Value {
     json!({ "shape": "download", "pieces": 3, "everyMs": 5 })
@@ -116,12 +116,12 @@ fn web_sockets(
 }
 
 fn web_socket() -> Value {
-    json!({ "shape": "webSockets", "think": [30, 30] })
+    json!({ "shape": "webSockets", "think": [10, 10] })
 }
 
 #[test]
 fn how_web_sockets_end_is_told() {
-    let report = play(web_sockets(|text| text, drop), &web_socket());
+    let report = play_slowly(web_sockets(|text| text, drop), &web_socket());
     assert_well(&report);
     assert!(report["ended"]["fin"].as_u64() > Some(0), "{report:#}");
 
@@ -129,22 +129,22 @@ fn how_web_sockets_end_is_told() {
         stream.write_all(&[0x88, 0]).expect("sent");
         let _ = stream.read(&mut [0; 64]);
     };
-    let report = play(web_sockets(|text| text, close), &web_socket());
+    let report = play_slowly(web_sockets(|text| text, close), &web_socket());
     assert_well(&report);
     assert!(report["ended"]["close"].as_u64() > Some(0), "{report:#}");
 
-    let report = play(web_sockets(|text| text, reset), &web_socket());
+    let report = play_slowly(web_sockets(|text| text, reset), &web_socket());
     assert_only(&report, "reset");
     assert!(report["ended"]["reset"].as_u64() > Some(0), "{report:#}");
 }
 
 #[test]
 fn a_wrong_or_missing_echo_is_found() {
-    let report = play(web_sockets(|_| b"other".to_vec(), drop), &web_socket());
+    let report = play_slowly(web_sockets(|_| b"other".to_vec(), drop), &web_socket());
     assert_only(&report, "wrongBody");
-    let pong = |text: Vec<u8>| {
+    let late = |text: Vec<u8>| {
         thread::sleep(Duration::from_millis(500));
         text
     };
-    assert_only(&play_for(0.2, web_sockets(pong, drop), &web_socket()), "timeout");
+    assert_only(&play_impatiently(web_sockets(late, drop), &web_socket()), "timeout");
 }

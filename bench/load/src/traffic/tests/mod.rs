@@ -12,15 +12,30 @@ use serde_json::{Value, json};
 
 use super::{Plan, run};
 
+/// No answer of a good server takes so long, even on a busy machine.
+const ANSWER_LIMIT_MS: u64 = 8_000;
+
 /// Plays one shape for a short time; returns its report.
 fn play(address: SocketAddr, shape: &Value) -> Value {
-    play_for(0.4, address, shape)
+    play_with(json!({ "seconds": 0.4, "answerLimitMs": ANSWER_LIMIT_MS }), address, shape)
 }
 
-fn play_for(seconds: f64, address: SocketAddr, shape: &Value) -> Value {
+/// Plays a shape whose clients wait so long between requests that they notice what comes meanwhile.
+fn play_slowly(address: SocketAddr, shape: &Value) -> Value {
+    let mut shape = shape.clone();
+    shape["think"] = json!([400, 400]);
+    play_with(json!({ "seconds": 0.9, "answerLimitMs": ANSWER_LIMIT_MS }), address, &shape)
+}
+
+/// Plays a shape whose clients do not wait long for answers.
+fn play_impatiently(address: SocketAddr, shape: &Value) -> Value {
+    play_with(json!({ "seconds": 0.2, "answerLimitMs": 200 }), address, shape)
+}
+
+fn play_with(mut plan: Value, address: SocketAddr, shape: &Value) -> Value {
     let mut shape = shape.clone();
     shape["address"] = json!(address.to_string());
-    let plan = json!({ "shapes": [shape], "seconds": seconds, "answerLimitMs": 200 });
+    plan["shapes"] = json!([shape]);
     let plan: Plan = serde_json::from_value(plan).expect("a plan");
     let report: Value = serde_json::from_str(&run(plan).expect("a run")).expect("JSON");
     report["shapes"][0].clone()
