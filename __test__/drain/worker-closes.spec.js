@@ -113,16 +113,18 @@ test('pipelined requests with bodies are all answered', async (t) => {
   await end(t, app, client);
 });
 
-test('an answer that comes before the body of its request says nothing', async (t) => {
-  const { app, client } = await startAlone(t);
-  await client.ask('/');
-  await app.drain(1);
-  client.write('POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234');
-  t.not((await client.answer()).connection, 'close');
-  client.write('56789');
-  t.is((await client.ask('/')).connection, 'close');
-  await end(t, app, client);
-});
+for (const url of ['/early', '/early-later']) {
+  test(`an answer that comes before the body of its request says nothing: ${url}`, async (t) => {
+    const { app, client } = await startAlone(t);
+    await client.ask('/');
+    await app.drain(1);
+    client.write(`POST ${url} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n`);
+    t.not((await client.answer()).connection, 'close');
+    client.write('0123456789');
+    t.is((await client.ask('/')).connection, 'close');
+    await end(t, app, client);
+  });
+}
 
 test('a request that expects 100-continue is served as ever, and its answer says close', async (t) => {
   const { app, client } = await startAlone(t);
@@ -149,6 +151,16 @@ test('an upgrade is answered as ever, and its socket ends in the last third of t
   await client.end();
   const waited = Date.now() - start;
   t.true(waited >= 950, `${waited} ms`);
+  await end(t, app, client);
+});
+
+test('a response that switches protocols says what the program says', async (t) => {
+  const { app, client } = await startAlone(t);
+  await client.ask('/');
+  await app.drain(1);
+  const { status, connection } = await client.ask('/switch');
+  t.deepEqual([status, connection], [101, 'Upgrade']);
+  t.is((await client.ask('/')).connection, 'close');
   await end(t, app, client);
 });
 

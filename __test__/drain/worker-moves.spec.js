@@ -7,13 +7,14 @@ const { startDrainApp } = require('../helpers/drain-app.js');
 const { connect } = require('../helpers/http-client.js');
 const { temporaryDirectory } = require('../helpers/temporary.js');
 
-const BIG = 4 * 1024 * 1024;
+// More than the kernel keeps for a client that does not read.
+const BIG = 16 * 1024 * 1024;
 const HALF = 'GET / HTTP/1.1\r\nHo';
 
 /** Starts a worker with one connection, then another worker that could take it. */
 async function startWithClient(t, options, prepare = async () => {}) {
   const app = await startDrainApp(t, { kind: 'http', ...options });
-  const client = await connect(app.target);
+  const client = await connect(app.target, { halfOpen: true });
   await prepare(client, app);
   await app.addWorker();
   return { app, client };
@@ -46,6 +47,7 @@ test('a connection to a Unix socket moves as well', async (t) => {
 
 test('a connection moves when its answer is complete, which does not say close', async (t) => {
   const { app, client } = await startWithClient(t, {}, async (client, app) => {
+    await client.ask('/');
     client.send('/hold');
     await app.line({ holds: 1 });
   });
@@ -79,10 +81,11 @@ test("the server's sockets emit 'close' as they move, and it counts them no long
 });
 
 test('a large answer comes whole before its connection moves', async (t) => {
-  const { app, client } = await startWithClient(t, {}, async (client) => {
-    client.send('/big');
-    await client.bytes(1);
+  const { app, client } = await startWithClient(t, {}, async (client, app) => {
+    await client.ask('/');
     client.pause();
+    client.send('/big');
+    await app.line({ from: 1, did: 'big' });
   });
   await app.drain(1);
   client.resume();
@@ -135,9 +138,9 @@ const afterwards = (what) => (client, app) =>
 
 test('what the program has written itself is sent before a connection moves', async (t) => {
   const { app, client } = await startWithClient(t, {}, async (client, app) => {
+    client.pause();
     client.send('/afterwards', { 'X-What': 'writes' });
     await app.line({ from: 1, did: 'writes' });
-    client.pause();
   });
   await app.drain(1);
   client.resume();
@@ -145,6 +148,21 @@ test('what the program has written itself is sent before a connection moves', as
   await client.bytes(BIG);
   t.is(await app.drained(1), 0);
   await end(app, client);
+});
+
+test('a connection stays while the program answers by itself', async (t) => {
+  const { app, client } = await startWithClient(t, {}, async (client, app) => {
+    await client.ask('/');
+    client.send('/detach');
+    await app.line({ holds: 1 });
+  });
+  await app.drain(1, { timeout: 1500 });
+  app.tell(1, 'release');
+  t.is((await client.answer()).body, 'detached');
+  await client.end();
+  await app.drained(1);
+  t.is(await app.moved(), 0);
+  await app.end();
 });
 
 test('a connection whose bytes wait for the program does not move', async (t) => {
@@ -168,7 +186,7 @@ test('a connection that the program has paused does not move', async (t) => {
 });
 
 test('a connection that the program ends does not move', async (t) => {
-  const { app, client } = await startWithClient(t, { allowHalfOpen: true }, afterwards('ends'));
+  const { app, client } = await startWithClient(t, {}, afterwards('ends'));
   await app.drain(1, { timeout: 600 });
   await app.drained(1);
   t.is(await app.moved(), 0);
@@ -192,13 +210,14 @@ for (const [what, kind, options] of [
     { members: { maxRequestsPerSocket: 9 } },
   ],
   ['that a server in front has read from', 'front', {}],
+  ['that is given to the HTTP server later than it came', 'wrapped', {}],
   ['pinned from the start', 'http', { pins: true }],
   ['to a server with TLS', 'https', {}],
 ]) {
   test(`a connection ${what} stays, and ends with its next answer`, async (t) => {
     const app = await startDrainApp(t, { kind, warns: false, ...options, keepAlive: 2000 });
     const client = await connect(app.target, { secure: kind === 'https' });
-    if (kind === 'front') client.write('front\n');
+    if (kind === 'front' || kind === 'wrapped') client.write('front\n');
     t.not((await client.ask('/')).connection, 'close');
     await app.addWorker();
     await app.drain(1);

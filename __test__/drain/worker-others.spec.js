@@ -2,6 +2,9 @@
 
 // How a worker that drains ends the connections that are its program's own.
 
+const { once } = require('node:events');
+const net = require('node:net');
+const tls = require('node:tls');
 const test = require('ava');
 const { startDrainApp } = require('../helpers/drain-app.js');
 const { connect } = require('../helpers/http-client.js');
@@ -10,6 +13,7 @@ const TIMEOUT = 3000;
 // When the last third of the time begins, as clients see it: they do not learn when it was that the order came.
 const LAST_THIRD = 1900;
 const COUNT = 8;
+const TLS_ALERT = 21;
 
 const UPGRADE = { Upgrade: 'echo', Connection: 'Upgrade' };
 
@@ -62,6 +66,47 @@ for (const [what, { kind, secure, open }] of Object.entries(OPEN)) {
     await app.end();
   });
 }
+
+test('a TLS connection ends as TLS wants it', async (t) => {
+  const app = await startDrainApp(t, { kind: 'tls' });
+  // Records can be told apart by their first byte on the way.
+  let last;
+  const proxy = net.createServer({ allowHalfOpen: true }, (socket) => {
+    const server = net.connect(app.target);
+    socket.pipe(server).on('data', (data) => {
+      last = data;
+    });
+    server.pipe(socket);
+  });
+  proxy.listen(0, app.target.host);
+  await once(proxy, 'listening');
+  const client = tls.connect({
+    ...app.target,
+    port: proxy.address().port,
+    maxVersion: 'TLSv1.2',
+    rejectUnauthorized: false,
+  });
+  client.write('hello');
+  await once(client, 'data');
+  await app.drain(1, { timeout: 600 });
+  client.resume();
+  await once(client, 'close');
+  proxy.close();
+  t.is(await app.drained(1), 0);
+  t.is(last[0], TLS_ALERT);
+  await app.end();
+});
+
+test('what a program ends unanswered after the time is over is counted as cut', async (t) => {
+  const app = await startDrainApp(t, { kind: 'http', endsBySignal: true });
+  const client = await connect(app.target);
+  client.send('/hold');
+  await app.line({ holds: 1 });
+  await app.drain(1, { timeout: 300 });
+  await client.end();
+  t.is(await app.drained(1), 1);
+  await app.end();
+});
 
 test('the program may end its sockets when it is told', async (t) => {
   const app = await startDrainApp(t, { kind: 'net', onDraining: 'end' });

@@ -2,18 +2,20 @@
 
 const { now } = require('../node/connection.js');
 
+// The order may have taken some milliseconds to come, and the engine does not wait longer for that.
+const DELAY = 50;
 // How much of the last third is left to what is being ended then.
 const RESERVE = 0.25;
 
 /** The time that a worker has to drain. */
 class DrainTime {
-  /** When it is over. */
+  /** When it is over: rather earlier than for the engine. */
   deadline;
   #third;
 
   /** `left` is in milliseconds. */
   constructor(left) {
-    this.deadline = now() + left;
+    this.deadline = now() + left - DELAY;
     this.#third = left / 3;
   }
 
