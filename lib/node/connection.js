@@ -117,12 +117,13 @@ class Connection {
     return true;
   }
 
-  /** It is closed. */
+  /** It is closed. Returns whether its client has been cut, because the time to drain is over. */
   end(deadline) {
     const isCut = this.isEngaged && now() >= deadline;
     if (!isCut) this.#connections.setState(this.#fd, State.NONE);
     this.#hasEnded = true;
     this.newest = null;
+    return isCut;
   }
 
   get hasEnded() {

@@ -120,8 +120,9 @@ class Connections {
     const connection = this.#open.get(handle);
     if (connection === undefined) return;
     this.#open.delete(handle);
-    connection.end(this.deadline);
-    if (connection.isCounted) this.#onEnd();
+    // The engine counts no more connections as cut than it considers open.
+    const isCut = connection.end(this.deadline);
+    if (connection.isCounted && !isCut) this.#onEnd();
     this.observer?.onClose(connection);
   }
 
