@@ -147,6 +147,7 @@ class Drain {
 
   #tick() {
     if (this.#isOver()) return;
+    for (const connection of this.#connections) connection.http2?.endIfDone();
     this.#findPartialHeads();
     if (this.#time.isLastThird) this.#endOthers();
     this.#look(this.#connections);

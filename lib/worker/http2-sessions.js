@@ -9,6 +9,7 @@ class Http2Session {
   #opened = 0;
   #session;
   #isAsking = false;
+  #wasDone = false;
 
   /** `onChange` is called when a stream has been opened or closed. */
   constructor(session, onChange) {
@@ -43,6 +44,20 @@ class Http2Session {
     if (!this.#isUsable) return;
     destroyWhenSent(this.#session);
     this.#session.close();
+  }
+
+  /**
+   * Ends a session that has closed, and has nothing left to do. To be called again after some time.
+   *
+   * Since the version that asks its handle for pending data (kMaybeDestroy in lib/internal/http2/core.js), Node
+   * may wait for ever after the last stream: the news that all is sent can come before the stream is gone.
+   */
+  endIfDone() {
+    const session = this.#session;
+    const isDone = session.closed && !session.destroyed && this.open === 0;
+    const isSecondTime = isDone && this.#wasDone;
+    this.#wasDone = isDone;
+    if (isSecondTime && session.state.outboundQueueSize === 0) session.destroy();
   }
 
   get #isUsable() {
