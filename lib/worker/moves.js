@@ -1,12 +1,17 @@
 'use strict';
 
 const { descriptorOf, isIdle, keepAliveLeft, limitsRequests } = require('../node/http-idle.js');
+const { now } = require('../node/connection.js');
 const { setTimeout } = require('../real-timers.js');
 
 // So few that requests do not have to wait noticeably.
 const MOVES_A_TURN = 64;
 // How long to wait after the engine could take no connection, in milliseconds.
 const PAUSE = 5;
+// A worker may make 10,000 requests of the engine at once, and then 5 in a millisecond
+// (src/primary/core/quota.rs). Some are left for other purposes.
+const MOVES_AT_ONCE = 8_000;
+const MOVES_A_MILLISECOND = 4.5;
 
 /** Gives idle HTTP/1 connections to the engine, where they wait for another worker. */
 class Moves {
@@ -17,6 +22,9 @@ class Moves {
   #moved = 0;
   /** What the engine could not take now; null if it can. */
   #refused = null;
+  #allowed = MOVES_AT_ONCE;
+  /** When that was so. */
+  #allowedAt = now();
 
   /** `onRetry` is called with connections that could not be moved, when it is time to try again. */
   constructor(lanes, onRetry) {
@@ -26,6 +34,10 @@ class Moves {
 
   beginTurn() {
     this.#moved = 0;
+    const time = now();
+    const more = (time - this.#allowedAt) * MOVES_A_MILLISECOND;
+    this.#allowed = Math.min(this.#allowed + more, MOVES_AT_ONCE);
+    this.#allowedAt = time;
   }
 
   /** Whether no more connections are to move in this turn. */
@@ -45,16 +57,25 @@ class Moves {
   }
 
   moveIfIdle(connection, idleSockets) {
+    if (this.#refused !== null) {
+      this.#refused.push(connection);
+      return;
+    }
     if (!isIdle(connection, idleSockets)) return;
     const left = keepAliveLeft(connection);
     // Node is about to close it.
     if (left <= 0) return;
-    if (this.#refused !== null) this.#refused.push(connection);
-    else if (this.#lanes.park(connection.listener, descriptorOf(connection), left)) {
+    if (this.#allowed >= 1 && this.#park(connection, left)) {
       this.#moved += 1;
+      this.#allowed -= 1;
       // The client does not notice, because the engine has a duplicate of the descriptor.
       connection.socket.destroy();
     } else this.#retryLater(connection);
+  }
+
+  /** Returns whether the engine has the connection. */
+  #park(connection, left) {
+    return this.#lanes.park(connection.listener, descriptorOf(connection), left);
   }
 
   #retryLater(connection) {
