@@ -1,10 +1,13 @@
 'use strict';
 
-// npm run soak -- [options]: runs malicious workers beside honest ones, under load, for some minutes. It
-// fails if a request to an honest worker is lost. The program is that of __test__/faults/soak.spec.js.
+// npm run soak -- [options]: what takes too long for every change. It runs malicious workers beside honest ones,
+// under load, for some minutes, and fails if a request to an honest worker is lost; the program is that of
+// __test__/faults/soak.spec.js. Then it runs the specs of draining on the versions of Node that `npm test` leaves
+// out.
 
 const path = require('node:path');
 const { runCommand } = require('../tools/command.js');
+const { findNode } = require('../tools/node-binary.js');
 const { parse, positiveInteger } = require('../tools/options.js');
 const { runTool } = require('../tools/run-tool.js');
 const { UserError } = require('../tools/user-error.js');
@@ -14,13 +17,17 @@ const PROGRAM = path.join(ROOT, '__test__', 'fixtures', 'faults', 'soak.js');
 const POLICIES = ['rr', 'least-connections', 'source-hash', 'reuseport'];
 // The duration of one run, in seconds; after it, the next policy is run.
 const SECONDS = 30;
+const DRAIN_NODES = ['18', '22', '24'];
+const DRAIN_SPECS = '__test__/drain/*.spec.js';
+const DRAIN_LIMIT = 30 * 60 * 1000;
 
 const USAGE = `npm run soak -- [options]
 
 Runs malicious workers beside honest ones, which serve clients all the time. Fails if an answer of an
-honest worker is lost.
+honest worker is lost. Then tests on other versions of Node that workers drain without losing a request.
 
-  --minutes N    the whole duration, 10 by default
+  --minutes N    the duration of the first part, 10 by default
+  --only PART    malicious or drain
   --policy NAME  one of ${POLICIES.join(', ')}; all in turn by default
   --seed N       of random choices; the time by default
   --node PATH    the Node binary that runs the program
@@ -30,6 +37,7 @@ honest worker is lost.
 function parseOptions(argv) {
   const { values } = parse(argv, {
     minutes: { type: 'string', default: '10' },
+    only: { type: 'string' },
     policy: { type: 'string' },
     seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
     node: { type: 'string', default: process.execPath },
@@ -37,6 +45,9 @@ function parseOptions(argv) {
   });
   if (values.policy !== undefined && !POLICIES.includes(values.policy)) {
     throw new UserError(`No policy "${values.policy}". There is: ${POLICIES.join(', ')}.`);
+  }
+  if (values.only !== undefined && !Object.hasOwn(PARTS, values.only)) {
+    throw new UserError(`No part "${values.only}". There is: ${Object.keys(PARTS).join(', ')}.`);
   }
   const minutes = positiveInteger('minutes', values.minutes);
   const policies = values.policy === undefined ? POLICIES : [values.policy];
@@ -64,19 +75,36 @@ function describe({ policy, requests, attacks, faults, slowest }, seed) {
   );
 }
 
+async function soakAll({ node, policies, minutes, seed: first }) {
+  const runs = Math.ceil((minutes * 60) / SECONDS);
+  for (let run = 0; run < runs; run += 1) {
+    const seed = first + run;
+    const summary = await soak(node, policies[run % policies.length], seed);
+    process.stdout.write(describe(summary, seed));
+  }
+}
+
+async function drain() {
+  for (const wanted of DRAIN_NODES) {
+    const node = await findNode(wanted);
+    const env = { ...process.env, FIXTURE_NODE: node.path, TRAFFIC_NODES: wanted };
+    const text = await runTool('npx', ['ava', DRAIN_SPECS], { cwd: ROOT, env, limit: DRAIN_LIMIT });
+    process.stdout.write(
+      `draining on Node ${node.version}: ${text.trimEnd().split('\n').at(-1).trim()}\n`,
+    );
+  }
+}
+
+const PARTS = { malicious: soakAll, drain };
+
 async function main(argv) {
   const options = parseOptions(argv);
   if (options.help) {
     process.stdout.write(USAGE);
     return 0;
   }
-  const { node, policies, seed: first } = options;
-  const runs = Math.ceil((options.minutes * 60) / SECONDS);
-  for (let run = 0; run < runs; run += 1) {
-    const seed = first + run;
-    const summary = await soak(node, policies[run % policies.length], seed);
-    process.stdout.write(describe(summary, seed));
-  }
+  const parts = options.only === undefined ? Object.values(PARTS) : [PARTS[options.only]];
+  for (const part of parts) await part(options);
   return 0;
 }
 
