@@ -15,7 +15,7 @@ const ca = readFileSync(fixturePath('shared/keys/cert.pem'));
 const WORKERS = 2;
 const TIMES = 3;
 // So many requests each client sends between two replacements.
-const REQUESTS = 12;
+const REQUESTS = 8;
 
 // The built-in module cannot drain.
 const test = isBuiltin ? serial.skip : serial;
@@ -168,7 +168,7 @@ for (const [name, { connect, goodBye, end }] of Object.entries(UPGRADED)) {
     await app.end();
   });
 
-  test(`connections of ${name} end without an error in the last third of the time`, async (t) => {
+  test(`connections of ${name} end in the last third of the time`, async (t) => {
     const app = await startProgram(t, name);
     const timeout = 3_600;
     const load = await startClients(t, startHttp1, app.target);
