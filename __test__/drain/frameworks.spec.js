@@ -182,8 +182,8 @@ for (const [name, { connect, goodBye, end }] of Object.entries(UPGRADED)) {
     for (const { code, error, at } of sockets.ends) {
       t.is(error, undefined);
       t.is(code, end);
-      // The two clocks are read in different processes.
-      const isLate = ({ from, to }) => at - from >= (timeout * 2) / 3 - 20 && at <= to + 20;
+      // The worker reckons with the time that the order may have taken, and several processes read clocks.
+      const isLate = ({ from, to }) => at - from >= (timeout * 2) / 3 - 100 && at <= to + 20;
       t.true(times.some(isLate), `${at} of ${JSON.stringify(times)}`);
     }
     await app.end();

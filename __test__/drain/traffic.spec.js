@@ -24,6 +24,8 @@ const POLICIES = [
 // 100,000 over all policies and versions.
 const REQUESTS = 10_000;
 const WORKERS = 2;
+// In ms. Much longer than it takes, unless the machine is busy.
+const DRAIN_TIMEOUT = 30_000;
 const KINDS = ['http', 'https', 'h2c', 'h2'];
 // Shapes whose clients keep a plain HTTP/1 connection, which the server does not close.
 const KEPT = ['get', 'post'];
@@ -42,7 +44,7 @@ async function addresses(t) {
 
 async function replace(program) {
   const before = program.seen({ did: 'replace' }).length;
-  program.send({ do: 'replace' });
+  program.send({ do: 'replace', timeout: DRAIN_TIMEOUT });
   const lines = await program.linesLike({ did: 'replace' }, before + 1);
   return lines.at(-1);
 }
@@ -56,7 +58,7 @@ for (const version of isBuiltin ? [] : NODES) {
       const program = start(t, 'drain/traffic', {
         args: [{ workers: WORKERS, servers, log: logs.server, policy }],
         launcher: ['sh', '-c', 'shift; exec "$0" "$@"', node.path],
-        timeout: 120_000,
+        timeout: 180_000,
       });
       await program.line({ all: 'listening' });
       const cuts = [];

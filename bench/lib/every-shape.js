@@ -17,7 +17,7 @@ function everyShape(at) {
     { shape: 'halfHead', count: 8, think: [0, 2_000] },
     { shape: 'upload', count: 4, bytes: 10_000, think: [5, 15] },
     // Without a pause the next request begins as the body ends, so the connection is never idle.
-    { shape: 'upload', name: 'early', early: true, count: 2, bytes: 10_000, think: [20, 60] },
+    { shape: 'upload', name: 'early', early: true, count: 2, bytes: 10_000, think: [200, 400] },
     { shape: 'download', count: 4, think: [5, 15] },
     { shape: 'events', count: 4, think: [5, 15] },
     { shape: 'events', name: 'endless', endless: true, count: 4 },
