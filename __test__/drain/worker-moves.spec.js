@@ -9,6 +9,7 @@ const { temporaryDirectory } = require('../helpers/temporary.js');
 
 // More than the kernel keeps for a client that does not read.
 const BIG = 16 * 1024 * 1024;
+const KEPT = 4000;
 const HALF = 'GET / HTTP/1.1\r\nHo';
 
 /** Starts a worker with one connection, then another worker that could take it. */
@@ -33,6 +34,27 @@ test('an idle connection moves, and another worker answers its next request', as
   const { connection, json } = await client.ask('/');
   t.deepEqual(json, { id: 2 });
   t.not(connection, 'close');
+  await end(app, client);
+});
+
+test('a connection that a worker has accepted from a socket of its own moves', async (t) => {
+  const { app, client } = await startWithClient(t, { policy: 'SCHED_REUSEPORT' }, (client) =>
+    client.ask('/'),
+  );
+  await app.drain(1);
+  t.is(await app.drained(1), 0);
+  t.deepEqual((await client.ask('/')).json, { id: 2 });
+  await end(app, client);
+});
+
+test('a connection from a socket that workers share ends with its next answer', async (t) => {
+  const { app, client } = await startWithClient(t, { policy: 'SCHED_NONE' }, (client) =>
+    client.ask('/'),
+  );
+  await app.drain(1);
+  const { connection, json } = await client.ask('/');
+  t.deepEqual([json.id, connection], [1, 'close']);
+  t.is(await app.drained(1), 0);
   await end(app, client);
 });
 
@@ -156,11 +178,11 @@ test('a connection stays while the program answers by itself', async (t) => {
     client.send('/detach');
     await app.line({ holds: 1 });
   });
-  await app.drain(1, { timeout: 1500 });
+  await app.drain(1);
   app.tell(1, 'release');
   t.is((await client.answer()).body, 'detached');
-  await client.end();
-  await app.drained(1);
+  client.destroy();
+  t.is(await app.drained(1), 0);
   t.is(await app.moved(), 0);
   await app.end();
 });
@@ -215,7 +237,7 @@ for (const [what, kind, options] of [
   ['to a server with TLS', 'https', {}],
 ]) {
   test(`a connection ${what} stays, and ends with its next answer`, async (t) => {
-    const app = await startDrainApp(t, { kind, warns: false, ...options, keepAlive: 2000 });
+    const app = await startDrainApp(t, { kind, ...options });
     const client = await connect(app.target, { secure: kind === 'https' });
     if (kind === 'front' || kind === 'wrapped') client.write('front\n');
     t.not((await client.ask('/')).connection, 'close');
@@ -297,20 +319,29 @@ test('an idle connection that stays ends when its keep-alive time is over', asyn
 });
 
 test('what is left of the keep-alive time is kept', async (t) => {
-  let start;
-  const members = { keepAliveTimeout: 3000 };
-  const { app, client } = await startWithClient(t, { members }, async (client) => {
-    start = Date.now();
-    await client.ask('/');
-  });
+  const app = await startDrainApp(t, { kind: 'http', members: { keepAliveTimeout: KEPT } });
+  await app.addWorker();
+  const client = await connectTo(1, app.target);
+  const start = Date.now();
+  await client.ask('/');
   await app.drain(1);
   await app.drained(1);
   t.is(await app.moved(), 1);
   await client.end();
   const waited = Date.now() - start;
-  t.true(waited >= 2950, `${waited} ms`);
+  t.true(waited >= KEPT - 50, `${waited} ms`);
   await app.end();
 });
+
+/** Connects until it is this worker that answers. */
+async function connectTo(id, target) {
+  for (;;) {
+    const client = await connect(target);
+    const { json } = await client.ask('/');
+    if (json.id === id) return client;
+    client.destroy();
+  }
+}
 
 test('a connection whose keep-alive time has no end stays open', async (t) => {
   const members = { keepAliveTimeout: 0 };
