@@ -191,6 +191,14 @@ test('a request that is unanswered when the time is over is counted as cut', asy
   await end(t, app, client, 1);
 });
 
+for (const kind of ['http', 'https']) {
+  test(`a silent connection is not counted as cut when the time is over: ${kind}`, async (t) => {
+    const { app, client } = await startAlone(t, { kind, members: { keepAliveTimeout: 200 } });
+    await app.drain(1, { timeout: 600 });
+    await end(t, app, client, 0);
+  });
+}
+
 test('an idle connection is not counted as cut when the time is over', async (t) => {
   const { app, client } = await startAlone(t);
   await client.ask('/');
