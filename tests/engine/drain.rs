@@ -203,6 +203,92 @@ fn only_workers_that_serve_http_get_parked_connections() {
 }
 
 #[test]
+fn a_request_that_only_a_paused_worker_could_serve_holds_up_no_others() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut one, mut plain, mut http] = [1, 2, 3].map(|id| primary.worker(id));
+    let (listener, port) = one.listen_http(0);
+    let client = connect(port);
+    let (_, connection) = one.take();
+    plain.listen(port);
+    http.listen_http(port);
+    primary.command(Command::Pause(3));
+    primary.drain(1, options(LONG));
+    one.drain_order();
+    one.park(listener, connection, None);
+    primary.wait_until_parked(1);
+    (&client).write_all(b"x").expect("a connection");
+    for _ in 0..3 {
+        let other = connect(port);
+        plain.serve();
+        assert_eq!(served_by(other), 2);
+    }
+    primary.command(Command::Resume(3));
+    http.serve();
+    assert_eq!(served_by(client), 3);
+}
+
+#[test]
+fn parked_connections_wait_for_http_no_longer_than_for_any_worker() {
+    let mut primary = Primary::start(Scheduling::RoundRobin);
+    primary.queue_timeout = SOON;
+    let [mut one, mut plain, mut http] = [1, 2, 3].map(|id| primary.worker(id));
+    let (listener, port) = one.listen_http(0);
+    let clients = [connect(port), connect(port)];
+    let taken = [one.take().1, one.take().1];
+    plain.listen(port);
+    http.listen_http(port);
+    primary.drain(1, options(LONG));
+    one.drain_order();
+    taken.into_iter().for_each(|connection| one.park(listener, connection, None));
+    primary.wait_until_parked(2);
+    primary.command(Command::Withdraw(3));
+    (&clients[0]).write_all(b"x").expect("a connection");
+    clients.into_iter().for_each(|mut client| expect_end(&mut client));
+    primary.wait_until_parked(0);
+    let other = connect(port);
+    plain.serve();
+    assert_eq!(served_by(other), 2);
+}
+
+#[test]
+fn a_request_that_a_stuck_worker_has_not_taken_goes_to_one_that_serves_http() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let [mut one, mut plain, mut http, mut other] = [1, 2, 3, 4].map(|id| primary.worker(id));
+    let (listener, port) = one.listen_http(0);
+    let client = connect(port);
+    let (_, connection) = one.take();
+    plain.listen(port);
+    http.listen_http(port);
+    primary.drain(1, options(LONG));
+    one.drain_order();
+    one.park(listener, connection, None);
+    (&client).write_all(b"x").expect("a connection");
+    wait_readable(http.polled.as_fd());
+    other.listen_http(port);
+    primary.command(Command::Pause(3));
+    other.serve();
+    assert_eq!(served_by(client), 4);
+}
+
+#[test]
+fn the_connections_of_a_single_worker_go_to_its_successor() {
+    let primary = Primary::start(Scheduling::RoundRobin);
+    let mut only = primary.worker(1);
+    let (listener, port) = only.listen_http(0);
+    let client = connect(port);
+    let (_, connection) = only.take();
+    primary.drain(1, options(LONG));
+    assert!(!only.drain_order().1);
+    let mut next = primary.worker(2);
+    next.listen_http(port);
+    assert!(only.drain_order().1);
+    only.park(listener, connection, None);
+    (&client).write_all(b"x").expect("a connection");
+    next.serve();
+    assert_eq!(served_by(client), 2);
+}
+
+#[test]
 fn parked_connections_survive_a_moment_without_workers() {
     let (primary, [mut one, other], port, listener, mut client, connection) = drained();
     one.park(listener, connection, None);

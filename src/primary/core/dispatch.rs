@@ -5,12 +5,12 @@
 use core::net::IpAddr;
 use std::{
     collections::{HashMap, HashSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
     driver::{Acceptors, Connection, Driver, HandOver, Lanes},
-    listener::{Delivery, Listener, Membership, Origin},
+    listener::{Delivery, Distribution, Listener, Membership, Origin},
     state::Core,
     worker::Worker,
 };
@@ -18,6 +18,15 @@ use crate::{
     protocol::{ListenerId, WorkerId},
     scheduler::Situation,
 };
+
+/// Which members may get a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takers {
+    All,
+    /// Those that serve HTTP, if one of them has room.
+    HttpFirst,
+    HttpOnly,
+}
 
 /// What became of the connection that had waited longest.
 enum Placed {
@@ -48,16 +57,17 @@ impl<D: Driver> Core<D> {
     }
 
     /// A connection that was at a worker. It waits before the new ones; with the listener gone, it is
-    /// closed.
+    /// closed. `prefers_http` says that the worker served HTTP, so the client may have begun to speak that.
     pub(super) fn accepted_before(
         &mut self,
         id: ListenerId,
         connection: D::Connection,
+        prefers_http: bool,
         now: Instant,
     ) {
         match self.distribution(id) {
             Some(distribution) => {
-                distribution.add_returned(connection);
+                distribution.add_returned(connection, prefers_http);
                 self.dispatch(id, now);
             }
             None => self.driver.close(connection),
@@ -85,50 +95,101 @@ impl<D: Driver> Core<D> {
 
     /// Puts the connection that has waited longest into the queue of the worker that the policy chooses.
     fn place_first(&mut self, id: ListenerId, now: Instant) -> Placed {
+        let Some(pending) = self.distribution(id).and_then(Distribution::take_pending) else {
+            return Placed::NonePending;
+        };
+        let (time, takers) = match pending.origin {
+            Origin::Accepted(accepted) => (Some(now.duration_since(accepted)), Takers::All),
+            Origin::Queue { prefers_http: true } => (None, Takers::HttpFirst),
+            Origin::Queue { prefers_http: false } => (None, Takers::All),
+        };
+        let placed = self.place(id, &pending.connection, time, takers);
+        if let Placed::At(_) = placed {
+            self.driver.close(pending.connection);
+        } else if let Some(distribution) = self.distribution(id) {
+            distribution.restore_pending(pending);
+        }
+        placed
+    }
+
+    /// Puts a connection into the queue of the worker that the policy chooses. `time` is how long it has
+    /// waited since it was accepted.
+    fn place(
+        &mut self,
+        id: ListenerId,
+        connection: &D::Connection,
+        time: Option<Duration>,
+        takers: Takers,
+    ) -> Placed {
         let Self { driver, workers, listeners, .. } = self;
         let Some(listener) = listeners.get_mut(&id) else {
-            return Placed::NonePending;
+            return Placed::NoRoom;
         };
         let Listener { delivery, members, http_members, name, .. } = listener;
         let Delivery::Distributed(distribution) = delivery else {
-            return Placed::NonePending;
+            return Placed::NoRoom;
         };
-        let Some(pending) = distribution.take_pending() else {
-            return Placed::NonePending;
-        };
-        let candidates = Candidates { workers, members, connection: &pending.connection };
-        let can_any = pending.origin != Origin::Parked || http_members.len() == members.len();
-        let chosen = if can_any {
-            distribution.policy.choose(&candidates)
-        } else {
-            // A policy would take the others for unavailable.
-            candidates.least_waiting(http_members)
+        let candidates = Candidates { workers, members, connection };
+        let serve_all = http_members.len() == members.len();
+        let chosen = match takers {
+            // A policy would take workers that can't serve it for unavailable.
+            Takers::HttpOnly if !serve_all => candidates.least_waiting(http_members),
+            Takers::HttpFirst if !serve_all => candidates
+                .least_waiting(http_members)
+                .or_else(|| distribution.policy.choose(&candidates)),
+            _ => distribution.policy.choose(&candidates),
         };
         let Some((chosen, worker)) = chosen.and_then(|it| Some((it, workers.get_mut(&it)?))) else {
-            distribution.restore_pending(pending);
             return Placed::NoRoom;
         };
         // A client that is served finds itself counted.
         let counters = &distribution.counters;
-        let time = match pending.origin {
-            Origin::Accepted(accepted) => Some(now.duration_since(accepted)),
-            Origin::Queue | Origin::Parked => None,
-        };
         counters.count(|counts| counts.handed_over += 1);
         time.inspect(|time| counters.add_handover(*time));
         worker.count(|counts| counts.handed_over += 1);
-        let handed_over = worker.lanes.hand_over(id, &pending.connection);
+        let handed_over = worker.lanes.hand_over(id, connection);
         if handed_over != HandOver::Done {
             worker.count(|counts| counts.handed_over -= 1);
             counters.count(|counts| counts.handed_over -= 1);
             time.inspect(|time| counters.remove_handover(*time));
-            distribution.restore_pending(pending);
             return Placed::Refused(chosen, handed_over);
         }
         worker.add_given(id);
-        driver.close(pending.connection);
         driver.debug_log(format_args!("a connection to {name} goes to worker {chosen}"));
         Placed::At(chosen)
+    }
+
+    /// Hands a connection that was parked, or is about to be, to a worker that serves HTTP. Says whether one
+    /// had room for it; then the caller closes it.
+    pub(super) fn place_parked(
+        &mut self,
+        id: ListenerId,
+        connection: &D::Connection,
+        now: Instant,
+    ) -> bool {
+        loop {
+            match self.place(id, connection, None, Takers::HttpOnly) {
+                Placed::At(worker) => {
+                    self.begin_to_wait(worker, now);
+                    return true;
+                }
+                Placed::Refused(worker, how) => self.set_full(worker, how == HandOver::Lost, now),
+                Placed::NoRoom | Placed::NonePending => return false,
+            }
+        }
+    }
+
+    /// Whether a worker that serves HTTP has room for a connection of the listener.
+    pub(super) fn has_room_for_parked(&self, id: ListenerId) -> bool {
+        let Some(listener) = self.listeners.get(&id) else {
+            return false;
+        };
+        let is_available = |id: &WorkerId| {
+            let is_member = |it: &Membership| !matches!(it, Membership::CoolingDown(_));
+            listener.members.get(id).is_some_and(is_member)
+                && self.workers.get(id).is_some_and(Worker::is_available)
+        };
+        listener.http_members.iter().any(is_available)
     }
 
     /// A worker says that it can't serve this connection, and gets no other one of the listener before
@@ -144,7 +205,8 @@ impl<D: Driver> Core<D> {
         self.driver.debug_log(format_args!("worker {id} returned a connection"));
         self.count(id, listener, |counts| counts.returned += 1);
         self.cool_down(id, listener, cooldown);
-        self.accepted_before(listener, connection, now);
+        let prefers_http = self.has_served_http(id, listener);
+        self.accepted_before(listener, connection, prefers_http, now);
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::protocol::{
-    ListenerId,
-    control::{DrainOrder, ToWorker},
-};
+use crate::protocol::{ListenerId, control::DrainOrder};
 
 /// How often a worker that may be stuck is asked whether it has something open.
 const LOOK: Duration = Duration::from_millis(250);
@@ -50,22 +47,28 @@ pub(super) enum Phase {
 
 impl Drain {
     /// What to tell the worker.
-    pub(super) fn order(&self, now: Instant) -> ToWorker {
+    pub(super) fn order(&self, now: Instant) -> DrainOrder {
         let left = self.deadline.saturating_duration_since(now).as_millis();
-        ToWorker::Drain(DrainOrder {
+        DrainOrder {
             time_left: u32::try_from(left).unwrap_or(u32::MAX),
             reason: self.reason.clone(),
             takers: self.takers.clone(),
-        })
+        }
     }
 
     /// When something is to be done.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         match self.phase {
-            Phase::Finishing => Some(self.deadline.min(now + LOOK)),
+            Phase::Finishing if self.is_about_to_end(now) => Some(self.deadline),
+            Phase::Finishing => Some((now + LOOK).min(self.deadline - LOOK)),
             Phase::Leaving(at) | Phase::Terminated(at) => Some(at),
             Phase::Killed => None,
         }
+    }
+
+    /// Whether the next look is at the deadline.
+    pub(super) fn is_about_to_end(&self, now: Instant) -> bool {
+        now + LOOK >= self.deadline
     }
 
     /// Whether the worker may leave idle connections of the listener to the engine.

@@ -21,9 +21,7 @@ const LEAVING: Duration = Duration::from_secs(1);
 impl<D: Driver> Core<D> {
     /// Drains a worker. If it drains already, the shorter time applies.
     pub(crate) fn drain(&mut self, id: WorkerId, options: DrainOptions, now: Instant) {
-        let served = self.served_by(id, options.hands_over);
-        self.withdraw(id, now);
-        let takers = self.with_takers(&served);
+        let (served, takers) = self.served_by(id, options.hands_over);
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
@@ -43,9 +41,13 @@ impl<D: Driver> Core<D> {
             let phase = Phase::Finishing;
             worker.drain = Some(Drain { deadline, kill_timeout, reason, phase, served, takers });
         }
+        // Its listeners stay until its idle connections have come, even if no other worker serves them.
+        self.withdraw(id, now);
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
         if let Some(drain) = &worker.drain {
-            // A worker that does not read its messages is ended at the deadline.
-            let _ = worker.lanes.send(&drain.order(now), None);
+            worker.lanes.send_drain(drain.order(now));
             if let Some(next) = drain.next(now) {
                 self.deadlines.add(next, Due::Drain(id));
             }
@@ -53,43 +55,44 @@ impl<D: Driver> Core<D> {
         self.driver.debug_log(format_args!("worker {id} drains"));
     }
 
-    /// The listeners of the worker that others may serve too, if it is to hand over.
-    fn served_by(&self, id: WorkerId, hands_over: bool) -> Vec<ListenerId> {
-        let served = self.listeners.iter().filter(|(_, it)| {
-            let is_distributed = it.distribution().is_some();
-            hands_over && is_distributed && it.has(id)
-        });
-        served.map(|(&listener, _)| listener).collect()
-    }
-
-    fn with_takers(&self, listeners: &[ListenerId]) -> Vec<ListenerId> {
-        let has_taker = |it: &&ListenerId| self.listeners.get(it).is_some_and(Listener::has_taker);
-        listeners.iter().filter(has_taker).copied().collect()
+    /// The listeners of the worker that others may serve too, if it is to hand over, and those of them that
+    /// others serve now.
+    fn served_by(&self, id: WorkerId, hands_over: bool) -> (Vec<ListenerId>, Vec<ListenerId>) {
+        let is_served = |it: &Listener<D>| hands_over && it.distribution().is_some() && it.has(id);
+        let served = self.listeners.iter().filter(|(_, it)| is_served(it));
+        let served: Vec<_> = served.map(|(&listener, it)| (listener, it)).collect();
+        let takers = served.iter().filter(|(_, it)| it.has_taker_beside(id));
+        let takers = takers.map(|(listener, _)| *listener).collect();
+        (served.into_iter().map(|(listener, _)| listener).collect(), takers)
     }
 
     /// A worker has joined the listener, or left it: those that drain hear whether others can take their idle
-    /// connections.
-    pub(super) fn tell_takers(&mut self, listener: ListenerId, now: Instant) {
+    /// connections. Those that wait already do so for `timeout` at most, if none can.
+    pub(super) fn tell_takers(&mut self, listener: ListenerId, timeout: Duration, now: Instant) {
         let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
         for worker in self.workers.values_mut() {
             if let Some(drain) = &mut worker.drain
                 && drain.set_taker(listener, has_taker)
             {
-                // A worker that does not read its messages is ended at the deadline.
-                let _ = worker.lanes.send(&drain.order(now), None);
+                worker.lanes.send_drain(drain.order(now));
             }
+        }
+        if !has_taker {
+            self.abandon_parked(listener, timeout, now);
         }
     }
 
     /// Whether the worker may leave idle connections of the listener to the engine.
     pub(crate) fn may_park(&self, id: WorkerId, listener: ListenerId) -> bool {
-        let drain = self.workers.get(&id).and_then(|worker| worker.drain.as_ref());
+        let worker = self.workers.get(&id).or_else(|| self.departed.get(&id));
+        let drain = worker.and_then(|worker| worker.drain.as_ref());
         drain.is_some_and(|drain| drain.moves(listener))
     }
 
     /// Whether idle connections of the listener may come from workers that drain.
     pub(super) fn expects_parked(&self, listener: ListenerId) -> bool {
-        let mut drains = self.workers.values().filter_map(|worker| worker.drain.as_ref());
+        let workers = self.workers.values().chain(self.departed.values());
+        let mut drains = workers.filter_map(|worker| worker.drain.as_ref());
         drains.any(|drain| drain.moves(listener))
     }
 
@@ -114,13 +117,21 @@ impl<D: Driver> Core<D> {
         let Some(drain) = &mut worker.drain else {
             return;
         };
-        let has_nothing_open =
-            knows_open && worker.lanes.has_shared_counters() && worker.lanes.open() == 0;
+        let knows_open = knows_open && worker.lanes.has_shared_counters();
+        let has_nothing_open = knows_open && worker.lanes.open() == 0;
+        // It was not stuck if it answers in time what it is asked last.
+        let is_last_look = drain.phase == Phase::Finishing && drain.is_about_to_end(now);
+        let is_stuck = worker.availability.is_probed();
         let signal = match drain.phase {
             Phase::Finishing if now >= drain.deadline => Some(EndSignal::Terminate),
             Phase::Finishing if has_nothing_open => {
                 drain.phase = Phase::Leaving(drain.deadline.min(now + LEAVING));
                 None
+            }
+            // A connection was on its way to it.
+            Phase::Leaving(at) if now >= at && knows_open && !has_nothing_open => {
+                drain.phase = Phase::Finishing;
+                (now >= drain.deadline).then_some(EndSignal::Terminate)
             }
             Phase::Leaving(at) if now >= at => Some(EndSignal::Terminate),
             Phase::Terminated(at) if now >= at => Some(EndSignal::Kill),
@@ -134,10 +145,13 @@ impl<D: Driver> Core<D> {
             None => {}
         }
         if let Some(signal) = signal {
-            worker.lanes.signal(signal);
+            worker.lanes.signal(signal, is_stuck);
         }
         if let Some(next) = drain.next(now) {
             self.deadlines.add(next, Due::Drain(id));
+        }
+        if is_last_look || signal == Some(EndSignal::Terminate) {
+            self.probe(id, now);
         }
         if let Some(signal) = signal {
             self.driver.debug_log(format_args!("worker {id} has not left in time: {signal:?}"));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::protocol::{
     ListenerId,
-    control::{Query, ToWorker},
+    control::{DrainOrder, Query, ToWorker},
 };
 
 /// What the core needs of the thread that it runs on.
@@ -109,6 +109,9 @@ pub(crate) trait Lanes {
     /// When too many wait.
     fn send(&self, message: &ToWorker, socket: Option<Duplicate<Self>>) -> Result<(), Unread>;
 
+    /// Tells the worker to drain, in place of any such order that it has not read.
+    fn send_drain(&self, order: DrainOrder);
+
     /// Tells the worker whether it may accept from sockets of its own, in place of whatever it was told
     /// about that and has not read.
     fn set_accepting(&self, is_accepting: bool);
@@ -129,8 +132,9 @@ pub(crate) trait Lanes {
     /// and those whose clients have sent something that it had not read when it got a signal.
     fn cut(&self) -> usize;
 
-    /// Sends the worker's process a signal, if that has not ended and may be signalled.
-    fn signal(&self, signal: EndSignal);
+    /// Sends the worker's process a signal, if that has not ended and may be signalled. A process that is
+    /// stuck does not know all that its clients have sent, see [`cut`](Self::cut).
+    fn signal(&self, signal: EndSignal, is_stuck: bool);
 
     /// How the worker's process gets on; `None` where the kernel does not say.
     fn load(&self) -> Option<Load>;

@@ -87,10 +87,11 @@ pub(crate) struct Pending<C> {
 pub(crate) enum Origin {
     /// It was accepted at this time.
     Accepted(Instant),
-    /// It was in a queue before.
-    Queue,
-    /// It was parked, so only some of the members may be able to serve it.
-    Parked,
+    /// It was in a queue, or at a worker, before.
+    Queue {
+        /// Whether that worker served HTTP.
+        prefers_http: bool,
+    },
 }
 
 impl<D: Driver> Listener<D> {
@@ -118,6 +119,11 @@ impl<D: Driver> Listener<D> {
     /// Whether a worker can take its parked connections.
     pub(crate) fn has_taker(&self) -> bool {
         !self.http_members.is_empty()
+    }
+
+    /// Whether a worker other than this one can.
+    pub(crate) fn has_taker_beside(&self, worker: WorkerId) -> bool {
+        self.http_members.iter().any(|it| *it != worker)
     }
 
     /// Whether no worker serves it, and one that did still has a descriptor of its socket, so that the
@@ -363,16 +369,10 @@ impl<D: Driver> Distribution<D> {
     }
 
     /// A connection that was in a queue. It has waited longer than the new ones.
-    pub(crate) fn add_returned(&mut self, connection: D::Connection) {
-        let is_older = |pending: &Pending<_>| pending.origin == Origin::Queue;
+    pub(crate) fn add_returned(&mut self, connection: D::Connection, prefers_http: bool) {
+        let is_older = |pending: &Pending<_>| matches!(pending.origin, Origin::Queue { .. });
         let behind = self.pending.partition_point(is_older);
-        self.pending.insert(behind, Pending { connection, origin: Origin::Queue });
-        self.counters.set_waiting(self.pending.len());
-    }
-
-    /// A connection that was parked. Its client waits from now on.
-    pub(crate) fn add_unparked(&mut self, connection: D::Connection) {
-        self.pending.push_back(Pending { connection, origin: Origin::Parked });
+        self.pending.insert(behind, Pending { connection, origin: Origin::Queue { prefers_http } });
         self.counters.set_waiting(self.pending.len());
     }
 

@@ -218,12 +218,16 @@ impl<D: Driver> Core<D> {
         // A worker that hears of it finds it in `stats()`. One that can't be told is about to leave
         // everything.
         listener.join(id, is_http, owner);
+        if is_http {
+            worker.http.insert(listener_id);
+        }
         worker.lanes.send(&ToWorker::Reply(reply), socket)?;
         if kind.is_some() {
             listener.add_holder(id);
         }
         self.driver.debug_log(format_args!("worker {id} serves {}", listener.name));
-        self.tell_takers(listener_id, now);
+        let timeout = worker.queue_timeout;
+        self.tell_takers(listener_id, timeout, now);
         self.dispatch(listener_id, now);
         Ok(())
     }
@@ -304,7 +308,7 @@ impl<D: Driver> Core<D> {
                 worker.queue_timeout
             });
             if has_left {
-                self.tell_takers(listener, now);
+                self.tell_takers(listener, timeout, now);
                 self.reclaim(id, now);
             }
             if is_last || has_released {

@@ -108,7 +108,7 @@ impl<D: Driver> Core<D> {
         let served = self.listeners.iter_mut().filter(|(_, it)| it.has(id));
         let served: Vec<_> = served.map(|(&listener, it)| (listener, it.leave(id))).collect();
         for (listener, _) in &served {
-            self.tell_takers(*listener, now);
+            self.tell_takers(*listener, timeout, now);
         }
         if !self.change(id, Change::Withdrawn, now) {
             // Something may have been left for want of descriptors.

@@ -1,7 +1,7 @@
 //! The idle connections of one listener that wait in the engine for their clients; see [`parking`](super::parking).
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Instant,
 };
 
@@ -13,6 +13,8 @@ pub(crate) struct Parked<C> {
     connections: HashMap<ParkedId, Waiting<C>>,
     /// The ends of their times, but for those without end.
     ends: BTreeSet<(Instant, ParkedId)>,
+    /// Those that have been ended, and when to close them: their clients have time to read the end.
+    ended: VecDeque<(Instant, C)>,
     last_id: ParkedId,
     /// The deadline that has been asked for.
     awaited: Option<Instant>,
@@ -23,14 +25,12 @@ pub(super) struct Waiting<C> {
     pub(super) connection: C,
     /// When it is closed at the latest.
     pub(super) until: Option<Instant>,
-    /// Whether we have ended it, and wait for the client to do the same.
-    pub(super) is_ended: bool,
 }
 
 impl<C> Default for Parked<C> {
     fn default() -> Self {
-        let (connections, ends) = Default::default();
-        Self { connections, ends, last_id: 0, awaited: None }
+        let (connections, ends, ended) = Default::default();
+        Self { connections, ends, ended, last_id: 0, awaited: None }
     }
 }
 
@@ -40,7 +40,36 @@ impl<C> Parked<C> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.connections.is_empty()
+        self.connections.is_empty() && self.ended.is_empty()
+    }
+
+    /// Keeps a connection that has been ended until then.
+    pub(super) fn push_ended(&mut self, until: Instant, connection: C) {
+        self.ended.push_back((until, connection));
+    }
+
+    /// Takes one that has been ended for long enough.
+    pub(super) fn pop_ended(&mut self, now: Instant) -> Option<C> {
+        self.ended.front().filter(|(until, _)| *until <= now)?;
+        self.ended.pop_front().map(|(_, connection)| connection)
+    }
+
+    /// Takes all that have been ended.
+    pub(super) fn take_ended(&mut self) -> VecDeque<(Instant, C)> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Those that wait are closed at this time at the latest.
+    pub(super) fn end_by(&mut self, latest: Instant) {
+        for (&id, waiting) in &mut self.connections {
+            if waiting.until.is_none_or(|until| until > latest) {
+                if let Some(until) = waiting.until {
+                    self.ends.remove(&(until, id));
+                }
+                waiting.until = Some(latest);
+                self.ends.insert((latest, id));
+            }
+        }
     }
 
     /// An id that no connection has had.
@@ -56,10 +85,6 @@ impl<C> Parked<C> {
         self.connections.insert(id, waiting);
     }
 
-    pub(super) fn get(&self, id: ParkedId) -> Option<&Waiting<C>> {
-        self.connections.get(&id)
-    }
-
     pub(super) fn ids(&self) -> Vec<ParkedId> {
         self.connections.keys().copied().collect()
     }
@@ -72,19 +97,21 @@ impl<C> Parked<C> {
         Some(waiting)
     }
 
-    /// One whose time is over.
-    pub(super) fn next_over(&self, now: Instant) -> Option<ParkedId> {
-        self.ends.first().filter(|(until, _)| *until <= now).map(|(_, id)| *id)
+    /// Takes one whose time is over.
+    pub(super) fn pop_over(&mut self, now: Instant) -> Option<(ParkedId, Waiting<C>)> {
+        let (_, id) = *self.ends.first().filter(|(until, _)| *until <= now)?;
+        Some((id, self.remove(id)?))
     }
 
-    /// The deadline that was asked for is here.
-    pub(super) fn clear_deadline(&mut self) {
-        self.awaited = None;
+    /// Says whether a deadline that was asked for is here.
+    pub(super) fn take_deadline(&mut self, now: Instant) -> bool {
+        self.awaited.take_if(|awaited| *awaited <= now).is_some()
     }
 
     /// The next deadline, unless it has been asked for.
     pub(super) fn next_deadline(&mut self) -> Option<Instant> {
-        let next = self.ends.first().map(|(until, _)| *until)?;
+        let (end, ended) = (self.ends.first(), self.ended.front());
+        let next = end.map(|it| it.0).into_iter().chain(ended.map(|it| it.0)).min()?;
         if self.awaited.is_some_and(|awaited| awaited <= next) {
             return None;
         }

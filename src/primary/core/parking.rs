@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{
     deadlines::Due,
     driver::{Acceptors, Connection, Driver, Received},
-    listener::Distribution,
+    listener::{Distribution, Listener},
     parked::{ParkedId, Waiting},
     state::Core,
 };
@@ -17,6 +17,10 @@ use crate::protocol::{ListenerId, WorkerId};
 /// How long a connection that was ended here stays open for its client to read the end, before it is
 /// closed: a request that crosses the end would otherwise make the kernel reset the connection.
 const LINGER: Duration = Duration::from_secs(1);
+
+fn soonest(until: Option<Instant>, latest: Instant) -> Instant {
+    until.map_or(latest, |until| until.min(latest))
+}
 
 impl<D: Driver> Core<D> {
     /// A worker that drains leaves an idle connection to the engine. `left` is for how long its client may
@@ -32,83 +36,90 @@ impl<D: Driver> Core<D> {
         now: Instant,
     ) {
         self.count(id, listener, |counts| counts.moved += 1);
+        let timeout = self.queue_timeout_of(id);
+        let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
         // A time that can't be represented does not end.
         let until = left.and_then(|left| now.checked_add(left));
+        let until = if has_taker { until } else { Some(soonest(until, now + timeout)) };
         let Some(distribution) = self.distribution(listener) else {
             return self.driver.close(connection);
         };
         let refused = if has_room {
-            distribution.park(Waiting { connection, until, is_ended: false })
+            distribution.park(Waiting { connection, until })
         } else {
             Some(connection)
         };
         match refused {
             None => self.await_parked(listener),
-            Some(connection) => {
-                distribution.add_unparked(connection);
-                self.dispatch(listener, now);
+            Some(connection) if self.place_parked(listener, &connection, now) => {
+                self.driver.close(connection);
             }
+            Some(connection) => self.accepted_before(listener, connection, true, now),
+        }
+    }
+
+    fn queue_timeout_of(&self, id: WorkerId) -> Duration {
+        let worker = self.workers.get(&id).or_else(|| self.departed.get(&id));
+        worker.map_or(Duration::ZERO, |worker| worker.queue_timeout)
+    }
+
+    /// The last worker that could take parked connections of the listener has left; others that can't are
+    /// there. The connections wait for the next one, but not for longer than `timeout`.
+    pub(super) fn abandon_parked(&mut self, listener: ListenerId, timeout: Duration, now: Instant) {
+        if let Some(distribution) = self.distribution(listener) {
+            distribution.parked.end_by(now + timeout);
+            self.await_parked(listener);
         }
     }
 
     /// Whether a parked connection of the listener could go to a worker now.
     pub(crate) fn may_unpark(&self, listener: ListenerId) -> bool {
-        let has_taker = self.listeners.get(&listener).is_some_and(|it| it.has_taker());
-        has_taker && self.may_accept(listener)
+        self.may_accept(listener) && self.has_room_for_parked(listener)
     }
 
     /// The client of a parked connection has sent something, or has gone.
     pub(crate) fn parked_ready(&mut self, listener: ListenerId, id: ParkedId, now: Instant) {
+        let Some(waiting) = self.distribution(listener).and_then(|it| it.parked.remove(id)) else {
+            return;
+        };
+        let has_ended = waiting.connection.received() == Received::End;
+        // What is ready without bytes, for whatever reason, is better known to a worker.
+        let is_over = has_ended || self.place_parked(listener, &waiting.connection, now);
         let Some(distribution) = self.distribution(listener) else {
-            return;
-        };
-        let Some(waiting) = distribution.parked.get(id) else {
-            return;
-        };
-        let received = waiting.connection.received();
-        let is_over = waiting.is_ended || received == Received::End;
-        if received == Received::Nothing {
-            return;
-        }
-        let Some(connection) = distribution.unpark(id) else {
-            return;
+            return self.driver.close(waiting.connection);
         };
         if is_over {
-            self.driver.close(connection);
+            distribution.forget_parked(id, &waiting.connection);
+            self.driver.close(waiting.connection);
         } else {
-            distribution.add_unparked(connection);
-            self.dispatch(listener, now);
+            distribution.parked.insert(id, waiting);
         }
     }
 
-    /// The times of parked connections are over. What has come by now is served nevertheless.
+    /// The times of parked connections are over. What has come by now is served nevertheless, if there is a
+    /// worker to serve it.
     pub(super) fn end_parked(&mut self, listener: ListenerId, now: Instant) {
-        if let Some(distribution) = self.distribution(listener) {
-            distribution.parked.clear_deadline();
+        let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
+        let Self { driver, listeners, .. } = self;
+        let found = listeners.get_mut(&listener).and_then(Listener::distribution_mut);
+        let Some(distribution) = found else {
+            return;
+        };
+        if !distribution.parked.take_deadline(now) {
+            return;
+        };
+        while let Some(connection) = distribution.parked.pop_ended(now) {
+            driver.close(connection);
         }
-        loop {
-            let Some(distribution) = self.distribution(listener) else {
-                return;
-            };
-            let Some(id) = distribution.parked.next_over(now) else {
-                break;
-            };
-            let Some(waiting) = distribution.parked.remove(id) else {
-                break;
-            };
-            let Waiting { connection, is_ended, .. } = waiting;
-            if is_ended {
-                distribution.forget_parked(id, &connection);
-                self.driver.close(connection);
-            } else if connection.received() == Received::Bytes {
+        while let Some((id, waiting)) = distribution.parked.pop_over(now) {
+            let Waiting { connection, .. } = waiting;
+            if has_taker && connection.received() == Received::Bytes {
                 // The task that watches it is to see that, when a worker has room for it.
-                let waiting = Waiting { connection, until: None, is_ended };
-                distribution.parked.insert(id, waiting);
+                distribution.parked.insert(id, Waiting { connection, until: None });
             } else {
+                distribution.forget_parked(id, &connection);
                 connection.end();
-                let until = Some(now + LINGER);
-                let waiting = Waiting { connection, until, is_ended: true };
-                distribution.parked.insert(id, waiting);
+                distribution.parked.push_ended(now + LINGER, connection);
             }
         }
         self.await_parked(listener);
@@ -148,6 +159,9 @@ impl<D: Driver> Distribution<D> {
 
     /// Closes the parked connections.
     pub(super) fn close_parked(&mut self, driver: &mut D) {
+        for (_, connection) in self.parked.take_ended() {
+            driver.close(connection);
+        }
         for id in self.parked.ids() {
             if let Some(connection) = self.unpark(id) {
                 driver.close(connection);
@@ -162,8 +176,11 @@ impl<D: Driver> Distribution<D> {
             let Some(waiting) = other.parked.remove(id) else { continue };
             other.forget_parked(id, &waiting.connection);
             if let Some(connection) = self.park(waiting) {
-                self.add_unparked(connection);
+                self.add_returned(connection, true);
             }
+        }
+        for (until, connection) in other.parked.take_ended() {
+            self.parked.push_ended(until, connection);
         }
     }
 }

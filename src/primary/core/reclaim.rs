@@ -101,7 +101,8 @@ impl<D: Driver> Core<D> {
     ) {
         self.driver.debug_log(format_args!("a connection taken back from worker {id}"));
         self.count(id, listener, add);
-        self.accepted_before(listener, connection, now);
+        let prefers_http = self.has_served_http(id, listener);
+        self.accepted_before(listener, connection, prefers_http, now);
     }
 
     /// Counts what became of a connection.

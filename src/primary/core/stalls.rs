@@ -95,7 +95,7 @@ impl<D: Driver> Core<D> {
 
     /// Asks the worker whether its event loop turns, unless it has been asked. Says whether a probe is
     /// unanswered: none can be sent to one that does not read its messages.
-    fn probe(&mut self, id: WorkerId, now: Instant) -> bool {
+    pub(super) fn probe(&mut self, id: WorkerId, now: Instant) -> bool {
         let Some(worker) = self.workers.get(&id) else {
             return false;
         };

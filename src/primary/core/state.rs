@@ -204,6 +204,12 @@ impl<D: Driver> Core<D> {
         worker.is_some_and(|worker| worker.remove_given(listener))
     }
 
+    /// Whether the worker serves the listener by HTTP, or did before it left.
+    pub(super) fn has_served_http(&self, id: WorkerId, listener: ListenerId) -> bool {
+        let worker = self.workers.get(&id).or_else(|| self.departed.get(&id));
+        worker.is_some_and(|worker| worker.http.contains(&listener))
+    }
+
     /// Whether there has been such a listener.
     pub(crate) fn has_given(&self, listener: ListenerId) -> bool {
         (1..=self.listener_ids).contains(&listener.into())

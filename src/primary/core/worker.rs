@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,6 +27,8 @@ pub(crate) struct Worker<D: Driver> {
     pub(crate) availability: Availability,
     /// What it reports of its descriptors.
     pub(crate) claim: Claim,
+    /// The listeners that it has joined with a server that serves HTTP.
+    pub(super) http: HashSet<ListenerId>,
     /// How it drains, if it does.
     pub(crate) drain: Option<Drain>,
     /// It has reported that it does not exit, though it has disconnected.
@@ -70,6 +72,7 @@ impl<D: Driver> Worker<D> {
             is_other_user,
             availability: Availability::default(),
             claim: Claim::default(),
+            http: HashSet::new(),
             drain: None,
             staying: false,
             given: HashMap::new(),
@@ -83,6 +86,11 @@ impl<D: Driver> Worker<D> {
     /// Whether it serves, however full its queue.
     pub(crate) fn serves(&self) -> bool {
         self.availability.standing().serves()
+    }
+
+    /// Whether it may get a connection.
+    pub(crate) fn is_available(&self) -> bool {
+        self.availability.standing() == Standing::Available
     }
 
     /// How many connections wait for it in its queue; `None` when it may get no other one.
@@ -141,6 +149,7 @@ impl<D: Driver> Worker<D> {
         if self.given.len() > MAX_LISTENERS {
             self.given.retain(|listener, _| is_open(*listener));
         }
+        self.http.retain(|listener| is_open(*listener));
     }
 
     /// Counts an address that it waits for, unless these are too many.

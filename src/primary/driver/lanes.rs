@@ -31,7 +31,7 @@ use crate::{
     ipc::Packets,
     protocol::{
         ListenerId, connection,
-        control::{self, ToWorker},
+        control::{self, DrainOrder, ToWorker},
     },
     sys::{
         exit::Process,
@@ -48,6 +48,9 @@ use crate::{
 /// Messages that may wait for a worker to read those before them. One that asks more often without
 /// reading the replies breaks the protocol.
 const MAX_MESSAGES: usize = 4096;
+
+/// How a [`ToWorker::Drain`] begins.
+const DRAIN: &[u8] = br#"{"act":"drain","#;
 
 /// Sockets among them: each is a descriptor of this process.
 const MAX_SOCKETS: usize = MAX_LISTENERS;
@@ -369,6 +372,16 @@ impl Lanes for Rc<WorkerLanes> {
         Ok(())
     }
 
+    fn send_drain(&self, order: DrainOrder) {
+        // Encoding fails only for what is too long.
+        let packet = control::encode(&ToWorker::Drain(order)).unwrap_or_default();
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.retain(|message| !message.starts_with(DRAIN));
+        outgoing.push(packet, None);
+        drop(outgoing);
+        self.flush();
+    }
+
     fn set_accepting(&self, is_accepting: bool) {
         // Encoding fails only for what is too long.
         let told =
@@ -405,14 +418,17 @@ impl Lanes for Rc<WorkerLanes> {
         cut.len()
     }
 
-    fn signal(&self, signal: EndSignal) {
+    fn signal(&self, signal: EndSignal, is_stuck: bool) {
         let number = match signal {
             EndSignal::Terminate => libc::SIGTERM,
             EndSignal::Kill => libc::SIGKILL,
         };
-        // A worker that is stuck does not know of these.
-        let idle = self.view.counters.in_state(IDLE);
-        self.unread.replace(with_unread_bytes(self.process.pid(), idle));
+        let unread = if is_stuck {
+            with_unread_bytes(self.process.pid(), self.view.counters.in_state(IDLE))
+        } else {
+            Vec::new()
+        };
+        self.unread.replace(unread);
         // One that has ended is about to be reported. One that may not be signalled stays, and its primary
         // still gets its exit.
         let _ = self.process.signal(number);

@@ -18,8 +18,7 @@ use crate::{
 /// Connections whose clients have sent something that go to workers before other tasks get a turn.
 const READY_A_TURN: usize = 64;
 
-/// Starts the task, if there are any and no
-/// task waits yet.
+/// Starts the task, if connections are parked and no task waits for their clients yet.
 pub(super) fn attend(context: &Rc<Context>, listener: ListenerId) {
     let found = context.decide(|core| {
         let acceptors = &core.distribution(listener)?.acceptors;

@@ -24,7 +24,7 @@ use super::super::{
 };
 use crate::protocol::{
     ListenerId, WorkerId,
-    control::{Query, ToWorker},
+    control::{DrainOrder, Query, ToWorker},
 };
 
 /// Connections that a queue has room for.
@@ -138,6 +138,7 @@ impl Connection for Client {
     fn end(&self) {
         assert_eq!(self.received(), Received::Nothing, "client {} has a request", self.0);
         self.1.ended.borrow_mut().insert(self.0);
+        self.1.put(self.0, Place::Closed);
     }
 }
 
@@ -196,7 +197,10 @@ impl Acceptors for Rc<Notices> {
     }
 
     fn unwatch_parked(&self, id: ParkedId, client: &Client) {
-        client.1.put(client.0, Place::Engine);
+        // It may have been handed over.
+        if client.1.place(client.0) == Place::Parked {
+            client.1.put(client.0, Place::Engine);
+        }
         assert_eq!(self.watched.borrow_mut().remove(&id), Some(client.0));
     }
 
@@ -359,7 +363,7 @@ impl Lanes for Rc<MemoryLanes> {
             self.is_full.set(true);
             return HandOver::Full;
         }
-        assert_eq!(self.clients.place(connection.0), Place::Engine);
+        assert!(matches!(self.clients.place(connection.0), Place::Engine | Place::Parked));
         self.clients.put(connection.0, Place::Queue(self.id));
         Counts::add(&self.counts.handed);
         self.queue.borrow_mut().push_back((listener, connection.0));
@@ -439,7 +443,13 @@ impl Lanes for Rc<MemoryLanes> {
         0
     }
 
-    fn signal(&self, _signal: EndSignal) {}
+    fn signal(&self, _signal: EndSignal, _is_stuck: bool) {}
+
+    fn send_drain(&self, order: DrainOrder) {
+        let mut messages = self.messages.borrow_mut();
+        messages.retain(|(it, _)| !matches!(it, ToWorker::Drain(_)));
+        messages.push_back((ToWorker::Drain(order), None));
+    }
 
     fn load(&self) -> Option<Load> {
         None

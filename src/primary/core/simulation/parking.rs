@@ -83,7 +83,7 @@ fn parked_clients_are_served_when_they_speak_and_ended_when_their_time_is_over()
     let parked = |simulation: &Simulation| simulation.clients.count(Place::Parked);
     assert!(parked(&simulation) > 0);
     simulation.pass(Duration::from_millis(10));
-    assert_eq!(simulation.clients.count(Place::Closed), 0, "a client has time to see the end");
+    assert_eq!(simulation.clients.count(Place::Closed), 2, "the time of two is over");
     simulation.pass(Duration::from_millis(1100));
     simulation.speak(8);
     assert!(simulation.run_parked());
