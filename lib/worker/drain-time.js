@@ -19,6 +19,11 @@ class DrainTime {
     this.#third = left / 3;
   }
 
+  /** Whether `left` milliseconds from now end earlier. */
+  isLongerThan(left) {
+    return now() + left < this.deadline;
+  }
+
   get left() {
     return Math.max(this.deadline - now(), 0);
   }

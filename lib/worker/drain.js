@@ -48,7 +48,8 @@ class Drain {
   /** The engine's order to drain, or to be done with it earlier. */
   order({ timeLeft, reason, takers }) {
     const isFirst = this.#time === undefined;
-    this.#time = new DrainTime(timeLeft);
+    // An order that only names other takers must not make the last third shorter.
+    if (isFirst || this.#time.isLongerThan(timeLeft)) this.#time = new DrainTime(timeLeft);
     this.#connections.deadline = this.#time.deadline;
     this.#moves.takers = new Set(takers);
     if (!isFirst) return;
