@@ -75,7 +75,8 @@ class Connection {
     this.isPlainHttp = isParsed && isPlainHttp(this.server);
   }
 
-  begin(response) {
+  begin(response, socket) {
+    if (socket !== this.socket) this.secure = socket;
     this.protocol = Protocol.HTTP1;
     this.newest = response;
     this.unread = null;
@@ -84,9 +85,9 @@ class Connection {
     if (!this.isEngaged || this.pending === 1) this.updateEngaged();
   }
 
-  finish(response) {
+  finish(request, response) {
     if (this.newest === response) this.newest = null;
-    if (!response.req.complete) this.unread = response.req;
+    if (!request.complete) this.unread = request;
     this.pending -= 1;
     this.finishedAt = now();
     if (this.pending === 0) this.updateEngaged();

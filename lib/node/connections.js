@@ -92,6 +92,7 @@ class Connections {
   #delivered(connection) {
     if (!this.#open.has(connection.handle)) return;
     const socket = socketOf(connection.handle);
+    if (!socket) return;
     connection.setSocket(socket);
     followUpgrades(socket.parser, this);
     this.observer?.onOpen(connection);

@@ -12,6 +12,9 @@ class IdleSockets {
   #sets = new Map();
 
   /** Whether no request is running or has begun to come, though an answer may not have been sent whole. */
+  knows({ server }) {
+    return Object.getOwnPropertySymbols(server).some(({ description }) => description === 'http.server.connections');
+  }
   has({ server, outermost }) {
     if (!this.#sets.has(server)) this.#sets.set(server, namedBy(server));
     return this.#sets.get(server).has(outermost);
@@ -66,7 +69,7 @@ function hasPartialHead(connection, idleSockets) {
   if (outermost === undefined || pending > 0 || !isParsed(connection)) return false;
   // What comes is the body of a request that has its answer.
   if (unread !== null && !unread.complete) return false;
-  return outermost.bytesRead > 0 && !idleSockets.has(connection);
+  return outermost.bytesRead > 0 && idleSockets.knows(connection) && !idleSockets.has(connection);
 }
 
 /**

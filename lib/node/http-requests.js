@@ -19,21 +19,26 @@ function followRequests(connections) {
   started.subscribe(({ request, response, socket }) => {
     const connection = connections.of(socket);
     if (connection === undefined) return;
-    const { authorization } = request.headers;
-    if (authorization !== undefined && BY_CONNECTION.test(authorization))
-      connection.isPinned = true;
-    connection.begin(response);
+    if (authenticatesConnection(request.rawHeaders)) connection.isPinned = true;
+    connection.begin(response, socket);
     connections.observer?.onRequest(connection, request, response);
   });
-  finished.subscribe(({ response, socket }) => {
+  finished.subscribe(({ request, response, socket }) => {
     const connection = connections.of(socket);
     if (connection === undefined) return;
     if (response.statusCode === UNAUTHORIZED && OFFERED.test(response._header)) {
       connection.isPinned = true;
     }
-    connection.finish(response);
+    connection.finish(request, response);
     connections.observer?.onResponse(connection);
   });
+}
+
+function authenticatesConnection(raw) {
+  for (let i = 0; i < raw.length; i += 2) {
+    if (raw[i].length === 13 && raw[i].toLowerCase() === 'authorization') return BY_CONNECTION.test(raw[i + 1]);
+  }
+  return false;
 }
 
 let followsUpgrades = false;

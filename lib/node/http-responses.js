@@ -27,10 +27,12 @@ function countRequest({ socket }) {
  * @param {() => boolean} decides whether to, as far as the connection is concerned
  */
 function closeAfter(request, response, decides) {
-  const { writeHead } = response;
+  const own = Object.hasOwn(response, 'writeHead') ? response.writeHead : undefined;
+  const { socket } = request;
   response.writeHead = function writeLastHead(...args) {
     const isFinal = Number(args[0]) >= FIRST_FINAL;
-    const closes = isFinal && !response.headersSent && isLast(request) && decides();
+    const closes = isFinal && !response.headersSent && (response.socket !== null || socket._httpMessage?.writableEnded) && isLast(request) && decides();
+    const writeHead = own ?? Object.getPrototypeOf(response).writeHead;
     return Reflect.apply(writeHead, response, closes ? withClose(response, args) : args);
   };
 }
@@ -47,12 +49,18 @@ function isLast(request) {
 
 /** Whether the bytes consist of this many heads, as far as they can be told apart. */
 function endsWithHead(bytes, count) {
-  const heads = bytes.toString('latin1').split(HEAD_END);
+  const text = bytes.toString('latin1');
+  if (/^\r|(?:^|[^\r])\n/.test(text)) return false;
+  const heads = text.split(HEAD_END);
   return heads.length - 1 === count && heads.at(-1) === '';
 }
 
-function hasBody({ headers }) {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+function hasBody({ rawHeaders: raw }) {
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i].toLowerCase();
+    if (name === 'transfer-encoding' || (name === 'content-length' && Number(raw[i + 1]) !== 0)) return true;
+  }
+  return false;
 }
 
 /** The arguments for `writeHead()`, with `Connection: close` in place of what the program says. */
@@ -77,7 +85,7 @@ function replaced(headers) {
 }
 
 function fromEntries(entries) {
-  return { __proto__: null, ...Object.fromEntries(entries), Connection: 'close' };
+  return { ...Object.fromEntries(entries), Connection: 'close' };
 }
 
 function withoutConnection(pairs) {

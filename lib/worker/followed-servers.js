@@ -19,6 +19,7 @@ function followServer(server, connections) {
     followUpgrades(socket.parser, connections);
   };
   const onSession = (session) => {
+    if (session.destroyed) return;
     const connection = connections.of(session.socket);
     if (connection === undefined) return;
     connection.http2 = new Http2Session(session, () => connection.updateEngaged());

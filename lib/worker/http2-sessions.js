@@ -54,7 +54,7 @@ class Http2Session {
    */
   endIfDone() {
     const session = this.#session;
-    const isDone = session.closed && !session.destroyed && this.open === 0;
+    const isDone = session.closed && !session.destroyed && this.open === 0 && session.state.nextStreamID <= 2;
     const isSecondTime = isDone && this.#wasDone;
     this.#wasDone = isDone;
     if (isSecondTime && session.state.outboundQueueSize === 0) session.destroy();

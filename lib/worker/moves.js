@@ -1,4 +1,5 @@
 'use strict';
+const { Socket } = require('node:net');
 
 const { descriptorOf, isIdle, keepAliveLeft, limitsRequests } = require('../node/http-idle.js');
 const { now } = require('../node/connection.js');
@@ -69,7 +70,7 @@ class Moves {
       this.#moved += 1;
       this.#allowed -= 1;
       // The client does not notice, because the engine has a duplicate of the descriptor.
-      connection.socket.destroy();
+      Socket.prototype.destroy.call(connection.socket);
     } else this.#retryLater(connection);
   }
 

@@ -242,6 +242,7 @@ fn parked_connections_wait_for_http_no_longer_than_for_any_worker() {
     taken.into_iter().for_each(|connection| one.park(listener, connection, None));
     primary.wait_until_parked(2);
     primary.command(Command::Withdraw(3));
+    primary.barrier();
     (&clients[0]).write_all(b"x").expect("a connection");
     clients.into_iter().for_each(|mut client| expect_end(&mut client));
     primary.wait_until_parked(0);

@@ -77,9 +77,7 @@ impl<D: Driver> Core<D> {
                 worker.lanes.send_drain(drain.order(now));
             }
         }
-        if !has_taker {
-            self.abandon_parked(listener, timeout, now);
-        }
+        self.set_abandoned(listener, (!has_taker).then_some(timeout), now);
     }
 
     /// Whether the worker may leave idle connections of the listener to the engine.

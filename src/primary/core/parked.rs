@@ -15,6 +15,8 @@ pub(crate) struct Parked<C> {
     ends: BTreeSet<(Instant, ParkedId)>,
     /// Those that have been ended, and when to close them: their clients have time to read the end.
     ended: VecDeque<(Instant, C)>,
+    /// While no worker can take them: when all are ended.
+    pub(super) abandoned: Option<Instant>,
     last_id: ParkedId,
     /// The deadline that has been asked for.
     awaited: Option<Instant>,
@@ -30,7 +32,7 @@ pub(super) struct Waiting<C> {
 impl<C> Default for Parked<C> {
     fn default() -> Self {
         let (connections, ends, ended) = Default::default();
-        Self { connections, ends, ended, last_id: 0, awaited: None }
+        Self { connections, ends, ended, abandoned: None, last_id: 0, awaited: None }
     }
 }
 
@@ -59,19 +61,6 @@ impl<C> Parked<C> {
         std::mem::take(&mut self.ended)
     }
 
-    /// Those that wait are closed at this time at the latest.
-    pub(super) fn end_by(&mut self, latest: Instant) {
-        for (&id, waiting) in &mut self.connections {
-            if waiting.until.is_none_or(|until| until > latest) {
-                if let Some(until) = waiting.until {
-                    self.ends.remove(&(until, id));
-                }
-                waiting.until = Some(latest);
-                self.ends.insert((latest, id));
-            }
-        }
-    }
-
     /// An id that no connection has had.
     pub(super) fn next_id(&mut self) -> ParkedId {
         self.last_id += 1;
@@ -97,9 +86,10 @@ impl<C> Parked<C> {
         Some(waiting)
     }
 
-    /// Takes one whose time is over.
-    pub(super) fn pop_over(&mut self, now: Instant) -> Option<(ParkedId, Waiting<C>)> {
-        let (_, id) = *self.ends.first().filter(|(until, _)| *until <= now)?;
+    /// Takes one whose time is over, or any.
+    pub(super) fn pop_over(&mut self, now: Instant, any: bool) -> Option<(ParkedId, Waiting<C>)> {
+        let over = self.ends.first().filter(|(until, _)| *until <= now).map(|(_, id)| *id);
+        let id = over.or_else(|| self.connections.keys().next().copied().filter(|_| any))?;
         Some((id, self.remove(id)?))
     }
 
@@ -111,7 +101,8 @@ impl<C> Parked<C> {
     /// The next deadline, unless it has been asked for.
     pub(super) fn next_deadline(&mut self) -> Option<Instant> {
         let (end, ended) = (self.ends.first(), self.ended.front());
-        let next = end.map(|it| it.0).into_iter().chain(ended.map(|it| it.0)).min()?;
+        let ends = [end.map(|it| it.0), ended.map(|it| it.0), self.abandoned];
+        let next = ends.into_iter().flatten().min()?;
         if self.awaited.is_some_and(|awaited| awaited <= next) {
             return None;
         }

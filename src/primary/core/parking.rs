@@ -18,10 +18,6 @@ use crate::protocol::{ListenerId, WorkerId};
 /// closed: a request that crosses the end would otherwise make the kernel reset the connection.
 const LINGER: Duration = Duration::from_secs(1);
 
-fn soonest(until: Option<Instant>, latest: Instant) -> Instant {
-    until.map_or(latest, |until| until.min(latest))
-}
-
 impl<D: Driver> Core<D> {
     /// A worker that drains leaves an idle connection to the engine. `left` is for how long its client may
     /// expect it to stay open; `None` if that has no end. Without `has_room` there are too few descriptors to
@@ -40,10 +36,12 @@ impl<D: Driver> Core<D> {
         let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
         // A time that can't be represented does not end.
         let until = left.and_then(|left| now.checked_add(left));
-        let until = if has_taker { until } else { Some(soonest(until, now + timeout)) };
         let Some(distribution) = self.distribution(listener) else {
             return self.driver.close(connection);
         };
+        if !has_taker {
+            distribution.parked.abandoned.get_or_insert(now + timeout);
+        }
         let refused = if has_room {
             distribution.park(Waiting { connection, until })
         } else {
@@ -63,13 +61,21 @@ impl<D: Driver> Core<D> {
         worker.map_or(Duration::ZERO, |worker| worker.queue_timeout)
     }
 
-    /// The last worker that could take parked connections of the listener has left; others that can't are
-    /// there. The connections wait for the next one, but not for longer than `timeout`.
-    pub(super) fn abandon_parked(&mut self, listener: ListenerId, timeout: Duration, now: Instant) {
-        if let Some(distribution) = self.distribution(listener) {
-            distribution.parked.end_by(now + timeout);
-            self.await_parked(listener);
-        }
+    /// Workers can take parked connections of the listener again, or the last one of these has left: then the
+    /// connections wait for the next one, but not for longer than `timeout`.
+    pub(super) fn set_abandoned(
+        &mut self,
+        listener: ListenerId,
+        timeout: Option<Duration>,
+        now: Instant,
+    ) {
+        let Some(distribution) = self.distribution(listener) else {
+            return;
+        };
+        let parked = &mut distribution.parked;
+        let has_any = !parked.is_empty();
+        parked.abandoned = timeout.filter(|_| has_any).map(|timeout| now + timeout);
+        self.await_parked(listener);
     }
 
     /// Whether a parked connection of the listener could go to a worker now.
@@ -79,9 +85,14 @@ impl<D: Driver> Core<D> {
 
     /// The client of a parked connection has sent something, or has gone.
     pub(crate) fn parked_ready(&mut self, listener: ListenerId, id: ParkedId, now: Instant) {
-        let Some(waiting) = self.distribution(listener).and_then(|it| it.parked.remove(id)) else {
+        let Some(distribution) = self.distribution(listener) else {
             return;
         };
+        let Some(waiting) = distribution.parked.remove(id) else {
+            return;
+        };
+        // A client that is served finds itself counted.
+        distribution.counters.set_parked(distribution.parked.len());
         let has_ended = waiting.connection.received() == Received::End;
         // What is ready without bytes, for whatever reason, is better known to a worker.
         let is_over = has_ended || self.place_parked(listener, &waiting.connection, now);
@@ -93,13 +104,13 @@ impl<D: Driver> Core<D> {
             self.driver.close(waiting.connection);
         } else {
             distribution.parked.insert(id, waiting);
+            distribution.counters.set_parked(distribution.parked.len());
         }
     }
 
-    /// The times of parked connections are over. What has come by now is served nevertheless, if there is a
-    /// worker to serve it.
+    /// The times of parked connections are over. What has come by now is served nevertheless, unless no
+    /// worker has come that could.
     pub(super) fn end_parked(&mut self, listener: ListenerId, now: Instant) {
-        let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
         let Self { driver, listeners, .. } = self;
         let found = listeners.get_mut(&listener).and_then(Listener::distribution_mut);
         let Some(distribution) = found else {
@@ -111,9 +122,10 @@ impl<D: Driver> Core<D> {
         while let Some(connection) = distribution.parked.pop_ended(now) {
             driver.close(connection);
         }
-        while let Some((id, waiting)) = distribution.parked.pop_over(now) {
+        let is_abandoned = distribution.parked.abandoned.take_if(|at| *at <= now).is_some();
+        while let Some((id, waiting)) = distribution.parked.pop_over(now, is_abandoned) {
             let Waiting { connection, .. } = waiting;
-            if has_taker && connection.received() == Received::Bytes {
+            if !is_abandoned && connection.received() == Received::Bytes {
                 // The task that watches it is to see that, when a worker has room for it.
                 distribution.parked.insert(id, Waiting { connection, until: None });
             } else {
