@@ -1,5 +1,6 @@
 'use strict';
 
+const net = require('node:net');
 const test = require('ava');
 const Moves = require('../../lib/worker/moves.js');
 
@@ -10,11 +11,9 @@ const A_MILLISECOND = 5;
 
 /** A connection that is idle, as far as `Moves` can see. */
 function idleConnection() {
-  const handle = { fd: 1 };
-  const socket = { _handle: handle, parser: {}, bytesRead: 0, bytesWritten: 0, timeout: 0 };
-  Object.assign(socket, { writableLength: 0, readableLength: 0, isPaused: () => false });
-  socket.parser.socket = socket;
-  socket.destroy = () => {};
+  const handle = { fd: 1, bytesRead: 0, bytesWritten: 0, close: (callback) => callback() };
+  const socket = new net.Socket();
+  Object.assign(socket, { _handle: handle, parser: { socket } });
   const server = { headersTimeout: 1000 };
   return { socket, outermost: socket, handle, server, listener: 1, pending: 0, finishedAt: 0 };
 }

@@ -41,8 +41,8 @@ class Connection {
   newest = null;
   /** Whether the head of a request has come in part. Known only while the worker drains. */
   hasPartialHead = false;
-  /** The last request, if it was answered before its body had come, as long as that comes. */
-  unread = null;
+  /** Whether the engine has got it. */
+  hasMoved = false;
   /** When the last HTTP/1 response finished. */
   finishedAt = 0;
   /** The HTTP/2 session: `{session, open, opened}`, with numbers of streams. */
@@ -51,6 +51,8 @@ class Connection {
   isEngaged = false;
   #connections;
   #fd;
+  /** A weak reference to `unread`, which Node's parser keeps for as long as it is needed. */
+  #unread = null;
   #hasEnded = false;
 
   constructor(connections, { listener, server, protocol, handle }) {
@@ -76,10 +78,11 @@ class Connection {
   }
 
   begin(response, socket) {
+    // Of a server that another one passes its sockets to, no event tells this.
     if (socket !== this.socket) this.secure = socket;
     this.protocol = Protocol.HTTP1;
     this.newest = response;
-    this.unread = null;
+    this.#unread = null;
     this.hasPartialHead = false;
     this.pending += 1;
     if (!this.isEngaged || this.pending === 1) this.updateEngaged();
@@ -87,10 +90,16 @@ class Connection {
 
   finish(request, response) {
     if (this.newest === response) this.newest = null;
-    if (!request.complete) this.unread = request;
+    if (!request.complete) this.#unread = new WeakRef(request);
     this.pending -= 1;
     this.finishedAt = now();
     if (this.pending === 0) this.updateEngaged();
+  }
+
+  /** The last request, if it was answered before its body had come, as long as that comes; otherwise null. */
+  get unread() {
+    const request = this.#unread?.deref();
+    return request === undefined || request.complete ? null : request;
   }
 
   /** From now on the socket is the program's. */

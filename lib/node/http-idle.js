@@ -11,10 +11,12 @@ class IdleSockets {
   /** Sets of sockets, by server. */
   #sets = new Map();
 
-  /** Whether no request is running or has begun to come, though an answer may not have been sent whole. */
+  /** Whether the server keeps a list of its connections. */
   knows({ server }) {
-    return Object.getOwnPropertySymbols(server).some(({ description }) => description === 'http.server.connections');
+    return nameOfList(server) !== undefined;
   }
+
+  /** Whether no request is running or has begun to come, though an answer may not have been sent whole. */
   has({ server, outermost }) {
     if (!this.#sets.has(server)) this.#sets.set(server, namedBy(server));
     return this.#sets.get(server).has(outermost);
@@ -26,10 +28,13 @@ class IdleSockets {
  * may have replaced it (lib/_http_server.js).
  */
 function namedBy(server) {
-  const symbols = Object.getOwnPropertySymbols(server);
-  const name = symbols.find(({ description }) => description === 'http.server.connections');
-  const parsers = server[name]?.idle?.() ?? [];
+  const parsers = server[nameOfList(server)]?.idle?.() ?? [];
   return new Set(parsers.map(({ socket }) => socket));
+}
+
+function nameOfList(server) {
+  const symbols = Object.getOwnPropertySymbols(server);
+  return symbols.find(({ description }) => description === 'http.server.connections');
 }
 
 /** Whether nothing has been received or sent. Since Node 26, Node names such connections too. */
@@ -68,8 +73,8 @@ function hasPartialHead(connection, idleSockets) {
   const { outermost, pending, unread } = connection;
   if (outermost === undefined || pending > 0 || !isParsed(connection)) return false;
   // What comes is the body of a request that has its answer.
-  if (unread !== null && !unread.complete) return false;
-  return outermost.bytesRead > 0 && idleSockets.knows(connection) && !idleSockets.has(connection);
+  if (unread !== null || !idleSockets.knows(connection)) return false;
+  return outermost.bytesRead > 0 && !idleSockets.has(connection);
 }
 
 /**
@@ -79,8 +84,10 @@ function hasPartialHead(connection, idleSockets) {
 function keepAliveLeft({ socket, server, finishedAt }) {
   const { timeout = 0 } = socket;
   if (isFresh(socket)) {
-    const forHead = server.headersTimeout || server.requestTimeout || DEFAULT_HEADERS_TIMEOUT;
-    return timeout > 0 ? Math.min(timeout, forHead) : forHead;
+    const { headersTimeout = DEFAULT_HEADERS_TIMEOUT, requestTimeout = 0 } = server;
+    const forHead = headersTimeout || requestTimeout || Number.POSITIVE_INFINITY;
+    const left = timeout > 0 ? Math.min(timeout, forHead) : forHead;
+    return Number.isFinite(left) ? left : undefined;
   }
   return timeout > 0 ? timeout - (now() - finishedAt) : undefined;
 }

@@ -13,13 +13,16 @@ const finished = channel('http.server.response.finish');
 const BY_CONNECTION = /^\s*(?:ntlm|negotiate)\b/i;
 const OFFERED = /^www-authenticate:.*\b(?:ntlm|negotiate)\b/im;
 const UNAUTHORIZED = 401;
+const AUTHORIZATION = 'authorization';
 
 /** Keeps the connections up to date from now on. */
 function followRequests(connections) {
   started.subscribe(({ request, response, socket }) => {
     const connection = connections.of(socket);
     if (connection === undefined) return;
-    if (authenticatesConnection(request.rawHeaders)) connection.isPinned = true;
+    if (authenticatesConnection(request)) connection.isPinned = true;
+    // A server in front may have passed on the socket later than it was delivered.
+    followUpgrades(socket.parser, connections);
     connection.begin(response, socket);
     connections.observer?.onRequest(connection, request, response);
   });
@@ -34,9 +37,13 @@ function followRequests(connections) {
   });
 }
 
-function authenticatesConnection(raw) {
-  for (let i = 0; i < raw.length; i += 2) {
-    if (raw[i].length === 13 && raw[i].toLowerCase() === 'authorization') return BY_CONNECTION.test(raw[i + 1]);
+/** Looks at the raw headers: `request.headers` would be made of all of them, and may be the program's own. */
+function authenticatesConnection({ rawHeaders }) {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name.length === AUTHORIZATION.length && name.toLowerCase() === AUTHORIZATION) {
+      return BY_CONNECTION.test(rawHeaders[i + 1]);
+    }
   }
   return false;
 }

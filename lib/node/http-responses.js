@@ -30,11 +30,21 @@ function closeAfter(request, response, decides) {
   const own = Object.hasOwn(response, 'writeHead') ? response.writeHead : undefined;
   const { socket } = request;
   response.writeHead = function writeLastHead(...args) {
-    const isFinal = Number(args[0]) >= FIRST_FINAL;
-    const closes = isFinal && !response.headersSent && (response.socket !== null || socket._httpMessage?.writableEnded) && isLast(request) && decides();
+    const mayClose = isFinal(args) && !response.headersSent && isNext(response, socket);
+    const closes = mayClose && isLast(request) && decides();
+    // Express gives a response another prototype when the request has begun.
     const writeHead = own ?? Object.getPrototypeOf(response).writeHead;
     return Reflect.apply(writeHead, response, closes ? withClose(response, args) : args);
   };
+}
+
+function isFinal([status]) {
+  return Number(status) >= FIRST_FINAL;
+}
+
+/** Whether the head is sent now, rather than after the answers to earlier requests. */
+function isNext(response, socket) {
+  return response.socket !== null || socket._httpMessage?.writableEnded === true;
 }
 
 /** Whether nothing has come after the newest request of a socket, as far as it has been received. */
@@ -50,15 +60,18 @@ function isLast(request) {
 /** Whether the bytes consist of this many heads, as far as they can be told apart. */
 function endsWithHead(bytes, count) {
   const text = bytes.toString('latin1');
+  // The end of a head came in two parts, or a client uses other ends of lines.
   if (/^\r|(?:^|[^\r])\n/.test(text)) return false;
   const heads = text.split(HEAD_END);
   return heads.length - 1 === count && heads.at(-1) === '';
 }
 
-function hasBody({ rawHeaders: raw }) {
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i].toLowerCase();
-    if (name === 'transfer-encoding' || (name === 'content-length' && Number(raw[i + 1]) !== 0)) return true;
+/** As the client has said: middleware removes headers. */
+function hasBody({ rawHeaders }) {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i].toLowerCase();
+    if (name === 'transfer-encoding') return true;
+    if (name === 'content-length' && Number(rawHeaders[i + 1]) !== 0) return true;
   }
   return false;
 }

@@ -159,6 +159,8 @@ class Drain {
     const idleSockets = new IdleSockets();
     for (const connection of this.#connections) {
       if (connection.protocol !== Protocol.HTTP1) continue;
+      // Not all upgrades are noticed as they happen.
+      if (isOther(connection)) connection.protocol = Protocol.OTHER;
       connection.hasPartialHead = hasPartialHead(connection, idleSockets);
       connection.updateEngaged();
     }

@@ -19,6 +19,7 @@ function followServer(server, connections) {
     followUpgrades(socket.parser, connections);
   };
   const onSession = (session) => {
+    // A listener before this one may have refused the client.
     if (session.destroyed) return;
     const connection = connections.of(session.socket);
     if (connection === undefined) return;

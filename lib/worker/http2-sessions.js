@@ -2,6 +2,8 @@
 
 const { destroyWhenSent } = require('../node/http2-end.js');
 
+const FIRST_PUSH = 2;
+
 /** The HTTP/2 session of a connection, and its streams. */
 class Http2Session {
   /** How many streams of the client are open. */
@@ -33,9 +35,9 @@ class Http2Session {
     if (this.#isAsking || !this.#isUsable) return;
     const opened = this.#opened;
     // The client may have too many pings to answer.
-    this.#isAsking = this.#session.ping(() => {
+    this.#isAsking = this.#session.ping((error) => {
       this.#isAsking = false;
-      if (this.#opened === opened) this.close();
+      if (!error && this.#opened === opened) this.close();
     });
   }
 
@@ -54,7 +56,7 @@ class Http2Session {
    */
   endIfDone() {
     const session = this.#session;
-    const isDone = session.closed && !session.destroyed && this.open === 0 && session.state.nextStreamID <= 2;
+    const isDone = session.closed && !session.destroyed && this.open === 0 && !hasPushed(session);
     const isSecondTime = isDone && this.#wasDone;
     this.#wasDone = isDone;
     if (isSecondTime && session.state.outboundQueueSize === 0) session.destroy();
@@ -63,6 +65,11 @@ class Http2Session {
   get #isUsable() {
     return !this.#session.closed && !this.#session.destroyed;
   }
+}
+
+/** Whether streams of the server's own may be open. No event tells of these. */
+function hasPushed({ state }) {
+  return state.nextStreamID > FIRST_PUSH;
 }
 
 module.exports = Http2Session;

@@ -1,6 +1,6 @@
 'use strict';
-const { Socket } = require('node:net');
 
+const { Socket } = require('node:net');
 const { descriptorOf, isIdle, keepAliveLeft, limitsRequests } = require('../node/http-idle.js');
 const { now } = require('../node/connection.js');
 const { setTimeout } = require('../real-timers.js');
@@ -13,6 +13,9 @@ const PAUSE = 5;
 // (src/primary/core/quota.rs). Some are left for other purposes.
 const MOVES_AT_ONCE = 8_000;
 const MOVES_A_MILLISECOND = 4.5;
+
+// The program may replace it: it must not be late, or the client's bytes come to this process.
+const { destroy } = Socket.prototype;
 
 /** Gives idle HTTP/1 connections to the engine, where they wait for another worker. */
 class Moves {
@@ -47,10 +50,11 @@ class Moves {
   }
 
   /** Whether a connection can move as soon as it is idle. */
-  areFor({ isPlainHttp, isPinned, protocol, listener, server }) {
+  areFor({ isPlainHttp, isPinned, hasMoved, protocol, listener, server }) {
     return (
       isPlainHttp &&
       !isPinned &&
+      !hasMoved &&
       protocol === 'http1' &&
       this.takers.has(listener) &&
       !limitsRequests(server)
@@ -70,7 +74,8 @@ class Moves {
       this.#moved += 1;
       this.#allowed -= 1;
       // The client does not notice, because the engine has a duplicate of the descriptor.
-      Socket.prototype.destroy.call(connection.socket);
+      connection.hasMoved = true;
+      destroy.call(connection.socket);
     } else this.#retryLater(connection);
   }
 
