@@ -44,6 +44,12 @@ if (!isBuiltin) {
     t.deepEqual(moved, { drained: { cut: 0 }, served: CLIENTS });
   });
 
+  test('connections of a worker that exits meanwhile are taken when there are descriptors', async (t) => {
+    const options = { launcher: fewDescriptors, warns: true };
+    const [moved] = await move(t, 'engineWithoutDescriptorsForLong', options);
+    t.deepEqual(moved, { drained: { cut: 0 }, served: CLIENTS });
+  });
+
   test('clients wait for a worker that has no descriptors until it has some', async (t) => {
     const options = { launcher: fewDescriptors, warns: true };
     t.deepEqual(await move(t, 'takerWithoutDescriptors', options), [{ served: CLIENTS }]);
