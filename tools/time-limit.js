@@ -60,4 +60,4 @@ function afterTimeLimit(milliseconds, callback) {
   return () => clearTimeout(timer);
 }
 
-module.exports = { TimeLimit, afterTimeLimit };
+module.exports = { TimeLimit, afterTimeLimit, slowdown };

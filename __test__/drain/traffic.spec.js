@@ -7,6 +7,7 @@ const path = require('node:path');
 const { serial: test } = require('ava');
 const { everyShape } = require('../../bench/lib/every-shape');
 const { findNode } = require('../../tools/node-binary');
+const { slowdown } = require('../../tools/time-limit');
 const { start } = require('../helpers/fixture');
 const { freePort } = require('../helpers/free-port');
 const { isBuiltin } = require('../helpers/implementation');
@@ -27,6 +28,11 @@ const WORKERS = 2;
 // In ms. Much longer than it takes, unless the machine is busy.
 const DRAIN_TIMEOUT = 30_000;
 const KINDS = ['http', 'https', 'h2c', 'h2'];
+// How long a request may wait for its answer on an idle machine, in ms.
+const ANSWER_LIMIT = 10_000;
+// Fewer than in the benchmark, so that the machine is not always busy: other specs run beside this one.
+const POST_CLIENTS = 16;
+const ROUNDS = 40;
 // Shapes whose clients keep a plain HTTP/1 connection, which the server does not close.
 const KEPT = ['get', 'post'];
 const NONE_CLOSED = { announced: 0, byClient: 0, idleFin: 0, idleReset: 0 };
@@ -42,6 +48,24 @@ async function addresses(t) {
   return { at, servers };
 }
 
+/** The shapes for a policy. */
+function shapesFor(policy, at) {
+  const shapes = everyShape(at).map((it) => {
+    const isPost = it.shape === 'post' && it.name === undefined;
+    return isPost ? { ...it, count: POST_CLIENTS } : it;
+  });
+  // Under SCHED_NONE connections can't move, and an answer that comes before the request's body never ends one.
+  return policy === 'SCHED_NONE' ? shapes.filter(({ early }) => !early) : shapes;
+}
+
+function startTraffic(t, node, options) {
+  return start(t, 'drain/traffic', {
+    args: [{ workers: WORKERS, ...options }],
+    launcher: ['sh', '-c', 'shift; exec "$0" "$@"', node.path],
+    timeout: 180_000,
+  });
+}
+
 async function replace(program) {
   const before = program.seen({ did: 'replace' }).length;
   program.send({ do: 'replace', timeout: DRAIN_TIMEOUT });
@@ -50,20 +74,42 @@ async function replace(program) {
 }
 
 for (const version of isBuiltin ? [] : NODES) {
+  test(`clients keep their connections through ${ROUNDS} replacements: Node ${version}`, async (t) => {
+    const { at, servers } = await addresses(t);
+    const node = await findNode(version);
+    const program = startTraffic(t, node, {
+      servers: servers.filter(({ kind }) => kind === 'http'),
+    });
+    await program.line({ all: 'listening' });
+    const clients = 40;
+    const shape = { shape: 'post', address: at.http, count: clients, think: [0, 3] };
+    const cuts = [];
+    const played = await load(t, [shape], {
+      answerLimitMs: ANSWER_LIMIT * slowdown(),
+      async operate() {
+        for (let round = 0; round < ROUNDS; round += 1) cuts.push((await replace(program)).cut);
+      },
+    });
+    await program.end();
+    assertNothingLost(t, played);
+    const { opened, closed, requests } = played.shapes.post;
+    t.true(requests > 10 * ROUNDS);
+    t.deepEqual({ opened, closed }, { opened: clients, closed: NONE_CLOSED });
+    t.deepEqual(new Set(cuts), new Set([0]));
+  });
+
   for (const policy of POLICIES) {
     test(`no request fails while workers are replaced: Node ${version}, ${policy}`, async (t) => {
       const { at, servers } = await addresses(t);
       const logs = logsOf(t);
       const node = await findNode(version);
-      const program = start(t, 'drain/traffic', {
-        args: [{ workers: WORKERS, servers, log: logs.server, policy }],
-        launcher: ['sh', '-c', 'shift; exec "$0" "$@"', node.path],
-        timeout: 180_000,
-      });
+      const program = startTraffic(t, node, { servers, log: logs.server, policy });
       await program.line({ all: 'listening' });
       const cuts = [];
-      const played = await load(t, everyShape(at), {
+      const shapes = shapesFor(policy, at);
+      const played = await load(t, shapes, {
         logs,
+        answerLimitMs: ANSWER_LIMIT * slowdown(),
         requests: REQUESTS,
         async operate(traffic) {
           for (let i = 0; i < 2; i += 1) {
@@ -81,11 +127,7 @@ for (const version of isBuiltin ? [] : NODES) {
       if (policy === 'SCHED_NONE') return;
       for (const name of KEPT) {
         const { opened, closed } = played.shapes[name];
-        t.is(
-          opened,
-          everyShape(at).find((shape) => (shape.name ?? shape.shape) === name).count,
-          name,
-        );
+        t.is(opened, shapes.find((shape) => (shape.name ?? shape.shape) === name).count, name);
         t.deepEqual({ ...closed, byClient: 0 }, NONE_CLOSED, name);
       }
     });
