@@ -86,6 +86,8 @@ async fn silent(client: &Client) {
                 () = client.scene.pause(silence) => None,
             };
             match ended {
+                // The silence was cut short, so there is no request to be made after it.
+                None if client.scene.is_stopped() => return,
                 None => client.reuse(connection).await,
                 Some(idle) => {
                     client.note_idle(&mut connection, &idle).await;

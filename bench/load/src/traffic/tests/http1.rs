@@ -40,7 +40,10 @@ fn connections_silent_ones_and_half_heads_are_served_by_a_good_server() {
     ] {
         let report = play(http_server(serve), &shape);
         assert_well(&report);
-        assert_eq!(report["opened"], report["requests"]);
+        let [opened, requests] = ["opened", "requests"].map(|it| report[it].as_u64());
+        // The run ends while some are silent.
+        let unused = if shape["shape"] == "silent" { 3 } else { 0 };
+        assert!(opened >= requests && opened <= requests.map(|it| it + unused), "{report:#}");
     }
 }
 
