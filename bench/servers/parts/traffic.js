@@ -48,7 +48,10 @@ function sendPieces(response, { first, pieces, every, format, endless }) {
     clearInterval(timer);
     endless.delete(finish);
   });
-  if (pieces === Infinity) endless.add(finish);
+  if (pieces !== Infinity) return;
+  // A client may ask again on its connection when the worker has told it to go.
+  if (endless.hasLeft) finish();
+  else endless.add(finish);
 }
 
 /**
@@ -60,7 +63,7 @@ function sendPieces(response, { first, pieces, every, format, endless }) {
 function trafficProgram({ log } = {}) {
   const ids = openIdLog(log);
   const sockets = new EchoSockets(ids);
-  const endless = new Set();
+  const endless = Object.assign(new Set(), { hasLeft: false });
 
   const pieces = (response, url, first, type, format) => {
     const query = new URLSearchParams(url.slice(url.indexOf('?')));
@@ -102,6 +105,7 @@ function trafficProgram({ log } = {}) {
     /** Ends what has no end by itself: WebSockets and endless events. */
     leave() {
       sockets.close();
+      endless.hasLeft = true;
       for (const finish of endless) finish();
     },
   };
