@@ -47,7 +47,8 @@ const READER: u64 = 64;
 const AWAKE: u64 = 4;
 const DATA: u64 = 128;
 const DIRECTION: u64 = DATA + CAPACITY as u64;
-const COUNTS: u64 = (16 + 8 * COUNTER_SLOTS as u64).next_multiple_of(128);
+const STATES: u64 = 64 * 1024;
+const COUNTS: u64 = (16 + 8 * COUNTER_SLOTS as u64).next_multiple_of(128) + STATES;
 const MEMORY: u64 = 2 * DIRECTION + COUNTS;
 
 #[derive(Debug, Arbitrary)]
