@@ -85,7 +85,7 @@ for (const version of isBuiltin ? [] : NODES) {
     const shape = { shape: 'post', address: at.http, count: clients, think: [0, 3] };
     const cuts = [];
     const played = await load(t, [shape], {
-      answerLimitMs: ANSWER_LIMIT * slowdown(),
+      answerLimitMs: Math.round(ANSWER_LIMIT * slowdown()),
       async operate() {
         for (let round = 0; round < ROUNDS; round += 1) cuts.push((await replace(program)).cut);
       },
@@ -109,7 +109,7 @@ for (const version of isBuiltin ? [] : NODES) {
       const shapes = shapesFor(policy, at);
       const played = await load(t, shapes, {
         logs,
-        answerLimitMs: ANSWER_LIMIT * slowdown(),
+        answerLimitMs: Math.round(ANSWER_LIMIT * slowdown()),
         requests: REQUESTS,
         async operate(traffic) {
           for (let i = 0; i < 2; i += 1) {
