@@ -1,10 +1,7 @@
 'use strict';
 
-const { performance } = require('node:perf_hooks');
+const { now } = require('../real-timers.js');
 const { isPlainHttp } = require('./servers.js');
-
-// Whatever a test runner puts in its place.
-const now = performance.now.bind(performance);
 
 /** What is spoken on a connection, as far as is known. */
 const Protocol = Object.freeze({
@@ -141,4 +138,4 @@ class Connection {
   }
 }
 
-module.exports = { Connection, Protocol, now, protocolOf };
+module.exports = { Connection, Protocol, protocolOf };

@@ -2,24 +2,28 @@
 
 // Which connections of Node's HTTP/1 servers are idle.
 
-const { now } = require('./connection.js');
+const { now } = require('../real-timers.js');
 
 const DEFAULT_HEADERS_TIMEOUT = 60_000;
 
 /** What Node knows at one moment about the connections of HTTP servers. Valid in the same turn only. */
 class IdleSockets {
-  /** Sets of sockets, by server. */
+  /** Sets of sockets, by server; undefined for a server that keeps no list of its connections. */
   #sets = new Map();
 
   /** Whether the server keeps a list of its connections. */
   knows({ server }) {
-    return nameOfList(server) !== undefined;
+    return this.#of(server) !== undefined;
   }
 
   /** Whether no request is running or has begun to come, though an answer may not have been sent whole. */
   has({ server, outermost }) {
+    return this.#of(server)?.has(outermost) === true;
+  }
+
+  #of(server) {
     if (!this.#sets.has(server)) this.#sets.set(server, namedBy(server));
-    return this.#sets.get(server).has(outermost);
+    return this.#sets.get(server);
   }
 }
 
@@ -28,13 +32,11 @@ class IdleSockets {
  * may have replaced it (lib/_http_server.js).
  */
 function namedBy(server) {
-  const parsers = server[nameOfList(server)]?.idle?.() ?? [];
-  return new Set(parsers.map(({ socket }) => socket));
-}
-
-function nameOfList(server) {
   const symbols = Object.getOwnPropertySymbols(server);
-  return symbols.find(({ description }) => description === 'http.server.connections');
+  const name = symbols.find(({ description }) => description === 'http.server.connections');
+  if (name === undefined) return undefined;
+  const parsers = server[name]?.idle?.() ?? [];
+  return new Set(parsers.map(({ socket }) => socket));
 }
 
 /** Whether nothing has been received or sent. Since Node 26, Node names such connections too. */
@@ -97,14 +99,8 @@ function limitsRequests({ maxRequestsPerSocket }) {
   return maxRequestsPerSocket > 0;
 }
 
-/** The descriptor of the connection. */
-function descriptorOf({ handle }) {
-  return handle.fd;
-}
-
 module.exports = {
   IdleSockets,
-  descriptorOf,
   hasPartialHead,
   isIdle,
   isParsed,

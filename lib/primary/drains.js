@@ -1,9 +1,9 @@
 'use strict';
 
 const errors = require('../errors.js');
+const { checkTimeout } = require('./settings.js');
 
 const DEFAULT_TIMEOUT = 30_000;
-const LONGEST_TIMEOUT = 2 ** 31 - 1;
 // In bytes: it is part of a packet of the control socket.
 const LONGEST_REASON = 4096;
 
@@ -53,10 +53,7 @@ function checkDrain(options, settings) {
   const isObject = options === undefined || (options !== null && typeof options === 'object');
   if (!isObject) throw errors.invalidArgType('options', 'of type object', options);
   const { timeout = DEFAULT_TIMEOUT, reason, handOverIdle = settings.handOverIdle } = options ?? {};
-  if (!(Number.isInteger(timeout) && timeout >= 0 && timeout <= LONGEST_TIMEOUT)) {
-    const expected = `must be a whole number from 0 to ${LONGEST_TIMEOUT}`;
-    throw errors.invalidArgValue('options.timeout', timeout, expected);
-  }
+  checkTimeout('options.timeout', timeout);
   if (reason !== undefined && typeof reason !== 'string') {
     throw errors.invalidArgType('options.reason', 'of type string', reason);
   }

@@ -62,11 +62,16 @@ function checkSettings(settings, defaults) {
     throw errors.invalidArgValue('settings.killMode', killMode, reason);
   }
   for (const [name, timeout] of Object.entries(timeouts)) {
-    if (!(Number.isInteger(timeout) && timeout >= 0 && timeout <= LONGEST_TIMEOUT)) {
-      const reason = `must be a whole number from 0 to ${LONGEST_TIMEOUT}`;
-      throw errors.invalidArgValue(`settings.${name}`, timeout, reason);
-    }
+    checkTimeout(`settings.${name}`, timeout);
   }
 }
 
-module.exports = { checkSettings, mergeSettings, ownSettings };
+/** @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a bad time in milliseconds */
+function checkTimeout(name, timeout) {
+  if (!(Number.isInteger(timeout) && timeout >= 0 && timeout <= LONGEST_TIMEOUT)) {
+    const reason = `must be a whole number from 0 to ${LONGEST_TIMEOUT}`;
+    throw errors.invalidArgValue(name, timeout, reason);
+  }
+}
+
+module.exports = { checkSettings, checkTimeout, mergeSettings, ownSettings };

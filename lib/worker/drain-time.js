@@ -1,6 +1,6 @@
 'use strict';
 
-const { now } = require('../node/connection.js');
+const { now } = require('../real-timers.js');
 
 // The order may have taken some milliseconds to come, and the engine does not wait longer for that.
 const DELAY = 50;

@@ -1,9 +1,10 @@
 'use strict';
 
 const { Socket } = require('node:net');
-const { descriptorOf, isIdle, keepAliveLeft, limitsRequests } = require('../node/http-idle.js');
-const { now } = require('../node/connection.js');
-const { setTimeout } = require('../real-timers.js');
+const { Protocol } = require('../node/connection.js');
+const { descriptorOf } = require('../node/handles.js');
+const { isIdle, keepAliveLeft, limitsRequests } = require('../node/http-idle.js');
+const { now, setTimeout } = require('../real-timers.js');
 
 // So few that requests do not have to wait noticeably.
 const MOVES_A_TURN = 64;
@@ -55,7 +56,7 @@ class Moves {
       isPlainHttp &&
       !isPinned &&
       !hasMoved &&
-      protocol === 'http1' &&
+      protocol === Protocol.HTTP1 &&
       this.takers.has(listener) &&
       !limitsRequests(server)
     );
@@ -81,7 +82,8 @@ class Moves {
 
   /** Returns whether the engine has the connection. */
   #park(connection, left) {
-    return this.#lanes.park(connection.listener, descriptorOf(connection), left);
+    const { listener, handle } = connection;
+    return this.#lanes.park(listener, descriptorOf(handle), left);
   }
 
   #retryLater(connection) {
