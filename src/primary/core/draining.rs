@@ -82,8 +82,7 @@ impl<D: Driver> Core<D> {
 
     /// Whether the worker may leave idle connections of the listener to the engine.
     pub(crate) fn may_park(&self, id: WorkerId, listener: ListenerId) -> bool {
-        let worker = self.workers.get(&id).or_else(|| self.departed.get(&id));
-        let drain = worker.and_then(|worker| worker.drain.as_ref());
+        let drain = self.worker_or_departed(id).and_then(|worker| worker.drain.as_ref());
         drain.is_some_and(|drain| drain.moves(listener))
     }
 

@@ -57,8 +57,7 @@ impl<D: Driver> Core<D> {
     }
 
     fn queue_timeout_of(&self, id: WorkerId) -> Duration {
-        let worker = self.workers.get(&id).or_else(|| self.departed.get(&id));
-        worker.map_or(Duration::ZERO, |worker| worker.queue_timeout)
+        self.worker_or_departed(id).map_or(Duration::ZERO, |worker| worker.queue_timeout)
     }
 
     /// Workers can take parked connections of the listener again, or the last one of these has left: then the

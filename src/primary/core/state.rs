@@ -137,6 +137,11 @@ impl<D: Driver> Core<D> {
         self.workers.get(&id).is_none_or(|worker| worker.availability.is_withdrawn())
     }
 
+    /// A worker, though its process may have ended, as long as connections of it may come back.
+    pub(super) fn worker_or_departed(&self, id: WorkerId) -> Option<&Worker<D>> {
+        self.workers.get(&id).or_else(|| self.departed.get(&id))
+    }
+
     pub(crate) fn worker(&self, id: WorkerId) -> Option<&Worker<D>> {
         self.workers.get(&id)
     }
@@ -206,8 +211,7 @@ impl<D: Driver> Core<D> {
 
     /// Whether the worker serves the listener by HTTP, or did before it left.
     pub(super) fn has_served_http(&self, id: WorkerId, listener: ListenerId) -> bool {
-        let worker = self.workers.get(&id).or_else(|| self.departed.get(&id));
-        worker.is_some_and(|worker| worker.http.contains(&listener))
+        self.worker_or_departed(id).is_some_and(|worker| worker.http.contains(&listener))
     }
 
     /// Whether there has been such a listener.

@@ -225,6 +225,15 @@ impl WorkerLanes {
         }
     }
 
+    /// Sends a message, and drops those that wait for room and mean nothing after it.
+    fn send_in_place_of(&self, packet: Vec<u8>, is_replaced: impl Fn(&[u8]) -> bool) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.retain(|unsent| !is_replaced(unsent));
+        outgoing.push(packet, None);
+        drop(outgoing);
+        self.flush();
+    }
+
     /// Has the worker's task report that a lane is of no use any more.
     fn give_up(&self, fault: Fault) {
         self.fault.set(Some(fault));
@@ -375,11 +384,7 @@ impl Lanes for Rc<WorkerLanes> {
     fn send_drain(&self, order: DrainOrder) {
         // Encoding fails only for what is too long.
         let packet = control::encode(&ToWorker::Drain(order)).unwrap_or_default();
-        let mut outgoing = self.outgoing.borrow_mut();
-        outgoing.retain(|message| !message.starts_with(DRAIN));
-        outgoing.push(packet, None);
-        drop(outgoing);
-        self.flush();
+        self.send_in_place_of(packet, |unsent| unsent.starts_with(DRAIN));
     }
 
     fn set_accepting(&self, is_accepting: bool) {
@@ -387,11 +392,7 @@ impl Lanes for Rc<WorkerLanes> {
         let told =
             [ToWorker::Pause, ToWorker::Resume].map(|it| control::encode(&it).unwrap_or_default());
         let packet = told[usize::from(is_accepting)].clone();
-        let mut outgoing = self.outgoing.borrow_mut();
-        outgoing.retain(|message| !told.iter().any(|told| told == message));
-        outgoing.push(packet, None);
-        drop(outgoing);
-        self.flush();
+        self.send_in_place_of(packet, |unsent| told.iter().any(|told| told == unsent));
     }
 
     fn queued_sockets(&self) -> usize {

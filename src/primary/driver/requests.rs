@@ -115,10 +115,7 @@ pub(super) fn answer(
         ToPrimary::Unable { reason } => Err(Error::Unable(reason)),
         ToPrimary::Close { listener } => Ok(context.decide(|core| core.close(id, listener, now))?),
         ToPrimary::Return { listener } => return_connection(context, id, listener, descriptor),
-        ToPrimary::Park { listener, left } => {
-            let left = left.map(|left| Duration::from_millis(left.into()));
-            park(context, id, listener, left, descriptor)
-        }
+        ToPrimary::Park { listener, left } => park(context, id, listener, left, descriptor),
         ToPrimary::Drained => {
             context.decide(|core| core.set_drained(id, now));
             Ok(())
@@ -126,7 +123,7 @@ pub(super) fn answer(
     }
 }
 
-/// A worker that drains leaves an idle connection to the engine.
+/// A worker that drains leaves an idle connection to the engine, for so many milliseconds at most.
 ///
 /// # Errors
 /// When the worker does not drain, was not told to leave connections of the listener, or it is not one that
@@ -135,24 +132,25 @@ pub(super) fn park(
     context: &Rc<Context>,
     id: WorkerId,
     listener: ListenerId,
-    left: Option<Duration>,
+    left: Option<u32>,
     connection: Option<OwnedFd>,
 ) -> Result<()> {
     if !context.ask(|core| core.may_park(id, listener)) {
         return Err(Error::NotItsConnection("it was not asked for"));
     }
-    let received = receive_connection(context, id, listener, connection);
-    if let Ok(Some(connection)) = received {
-        // Those that wait are not to take the descriptors of new connections and workers.
-        let has_room = connection.as_raw_fd() < scarce_descriptors();
-        let now = Instant::now();
-        context.decide(|core| core.park(id, listener, connection, left, has_room, now));
-        attend(context, listener);
-        context.reserve.borrow_mut().refill();
-        return Ok(());
-    }
+    let left = left.map(|left| Duration::from_millis(left.into()));
+    let parked = receive_connection(context, id, listener, connection).map(|connection| {
+        if let Some(connection) = connection {
+            // Those that wait are not to take the descriptors of new connections and workers.
+            let has_room = connection.as_raw_fd() < scarce_descriptors();
+            let now = Instant::now();
+            context.decide(|core| core.park(id, listener, connection, left, has_room, now));
+            attend(context, listener);
+        }
+    });
+    // Its descriptor may be free again.
     context.reserve.borrow_mut().refill();
-    received.map(drop)
+    parked
 }
 
 /// A worker says that it can't serve this connection. Without a descriptor, this process had none left for

@@ -248,7 +248,6 @@ fn has_taken_requests(context: &Rc<Context>, id: WorkerId, control: &OwnedFd) ->
                 let _ = return_connection(context, id, listener, Some(connection));
             }
             (Ok(ToPrimary::Park { listener, left }), Some(connection)) => {
-                let left = left.map(|left| Duration::from_millis(left.into()));
                 let _ = park(context, id, listener, left, Some(connection));
             }
             (Ok(ToPrimary::Unable { reason }), _) => context.report(id, Error::Unable(reason)),
