@@ -23,6 +23,27 @@ pub(crate) enum Due {
     Reclaim,
 }
 
+/// The next deadline of one thing, so that it asks for no more deadlines than it needs: those that it has asked
+/// for stay in the queue.
+#[derive(Debug, Default)]
+pub(super) struct Awaited(Option<Instant>);
+
+impl Awaited {
+    /// Returns the deadline to ask for, unless one is awaited that is not later.
+    pub(super) fn ask(&mut self, at: Instant) -> Option<Instant> {
+        if self.0.is_some_and(|awaited| awaited <= at) {
+            return None;
+        }
+        self.0 = Some(at);
+        Some(at)
+    }
+
+    /// Whether the one that is awaited is here.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        self.0.take_if(|awaited| *awaited <= now).is_some()
+    }
+}
+
 /// The deadlines of the core.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {

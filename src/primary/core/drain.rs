@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::deadlines::Awaited;
 use crate::protocol::{ListenerId, control::DrainOrder};
 
 /// How often a worker that may be stuck is asked whether it has something open.
@@ -27,6 +28,7 @@ pub(crate) struct Drain {
     pub(super) kill_timeout: Duration,
     pub(super) reason: Option<String>,
     pub(super) phase: Phase,
+    pub(super) awaited: Awaited,
     /// The listeners that the worker served, if it is to leave idle connections to others.
     pub(super) served: Vec<ListenerId>,
     /// Those of them of which other workers can take idle connections now.
@@ -56,14 +58,15 @@ impl Drain {
         }
     }
 
-    /// When something is to be done.
-    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        match self.phase {
-            Phase::Finishing if self.is_about_to_end(now) => Some(self.deadline),
-            Phase::Finishing => Some((now + LOOK).min(self.deadline - LOOK)),
-            Phase::Leaving(at) | Phase::Terminated(at) => Some(at),
-            Phase::Killed => None,
-        }
+    /// When something is to be done, if that has not been asked for.
+    pub(super) fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+        let next = match self.phase {
+            Phase::Finishing if self.is_about_to_end(now) => self.deadline,
+            Phase::Finishing => (now + LOOK).min(self.deadline - LOOK),
+            Phase::Leaving(at) | Phase::Terminated(at) => at,
+            Phase::Killed => return None,
+        };
+        self.awaited.ask(next)
     }
 
     /// Whether the next look is at the deadline.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    deadlines::Due,
+    deadlines::{Awaited, Due},
     drain::{Drain, DrainOptions, Phase},
     driver::{Driver, EndSignal, Lanes},
     listener::Listener,
@@ -39,7 +39,9 @@ impl<D: Driver> Core<D> {
             }
         } else {
             let phase = Phase::Finishing;
-            worker.drain = Some(Drain { deadline, kill_timeout, reason, phase, served, takers });
+            let awaited = Awaited::default();
+            let drain = Drain { deadline, kill_timeout, reason, phase, awaited, served, takers };
+            worker.drain = Some(drain);
         }
         // Its listeners stay until its idle connections have come, even if no other worker serves them.
         self.withdraw(id, now);
@@ -48,10 +50,8 @@ impl<D: Driver> Core<D> {
         };
         if let Some(drain) = &worker.drain {
             worker.lanes.send_drain(drain.order(now));
-            if let Some(next) = drain.next(now) {
-                self.deadlines.add(next, Due::Drain(id));
-            }
         }
+        self.await_drain(id, now);
         self.driver.debug_log(format_args!("worker {id} drains"));
     }
 
@@ -101,7 +101,15 @@ impl<D: Driver> Core<D> {
         if drain.phase == Phase::Finishing {
             let at = drain.deadline.min(now + LEAVING);
             drain.phase = Phase::Leaving(at);
-            self.deadlines.add(at, Due::Drain(id));
+            self.await_drain(id, now);
+        }
+    }
+
+    /// Asks to be called when something is to be done about the drain.
+    fn await_drain(&mut self, id: WorkerId, now: Instant) {
+        let drain = self.workers.get_mut(&id).and_then(|worker| worker.drain.as_mut());
+        if let Some(next) = drain.and_then(|drain| drain.next_deadline(now)) {
+            self.deadlines.add(next, Due::Drain(id));
         }
     }
 
@@ -114,6 +122,9 @@ impl<D: Driver> Core<D> {
         let Some(drain) = &mut worker.drain else {
             return;
         };
+        if !drain.awaited.take(now) {
+            return;
+        }
         let knows_open = knows_open && worker.lanes.has_shared_counters();
         let has_nothing_open = knows_open && worker.lanes.open() == 0;
         // It was not stuck if it answers in time what it is asked last.
@@ -144,9 +155,7 @@ impl<D: Driver> Core<D> {
         if let Some(signal) = signal {
             worker.lanes.signal(signal, is_stuck);
         }
-        if let Some(next) = drain.next(now) {
-            self.deadlines.add(next, Due::Drain(id));
-        }
+        self.await_drain(id, now);
         if is_last_look || signal == Some(EndSignal::Terminate) {
             self.probe(id, now);
         }

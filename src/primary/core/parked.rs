@@ -5,6 +5,8 @@ use std::{
     time::Instant,
 };
 
+use super::deadlines::Awaited;
+
 /// Names one parked connection of a listener.
 pub(crate) type ParkedId = u64;
 
@@ -18,8 +20,7 @@ pub(crate) struct Parked<C> {
     /// While no worker can take them: when all are ended.
     pub(super) abandoned: Option<Instant>,
     last_id: ParkedId,
-    /// The deadline that has been asked for.
-    awaited: Option<Instant>,
+    pub(super) awaited: Awaited,
 }
 
 /// A connection that waits for its client.
@@ -32,7 +33,7 @@ pub(super) struct Waiting<C> {
 impl<C> Default for Parked<C> {
     fn default() -> Self {
         let (connections, ends, ended) = Default::default();
-        Self { connections, ends, ended, abandoned: None, last_id: 0, awaited: None }
+        Self { connections, ends, ended, abandoned: None, last_id: 0, awaited: Awaited::default() }
     }
 }
 
@@ -93,20 +94,10 @@ impl<C> Parked<C> {
         Some((id, self.remove(id)?))
     }
 
-    /// Says whether a deadline that was asked for is here.
-    pub(super) fn take_deadline(&mut self, now: Instant) -> bool {
-        self.awaited.take_if(|awaited| *awaited <= now).is_some()
-    }
-
-    /// The next deadline, unless it has been asked for.
+    /// When something is to be done, if that has not been asked for.
     pub(super) fn next_deadline(&mut self) -> Option<Instant> {
         let (end, ended) = (self.ends.first(), self.ended.front());
         let ends = [end.map(|it| it.0), ended.map(|it| it.0), self.abandoned];
-        let next = ends.into_iter().flatten().min()?;
-        if self.awaited.is_some_and(|awaited| awaited <= next) {
-            return None;
-        }
-        self.awaited = Some(next);
-        Some(next)
+        self.awaited.ask(ends.into_iter().flatten().min()?)
     }
 }

@@ -115,9 +115,9 @@ impl<D: Driver> Core<D> {
         let Some(distribution) = found else {
             return;
         };
-        if !distribution.parked.take_deadline(now) {
+        if !distribution.parked.awaited.take(now) {
             return;
-        };
+        }
         while let Some(connection) = distribution.parked.pop_ended(now) {
             driver.close(connection);
         }
