@@ -88,6 +88,22 @@ fn drained() -> (Primary, [Worker; 2], u16, ListenerId, TcpStream, OwnedFd) {
     (primary, [one, other], port, listener, client, connection)
 }
 
+/// Clients of worker 1, which drains, and has left their connections to the engine. Workers 2 and 3 serve the port
+/// as well, but worker 2 does not by HTTP.
+fn moved(primary: &Primary, count: usize) -> ([Worker; 3], u16, Vec<TcpStream>) {
+    let [mut one, mut plain, mut http] = [1, 2, 3].map(|id| primary.worker(id));
+    let (listener, port) = one.listen_http(0);
+    let clients: Vec<_> = (0..count).map(|_| connect(port)).collect();
+    let taken: Vec<_> = (0..count).map(|_| one.take().1).collect();
+    plain.listen(port);
+    http.listen_http(port);
+    primary.drain(1, options(LONG));
+    one.drain_order();
+    taken.into_iter().for_each(|connection| one.park(listener, connection, None));
+    primary.wait_until_parked(count);
+    ([one, plain, http], port, clients)
+}
+
 fn is_open(client: &TcpStream) -> bool {
     client.set_nonblocking(true).expect("a socket");
     let read = (&*client).read(&mut [0]);
@@ -180,15 +196,7 @@ fn a_parked_connection_closes_with_its_client_or_when_its_time_is_over() {
 #[test]
 fn only_workers_that_serve_http_get_parked_connections() {
     let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut one, mut plain, mut http] = [1, 2, 3].map(|id| primary.worker(id));
-    let (listener, port) = one.listen_http(0);
-    let clients: Vec<_> = (0..4).map(|_| connect(port)).collect();
-    let taken: Vec<_> = (0..4).map(|_| one.take().1).collect();
-    plain.listen(port);
-    http.listen_http(port);
-    primary.drain(1, options(LONG));
-    one.drain_order();
-    taken.into_iter().for_each(|connection| one.park(listener, connection, None));
+    let ([_one, plain, http], port, clients) = moved(&primary, 4);
     for client in clients {
         (&client).write_all(b"x").expect("a connection");
         http.serve();
@@ -205,18 +213,10 @@ fn only_workers_that_serve_http_get_parked_connections() {
 #[test]
 fn a_request_that_only_a_paused_worker_could_serve_holds_up_no_others() {
     let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut one, mut plain, mut http] = [1, 2, 3].map(|id| primary.worker(id));
-    let (listener, port) = one.listen_http(0);
-    let client = connect(port);
-    let (_, connection) = one.take();
-    plain.listen(port);
-    http.listen_http(port);
+    let ([_one, plain, http], port, clients) = moved(&primary, 1);
     primary.command(Command::Pause(3));
-    primary.drain(1, options(LONG));
-    one.drain_order();
-    one.park(listener, connection, None);
-    primary.wait_until_parked(1);
-    (&client).write_all(b"x").expect("a connection");
+    primary.barrier();
+    (&clients[0]).write_all(b"x").expect("a connection");
     for _ in 0..3 {
         let other = connect(port);
         plain.serve();
@@ -224,23 +224,14 @@ fn a_request_that_only_a_paused_worker_could_serve_holds_up_no_others() {
     }
     primary.command(Command::Resume(3));
     http.serve();
-    assert_eq!(served_by(client), 3);
+    clients.into_iter().for_each(|client| assert_eq!(served_by(client), 3));
 }
 
 #[test]
 fn parked_connections_wait_for_http_no_longer_than_for_any_worker() {
     let mut primary = Primary::start(Scheduling::RoundRobin);
     primary.queue_timeout = SOON;
-    let [mut one, mut plain, mut http] = [1, 2, 3].map(|id| primary.worker(id));
-    let (listener, port) = one.listen_http(0);
-    let clients = [connect(port), connect(port)];
-    let taken = [one.take().1, one.take().1];
-    plain.listen(port);
-    http.listen_http(port);
-    primary.drain(1, options(LONG));
-    one.drain_order();
-    taken.into_iter().for_each(|connection| one.park(listener, connection, None));
-    primary.wait_until_parked(2);
+    let ([_one, plain, _http], port, clients) = moved(&primary, 2);
     primary.command(Command::Withdraw(3));
     primary.barrier();
     (&clients[0]).write_all(b"x").expect("a connection");
@@ -254,21 +245,14 @@ fn parked_connections_wait_for_http_no_longer_than_for_any_worker() {
 #[test]
 fn a_request_that_a_stuck_worker_has_not_taken_goes_to_one_that_serves_http() {
     let primary = Primary::start(Scheduling::RoundRobin);
-    let [mut one, mut plain, mut http, mut other] = [1, 2, 3, 4].map(|id| primary.worker(id));
-    let (listener, port) = one.listen_http(0);
-    let client = connect(port);
-    let (_, connection) = one.take();
-    plain.listen(port);
-    http.listen_http(port);
-    primary.drain(1, options(LONG));
-    one.drain_order();
-    one.park(listener, connection, None);
-    (&client).write_all(b"x").expect("a connection");
+    let ([_one, _plain, http], port, clients) = moved(&primary, 1);
+    (&clients[0]).write_all(b"x").expect("a connection");
     wait_readable(http.polled.as_fd());
+    let mut other = primary.worker(4);
     other.listen_http(port);
     primary.command(Command::Pause(3));
     other.serve();
-    assert_eq!(served_by(client), 4);
+    clients.into_iter().for_each(|client| assert_eq!(served_by(client), 4));
 }
 
 #[test]
