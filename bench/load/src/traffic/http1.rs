@@ -68,7 +68,7 @@ impl Connection {
         self.stream.flush().await
     }
 
-    /// Reads more; an error if there is no more.
+    /// Reads more bytes. Fails at the end of the connection.
     pub(crate) async fn fill(&mut self) -> io::Result<()> {
         match self.stream.read_buf(&mut self.input).await? {
             0 => Err(eof()),

@@ -61,32 +61,32 @@ pub(crate) struct Shape {
     /// How many clients there are; how many connections a burst opens.
     #[serde(default = "one")]
     pub(crate) count: usize,
-    /// Of `connections`: starts so many in each second, however many have not ended yet, instead of
+    /// For `connections`: starts so many in each second, however many have not ended yet, instead of
     /// keeping `count` open.
     pub(crate) rate: Option<f64>,
     /// The least and the most milliseconds between an answer and the next request; of `silent` before
     /// the request, of `halfHead` within its head.
     #[serde(default)]
     pub(crate) think: [f64; 2],
-    /// Of `pipeline`: how many requests are sent at once.
+    /// For `pipeline`: how many requests are sent at once.
     #[serde(default = "sixteen")]
     pub(crate) depth: usize,
-    /// Of `http2`: how many streams each connection has open.
+    /// For `http2`: how many streams each connection has open.
     #[serde(default = "thirty_two")]
     pub(crate) streams: usize,
     /// The length of a request's body, of the shapes that have one.
     #[serde(default = "sixty_four")]
     pub(crate) bytes: usize,
-    /// Of `upload`, `download` and `events`: in how many pieces a body comes.
+    /// For `upload`, `download` and `events`: in how many pieces a body comes.
     #[serde(default = "ten")]
     pub(crate) pieces: u32,
-    /// Of `upload`, `download` and `events`: milliseconds between two pieces.
+    /// For `upload`, `download` and `events`: milliseconds between two pieces.
     #[serde(default = "hundred")]
     pub(crate) every_ms: u64,
-    /// Of `events`: the answer has no end.
+    /// For `events`: the answer has no end.
     #[serde(default)]
     pub(crate) endless: bool,
-    /// Of `upload`: the server answers before it has read the body.
+    /// For `upload`: the server answers before it has read the body.
     #[serde(default)]
     pub(crate) early: bool,
     /// The path of the requests, if it is not the one that the shape has by itself.

@@ -14,25 +14,33 @@ use crate::traffic::{
 
 /// Sends bodies in pieces. The answer may come before the end of the body.
 pub(super) async fn uploads(client: Client) {
-    let mut kept: Option<Connection> = None;
+    let mut kept = None;
     while !client.scene.is_stopped() {
-        let id = client.next_id();
-        let connection = kept.take();
-        let attempt = upload(&client, &id, connection);
-        let extra = client.shape().pieces_time();
-        match client.exchange(&id, Instant::now(), extra, attempt).await {
-            Some((connection, true)) => client.announced(connection).await,
-            Some((connection, false)) => kept = client.think(connection).await,
-            None => {}
-        }
+        kept = exchange(&client, kept, upload).await;
     }
 }
 
-async fn upload(
+/// The connection, whether the server has said that this answer is the last on it, and the answer.
+type Exchanged = Result<((Connection, bool), Answer), Failure>;
+
+/// Makes one request, on the connection that was kept or on a new one. Returns the connection to keep.
+async fn exchange(
     client: &Client,
-    id: &str,
-    connection: Option<Connection>,
-) -> Result<((Connection, bool), Answer), Failure> {
+    kept: Option<Connection>,
+    ask: impl AsyncFnOnce(&Client, &str, Option<Connection>) -> Exchanged,
+) -> Option<Connection> {
+    let id = client.next_id();
+    let attempt = ask(client, &id, kept);
+    match client.exchange(&id, Instant::now(), client.shape().pieces_time(), attempt).await? {
+        (connection, true) => {
+            client.announced(connection).await;
+            None
+        }
+        (connection, false) => client.think(connection).await,
+    }
+}
+
+async fn upload(client: &Client, id: &str, connection: Option<Connection>) -> Exchanged {
     let shape = client.shape();
     let mut connection = match connection {
         Some(connection) => connection,
@@ -68,29 +76,17 @@ async fn upload(
 
 /// Reads answers that come in pieces, each with its number.
 pub(super) async fn downloads(client: Client) {
-    let mut kept: Option<Connection> = None;
+    let mut kept = None;
     while !client.scene.is_stopped() {
         if client.shape().endless {
             endless(&client).await;
-            continue;
-        }
-        let id = client.next_id();
-        let connection = kept.take();
-        let attempt = download(&client, &id, connection);
-        let extra = client.shape().pieces_time();
-        match client.exchange(&id, Instant::now(), extra, attempt).await {
-            Some((connection, true)) => client.announced(connection).await,
-            Some((connection, false)) => kept = client.think(connection).await,
-            None => {}
+        } else {
+            kept = exchange(&client, kept, download).await;
         }
     }
 }
 
-async fn download(
-    client: &Client,
-    id: &str,
-    connection: Option<Connection>,
-) -> Result<((Connection, bool), Answer), Failure> {
+async fn download(client: &Client, id: &str, connection: Option<Connection>) -> Exchanged {
     let mut connection = match connection {
         Some(connection) => connection,
         None => client.connect().await?,
