@@ -1,21 +1,7 @@
 'use strict';
 
 const { now } = require('../real-timers.js');
-const { isPlainHttp } = require('./servers.js');
-
-/** What is spoken on a connection, as far as is known. */
-const Protocol = Object.freeze({
-  HTTP1: 'http1',
-  HTTP2: 'http2',
-  /** Something of the program's own, or what followed an upgrade. */
-  OTHER: 'other',
-});
-
-/** What a server speaks: found by its methods, because loading http and http2 would slow down other programs. */
-function protocolOf(server) {
-  if (typeof server.updateSettings === 'function') return Protocol.HTTP2;
-  return typeof server.closeIdleConnections === 'function' ? Protocol.HTTP1 : Protocol.OTHER;
-}
+const { Protocol, isPlainHttp } = require('./servers.js');
 
 /** The states of connections, as the engine knows them (src/sys/ring/counters.rs). */
 const State = Object.freeze({ NONE: 0, IDLE: 1, ENGAGED: 2 });
@@ -42,10 +28,10 @@ class Connection {
   hasMoved = false;
   /** When the last HTTP/1 response finished. */
   finishedAt = 0;
-  /** The HTTP/2 session: `{session, open, opened}`, with numbers of streams. */
+  /** The Http2Session, once there is one. */
   http2 = null;
-  /** Whether a client would notice if this process ended now. */
-  isEngaged = false;
+  /** Whether a client would notice if this process ended now; undefined until that is first known. */
+  isEngaged;
   #connections;
   #fd;
   /** A weak reference to `unread`, which Node's parser keeps for as long as it is needed. */
@@ -82,7 +68,7 @@ class Connection {
     this.#unread = null;
     this.hasPartialHead = false;
     this.pending += 1;
-    if (!this.isEngaged || this.pending === 1) this.updateEngaged();
+    this.updateEngaged();
   }
 
   finish(request, response) {
@@ -90,7 +76,7 @@ class Connection {
     if (!request.complete) this.#unread = new WeakRef(request);
     this.pending -= 1;
     this.finishedAt = now();
-    if (this.pending === 0) this.updateEngaged();
+    this.updateEngaged();
   }
 
   /** The last request, if it was answered before its body had come, as long as that comes; otherwise null. */
@@ -106,16 +92,12 @@ class Connection {
     this.updateEngaged();
   }
 
+  /** Lets the engine know whether the connection is engaged, if that has changed. */
   updateEngaged() {
     const isEngaged = this.#hasMore();
-    if (isEngaged !== this.isEngaged) this.showState();
-  }
-
-  /** Lets the engine know whether the connection is engaged. */
-  showState() {
-    if (this.#hasEnded) return;
-    this.isEngaged = this.#hasMore();
-    this.#connections.setState(this.#fd, this.isEngaged ? State.ENGAGED : State.IDLE);
+    if (this.#hasEnded || isEngaged === this.isEngaged) return;
+    this.isEngaged = isEngaged;
+    this.#connections.setState(this.#fd, isEngaged ? State.ENGAGED : State.IDLE);
   }
 
   #hasMore() {
@@ -138,4 +120,4 @@ class Connection {
   }
 }
 
-module.exports = { Connection, Protocol, protocolOf };
+module.exports = Connection;

@@ -1,7 +1,7 @@
 'use strict';
 
 const net = require('node:net');
-const { Connection } = require('./connection.js');
+const Connection = require('./connection.js');
 const { handleOf, openStream, socketOf } = require('./handles.js');
 const { followUpgrades } = require('./http-requests.js');
 const { passConnection } = require('./listening-handles.js');
@@ -85,7 +85,7 @@ class Connections {
 
   #register(connection) {
     this.#open.set(connection.handle, connection);
-    connection.showState();
+    connection.updateEngaged();
   }
 
   /** The server has got the connection, and may have closed it. */

@@ -34,12 +34,23 @@ function isPipe({ addressType, address }) {
   return addressType === -1 && typeof address === 'string';
 }
 
-/**
- * Whether it is an http.Server, without TLS (lib/_http_server.js, lib/https.js). Found by its methods, because
- * loading http would slow down programs that do not use it.
- */
+/** What is spoken on a connection, as far as is known. */
+const Protocol = Object.freeze({
+  HTTP1: 'http1',
+  HTTP2: 'http2',
+  /** Something of the program's own, or what followed an upgrade. */
+  OTHER: 'other',
+});
+
+/** What a server speaks: found by its methods, because loading http and http2 would slow down other programs. */
+function protocolOf(server) {
+  if (typeof server.updateSettings === 'function') return Protocol.HTTP2;
+  return typeof server.closeIdleConnections === 'function' ? Protocol.HTTP1 : Protocol.OTHER;
+}
+
+/** Whether it is an http.Server, without TLS (lib/_http_server.js, lib/https.js). */
 function isPlainHttp(server) {
-  return typeof server.closeIdleConnections === 'function' && !isTls(server);
+  return protocolOf(server) === Protocol.HTTP1 && !isTls(server);
 }
 
 /** Whether it is a tls.Server, or one of the servers made of it. */
@@ -115,6 +126,7 @@ function setSharedData(server, data) {
 }
 
 module.exports = {
+  Protocol,
   denialOf,
   getSharedData,
   hasHandle,
@@ -123,6 +135,7 @@ module.exports = {
   isPipe,
   isPlainHttp,
   isTls,
+  protocolOf,
   setSharedData,
   toBacklog,
   toQuery,

@@ -2,10 +2,9 @@
 
 const { markDraining } = require('../define-worker.js');
 const emitThen = require('../emit-then.js');
-const { Protocol } = require('../node/connection.js');
 const { IdleSockets, hasPartialHead, isParsed } = require('../node/http-idle.js');
 const { closeAfter, countRequest } = require('../node/http-responses.js');
-const { isTls } = require('../node/servers.js');
+const { Protocol, isTls } = require('../node/servers.js');
 const { clearInterval, setImmediate, setInterval } = require('../real-timers.js');
 const DrainTime = require('./drain-time.js');
 const Moves = require('./moves.js');

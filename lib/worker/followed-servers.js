@@ -1,8 +1,7 @@
 'use strict';
 
-const { Protocol, protocolOf } = require('../node/connection.js');
 const { followUpgrades } = require('../node/http-requests.js');
-const { isTls } = require('../node/servers.js');
+const { Protocol, isTls, protocolOf } = require('../node/servers.js');
 const Http2Session = require('./http2-sessions.js');
 
 /** Servers stay followed after they have closed, as their connections may stay open. */

@@ -9,7 +9,6 @@ const EventContext = require('../event-context.js');
 const { handleOfReceived } = require('../ipc/handles.js');
 const { listening } = require('../ipc/internal-messages.js');
 const Connections = require('../node/connections.js');
-const { protocolOf } = require('../node/connection.js');
 const { handleOf } = require('../node/handles.js');
 const { followRequests } = require('../node/http-requests.js');
 const {
@@ -20,6 +19,7 @@ const {
   isFull,
   isPipe,
   isPlainHttp,
+  protocolOf,
   setSharedData,
   toBacklog,
   toQuery,

@@ -1,9 +1,9 @@
 'use strict';
 
 const { Socket } = require('node:net');
-const { Protocol } = require('../node/connection.js');
 const { descriptorOf } = require('../node/handles.js');
 const { isIdle, keepAliveLeft, limitsRequests } = require('../node/http-idle.js');
+const { Protocol } = require('../node/servers.js');
 const { now, setTimeout } = require('../real-timers.js');
 
 // So few that requests do not have to wait noticeably.

@@ -1,7 +1,6 @@
 'use strict';
 
-const { Protocol } = require('../node/connection.js');
-const { isTls } = require('../node/servers.js');
+const { Protocol, isTls } = require('../node/servers.js');
 
 /** Warns once if TLS servers may keep connections open for longer than the worker has to drain. */
 function warnOfKeepAlive(connections, id, timeLeft) {
