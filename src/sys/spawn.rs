@@ -72,6 +72,7 @@ mod tests {
             descriptors: vec![Some(0), Some(1), Some(2)],
             uid: None,
             gid: None,
+            own_group: false,
         }
     }
 
