@@ -435,6 +435,14 @@ impl Lanes for Rc<WorkerLanes> {
         let _ = self.process.signal_group(number);
     }
 
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+
+    fn requests(&self) -> u64 {
+        0
+    }
+
     fn load(&self) -> Option<Load> {
         load_of(self.process.pid()).map(|load| Load {
             main: load.main,
