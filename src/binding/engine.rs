@@ -151,6 +151,7 @@ impl Engine {
             control: options.control_socket,
             hand_off: options.hand_off_queue,
             memory: options.memory,
+            watchdog: None,
         };
         let id = options.id;
         let queue_timeout = Duration::from_millis(options.queue_timeout.into());
