@@ -32,6 +32,8 @@ pub struct ForkOptions {
     pub hand_off_queue: i32,
     /// The number of the child's descriptor for the shared memory.
     pub memory: i32,
+    /// The number of the child's end of the watchdog lane, if it is to have one.
+    pub watchdog: Option<i32>,
     /// How many milliseconds connections that it has not taken wait for another worker, if no other
     /// worker serves their address.
     pub queue_timeout: u32,
@@ -79,6 +81,7 @@ impl TryFrom<ForkOptions> for Recipe {
                 control: options.control_socket,
                 hand_off: options.hand_off_queue,
                 memory: options.memory,
+                watchdog: options.watchdog,
             },
             queue_timeout: Duration::from_millis(options.queue_timeout.into()),
             own_group: false,
