@@ -39,7 +39,6 @@ class Workers {
   #messages;
   #inspectPorts = new InspectPorts();
   #inspectorWatch = new InspectorWatch(() => this.#enableInspectors());
-  #lastId = 0;
   /** Whether a fork has started the engine. */
   #isStarted = false;
 
@@ -56,13 +55,12 @@ class Workers {
   /** `cluster.fork()`. */
   fork(env, policy) {
     const cluster = this.#cluster;
+    const engine = this.#engine();
     // Used up even if the fork throws, as in Node.
-    this.#lastId += 1;
-    const id = this.#lastId;
+    const id = engine.nextId();
     const workerEnv = environmentOf(id, env);
     const execArgv = this.#inspectPorts.complete([...cluster.settings.execArgv], cluster.settings);
     const { queueTimeout } = ownSettings(cluster.settings, this.#defaults);
-    const engine = this.#engine();
     const failure = engine.start(policy, debug.enabled) ?? undefined;
     this.#isStarted ||= failure === undefined;
     const forkSettings = { ...cluster.settings, execArgv, queueTimeout, failure };

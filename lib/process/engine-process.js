@@ -61,8 +61,7 @@ class EngineProcess {
     const lanes = [ipcFd, stdio.length, stdio.length + 1, stdio.length + 2];
     this.#result =
       failure ??
-      this.#engine.fork({
-        id: this.#id,
+      this.#engine.fork(this.#id, {
         file,
         ...preloading.addTo(args.map(toCString), envPairs, { lanes, serialization }),
         cwd,

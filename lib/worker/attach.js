@@ -18,8 +18,8 @@ const Leaving = require('./leaving.js');
 const Listeners = require('./listeners.js');
 
 /** Makes this process a worker of the primary that has the other ends of these descriptors. */
-function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
-  const lanes = new WorkerLanes(ipcFd, controlFd, connectionFd, memory);
+function attach([ipcFd, controlFd, connectionFd, memory, watchdog], serialization) {
+  const lanes = new WorkerLanes(ipcFd, controlFd, connectionFd, memory, watchdog);
   const context = new EventContext();
   builtin.removeListeners();
   const channel = new Channel(process, lanes.ipcChannel, {

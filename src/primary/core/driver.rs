@@ -156,6 +156,11 @@ pub(crate) trait Lanes {
     /// How many requests the worker has served, if it counts them, or else how many connections it has taken.
     fn requests(&self) -> u64;
 
+    /// Asks for the JavaScript stack at which the worker is, unless it has been asked for. Returns whether an
+    /// answer may come.
+    #[expect(dead_code, reason = "only the judge of hung workers asks")]
+    fn ask_for_stack(&self) -> bool;
+
     /// How the worker's process gets on; `None` where the kernel does not say.
     fn load(&self) -> Option<Load>;
 }

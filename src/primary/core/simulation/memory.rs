@@ -468,6 +468,10 @@ impl Lanes for Rc<MemoryLanes> {
         0
     }
 
+    fn ask_for_stack(&self) -> bool {
+        false
+    }
+
     fn load(&self) -> Option<Load> {
         None
     }
