@@ -7,6 +7,7 @@ const EventContext = require('../event-context.js');
 const internal = require('../ipc/internal-messages.js');
 const { environmentOf } = require('../node/builtin.js');
 const { InspectPorts, InspectorWatch } = require('../node/inspector.js');
+const spawnRequest = require('../process/spawn-request.js');
 const WorkerProcess = require('../process/worker-process.js');
 const { nextTick } = require('../real-timers.js');
 const { Drains, checkDrain } = require('./drains.js');
@@ -65,8 +66,16 @@ class Workers {
     const engine = this.#engine();
     const failure = engine.start(policy, debug.enabled) ?? undefined;
     this.#isStarted ||= failure === undefined;
-    const forkSettings = { ...cluster.settings, execArgv, queueTimeout, failure };
-    const workerProcess = new WorkerProcess(engine, id, forkSettings, workerEnv, {
+    const request = spawnRequest({ ...cluster.settings, execArgv, queueTimeout }, workerEnv);
+    const worker = this.#makeWorker(id, request, { failure });
+    nextTick(() => cluster.emit('fork', worker));
+    return worker;
+  }
+
+  /** @param {object} result what is known of the process; see `EngineProcess` */
+  #makeWorker(id, request, result) {
+    const cluster = this.#cluster;
+    const workerProcess = new WorkerProcess(this.#engine(), id, request, result, {
       onInternalMessage: (message) => this.#messages.receive(worker, message),
       onFault: (error) => this.#faults.report(worker, error),
       // In addition to listeners of 'disconnect' and 'exit': one that throws suppresses those after it.
@@ -74,13 +83,6 @@ class Workers {
       onExiting: (code) => this.#onExiting(worker, code),
       onExited: () => this.#exited(worker),
     });
-    const worker = this.#makeWorker(id, workerProcess);
-    nextTick(() => cluster.emit('fork', worker));
-    return worker;
-  }
-
-  #makeWorker(id, workerProcess) {
-    const cluster = this.#cluster;
     const worker = new this.#Worker({ id, process: workerProcess.child });
     worker.on('message', function onMessage(message, handle) {
       cluster.emit('message', this, message, handle);
