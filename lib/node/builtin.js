@@ -49,4 +49,18 @@ function environmentOf(id, env) {
   return { ...process.env, ...env, [UNIQUE_ID]: `${id}` };
 }
 
-module.exports = { environmentOf, isReplaced, removeListeners, replace, replaceInWorker, takeId };
+/** The same for several workers: without that variable. */
+function commonEnvironment(env) {
+  const { [UNIQUE_ID]: _id, ...rest } = { ...process.env, ...env };
+  return rest;
+}
+
+module.exports = {
+  commonEnvironment,
+  environmentOf,
+  isReplaced,
+  removeListeners,
+  replace,
+  replaceInWorker,
+  takeId,
+};

@@ -1,6 +1,7 @@
 'use strict';
 
 const { randomInt } = require('node:crypto');
+const { isUint8Array } = require('node:util/types');
 const errors = require('../errors.js');
 const { checkSettings, mergeSettings, ownSettings } = require('../primary/settings.js');
 const { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime } =
@@ -90,9 +91,8 @@ function settingsOf(options, current, defaults) {
   );
   const settings = mergeSettings(current, Object.fromEntries(given));
   checkSettings(settings, defaults);
-  if (settings.exec === undefined) {
-    throw errors.invalidArgType('options.exec', 'of type string', settings.exec);
-  }
+  checkFile('options.exec', settings.exec);
+  if (settings.cwd) checkFile('options.cwd', settings.cwd);
   return settings;
 }
 
@@ -174,6 +174,15 @@ function checkPath(name, value) {
   if (value === '' || value.includes('\0')) {
     throw errors.invalidArgValue(name, value, 'must be a path');
   }
+}
+
+function checkFile(name, value) {
+  if (isUint8Array(value) || value instanceof URL) return;
+  if (typeof value !== 'string') {
+    const expected = 'of type string or an instance of Uint8Array or URL';
+    throw errors.invalidArgType(name, expected, value);
+  }
+  checkPath(name, value);
 }
 
 function checkEnv(name, value) {
