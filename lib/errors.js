@@ -116,6 +116,19 @@ module.exports = {
   /** What concerns `cluster.supervise()`; the details become properties. */
   supervision: (code, message, details) =>
     Object.assign(make(Error, `ERR_RS_CLUSTER_${code}`, message), details),
+  supervisedTwice: () =>
+    make(
+      Error,
+      'ERR_RS_CLUSTER_SUPERVISED',
+      'cluster.supervise() has been called before: a primary supervises one program',
+    ),
+  supervisedInWorker: () =>
+    make(
+      Error,
+      'ERR_RS_CLUSTER_NOT_PRIMARY',
+      'cluster.supervise() can be called in the primary only, and this is a worker: check ' +
+        'cluster.isPrimary first, or name the program of the workers in the option exec',
+    ),
   socketBadPort: (value) =>
     make(RangeError, 'ERR_SOCKET_BAD_PORT', `Port should be >= 0 and < 65536. ${received(value)}.`),
   unmappable: (file, cause) =>

@@ -20,8 +20,8 @@ function replace(builtin, assign) {
 }
 
 /** Replaces the built-in module of a worker, which net and dgram call `_getServer` of. */
-function replaceInWorker(builtin, worker, Worker, getServer) {
-  replace(builtin, () => Object.assign(builtin, { worker, Worker, _getServer: getServer }));
+function replaceInWorker(builtin, { getServer, ...members }) {
+  replace(builtin, () => Object.assign(builtin, { ...members, _getServer: getServer }));
 }
 
 /**

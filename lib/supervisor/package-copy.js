@@ -12,6 +12,7 @@ const { original } = require('../process/preloading.js');
 
 const debug = debuglog('cluster');
 
+const PERMISSION = /^--(?:experimental-)?permission/;
 const PREFIX = 'rs-cluster-';
 // For another user: to read, and to come through.
 const OTHERS = { read: 0o755, pass: 0o001 };
@@ -28,8 +29,11 @@ class PackageCopy {
    * none does, workers load the original.
    *
    * @param {boolean} isForOthers whether the workers run as another user
+   * @param {{ execArgv: string[] }} settings of the workers
    */
-  constructor(isForOthers) {
+  constructor(isForOthers, { execArgv }) {
+    // The permissions that are given name the original.
+    if (process.permission || execArgv.some((arg) => PERMISSION.test(arg))) return;
     for (const place of places()) {
       try {
         removeLeftOvers(place);
@@ -120,7 +124,8 @@ function removeLeftOvers(place) {
     const folder = path.join(place, name);
     const pid = Number.parseInt(name.slice(prefix.length), 10);
     // Not through a link that another user may have put there.
-    const isOurs = fs.lstatSync(folder).isDirectory() && fs.lstatSync(folder).uid === process.getuid();
+    const isOurs =
+      fs.lstatSync(folder).isDirectory() && fs.lstatSync(folder).uid === process.getuid();
     if (isOurs && pid > 0 && !isAlive(pid)) removeFolder(folder);
   }
 }

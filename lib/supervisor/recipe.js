@@ -50,15 +50,15 @@ class Recipes {
   /**
    * Makes a recipe of what is there now.
    *
-   * @param {object} [addedEnv] variables on top of those of the option `env`
+   * @param {object} [env] in place of the option `env`
    * @returns {{ engine: object, request: object }} for the engine, and for the `Worker` objects
    * @throws what the option `env` throws, and what `fork()` throws for settings of the wrong type
    */
-  make(addedEnv) {
+  make(env = this.#askForEnv()) {
     const directory = this.#directory.resolve();
     const settings = { ...this.#settings, ...this.#placed(directory) };
-    const env = commonEnvironment({ ...this.#askForEnv(), ...addedEnv, PWD: this.#pwd });
-    const request = spawnRequest(settings, env, this.#files?.preload);
+    const variables = commonEnvironment({ ...env, PWD: this.#pwd });
+    const request = spawnRequest(settings, variables, this.#files?.preload);
     const spawned = resolveSpawn(request.spawn);
     const options = toForkOptions(spawned, request, this.#supervised, this.#files);
     const engine = { ...options, ownGroup: true, keepStderr: this.#keepsStderr };
@@ -69,6 +69,11 @@ class Recipes {
       Object.assign(engine, { inspectPort, inspectIndex });
     }
     return { engine, request };
+  }
+
+  /** The recipe with this `env`, if that was given, is in force. */
+  commit(env) {
+    if (env !== undefined) this.#env = env;
   }
 
   /** The settings that name files of the release, for the one that is there now. */

@@ -69,13 +69,17 @@ function attach([ipcFd, controlFd, connectionFd, memory, watchdog], serializatio
     disconnect: () => leaving.disconnect(worker),
   });
   const reports = supervised && new Reports(lanes, listeners.connections, supervised);
-  builtin.replaceInWorker(cluster, worker, Worker, getServer);
+  builtin.replaceInWorker(cluster, { worker, Worker, getServer, supervise });
   leaving.start();
   listeners.start((order) => drain.order(order));
   channel.sendInternal(online());
 
   function getServer(server, options, callback) {
     listeners.listen(server, options, callback);
+  }
+
+  function supervise() {
+    throw errors.supervisedInWorker();
   }
 
   function pin(socket) {
