@@ -7,6 +7,8 @@ mod drain;
 #[cfg(feature = "inject")]
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/groups.rs"]
+mod groups;
 #[path = "engine/hostile.rs"]
 mod hostile;
 

@@ -1,4 +1,4 @@
-use std::{cell::RefCell, os::fd::IntoRawFd, sync::Arc, time::Duration};
+use std::{cell::RefCell, os::fd::IntoRawFd, sync::Arc};
 
 use napi::{
     Env, JsValue, Status, Unknown,
@@ -11,7 +11,7 @@ use super::{
     callback::reason,
     engine_drain::EngineDrain,
     engine_event::EngineEvent,
-    fork::{ForkFailure, ForkOptions, Stdio, program},
+    fork::{ForkFailure, ForkOptions},
     ipc_channel::IpcChannel,
     stats::EngineStats,
     worker_process::WorkerProcess,
@@ -20,7 +20,8 @@ use crate::{
     error::{Error, Result},
     primary::{
         Command, Engine as Core, Event, Scheduling, Settings,
-        fork::{Forked, LaneNumbers, ended_channel, fork},
+        fork::{Forked, ended_channel},
+        recipe::{Recipe, Started},
     },
     sys::{errno, lane, node},
 };
@@ -146,18 +147,9 @@ impl Engine {
     }
 
     fn try_fork(&self, options: ForkOptions) -> Result<WorkerProcess> {
-        let numbers = LaneNumbers {
-            ipc: options.ipc_channel,
-            control: options.control_socket,
-            hand_off: options.hand_off_queue,
-            memory: options.memory,
-        };
         let id = options.id;
-        let queue_timeout = Duration::from_millis(options.queue_timeout.into());
-        let Stdio { descriptors, pipes, kept_open } = Stdio::open(&options.stdio)?;
-        let Forked { adopted, channel } =
-            fork(id, program(options, descriptors)?, numbers, queue_timeout)?;
-        drop(kept_open);
+        let Started { forked, pipes, .. } = Recipe::try_from(options)?.start(id, None)?;
+        let Forked { adopted, channel } = forked;
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
             process.end();

@@ -1,20 +1,12 @@
-use std::{
-    ffi::CString,
-    io,
-    os::fd::{AsRawFd, OwnedFd, RawFd},
-};
+use std::{ffi::CString, io, time::Duration};
 
 use napi_derive::napi;
 
 use crate::{
     error::{Error, Result},
-    sys::{duplicate, errno, lane, spawn::Program},
+    primary::{fork::LaneNumbers, recipe::Recipe},
+    sys::errno,
 };
-
-/// How many descriptors a child expects to be blocking, as with libuv.
-const STANDARD_STREAMS: usize = 3;
-const IGNORE: i32 = -2;
-const PIPE: i32 = -3;
 
 /// What to start, and how.
 #[napi(object, object_to_js = false)]
@@ -70,68 +62,37 @@ impl From<Error> for ForkFailure {
     }
 }
 
-/// The descriptors of a child that is to be started.
-pub(super) struct Stdio {
-    pub(super) descriptors: Vec<Option<RawFd>>,
-    /// This process's ends of the pipes, by the child's numbers.
-    pub(super) pipes: Vec<Option<OwnedFd>>,
-    /// The descriptors that `descriptors` names; closed here once the child runs.
-    pub(super) kept_open: Vec<OwnedFd>,
-}
+impl TryFrom<ForkOptions> for Recipe {
+    type Error = Error;
 
-impl Stdio {
-    pub(super) fn open(wanted: &[i32]) -> Result<Self> {
-        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), kept_open: Vec::new() };
-        for &wish in wanted {
-            let mut pipe = None;
-            let descriptor = match wish {
-                IGNORE => Some(stdio.keep_open(null().map_err(Error::system("open"))?)),
-                PIPE => {
-                    let (ours, theirs) = lane::pipe().map_err(Error::system("socketpair"))?;
-                    pipe = Some(ours);
-                    Some(stdio.keep_open(theirs))
-                }
-                number if number < 0 => None,
-                number => {
-                    // A descriptor that is not open is an error here, as in Node.
-                    let theirs = duplicate(number).map_err(Error::system("dup"))?;
-                    if stdio.descriptors.len() < STANDARD_STREAMS {
-                        // Descriptors without this state don't need it.
-                        let _ = lane::make_blocking(&theirs);
-                    }
-                    Some(stdio.keep_open(theirs))
-                }
-            };
-            stdio.descriptors.push(descriptor);
-            stdio.pipes.push(pipe);
-        }
-        Ok(stdio)
-    }
-
-    fn keep_open(&mut self, theirs: OwnedFd) -> RawFd {
-        let number = theirs.as_raw_fd();
-        self.kept_open.push(theirs);
-        number
+    fn try_from(options: ForkOptions) -> Result<Self> {
+        Ok(Self {
+            file: text(options.file)?,
+            args: texts(options.args)?,
+            env: texts(options.env)?,
+            cwd: options.cwd.map(text).transpose()?,
+            uid: options.uid,
+            gid: options.gid,
+            stdio: options.stdio,
+            numbers: LaneNumbers {
+                ipc: options.ipc_channel,
+                control: options.control_socket,
+                hand_off: options.hand_off_queue,
+                memory: options.memory,
+            },
+            queue_timeout: Duration::from_millis(options.queue_timeout.into()),
+            own_group: false,
+            keeps_stderr: false,
+            inspect: None,
+        })
     }
 }
 
-fn null() -> io::Result<OwnedFd> {
-    Ok(std::fs::File::options().read(true).write(true).open("/dev/null")?.into())
+/// JavaScript has already rejected null bytes.
+fn text(text: String) -> Result<CString> {
+    CString::new(text).map_err(io::Error::from).map_err(Error::system("execve"))
 }
 
-/// The program to start, with the descriptors that it gets.
-pub(super) fn program(options: ForkOptions, descriptors: Vec<Option<RawFd>>) -> Result<Program> {
-    // JavaScript has already rejected null bytes.
-    let text =
-        |text: String| CString::new(text).map_err(io::Error::from).map_err(Error::system("execve"));
-    let texts = |list: Vec<String>| list.into_iter().map(text).collect::<Result<_>>();
-    Ok(Program {
-        file: text(options.file)?,
-        args: texts(options.args)?,
-        env: texts(options.env)?,
-        cwd: options.cwd.map(text).transpose()?,
-        descriptors,
-        uid: options.uid,
-        gid: options.gid,
-    })
+fn texts(list: Vec<String>) -> Result<Vec<CString>> {
+    list.into_iter().map(text).collect()
 }

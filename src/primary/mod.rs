@@ -1,6 +1,8 @@
 //! The primary's side: forking on the caller's thread, everything after it on the engine's thread.
 //!
-//! - [`fork`]: lanes made, process started; what the engine and JavaScript each get of it,
+//! - [`recipe`]: what it takes to start a worker; [`stdio`]: its descriptors; [`fork`]: lanes made, process
+//!   started; what the engine and JavaScript each get of it,
+//! - [`forker`]: the thread that starts workers for the engine; `stderr_relay`: what they write to stderr,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
@@ -10,7 +12,11 @@ mod core;
 mod driver;
 mod engine;
 pub mod fork;
+pub mod forker;
 mod messages;
+pub mod recipe;
+mod stderr_relay;
+pub mod stdio;
 
 pub use self::{
     core::{drain::DrainOptions, stats},

@@ -11,6 +11,7 @@
 //!   [`socket`]: the type of a descriptor,
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
 //!   it runs, [`unread`]: what it has not read,
+//! - [`pipe`]: the output of children, copied,
 //! - [`thread`]: whether a thread of this process waits,
 //! - [`watched`]: what the engine waits on, [`readiness_set`]: many descriptors as one,
 //! - `linux`, `macos`: what differs. Callers of this module see no difference,
@@ -34,6 +35,7 @@ pub mod load;
 mod message;
 #[cfg(feature = "binding")]
 pub mod node;
+pub mod pipe;
 mod process_load;
 mod program;
 pub mod readiness_set;

@@ -432,7 +432,7 @@ impl Lanes for Rc<WorkerLanes> {
         self.unread.replace(unread);
         // One that has ended is about to be reported. One that may not be signalled stays, and its primary
         // still gets its exit.
-        let _ = self.process.signal(number);
+        let _ = self.process.signal_group(number);
     }
 
     fn load(&self) -> Option<Load> {

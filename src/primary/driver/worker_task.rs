@@ -94,6 +94,7 @@ pub(super) async fn adopt(
         // The worker can't be looked after.
         Err(error) => {
             process.end();
+            process.kill_rest_of_group();
             context.report(id, error);
             context.exited(id, Some(Exit::Signal(libc::SIGKILL)), 0);
         }
@@ -186,6 +187,7 @@ async fn attend(
             }
         }
     };
+    process.get_ref().kill_rest_of_group();
     if !take_last_requests(&context, id, lanes.control.get_ref()).await {
         context.decide(|core| core.expect_returns(id));
         let (context, lanes) = (Rc::clone(&context), Rc::clone(&lanes));
