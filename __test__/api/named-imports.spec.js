@@ -21,6 +21,7 @@ const names = [
   'setupMaster',
   'setupPrimary',
   'stats',
+  'supervise',
   'worker',
   'workers',
 ];
@@ -51,6 +52,7 @@ if (!isBuiltin) {
         'setupMaster',
         'setupPrimary',
         'stats',
+        'supervise',
         'workers',
       ]);
     });
