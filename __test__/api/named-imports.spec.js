@@ -52,7 +52,6 @@ if (!isBuiltin) {
         'setupMaster',
         'setupPrimary',
         'stats',
-        'supervise',
         'workers',
       ]);
     });
