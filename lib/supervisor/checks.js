@@ -5,8 +5,8 @@ const errors = require('../errors.js');
 // Of timers: about 25 days.
 const LONGEST_TIME = 2 ** 31 - 1;
 
-const SIZE = /^(\d+(?:\.\d+)?) ?([KMGT])?(?:i?B)?$/i;
-const PREFIXES = ' KMGT';
+const SIZE = /^(\d+(?:\.\d+)?) ?(K|M|G|T)?(?:i?B)?$/i;
+const PREFIXES = ['', 'K', 'M', 'G', 'T'];
 const STEP = 1024;
 
 /** @throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` unless the value is a whole number in the range */
@@ -47,7 +47,7 @@ function bytesOf(name, value) {
   if (typeof value !== 'string') {
     throw errors.invalidArgType(name, 'of type number or string', value);
   }
-  const [, count, prefix = ' '] = SIZE.exec(value) ?? [];
+  const [, count, prefix = ''] = SIZE.exec(value) ?? [];
   if (count === undefined) {
     throw errors.invalidArgValue(
       name,
