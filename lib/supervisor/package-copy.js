@@ -9,9 +9,12 @@ const os = require('node:os');
 const path = require('node:path');
 const { debuglog } = require('node:util');
 const { original } = require('../process/preloading.js');
+const { clearInterval, setInterval } = require('../real-timers.js');
 
 const debug = debuglog('cluster');
 
+// In milliseconds. Systems remove what nothing has used for days from temporary directories.
+const REFRESH_INTERVAL = 12 * 3600 * 1000;
 const PERMISSION = /^--(?:experimental-)?permission/;
 const PREFIX = 'rs-cluster-';
 // For another user: to read, and to come through.
@@ -22,6 +25,7 @@ class PackageCopy {
   /** `{ preload, binary }` in the copy; undefined if there is none. */
   files;
   #folder;
+  #refreshes;
   #onExit = () => this.remove();
 
   /**
@@ -63,11 +67,21 @@ class PackageCopy {
     // No file of a file system that is mounted with `noexec` may be executed, and no addon loaded from there.
     fs.accessSync(inCopy(binary), fs.constants.X_OK);
     this.files = { preload: inCopy(preload), binary: inCopy(binary) };
+    this.#refreshes = setInterval(() => this.#refresh(), REFRESH_INTERVAL).unref();
+  }
+
+  #refresh() {
+    try {
+      refresh(this.#folder);
+    } catch (error) {
+      debug('%s may be removed: %s', this.#folder, error.message);
+    }
   }
 
   /** Workers that are still to start can't, from now on. */
   remove() {
     if (this.#folder === undefined) return;
+    clearInterval(this.#refreshes);
     process.removeListener('exit', this.#onExit);
     removeFolder(this.#folder);
     this.#folder = undefined;
@@ -89,6 +103,14 @@ function copyModules(from, to) {
     if (entry.isDirectory()) copyModules(source, target);
     else if (entry.name.endsWith('.js')) fs.copyFileSync(source, target);
   }
+}
+
+/** Makes a file, or a folder with all that is in it, look as if it were new. */
+function refresh(place) {
+  const now = new Date();
+  fs.utimesSync(place, now, now);
+  if (!fs.statSync(place).isDirectory()) return;
+  for (const name of fs.readdirSync(place)) refresh(path.join(place, name));
 }
 
 /** Whether another user may come to what is in the folder. */
