@@ -6,19 +6,15 @@ const { signals } = require('node:os').constants;
 const { getSystemErrorName } = require('node:util');
 const errors = require('../errors.js');
 
-const PHASES = {
-  start: 'before it was ready',
-  ready: 'after it was ready',
-  canary: 'within minUptime, as the first worker of its generation',
-  drain: 'while it drained',
-};
-
 /** What has failed, by the engine's word for it: the rest of the error's code, and its message. */
 const WORDS = {
   exited: ['WORKER_EXITED', (it) => `${who(it)} exited with ${how(it)} ${when(it)}`],
   timeout: ['READY_TIMEOUT', (it, options) => `${who(it)} was not ready ${inTime(it, options)}`],
-  fork: ['WORKER_NOT_STARTED', (it) => `${who(it)} could not be started: ${cause(it)}`],
-  hung: ['WORKER_HUNG', (it) => `the event loop of ${who(it)} was blocked for hungTimeout`],
+  fork: ['WORKER_NOT_STARTED', (it) => `${who(it)} could not be started ${when(it)}: ${cause(it)}`],
+  hung: [
+    'WORKER_HUNG',
+    (it) => `the event loop of ${who(it)} was blocked for hungTimeout ${when(it)}`,
+  ],
   memory: ['WORKER_MEMORY', (it) => `${who(it)} used more than maxMemory ${when(it)}`],
   stopping: ['SUPERVISOR_STOPPED', () => 'the supervisor stops, or has stopped'],
   superseded: ['SUPERSEDED', () => 'a later call has taken the place of this one'],
@@ -67,7 +63,7 @@ function how({ exitCode, signal }) {
 }
 
 function when({ phase }) {
-  return PHASES[phase] ?? '';
+  return phase ? `in phase ${phase}` : 'too early';
 }
 
 function inTime({ missing }, { readyWhen, engine }) {

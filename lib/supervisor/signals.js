@@ -36,8 +36,8 @@ class Signals {
     // The kernel sends these two to processes that use their controlling terminal from the background. So a
     // process without one gets them only from other processes (SI_USER), and there is nothing to check then.
     if (!isAttached) {
-      this.#listeners.SIGTTIN = () => this.#run(supervisor.scale('+1'));
-      this.#listeners.SIGTTOU = () => this.#run(supervisor.scale('-1'));
+      this.#listeners.SIGTTIN = () => this.#run(supervisor.scale('+1').catch(ignoreRange));
+      this.#listeners.SIGTTOU = () => this.#run(supervisor.scale('-1').catch(ignoreRange));
     }
     for (const [name, listener] of Object.entries(this.#listeners)) process.on(name, listener);
   }
@@ -73,6 +73,11 @@ class Signals {
       process.emitWarning(error.message, { type: 'SupervisorWarning', code: error.code });
     });
   }
+}
+
+/** There is one worker left, or there are as many as there may be. */
+function ignoreRange(error) {
+  if (error.code !== 'ERR_OUT_OF_RANGE') throw error;
 }
 
 module.exports = Signals;
