@@ -127,6 +127,7 @@ impl Primary {
             control,
             hand_off: lane,
             reclaim: their_lane.try_clone().expect("a duplicate"),
+            watchdog: None,
             counters: ring.counters.clone(),
             queue_timeout: self.queue_timeout,
             is_other_user: false,

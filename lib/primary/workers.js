@@ -40,7 +40,6 @@ class Workers {
   #messages;
   #inspectPorts = new InspectPorts();
   #inspectorWatch = new InspectorWatch(() => this.#enableInspectors());
-  #lastId = 0;
   /** Undefined until `supervise()` is called: most primaries need none of it. */
   #supervision;
   /** Whether a fork has started the engine. */
@@ -61,8 +60,7 @@ class Workers {
     const cluster = this.#cluster;
     const engine = this.#engine();
     // Used up even if the fork throws, as in Node.
-    this.#lastId = engine.nextId?.() ?? this.#lastId + 1;
-    const id = this.#lastId;
+    const id = engine.nextId();
     const workerEnv = environmentOf(id, env);
     const execArgv = this.#inspectPorts.complete([...cluster.settings.execArgv], cluster.settings);
     const { queueTimeout } = ownSettings(cluster.settings, this.#defaults);

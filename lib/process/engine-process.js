@@ -53,7 +53,7 @@ class EngineProcess {
 
   /** Starts the process, unless that is done, or fails. Takes what `ChildProcess` gives to its handle. */
   start(spawned) {
-    this.#result ??= this.#engine.fork({ id: this.#id, ...toForkOptions(spawned, this.#request) });
+    this.#result ??= this.#engine.fork(this.#id, toForkOptions(spawned, this.#request));
     if ('errno' in this.#result) return;
     this.#process = this.#result;
     this.#ipc = this.#result.takeChannel();

@@ -1,4 +1,8 @@
-use std::{cell::RefCell, os::fd::IntoRawFd, sync::Arc};
+use std::{
+    cell::RefCell,
+    os::fd::IntoRawFd,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use napi::{
     Env, JsValue, Status, Unknown,
@@ -8,12 +12,8 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
-    callback::reason,
-    engine_drain::EngineDrain,
-    engine_event::EngineEvent,
-    fork::{ForkFailure, ForkOptions},
-    ipc_channel::IpcChannel,
-    stats::EngineStats,
+    callback::reason, engine_drain::EngineDrain, engine_event::EngineEvent, fork::ForkFailure,
+    ipc_channel::IpcChannel, recipe::EngineRecipe, stats::EngineStats,
     worker_process::WorkerProcess,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     primary::{
         Command, Engine as Core, Event, Scheduling, Settings,
         fork::{Forked, ended_channel},
-        recipe::{Recipe, Started},
+        recipe::Started,
     },
     sys::{errno, lane, node},
 };
@@ -30,6 +30,8 @@ use crate::{
 #[napi]
 pub struct Engine {
     core: RefCell<Core>,
+    /// How many of the inspector's ports recipes have given out.
+    inspect_ports: Arc<AtomicU32>,
 }
 
 #[napi]
@@ -58,7 +60,7 @@ impl Engine {
             // Fails only when the environment is ending.
             let _: Status = events.call(event, ThreadsafeFunctionCallMode::NonBlocking);
         });
-        Ok(Self { core: RefCell::new(core) })
+        Ok(Self { core: RefCell::new(core), inspect_ports: Arc::default() })
     }
 
     /// Starts the engine's thread with the number of the policy, and whether to log on stderr. These
@@ -71,10 +73,16 @@ impl Engine {
         Ok(started.err().map(ForkFailure::from))
     }
 
-    /// Starts a worker. Returns its process, or why it can't be started.
+    /// The id of the next worker: 1, then 2, and so on, also for workers that the engine starts itself.
     #[napi]
-    pub fn fork(&self, options: ForkOptions) -> Either<WorkerProcess, ForkFailure> {
-        match self.try_fork(options) {
+    pub fn next_id(&self) -> u32 {
+        self.core.borrow().next_id()
+    }
+
+    /// Starts the worker with this id. Returns its process, or why it can't be started.
+    #[napi]
+    pub fn fork(&self, id: u32, recipe: EngineRecipe) -> Either<WorkerProcess, ForkFailure> {
+        match self.try_fork(id, recipe) {
             Ok(process) => Either::A(process),
             Err(error) => Either::B(error.into()),
         }
@@ -146,9 +154,9 @@ impl Engine {
         let _ = self.core.borrow().send(command);
     }
 
-    fn try_fork(&self, options: ForkOptions) -> Result<WorkerProcess> {
-        let id = options.id;
-        let Started { forked, pipes, .. } = Recipe::try_from(options)?.start(id, None)?;
+    fn try_fork(&self, id: u32, recipe: EngineRecipe) -> Result<WorkerProcess> {
+        let recipe = recipe.into_recipe(&self.inspect_ports)?;
+        let Started { forked, pipes, .. } = recipe.start(id, None)?;
         let Forked { adopted, channel } = forked;
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {

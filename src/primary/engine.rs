@@ -16,6 +16,7 @@ use super::{
     },
     driver::{self, Emit, Equipment},
     messages::{Command, Event, Settings},
+    worker_ids::WorkerIds,
 };
 use crate::{
     error::{Error, Result},
@@ -36,6 +37,7 @@ pub struct Engine {
     counters: Arc<Counters>,
     /// Where the thread takes commands from, once it runs.
     commands: Option<UnboundedSender<Command>>,
+    ids: WorkerIds,
 }
 
 impl Engine {
@@ -47,6 +49,7 @@ impl Engine {
             prepared: prepare().ok(),
             counters: Arc::default(),
             commands: None,
+            ids: WorkerIds::default(),
         }
     }
 
@@ -70,6 +73,11 @@ impl Engine {
             .map_err(Error::system("pthread_create"))?;
         self.commands = Some(commands);
         Ok(())
+    }
+
+    /// The id of the next worker, from 1 on.
+    pub fn next_id(&self) -> WorkerId {
+        self.ids.next()
     }
 
     /// What is known of connections now: nothing, before [`start`](Self::start). The thread is not asked,

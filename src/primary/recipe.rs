@@ -164,7 +164,7 @@ mod tests {
             uid: None,
             gid: None,
             stdio: vec![-2, 1, 2, -1],
-            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6 },
+            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6, watchdog: None },
             queue_timeout: Duration::ZERO,
             own_group: false,
             keeps_stderr: false,

@@ -26,7 +26,7 @@ impl Primary {
             uid: None,
             gid: None,
             stdio: vec![-2, writer.as_raw_fd(), 2, -1],
-            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6 },
+            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6, watchdog: None },
             queue_timeout: self.queue_timeout,
             own_group: true,
             keeps_stderr: false,

@@ -136,6 +136,11 @@ pub(crate) trait Lanes {
     /// stuck does not know all that its clients have sent, see [`cut`](Self::cut).
     fn signal(&self, signal: EndSignal, is_stuck: bool);
 
+    /// Asks for the JavaScript stack at which the worker is, unless it has been asked for. Returns whether an
+    /// answer may come.
+    #[expect(dead_code, reason = "only the judge of hung workers asks")]
+    fn ask_for_stack(&self) -> bool;
+
     /// How the worker's process gets on; `None` where the kernel does not say.
     fn load(&self) -> Option<Load>;
 }

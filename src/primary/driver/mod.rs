@@ -5,7 +5,7 @@
 //! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses,
 //! - [`acceptor`]: one listening socket; [`parked_task`]: connections that wait
 //!   for their clients; [`timers`]: the deadlines of the core,
-//! - [`engine_driver`], [`lanes`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
+//! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -22,6 +22,7 @@ mod parked_connections;
 mod parked_task;
 mod requests;
 mod timers;
+mod watchdog_lane;
 mod worker_task;
 
 use std::{rc::Rc, sync::Arc, time::Instant};

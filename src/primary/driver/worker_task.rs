@@ -24,6 +24,7 @@ use super::{
     faults::fault,
     lanes::{View, WorkerLanes},
     requests::{answer, park, return_connection},
+    watchdog_lane::WatchdogLane,
 };
 use crate::{
     error::{Error, Result},
@@ -60,17 +61,21 @@ pub(super) async fn adopt(
     adopted: Adopted,
     attending: mpsc::Sender<Attending>,
 ) {
-    let Adopted { id, process, control, hand_off, reclaim, counters, queue_timeout, is_other_user } =
-        adopted;
+    let Adopted { id, process, control, hand_off, reclaim, counters, queue_timeout, .. } = adopted;
+    let (watchdog, is_other_user) = (adopted.watchdog, adopted.is_other_user);
     let pid = process.pid();
     let watched = async {
         let process = watch(Arc::clone(&process), Interest::READABLE).await?;
         let control = watch(control, Interest::READABLE | Interest::WRITABLE).await?;
         let queue = watch(hand_off, Interest::READABLE | Interest::WRITABLE).await?;
-        Ok::<_, Error>((process, control, queue))
+        let watchdog = match watchdog {
+            Some(watchdog) => Some(watch(watchdog, Interest::READABLE).await?),
+            None => None,
+        };
+        Ok::<_, Error>((process, control, queue, WatchdogLane::new(watchdog)))
     };
     match watched.await {
-        Ok((process, control, queue)) => {
+        Ok((process, control, queue, watchdog)) => {
             let view = Arc::new(View::new(counters, reclaim));
             let counters = Arc::new(WorkerCounters::new(Arc::clone(&view) as _));
             let reserve = Rc::clone(&context.reserve);
@@ -78,6 +83,7 @@ pub(super) async fn adopt(
                 Arc::clone(process.get_ref()),
                 control,
                 queue,
+                watchdog,
                 view,
                 reserve,
             ));
@@ -179,6 +185,9 @@ async fn attend(
                     (obeying, faulted) = (false, true);
                     fault(&context, id, failed.into(), &lanes);
                 }
+            }
+            stack = lanes.watchdog.answer() => {
+                context.decide(|core| core.has_stack(id, stack.as_deref()));
             }
             () = has_room(&lanes.queue, full), if full.is_some() => {
                 full = None;

@@ -451,6 +451,10 @@ impl Lanes for Rc<MemoryLanes> {
         messages.push_back((ToWorker::Drain(order), None));
     }
 
+    fn ask_for_stack(&self) -> bool {
+        false
+    }
+
     fn load(&self) -> Option<Load> {
         None
     }
