@@ -351,7 +351,6 @@ declare namespace cluster {
      * - `ERR_RS_CLUSTER_WORKER_HUNG`: a worker was blocked for `hungTimeout`.
      * - `ERR_RS_CLUSTER_WORKER_MEMORY`: a worker had more than `maxMemory`.
      * - `ERR_RS_CLUSTER_NO_SUCH_WORKER`: `restart()` was given neither a slot nor the id of a worker.
-     * - `ERR_RS_CLUSTER_SUPERSEDED`: a later call has taken the place of this one.
      * - `ERR_RS_CLUSTER_FAILED`: every slot has failed.
      * - `ERR_RS_CLUSTER_SUPERVISOR_STOPPED`: the supervisor stops, or has stopped.
      */

@@ -17,7 +17,6 @@ const WORDS = {
   ],
   memory: ['WORKER_MEMORY', (it) => `${who(it)} used more than maxMemory ${when(it)}`],
   stopping: ['SUPERVISOR_STOPPED', () => 'the supervisor stops, or has stopped'],
-  superseded: ['SUPERSEDED', () => 'a later call has taken the place of this one'],
   noSuchWorker: [
     'NO_SUCH_WORKER',
     () => 'there is no such slot, and no supervised worker with that id',
@@ -40,6 +39,18 @@ function failure(report, options) {
     ...withoutNulls(details),
     stderr: stderr ?? '',
   });
+}
+
+/**
+ * Every slot has failed too often.
+ *
+ * @param {object} rejection the engine's, of the last worker
+ */
+function allFailed(rejection, options) {
+  const last = failure(rejection, options);
+  const { code: _code, ...details } = last;
+  const text = `every slot has failed; the last failure: ${last.message}`;
+  return errors.supervision('FAILED', text, { ...details, cause: last });
 }
 
 /** The recipe of a reload could not be made: the option `env` has thrown, or there is no directory. */
@@ -92,4 +103,4 @@ function withoutNulls(details) {
   return Object.fromEntries(Object.entries(details).map(([name, it]) => [name, it ?? undefined]));
 }
 
-module.exports = { failure, noRecipe, stopped };
+module.exports = { allFailed, failure, noRecipe, stopped };

@@ -5,7 +5,7 @@ const errors = require('../errors.js');
 const EventContext = require('../event-context.js');
 const LoopRef = require('../loop-ref.js');
 const { checkInteger, checkObject, checkTime } = require('./checks.js');
-const { failure, noRecipe, stopped } = require('./failures.js');
+const { allFailed, failure, noRecipe, stopped } = require('./failures.js');
 const Operations = require('./operations.js');
 const { MOST_WORKERS, checkSurge, resolveWorkers } = require('./options.js');
 const Reloads = require('./reloads.js');
@@ -150,10 +150,7 @@ class Supervisor extends EventEmitter {
         this.#emitSoon('reload', report);
         break;
       case 'failed':
-        this.#ready.reject(
-          errors.supervision('FAILED', `the supervisor has failed: ${report.reason}`),
-        );
-        this.#emitSoon('failed', report);
+        this.#fail(allFailed(report.reason, this.#options));
         break;
       case 'stopped':
         this.#setState('stopped');
@@ -174,6 +171,11 @@ class Supervisor extends EventEmitter {
   /** The end of a worker has cut connections off. */
   onCut(worker, connections) {
     this.#emitSoon('cut', { worker, connections });
+  }
+
+  #fail(error) {
+    this.#ready.reject(error);
+    this.#emitSoon('failed', { reason: error.message });
   }
 
   /** Emits an event about a worker, with the object in place of its id. */
