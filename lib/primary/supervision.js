@@ -66,6 +66,7 @@ class Supervision {
       workerOf: (id) => this.#workers.get(id),
       startsBy: ({ request }) => this.#startsBy(request),
       markDraining: (id) => this.#markDraining(id),
+      kill: (pids) => this.#kill(pids),
       ended: () => copy.remove(),
     });
     return this.#supervisor;
@@ -108,6 +109,12 @@ class Supervision {
     for (const generation of this.#requests.keys()) {
       if (generation !== this.#supervisor.generation) this.#requests.delete(generation);
     }
+  }
+
+  /** Kills all workers at once: those that are known here, and those that the engine has started since. */
+  #kill(pids) {
+    const known = [...this.#workers.values()].map((worker) => worker.process.pid);
+    this.#host.kill(new Set([...known, ...pids]));
   }
 
   #markDraining(id) {
