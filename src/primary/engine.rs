@@ -15,9 +15,9 @@ use super::{
         stats::{Counters, Stats},
         supervise::options::SuperviseOptions,
     },
-    driver::{self, Board, Emit, Equipment, Published},
+    driver::{self, Equipment},
     forker::Forker,
-    messages::{Command, Event, Order, Settings},
+    messages::{Board, Command, Emit, Event, Order, Published, Settings},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
