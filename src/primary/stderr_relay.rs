@@ -19,7 +19,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    sys::pipe::{pipe, read_all, wait_readable, wake, wake_pipe, write_all},
+    sys::pipe::{output_pipe, read_all, wait_readable, wake, wake_pipe, write_all},
 };
 
 /// How many bytes are kept of what a worker has written.
@@ -123,7 +123,7 @@ impl Thread {
     }
 
     fn open(self: Arc<Self>) -> Result<(OwnedFd, StderrTail)> {
-        let (reader, writer) = pipe().map_err(Error::system(NEW_PIPE))?;
+        let (reader, writer) = output_pipe().map_err(Error::system(NEW_PIPE))?;
         let pipe = Arc::new(Pipe { reader, text: Mutex::default() });
         lock(&self.orders).new.push(Arc::clone(&pipe));
         wake(&self.waker);
