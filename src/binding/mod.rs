@@ -15,5 +15,6 @@ mod inject;
 mod ipc_channel;
 mod recipe;
 mod stats;
+mod supervision;
 mod worker_lanes;
 mod worker_process;

@@ -21,8 +21,13 @@ pub mod stdio;
 mod worker_ids;
 
 pub use self::{
-    core::{drain::DrainOptions, stats},
+    core::{
+        drain::DrainOptions,
+        stats,
+        supervise::{options, report, status},
+    },
+    driver::Published,
     engine::Engine,
-    messages::{Command, Event, Settings},
+    messages::{Command, Event, Order, Settings},
 };
 pub use crate::scheduler::Scheduling;

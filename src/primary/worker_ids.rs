@@ -7,10 +7,11 @@ use crate::protocol::WorkerId;
 
 /// Gives out the ids of workers, from 1 on, to any thread.
 #[derive(Debug, Clone, Default)]
-pub(super) struct WorkerIds(Arc<AtomicU32>);
+pub struct WorkerIds(Arc<AtomicU32>);
 
 impl WorkerIds {
-    pub(super) fn next(&self) -> WorkerId {
+    /// The next one.
+    pub fn next(&self) -> WorkerId {
         self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 }

@@ -440,6 +440,14 @@ impl Lanes for Rc<WorkerLanes> {
         let _ = self.process.signal_group(number);
     }
 
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+
+    fn requests(&self) -> u64 {
+        0
+    }
+
     fn ask_for_stack(&self) -> bool {
         self.watchdog.ask()
     }
