@@ -28,7 +28,7 @@ const KEPT: usize = 4096;
 /// Copies what workers write to their stderr to this process's. Its thread is started with the first
 /// worker, and ends when this is dropped, all [`StderrTail`]s are, and the last pipe has ended.
 #[derive(Default)]
-pub(super) struct StderrRelay {
+pub struct StderrRelay {
     thread: Mutex<Option<Arc<Thread>>>,
 }
 
@@ -93,7 +93,7 @@ impl StderrRelay {
 
     /// Waits until all that is in the pipes now is written, but no longer than `timeout`. Returns whether it
     /// is.
-    pub(super) fn flush(&self, timeout: Duration) -> bool {
+    pub fn flush(&self, timeout: Duration) -> bool {
         let thread = lock(&self.thread).clone();
         thread.is_none_or(|thread| thread.flush(timeout))
     }
