@@ -17,6 +17,10 @@ pub(crate) enum Due {
     Parked(ListenerId),
     /// It may be time to end a worker that drains.
     Drain(WorkerId),
+    /// It is time to look at the event loops of workers.
+    Look,
+    /// It is time to look at that of one worker.
+    LookAt(WorkerId),
     /// The stall detector looks at workers for which connections wait.
     Sweep,
     /// What could not be taken back for want of descriptors is tried again.
@@ -64,7 +68,9 @@ impl Deadlines {
             | Due::Claim(_)
             | Due::QueueTimeout(_)
             | Due::Parked(_)
-            | Due::Drain(_) => {
+            | Due::Drain(_)
+            | Due::Look
+            | Due::LookAt(_) => {
                 return self.queue.push(Reverse((at, due)));
             }
         };

@@ -38,5 +38,7 @@ pub(super) mod stalls;
 pub(super) mod state;
 /// Counts of connections.
 pub mod stats;
+#[expect(dead_code, reason = "the supervisor begins and ends the looks")]
+pub(super) mod supervise;
 pub(super) mod suspicion;
 pub(super) mod worker;

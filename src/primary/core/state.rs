@@ -10,6 +10,7 @@ use super::{
     listener::{Distribution, Listener},
     quota::{DESCRIPTOR_SHARE, Exceeded, MAX_LISTENERS},
     stats::Counters,
+    supervise::watched::Looks,
     worker::Worker,
 };
 use crate::{
@@ -40,6 +41,8 @@ pub(crate) struct Core<D: Driver> {
     /// Those whose last requests, with returned connections, can't be read yet.
     pub(super) returning: HashSet<WorkerId>,
     pub(super) deadlines: Deadlines,
+    /// What is known of the workers' event loops.
+    pub(super) looks: Looks,
 }
 
 impl<D: Driver> Core<D> {
@@ -56,6 +59,7 @@ impl<D: Driver> Core<D> {
             owed: HashSet::new(),
             returning: HashSet::new(),
             deadlines: Deadlines::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -75,6 +79,8 @@ impl<D: Driver> Core<D> {
                 Due::QueueTimeout(listener) => self.end_wait_of(listener, now),
                 Due::Parked(listener) => self.end_parked(listener, now),
                 Due::Drain(worker) => self.look_at_drain(worker, now),
+                Due::Look => self.look(now),
+                Due::LookAt(worker) => _ = self.look_at_one(worker, now),
             }
         }
     }

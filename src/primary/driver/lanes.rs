@@ -39,10 +39,10 @@ use crate::{
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, Transit},
         listen,
-        load::load_of,
+        load::{load_of, processor_time_of},
         reserve::Reserve,
         ring::{ENGAGED, IDLE, SharedCounters},
-        unread::with_unread_bytes,
+        unread::{has_client_at, with_unread_bytes},
     },
 };
 
@@ -442,6 +442,19 @@ impl Lanes for Rc<WorkerLanes> {
 
     fn ask_for_stack(&self) -> bool {
         self.watchdog.ask()
+    }
+
+    fn beat(&self) -> Option<u64> {
+        let counters = &self.view.counters;
+        Some(counters.beat()).filter(|beat| counters.is_shared() && *beat > 0)
+    }
+
+    fn processor_time(&self) -> Option<Duration> {
+        processor_time_of(self.process.pid())
+    }
+
+    fn has_inspector_client(&self, port: u16) -> bool {
+        has_client_at(self.process.pid(), port)
     }
 
     fn load(&self) -> Option<Load> {

@@ -187,7 +187,7 @@ async fn attend(
                 }
             }
             stack = lanes.watchdog.answer() => {
-                context.decide(|core| core.has_stack(id, stack.as_deref()));
+                context.decide(|core| core.has_stack(id, stack, Instant::now()));
             }
             () = has_room(&lanes.queue, full), if full.is_some() => {
                 full = None;

@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use super::super::{
@@ -452,6 +453,18 @@ impl Lanes for Rc<MemoryLanes> {
     }
 
     fn ask_for_stack(&self) -> bool {
+        false
+    }
+
+    fn beat(&self) -> Option<u64> {
+        None
+    }
+
+    fn processor_time(&self) -> Option<Duration> {
+        None
+    }
+
+    fn has_inspector_client(&self, _port: u16) -> bool {
         false
     }
 
