@@ -17,10 +17,17 @@ mod messages;
 pub mod recipe;
 mod stderr_relay;
 pub mod stdio;
+mod worker_ids;
 
 pub use self::{
-    core::{drain::DrainOptions, stats},
+    core::{
+        drain::DrainOptions,
+        stats,
+        supervise::{options, report, status},
+    },
+    driver::Published,
     engine::Engine,
-    messages::{Command, Event, Settings},
+    messages::{Command, Event, Order, Settings},
+    worker_ids::WorkerIds,
 };
 pub use crate::scheduler::Scheduling;

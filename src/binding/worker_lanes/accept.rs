@@ -58,8 +58,7 @@ impl Inner {
 
     /// What to wait for at a listening socket.
     pub(super) fn readiness_at(&self, ownership: Ownership) -> Readiness {
-        let is_paused = matches!(ownership, Ownership::Own { .. }) && self.paused.get();
-        if is_paused || self.drains.get() || self.exhausted.get() {
+        if self.paused.get() || self.drains.get() || self.exhausted.get() {
             Readiness::NONE
         } else {
             Readiness::READ

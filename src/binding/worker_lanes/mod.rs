@@ -219,6 +219,12 @@ impl WorkerLanes {
         sent.map_err(reason)
     }
 
+    /// Reports that the program is ready to serve.
+    #[napi]
+    pub fn ready(&self) -> napi::Result<()> {
+        self.inner.send(&ToPrimary::Ready, None)
+    }
+
     /// Reports that this worker drains, and has no connection open any more.
     #[napi]
     pub fn drained(&self) -> napi::Result<()> {

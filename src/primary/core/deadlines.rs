@@ -21,6 +21,10 @@ pub(crate) enum Due {
     Look,
     /// It is time to look at that of one worker.
     LookAt(WorkerId),
+    /// Supervision waits for a time.
+    Supervision,
+    /// What limited workers use is to be looked at.
+    Use,
     /// The stall detector looks at workers for which connections wait.
     Sweep,
     /// What could not be taken back for want of descriptors is tried again.
@@ -70,7 +74,9 @@ impl Deadlines {
             | Due::Parked(_)
             | Due::Drain(_)
             | Due::Look
-            | Due::LookAt(_) => {
+            | Due::LookAt(_)
+            | Due::Supervision
+            | Due::Use => {
                 return self.queue.push(Reverse((at, due)));
             }
         };

@@ -7,10 +7,11 @@ use std::{fmt, sync::Arc};
 use super::{
     parked::ParkedId,
     stats::{AcceptCounter, Counts, WorkerCounters},
+    supervise::{operation::RecipeId, report::Report, status::Status},
     suspicion::Load,
 };
 use crate::protocol::{
-    ListenerId,
+    ListenerId, WorkerId,
     control::{DrainOrder, Query, ToWorker},
 };
 
@@ -33,6 +34,18 @@ pub(crate) trait Driver: Sized {
 
     /// A listening socket is closed, or a worker has closed its descriptor of one.
     fn socket_released(&self);
+
+    /// Starts a worker by this recipe, and tells the core when it has.
+    fn start_worker(&self, id: WorkerId, recipe: RecipeId);
+
+    /// No worker will be started by this recipe any more.
+    fn forget_recipe(&self, recipe: RecipeId);
+
+    /// Tells the program what happened.
+    fn report(&self, report: Report);
+
+    /// What the program reads at any time.
+    fn publish(&self, status: Status);
 
     /// What to keep for a new listener.
     fn new_acceptors(&self) -> Self::Acceptors;
@@ -148,9 +161,14 @@ pub(crate) trait Lanes {
     /// say. Costs a system call.
     fn processor_time(&self) -> Option<Duration>;
 
-    /// Whether the worker has a connection at this port, where its inspector listens. Reads tables of all
-    /// sockets.
-    fn has_inspector_client(&self, port: u16) -> bool;
+    /// Whether the worker has a connection at the port of its inspector. Reads tables of all sockets.
+    fn has_inspector_client(&self) -> bool;
+    /// How many bytes of memory the worker's process has; `None` where the kernel does not say. Costs system
+    /// calls.
+    fn memory(&self) -> Option<u64>;
+
+    /// How many requests the worker has served, if it counts them, or else how many connections it has taken.
+    fn requests(&self) -> u64;
 
     /// How the worker's process gets on; `None` where the kernel does not say.
     fn load(&self) -> Option<Load>;

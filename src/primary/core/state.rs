@@ -5,11 +5,12 @@ use std::{
 };
 
 use super::{
-    deadlines::{Deadlines, Due},
+    deadlines::{Awaited, Deadlines, Due},
     driver::{Driver, NewWorker},
     listener::{Distribution, Listener},
     quota::{DESCRIPTOR_SHARE, Exceeded, MAX_LISTENERS},
     stats::Counters,
+    supervise::supervisor::Supervisor,
     supervise::watched::Looks,
     worker::Worker,
 };
@@ -43,6 +44,12 @@ pub(crate) struct Core<D: Driver> {
     pub(super) deadlines: Deadlines,
     /// What is known of the workers' event loops.
     pub(super) looks: Looks,
+    /// Keeps the slots of a supervised program filled.
+    pub(super) supervisor: Option<Supervisor>,
+    /// When the supervisor is to be told the time.
+    pub(super) supervised: Awaited,
+    /// Workers that are started, and get no connections until they are ready.
+    pub(super) withheld: HashSet<WorkerId>,
 }
 
 impl<D: Driver> Core<D> {
@@ -60,6 +67,9 @@ impl<D: Driver> Core<D> {
             returning: HashSet::new(),
             deadlines: Deadlines::default(),
             looks: Looks::default(),
+            supervisor: None,
+            supervised: Awaited::default(),
+            withheld: HashSet::new(),
         }
     }
 
@@ -80,7 +90,9 @@ impl<D: Driver> Core<D> {
                 Due::Parked(listener) => self.end_parked(listener, now),
                 Due::Drain(worker) => self.look_at_drain(worker, now),
                 Due::Look => self.look(now),
-                Due::LookAt(worker) => _ = self.look_at_one(worker, now),
+                Due::LookAt(worker) => self.look_again(worker, now),
+                Due::Supervision => self.look_at_supervision(now),
+                Due::Use => self.look_at_use(now),
             }
         }
     }
@@ -88,6 +100,10 @@ impl<D: Driver> Core<D> {
     pub(crate) fn add_worker(&mut self, id: WorkerId, new: NewWorker<D>, now: Instant) {
         self.counters.add_worker(id, Arc::clone(&new.counters));
         self.workers.insert(id, Worker::new(new, now));
+        if self.withheld.contains(&id) {
+            self.withhold(id, now);
+        }
+        self.supervise(now, |supervisor| supervisor.started(id));
     }
 
     /// The worker's process has ended: it has none of the sockets any more, what it had not taken goes to

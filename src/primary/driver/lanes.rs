@@ -50,6 +50,9 @@ use crate::{
 /// reading the replies breaks the protocol.
 const MAX_MESSAGES: usize = 4096;
 
+/// The port of Node's inspector, unless it is given another.
+const INSPECTOR: u16 = 9229;
+
 /// How a [`ToWorker::Drain`] begins.
 const DRAIN: &[u8] = br#"{"act":"drain","#;
 
@@ -161,6 +164,8 @@ pub(crate) struct WorkerLanes {
     /// Tells that nothing waits for the worker any more, as far as it was watched.
     pub(super) emptied: Rc<Notify>,
     reserve: Rc<RefCell<Reserve>>,
+    /// Where the worker's inspector listens, if it does.
+    inspect_port: u16,
 }
 
 impl WorkerLanes {
@@ -171,6 +176,7 @@ impl WorkerLanes {
         watchdog: WatchdogLane,
         view: Arc<View>,
         reserve: Rc<RefCell<Reserve>>,
+        inspect_port: Option<u16>,
     ) -> Self {
         Self {
             process,
@@ -187,6 +193,7 @@ impl WorkerLanes {
             changed: Notify::new(),
             emptied: Rc::new(Notify::new()),
             reserve,
+            inspect_port: inspect_port.unwrap_or(INSPECTOR),
         }
     }
 
@@ -453,8 +460,16 @@ impl Lanes for Rc<WorkerLanes> {
         processor_time_of(self.process.pid())
     }
 
-    fn has_inspector_client(&self, port: u16) -> bool {
-        has_client_at(self.process.pid(), port)
+    fn has_inspector_client(&self) -> bool {
+        has_client_at(self.process.pid(), self.inspect_port)
+    }
+
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+
+    fn requests(&self) -> u64 {
+        0
     }
 
     fn load(&self) -> Option<Load> {

@@ -21,6 +21,7 @@ use super::super::{
     },
     parked::ParkedId,
     stats::{AcceptCounter, WorkerView},
+    supervise::{operation::RecipeId, report::Report, status::Status},
     suspicion::Load,
 };
 use crate::protocol::{
@@ -165,6 +166,14 @@ impl Driver for Memory {
     }
 
     fn socket_released(&self) {}
+
+    fn start_worker(&self, _id: WorkerId, _recipe: RecipeId) {}
+
+    fn forget_recipe(&self, _recipe: RecipeId) {}
+
+    fn report(&self, _report: Report) {}
+
+    fn publish(&self, _status: Status) {}
 
     fn new_acceptors(&self) -> Rc<Notices> {
         Rc::default()
@@ -464,8 +473,16 @@ impl Lanes for Rc<MemoryLanes> {
         None
     }
 
-    fn has_inspector_client(&self, _port: u16) -> bool {
+    fn has_inspector_client(&self) -> bool {
         false
+    }
+
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+
+    fn requests(&self) -> u64 {
+        0
     }
 
     fn load(&self) -> Option<Load> {

@@ -9,8 +9,9 @@ use super::{
         state::Core,
         suspicion::Load,
     },
-    beat::{Finding, Pulse, Vitals},
-    watched::{Looks, Place, STACK_PATIENCE, Stack, Timeouts, Watched},
+    beat::{Finding, Vitals},
+    report::Report,
+    watched::{Looks, STACK_PATIENCE, Stack, Timeouts, Watched},
 };
 use crate::protocol::WorkerId;
 
@@ -19,9 +20,6 @@ const SOON: Duration = Duration::from_millis(5);
 
 /// How often a worker is reported as blocked, at most.
 const REPORT_PAUSE: Duration = Duration::from_secs(1);
-
-/// The port of Node's inspector, unless it is told another.
-pub(crate) const INSPECTOR: u16 = 9229;
 
 struct Of<'a, L>(&'a L);
 
@@ -40,31 +38,18 @@ impl<L: Lanes> Vitals for Of<'_, L> {
 }
 
 impl<D: Driver> Core<D> {
-    /// From now on these timeouts concern all workers that are [looked at](Self::look_at).
-    pub(crate) fn set_hang_timeouts(&mut self, timeouts: Timeouts) {
-        self.looks.timeouts = timeouts;
-    }
-
-    /// Begins to look at a worker, whose inspector has this port: one that has started.
-    pub(crate) fn look_at(&mut self, id: WorkerId, inspect_port: u16, now: Instant) {
-        let Looks { timeouts, watched, .. } = &mut self.looks;
-        if !timeouts.are_off() {
-            let pulse = Pulse::new(now);
-            let (stack, reported) = (Stack::NotAsked, None);
-            watched.entry(id).or_insert(Watched { pulse, inspect_port, stack, reported });
-            let at = now + timeouts.interval();
-            self.look_next(at);
+    /// Looks at workers from now on, if there are some to look at.
+    pub(super) fn begin_to_look(&mut self, now: Instant) {
+        if let Some(timeouts) = self.hang_timeouts() {
+            self.look_next(now + timeouts.interval());
         }
     }
 
-    /// No longer looks at a worker.
-    pub(crate) fn look_away_from(&mut self, id: WorkerId) {
-        self.looks.watched.remove(&id);
-    }
-
-    /// Where workers have been blocked.
-    pub(crate) fn blocked_places(&self) -> &[Place] {
-        &self.looks.places
+    /// When workers are reported, if there are some to look at.
+    fn hang_timeouts(&self) -> Option<Timeouts> {
+        let supervisor = self.supervisor.as_ref()?;
+        let timeouts = Timeouts::of(&supervisor.options);
+        (!timeouts.are_off() && supervisor.looked_at().next().is_some()).then_some(timeouts)
     }
 
     fn look_next(&mut self, at: Instant) {
@@ -73,27 +58,37 @@ impl<D: Driver> Core<D> {
         }
     }
 
-    /// Looks at all workers.
-    pub(crate) fn look(&mut self, now: Instant) {
+    /// Looks at all workers that are ready, or leave.
+    pub(in super::super) fn look(&mut self, now: Instant) {
         if !self.looks.next.take(now) {
             return;
         }
-        let ids: Vec<_> = self.looks.watched.keys().copied().collect();
+        let Some((supervisor, timeouts)) = self.supervisor.as_ref().zip(self.hang_timeouts())
+        else {
+            return self.looks.watched.clear();
+        };
+        let Looks { watched, .. } = &mut self.looks;
+        watched.retain(|id, _| supervisor.is_looked_at(*id));
+        let ids: Vec<_> = supervisor.looked_at().collect();
         let mut all_sleep = true;
         for id in ids {
-            all_sleep &= self.look_at_one(id, now);
+            self.looks.watched.entry(id).or_insert_with(|| Watched::new(now));
+            all_sleep &= self.look_at_one(id, timeouts, now);
         }
-        if !self.looks.watched.is_empty() {
-            let timeouts = self.looks.timeouts;
-            let interval = if all_sleep { timeouts.interval_asleep() } else { timeouts.interval() };
-            self.look_next(now + interval);
+        let interval = if all_sleep { timeouts.interval_asleep() } else { timeouts.interval() };
+        self.look_next(now + interval);
+    }
+
+    /// Looks at a worker that has answered.
+    pub(in super::super) fn look_again(&mut self, id: WorkerId, now: Instant) {
+        if let Some(timeouts) = self.hang_timeouts() {
+            self.look_at_one(id, timeouts, now);
         }
     }
 
     /// Looks at one worker. Returns whether it sleeps.
-    pub(crate) fn look_at_one(&mut self, id: WorkerId, now: Instant) -> bool {
+    fn look_at_one(&mut self, id: WorkerId, timeouts: Timeouts, now: Instant) -> bool {
         let Self { looks, workers, .. } = self;
-        let timeouts = looks.timeouts;
         let Some(watched) = looks.watched.get_mut(&id) else { return true };
         let Some(worker) = workers.get(&id) else {
             looks.watched.remove(&id);
@@ -106,13 +101,13 @@ impl<D: Driver> Core<D> {
                 watched.stack = Stack::NotAsked;
                 self.probe(id, now);
             }
-            Finding::Blocked(time) => self.judge(id, time, now),
+            Finding::Blocked(time) => self.judge(id, time, timeouts, now),
         }
         self.looks.watched.get(&id).is_none_or(|watched| watched.pulse.is_asleep())
     }
 
     /// The worker has answered a probe.
-    pub(crate) fn note_answer(&mut self, id: WorkerId, now: Instant) {
+    pub(in super::super) fn note_answer(&mut self, id: WorkerId, now: Instant) {
         let Self { looks, workers, .. } = self;
         if let (Some(watched), Some(worker)) = (looks.watched.get_mut(&id), workers.get(&id))
             && watched.pulse.answered(&Of(&worker.lanes))
@@ -127,16 +122,15 @@ impl<D: Driver> Core<D> {
         if matches!(watched.stack, Stack::Asked(_)) {
             watched.stack = stack.map_or(Stack::None, Stack::Told);
             let time = watched.pulse.blocked();
-            if let Some(time) = time {
-                self.judge(id, time, now);
+            if let (Some(time), Some(timeouts)) = (time, self.hang_timeouts()) {
+                self.judge(id, time, timeouts, now);
             }
         }
     }
 
     /// A worker has been blocked for this time, and still is.
-    fn judge(&mut self, id: WorkerId, time: Duration, now: Instant) {
+    fn judge(&mut self, id: WorkerId, time: Duration, timeouts: Timeouts, now: Instant) {
         let Self { looks, workers, .. } = self;
-        let timeouts = looks.timeouts;
         let (Some(watched), Some(worker)) = (looks.watched.get_mut(&id), workers.get(&id)) else {
             return;
         };
@@ -164,36 +158,46 @@ impl<D: Driver> Core<D> {
             return;
         }
         // A breakpoint looks like a loop without an end.
-        if worker.lanes.has_inspector_client(watched.inspect_port) {
+        if worker.lanes.has_inspector_client() {
             watched.pulse.forgive();
             return;
         }
         let stack = watched.stack.told().map(|stack| stack.trim_end().to_owned());
         if is_hung {
-            self.look_away_from(id);
             self.found_hung(id, time, stack, now);
         } else {
             // The next report tells where it is then.
             watched.stack = Stack::NotAsked;
             watched.reported = Some(now);
-            self.found_blocked(id, time, stack);
+            self.found_blocked(id, time, stack, now);
         }
     }
 
-    fn found_blocked(&mut self, id: WorkerId, time: Duration, stack: Option<String>) {
+    fn found_blocked(
+        &mut self,
+        worker: WorkerId,
+        time: Duration,
+        stack: Option<String>,
+        now: Instant,
+    ) {
         self.looks.count(stack.as_deref(), time);
-        self.driver.debug_log(format_args!(
-            "worker {id} is blocked since {} ms, {}",
-            time.as_millis(),
-            stack.as_deref().unwrap_or("without a stack")
-        ));
+        self.driver.report(Report::Blocked { worker, time, stack });
+        // The count is published.
+        self.supervise(now, |_| {});
     }
 
-    fn found_hung(&mut self, id: WorkerId, time: Duration, stack: Option<String>, _now: Instant) {
-        self.driver.debug_log(format_args!(
-            "worker {id} hangs since {} ms, {}",
-            time.as_millis(),
-            stack.as_deref().unwrap_or("without a stack")
-        ));
+    fn found_hung(
+        &mut self,
+        worker: WorkerId,
+        time: Duration,
+        stack: Option<String>,
+        now: Instant,
+    ) {
+        let place = stack.as_deref().unwrap_or("at an unknown place");
+        let line = format_args!("worker {worker} hangs for {} ms\n{place}", time.as_millis());
+        self.driver.debug_log(line);
+        self.looks.watched.remove(&worker);
+        self.driver.report(Report::Hung { worker, time, stack });
+        self.supervise(now, |supervisor| supervisor.hangs(worker, now));
     }
 }

@@ -1,8 +1,37 @@
-//! Supervision: what the engine does about workers that do not do what they should.
+//! Supervision: a program's slots are kept filled with workers that are ready, and all of them are replaced
+//! without a moment in which fewer serve.
 //!
-//! - [`beat`]: whether a worker's event loop turns; [`looks`]: the looks at all workers, and what follows;
-//!   [`watched`]: what is known from them.
+//! The rules are those of [`supervisor::Supervisor`], which knows nothing of connections: its inputs are what
+//! the program asks for, what workers do, and the time; its [`supervisor::Effect`]s are carried out by
+//! [`carry_out`].
+//!
+//! - [`options`], [`report`]: the vocabulary,
+//! - [`slot`], [`member`], [`operation`]: the states,
+//! - [`supervisor`]: the registries, and how slots are filled; [`readiness`]: when a worker is ready;
+//!   [`failures`]: what follows when one fails; [`operations`]: reload, scale, restart, stop; [`deadlines`]:
+//!   what happens by time alone,
+//! - [`beat`]: whether a worker's event loop turns; [`watched`]: what is known of that; [`looks`]: when workers
+//!   are looked at, and what follows,
+//! - [`status`]: what the program can read at any time.
 
-pub(crate) mod beat;
-pub(crate) mod looks;
-pub(crate) mod watched;
+mod beat;
+pub(super) mod carry_out;
+mod deadlines;
+mod failures;
+pub(super) mod looks;
+mod member;
+pub(crate) mod operation;
+mod operations;
+/// What the program asks of supervision.
+pub mod options;
+mod random;
+mod readiness;
+/// What supervision tells the program.
+pub mod report;
+#[cfg(test)]
+mod simulation;
+mod slot;
+/// The state of supervision, for other threads.
+pub mod status;
+pub(crate) mod supervisor;
+pub(super) mod watched;

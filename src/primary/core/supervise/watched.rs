@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{super::deadlines::Awaited, beat::Pulse};
+use super::{super::deadlines::Awaited, beat::Pulse, options::SuperviseOptions, status::Place};
 use crate::protocol::WorkerId;
 
 /// The longest time between two looks, and the shortest.
@@ -26,14 +26,22 @@ const PLACES: usize = 1000;
 
 /// When a worker is reported; zero: never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Timeouts {
+pub(super) struct Timeouts {
     /// It hangs.
-    pub(crate) hung: Duration,
+    pub(super) hung: Duration,
     /// Its event loop is blocked.
-    pub(crate) blocked: Duration,
+    pub(super) blocked: Duration,
 }
 
 impl Timeouts {
+    pub(super) fn of(options: &SuperviseOptions) -> Self {
+        let SuperviseOptions { hung_timeout, blocked_timeout, .. } = options;
+        Self {
+            hung: hung_timeout.unwrap_or_default(),
+            blocked: blocked_timeout.unwrap_or_default(),
+        }
+    }
+
     pub(super) fn are_off(self) -> bool {
         self.hung.is_zero() && self.blocked.is_zero()
     }
@@ -61,23 +69,10 @@ impl Timeouts {
     }
 }
 
-/// Where and for how long workers have been blocked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The innermost line of JavaScript, `file:line`.
-    pub(crate) at: String,
-    /// How many reports there were.
-    pub(crate) count: u64,
-    /// The longest time.
-    pub(crate) longest: Duration,
-}
-
 /// A worker that is looked at.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) pulse: Pulse,
-    /// The port of its inspector.
-    pub(super) inspect_port: u16,
     pub(super) stack: Stack,
     pub(super) reported: Option<Instant>,
 }
@@ -92,6 +87,12 @@ pub(super) enum Stack {
     Told(String),
 }
 
+impl Watched {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { pulse: Pulse::new(now), stack: Stack::NotAsked, reported: None }
+    }
+}
+
 impl Stack {
     /// What was told; nothing while it is awaited.
     pub(super) fn told(&self) -> Option<&str> {
@@ -104,8 +105,7 @@ impl Stack {
 
 /// What is known from looks.
 #[derive(Debug, Default)]
-pub(crate) struct Looks {
-    pub(super) timeouts: Timeouts,
+pub(in super::super) struct Looks {
     pub(super) watched: HashMap<WorkerId, Watched>,
     pub(super) next: Awaited,
     pub(super) places: Vec<Place>,
