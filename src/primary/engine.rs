@@ -42,6 +42,7 @@ pub struct Engine {
     board: Board,
     /// Where the thread takes commands from, once it runs.
     commands: Option<UnboundedSender<Command>>,
+    ids: WorkerIds,
 }
 
 impl Engine {
@@ -54,6 +55,7 @@ impl Engine {
             counters: Arc::default(),
             board: Board::default(),
             commands: None,
+            ids: WorkerIds::default(),
         }
     }
 
@@ -78,6 +80,11 @@ impl Engine {
             .map_err(Error::system("pthread_create"))?;
         self.commands = Some(commands);
         Ok(())
+    }
+
+    /// The id of the next worker, from 1 on.
+    pub fn next_id(&self) -> WorkerId {
+        self.ids.next()
     }
 
     /// What is known of connections now: nothing, before [`start`](Self::start). The thread is not asked,
@@ -107,17 +114,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps a program's slots filled with workers, whose ids come from `ids`. Workers are started by a thread
-    /// that this one starts, so that they have its scheduling class.
+    /// Keeps a program's slots filled with workers. Workers are started by a thread that this one starts, so that they have its scheduling class.
     ///
     /// # Errors
     /// As [`start`](Self::start), which has to come first.
-    pub fn supervise(
-        &self,
-        options: SuperviseOptions,
-        recipe: Recipe,
-        ids: WorkerIds,
-    ) -> Result<()> {
+    pub fn supervise(&self, options: SuperviseOptions, recipe: Recipe) -> Result<()> {
         let commands = self.commands.as_ref().ok_or(Error::Stopped)?.downgrade();
         let forker = Forker::start(move |worker, started| {
             let started = started.map(Box::new);
@@ -131,7 +132,7 @@ impl Engine {
                 end(started);
             }
         })?;
-        let (options, recipe) = (Box::new(options), Arc::new(recipe));
+        let (options, recipe, ids) = (Box::new(options), Arc::new(recipe), self.ids.clone());
         self.send(Command::Supervise { options, recipe, forker, ids })
     }
 

@@ -130,7 +130,8 @@ mod tests {
         .unwrap();
         let mut missing = recipe("");
         missing.file = CString::new("/no/such/file").unwrap();
-        let good = Arc::new(recipe("exit \"$NODE_UNIQUE_ID\""));
+        let good =
+            Arc::new(recipe("echo \"$NODE_UNIQUE_ID failed\" >&2; exit \"$NODE_UNIQUE_ID\""));
         for (id, recipe) in [(7, &good), (8, &Arc::new(missing)), (9, &good)] {
             forker.fork(id, Arc::clone(recipe));
         }
@@ -142,6 +143,8 @@ mod tests {
                     assert_eq!((id, started.forked.adopted.id), (wanted, wanted));
                     let exit = exit_of(&started.forked.adopted.process);
                     assert_eq!(exit, Exit::Code(wanted.cast_signed()));
+                    let tail = started.stderr.unwrap().read();
+                    assert_eq!(tail, format!("{wanted} failed\n").as_bytes());
                 }
                 (None, Err(Error::System { syscall: "execve", source })) => {
                     assert_eq!(source.raw_os_error(), Some(libc::ENOENT));
@@ -149,5 +152,6 @@ mod tests {
                 (wanted, started) => panic!("{wanted:?}, {:?}", started.err()),
             }
         }
+        assert!(forker.flush_stderr(Duration::from_secs(20)));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`recipe`]: what it takes to start a worker; [`stdio`]: its descriptors; [`fork`]: lanes made, process
 //!   started; what the engine and JavaScript each get of it,
+//! - `worker_ids`: the ids of workers, for both threads,
 //! - [`forker`]: the thread that starts workers for the engine; `stderr_relay`: what they write to stderr,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
@@ -28,6 +29,5 @@ pub use self::{
     driver::Published,
     engine::Engine,
     messages::{Command, Event, Order, Settings},
-    worker_ids::WorkerIds,
 };
 pub use crate::scheduler::Scheduling;

@@ -88,22 +88,14 @@ impl StderrRelay {
     /// # Errors
     /// When the process can have no more descriptors, or threads.
     pub(super) fn open(&self) -> Result<(OwnedFd, StderrTail)> {
-        let thread = self.thread()?;
-        let (reader, writer) = pipe().map_err(Error::system(NEW_PIPE))?;
-        let pipe = Arc::new(Pipe { reader, text: Mutex::default() });
-        lock(&thread.orders).new.push(Arc::clone(&pipe));
-        wake(&thread.waker);
-        Ok((writer, StderrTail { pipe, thread }))
+        self.thread()?.open()
     }
 
     /// Waits until all that is in the pipes now is written, but no longer than `timeout`. Returns whether it
     /// is.
     pub(super) fn flush(&self, timeout: Duration) -> bool {
-        let Some(thread) = lock(&self.thread).clone() else { return true };
-        let (done, is_done) = sync_channel(1);
-        lock(&thread.orders).flushes.push(done);
-        wake(&thread.waker);
-        is_done.recv_timeout(timeout).is_ok()
+        let thread = lock(&self.thread).clone();
+        thread.is_none_or(|thread| thread.flush(timeout))
     }
 
     fn thread(&self) -> Result<Arc<Thread>> {
@@ -128,6 +120,21 @@ impl Thread {
             .spawn(run)
             .map_err(Error::system("pthread_create"))?;
         Ok(Arc::new(Self { orders, waker }))
+    }
+
+    fn open(self: Arc<Self>) -> Result<(OwnedFd, StderrTail)> {
+        let (reader, writer) = pipe().map_err(Error::system(NEW_PIPE))?;
+        let pipe = Arc::new(Pipe { reader, text: Mutex::default() });
+        lock(&self.orders).new.push(Arc::clone(&pipe));
+        wake(&self.waker);
+        Ok((writer, StderrTail { pipe, thread: self }))
+    }
+
+    fn flush(&self, timeout: Duration) -> bool {
+        let (done, is_done) = sync_channel(1);
+        lock(&self.orders).flushes.push(done);
+        wake(&self.waker);
+        is_done.recv_timeout(timeout).is_ok()
     }
 }
 
@@ -202,3 +209,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No thread panics while it holds a lock.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,3 @@
-//! The ids of workers, which JavaScript and the engine's thread give out.
-
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
@@ -7,12 +5,12 @@ use std::sync::{
 
 use crate::protocol::WorkerId;
 
-/// Where ids come from: 1, 2, 3, …. Clones share the count.
+/// Gives out the ids of workers, from 1 on, to any thread.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerIds(Arc<AtomicU32>);
 
 impl WorkerIds {
-    /// An id that no other worker of the primary has, or had.
+    /// The next one.
     pub fn next(&self) -> WorkerId {
         self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }

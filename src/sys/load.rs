@@ -1,7 +1,5 @@
 //! What the kernel's scheduler knows of a process.
 
-use std::time::Duration;
-
 use super::platform;
 pub use super::process_load::Load;
 
@@ -10,13 +8,6 @@ pub use super::process_load::Load;
 /// `None` if the kernel does not report it.
 pub fn load_of(pid: i32) -> Option<Load> {
     platform::load::load_of(pid)
-}
-
-/// The processor time that all threads of a process have had, up to now.
-///
-/// `None` if the kernel does not report it.
-pub fn processor_time_of(pid: i32) -> Option<Duration> {
-    platform::load::processor_time(pid)
 }
 
 #[cfg(test)]

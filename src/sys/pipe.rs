@@ -17,8 +17,8 @@ use super::{descriptor::set_nonblocking, failure::SHORTAGE_PAUSE};
 /// As much as the kernel lets any user put into a pipe.
 const MOST: usize = 1024 * 1024;
 
-/// As much as is read at a time: what a pipe holds unless it was enlarged.
-const CHUNK: usize = 64 * 1024;
+/// As much as is read at a time.
+const CHUNK: usize = 16 * 1024;
 
 /// A pipe: the end to read from, which does not block, and the end to write to, which does.
 ///
@@ -54,7 +54,8 @@ pub fn wait_readable(descriptors: &[BorrowedFd<'_>]) -> Vec<bool> {
     polled.iter().map(|it| it.any().unwrap_or(true)).collect()
 }
 
-/// Appends all that is in the pipe now to `bytes`. Returns whether the last writer has closed it.
+/// Appends all that is in the pipe now to `bytes`. Returns whether that was the end: nothing was there, and
+/// the last writer has closed the pipe.
 pub fn read_all(reader: &OwnedFd, bytes: &mut Vec<u8>) -> bool {
     let end = bytes.len() + MOST;
     while bytes.len() < end {
@@ -64,6 +65,8 @@ pub fn read_all(reader: &OwnedFd, bytes: &mut Vec<u8>) -> bool {
         bytes.truncate(start + *result.as_ref().unwrap_or(&0));
         match result {
             Ok(0) => return true,
+            // There was no more.
+            Ok(count) if count < CHUNK => return false,
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return false,
         }

@@ -205,6 +205,12 @@ impl WorkerLanes {
         self.inner.counters.add_closed();
     }
 
+    /// Counts an HTTP request, for a primary that replaces workers after a number of them.
+    #[napi]
+    pub fn add_request(&self) {
+        self.inner.counters.add_request();
+    }
+
     /// Sends a duplicate of `fd`, an idle connection of the listener, to the engine, where it waits for at
     /// most `left` milliseconds, or without end. Returns false if that is not possible now; the connection
     /// is then this worker's as before. After true, the caller closes its own descriptor.

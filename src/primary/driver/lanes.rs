@@ -35,11 +35,12 @@ use crate::{
         control::{self, DrainOrder, ToWorker},
     },
     sys::{
+        cpu_time_of,
         exit::Process,
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, Transit},
         listen,
-        load::{load_of, processor_time_of},
+        load::load_of,
         reserve::Reserve,
         ring::{ENGAGED, IDLE, SharedCounters},
         unread::{has_client_at, with_unread_bytes},
@@ -457,7 +458,7 @@ impl Lanes for Rc<WorkerLanes> {
     }
 
     fn processor_time(&self) -> Option<Duration> {
-        processor_time_of(self.process.pid())
+        cpu_time_of(self.process.pid())
     }
 
     fn has_inspector_client(&self) -> bool {

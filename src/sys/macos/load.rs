@@ -34,11 +34,6 @@ pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
     })
 }
 
-/// The processor time of the whole process.
-pub(in crate::sys) fn processor_time(pid: i32) -> Option<Duration> {
-    load_of(pid).map(|load| load.all)
-}
-
 fn thread(pid: i32, handle: u64) -> Option<Thread> {
     // SAFETY: plain numbers, for which zeros do.
     let mut info: libc::proc_threadinfo = unsafe { std::mem::zeroed() };
