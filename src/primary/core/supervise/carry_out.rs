@@ -10,6 +10,7 @@ use super::{
         state::Core,
     },
     report::{Ended, Generation, Reason, Report, SlotNumber},
+    status::Status,
     supervisor::{Effect, Supervisor},
 };
 use crate::protocol::{ListenerId, WorkerId};
@@ -62,8 +63,10 @@ impl<D: Driver> Core<D> {
         {
             self.deadlines.add(next, Due::Supervision);
         }
-        self.driver.publish(supervisor.status());
+        let blocked = self.looks.places.clone();
+        self.driver.publish(Status { blocked, ..supervisor.status() });
         self.supervisor = Some(supervisor);
+        self.begin_to_look(now);
     }
 
     fn carry_out(&mut self, supervisor: &Supervisor, effect: Effect, now: Instant) {

@@ -72,6 +72,10 @@ impl Supervisor {
     /// The worker's event loop has been stuck for too long: another one takes its place before it is killed.
     pub(crate) fn hangs(&mut self, worker: WorkerId, now: Instant) {
         let kills_first = self.options.max_surge == 0;
+        if self.members.get(&worker).is_some_and(|it| matches!(it.phase, Phase::Leaving)) {
+            // What it had to finish it never will.
+            self.effects.push_back(Effect::Kill(worker));
+        }
         let Some(member) = self.members.get_mut(&worker).filter(|member| member.counts()) else {
             return;
         };

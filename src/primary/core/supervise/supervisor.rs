@@ -150,6 +150,15 @@ impl Supervisor {
         self.limits_memory() || self.options.max_requests.is_some()
     }
 
+    /// The workers whose event loops have to turn: those that are ready, or leave.
+    pub(super) fn looked_at(&self) -> impl Iterator<Item = WorkerId> {
+        self.members.keys().copied().filter(|id| self.is_looked_at(*id))
+    }
+
+    pub(super) fn is_looked_at(&self, worker: WorkerId) -> bool {
+        self.members.get(&worker).is_some_and(Member::has_to_turn)
+    }
+
     /// Takes the next thing to do.
     pub(crate) fn take_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
