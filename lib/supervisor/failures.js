@@ -80,8 +80,8 @@ function when({ phase }) {
 function inTime({ missing }, { readyWhen, engine }) {
   const time = `within readyTimeout, ${engine.readyTimeout} ms`;
   if (readyWhen === 'ready') return `${time}: it has not called cluster.worker.ready()`;
-  if (missing?.length > 0) return `${time}: it does not listen on ${missing.join(', ')}`;
-  return `${time}: it does not listen. A program without a server needs readyWhen: 'ready'`;
+  const where = missing?.length > 0 ? ` on ${missing.join(', ')}` : '';
+  return `${time}: it does not listen${where}. A program without servers needs readyWhen: 'ready'`;
 }
 
 function cause({ errno, syscall }) {
