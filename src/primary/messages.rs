@@ -99,6 +99,7 @@ pub enum Order {
 }
 
 /// What the engine tells JavaScript.
+#[derive(Debug)]
 pub enum Event {
     /// The process of a supervised worker runs.
     Started {

@@ -175,16 +175,14 @@ impl Supervisor {
                 was_coming && is_old
             }
             Some(Operation::Reload(_) | Operation::Scale { .. }) => true,
-            Some(Operation::Restart { .. } | Operation::Recycle { .. }) => was_coming,
+            Some(Operation::Recycle { .. }) => true,
+            Some(Operation::Restart { .. }) => was_coming,
             None => false,
         };
         let token = self.operation.as_ref().and_then(Operation::token);
         if !fails {
-            if let Some(slot) = self.slots.get_mut(&failed.slot) {
-                // The worker that was to be replaced has ended.
-                slot.renew = None;
-            }
-            return !is_old;
+            // The worker that was to be restarted has ended, so the next one comes at once.
+            return !is_old || matches!(self.operation, Some(Operation::Restart { .. }));
         }
         match self.operation.take() {
             Some(Operation::Reload(Reload { phase: ReloadPhase::RollingBack(first), .. })) => {

@@ -179,8 +179,10 @@ impl Supervisor {
         if self.is_stopping() {
             return false;
         }
-        let is_startable = |slot: &Slot| slot.is_empty() && self.may_start(slot);
-        let empty = self.slots.iter().find(|(_, slot)| is_startable(slot)).map(|(&it, _)| it);
+        let is_startable = |(number, slot): &(&SlotNumber, &Slot)| {
+            slot.is_empty() && self.may_start(**number, slot)
+        };
+        let empty = self.slots.iter().find(is_startable).map(|(&number, _)| number);
         if let Some(number) = empty.filter(|_| self.counted() < self.limit()) {
             self.start(number, now);
             return true;
@@ -196,11 +198,11 @@ impl Supervisor {
             return may_start;
         }
         // One at a time, so that the others serve.
-        let is_settled = |slot: &Slot| {
+        let is_settled = |(number, slot): (&SlotNumber, &Slot)| {
             let serves = slot.serving.is_some() && slot.coming.is_none();
-            serves || (slot.is_empty() && !self.may_start(slot))
+            serves || (slot.is_empty() && !self.may_start(*number, slot))
         };
-        let are_settled = self.slots.values().all(is_settled);
+        let are_settled = self.slots.iter().all(is_settled);
         if are_settled {
             self.empty(number);
         }
@@ -221,7 +223,7 @@ impl Supervisor {
     }
 
     /// Whether an empty slot may get a worker now.
-    fn may_start(&self, slot: &Slot) -> bool {
+    fn may_start(&self, number: SlotNumber, slot: &Slot) -> bool {
         let is_due = slot.rest == Rest::Nothing;
         let is_wanted = match &self.operation {
             _ if !self.is_held => true,
@@ -229,8 +231,9 @@ impl Supervisor {
                 !slot.was_empty
             }
             Some(Operation::Reload(_)) => slot.wanted != self.committed,
-            Some(Operation::Scale { .. } | Operation::Restart { .. }) => true,
-            Some(Operation::Recycle { .. }) | None => false,
+            Some(Operation::Scale { slots, .. }) => slots.contains(&number),
+            Some(Operation::Restart { slot, .. } | Operation::Recycle { slot }) => *slot == number,
+            None => false,
         };
         is_due && is_wanted
     }
