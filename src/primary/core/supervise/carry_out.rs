@@ -54,6 +54,8 @@ impl<D: Driver> Core<D> {
         let others = self.workers.keys().filter(|id| !supervisor.has(**id)).count();
         supervisor.set_others(others);
         supervisor.settle(now);
+        // Before the reports: who hears of something sees it.
+        self.driver.publish(supervisor.status());
         while let Some(effect) = supervisor.take_effect() {
             self.carry_out(&supervisor, effect, now);
         }
@@ -62,7 +64,6 @@ impl<D: Driver> Core<D> {
         {
             self.deadlines.add(next, Due::Supervision);
         }
-        self.driver.publish(supervisor.status());
         self.supervisor = Some(supervisor);
     }
 
