@@ -6,7 +6,7 @@ const path = require('node:path');
 const readline = require('node:readline');
 const { isDeepStrictEqual } = require('node:util');
 const { execPath, specifier } = require('./implementation');
-const { becomesTrue, membersOf, signalGroup } = require('../../tools/process-group');
+const { becomesTrue, membersOfSession, signalSession } = require('../../tools/process-group');
 const { afterTimeLimit } = require('../../tools/time-limit');
 
 const WATCHDOG = 30_000;
@@ -16,7 +16,7 @@ const FIXTURES = path.join(__dirname, '../fixtures');
 const WARNING = /^\(node:\d+\) .*/m;
 const CRASH = /^worker \d+ crashed.*/m; // See fixtures/shared/cluster.js.
 
-/** A fixture program, running as the leader of a process group that its workers belong to. */
+/** A fixture program, running as the leader of a session that its workers belong to. */
 class Program extends EventEmitter {
   lines = [];
   stdout = '';
@@ -131,7 +131,7 @@ class Program extends EventEmitter {
   }
 
   destroy() {
-    signalGroup(this.pid, 'SIGKILL');
+    signalSession(this.pid, 'SIGKILL');
   }
 
   #collect() {
@@ -152,8 +152,8 @@ class Program extends EventEmitter {
     // Workers share the outputs, so 'close' comes after the last worker is gone.
     const closed = once(this.#child, 'close');
     const [code, signal] = await once(this.#child, 'exit');
-    const gone = await becomesTrue(() => membersOf(this.pid).length === 0, GONE_WITHIN);
-    const left = membersOf(this.pid).map(({ pid, command }) => `${pid} ${command}`);
+    const gone = await becomesTrue(() => membersOfSession(this.pid).length === 0, GONE_WITHIN);
+    const left = membersOfSession(this.pid).map(({ pid, command }) => `${pid} ${command}`);
     this.destroy();
     await closed;
     this.emit('news');
