@@ -2,6 +2,7 @@
 
 const { execFileSync, spawnSync } = require('node:child_process');
 const { chmodSync, readFileSync, readlinkSync } = require('node:fs');
+const { errno } = require('node:os').constants;
 const test = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { unprivileged } = require('../helpers/privileges');
@@ -87,7 +88,7 @@ if (!isBuiltin && HAS_PROC) {
     const [pid] = await app.pids();
     await app.perform('exhaust');
     const error = await t.throwsAsync(app.perform('reload'));
-    t.like(error, { phase: 'start', code: 'EMFILE' });
+    t.like(error, { phase: 'start', errno: -errno.EMFILE });
     process.kill(pid, 'SIGKILL');
     const [first, second] = await app.linesLike({ on: 'supervisor', event: 'backoff', slot: 0 }, 3);
     t.deepEqual([first.failures, second.failures], [1, 2]);
@@ -109,7 +110,7 @@ if (!isBuiltin && HAS_PROC) {
       const [pid] = await app.pids();
       limit(1);
       const error = await t.throwsAsync(app.perform('reload'));
-      t.like(error, { phase: 'start', code: 'EAGAIN' });
+      t.like(error, { phase: 'start', errno: -errno.EAGAIN });
       process.kill(pid, 'SIGKILL');
       await app.linesLike({ on: 'supervisor', event: 'backoff', slot: 0 }, 2);
       limit(1_000);

@@ -26,7 +26,7 @@ if (!isBuiltin) {
   });
 
   test('a reload by SIGHUP that fails is reported, and changes nothing', async (t) => {
-    const app = await startSupervised(t);
+    const app = await startSupervised(t, { warns: true });
     const pids = await app.pids();
     app.deploy("console.error('no database'); process.exit(3);");
     app.signal('SIGHUP');
