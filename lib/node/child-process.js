@@ -148,7 +148,8 @@ function makeChildProcess(process, onExited) {
 
 /** Starts the process of a child, with the options that `child_process.fork()` makes of its own. */
 function spawn(child, options) {
-  child.spawn(options);
+  // Node writes into the options.
+  child.spawn({ ...options });
 }
 
 /** What the handle of `resolveSpawn()` throws. An object, because Node may give it a stack. */
@@ -172,7 +173,7 @@ function resolveSpawn(options) {
     },
   };
   try {
-    child.spawn(options);
+    child.spawn({ ...options });
   } catch (error) {
     if (error !== RESOLVED) throw error;
   }

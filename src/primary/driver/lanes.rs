@@ -40,6 +40,7 @@ use crate::{
         lane::{self, Lane, Transit},
         listen,
         load::load_of,
+        memory_of,
         reserve::Reserve,
         ring::{ENGAGED, IDLE, SharedCounters},
         unread::with_unread_bytes,
@@ -441,11 +442,15 @@ impl Lanes for Rc<WorkerLanes> {
     }
 
     fn memory(&self) -> Option<u64> {
-        None
+        memory_of(self.process.pid())
     }
 
     fn requests(&self) -> u64 {
-        0
+        match self.view.counters.requests() {
+            // Its servers speak something else.
+            0 => self.taken(),
+            requests => requests,
+        }
     }
 
     fn ask_for_stack(&self) -> bool {
