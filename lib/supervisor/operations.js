@@ -27,6 +27,12 @@ class Operations {
     this.#take(token)?.reject(error);
   }
 
+  /** The engine carries out nothing more. */
+  end(error) {
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+
   #take(token) {
     const promise = this.#pending.get(token);
     this.#pending.delete(token);
