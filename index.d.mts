@@ -16,6 +16,20 @@ export type Listen<
 > = cluster.Listen<Target, Events>;
 export type ListenerStats = cluster.ListenerStats;
 export type Stats = cluster.Stats;
+export type DrainingStatus = cluster.DrainingStatus;
+export type ProcessStatus = cluster.ProcessStatus;
+export type ReloadOptions = cluster.ReloadOptions;
+export type ReloadResult = cluster.ReloadResult;
+export type ReplaceReason = cluster.ReplaceReason;
+export type SlotStatus = cluster.SlotStatus;
+export type Status = cluster.Status;
+export type StopOptions = cluster.StopOptions;
+export type SuperviseOptions = cluster.SuperviseOptions;
+export type Supervisor = cluster.Supervisor;
+export type SupervisorError = cluster.SupervisorError;
+export type SupervisorEvents = cluster.SupervisorEvents;
+export type SupervisorState = cluster.SupervisorState;
+export type WorkerBlock = cluster.WorkerBlock;
 export type WorkerEmitter = cluster.WorkerEmitter;
 export type WorkerEvents = cluster.WorkerEvents;
 export type WorkerStats = cluster.WorkerStats;
@@ -61,6 +75,8 @@ export const disconnect: Cluster['disconnect'];
 export const setupPrimary: Cluster['setupPrimary'];
 /** Counts of connections, by listener and by worker. Undefined in a worker. */
 export const stats: Cluster['stats'];
+/** Starts workers and keeps them running. In a worker it throws. */
+export const supervise: Cluster['supervise'];
 /** @deprecated use `setupPrimary` */
 export const setupMaster: Cluster['setupMaster'];
 

@@ -1,5 +1,6 @@
 import type { SendHandle } from 'node:child_process';
 import type * as node from 'node:cluster';
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 
 /**
@@ -47,6 +48,11 @@ declare namespace cluster {
      * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if it is not a `net.Socket`
      */
     pin(socket: Socket): void;
+    /**
+     * Says that the worker is ready: it can serve. In a worker only. It has an effect if the worker is
+     * supervised with `readyWhen: 'ready'`; further calls have none. `process.send('ready')` does the same.
+     */
+    ready(): void;
     /**
      * Takes the worker out of the rotation: it gets no new connections, and those that it has not begun
      * to serve go to other workers. It keeps those that it serves. While all workers are paused, new
@@ -135,6 +141,329 @@ declare namespace cluster {
      * @default true
      */
     handOverIdle?: boolean | undefined;
+  }
+
+  /**
+   * The options of `cluster.supervise()`. Times are in milliseconds, whole numbers up to 2147483647. Settings that
+   * are not given are those of `setupPrimary()` at the time of the call.
+   */
+  interface SuperviseOptions extends ClusterSettings {
+    /**
+     * How many workers to run, from 1 to 4096. `'auto'`: as many as there are processors that the process may
+     * use, by its affinity and the quota of its control group, or as the environment variable `WEB_CONCURRENCY`
+     * says.
+     * @default 'auto'
+     */
+    workers?: number | 'auto' | undefined;
+    /**
+     * The directory in which the program lives, and in which workers start. It may be a link; each reload follows
+     * it anew. A program (`exec`, `cwd`) given by an absolute path below it moves with it.
+     * @default `$PWD` if that is the working directory, otherwise `process.cwd()`
+     */
+    directory?: string | undefined;
+    /**
+     * Variables on top of the environment of the primary. A function is called for each reload, not for each
+     * worker.
+     */
+    env?: object | (() => object) | undefined;
+    /**
+     * When a worker is ready: when it listens on all addresses, or when it calls `cluster.worker.ready()` or
+     * `process.send('ready')`.
+     * @default 'listening'
+     */
+    readyWhen?: 'listening' | 'ready' | undefined;
+    /**
+     * How long a worker may take to get ready, from 1.
+     * @default 60000
+     */
+    readyTimeout?: number | undefined;
+    /**
+     * How long a worker has to live after it is ready. One that ends before has failed to start. The first worker
+     * of a reload gets no connections in that time, and no worker is replaced before it is over.
+     * @default 1000
+     */
+    minUptime?: number | undefined;
+    /**
+     * How many workers, beyond `workers`, may be starting or ready while others are replaced. With 0 a worker has
+     * to leave before the next one starts; then there have to be at least two.
+     * @default 1
+     */
+    maxSurge?: number | undefined;
+    /**
+     * How long a worker that leaves has to finish what it serves; what is left then is cut off.
+     * @default 30000
+     */
+    drainTimeout?: number | undefined;
+    /**
+     * How long workers go on serving after `stop()` has been called, for load balancers to learn of it.
+     * @default 5000 if the environment has `KUBERNETES_SERVICE_HOST`, otherwise 0
+     */
+    shutdownDelay?: number | undefined;
+    /**
+     * How many generations may drain, from 1. Workers of older ones are cut off.
+     * @default 3
+     */
+    maxGenerations?: number | undefined;
+    /**
+     * How long to wait before a worker that has failed is replaced. Each further failure makes it 1.5 times as
+     * long; 30 s without one starts anew.
+     * @default 100
+     */
+    restartDelay?: number | undefined;
+    /**
+     * The longest such wait, give or take 20 %. Not less than `restartDelay`.
+     * @default 15000, or `restartDelay` if that is longer
+     */
+    maxRestartDelay?: number | undefined;
+    /**
+     * How often a worker may fail and be replaced, for each slot: in all, or within a time. A slot that has failed
+     * more often stays empty until a reload or `restart()`.
+     * @default Infinity
+     */
+    maxRestarts?: number | { count: number; within: number } | undefined;
+    /**
+     * For how long the event loop of a worker may be blocked before the worker is replaced and killed. 0: for ever.
+     * @default 60000
+     */
+    hungTimeout?: number | undefined;
+    /**
+     * For how long it may be blocked before `'blocked'` reports it. 0: it is not reported.
+     * @default 0
+     */
+    blockedTimeout?: number | undefined;
+    /**
+     * How much resident memory a worker may have before it is replaced: bytes, or a size such as `'512M'` or
+     * `'1.5G'`, in powers of 1024. 0: any.
+     * @default 0
+     */
+    maxMemory?: number | string | undefined;
+    /**
+     * For how long a worker may live before it is replaced. 0: for ever.
+     * @default 0
+     */
+    maxAge?: number | undefined;
+    /**
+     * How many HTTP requests a worker may serve before it is replaced; for servers without HTTP, how many
+     * connections. 0: any number.
+     * @default 0
+     */
+    maxRequests?: number | undefined;
+    /**
+     * By how much these three limits differ from worker to worker, as a part of 1: so they are not reached at the
+     * same time.
+     * @default 0.1
+     */
+    jitter?: number | undefined;
+    /**
+     * Whether signals to the primary do what they do to a server: `SIGHUP` reloads, or stops if there is a
+     * terminal; `SIGTERM` and `SIGINT` stop; `SIGQUIT`, and another `SIGINT` 500 ms later, end everything at once;
+     * without a terminal, `SIGTTIN` and `SIGTTOU` start one worker more and end one.
+     * @default true
+     */
+    signals?: boolean | undefined;
+  }
+
+  /**
+   * - `'starting'`: the first workers are not all ready yet.
+   * - `'ready'`: no operation is running. Workers may be about to be replaced.
+   * - `'reloading'`: a reload is running.
+   * - `'stopping'`: the workers are to leave.
+   * - `'failed'`: every slot has failed more often than `maxRestarts` allows.
+   * - `'stopped'`: all workers have exited.
+   */
+  type SupervisorState = 'starting' | 'ready' | 'reloading' | 'stopping' | 'failed' | 'stopped';
+
+  /**
+   * What keeps the workers of one program running. Promises are rejected with a `SupervisorError`, or with Node's
+   * errors for arguments of the wrong type or out of range.
+   */
+  interface Supervisor extends EventEmitter {
+    on: Listen<this, SupervisorEvents>;
+    once: Listen<this, SupervisorEvents>;
+    addListener: Listen<this, SupervisorEvents>;
+    prependListener: Listen<this, SupervisorEvents>;
+    prependOnceListener: Listen<this, SupervisorEvents>;
+    readonly state: SupervisorState;
+    /** The number of the program's version that is in force: 1 at first, one more for each reload. */
+    readonly generation: number;
+    /** Waits until all workers of the first generation are ready. */
+    ready(): Promise<void>;
+    /**
+     * Replaces all workers, each before it leaves, by workers that run the program as it is now. If one of them
+     * fails, the old version stays in force, and the promise is rejected when it serves in all slots again. Calls
+     * during a reload become one, which begins after it, with the options of the last.
+     */
+    reload(options?: ReloadOptions): Promise<ReloadResult>;
+    /**
+     * Changes the number of workers. More: waits until the new ones are ready; if one of them fails, there are as
+     * many as before. Fewer: those of the highest slots drain, and the promise does not wait for that.
+     *
+     * @returns the number of workers
+     */
+    scale(workers: number | 'auto' | `+${number}` | `-${number}`): Promise<number>;
+    /**
+     * Replaces one worker, and waits until the new one is ready.
+     *
+     * @param slotOrId the slot, if it is less than the number of workers; otherwise the id of a worker
+     */
+    restart(slotOrId: number): Promise<void>;
+    /** Lets no worker be replaced, except by `reload()` and `restart()`, until `release()` is called. */
+    hold(): void;
+    release(): void;
+    /**
+     * Waits for `shutdownDelay`, lets all workers drain, and waits until they have exited. An operation that is
+     * running ends with an error.
+     */
+    stop(options?: StopOptions): Promise<void>;
+    /** What there is at this moment, also while workers are stuck. */
+    status(): Status;
+    [Symbol.asyncDispose](): Promise<void>;
+  }
+
+  interface ReloadOptions {
+    /** In place of the option `env` of `supervise()`, from this reload on. */
+    env?: object | undefined;
+    /** Ends the wait for the reload with an `AbortError`. The reload itself goes on. */
+    signal?: AbortSignal | undefined;
+  }
+
+  interface ReloadResult {
+    generation: number;
+    /** How long it took. */
+    ms: number;
+  }
+
+  interface StopOptions {
+    /**
+     * How long the workers have to finish what they serve.
+     * @default the option `drainTimeout` of `supervise()`
+     */
+    timeout?: number | undefined;
+  }
+
+  /** Why a promise of a supervisor is rejected. What is not known is undefined. */
+  interface SupervisorError extends Error {
+    /**
+     * - `ERR_RS_CLUSTER_WORKER_EXITED`: a worker has exited too early.
+     * - `ERR_RS_CLUSTER_READY_TIMEOUT`: a worker was not ready within `readyTimeout`.
+     * - `ERR_RS_CLUSTER_WORKER_NOT_STARTED`: the system could not start a worker, or there was nothing to start
+     *   it by: no directory, or no `env`.
+     * - `ERR_RS_CLUSTER_WORKER_HUNG`: a worker was blocked for `hungTimeout`.
+     * - `ERR_RS_CLUSTER_WORKER_MEMORY`: a worker had more than `maxMemory`.
+     * - `ERR_RS_CLUSTER_NO_SUCH_WORKER`: `restart()` was given neither a slot nor the id of a worker.
+     * - `ERR_RS_CLUSTER_FAILED`: every slot has failed.
+     * - `ERR_RS_CLUSTER_SUPERVISOR_STOPPED`: the supervisor stops, or has stopped.
+     */
+    code: string;
+    /** The id of the worker that has failed. */
+    worker?: number | undefined;
+    slot?: number | undefined;
+    /**
+     * When it failed: before it was ready, after that, as the first of its generation within `minUptime`, or while
+     * it drained.
+     */
+    phase?: 'start' | 'ready' | 'canary' | 'drain' | undefined;
+    exitCode?: number | undefined;
+    /** The name of the signal that has ended it. */
+    signal?: string | undefined;
+    /** The last 4096 bytes that it has written to its stderr, unless that goes elsewhere by `stdio` or `silent`. */
+    stderr?: string | undefined;
+    /** The addresses that it does not listen on. For `ERR_RS_CLUSTER_READY_TIMEOUT`. */
+    missing?: string[] | undefined;
+    /** Negated, and of the system call that has failed. */
+    errno?: number | undefined;
+    syscall?: string | undefined;
+    cause?: unknown;
+  }
+
+  /** Why a worker has been replaced. `'ended'`: by `kill()`, `disconnect()` or `drain()`. */
+  type ReplaceReason =
+    | 'reload'
+    | 'rollback'
+    | 'restart'
+    | 'crash'
+    | 'hung'
+    | 'memory'
+    | 'age'
+    | 'requests'
+    | 'ended'
+    | 'scale'
+    | 'start';
+
+  /** The arguments of the listeners of a supervisor's events. */
+  interface SupervisorEvents {
+    /** The event loop of a worker has been blocked for `blockedTimeout`. At most once a second for each worker. */
+    blocked: [block: WorkerBlock];
+    /** A worker is to start after `delay` milliseconds, because `failures` in a row have failed in this slot. */
+    backoff: [info: { slot: number; delay: number; failures: number }];
+    /** The end of a worker has cut off connections, because the time to drain was over. */
+    cut: [info: { worker: Worker; connections: number }];
+    draining: [info: { worker: Worker; reason: string }];
+    failed: [info: { reason: string }];
+    /** The event loop of a worker has been blocked for `hungTimeout`. The worker is going to be killed. */
+    hung: [block: WorkerBlock];
+    ready: [];
+    reload: [result: ReloadResult];
+    /** `to`, the id of a worker, is ready in the place of `from`, which is null if the slot was empty. */
+    replace: [info: { slot: number; from: number | null; to: number; reason: ReplaceReason }];
+    stopped: [];
+  }
+
+  interface WorkerBlock {
+    worker: Worker;
+    /** For how long it has been blocked. */
+    ms: number;
+    /**
+     * The JavaScript stack at which it is, one `at name (file:line:column)` a line. Null if Node does not tell.
+     */
+    stack: string | null;
+  }
+
+  interface ProcessStatus {
+    /** Resident, in bytes; null if it is not known. */
+    memory: number | null;
+    /** As in `WorkerStats`. */
+    open: number;
+    waiting: number;
+    handedOver: number;
+    accepted: number;
+  }
+
+  interface SlotStatus extends ProcessStatus {
+    slot: number;
+    state: 'empty' | 'starting' | 'ready' | 'waiting' | 'failed';
+    /** The id of the worker; null if there is none. */
+    worker: number | null;
+    pid: number | null;
+    generation: number | null;
+    /** Milliseconds since it was ready. */
+    uptime: number | null;
+    /** How often in a row a worker has failed here. */
+    failures: number;
+    /** How many workers have been started here after the first. */
+    restarts: number;
+    /** Milliseconds until the next worker starts, in state `'waiting'`. */
+    nextStart: number | null;
+  }
+
+  interface DrainingStatus extends ProcessStatus {
+    worker: number;
+    pid: number;
+    slot: number;
+    generation: number;
+  }
+
+  interface Status {
+    state: SupervisorState;
+    generation: number;
+    /** Whether `hold()` is in force. */
+    held: boolean;
+    /** How many workers there are to be. */
+    workers: number;
+    slots: SlotStatus[];
+    draining: DrainingStatus[];
+    /** Where event loops have been blocked for `blockedTimeout`. */
+    blocked: { at: string; count: number; ms: number }[];
   }
 
   /** Counts of connections since the listener was bound or the worker was forked. */
@@ -316,6 +645,15 @@ declare namespace cluster {
      * first call freezes
      */
     setupPrimary(settings?: ClusterSettings): void;
+    /**
+     * Starts workers and keeps them running: see `Supervisor`. Once, and in the primary only. The primary runs as
+     * long as the supervisor, and ends with exit code 1 if that fails.
+     *
+     * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE` for an option, named by the
+     * message; `ERR_INVALID_RETURN_VALUE` or what it throws for `env()`; an error of the system if there is no such
+     * directory; `ERR_RS_CLUSTER_SUPERVISED` if it has been called before; `ERR_RS_CLUSTER_NOT_PRIMARY` in a worker
+     */
+    supervise(options?: SuperviseOptions): Supervisor;
     /**
      * Counts of connections, by listener and by worker. It reads counters and sends no message, so it
      * works while workers are stuck. In the primary only. The result is empty before the first `fork()`.

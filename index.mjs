@@ -19,6 +19,7 @@ export const {
   setupMaster,
   setupPrimary,
   stats,
+  supervise,
   worker,
   workers,
 } = cluster;

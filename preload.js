@@ -27,10 +27,10 @@ function restoreEnvironment(replaced) {
   }
 }
 
-function attach(lanes, serialization, binary) {
+function attach(lanes, serialization, binary, supervised) {
   try {
     require('./lib/addon/binary.js').chosen.file = binary;
-    require('./lib/worker/attach.js')(lanes, serialization);
+    require('./lib/worker/attach.js')(lanes, serialization, supervised);
   } catch (error) {
     report(lanes[1], error);
     process.exit(1);
@@ -58,9 +58,9 @@ if (given === undefined) {
   // A thread of the worker inherits nothing but the preload.
   stripArguments(__filename);
 } else {
-  const { lanes, serialization, preload, binary, replaced } = JSON.parse(given);
+  const { lanes, serialization, preload, binary, replaced, supervised } = JSON.parse(given);
   stripArguments(preload);
   restoreEnvironment(replaced);
   // Other processes may inherit the variable, but only the worker has that role in Node.
-  if (cluster.isWorker) attach(lanes, serialization, binary);
+  if (cluster.isWorker) attach(lanes, serialization, binary, supervised);
 }

@@ -64,6 +64,12 @@ module.exports = {
       ),
       { permission, resource },
     ),
+  /** What functions of Node throw if an AbortSignal ends them. */
+  aborted: ({ reason }) =>
+    Object.assign(new Error('The operation was aborted', { cause: reason }), {
+      code: 'ABORT_ERR',
+      name: 'AbortError',
+    }),
   bundled: () =>
     loading(
       'ERR_RS_CLUSTER_NO_PRELOAD',
@@ -88,6 +94,12 @@ module.exports = {
     ),
   invalidHandleType: () =>
     make(TypeError, 'ERR_INVALID_HANDLE_TYPE', 'This handle type cannot be sent'),
+  invalidReturnValue: (expected, name, value) =>
+    make(
+      TypeError,
+      'ERR_INVALID_RETURN_VALUE',
+      `Expected ${expected} to be returned from the "${name}" function but got ${inspect(value)}.`,
+    ),
   ipcChannelClosed: () => make(Error, 'ERR_IPC_CHANNEL_CLOSED', 'Channel closed'),
   ipcDisconnected: () => make(Error, 'ERR_IPC_DISCONNECTED', 'IPC channel is already disconnected'),
   loading,
@@ -95,6 +107,28 @@ module.exports = {
   missingArgs: (name) =>
     make(TypeError, 'ERR_MISSING_ARGS', `The "${name}" argument must be specified`),
   notLoaded: (reason) => make(Error, 'ERR_RS_CLUSTER_NOT_LOADED', reason),
+  outOfRange: (name, range, value) =>
+    make(
+      RangeError,
+      'ERR_OUT_OF_RANGE',
+      `The value of "${name}" is out of range. It must be ${range}. Received ${inspect(value)}`,
+    ),
+  /** What concerns `cluster.supervise()`; the details become properties. */
+  supervision: (code, message, details) =>
+    Object.assign(make(Error, `ERR_RS_CLUSTER_${code}`, message), details),
+  supervisedTwice: () =>
+    make(
+      Error,
+      'ERR_RS_CLUSTER_SUPERVISED',
+      'cluster.supervise() has been called before: a primary supervises one program',
+    ),
+  supervisedInWorker: () =>
+    make(
+      Error,
+      'ERR_RS_CLUSTER_NOT_PRIMARY',
+      'cluster.supervise() can be called in the primary only, and this is a worker: check ' +
+        'cluster.isPrimary first, or name the program of the workers in the option exec',
+    ),
   socketBadPort: (value) =>
     make(RangeError, 'ERR_SOCKET_BAD_PORT', `Port should be >= 0 and < 65536. ${received(value)}.`),
   unmappable: (file, cause) =>

@@ -7,6 +7,8 @@ mod drain;
 #[cfg(feature = "inject")]
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/groups.rs"]
+mod groups;
 #[path = "engine/hostile.rs"]
 mod hostile;
 
@@ -125,6 +127,7 @@ impl Primary {
             control,
             hand_off: lane,
             reclaim: their_lane.try_clone().expect("a duplicate"),
+            watchdog: None,
             counters: ring.counters.clone(),
             queue_timeout: self.queue_timeout,
             is_other_user: false,

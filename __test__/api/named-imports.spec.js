@@ -21,6 +21,7 @@ const names = [
   'setupMaster',
   'setupPrimary',
   'stats',
+  'supervise',
   'worker',
   'workers',
 ];

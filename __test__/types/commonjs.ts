@@ -52,7 +52,33 @@ if (cluster.isPrimary) {
   cluster.setupPrimary({ handOverIdle: 'no' });
   // @ts-expect-error
   cluster.setupPrimary({ killMode: 'brutal' });
+  const supervised: cluster.SuperviseOptions = {
+    exec: 'app.js',
+    workers: 'auto',
+    env: () => ({ VERSION: '2' }),
+    maxRestarts: { count: 5, within: 60_000 },
+    maxMemory: '512M',
+  };
+  const supervisor: cluster.Supervisor = cluster.supervise(supervised);
+  supervisor
+    .on('hung', ({ worker: { id }, ms, stack }) => console.log(id, ms, stack?.split('\n')))
+    .once('replace', ({ from, to, reason }) => console.log(from?.toFixed(), to.toFixed(), reason))
+    .on('backoff', ({ slot, delay, failures }) => console.log(slot, delay, failures));
+  const reloaded: Promise<cluster.ReloadResult> = supervisor.reload({
+    signal: AbortSignal.timeout(100),
+  });
+  reloaded.catch(({ code, phase, stderr }: cluster.SupervisorError) => {
+    console.log(code, phase === 'canary', stderr?.length);
+  });
+  supervisor.scale('+1').then((count) => console.log(count.toFixed()));
+  const { slots, draining, blocked }: cluster.Status = supervisor.status();
+  console.log(slots[0]?.state === 'waiting', draining[0]?.memory?.toFixed(), blocked[0]?.at);
+  // @ts-expect-error
+  cluster.supervise({ readyWhen: 'online' });
+  // @ts-expect-error
+  supervisor.scale('two');
 } else {
+  cluster.worker?.ready();
   cluster.worker
     ?.on('draining', ({ reason, deadline }) => {
       const left: number = deadline - Date.now();

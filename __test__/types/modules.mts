@@ -10,7 +10,9 @@ import cluster, {
   isPrimary,
   isWorker,
   type KillMode,
+  type Supervisor,
   setupPrimary,
+  supervise,
   Worker,
   worker,
   workers,
@@ -27,6 +29,9 @@ if (isPrimary) {
   first.drain(options).then(({ cut }: DrainResult) => console.log(cut));
   console.log(first instanceof Worker, Object.keys(workers ?? {}));
   cluster.on('exit', (gone, code) => console.log(gone.id, code.toFixed()));
+  const supervisor: Supervisor = supervise({ workers: 2 });
+  supervisor.on('cut', (info) => console.log(info.worker.id, info.connections.toFixed()));
+  await supervisor.stop({ timeout: 0 });
   // @ts-expect-error
   setupPrimary({ killMode: 'brutal' });
 } else if (isWorker) {

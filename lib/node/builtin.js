@@ -20,8 +20,8 @@ function replace(builtin, assign) {
 }
 
 /** Replaces the built-in module of a worker, which net and dgram call `_getServer` of. */
-function replaceInWorker(builtin, worker, Worker, getServer) {
-  replace(builtin, () => Object.assign(builtin, { worker, Worker, _getServer: getServer }));
+function replaceInWorker(builtin, { getServer, ...members }) {
+  replace(builtin, () => Object.assign(builtin, { ...members, _getServer: getServer }));
 }
 
 /**
@@ -49,4 +49,18 @@ function environmentOf(id, env) {
   return { ...process.env, ...env, [UNIQUE_ID]: `${id}` };
 }
 
-module.exports = { environmentOf, isReplaced, removeListeners, replace, replaceInWorker, takeId };
+/** The same for several workers: without that variable. */
+function commonEnvironment(env) {
+  const { [UNIQUE_ID]: _id, ...rest } = { ...process.env, ...env };
+  return rest;
+}
+
+module.exports = {
+  commonEnvironment,
+  environmentOf,
+  isReplaced,
+  removeListeners,
+  replace,
+  replaceInWorker,
+  takeId,
+};

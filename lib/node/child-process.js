@@ -148,7 +148,36 @@ function makeChildProcess(process, onExited) {
 
 /** Starts the process of a child, with the options that `child_process.fork()` makes of its own. */
 function spawn(child, options) {
-  child.spawn(options);
+  // Node writes into the options.
+  child.spawn({ ...options });
+}
+
+/** What the handle of `resolveSpawn()` throws. An object, because Node may give it a stack. */
+const RESOLVED = {};
+
+/**
+ * What `spawn()` would start with these options, in the form that an EngineProcess gets. Nothing is started.
+ *
+ * @throws what Node throws for options that are of no use
+ */
+function resolveSpawn(options) {
+  const child = Reflect.construct(EventEmitter, [], ChildProcess);
+  let resolved;
+  child._handle = {
+    spawn(...call) {
+      const { stdio, ...rest } = spawnOptions(call);
+      for (const { type, handle } of stdio)
+        if (type === 'pipe' || type === 'overlapped') handle.close();
+      resolved = { ...rest, stdio: stdio.map(toDescriptor) };
+      throw RESOLVED;
+    },
+  };
+  try {
+    child.spawn({ ...options });
+  } catch (error) {
+    if (error !== RESOLVED) throw error;
+  }
+  return resolved;
 }
 
 /** Emits 'exit', or the 'error' of a process that could not be started. */
@@ -184,4 +213,4 @@ function countClose(child) {
   }
 }
 
-module.exports = { countClose, expectClose, makeChildProcess, spawn };
+module.exports = { countClose, expectClose, makeChildProcess, resolveSpawn, spawn };

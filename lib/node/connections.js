@@ -16,6 +16,8 @@ class Connections {
   observer = null;
   /** The moment after which a connection that ends here stays counted as engaged: its client has been cut. */
   deadline = Number.POSITIVE_INFINITY;
+  /** Called for each HTTP/2 stream that a client opens, if those are counted. */
+  countStream = null;
   #onEnd;
   /** By handle. */
   #open = new Map();

@@ -37,6 +37,11 @@ function followRequests(connections) {
   });
 }
 
+/** Calls back for each request from now on. */
+function countRequests(count) {
+  started.subscribe(() => count());
+}
+
 /** Looks at the raw headers: `request.headers` would be made of all of them, and may be the program's own. */
 function authenticatesConnection({ rawHeaders }) {
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -69,4 +74,4 @@ function followUpgrades(parser, connections) {
   };
 }
 
-module.exports = { followRequests, followUpgrades };
+module.exports = { countRequests, followRequests, followUpgrades };

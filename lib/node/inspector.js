@@ -21,6 +21,21 @@ class InspectPorts {
     return [...execArgv, `--inspect-port=${this.#next(inspectPort)}`];
   }
 
+  /**
+   * For workers that the engine starts: the port of the first one, undefined if they need none, and their
+   * `execArgv`.
+   */
+  forRecipe(settings) {
+    const { execArgv } = settings;
+    const { length } = execArgv;
+    const [added] = this.complete([...execArgv], settings).slice(length);
+    const port = Number(added?.split('=')[1]);
+    if (added === undefined) return { inspectPort: undefined, execArgv };
+    // The system picks one for each.
+    if (port === 0) return { inspectPort: undefined, execArgv: [...execArgv, added] };
+    return { inspectPort: port, execArgv };
+  }
+
   #isInUse(flags) {
     if (!this.#inUse.has(flags)) {
       const all = [...flags, process.env.NODE_OPTIONS ?? ''];

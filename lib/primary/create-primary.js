@@ -36,6 +36,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     setupPrimary,
     setupMaster: setupPrimary,
     fork,
+    supervise,
     disconnect: disconnectAll,
     stats,
   });
@@ -88,6 +89,17 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     const all = workers();
     cluster.setupPrimary();
     return all.fork(env, policy);
+  }
+
+  function supervise(options) {
+    const all = workers();
+    const checked = require('../supervisor/options.js').checkOptions(
+      options,
+      cluster.settings,
+      defaults,
+    );
+    cluster.setupPrimary();
+    return all.supervise(checked, policy);
   }
 
   function disconnectAll(callback) {

@@ -31,6 +31,7 @@ class WorkerMessages {
         this.#onSetPaused(worker, message);
         break;
       case Act.EXITED_AFTER_DISCONNECT:
+        this.#workers.leaves(worker);
         worker.exitedAfterDisconnect = true;
         this.#engine().withdraw(worker.id);
         this.#workers.processOf(worker)?.answer(acknowledged());

@@ -7,6 +7,7 @@ const EventContext = require('../event-context.js');
 const internal = require('../ipc/internal-messages.js');
 const { environmentOf } = require('../node/builtin.js');
 const { InspectPorts, InspectorWatch } = require('../node/inspector.js');
+const spawnRequest = require('../process/spawn-request.js');
 const WorkerProcess = require('../process/worker-process.js');
 const { nextTick } = require('../real-timers.js');
 const { Drains, checkDrain } = require('./drains.js');
@@ -39,7 +40,8 @@ class Workers {
   #messages;
   #inspectPorts = new InspectPorts();
   #inspectorWatch = new InspectorWatch(() => this.#enableInspectors());
-  #lastId = 0;
+  /** Undefined until `supervise()` is called: most primaries need none of it. */
+  #supervision;
   /** Whether a fork has started the engine. */
   #isStarted = false;
 
@@ -56,17 +58,45 @@ class Workers {
   /** `cluster.fork()`. */
   fork(env, policy) {
     const cluster = this.#cluster;
+    const engine = this.#engine();
     // Used up even if the fork throws, as in Node.
-    this.#lastId += 1;
-    const id = this.#lastId;
+    const id = engine.nextId();
     const workerEnv = environmentOf(id, env);
     const execArgv = this.#inspectPorts.complete([...cluster.settings.execArgv], cluster.settings);
     const { queueTimeout } = ownSettings(cluster.settings, this.#defaults);
-    const engine = this.#engine();
-    const failure = engine.start(policy, debug.enabled) ?? undefined;
+    const failure = this.#start(policy);
+    const request = spawnRequest({ ...cluster.settings, execArgv, queueTimeout }, workerEnv);
+    return this.#makeWorker(id, request, { failure });
+  }
+
+  /** `cluster.supervise()`, with options that have been checked. */
+  supervise(options, policy) {
+    if (this.#supervision !== undefined) throw errors.supervisedTwice();
+    const failure = this.#start(policy);
+    if (failure !== undefined) throw errors.errnoException(failure.errno, failure.syscall);
+    const Supervision = require('./supervision.js');
+    const supervision = new Supervision(this.#engine, {
+      adopt: (id, request, started) => this.#adopt(id, request, started),
+      kill: (pids) => this.#killAll(pids),
+      markDraining: markLeaving,
+      stats: () => this.#cluster.stats(),
+    });
+    const supervisor = supervision.start(options, this.#defaults);
+    this.#supervision = supervision;
+    return supervisor;
+  }
+
+  /** Starts the engine. Returns why it can't be started. */
+  #start(policy) {
+    const failure = this.#engine().start(policy, debug.enabled) ?? undefined;
     this.#isStarted ||= failure === undefined;
-    const forkSettings = { ...cluster.settings, execArgv, queueTimeout, failure };
-    const workerProcess = new WorkerProcess(engine, id, forkSettings, workerEnv, {
+    return failure;
+  }
+
+  /** @param {object} result what is known of the process; see `EngineProcess` */
+  #makeWorker(id, request, result) {
+    const cluster = this.#cluster;
+    const workerProcess = new WorkerProcess(this.#engine(), id, request, result, {
       onInternalMessage: (message) => this.#messages.receive(worker, message),
       onFault: (error) => this.#faults.report(worker, error),
       // In addition to listeners of 'disconnect' and 'exit': one that throws suppresses those after it.
@@ -74,13 +104,6 @@ class Workers {
       onExiting: (code) => this.#onExiting(worker, code),
       onExited: () => this.#exited(worker),
     });
-    const worker = this.#makeWorker(id, workerProcess);
-    nextTick(() => cluster.emit('fork', worker));
-    return worker;
-  }
-
-  #makeWorker(id, workerProcess) {
-    const cluster = this.#cluster;
     const worker = new this.#Worker({ id, process: workerProcess.child });
     worker.on('message', function onMessage(message, handle) {
       cluster.emit('message', this, message, handle);
@@ -99,7 +122,30 @@ class Workers {
       // Its 'error' comes on the next tick; there will be no 'exit'.
       worker.process.prependOnceListener('error', () => this.#exited(worker));
     }
+    nextTick(() => cluster.emit('fork', worker));
     return worker;
+  }
+
+  /** A worker that the engine has started. */
+  #adopt(id, request, started) {
+    return this.#makeWorker(id, request, { started });
+  }
+
+  /** The program itself, or the worker's, ends this worker. */
+  leaves(worker) {
+    if (!worker.isDraining()) this.#supervision?.leaves(worker);
+  }
+
+  /** Kills all workers at once: those of `fork()`, and groups of processes by the pids of their leaders. */
+  #killAll(pids) {
+    for (const { process: child } of Object.values(this.#cluster.workers)) child.kill('SIGKILL');
+    for (const pid of pids) {
+      try {
+        process.kill(-pid, 'SIGKILL');
+      } catch {
+        // It has ended.
+      }
+    }
   }
 
   processOf({ id }) {
@@ -175,6 +221,10 @@ class Workers {
       nextTick(callback);
       return;
     }
+    if (this.#supervision?.isActive) {
+      this.#supervision.stop(() => this.disconnectAll(callback));
+      return;
+    }
     this.#shutdown.add(callback);
     if (this.#connected.size === 0) this.#shutdown.allDisconnected(new EventContext());
     for (const worker of Object.values(this.#cluster.workers)) {
@@ -184,6 +234,7 @@ class Workers {
 
   /** `worker.disconnect()`. */
   disconnect(worker) {
+    this.leaves(worker);
     worker.exitedAfterDisconnect = true;
     this.#disconnecting.add(worker);
     this.processOf(worker)?.sendInternal(internal.disconnect());
@@ -194,8 +245,10 @@ class Workers {
   /** `worker.kill()`. */
   destroy(worker, signo) {
     const signal = signo || 'SIGTERM';
-    const { killMode, killTimeout } = ownSettings(this.#cluster.settings, this.#defaults);
+    const settings = this.#supervision?.settingsOf(worker) ?? this.#cluster.settings;
+    const { killMode, killTimeout } = ownSettings(settings, this.#defaults);
     const workerProcess = this.processOf(worker);
+    this.leaves(worker);
     if (killMode === 'immediate' || workerProcess?.refusesSignals) {
       worker.process.kill(signal);
       return;
@@ -214,11 +267,12 @@ class Workers {
 
   /** `worker.drain()`. Out of the rotation when this returns. */
   drain(worker, options) {
-    const settings = ownSettings(this.#cluster.settings, this.#defaults);
+    const given = this.#supervision?.settingsOf(worker) ?? this.#cluster.settings;
+    const settings = ownSettings(given, this.#defaults);
     const { timeout, reason, handsOver, killTimeout } = checkDrain(options, settings);
     if (!this.#processes.has(worker.id)) return Promise.resolve({ cut: 0 });
-    markDraining(worker);
-    worker.exitedAfterDisconnect = true;
+    this.leaves(worker);
+    markLeaving(worker);
     const exited = this.#drains.await(worker);
     this.#engine().drain(worker.id, { timeout, reason, handsOver, killTimeout });
     return exited;
@@ -237,8 +291,11 @@ class Workers {
     else this.#engine().resume(id);
   }
 
-  onEngineEvent({ kind, id, code, signal, cut, reason }) {
+  onEngineEvent(event) {
+    const { kind, id, code, signal, cut, reason } = event;
     if (kind === 'exited') this.#onProcessExited(id, code, signal, cut);
+    else if (kind === 'started') this.#supervision.adopt(event);
+    else if (kind === 'report') this.#supervision.onReport(reason);
     else if (kind === 'staying') this.#kills.stays(id);
     else if (kind === 'left') this.#processes.get(id)?.left();
     else if (kind === 'faulted') this.#processes.get(id)?.fail(reason);
@@ -249,6 +306,7 @@ class Workers {
 
   #onProcessExited(id, code, signal, cut) {
     this.#drains.setCut(id, cut);
+    this.#supervision?.onExited(id, cut);
     this.#processes.get(id)?.exited(code, signal);
   }
 
@@ -265,6 +323,12 @@ class Workers {
       this.#faults.reportUnable(worker, reason);
     });
   }
+}
+
+/** The worker is to drain, or does so. */
+function markLeaving(worker) {
+  markDraining(worker);
+  worker.exitedAfterDisconnect = true;
 }
 
 /** The kernel has no descriptor, or no memory, for another connection. */

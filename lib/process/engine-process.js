@@ -1,8 +1,7 @@
 'use strict';
 
 const { constants } = require('node:os');
-const { toCString } = require('../node/fork-options.js');
-const preloading = require('./preloading.js');
+const toForkOptions = require('./to-fork-options.js');
 
 const { E2BIG, EACCES, EAGAIN, EBADF, EINVAL, ELOOP, EMFILE } = constants.errno;
 const { ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, EPERM, ESRCH } = constants.errno;
@@ -17,29 +16,31 @@ const ERRNOS_OF_SETTINGS = new Set(
   [EBADF, EINVAL, ELOOP, ENAMETOOLONG, ENOTDIR, EPERM].map((errno) => -errno),
 );
 
-/** The process of a worker, which the engine starts. */
+/** The process of a worker, which the engine starts, or has started. */
 class EngineProcess {
   /** Why the process could not be started: `errno` and `syscall`. */
   failure = undefined;
   #engine;
   #id;
-  #options;
+  #request;
+  #failure;
   /** The engine's WorkerProcess, or its ForkFailure. */
   #result;
   #process = null;
   #ipc = null;
 
   /**
-   * @param {object} options
-   * @param {number} options.ipcFd the child's descriptor for the IPC channel
-   * @param {'json' | 'advanced'} options.serialization
-   * @param {number} options.queueTimeout
-   * @param {{ errno: number, syscall: string }} [options.failure] why the engine does not run
+   * @param {object} request see `spawnRequest()`
+   * @param {object} [known] what is known before `start()`
+   * @param {{ errno: number, syscall: string }} [known.failure] why the engine does not run
+   * @param {WorkerProcess} [known.started] the engine's, of a process that it has started
    */
-  constructor(engine, id, options) {
+  constructor(engine, id, request, { failure, started } = {}) {
     this.#engine = engine;
     this.#id = id;
-    this.#options = options;
+    this.#request = request;
+    this.#failure = failure;
+    this.#result = started ?? failure;
   }
 
   get isStarted() {
@@ -50,31 +51,9 @@ class EngineProcess {
     return this.#process?.pid;
   }
 
-  /**
-   * Starts the process, or fails.
-   *
-   * @param {number[]} stdio for each descriptor of the child, that of this process, or what the engine takes
-   *   for one that is closed, ignored or a pipe
-   */
-  start({ file, args, cwd, envPairs, stdio, uid, gid }) {
-    const { ipcFd, serialization, queueTimeout, failure } = this.#options;
-    const lanes = [ipcFd, stdio.length, stdio.length + 1, stdio.length + 2];
-    this.#result =
-      failure ??
-      this.#engine.fork({
-        id: this.#id,
-        file,
-        ...preloading.addTo(args.map(toCString), envPairs, { lanes, serialization }),
-        cwd,
-        stdio,
-        ipcChannel: lanes[0],
-        controlSocket: lanes[1],
-        handOffQueue: lanes[2],
-        memory: lanes[3],
-        queueTimeout,
-        uid,
-        gid,
-      });
+  /** Starts the process, unless that is done, or fails. Takes what `ChildProcess` gives to its handle. */
+  start(spawned) {
+    this.#result ??= this.#engine.fork(this.#id, toForkOptions(spawned, this.#request));
     if ('errno' in this.#result) return;
     this.#process = this.#result;
     this.#ipc = this.#result.takeChannel();
@@ -89,7 +68,7 @@ class EngineProcess {
     const { errno, syscall } = this.#result;
     const isEmitted = EMITTED.has(errno);
     if (!isEmitted && isOfSettings(errno, syscall)) return errno;
-    const isNodes = isEmitted && this.#options.failure === undefined;
+    const isNodes = isEmitted && this.#failure === undefined;
     this.failure = { errno, syscall: isNodes ? `spawn ${file}` : syscall };
     // As in Node, the channel of a process that was not started ends at once. Without descriptors there is
     // none.

@@ -10,6 +10,8 @@ const { quote } = require('./node-options.js');
 
 // If this used `path.join()`, ncc would copy the file into its bundle, without the files that it loads.
 const FILE = fileURLToPath(new URL('../../preload.js', pathToFileURL(__filename)));
+/** The files that workers load from this package. */
+const original = () => ({ preload: FILE, binary: chosen.file });
 const VARIABLE = 'RS_CLUSTER_WORKER=';
 const OPTIONS = 'NODE_OPTIONS=';
 // Options that name environment files or configuration files.
@@ -22,15 +24,15 @@ const isSingleExecutable = isSea();
  *
  * @throws `ERR_RS_CLUSTER_NO_PRELOAD`
  */
-function check() {
+function check(file = FILE) {
   try {
-    accessSync(FILE, constants.R_OK);
+    accessSync(file, constants.R_OK);
   } catch (error) {
     // This process may have dropped the permission to read the file, while its workers still have it.
     if (error.code === 'ERR_ACCESS_DENIED') return;
     throw errors.loading(
       'ERR_RS_CLUSTER_NO_PRELOAD',
-      `fork() needs the file ${FILE}, which workers load first, and can't read it: ` +
+      `fork() needs the file ${file}, which workers load first, and can't read it: ` +
         `${error.message}. A bundler has to leave rs-cluster out (as an external).`,
       error,
     );
@@ -54,18 +56,21 @@ function mayHaveOptionsFile(args) {
  * @param {string[]} args the command line of the worker
  * @param {string[]} envPairs its environment
  * @param {object} worker what the preload has to know
+ * @param {{ preload: string, binary: string }} [files] the preload and the addon, if not those in use here
  */
-function addTo(args, envPairs, worker) {
+function addTo(args, envPairs, worker, files = original()) {
   const given = envPairs.find(isOptions)?.slice(OPTIONS.length);
   const inEnvironment = given !== undefined || isSingleExecutable || !mayHaveOptionsFile(args);
   const replaced = inEnvironment ? { NODE_OPTIONS: given ?? null } : {};
-  const known = { ...worker, preload: FILE, binary: chosen.file, replaced };
+  const known = { ...worker, ...files, replaced };
   const env = envPairs.filter((pair) => !isOptions(pair) && !pair.startsWith(VARIABLE));
   env.push(`${VARIABLE}${JSON.stringify(known)}`);
-  if (inEnvironment) env.push(`${OPTIONS}--require ${quote(FILE)} ${given ?? ''}`.trimEnd());
+  if (inEnvironment) {
+    env.push(`${OPTIONS}--require ${quote(files.preload)} ${given ?? ''}`.trimEnd());
+  }
   const [argv0, ...rest] = args;
   // As an argument too, because a Node binary with privileges of its own ignores NODE_OPTIONS.
-  return { args: isSingleExecutable ? args : [argv0, '--require', FILE, ...rest], env };
+  return { args: isSingleExecutable ? args : [argv0, '--require', files.preload, ...rest], env };
 }
 
 function isOptions(pair) {
@@ -82,4 +87,4 @@ function isSea() {
   }
 }
 
-module.exports = { addTo, check };
+module.exports = { addTo, check, original };

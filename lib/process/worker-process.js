@@ -5,12 +5,7 @@ const EventContext = require('../event-context.js');
 const Channel = require('../ipc/channel.js');
 const LoopRef = require('../loop-ref.js');
 const { countClose, expectClose, makeChildProcess, spawn } = require('../node/child-process.js');
-const { environmentPairs, standardStreams, toPath, validate } = require('../node/fork-options.js');
 const EngineProcess = require('./engine-process.js');
-const preloading = require('./preloading.js');
-
-// Node has no permissions in most processes, and can't get them later.
-const permissions = process.permission && require('./permissions.js');
 
 // Loaded now, although only 'advanced' channels use it: the program may replace what it relies on.
 require('../ipc/json-safe.js');
@@ -38,36 +33,26 @@ class WorkerProcess {
   #leaving = new LoopRef();
 
   /**
+   * @param {object} request see `spawnRequest()`
+   * @param {object} result see `EngineProcess`
    * @param {object} handlers `onInternalMessage` and `onFault`, as of a Channel, and what is called once,
    *   even if a listener of the event throws:
    * @param {() => void} handlers.onDisconnected after 'disconnect'
    * @param {(code: number | null) => void} handlers.onExiting before 'exit'
    * @param {() => void} handlers.onExited after 'exit', or after the 'error' of a process that could not be
    *   started
-   * @throws what `child_process.fork()` throws for options of the wrong type
+   * @throws what Node throws for settings that are of no use together
    */
-  constructor(engine, id, settings, env, handlers) {
-    validate(settings, env);
-    permissions?.checkFork();
-    preloading.check();
-    permissions?.copyTo(env, settings.execArgv);
-    const stdio = standardStreams(settings);
-    const ipcFd = stdio.indexOf('ipc');
-    // The engine makes this channel. Node throws if there is a second one.
-    if (ipcFd === stdio.lastIndexOf('ipc')) stdio[ipcFd] = 'ignore';
-    const envPairs = environmentPairs(env);
-    const { queueTimeout, failure } = settings;
-    const serialization = settings.serialization ?? 'json';
-    const options = { ipcFd, serialization, queueTimeout, failure };
-    this.#process = new EngineProcess(engine, id, options);
+  constructor(engine, id, request, result, handlers) {
+    this.#process = new EngineProcess(engine, id, request, result);
     this.#onExiting = handlers.onExiting;
     const { child, end } = makeChildProcess(this.#process, handlers.onExited);
     this.child = child;
     this.#end = end;
-    spawn(child, spawnOptions(settings, envPairs, stdio));
+    spawn(child, request.spawn);
     const ipc = this.#process.takeIpc();
     if (ipc === null) Channel.showClosed(child);
-    else this.#openChannel(ipc, serialization, handlers);
+    else this.#openChannel(ipc, request.serialization, handlers);
   }
 
   #openChannel(ipc, mode, { onInternalMessage, onFault, onDisconnected }) {
@@ -167,20 +152,6 @@ class WorkerProcess {
     this.#onLeft = EventContext.bind(callback);
     this.#leaving.ref();
   }
-}
-
-function spawnOptions({ exec, args, execArgv, cwd, uid, gid, serialization }, envPairs, stdio) {
-  return {
-    file: process.execPath,
-    args: [process.execPath, ...execArgv, toPath(exec), ...(args ?? [])],
-    // An empty one means that of the primary.
-    cwd: cwd ? toPath(cwd) : undefined,
-    envPairs,
-    uid: uid ?? undefined,
-    gid: gid ?? undefined,
-    stdio,
-    serialization,
-  };
 }
 
 module.exports = WorkerProcess;

@@ -16,10 +16,15 @@ const { refByListeners } = require('../node/channel.js');
 const Drain = require('./drain.js');
 const Leaving = require('./leaving.js');
 const Listeners = require('./listeners.js');
+const Reports = require('./reports.js');
 
-/** Makes this process a worker of the primary that has the other ends of these descriptors. */
-function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
-  const lanes = new WorkerLanes(ipcFd, controlFd, connectionFd, memory);
+/**
+ * Makes this process a worker of the primary that has the other ends of these descriptors.
+ *
+ * @param {object} [supervised] what a worker under supervision has to tell; see `Reports`
+ */
+function attach([ipcFd, controlFd, connectionFd, memory, watchdog], serialization, supervised) {
+  const lanes = new WorkerLanes(ipcFd, controlFd, connectionFd, memory, watchdog);
   const context = new EventContext();
   builtin.removeListeners();
   const channel = new Channel(process, lanes.ipcChannel, {
@@ -49,7 +54,7 @@ function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
       unanswered += 1;
       channel.sendInternal(setPaused(isPaused));
     },
-    own: { pin },
+    own: { pin, ready },
   });
   const worker = new Worker({ id: builtin.takeId(cluster), process, state: 'online' });
   const relay = process.listeners('message').at(-1);
@@ -63,7 +68,8 @@ function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
     worker,
     disconnect: () => leaving.disconnect(worker),
   });
-  builtin.replaceInWorker(cluster, worker, Worker, getServer);
+  const reports = supervised && new Reports(lanes, listeners.connections, supervised);
+  builtin.replaceInWorker(cluster, { worker, Worker, getServer, supervise });
   leaving.start();
   listeners.start((order) => drain.order(order));
   channel.sendInternal(online());
@@ -72,11 +78,19 @@ function attach([ipcFd, controlFd, connectionFd, memory], serialization) {
     listeners.listen(server, options, callback);
   }
 
+  function supervise() {
+    throw errors.supervisedInWorker();
+  }
+
   function pin(socket) {
     if (!(socket instanceof net.Socket)) {
       throw errors.invalidArgType('socket', 'an instance of net.Socket', socket);
     }
     listeners.pin(socket);
+  }
+
+  function ready() {
+    reports?.ready();
   }
 
   function onInternalMessage({ act, isPaused, isAnswer }) {

@@ -23,6 +23,7 @@ function followServer(server, connections) {
     const connection = connections.of(session.socket);
     if (connection === undefined) return;
     connection.http2 = new Http2Session(session, () => connection.updateEngaged());
+    if (connections.countStream !== null) session.on('stream', connections.countStream);
     connections.observer?.onSession(connection);
   };
   if (isTls(server)) server.on('secureConnection', onSecure);

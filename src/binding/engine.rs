@@ -1,4 +1,9 @@
-use std::{cell::RefCell, os::fd::IntoRawFd, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    os::fd::IntoRawFd,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use napi::{
     Env, JsValue, Status, Unknown,
@@ -11,16 +16,19 @@ use super::{
     callback::reason,
     engine_drain::EngineDrain,
     engine_event::EngineEvent,
-    fork::{ForkFailure, ForkOptions, Stdio, program},
+    fork::ForkFailure,
     ipc_channel::IpcChannel,
+    recipe::EngineRecipe,
     stats::EngineStats,
+    supervision::{EngineSupervise, status_json},
     worker_process::WorkerProcess,
 };
 use crate::{
     error::{Error, Result},
     primary::{
-        Command, Engine as Core, Event, Scheduling, Settings,
-        fork::{Forked, LaneNumbers, ended_channel, fork},
+        Command, Engine as Core, Event, Order, Scheduling, Settings,
+        fork::{Forked, ended_channel},
+        recipe::Started,
     },
     sys::{errno, lane, node},
 };
@@ -29,6 +37,8 @@ use crate::{
 #[napi]
 pub struct Engine {
     core: RefCell<Core>,
+    /// How many of the inspector's ports recipes have given out.
+    inspect_ports: Arc<AtomicU32>,
 }
 
 #[napi]
@@ -57,7 +67,7 @@ impl Engine {
             // Fails only when the environment is ending.
             let _: Status = events.call(event, ThreadsafeFunctionCallMode::NonBlocking);
         });
-        Ok(Self { core: RefCell::new(core) })
+        Ok(Self { core: RefCell::new(core), inspect_ports: Arc::default() })
     }
 
     /// Starts the engine's thread with the number of the policy, and whether to log on stderr. These
@@ -70,10 +80,78 @@ impl Engine {
         Ok(started.err().map(ForkFailure::from))
     }
 
-    /// Starts a worker. Returns its process, or why it can't be started.
+    /// Keeps a program's slots filled with workers that are started by the recipe, after `start`. Returns null,
+    /// or why that is not possible.
     #[napi]
-    pub fn fork(&self, options: ForkOptions) -> Either<WorkerProcess, ForkFailure> {
-        match self.try_fork(options) {
+    pub fn supervise(&self, options: EngineSupervise, recipe: EngineRecipe) -> Option<ForkFailure> {
+        let recipe = recipe.into_recipe(&self.inspect_ports);
+        let begun = recipe.and_then(|it| self.core.borrow().supervise(options.into(), it));
+        begun.err().map(ForkFailure::from)
+    }
+
+    /// Replaces all workers by those of another recipe. A report with the token answers, as to the other
+    /// methods that take one.
+    #[napi]
+    pub fn reload(&self, token: u32, recipe: EngineRecipe) -> Option<ForkFailure> {
+        let recipe = recipe.into_recipe(&self.inspect_ports);
+        let sent = recipe.and_then(|recipe| self.order(Order::Reload(token, Arc::new(recipe))));
+        sent.err().map(ForkFailure::from)
+    }
+
+    /// Has so many slots.
+    #[napi]
+    pub fn scale(&self, token: u32, workers: u32) {
+        let _ = self.order(Order::Scale(token, workers));
+    }
+
+    /// Replaces the worker of a slot, or if there is no such slot, that with this id.
+    #[napi]
+    pub fn restart(&self, token: u32, slot_or_id: u32) {
+        let _ = self.order(Order::Restart(token, slot_or_id));
+    }
+
+    /// Starts nothing in the place of workers that end, until `release`.
+    #[napi]
+    pub fn hold(&self) {
+        let _ = self.order(Order::Hold);
+    }
+
+    /// Starts workers again in the place of those that end.
+    #[napi]
+    pub fn release(&self) {
+        let _ = self.order(Order::Release);
+    }
+
+    /// After so many milliseconds, drains all workers, which then have the timeout.
+    #[napi]
+    pub fn stop(&self, token: u32, shutdown_delay: u32, timeout: u32) {
+        let delay = Duration::from_millis(shutdown_delay.into());
+        let timeout = Duration::from_millis(timeout.into());
+        let _ = self.order(Order::Stop { token, delay, timeout });
+    }
+
+    /// The program is about to end this worker itself, so it is replaced at once, and has not failed.
+    #[napi]
+    pub fn leaves(&self, worker: u32) {
+        self.core.borrow().leaves(worker);
+    }
+
+    /// The state of supervision as JSON; null before it begins. Does not wait for the engine.
+    #[napi]
+    pub fn status(&self) -> Option<String> {
+        self.core.borrow().supervision().map(|published| status_json(&published))
+    }
+
+    /// The id of the next worker: 1, then 2, and so on, also for workers that the engine starts itself.
+    #[napi]
+    pub fn next_id(&self) -> u32 {
+        self.core.borrow().next_id()
+    }
+
+    /// Starts the worker with this id. Returns its process, or why it can't be started.
+    #[napi]
+    pub fn fork(&self, id: u32, recipe: EngineRecipe) -> Either<WorkerProcess, ForkFailure> {
+        match self.try_fork(id, recipe) {
             Ok(process) => Either::A(process),
             Err(error) => Either::B(error.into()),
         }
@@ -145,19 +223,14 @@ impl Engine {
         let _ = self.core.borrow().send(command);
     }
 
-    fn try_fork(&self, options: ForkOptions) -> Result<WorkerProcess> {
-        let numbers = LaneNumbers {
-            ipc: options.ipc_channel,
-            control: options.control_socket,
-            hand_off: options.hand_off_queue,
-            memory: options.memory,
-        };
-        let id = options.id;
-        let queue_timeout = Duration::from_millis(options.queue_timeout.into());
-        let Stdio { descriptors, pipes, kept_open } = Stdio::open(&options.stdio)?;
-        let Forked { adopted, channel } =
-            fork(id, program(options, descriptors)?, numbers, queue_timeout)?;
-        drop(kept_open);
+    fn order(&self, order: Order) -> Result<()> {
+        self.core.borrow().send(Command::Supervision(order))
+    }
+
+    fn try_fork(&self, id: u32, recipe: EngineRecipe) -> Result<WorkerProcess> {
+        let recipe = recipe.into_recipe(&self.inspect_ports)?;
+        let Started { forked, pipes, .. } = recipe.start(id, None)?;
+        let Forked { adopted, channel } = forked;
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
             process.end();

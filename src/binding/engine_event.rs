@@ -1,18 +1,20 @@
 use napi_derive::napi;
 
+use super::{ipc_channel::IpcChannel, supervision::report_json, worker_process::WorkerProcess};
 use crate::{
     primary::Event,
     sys::{errno, exit::Exit},
 };
 
-/// An event of the engine: `exited` (with `code` or `signal`), `left`, `passed` (`id` is the token),
+/// An event of the engine: `started` (with `slot`, `generation` and `process`), `report` (JSON, as `reason`),
+/// `exited` (with `code` or `signal`), `left`, `passed` (`id` is the token),
 /// `staying`, `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`,
 /// and the address as `reason`).
 #[napi(object, object_from_js = false)]
 pub struct EngineEvent {
     /// The kind of event.
     #[napi(
-        ts_type = "'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
+        ts_type = "'started' | 'report' | 'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
     )]
     pub kind: String,
     /// The worker's id, or the token.
@@ -23,8 +25,14 @@ pub struct EngineEvent {
     pub signal: Option<i32>,
     /// How many connections its exit has cut, if it drained.
     pub cut: u32,
-    /// The error, or the address.
+    /// The error, the address, or the report.
     pub reason: Option<String>,
+    /// The slot of a supervised worker.
+    pub slot: u32,
+    /// Its generation.
+    pub generation: u32,
+    /// Its process.
+    pub process: Option<WorkerProcess>,
 }
 
 impl From<Event> for EngineEvent {
@@ -36,8 +44,18 @@ impl From<Event> for EngineEvent {
             signal: None,
             cut: 0,
             reason: None,
+            slot: 0,
+            generation: 0,
+            process: None,
         };
         match event {
+            Event::Started { worker, slot, generation, process, channel, pipes } => {
+                let process = WorkerProcess::new(process, IpcChannel::new(*channel), pipes);
+                Self { slot, generation, process: Some(process), ..plain("started", worker) }
+            }
+            Event::Report { report, stderr } => {
+                Self { reason: Some(report_json(&report, stderr)), ..plain("report", 0) }
+            }
             Event::Left(worker) => plain("left", worker),
             Event::Passed(token) => plain("passed", token),
             Event::Staying(worker) => plain("staying", worker),

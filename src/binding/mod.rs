@@ -13,6 +13,8 @@ mod inbox;
 #[cfg(feature = "inject")]
 mod inject;
 mod ipc_channel;
+mod recipe;
 mod stats;
+mod supervision;
 mod worker_lanes;
 mod worker_process;

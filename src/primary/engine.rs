@@ -1,21 +1,25 @@
 use std::{
-    sync::{Arc, mpsc::sync_channel},
+    sync::{Arc, PoisonError, mpsc::sync_channel},
     thread,
     time::Duration,
 };
 
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::mpsc::{UnboundedSender, unbounded_channel},
+    sync::mpsc::{UnboundedSender, error::SendError, unbounded_channel},
 };
 
 use super::{
     core::{
         drain::DrainOptions,
         stats::{Counters, Stats},
+        supervise::options::SuperviseOptions,
     },
-    driver::{self, Emit, Equipment},
-    messages::{Command, Event, Settings},
+    driver::{self, Board, Emit, Equipment, Published},
+    forker::Forker,
+    messages::{Command, Event, Order, Settings},
+    recipe::{Recipe, Started},
+    worker_ids::WorkerIds,
 };
 use crate::{
     error::{Error, Result},
@@ -34,8 +38,11 @@ pub struct Engine {
     prepared: Option<(Runtime, Reserve)>,
     /// What the thread counts.
     counters: Arc<Counters>,
+    /// Where the thread shows the state of supervision.
+    board: Board,
     /// Where the thread takes commands from, once it runs.
     commands: Option<UnboundedSender<Command>>,
+    ids: WorkerIds,
 }
 
 impl Engine {
@@ -46,7 +53,9 @@ impl Engine {
             emit: Arc::new(emit),
             prepared: prepare().ok(),
             counters: Arc::default(),
+            board: Board::default(),
             commands: None,
+            ids: WorkerIds::default(),
         }
     }
 
@@ -62,7 +71,8 @@ impl Engine {
         let (commands, receiver) = unbounded_channel();
         let emit = Arc::clone(&self.emit);
         let counters = Arc::clone(&self.counters);
-        let equipment = Equipment { settings, emit, reserve, counters };
+        let board = Arc::clone(&self.board);
+        let equipment = Equipment { settings, emit, reserve, counters, board };
         let run = move || driver::run(&runtime, receiver, equipment);
         thread::Builder::new()
             .name("rs-cluster".into())
@@ -70,6 +80,11 @@ impl Engine {
             .map_err(Error::system("pthread_create"))?;
         self.commands = Some(commands);
         Ok(())
+    }
+
+    /// The id of the next worker, from 1 on.
+    pub fn next_id(&self) -> WorkerId {
+        self.ids.next()
     }
 
     /// What is known of connections now: nothing, before [`start`](Self::start). The thread is not asked,
@@ -99,6 +114,42 @@ impl Engine {
         Ok(())
     }
 
+    /// Keeps a program's slots filled with workers. Workers are started by a thread that this one starts, so that they have its scheduling class.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), which has to come first.
+    pub fn supervise(&self, options: SuperviseOptions, recipe: Recipe) -> Result<()> {
+        let commands = self.commands.as_ref().ok_or(Error::Stopped)?.downgrade();
+        let forker = Forker::start(move |worker, started| {
+            let started = started.map(Box::new);
+            // Without the engine, the process has no other end.
+            let Some(commands) = commands.upgrade() else {
+                return end(started);
+            };
+            if let Err(SendError(Command::Forked(_, started))) =
+                commands.send(Command::Forked(worker, started))
+            {
+                end(started);
+            }
+        })?;
+        let (options, recipe, ids) = (Box::new(options), Arc::new(recipe), self.ids.clone());
+        self.send(Command::Supervise { options, recipe, forker, ids })
+    }
+
+    /// What is known of supervision, if it has begun. The thread is not asked.
+    pub fn supervision(&self) -> Option<Published> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The program is about to end this worker itself: supervision knows that when this returns, unless the
+    /// thread is too busy.
+    pub fn leaves(&self, worker: WorkerId) {
+        let (done, is_done) = sync_channel(1);
+        if self.send(Command::Supervision(Order::Leaves(worker, done))).is_ok() {
+            let _ = is_done.recv_timeout(PATIENCE);
+        }
+    }
+
     /// Sends a command.
     ///
     /// # Errors
@@ -106,6 +157,12 @@ impl Engine {
     pub fn send(&self, command: Command) -> Result<()> {
         let commands = self.commands.as_ref().ok_or(Error::Stopped)?;
         commands.send(command).map_err(|_| Error::Stopped)
+    }
+}
+
+fn end(started: Result<Box<Started>>) {
+    if let Ok(started) = started {
+        started.forked.adopted.process.end();
     }
 }
 

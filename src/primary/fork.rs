@@ -30,6 +30,8 @@ pub struct LaneNumbers {
     pub hand_off: i32,
     /// The number of the IPC channel's shared memory.
     pub memory: i32,
+    /// The number of the watchdog lane, if it gets one.
+    pub watchdog: Option<i32>,
 }
 
 /// The engine's share of a new worker.
@@ -45,6 +47,8 @@ pub struct Adopted {
     pub hand_off: OwnedFd,
     /// A duplicate of the worker's end, to take back what it did not take.
     pub reclaim: OwnedFd,
+    /// Our end of the watchdog lane, if the worker has one.
+    pub watchdog: Option<OwnedFd>,
     /// What the worker counts.
     pub counters: SharedCounters,
     /// How long connections that it has not taken wait for another worker, if it was the last that
@@ -82,6 +86,11 @@ pub fn fork(
     // More connections would wait at one worker while others are free; fewer would run dry between
     // two turns of a busy worker's event loop.
     lane::limit_send_buffer(&hand_off, lane::WINDOW).map_err(Error::system("setsockopt"))?;
+    let watchdog = numbers.watchdog.map(|number| {
+        let (ours, theirs) = lane::packet_pair().map_err(Error::system(NEW_LANE))?;
+        Ok::<_, Error>((ours, (number, theirs)))
+    });
+    let (watchdog, their_watchdog) = watchdog.transpose()?.unzip();
     let ends = [
         (numbers.ipc, &their_ipc),
         (numbers.control, &their_control),
@@ -89,7 +98,8 @@ pub fn fork(
         // A socket says that there is none, see `ring::inherit`.
         (numbers.memory, memory.as_ref().unwrap_or(&their_control)),
     ];
-    for (number, end) in ends {
+    let their_watchdog = their_watchdog.as_ref().map(|(number, end)| (*number, end));
+    for (number, end) in ends.into_iter().chain(their_watchdog) {
         let slot = usize::try_from(number).map_err(|_| io::ErrorKind::InvalidInput.into());
         let slot = slot.map_err(Error::system("dup"))?;
         if program.descriptors.len() <= slot {
@@ -99,8 +109,17 @@ pub fn fork(
     }
     let is_other_user = program.uid.is_some() || program.gid.is_some();
     let process = Arc::new(spawn::spawn(&program)?);
-    let adopted =
-        Adopted { id, process, control, hand_off, reclaim, counters, queue_timeout, is_other_user };
+    let adopted = Adopted {
+        id,
+        process,
+        control,
+        hand_off,
+        reclaim,
+        watchdog,
+        counters,
+        queue_timeout,
+        is_other_user,
+    };
     Ok(Forked { adopted, channel })
 }
 

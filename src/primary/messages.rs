@@ -1,12 +1,34 @@
 //! What JavaScript and the engine's thread tell each other.
 
-use std::{io, sync::mpsc::SyncSender};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, mpsc::SyncSender},
+    time::Duration,
+};
 
-use super::{core::drain::DrainOptions, fork::Adopted};
-use crate::{error::Error, protocol::WorkerId, scheduler::Scheduling, sys::exit::Exit};
+use super::{
+    core::{
+        drain::DrainOptions,
+        supervise::{
+            options::SuperviseOptions,
+            report::{Generation, Report, SlotNumber, Token},
+        },
+    },
+    fork::Adopted,
+    forker::Forker,
+    recipe::{Recipe, Started},
+    worker_ids::WorkerIds,
+};
+use crate::{
+    error::{Error, Result},
+    ipc::Channel,
+    protocol::WorkerId,
+    scheduler::Scheduling,
+    sys::exit::{Exit, Process},
+};
 
 /// What JavaScript tells the engine.
-#[derive(Debug)]
 pub enum Command {
     /// Look after this new worker.
     Adopt(Adopted),
@@ -30,14 +52,76 @@ pub enum Command {
     Pause(WorkerId),
     /// Give this worker connections again.
     Resume(WorkerId),
+    /// Keep a program's slots filled with workers that are started by this recipe.
+    Supervise {
+        /// How.
+        options: Box<SuperviseOptions>,
+        /// By which workers are started.
+        recipe: Arc<Recipe>,
+        /// What starts them.
+        forker: Forker,
+        /// Where their ids come from.
+        ids: WorkerIds,
+    },
+    /// A worker that the engine wanted to be started has been started, or could not be.
+    Forked(WorkerId, Result<Box<Started>>),
+    /// What the program wants of supervision.
+    Supervision(Order),
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),
 }
 
-/// What the engine tells JavaScript.
+/// What the program wants of supervision. A token is for the [`Report`] that answers.
 #[derive(Debug)]
+pub enum Order {
+    /// Replace all workers by those of this recipe.
+    Reload(Token, Arc<Recipe>),
+    /// Have so many slots.
+    Scale(Token, u32),
+    /// Replace the worker of this slot, or with this id.
+    Restart(Token, u32),
+    /// Start nothing in the place of workers that end.
+    Hold,
+    /// Start workers again.
+    Release,
+    /// After this delay, drain all workers within the timeout.
+    Stop {
+        /// For the answer.
+        token: Token,
+        /// How long to go on before.
+        delay: Duration,
+        /// How long workers have then.
+        timeout: Duration,
+    },
+    /// The program itself ends this worker. The sender is told when that is known.
+    Leaves(WorkerId, SyncSender<()>),
+}
+
+/// What the engine tells JavaScript.
 pub enum Event {
+    /// The process of a supervised worker runs.
+    Started {
+        /// Which one.
+        worker: WorkerId,
+        /// Its slot.
+        slot: SlotNumber,
+        /// Its generation.
+        generation: Generation,
+        /// Its process.
+        process: Arc<Process>,
+        /// Our end of its IPC channel.
+        channel: Box<Channel>,
+        /// Our ends of its pipes, by the numbers of the child's.
+        pipes: Vec<Option<OwnedFd>>,
+    },
+    /// What supervision reports, with the last that the worker wrote to stderr if one has failed.
+    Report {
+        /// What happened.
+        report: Report,
+        /// What the worker wrote last.
+        stderr: Option<String>,
+    },
     /// The worker's process has ended, and is a zombie until JavaScript reaps it; the engine has closed all
     /// that it had of the worker.
     Exited {

@@ -1,6 +1,9 @@
 //! The primary's side: forking on the caller's thread, everything after it on the engine's thread.
 //!
-//! - [`fork`]: lanes made, process started; what the engine and JavaScript each get of it,
+//! - [`recipe`]: what it takes to start a worker; [`stdio`]: its descriptors; [`fork`]: lanes made, process
+//!   started; what the engine and JavaScript each get of it,
+//! - `worker_ids`: the ids of workers, for both threads,
+//! - [`forker`]: the thread that starts workers for the engine; `stderr_relay`: what they write to stderr,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
@@ -10,11 +13,21 @@ mod core;
 mod driver;
 mod engine;
 pub mod fork;
+pub mod forker;
 mod messages;
+pub mod recipe;
+mod stderr_relay;
+pub mod stdio;
+mod worker_ids;
 
 pub use self::{
-    core::{drain::DrainOptions, stats},
+    core::{
+        drain::DrainOptions,
+        stats,
+        supervise::{options, report, status},
+    },
+    driver::Published,
     engine::Engine,
-    messages::{Command, Event, Settings},
+    messages::{Command, Event, Order, Settings},
 };
 pub use crate::scheduler::Scheduling;

@@ -68,6 +68,8 @@ pub enum ToPrimary {
         /// that has no end.
         left: Option<u32>,
     },
+    /// "My program is ready to serve."
+    Ready,
     /// "I drain, and have no connection open any more, so I disconnect."
     Drained,
     /// "My own socket of this listener no longer listens." Answered by [`ToWorker::Socket`] if the

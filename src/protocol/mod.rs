@@ -2,12 +2,14 @@
 //!
 //! - [`frame`]: the frames of the IPC channel, [`handle`]: the types of their descriptors,
 //! - [`control`]: the packets of the control socket,
-//! - [`connection`]: the packets of the hand-off queue.
+//! - [`connection`]: the packets of the hand-off queue,
+//! - [`watchdog`]: the packets of the watchdog lane.
 
 pub mod connection;
 pub mod control;
 pub mod frame;
 pub mod handle;
+pub mod watchdog;
 
 /// Names one worker of one primary: `worker.id`. Counts from 1 and is never reused.
 pub type WorkerId = u32;

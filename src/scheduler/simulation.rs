@@ -21,7 +21,12 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new() -> Self {
-        Self(0x2545_f491_4f6c_dd1d)
+        Self::seeded(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn seeded(seed: u64) -> Self {
+        // The state 0 has no successor.
+        Self(seed.max(1))
     }
 
     pub(crate) fn below(&mut self, end: usize) -> usize {

@@ -1,6 +1,8 @@
 //! How a child process ends. A descriptor watches it, so libuv's `SIGCHLD` handler is left alone, and a
 //! signal never reaches another process that has got the same pid.
 
+use std::io;
+
 pub use super::platform::exit::Process;
 pub(super) use super::platform::exit::kill_and_reap;
 pub use super::wait::Exit;
@@ -13,6 +15,28 @@ pub fn exit_now(code: i32) -> ! {
 }
 
 impl Process {
+    /// Sends a signal to the process and to all others of the group that it leads, or to the process alone if
+    /// it was not started as the leader of a group.
+    ///
+    /// # Errors
+    /// As [`signal`](Self::signal).
+    pub fn signal_group(&self, signal: i32) -> io::Result<()> {
+        if self.leads_group && self.signal_number_of_group(signal).is_ok() {
+            return Ok(());
+        }
+        // It may have left the group, and on macOS a group of which all processes have ended gets no signal.
+        self.signal(signal)
+    }
+
+    /// Kills what is left of the group that it leads, when it has ended itself. Only until it is reaped the
+    /// number of the group is certainly its own.
+    pub fn kill_rest_of_group(&self) {
+        if self.leads_group {
+            // It fails where none is left.
+            let _ = self.signal_number_of_group(libc::SIGKILL);
+        }
+    }
+
     /// Kills it, and waits for its end.
     pub fn end(&self) {
         if self.signal(libc::SIGKILL).is_ok() {

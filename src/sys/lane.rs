@@ -145,6 +145,18 @@ pub fn wait_for_end(lane: &OwnedFd) {
     platform::wait_for_end(lane);
 }
 
+/// Blocks until there is something to read from a lane, or its end.
+pub fn wait_readable(lane: &OwnedFd) {
+    loop {
+        match poll(&mut [PollFd::new(lane.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
+            Ok(_) => return,
+            Err(Errno::EINTR) => {}
+            // The kernel has no memory for it now.
+            Err(_) => thread::sleep(SHORTAGE_PAUSE),
+        }
+    }
+}
+
 /// Sends one packet on a control socket, with at most one descriptor, for [`receive_whole_packet`].
 ///
 /// # Errors

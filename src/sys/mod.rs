@@ -10,7 +10,8 @@
 //! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`),
 //!   [`socket`]: the type of a descriptor,
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
-//!   it runs, [`unread`]: what it has not read,
+//!   it runs, `usage`: what it takes, [`unread`]: what it has not read,
+//! - [`pipe`]: the output of children, copied,
 //! - [`thread`]: whether a thread of this process waits,
 //! - [`watched`]: what the engine waits on, [`readiness_set`]: many descriptors as one,
 //! - `linux`, `macos`: what differs. Callers of this module see no difference,
@@ -34,6 +35,7 @@ pub mod load;
 mod message;
 #[cfg(feature = "binding")]
 pub mod node;
+pub mod pipe;
 mod process_load;
 mod program;
 pub mod readiness_set;
@@ -45,6 +47,7 @@ pub mod spawn;
 pub mod thread;
 mod transfer;
 pub mod unread;
+mod usage;
 mod wait;
 pub mod watched;
 
@@ -61,4 +64,5 @@ pub use self::{
     failure::errno,
     inherit::inherit,
     platform::use_batch_scheduling,
+    usage::{cpu_time_of, memory_of},
 };

@@ -10,6 +10,7 @@ mod cleanup;
 mod event_loop;
 pub mod function;
 mod shared_bytes;
+mod stack;
 mod symbols;
 
 pub(crate) use self::callback::{call_function, report_uncaught};
@@ -18,4 +19,5 @@ pub use self::{
     callback::{CallbackContext, Called},
     cleanup::CleanupHook,
     event_loop::{EventLoop, Poll, Readiness, Timer},
+    stack::StackProbe,
 };

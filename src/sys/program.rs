@@ -24,6 +24,8 @@ pub struct Program {
     pub uid: Option<u32>,
     /// The group to become.
     pub gid: Option<u32>,
+    /// Whether it leads a process group of its own, whose number is its pid.
+    pub own_group: bool,
 }
 
 /// Why a process could not be started.

@@ -23,7 +23,9 @@ pub fn spawn(program: &Program) -> Result<Process, Refused> {
         duplicate_overlapping(&program.descriptors).map_err(Refused::by("fcntl"))?;
     let moves: Vec<_> =
         (0..).zip(descriptors).filter_map(|(target, source)| Some((source?, target))).collect();
-    platform::spawn(program, &moves)
+    let mut process = platform::spawn(program, &moves)?;
+    process.leads_group = program.own_group;
+    Ok(process)
 }
 
 /// Duplicates sources whose numbers are targets too, so that no move overwrites the source of another.
@@ -49,11 +51,18 @@ fn duplicate_overlapping(
 
 #[cfg(test)]
 mod tests {
-    use std::{ffi::CString, fs::File, io::Read, os::fd::AsFd, ptr};
+    use std::{
+        ffi::CString,
+        fs::File,
+        io::{BufRead, BufReader, Read},
+        os::fd::AsFd,
+        ptr,
+    };
 
     use nix::{
         poll::{PollFd, PollFlags, PollTimeout, poll},
-        unistd::getuid,
+        sys::signal::{Signal, kill},
+        unistd::{Pid, getuid},
     };
 
     use super::*;
@@ -72,6 +81,7 @@ mod tests {
             descriptors: vec![Some(0), Some(1), Some(2)],
             uid: None,
             gid: None,
+            own_group: false,
         }
     }
 
@@ -138,6 +148,62 @@ mod tests {
             run(shell("kill -s TERM $$; exit 3")).unwrap().1
         });
         assert_eq!(blocked.join().unwrap(), Exit::Signal(libc::SIGTERM));
+    }
+
+    /// A process that ends when it gets SIGTERM, and has a child that ignores the signal. Returns the process,
+    /// the pid of the child, and a pipe that both keep open.
+    fn process_with_child(own_group: bool, uid: Option<u32>) -> (Process, Pid, File) {
+        let child = "(trap '' TERM; exec sh -c 'echo $$; exec sleep 60')";
+        let mut program = shell(&format!("{child} & exec sleep 60"));
+        (program.own_group, program.uid) = (own_group, uid);
+        let (reader, writer) = std::io::pipe().unwrap();
+        program.descriptors[1] = Some(writer.as_raw_fd());
+        let process = spawn(&program).unwrap();
+        drop(writer);
+        let mut reader = File::from(OwnedFd::from(reader));
+        let mut line = String::new();
+        BufReader::with_capacity(1, &mut reader).read_line(&mut line).unwrap();
+        (process, Pid::from_raw(line.trim().parse().unwrap()), reader)
+    }
+
+    /// Whether other processes still have the pipe open.
+    fn is_open(pipe: &File) -> bool {
+        let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+        poll(&mut polled, PollTimeout::ZERO).unwrap() == 0
+    }
+
+    #[test]
+    fn the_rest_of_a_group_is_killed_while_its_leader_is_a_zombie() {
+        for uid in [None, Some(getuid().as_raw())] {
+            let (process, _, mut pipe) = process_with_child(true, uid);
+            process.signal_group(libc::SIGTERM).unwrap();
+            process.wait_for_end();
+            assert_eq!(process.status().unwrap(), Some(Exit::Signal(libc::SIGTERM)));
+            assert!(is_open(&pipe), "the child ignores the signal");
+            process.kill_rest_of_group();
+            assert_eq!(pipe.read(&mut [0]).unwrap(), 0, "both have ended");
+            process.reap();
+            let gone = process.signal_group(libc::SIGKILL).unwrap_err();
+            assert_eq!(gone.raw_os_error(), Some(libc::ESRCH));
+        }
+    }
+
+    #[test]
+    fn a_signal_to_a_group_reaches_all_of_it() {
+        let (process, _, mut pipe) = process_with_child(true, None);
+        process.signal_group(libc::SIGKILL).unwrap();
+        assert_eq!(pipe.read(&mut [0]).unwrap(), 0, "both have ended");
+    }
+
+    #[test]
+    fn a_process_that_leads_no_group_is_signalled_alone() {
+        let (process, child, mut pipe) = process_with_child(false, None);
+        process.signal_group(libc::SIGKILL).unwrap();
+        process.wait_for_end();
+        process.kill_rest_of_group();
+        assert!(is_open(&pipe), "the child runs");
+        kill(child, Signal::SIGKILL).unwrap();
+        assert_eq!(pipe.read(&mut [0]).unwrap(), 0);
     }
 
     #[test]

@@ -9,7 +9,14 @@ use std::{
     time::Duration,
 };
 
-use crate::sys::{exit_now, lane::wait_for_end};
+use crate::{
+    protocol::watchdog::{LONGEST_STACK, REQUEST, shorten},
+    sys::{
+        exit_now,
+        failure::{Failure, SHORTAGE_PAUSE},
+        lane::{self, wait_for_end, wait_readable},
+    },
+};
 
 /// How much time JavaScript has to notice that the primary is gone.
 const GRACE: Duration = Duration::from_secs(1);
@@ -18,6 +25,10 @@ const GRACE: Duration = Duration::from_secs(1);
 /// not use.
 const PRIMARY_GONE: i32 = 69;
 
+/// How long JavaScript has to say where it is. It does so between two instructions of JavaScript; a system call
+/// or a garbage collection may keep it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Enough for this thread, which does very little.
 const STACK: usize = 64 * 1024;
 
@@ -25,9 +36,11 @@ const STACK: usize = 64 * 1024;
 ///
 /// A worker exits when its channel closes unexpectedly. JavaScript does that as soon as its event loop
 /// runs; if it never does, because JavaScript is in an endless loop, this thread does. It watches the
-/// hand-off queue: the engine keeps its end until the worker's process has ended, so that end closes
-/// only with the primary's process. A primary that is alive may close the channel; then the worker may
-/// finish its work.
+/// hand-off queue, or a lane of its own: the engine keeps its end until the worker's process has ended, so
+/// that end closes only with the primary's process. A primary that is alive may close the channel; then the
+/// worker may finish its work.
+///
+/// On a lane of its own, the watchdog lane, the engine asks for the JavaScript stack.
 pub struct Watchdog {
     is_disarmed: Arc<AtomicBool>,
 }
@@ -38,12 +51,28 @@ impl Watchdog {
     /// # Errors
     /// `EAGAIN` when the process can't have another thread.
     pub fn start(lane: OwnedFd) -> io::Result<Self> {
+        Self::watch(move || wait_for_end(&lane))
+    }
+
+    /// Watches `lane`, the worker's end of the watchdog lane, and answers there with what `stack` returns
+    /// within the given time.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn serve(
+        lane: OwnedFd,
+        stack: impl Fn(Duration) -> Option<String> + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::watch(move || answer_requests(&lane, stack))
+    }
+
+    /// `until_gone` returns when the primary's process is gone.
+    fn watch(until_gone: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let is_disarmed = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&is_disarmed);
         thread::Builder::new().name("rs-cluster-dog".into()).stack_size(STACK).spawn(
             move || {
-                wait_for_end(&lane);
-                drop(lane);
+                until_gone();
                 if seen.load(Ordering::Acquire) {
                     return;
                 }
@@ -59,6 +88,27 @@ impl Watchdog {
     /// From now on only JavaScript decides when the worker exits.
     pub fn disarm(&self) {
         self.is_disarmed.store(true, Ordering::Release);
+    }
+}
+
+/// Answers each request for the JavaScript stack, until the other end is closed.
+fn answer_requests(lane: &OwnedFd, stack: impl Fn(Duration) -> Option<String>) {
+    loop {
+        wait_readable(lane);
+        match lane::receive_whole_packet(lane, REQUEST.len()) {
+            Ok(packet) if packet.is_end => return,
+            Ok(_) => {
+                let mut stack = stack(PATIENCE).unwrap_or_default();
+                shorten(&mut stack, LONGEST_STACK);
+                // The engine can do without an answer.
+                let _ = lane::send_packet(lane, stack.as_bytes(), None);
+            }
+            Err(Failure::WouldBlock) => {}
+            Err(Failure::Shortage(_)) => thread::sleep(SHORTAGE_PAUSE),
+            Err(Failure::Gone) => return,
+            // It can't be read, which does not mean that the primary is gone.
+            Err(Failure::Fault(_)) => return wait_for_end(lane),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl Inner {
             }
         })?;
         poll.unreference();
-        poll.wait_for(self.readiness_at(ownership));
+        poll.wait_for(self.readiness());
         self.sockets.borrow_mut().insert(listener, ListeningSocket { poll, socket, ownership });
         Ok(())
     }
@@ -52,14 +52,14 @@ impl Inner {
 
     pub(super) fn watch_sockets(&self) {
         for socket in self.sockets.borrow().values() {
-            socket.poll.wait_for(self.readiness_at(socket.ownership));
+            socket.poll.wait_for(self.readiness());
         }
     }
 
-    /// What to wait for at a listening socket.
-    pub(super) fn readiness_at(&self, ownership: Ownership) -> Readiness {
-        let is_paused = matches!(ownership, Ownership::Own { .. }) && self.paused.get();
-        if is_paused || self.drains.get() || self.exhausted.get() {
+    /// What to wait for at a listening socket. A pause concerns shared sockets too: the engine asks for it only
+    /// where that is meant.
+    pub(super) fn readiness(&self) -> Readiness {
+        if self.paused.get() || self.drains.get() || self.exhausted.get() {
             Readiness::NONE
         } else {
             Readiness::READ
@@ -71,7 +71,7 @@ impl Inner {
             // A handler may have closed the server, or paused the worker.
             let (ownership, accepted) = match self.sockets.borrow().get(&listener) {
                 Some(&ListeningSocket { ownership, ref socket, .. })
-                    if self.readiness_at(ownership).readable =>
+                    if self.readiness().readable =>
                 {
                     (ownership, self.accept_from(ownership, socket))
                 }

@@ -32,7 +32,7 @@ use crate::{
         duplicate, errno, inherit,
         lane::Kind,
         listen,
-        node::{Poll, Readiness, Timer, define_states},
+        node::{Poll, Readiness, StackProbe, Timer, define_states},
         ring,
     },
     worker::{Connections, Control, Watchdog},
@@ -48,14 +48,23 @@ pub struct WorkerLanes {
 impl WorkerLanes {
     /// Takes ownership of the descriptors that the primary left to this process.
     #[napi(constructor)]
-    pub fn new(message: i32, control: i32, connection: i32, memory: i32) -> napi::Result<Self> {
+    pub fn new(
+        env: Env,
+        message: i32,
+        control: i32,
+        connection: i32,
+        memory: i32,
+        watchdog: Option<i32>,
+    ) -> napi::Result<Self> {
         let message = inherit(message, Kind::Stream).map_err(reason)?;
         let ring = ring::inherit(memory).map_err(reason)?;
         let counters = ring.counters.clone();
         let control = Control::new(inherit(control, Kind::Packets).map_err(reason)?);
         let connections = inherit(connection, Kind::Packets).map_err(reason)?;
-        let copy = connections.try_clone().map_err(reason)?;
-        let watchdog = Watchdog::start(copy).map_err(reason)?;
+        let watchdog = match watchdog {
+            Some(watchdog) => serve_watchdog_lane(env, watchdog)?,
+            None => Watchdog::start(connections.try_clone().map_err(reason)?).map_err(reason)?,
+        };
         let connections = Connections::new(connections);
         let inner = Rc::new(Inner {
             messages: IpcChannel::new(Channel::new(message, ring)),
@@ -191,6 +200,12 @@ impl WorkerLanes {
         self.inner.counters.add_closed();
     }
 
+    /// Counts an HTTP request, for a primary that replaces workers after a number of them.
+    #[napi]
+    pub fn add_request(&self) {
+        self.inner.counters.add_request();
+    }
+
     /// Sends a duplicate of `fd`, an idle connection of the listener, to the engine, where it waits for at
     /// most `left` milliseconds, or without end. Returns false if that is not possible now; the connection
     /// is then this worker's as before. After true, the caller closes its own descriptor.
@@ -203,6 +218,12 @@ impl WorkerLanes {
         let sent = self.inner.control.borrow_mut().try_send(&request, &connection);
         self.inner.wait();
         sent.map_err(reason)
+    }
+
+    /// Reports that the program is ready to serve.
+    #[napi]
+    pub fn ready(&self) -> napi::Result<()> {
+        self.inner.send(&ToPrimary::Ready, None)
     }
 
     /// Reports that this worker drains, and has no connection open any more.
@@ -223,4 +244,14 @@ impl WorkerLanes {
     pub fn disarm_watchdog(&self) {
         self.inner.watchdog.disarm();
     }
+}
+
+/// Answers the engine from a thread of its own, while JavaScript is stuck too.
+fn serve_watchdog_lane(env: Env, lane: i32) -> napi::Result<Watchdog> {
+    let lane = inherit(lane, Kind::Packets).map_err(reason)?;
+    let probe = StackProbe::new(env.raw().cast());
+    if let Some(probe) = &probe {
+        env.add_env_cleanup_hook(probe.clone(), |probe| probe.close())?;
+    }
+    Watchdog::serve(lane, move |within| probe.as_ref()?.stack(within)).map_err(reason)
 }

@@ -1,16 +1,17 @@
 //! Whether a worker may get a connection: the only place where that is known.
 //!
-//! A worker is in one state of each of four independent kinds, which [`Change`]s move:
+//! A worker is in one state of each of five independent kinds, which [`Change`]s move:
 //!
 //! | kind            | states, the good one first          | moved by                                        |
 //! |-----------------|-------------------------------------|-------------------------------------------------|
 //! | [`Service`]     | `Active`, `Paused`, `Withdrawn`      | the primary; `Withdrawn` is final                |
+//! | [`Admission`]   | `Admitted`, `Withheld`              | supervision, while a worker is not ready yet    |
 //! | [`Descriptors`] | `Free`, `Exhausted`                 | the worker's reports                            |
 //! | [`EventLoop`]   | `Turning`, `Probed`, `Stalled`      | probes, their answers, the stall detector       |
 //! | [`Queue`]       | `HasRoom`, `Full`, `Lost`           | hand-overs and the driver; `Lost` is final      |
 //!
 //! Together they make its [`Standing`]. Each state but the final ones ends by an event that is certain to
-//! come, or by the death of the worker: `resume()`, a report, the answer to the probe that `Stalled`
+//! come, or by the death of the worker: `resume()`, an admission, a report, the answer to the probe that `Stalled`
 //! implies, room in a queue that the worker empties. The driver withdraws a worker whose queue is lost.
 //!
 //! What follows from a change is in [`members`](super::members), which is the only caller of
@@ -25,6 +26,10 @@ pub(crate) enum Change {
     Resumed,
     /// It disconnects, has broken the protocol, or its process has ended.
     Withdrawn,
+    /// It is not ready yet.
+    Withheld,
+    /// It is ready.
+    Admitted,
     /// It has no descriptor for another connection.
     Exhausted,
     /// It has some again.
@@ -51,6 +56,14 @@ enum Service {
     Paused,
     /// It leaves, for good.
     Withdrawn,
+}
+
+/// Whether supervision lets the worker have connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admission {
+    Admitted,
+    /// It is not ready yet.
+    Withheld,
 }
 
 /// Whether the worker has a descriptor for another connection.
@@ -124,6 +137,7 @@ impl Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Availability {
     service: Service,
+    admission: Admission,
     descriptors: Descriptors,
     event_loop: EventLoop,
     queue: Queue,
@@ -133,6 +147,7 @@ impl Default for Availability {
     fn default() -> Self {
         Self {
             service: Service::Active,
+            admission: Admission::Admitted,
             descriptors: Descriptors::Free,
             event_loop: EventLoop::Turning,
             queue: Queue::HasRoom,
@@ -148,6 +163,8 @@ impl Availability {
             Change::Withdrawn => self.service = Service::Withdrawn,
             Change::Paused if self.service == Service::Active => self.service = Service::Paused,
             Change::Resumed if self.service == Service::Paused => self.service = Service::Active,
+            Change::Withheld => self.admission = Admission::Withheld,
+            Change::Admitted => self.admission = Admission::Admitted,
             Change::Exhausted => self.descriptors = Descriptors::Exhausted,
             Change::Recovered => self.descriptors = Descriptors::Free,
             Change::Probed if self.event_loop == EventLoop::Turning => {
@@ -173,6 +190,7 @@ impl Availability {
         if self.service == Service::Withdrawn {
             Standing::Left
         } else if self.service == Service::Paused
+            || self.admission == Admission::Withheld
             || self.descriptors == Descriptors::Exhausted
             || self.event_loop == EventLoop::Stalled
             || self.queue == Queue::Lost
@@ -188,6 +206,11 @@ impl Availability {
     /// Whether the primary wants the worker to get connections, whatever else keeps it from that.
     pub(crate) fn is_paused(&self) -> bool {
         self.service == Service::Paused
+    }
+
+    /// Whether the worker is not ready yet.
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.admission == Admission::Withheld
     }
 
     /// Whether the worker leaves, or has left.
@@ -223,7 +246,9 @@ mod tests {
 
     use super::*;
 
-    const CHANGES: [Change; 11] = [
+    const CHANGES: [Change; 13] = [
+        Change::Withheld,
+        Change::Admitted,
         Change::Paused,
         Change::Resumed,
         Change::Withdrawn,
@@ -238,8 +263,13 @@ mod tests {
     ];
 
     /// The ends of all states that end.
-    const ENDS: [Change; 4] =
-        [Change::Resumed, Change::Recovered, Change::Answered, Change::QueueHasRoom];
+    const ENDS: [Change; 5] = [
+        Change::Resumed,
+        Change::Admitted,
+        Change::Recovered,
+        Change::Answered,
+        Change::QueueHasRoom,
+    ];
 
     proptest! {
         #[test]
@@ -273,10 +303,17 @@ mod tests {
     #[test]
     fn one_reason_that_ends_does_not_end_another() {
         let mut availability = Availability::default();
-        for change in [Change::Paused, Change::Exhausted, Change::Stalled, Change::QueueFull] {
+        let reasons = [
+            Change::Paused,
+            Change::Withheld,
+            Change::Exhausted,
+            Change::Stalled,
+            Change::QueueFull,
+        ];
+        for change in reasons {
             availability.apply(change);
         }
-        for end in &ENDS[..3] {
+        for end in &ENDS[..4] {
             assert_eq!(availability.standing(), Standing::Unavailable);
             assert!(!availability.apply(*end).unwrap().makes_available());
         }

@@ -17,6 +17,10 @@ pub(crate) enum Due {
     Parked(ListenerId),
     /// It may be time to end a worker that drains.
     Drain(WorkerId),
+    /// Supervision waits for a time.
+    Supervision,
+    /// What limited workers use is to be looked at.
+    Use,
     /// The stall detector looks at workers for which connections wait.
     Sweep,
     /// What could not be taken back for want of descriptors is tried again.
@@ -64,7 +68,9 @@ impl Deadlines {
             | Due::Claim(_)
             | Due::QueueTimeout(_)
             | Due::Parked(_)
-            | Due::Drain(_) => {
+            | Due::Drain(_)
+            | Due::Supervision
+            | Due::Use => {
                 return self.queue.push(Reverse((at, due)));
             }
         };

@@ -7,10 +7,11 @@ use std::{fmt, sync::Arc};
 use super::{
     parked::ParkedId,
     stats::{AcceptCounter, Counts, WorkerCounters},
+    supervise::{operation::RecipeId, report::Report, status::Status},
     suspicion::Load,
 };
 use crate::protocol::{
-    ListenerId,
+    ListenerId, WorkerId,
     control::{DrainOrder, Query, ToWorker},
 };
 
@@ -33,6 +34,18 @@ pub(crate) trait Driver: Sized {
 
     /// A listening socket is closed, or a worker has closed its descriptor of one.
     fn socket_released(&self);
+
+    /// Starts a worker by this recipe, and tells the core when it has.
+    fn start_worker(&self, id: WorkerId, recipe: RecipeId);
+
+    /// No worker will be started by this recipe any more.
+    fn forget_recipe(&self, recipe: RecipeId);
+
+    /// Tells the program what happened.
+    fn report(&self, report: Report);
+
+    /// What the program reads at any time.
+    fn publish(&self, status: Status);
 
     /// What to keep for a new listener.
     fn new_acceptors(&self) -> Self::Acceptors;
@@ -135,6 +148,18 @@ pub(crate) trait Lanes {
     /// Sends the worker's process a signal, if that has not ended and may be signalled. A process that is
     /// stuck does not know all that its clients have sent, see [`cut`](Self::cut).
     fn signal(&self, signal: EndSignal, is_stuck: bool);
+
+    /// How many bytes of memory the worker's process has; `None` where the kernel does not say. Costs system
+    /// calls.
+    fn memory(&self) -> Option<u64>;
+
+    /// How many requests the worker has served, if it counts them, or else how many connections it has taken.
+    fn requests(&self) -> u64;
+
+    /// Asks for the JavaScript stack at which the worker is, unless it has been asked for. Returns whether an
+    /// answer may come.
+    #[expect(dead_code, reason = "only the judge of hung workers asks")]
+    fn ask_for_stack(&self) -> bool;
 
     /// How the worker's process gets on; `None` where the kernel does not say.
     fn load(&self) -> Option<Load>;

@@ -229,6 +229,7 @@ impl<D: Driver> Core<D> {
         let timeout = worker.queue_timeout;
         self.tell_takers(listener_id, timeout, now);
         self.dispatch(listener_id, now);
+        self.tell_listening(id, listener_id, now);
         Ok(())
     }
 
@@ -310,6 +311,7 @@ impl<D: Driver> Core<D> {
             if has_left {
                 self.tell_takers(listener, timeout, now);
                 self.reclaim(id, now);
+                self.tell_closed(id, listener, now);
             }
             if is_last || has_released {
                 self.left(listener, timeout, now);

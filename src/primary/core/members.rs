@@ -31,14 +31,17 @@ impl<D: Driver> Core<D> {
         if let Some(worker) = self.workers.get(&id) {
             worker.counters.set_stalled(worker.availability.is_stalled());
         }
-        if matches!(change, Change::Paused | Change::Resumed) {
+        if matches!(change, Change::Paused | Change::Resumed | Change::Withheld | Change::Admitted)
+        {
             self.set_accepting(id);
         }
         if transition.changes_service() {
             self.notify_acceptors(id);
         }
         match change {
-            Change::Paused | Change::Exhausted | Change::Withdrawn => self.reclaim(id, now),
+            Change::Paused | Change::Withheld | Change::Exhausted | Change::Withdrawn => {
+                self.reclaim(id, now);
+            }
             Change::Stalled => self.rescue(id, now),
             _ => {}
         }
@@ -68,6 +71,8 @@ impl<D: Driver> Core<D> {
             Change::Paused => "is paused",
             Change::Resumed => "is resumed",
             Change::Withdrawn => "gets no more connections",
+            Change::Withheld => "gets no connections until it is ready",
+            Change::Admitted => "is ready",
             Change::Exhausted => "has no descriptors left",
             Change::Recovered => "has descriptors again",
             Change::Stalled => "is stuck",
@@ -82,10 +87,18 @@ impl<D: Driver> Core<D> {
 
     /// Tells the worker whether it may accept from sockets of its own.
     pub(super) fn set_accepting(&self, id: WorkerId) {
-        if let Some(worker) = self.workers.get(&id)
-            && self.scheduling == Scheduling::ReusePort
-        {
-            worker.lanes.set_accepting(!worker.availability.is_paused());
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        let is_withheld = worker.availability.is_withheld();
+        match self.scheduling {
+            Scheduling::ReusePort => {
+                let is_paused = worker.availability.is_paused();
+                worker.lanes.set_accepting(!is_paused && !is_withheld);
+            }
+            // A pause has no effect on sockets that all workers share.
+            Scheduling::Shared => worker.lanes.set_accepting(!is_withheld),
+            _ => {}
         }
     }
 
@@ -131,6 +144,16 @@ impl<D: Driver> Core<D> {
     /// queue to others.
     pub(crate) fn pause(&mut self, id: WorkerId, now: Instant) {
         self.change(id, Change::Paused, now);
+    }
+
+    /// The worker gets no connections until it is [admitted](Self::admit).
+    pub(super) fn withhold(&mut self, id: WorkerId, now: Instant) {
+        self.change(id, Change::Withheld, now);
+    }
+
+    /// The worker is ready.
+    pub(super) fn admit(&mut self, id: WorkerId, now: Instant) {
+        self.change(id, Change::Admitted, now);
     }
 
     /// The pause is over.

@@ -14,6 +14,7 @@
 //! - [`stalls`]: workers that take nothing; [`suspicion`]: whether one of them is stuck or only waits for
 //!   a processor,
 //! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`]: what the registries of [`state`] consist of,
+//! - [`supervise`]: slots, their workers, and what the program has done with them,
 //! - [`deadlines`]: when to call [`state::Core::expire`]; [`quota`]: what one worker may ask for;
 //!   [`stats`]: what is counted.
 
@@ -38,5 +39,7 @@ pub(super) mod stalls;
 pub(super) mod state;
 /// Counts of connections.
 pub mod stats;
+/// Slots, and their workers.
+pub(super) mod supervise;
 pub(super) mod suspicion;
 pub(super) mod worker;

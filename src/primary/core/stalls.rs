@@ -129,6 +129,11 @@ impl<D: Driver> Core<D> {
         }
     }
 
+    /// The worker has told its JavaScript stack, which it was asked for; `None` if there is none.
+    pub(crate) fn has_stack(&mut self, id: WorkerId, stack: Option<&str>) {
+        self.driver.debug_log(format_args!("worker {id} is at\n{}", stack.unwrap_or("?")));
+    }
+
     /// Gives the worker nothing more until it answers a probe, and what waits at it to others.
     fn stall(&mut self, id: WorkerId, now: Instant) {
         let is_stalled = self.workers.get(&id).is_some_and(|it| it.availability.is_stalled());

@@ -5,11 +5,12 @@ use std::{
 };
 
 use super::{
-    deadlines::{Deadlines, Due},
+    deadlines::{Awaited, Deadlines, Due},
     driver::{Driver, NewWorker},
     listener::{Distribution, Listener},
     quota::{DESCRIPTOR_SHARE, Exceeded, MAX_LISTENERS},
     stats::Counters,
+    supervise::supervisor::Supervisor,
     worker::Worker,
 };
 use crate::{
@@ -40,6 +41,12 @@ pub(crate) struct Core<D: Driver> {
     /// Those whose last requests, with returned connections, can't be read yet.
     pub(super) returning: HashSet<WorkerId>,
     pub(super) deadlines: Deadlines,
+    /// Keeps the slots of a supervised program filled.
+    pub(super) supervisor: Option<Supervisor>,
+    /// When the supervisor is to be told the time.
+    pub(super) supervised: Awaited,
+    /// Workers that are started, and get no connections until they are ready.
+    pub(super) withheld: HashSet<WorkerId>,
 }
 
 impl<D: Driver> Core<D> {
@@ -56,6 +63,9 @@ impl<D: Driver> Core<D> {
             owed: HashSet::new(),
             returning: HashSet::new(),
             deadlines: Deadlines::default(),
+            supervisor: None,
+            supervised: Awaited::default(),
+            withheld: HashSet::new(),
         }
     }
 
@@ -75,6 +85,8 @@ impl<D: Driver> Core<D> {
                 Due::QueueTimeout(listener) => self.end_wait_of(listener, now),
                 Due::Parked(listener) => self.end_parked(listener, now),
                 Due::Drain(worker) => self.look_at_drain(worker, now),
+                Due::Supervision => self.look_at_supervision(now),
+                Due::Use => self.look_at_use(now),
             }
         }
     }
@@ -82,6 +94,10 @@ impl<D: Driver> Core<D> {
     pub(crate) fn add_worker(&mut self, id: WorkerId, new: NewWorker<D>, now: Instant) {
         self.counters.add_worker(id, Arc::clone(&new.counters));
         self.workers.insert(id, Worker::new(new, now));
+        if self.withheld.contains(&id) {
+            self.withhold(id, now);
+        }
+        self.supervise(now, |supervisor| supervisor.started(id));
     }
 
     /// The worker's process has ended: it has none of the sockets any more, what it had not taken goes to

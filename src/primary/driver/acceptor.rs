@@ -229,7 +229,14 @@ mod tests {
         let settings = Settings { scheduling: Scheduling::ReusePort, debug_log: false };
         let (emit, counters) = (Arc::new(drop), Arc::default());
         let (lost_sockets, _lost) = unbounded_channel();
-        let context = Context::new(settings, emit, Reserve::default(), counters, lost_sockets);
+        let context = Context::new(
+            settings,
+            emit,
+            Reserve::default(),
+            counters,
+            Default::default(),
+            lost_sockets,
+        );
         let context = Rc::new(context);
         let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
         let query = Query::new(target.clone());

@@ -12,12 +12,13 @@ use tokio::{
 
 use super::{
     super::{
-        core::{state::Core, stats::Counters},
+        core::{state::Core, stats::Counters, supervise::report::Ended},
         messages::{Event, Settings},
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     engine_driver::EngineDriver,
+    supervision::{Board, Supervision},
 };
 use crate::{
     error::Error,
@@ -43,6 +44,7 @@ pub(super) struct Context {
     /// Tells that a listening socket is closed, or that a worker has closed its descriptor of one.
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
+    pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -57,12 +59,14 @@ impl Context {
         emit: Emit,
         reserve: Reserve,
         counters: Arc<Counters>,
+        board: Board,
         lost_sockets: UnboundedSender<LostSocket>,
     ) -> Self {
         let log = DebugLog::new(settings.debug_log);
-        let driver = EngineDriver::new(log, reserve);
+        let driver = EngineDriver::new(log, Arc::clone(&emit), reserve, board);
         let (reserve, released) = (Rc::clone(&driver.reserve), Rc::clone(&driver.released));
         let guard = Rc::clone(&driver.guard);
+        let supervision = Rc::clone(&driver.supervision);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
             core: RefCell::new(Core::new(driver, scheduling, counters)),
@@ -71,6 +75,7 @@ impl Context {
             reserve,
             released,
             guard,
+            supervision,
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),
@@ -108,6 +113,15 @@ impl Context {
     pub(super) fn exited(&self, worker: WorkerId, exit: Option<Exit>, cut: usize) {
         self.log.exit(worker, exit);
         self.emit(Event::Exited { worker, exit, cut });
+        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
+            supervision.remove_worker(worker);
+        }
+        let how = match exit {
+            Some(Exit::Code(code)) => Ended::Code(code),
+            Some(Exit::Signal(signal)) => Ended::Signal(signal),
+            None => Ended::Unknown,
+        };
+        self.decide(|core| core.tell_exited(worker, how, Instant::now()));
     }
 
     /// Reports what a worker did wrong, or why it can't begin.

@@ -13,15 +13,18 @@ use super::{
         driver::{Acceptors, Connection, Driver, Received},
         listener::Listener,
         parked::ParkedId,
+        supervise::{operation::RecipeId, report::Report, status::Status},
     },
     accept_guard::AcceptGuard,
+    context::Emit,
     debug_log::DebugLog,
     lanes::WorkerLanes,
     listening_socket::ListeningSocket,
     parked_connections::ParkedConnections,
+    supervision::{Board, Supervision},
 };
 use crate::{
-    protocol::control::Target,
+    protocol::{WorkerId, control::Target},
     sys::{
         listen::{self, Endpoint, Origin},
         reserve::Reserve,
@@ -36,14 +39,20 @@ pub(crate) struct EngineDriver {
     pub(super) reserve: Rc<RefCell<Reserve>>,
     /// Tells that a listening socket is closed, or that a worker has closed its descriptor of one.
     pub(super) released: Rc<Notify>,
+    /// Where events go.
+    emit: Emit,
+    /// What starts supervised workers, if there is supervision.
+    pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    board: Board,
     /// Keeps sockets that workers have as well from making this thread wait.
     pub(super) guard: Rc<AcceptGuard>,
 }
 
 impl EngineDriver {
-    pub(super) fn new(log: DebugLog, reserve: Reserve) -> Self {
+    pub(super) fn new(log: DebugLog, emit: Emit, reserve: Reserve, board: Board) -> Self {
         let reserve = Rc::new(RefCell::new(reserve));
-        Self { log, reserve, released: Rc::default(), guard: Rc::default() }
+        let (released, supervision, guard) = Default::default();
+        Self { log, reserve, released, emit, supervision, board, guard }
     }
 }
 
@@ -64,6 +73,32 @@ impl Driver for EngineDriver {
 
     fn socket_released(&self) {
         self.released.notify_waiters();
+    }
+
+    fn start_worker(&self, id: WorkerId, recipe: RecipeId) {
+        self.log.write(format_args!("worker {id} is to be started"));
+        if let Some(supervision) = &*self.supervision.borrow() {
+            supervision.start_worker(id, recipe);
+        }
+    }
+
+    fn forget_recipe(&self, recipe: RecipeId) {
+        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
+            supervision.forget_recipe(recipe);
+        }
+    }
+
+    fn report(&self, report: Report) {
+        self.log.write(format_args!("{report:?}"));
+        if let Some(supervision) = &*self.supervision.borrow() {
+            supervision.report(report, &self.emit);
+        }
+    }
+
+    fn publish(&self, status: Status) {
+        if let Some(supervision) = &*self.supervision.borrow() {
+            supervision.publish(status, &self.board);
+        }
     }
 
     fn new_acceptors(&self) -> AcceptorTasks {

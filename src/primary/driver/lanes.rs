@@ -26,6 +26,7 @@ use super::{
         suspicion::Load,
     },
     listening_socket::ListeningSocket,
+    watchdog_lane::WatchdogLane,
 };
 use crate::{
     ipc::Packets,
@@ -39,6 +40,7 @@ use crate::{
         lane::{self, Lane, Transit},
         listen,
         load::load_of,
+        memory_of,
         reserve::Reserve,
         ring::{ENGAGED, IDLE, SharedCounters},
         unread::with_unread_bytes,
@@ -144,6 +146,8 @@ pub(crate) struct WorkerLanes {
     flush: Cell<Instant>,
     /// The sending end of the hand-off queue.
     pub(super) queue: AsyncFd<OwnedFd>,
+    /// Where the worker tells its JavaScript stack.
+    pub(super) watchdog: WatchdogLane,
     /// What is in the queue.
     transit: Transit,
     view: Arc<View>,
@@ -165,6 +169,7 @@ impl WorkerLanes {
         process: Arc<Process>,
         control: AsyncFd<OwnedFd>,
         queue: AsyncFd<OwnedFd>,
+        watchdog: WatchdogLane,
         view: Arc<View>,
         reserve: Rc<RefCell<Reserve>>,
     ) -> Self {
@@ -174,6 +179,7 @@ impl WorkerLanes {
             outgoing: RefCell::default(),
             flush: Cell::new(Instant::now()),
             queue,
+            watchdog,
             transit: Transit::default(),
             view,
             full: Cell::default(),
@@ -432,7 +438,23 @@ impl Lanes for Rc<WorkerLanes> {
         self.unread.replace(unread);
         // One that has ended is about to be reported. One that may not be signalled stays, and its primary
         // still gets its exit.
-        let _ = self.process.signal(number);
+        let _ = self.process.signal_group(number);
+    }
+
+    fn memory(&self) -> Option<u64> {
+        memory_of(self.process.pid())
+    }
+
+    fn requests(&self) -> u64 {
+        match self.view.counters.requests() {
+            // Its servers speak something else.
+            0 => self.taken(),
+            requests => requests,
+        }
+    }
+
+    fn ask_for_stack(&self) -> bool {
+        self.watchdog.ask()
     }
 
     fn load(&self) -> Option<Load> {

@@ -5,7 +5,8 @@
 //! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses,
 //! - [`acceptor`]: one listening socket; [`parked_task`]: connections that wait
 //!   for their clients; [`timers`]: the deadlines of the core,
-//! - [`engine_driver`], [`lanes`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
+//! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
+//! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -21,7 +22,10 @@ mod listening_socket;
 mod parked_connections;
 mod parked_task;
 mod requests;
+mod supervised;
+mod supervision;
 mod timers;
+mod watchdog_lane;
 mod worker_task;
 
 use std::{rc::Rc, sync::Arc, time::Instant};
@@ -33,9 +37,12 @@ use tokio::{
 };
 
 pub(super) use self::context::Emit;
+pub(crate) use self::supervision::Board;
+pub use self::supervision::Published;
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
+    supervised::{begin, carry_out, forked},
     timers::run_timers,
     worker_task::{Attending, adopt, leave},
 };
@@ -51,6 +58,8 @@ pub(super) struct Equipment {
     pub(super) emit: Emit,
     pub(super) reserve: Reserve,
     pub(super) counters: Arc<Counters>,
+    /// Where the state of supervision is shown.
+    pub(super) board: Board,
 }
 
 /// The engine's thread, from beginning to end: until the [`Engine`](super::Engine) is dropped, and the last of
@@ -63,9 +72,9 @@ pub(super) fn run(
     // Measured at 10,000 connections a second: half the processor time for each, at a somewhat
     // higher rate and with lower latencies.
     use_batch_scheduling();
-    let Equipment { settings, emit, reserve, counters } = equipment;
+    let Equipment { settings, emit, reserve, counters, board } = equipment;
     let (lost_sockets, lost) = unbounded_channel();
-    let context = Rc::new(Context::new(settings, emit, reserve, counters, lost_sockets));
+    let context = Rc::new(Context::new(settings, emit, reserve, counters, board, lost_sockets));
     LocalSet::new().block_on(runtime, async {
         spawn_local(run_timers(Rc::clone(&context)));
         spawn_local(replace_lost(Rc::clone(&context), lost));
@@ -95,6 +104,13 @@ pub(super) fn run(
                 Command::Resume(worker) => {
                     context.decide(|core| core.resume(worker, Instant::now()));
                 }
+                Command::Supervise { options, recipe, forker, ids } => {
+                    begin(&context, *options, recipe, forker, ids);
+                }
+                Command::Forked(worker, started) => {
+                    forked(&context, worker, started, attending.clone()).await;
+                }
+                Command::Supervision(order) => carry_out(&context, order),
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());
                     context.emit(Event::Passed(token));

@@ -116,6 +116,10 @@ pub(super) fn answer(
         ToPrimary::Close { listener } => Ok(context.decide(|core| core.close(id, listener, now))?),
         ToPrimary::Return { listener } => return_connection(context, id, listener, descriptor),
         ToPrimary::Park { listener, left } => park(context, id, listener, left, descriptor),
+        ToPrimary::Ready => {
+            context.decide(|core| core.supervise(now, |it| it.says_ready(id, now)));
+            Ok(())
+        }
         ToPrimary::Drained => {
             context.decide(|core| core.set_drained(id, now));
             Ok(())

@@ -24,6 +24,7 @@ use super::{
     faults::fault,
     lanes::{View, WorkerLanes},
     requests::{answer, park, return_connection},
+    watchdog_lane::WatchdogLane,
 };
 use crate::{
     error::{Error, Result},
@@ -60,17 +61,21 @@ pub(super) async fn adopt(
     adopted: Adopted,
     attending: mpsc::Sender<Attending>,
 ) {
-    let Adopted { id, process, control, hand_off, reclaim, counters, queue_timeout, is_other_user } =
-        adopted;
+    let Adopted { id, process, control, hand_off, reclaim, counters, queue_timeout, .. } = adopted;
+    let (watchdog, is_other_user) = (adopted.watchdog, adopted.is_other_user);
     let pid = process.pid();
     let watched = async {
         let process = watch(Arc::clone(&process), Interest::READABLE).await?;
         let control = watch(control, Interest::READABLE | Interest::WRITABLE).await?;
         let queue = watch(hand_off, Interest::READABLE | Interest::WRITABLE).await?;
-        Ok::<_, Error>((process, control, queue))
+        let watchdog = match watchdog {
+            Some(watchdog) => Some(watch(watchdog, Interest::READABLE).await?),
+            None => None,
+        };
+        Ok::<_, Error>((process, control, queue, WatchdogLane::new(watchdog)))
     };
     match watched.await {
-        Ok((process, control, queue)) => {
+        Ok((process, control, queue, watchdog)) => {
             let view = Arc::new(View::new(counters, reclaim));
             let counters = Arc::new(WorkerCounters::new(Arc::clone(&view) as _));
             let reserve = Rc::clone(&context.reserve);
@@ -78,6 +83,7 @@ pub(super) async fn adopt(
                 Arc::clone(process.get_ref()),
                 control,
                 queue,
+                watchdog,
                 view,
                 reserve,
             ));
@@ -94,6 +100,7 @@ pub(super) async fn adopt(
         // The worker can't be looked after.
         Err(error) => {
             process.end();
+            process.kill_rest_of_group();
             context.report(id, error);
             context.exited(id, Some(Exit::Signal(libc::SIGKILL)), 0);
         }
@@ -179,6 +186,9 @@ async fn attend(
                     fault(&context, id, failed.into(), &lanes);
                 }
             }
+            stack = lanes.watchdog.answer() => {
+                context.decide(|core| core.has_stack(id, stack.as_deref()));
+            }
             () = has_room(&lanes.queue, full), if full.is_some() => {
                 full = None;
                 lanes.set_drained();
@@ -186,6 +196,7 @@ async fn attend(
             }
         }
     };
+    process.get_ref().kill_rest_of_group();
     if !take_last_requests(&context, id, lanes.control.get_ref()).await {
         context.decide(|core| core.expect_returns(id));
         let (context, lanes) = (Rc::clone(&context), Rc::clone(&lanes));

@@ -24,6 +24,8 @@ const STACK: usize = 64 * 1024;
 pub struct Process {
     pid: Pid,
     end: End,
+    /// Whether it was started as the leader of a process group.
+    pub(in crate::sys) leads_group: bool,
     /// The number may belong to another process from then on. Locked while the number is used.
     is_reaped: Mutex<bool>,
 }
@@ -58,7 +60,7 @@ impl Process {
     }
 
     fn new(pid: Pid, end: End) -> Self {
-        Self { pid, end, is_reaped: Mutex::new(false) }
+        Self { pid, end, leads_group: false, is_reaped: Mutex::new(false) }
     }
 
     /// The thread does not reap the child, so its pid stays valid while it is used here.
@@ -97,6 +99,17 @@ impl Process {
                 result => return result,
             }
         }
+        self.signal_number(self.pid(), signal)
+    }
+
+    /// As [`signal`](Self::signal), to all processes of the group with its number.
+    pub(in crate::sys) fn signal_number_of_group(&self, signal: i32) -> io::Result<()> {
+        let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_reaped { Err(Errno::ESRCH.into()) } else { self.signal_number(-self.pid(), signal) }
+    }
+
+    /// Signals its pid, or the group of its negated pid.
+    fn signal_number(&self, number: i32, signal: i32) -> io::Result<()> {
         // Other code may have reaped it.
         match self.wait(libc::WNOHANG | libc::WNOWAIT) {
             Err(Errno::ECHILD) => return Err(Errno::ESRCH.into()),
@@ -104,7 +117,7 @@ impl Process {
         };
         // By `libc`, because `nix` does not know the numbers of real-time signals.
         // SAFETY: numbers only. The child is not reaped, so the number is still its own.
-        let result = unsafe { libc::kill(self.pid(), signal) };
+        let result = unsafe { libc::kill(number, signal) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 

@@ -1,7 +1,6 @@
 use std::{fs, path::Path, time::Duration};
 
-use nix::{time::clock_getcpuclockid, unistd::Pid};
-
+use super::usage::cpu_time_of;
 use crate::sys::process_load::{Load, THREADS};
 
 /// `None` if the kernel has no `/proc`, or does not keep these counts.
@@ -15,7 +14,7 @@ pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
     let is_runnable = thread.is_runnable;
     let may_wait_for_thread =
         !is_runnable && (thread.siblings >= THREADS || has_runnable_thread(pid)?);
-    Some(Load { main, all: processor_time(pid)?, is_runnable, may_wait_for_thread })
+    Some(Load { main, all: cpu_time_of(pid)?, is_runnable, may_wait_for_thread })
 }
 
 /// The state of one thread.
@@ -40,9 +39,4 @@ fn has_runnable_thread(pid: i32) -> Option<bool> {
     // A thread that has ended meanwhile is skipped; new ones may be missed.
     let stats = threads.take(THREADS).map(|it| thread(it.path().join("stat")));
     Some(stats.flatten().any(|thread| thread.is_runnable))
-}
-
-/// The processor time of the whole process: see `clock_getcpuclockid(3)`.
-fn processor_time(pid: i32) -> Option<Duration> {
-    Some(clock_getcpuclockid(Pid::from_raw(pid)).ok()?.now().ok()?.into())
 }

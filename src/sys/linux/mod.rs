@@ -13,6 +13,7 @@ pub(super) mod spawn;
 pub(super) mod thread;
 pub(super) mod transit;
 pub(super) mod unread;
+pub(super) mod usage;
 pub(super) mod watched;
 
 /// Puts the calling thread into the class `SCHED_BATCH`: when it wakes, it waits for its turn instead

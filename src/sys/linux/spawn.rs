@@ -3,7 +3,10 @@ use std::{
     io,
     os::fd::{FromRawFd, OwnedFd, RawFd},
     ptr,
-    sync::atomic::{AtomicI32, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI32, AtomicUsize, Ordering},
+    },
 };
 
 use nix::sys::prctl::set_dumpable;
@@ -36,6 +39,7 @@ struct Plan<'a> {
     moves: &'a [(RawFd, RawFd)],
     uid: Option<u32>,
     gid: Option<u32>,
+    own_group: bool,
     /// The errno of the child's failed step; 0 if every step succeeded.
     errno: AtomicI32,
     /// The index in [`STEPS`] of the current step.
@@ -43,7 +47,10 @@ struct Plan<'a> {
 }
 
 /// The system calls of the child that may fail.
-const STEPS: [&str; 5] = ["dup3", "chdir", "setgid", "setuid", "execve"];
+const STEPS: [&str; 6] = ["setpgid", "dup3", "chdir", "setgid", "setuid", "execve"];
+
+/// Held while a child changes its user, because whether the memory is dumpable is one thing for all threads.
+static DUMPABLE: Mutex<()> = Mutex::new(());
 
 /// Uses `clone`, as the C library's `posix_spawn` does, which can neither change the user or group nor
 /// return a pidfd. The parent waits until the child has executed its program or ended.
@@ -61,10 +68,12 @@ pub(in crate::sys) fn spawn(
         moves,
         uid: program.uid,
         gid: program.gid,
+        own_group: program.own_group,
         errno: AtomicI32::new(0),
         step: AtomicUsize::new(0),
     };
     let changes_user = plan.uid.is_some() || plan.gid.is_some();
+    let _changing = changes_user.then(|| DUMPABLE.lock().unwrap_or_else(PoisonError::into_inner));
     let was_dumpable = changes_user && is_dumpable();
     let cloned = match clone(&plan, libc::CLONE_PIDFD) {
         // The kernel or a seccomp filter refuses the flag. If it refuses the process itself, the second
@@ -184,6 +193,11 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
     }
     let begin = |step| plan.step.store(step, Ordering::Relaxed);
     begin(0);
+    if plan.own_group {
+        // SAFETY: numbers only.
+        check(unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) })?;
+    }
+    begin(1);
     for &(source, target) in plan.moves {
         // SAFETY: numbers only; a wrong one answers EBADF. The descriptors are the child's own.
         check(unsafe {
@@ -194,7 +208,7 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
             }
         })?;
     }
-    begin(1);
+    begin(2);
     if let Some(cwd) = plan.cwd {
         // SAFETY: a C string that lives.
         check(unsafe { libc::syscall(libc::SYS_chdir, cwd) })?;
@@ -204,18 +218,18 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, c_int> {
         // SAFETY: an empty list has no address.
         unsafe { libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>()) };
     }
-    begin(2);
+    begin(3);
     if let Some(gid) = plan.gid {
         // SAFETY: a number.
         check(unsafe { libc::syscall(libc::SYS_setgid, gid) })?;
     }
     // Last, because from then on other processes of that user may stop this one.
-    begin(3);
+    begin(4);
     if let Some(uid) = plan.uid {
         // SAFETY: a number.
         check(unsafe { libc::syscall(libc::SYS_setuid, uid) })?;
     }
-    begin(4);
+    begin(5);
     set_blocked(0);
     // SAFETY: a C string, and arrays of C strings that end with a null pointer; all of them live.
     check(unsafe { libc::syscall(libc::SYS_execve, plan.file, plan.args, plan.env) })?;
@@ -249,6 +263,7 @@ mod tests {
             moves: &[],
             uid: None,
             gid: None,
+            own_group: false,
             errno: AtomicI32::new(0),
             step: AtomicUsize::new(0),
         };

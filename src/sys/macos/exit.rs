@@ -23,6 +23,8 @@ use crate::sys::wait::{Exit, waitid};
 pub struct Process {
     queue: Queue,
     pid: Pid,
+    /// Whether it was started as the leader of a process group.
+    pub(in crate::sys) leads_group: bool,
     /// The number may belong to another process from then on. Locked while the number is used.
     is_reaped: Mutex<bool>,
 }
@@ -41,7 +43,7 @@ impl Process {
             Err(Errno::ESRCH) if is_zombie(child) => queue.trigger()?,
             result => result?,
         }
-        Ok(Self { queue, pid: child, is_reaped: Mutex::new(false) })
+        Ok(Self { queue, pid: child, leads_group: false, is_reaped: Mutex::new(false) })
     }
 
     /// The process id: the child's own until [`reap`](Self::reap).
@@ -55,13 +57,23 @@ impl Process {
     /// # Errors
     /// `ESRCH` once it is reaped, `EPERM`, `EINVAL` for a number that is not that of a signal.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
+        self.signal_number(self.pid(), signal)
+    }
+
+    /// As [`signal`](Self::signal), to all processes of the group with its number.
+    pub(in crate::sys) fn signal_number_of_group(&self, signal: i32) -> io::Result<()> {
+        self.signal_number(-self.pid(), signal)
+    }
+
+    /// Signals its pid, or the group of its negated pid.
+    fn signal_number(&self, number: i32, signal: i32) -> io::Result<()> {
         let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
         if *is_reaped {
             return Err(Errno::ESRCH.into());
         }
         // By `libc`, because `nix` refuses numbers that it does not know before the kernel can.
         // SAFETY: numbers only. The process is ours and not reaped, so the number is still its own.
-        let result = unsafe { libc::kill(self.pid(), signal) };
+        let result = unsafe { libc::kill(number, signal) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 

@@ -16,6 +16,7 @@ pub(super) mod spawn;
 pub(super) mod thread;
 pub(super) mod transit;
 pub(super) mod unread;
+pub(super) mod usage;
 pub(super) mod watched;
 
 /// Does nothing: macOS has no such scheduling class.

@@ -76,7 +76,7 @@ fn spawn_on_parents_memory(program: &Program, moves: &[(RawFd, RawFd)]) -> io::R
     for &(source, target) in moves {
         actions.duplicate(source, target)?;
     }
-    let attributes = Attributes::with_default_signals()?;
+    let attributes = Attributes::new(program.own_group)?;
     let args = pointers(&program.args);
     let env = pointers(&program.env);
     let mut pid = 0;
@@ -141,13 +141,15 @@ struct Attributes(MaybeUninit<libc::posix_spawnattr_t>);
 
 impl Attributes {
     /// No signal blocked, and none ignored: Node ignores `SIGPIPE`, for one.
-    fn with_default_signals() -> io::Result<Self> {
+    fn new(own_group: bool) -> io::Result<Self> {
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: init writes the object it is given.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
         let mut attributes = Self(attributes);
         let signals = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
-        let flags = signals | FLAGS;
+        // The number of the new group is 0, which means the child's pid, until another is set.
+        let group = if own_group { libc::POSIX_SPAWN_SETPGROUP } else { 0 };
+        let flags = signals | group | FLAGS;
         let mut set = MaybeUninit::uninit();
         // SAFETY: each call gets objects initialized by a call before it.
         unsafe {
@@ -165,7 +167,7 @@ impl Attributes {
 
 impl Drop for Attributes {
     fn drop(&mut self) {
-        // SAFETY: initialized in `with_default_signals`, destroyed once.
+        // SAFETY: initialized in `new`, destroyed once.
         unsafe { libc::posix_spawnattr_destroy(self.0.as_mut_ptr()) };
     }
 }
@@ -193,6 +195,9 @@ fn spawn_by_fork(program: &Program, moves: Vec<(RawFd, RawFd)>) -> io::Result<i3
     }
     if let Some(gid) = program.gid {
         command.gid(gid);
+    }
+    if program.own_group {
+        command.process_group(0);
     }
     let prepare = move || {
         for &(source, target) in &moves {

@@ -45,6 +45,43 @@ macro_rules! symbols {
     };
 }
 
+/// Declares a struct of functions that some executables may not export, and its method `get`: `None` where one
+/// of them is missing.
+macro_rules! load_optional {
+    ($(#[$doc:meta])* struct $table:ident; $($name:ident = $symbol:literal: $signature:ty,)*) => {
+        $(#[$doc])*
+        struct $table {
+            $($name: $signature,)*
+        }
+
+        impl $table {
+            fn get() -> Option<&'static Self> {
+                static TABLE: std::sync::OnceLock<Option<$table>> = std::sync::OnceLock::new();
+                TABLE.get_or_init(Self::load).as_ref()
+            }
+
+            fn load() -> Option<Self> {
+                Some(Self {
+                    $($name: {
+                        // SAFETY: the name is a C string; the lookup has no other condition.
+                        let address = unsafe {
+                            libc::dlsym(libc::RTLD_DEFAULT, concat!($symbol, "\0").as_ptr().cast())
+                        };
+                        if address.is_null() {
+                            return None;
+                        }
+                        // SAFETY: the mangled name tells the parameters; the declarations are in node.h,
+                        // v8-isolate.h and v8-debug.h, unchanged from Node 18 to 26.
+                        unsafe { std::mem::transmute::<Pointer, $signature>(address) }
+                    },)*
+                })
+            }
+        }
+    };
+}
+
+pub(super) use load_optional;
+
 symbols! {
     uv_handle_size: unsafe extern "C" fn(c_int) -> usize,
     uv_handle_set_data: unsafe extern "C" fn(Pointer, Pointer),

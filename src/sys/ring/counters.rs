@@ -59,6 +59,16 @@ impl SharedCounters {
         self.counts().taken.load(Ordering::Relaxed)
     }
 
+    /// Counts one more HTTP request that the worker has begun to serve.
+    pub fn add_request(&self) {
+        self.counts().requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of these requests; 0 if the worker was not told to count them.
+    pub fn requests(&self) -> u64 {
+        self.counts().requests.load(Ordering::Relaxed)
+    }
+
     /// Where the states of the worker's connections are, and how many: bytes that its JavaScript writes, by
     /// descriptor number. 0 is none of them, [`IDLE`] and [`ENGAGED`] are others. The memory is valid as
     /// long as a clone of these counters lives.

@@ -48,6 +48,8 @@ pub(super) struct Counts {
     pub(super) accepted: AtomicU64,
     /// Accepted connections by the counter slot of the worker's socket.
     pub(super) accepted_at: [AtomicU64; COUNTER_SLOTS],
+    /// HTTP requests that the worker has begun to serve, if it was told to count them.
+    pub(super) requests: AtomicU64,
     /// Connections that the primary has put into the hand-off queue, less those taken back. In a cache
     /// line of its own, because the primary writes it.
     pub(super) handed: Line,

@@ -105,6 +105,16 @@ fn the_memory_can_not_shrink_and_other_files_are_refused() {
 }
 
 #[test]
+fn the_primary_sees_how_many_requests_the_worker_has_counted() {
+    let memory = create().unwrap();
+    let theirs = Ring::map(memory.try_clone().unwrap(), Side::Worker).unwrap();
+    let ours = Ring::map(memory, Side::Primary).unwrap();
+    assert_eq!(ours.counters.requests(), 0);
+    (0..3).for_each(|_| theirs.counters.add_request());
+    assert_eq!(ours.counters.requests(), 3);
+}
+
+#[test]
 fn two_threads_exchange_all_without_losing_a_wake() {
     let memory = create().unwrap();
     let theirs = memory.try_clone().unwrap();

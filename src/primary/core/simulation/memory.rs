@@ -20,6 +20,7 @@ use super::super::{
     },
     parked::ParkedId,
     stats::{AcceptCounter, WorkerView},
+    supervise::{operation::RecipeId, report::Report, status::Status},
     suspicion::Load,
 };
 use crate::protocol::{
@@ -164,6 +165,14 @@ impl Driver for Memory {
     }
 
     fn socket_released(&self) {}
+
+    fn start_worker(&self, _id: WorkerId, _recipe: RecipeId) {}
+
+    fn forget_recipe(&self, _recipe: RecipeId) {}
+
+    fn report(&self, _report: Report) {}
+
+    fn publish(&self, _status: Status) {}
 
     fn new_acceptors(&self) -> Rc<Notices> {
         Rc::default()
@@ -449,6 +458,18 @@ impl Lanes for Rc<MemoryLanes> {
         let mut messages = self.messages.borrow_mut();
         messages.retain(|(it, _)| !matches!(it, ToWorker::Drain(_)));
         messages.push_back((ToWorker::Drain(order), None));
+    }
+
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+
+    fn requests(&self) -> u64 {
+        0
+    }
+
+    fn ask_for_stack(&self) -> bool {
+        false
     }
 
     fn load(&self) -> Option<Load> {

@@ -23,7 +23,14 @@ fn lanes() -> (Rc<WorkerLanes>, OwnedFd, OwnedFd) {
     let view = Arc::new(View::new(counters, their_queue.try_clone().unwrap()));
     let process = Process::watch(std::process::id().cast_signed()).unwrap();
     let (control, queue) = (control.ok().unwrap(), queue.ok().unwrap());
-    let lanes = WorkerLanes::new(Arc::new(process), control, queue, view, Rc::default());
+    let lanes = WorkerLanes::new(
+        Arc::new(process),
+        control,
+        queue,
+        WatchdogLane::new(None),
+        view,
+        Rc::default(),
+    );
     (Rc::new(lanes), their_queue, their_control)
 }
 

@@ -1,0 +1,23 @@
+'use strict';
+
+const test = require('ava');
+const { isBuiltin } = require('../helpers/implementation');
+const { run } = require('../helpers/fixture');
+
+// The built-in module does not supervise.
+if (!isBuiltin) {
+  test('supervise() throws where it can not be called, and nothing is left of that', async (t) => {
+    const { lines, code } = await run(t, 'supervise/calls');
+    t.is(code, 0);
+    const by = (title) => lines.find((line) => line.title === title);
+    t.like(by('a bad option'), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
+    t.like(by('env that throws'), { name: 'RangeError', message: 'no environment' });
+    t.like(by('no directory'), { code: 'ENOENT' });
+    t.deepEqual(lines.find(({ workers }) => workers)?.workers, []);
+    t.is(by('twice').code, 'ERR_RS_CLUSTER_SUPERVISED');
+    t.is(by('after it has stopped').code, 'ERR_RS_CLUSTER_SUPERVISED');
+    const inWorker = by('in a worker');
+    t.is(inWorker.code, 'ERR_RS_CLUSTER_NOT_PRIMARY');
+    t.regex(inWorker.message, /cluster\.isPrimary.*exec/);
+  });
+}

@@ -1,0 +1,126 @@
+'use strict';
+
+const errors = require('../errors.js');
+const PackageCopy = require('../supervisor/package-copy.js');
+const Recipes = require('../supervisor/recipe.js');
+const Supervisor = require('../supervisor/supervisor.js');
+
+/** The workers under supervision: the engine starts them, and here they become members of the cluster. */
+class Supervision {
+  #engine;
+  #host;
+  #supervisor;
+  #settings;
+  /** By id, those that have not exited. */
+  #workers = new Map();
+  /** What the workers of a generation are started by, as in `Recipes`. */
+  #requests = new Map();
+  #newestRequest;
+
+  /**
+   * @param {() => Engine} engine
+   * @param {object} host what the cluster does: `adopt(id, request, process)`, `markDraining(worker)`, `stats()`
+   *   and `kill(pids)`
+   */
+  constructor(engine, host) {
+    this.#engine = engine;
+    this.#host = host;
+  }
+
+  /** Whether the supervisor has not stopped. */
+  get isActive() {
+    return this.#supervisor.state !== 'stopped';
+  }
+
+  /** The settings of a supervised worker; undefined for others. */
+  settingsOf({ id }) {
+    return this.#workers.has(id) ? this.#settings : undefined;
+  }
+
+  /**
+   * Starts the supervisor. The engine has been started.
+   *
+   * @param {object} options as `checkOptions()` returns them
+   * @throws an error of the system, or what `options.env` throws
+   */
+  start(options, defaults) {
+    this.#settings = options.settings;
+    const { uid, gid } = options.settings;
+    const isForOthers = (uid ?? process.getuid()) !== process.getuid() || gid != null;
+    const copy = new PackageCopy(isForOthers, options.settings);
+    try {
+      return this.#start(options, new Recipes(options, defaults, copy.files), copy);
+    } catch (error) {
+      copy.remove();
+      throw error;
+    }
+  }
+
+  #start(options, recipes, copy) {
+    const recipe = recipes.make();
+    this.#newestRequest = recipe.request;
+    const failure = this.#engine().supervise(options.engine, recipe.engine);
+    if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
+    this.#supervisor = new Supervisor(this.#engine(), options, recipes, {
+      ...this.#host,
+      workerOf: (id) => this.#workers.get(id),
+      startsBy: ({ request }) => this.#startsBy(request),
+      markDraining: (id) => this.#markDraining(id),
+      kill: (pids) => this.#kill(pids),
+      ended: () => copy.remove(),
+    });
+    return this.#supervisor;
+  }
+
+  /** The engine has started a worker. Its events follow. */
+  adopt({ id, generation, process: started }) {
+    if (!this.#requests.has(generation)) this.#requests.set(generation, this.#newestRequest);
+    const request = this.#requests.get(generation);
+    this.#supervisor.context.run(() => {
+      this.#workers.set(id, this.#host.adopt(id, request, started));
+    });
+  }
+
+  onReport(json) {
+    this.#supervisor.onReport(JSON.parse(json));
+  }
+
+  /** The program itself ends this worker, which is to be replaced at once. */
+  leaves({ id }) {
+    if (this.#workers.has(id)) this.#engine().leaves(id);
+  }
+
+  /** The process of this worker has ended. */
+  onExited(id, cut) {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    this.#workers.delete(id);
+    if (cut > 0) this.#supervisor.onCut(worker, cut);
+  }
+
+  /** Stops the supervisor, then calls back. */
+  stop(callback) {
+    this.#supervisor.stop().then(callback);
+  }
+
+  /** The next generation is started by this. Its number may be that of one that has failed. */
+  #startsBy(request) {
+    this.#newestRequest = request;
+    for (const generation of this.#requests.keys()) {
+      if (generation !== this.#supervisor.generation) this.#requests.delete(generation);
+    }
+  }
+
+  /** Kills all workers at once: those that are known here, and those that the engine has started since. */
+  #kill(pids) {
+    const known = [...this.#workers.values()].map((worker) => worker.process.pid);
+    this.#host.kill(new Set([...known, ...pids]));
+  }
+
+  #markDraining(id) {
+    const worker = this.#workers.get(id);
+    if (worker !== undefined) this.#host.markDraining(worker);
+  }
+}
+
+module.exports = Supervision;

@@ -1,0 +1,29 @@
+'use strict';
+
+const { closeSync, openSync } = require('node:fs');
+
+const ignore = () => {};
+
+/** Whether this process has a controlling terminal: only then the system opens this file. */
+function hasTerminal() {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Keeps this process from ending because nothing takes its output any longer: the terminal is gone, or what
+ * reads the log. Returns a function that ends this.
+ */
+function ignoreOutputErrors() {
+  const streams = [process.stdout, process.stderr];
+  for (const stream of streams) stream.on('error', ignore);
+  return () => {
+    for (const stream of streams) stream.removeListener('error', ignore);
+  };
+}
+
+module.exports = { hasTerminal, ignoreOutputErrors };

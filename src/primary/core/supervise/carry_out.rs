@@ -1,0 +1,177 @@
+//! Carries out what the rules of supervision decide, and tells them what happens to their workers.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    super::{
+        deadlines::Due,
+        drain::DrainOptions,
+        driver::{Driver, EndSignal, Lanes},
+        state::Core,
+    },
+    report::{Ended, Generation, Reason, Report, SlotNumber},
+    supervisor::{Effect, Supervisor},
+};
+use crate::protocol::{ListenerId, WorkerId};
+
+/// How often the memory and the requests of workers are looked at, if they are limited.
+const USE: Duration = Duration::from_secs(1);
+
+impl Reason {
+    /// The word for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Reload => "reload",
+            Self::Rollback => "rollback",
+            Self::Restart => "restart",
+            Self::Scale => "scale",
+            Self::Crash => "crash",
+            Self::Hung => "hung",
+            Self::Memory => "memory",
+            Self::Age => "age",
+            Self::Requests => "requests",
+            Self::Ended => "ended",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+impl<D: Driver> Core<D> {
+    /// Begins to supervise.
+    pub(crate) fn begin_supervision(&mut self, supervisor: Supervisor, now: Instant) {
+        self.supervisor = Some(supervisor);
+        self.supervise(now, |supervisor| supervisor.set_others(0));
+        self.look_at_use(now);
+    }
+
+    /// Tells the supervisor something, if there is one, and does what follows.
+    pub(crate) fn supervise(&mut self, now: Instant, tell: impl FnOnce(&mut Supervisor)) {
+        let Some(mut supervisor) = self.supervisor.take() else {
+            return;
+        };
+        tell(&mut supervisor);
+        let others = self.workers.keys().filter(|id| !supervisor.has(**id)).count();
+        supervisor.set_others(others);
+        supervisor.settle(now);
+        while let Some(effect) = supervisor.take_effect() {
+            self.carry_out(&supervisor, effect, now);
+        }
+        if let Some(next) = supervisor.next_deadline()
+            && let Some(next) = self.supervised.ask(next)
+        {
+            self.deadlines.add(next, Due::Supervision);
+        }
+        self.driver.publish(supervisor.status());
+        self.supervisor = Some(supervisor);
+    }
+
+    fn carry_out(&mut self, supervisor: &Supervisor, effect: Effect, now: Instant) {
+        match effect {
+            Effect::Start { worker, recipe, is_withheld } => {
+                if is_withheld {
+                    self.withheld.insert(worker);
+                }
+                self.driver.start_worker(worker, recipe);
+            }
+            Effect::Admit(worker) => {
+                self.withheld.remove(&worker);
+                self.admit(worker, now);
+            }
+            Effect::Drain { worker, timeout, reason } => {
+                let kill_timeout = supervisor.kill_timeout();
+                let hands_over = supervisor.hands_over();
+                let reason = Some(reason.as_str().to_owned());
+                self.drain(worker, DrainOptions { timeout, kill_timeout, reason, hands_over }, now);
+            }
+            Effect::DrainOthers { timeout } => self.drain_others(supervisor, timeout, now),
+            Effect::Kill(worker) => {
+                if let Some(worker) = self.workers.get(&worker) {
+                    worker.lanes.signal(EndSignal::Kill, true);
+                }
+            }
+            Effect::Forget(recipe) => self.driver.forget_recipe(recipe),
+            Effect::Report(report) => self.driver.report(report),
+        }
+    }
+
+    /// The slot and the generation of a supervised worker.
+    pub(crate) fn place_of(&self, id: WorkerId) -> Option<(SlotNumber, Generation)> {
+        self.supervisor.as_ref()?.place_of(id)
+    }
+
+    fn drain_others(&mut self, supervisor: &Supervisor, timeout: Duration, now: Instant) {
+        let others = self.workers.keys().copied().filter(|id| !supervisor.has(*id));
+        for worker in others.collect::<Vec<_>>() {
+            let reason = Reason::Stop;
+            self.carry_out(supervisor, Effect::Drain { worker, timeout, reason }, now);
+            self.driver.report(Report::Draining { worker, reason });
+        }
+    }
+
+    /// It is time for something that the supervisor waits for.
+    pub(in super::super) fn look_at_supervision(&mut self, now: Instant) {
+        if self.supervised.take(now) {
+            self.supervise(now, |supervisor| supervisor.expire(now));
+        }
+    }
+
+    /// Looks at what limited workers use.
+    pub(in super::super) fn look_at_use(&mut self, now: Instant) {
+        let Some(supervisor) = &self.supervisor else {
+            return;
+        };
+        if !supervisor.limits_use() {
+            return;
+        }
+        self.deadlines.add(now + USE, Due::Use);
+        let reads_memory = supervisor.limits_memory();
+        let workers = supervisor.used().into_iter();
+        let used = workers.filter_map(|id| {
+            let lanes = &self.workers.get(&id)?.lanes;
+            Some((id, reads_memory.then(|| lanes.memory()).flatten(), lanes.requests()))
+        });
+        let used: Vec<_> = used.collect();
+        self.supervise(now, |supervisor| {
+            for (worker, memory, requests) in used {
+                supervisor.uses(worker, memory, requests, now);
+            }
+        });
+    }
+
+    /// The worker serves a listener.
+    pub(in super::super) fn tell_listening(
+        &mut self,
+        id: WorkerId,
+        listener: ListenerId,
+        now: Instant,
+    ) {
+        let Some(listener) = self.listeners.get(&listener).filter(|_| self.supervisor.is_some())
+        else {
+            return;
+        };
+        let (query, name) = (listener.query.clone(), listener.name.clone());
+        self.supervise(now, |supervisor| supervisor.listens(id, &query, &name, now));
+    }
+
+    /// The worker has closed its server on a listener.
+    pub(in super::super) fn tell_closed(
+        &mut self,
+        id: WorkerId,
+        listener: ListenerId,
+        now: Instant,
+    ) {
+        let Some(listener) = self.listeners.get(&listener).filter(|_| self.supervisor.is_some())
+        else {
+            return;
+        };
+        let query = listener.query.clone();
+        self.supervise(now, |supervisor| supervisor.ends_listening(id, &query));
+    }
+
+    /// The worker's process has ended.
+    pub(crate) fn tell_exited(&mut self, id: WorkerId, how: Ended, now: Instant) {
+        self.withheld.remove(&id);
+        self.supervise(now, |supervisor| supervisor.exited(id, how, now));
+    }
+}

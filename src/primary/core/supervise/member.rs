@@ -1,0 +1,77 @@
+//! One worker under supervision, from the order to start it until its process has ended.
+
+use std::time::Instant;
+
+use super::report::{Generation, SlotNumber};
+use crate::protocol::control::{Query, Target};
+
+/// An address that a worker listens on.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    pub(super) target: Target,
+    pub(super) index: u32,
+    /// For people.
+    pub(super) name: String,
+}
+
+impl Address {
+    pub(super) fn is_in(&self, addresses: &[Self]) -> bool {
+        addresses.iter().any(|it| it.target == self.target && it.index == self.index)
+    }
+
+    pub(super) fn is_for(&self, query: &Query) -> bool {
+        self.target == query.target && self.index == query.index
+    }
+}
+
+/// How far a worker has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    /// It is not ready, and has to be at this time.
+    Starting { deadline: Instant },
+    /// It is ready, but gets no connections before it has been well until then: the first of its generation.
+    OnTrial { until: Instant },
+    /// It serves.
+    Ready { since: Instant },
+    /// It is stuck, so it does not count.
+    Hung,
+    /// It drains, or is about to end otherwise.
+    Leaving,
+}
+
+/// A worker.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) slot: SlotNumber,
+    pub(super) generation: Generation,
+    pub(super) phase: Phase,
+    /// Whether its process runs.
+    pub(super) is_forked: bool,
+    /// Whether it may get connections.
+    pub(super) is_admitted: bool,
+    /// The addresses that it listens on, and when it added the last one.
+    pub(super) addresses: Vec<Address>,
+    pub(super) listened: Option<Instant>,
+    /// Its part of the limits that recycle workers.
+    pub(super) part: f64,
+    /// Whether it has reached one of them.
+    pub(super) is_worn: bool,
+}
+
+impl Member {
+    /// Whether it is starting or ready.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self.phase, Phase::Starting { .. } | Phase::OnTrial { .. } | Phase::Ready { .. })
+    }
+
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Starting { .. })
+    }
+
+    pub(super) fn ready_since(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Ready { since } => Some(since),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Supervision: a program's slots are kept filled with workers that are ready, and all of them are replaced
+//! without a moment in which fewer serve.
+//!
+//! The rules are those of [`supervisor::Supervisor`], which knows nothing of connections: its inputs are what
+//! the program asks for, what workers do, and the time; its [`supervisor::Effect`]s are carried out by
+//! [`carry_out`].
+//!
+//! - [`options`], [`report`]: the vocabulary,
+//! - [`slot`], [`member`], [`operation`]: the states,
+//! - [`supervisor`]: the registries, and how slots are filled; [`readiness`]: when a worker is ready;
+//!   [`failures`]: what follows when one fails; [`operations`]: reload, scale, restart, stop; [`deadlines`]:
+//!   what happens by time alone,
+//! - [`status`]: what the program can read at any time.
+
+pub(super) mod carry_out;
+mod deadlines;
+mod failures;
+mod member;
+pub(crate) mod operation;
+mod operations;
+/// What the program asks of supervision.
+pub mod options;
+mod random;
+mod readiness;
+/// What supervision tells the program.
+pub mod report;
+#[cfg(test)]
+mod simulation;
+mod slot;
+/// The state of supervision, for other threads.
+pub mod status;
+pub(crate) mod supervisor;

@@ -1,0 +1,196 @@
+//! What supervision tells the program.
+
+use std::time::Duration;
+
+use crate::protocol::WorkerId;
+
+/// A place for one worker, from 0 on.
+pub type SlotNumber = u32;
+
+/// The number of a version of the program, from 1 on.
+pub type Generation = u32;
+
+/// Chosen by the program, for the answer to a request.
+pub type Token = u32;
+
+/// What the supervisor does as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The first workers are not ready yet.
+    Starting,
+    /// All slots have workers, or wait for them.
+    Ready,
+    /// The workers are being replaced by those of another generation.
+    Reloading,
+    /// The workers are about to end.
+    Stopping,
+    /// Every slot has failed too often.
+    Failed,
+    /// All workers have ended.
+    Stopped,
+}
+
+/// Why a worker is started, or leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It is one of the first.
+    Start,
+    /// A new generation takes over.
+    Reload,
+    /// A new generation has failed.
+    Rollback,
+    /// The program wants another worker in this slot.
+    Restart,
+    /// The program wants more workers, or fewer.
+    Scale,
+    /// The worker before it has failed.
+    Crash,
+    /// The worker before it was stuck.
+    Hung,
+    /// The worker takes too much memory.
+    Memory,
+    /// The worker has been ready for long enough.
+    Age,
+    /// The worker has served enough requests.
+    Requests,
+    /// The program itself ends the worker.
+    Ended,
+    /// All workers end.
+    Stop,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// Other code has reaped it.
+    Unknown,
+}
+
+/// What went wrong with a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// Its process has ended.
+    Exited(Ended),
+    /// It was not ready in time. These addresses were missing, if that is what was waited for.
+    TimedOut(Vec<String>),
+    /// Its process could not be started: the system call, and the errno.
+    Fork(&'static str, i32),
+    /// Its event loop was stuck.
+    Hung,
+    /// It took more memory than it may.
+    Memory,
+    /// The supervisor stops.
+    Stopping,
+    /// There is no such worker.
+    NoSuchWorker,
+}
+
+/// How far a worker had come when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailedPhase {
+    /// It was not ready yet.
+    Start,
+    /// The time in which it had to be ready was over.
+    Ready,
+    /// It was ready, and had to show that it is well.
+    Canary,
+    /// The workers were being drained.
+    Drain,
+}
+
+/// Why an operation failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// What went wrong.
+    pub cause: Cause,
+    /// When.
+    pub phase: FailedPhase,
+    /// With which worker.
+    pub worker: Option<WorkerId>,
+    /// In which slot.
+    pub slot: Option<SlotNumber>,
+}
+
+/// What an operation came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// There are so many slots.
+    Scaled(u32),
+    /// All workers are of this generation, after so long.
+    Reloaded(Generation, Duration),
+    /// It has failed.
+    Rejected(Rejection),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The supervisor does something else than before.
+    State(State),
+    /// The first workers are ready.
+    Ready,
+    /// All workers are of another generation.
+    Reloaded {
+        /// Which one.
+        generation: Generation,
+        /// How long that took.
+        time: Duration,
+    },
+    /// A slot has another worker than before.
+    Replaced {
+        /// Which one.
+        slot: SlotNumber,
+        /// Its worker before, if it had one.
+        from: Option<WorkerId>,
+        /// Its worker now.
+        to: WorkerId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A slot waits before it gets another worker.
+    BackOff {
+        /// Which one.
+        slot: SlotNumber,
+        /// For how long.
+        delay: Duration,
+        /// How often it has failed.
+        failures: u32,
+    },
+    /// A worker gets no more connections, and finishes what it has.
+    Draining {
+        /// Which one.
+        worker: WorkerId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Every slot has failed too often, the last one like this.
+    Failed(Rejection),
+    /// A worker's event loop is stuck for so long that the worker is replaced.
+    Hung {
+        /// Which one.
+        worker: WorkerId,
+        /// For how long.
+        time: Duration,
+        /// The JavaScript stack at which it is stuck, as `Error.stack` has it.
+        stack: Option<String>,
+    },
+    /// A worker's event loop has been stuck for a while.
+    Blocked {
+        /// Which one.
+        worker: WorkerId,
+        /// For how long.
+        time: Duration,
+        /// The JavaScript stack at which it is stuck, as `Error.stack` has it.
+        stack: Option<String>,
+    },
+    /// All workers have ended.
+    Stopped,
+    /// The answer to a request.
+    Answer(Token, Outcome),
+}

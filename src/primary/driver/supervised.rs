@@ -1,0 +1,101 @@
+//! Supervision as the program sees it: what it wants, and workers that have been started.
+
+use std::{rc::Rc, sync::Arc, time::Instant};
+
+use tokio::sync::mpsc;
+
+use super::{
+    super::{
+        core::supervise::{options::SuperviseOptions, supervisor::Supervisor},
+        forker::Forker,
+        messages::{Event, Order},
+        recipe::{Recipe, Started},
+        worker_ids::WorkerIds,
+    },
+    context::Context,
+    supervision::Supervision,
+    worker_task::{Attending, adopt},
+};
+use crate::{
+    error::{Error, Result},
+    protocol::WorkerId,
+};
+
+/// Begins to supervise.
+pub(super) fn begin(
+    context: &Context,
+    options: SuperviseOptions,
+    recipe: Arc<Recipe>,
+    forker: Forker,
+    ids: WorkerIds,
+) {
+    let mut supervision = Supervision::new(forker);
+    let recipe = supervision.add_recipe(recipe);
+    *context.supervision.borrow_mut() = Some(supervision);
+    let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
+    context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
+}
+
+/// Does what the program wants.
+pub(super) fn carry_out(context: &Context, order: Order) {
+    let now = Instant::now();
+    // Its number has to be known before the rules use it.
+    let reload = match &order {
+        Order::Reload(token, recipe) => {
+            let mut supervision = context.supervision.borrow_mut();
+            supervision.as_mut().map(|it| (*token, it.add_recipe(Arc::clone(recipe))))
+        }
+        _ => None,
+    };
+    context.decide(|core| {
+        core.supervise(now, |supervisor| match order {
+            Order::Reload(..) => {
+                if let Some((token, recipe)) = reload {
+                    supervisor.reload(token, recipe);
+                }
+            }
+            Order::Scale(token, workers) => supervisor.scale(token, workers),
+            Order::Restart(token, slot_or_id) => supervisor.restart(token, slot_or_id),
+            Order::Hold => supervisor.hold(),
+            Order::Release => supervisor.release(),
+            Order::Stop { token, delay, timeout } => supervisor.stop(token, delay, timeout, now),
+            Order::Leaves(worker, done) => {
+                supervisor.leaves(worker);
+                // The caller may have ceased to wait.
+                let _ = done.try_send(());
+            }
+        });
+    });
+}
+
+/// A worker's process has been started, or could not be.
+pub(super) async fn forked(
+    context: &Rc<Context>,
+    id: WorkerId,
+    started: Result<Box<Started>>,
+    attending: mpsc::Sender<Attending>,
+) {
+    let started = match started {
+        Ok(started) => *started,
+        Err(error) => {
+            let (syscall, errno) = match &error {
+                Error::System { syscall, source } => (*syscall, source.raw_os_error().unwrap_or(0)),
+                _ => ("fork", 0),
+            };
+            context.log().write(format_args!("worker {id} can't be started: {error}"));
+            return context.decide(|core| {
+                let now = Instant::now();
+                core.supervise(now, |it| it.could_not_start(id, syscall, errno, now));
+            });
+        }
+    };
+    let Started { forked, pipes, stderr, .. } = started;
+    let process = Arc::clone(&forked.adopted.process);
+    if let Some(supervision) = &mut *context.supervision.borrow_mut() {
+        supervision.add_worker(id, process.pid(), stderr);
+    }
+    let (slot, generation) = context.ask(|core| core.place_of(id)).unwrap_or_default();
+    let channel = Box::new(forked.channel);
+    context.emit(Event::Started { worker: id, slot, generation, process, channel, pipes });
+    adopt(context, forked.adopted, attending).await;
+}

@@ -1,0 +1,157 @@
+//! The thread that starts workers for the engine, which must not wait for that.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::stderr_relay::StderrRelay;
+pub use super::{
+    recipe::{Recipe, Started},
+    stderr_relay::StderrTail,
+};
+use crate::{
+    error::{Error, Result},
+    protocol::WorkerId,
+};
+
+/// Starts workers, one after the other. Dropping it ends the thread; workers that are not begun by then are
+/// not started.
+pub struct Forker {
+    orders: Sender<(WorkerId, Arc<Recipe>)>,
+    relay: Arc<StderrRelay>,
+    is_dropped: Arc<AtomicBool>,
+}
+
+impl Forker {
+    /// Starts the thread. Workers inherit the scheduling class of the thread that calls this, so that must not
+    /// be the engine's. `done` is called on the forker's thread with each worker, or with why it could not be
+    /// started. It has to end the process of a worker that it can't pass on.
+    ///
+    /// # Errors
+    /// When the process can have no more threads.
+    pub fn start(done: impl Fn(WorkerId, Result<Started>) + Send + 'static) -> Result<Self> {
+        let (orders, ordered) = channel();
+        let relay = Arc::new(StderrRelay::default());
+        let is_dropped = Arc::new(AtomicBool::new(false));
+        let (its_relay, is_over) = (Arc::clone(&relay), Arc::clone(&is_dropped));
+        let run = move || run(&ordered, &its_relay, &is_over, done);
+        thread::Builder::new()
+            .name("rs-cluster-fork".into())
+            .spawn(run)
+            .map_err(Error::system("pthread_create"))?;
+        Ok(Self { orders, relay, is_dropped })
+    }
+
+    /// Starts worker `id`. Returns at once.
+    pub fn fork(&self, id: WorkerId, recipe: Arc<Recipe>) {
+        // The thread takes orders until this is dropped.
+        let _ = self.orders.send((id, recipe));
+    }
+
+    /// Waits until what the workers have written to their stderr by now is written to this process's, but no
+    /// longer than `timeout`. Returns whether it is.
+    pub fn flush_stderr(&self, timeout: Duration) -> bool {
+        self.relay.flush(timeout)
+    }
+}
+
+impl Drop for Forker {
+    fn drop(&mut self) {
+        self.is_dropped.store(true, Ordering::Relaxed);
+    }
+}
+
+fn run(
+    ordered: &Receiver<(WorkerId, Arc<Recipe>)>,
+    relay: &StderrRelay,
+    is_over: &AtomicBool,
+    done: impl Fn(WorkerId, Result<Started>),
+) {
+    for (id, recipe) in ordered {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        done(id, start(id, &recipe, relay));
+    }
+}
+
+fn start(id: WorkerId, recipe: &Recipe, relay: &StderrRelay) -> Result<Started> {
+    let stderr = recipe.relays_stderr().then(|| relay.open()).transpose()?;
+    recipe.start(id, stderr)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::CString, os::fd::AsFd, sync::mpsc};
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    use super::*;
+    use crate::{
+        primary::fork::LaneNumbers,
+        sys::exit::{Exit, Process},
+    };
+
+    fn recipe(script: &str) -> Recipe {
+        let c = |text: &str| CString::new(text).unwrap();
+        Recipe {
+            file: c("/bin/sh"),
+            args: vec![c("sh"), c("-c"), c(script)],
+            env: vec![c("PATH=/usr/bin:/bin")],
+            cwd: None,
+            uid: None,
+            gid: None,
+            stdio: vec![-2, 1, 2, -1],
+            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6, watchdog: None },
+            queue_timeout: Duration::ZERO,
+            own_group: true,
+            keeps_stderr: true,
+            inspect: None,
+        }
+    }
+
+    fn exit_of(process: &Process) -> Exit {
+        poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+        process.status().unwrap().expect("an ended process")
+    }
+
+    #[test]
+    fn workers_are_started_in_order_and_a_failure_is_reported() {
+        let (sender, done) = mpsc::channel();
+        let forker = Forker::start(move |id, started| {
+            sender.send((id, std::thread::current().name().map(String::from), started)).unwrap();
+        })
+        .unwrap();
+        let mut missing = recipe("");
+        missing.file = CString::new("/no/such/file").unwrap();
+        let good =
+            Arc::new(recipe("echo \"$NODE_UNIQUE_ID failed\" >&2; exit \"$NODE_UNIQUE_ID\""));
+        for (id, recipe) in [(7, &good), (8, &Arc::new(missing)), (9, &good)] {
+            forker.fork(id, Arc::clone(recipe));
+        }
+        for wanted in [Some(7), None, Some(9)] {
+            let (id, thread, started) = done.recv().unwrap();
+            assert_eq!(thread.as_deref(), Some("rs-cluster-fork"));
+            match (wanted, started) {
+                (Some(wanted), Ok(started)) => {
+                    assert_eq!((id, started.forked.adopted.id), (wanted, wanted));
+                    let exit = exit_of(&started.forked.adopted.process);
+                    assert_eq!(exit, Exit::Code(wanted.cast_signed()));
+                    let tail = started.stderr.unwrap().read();
+                    assert_eq!(tail, format!("{wanted} failed\n").as_bytes());
+                }
+                (None, Err(Error::System { syscall: "execve", source })) => {
+                    assert_eq!(source.raw_os_error(), Some(libc::ENOENT));
+                }
+                (wanted, started) => panic!("{wanted:?}, {:?}", started.err()),
+            }
+        }
+        assert!(forker.flush_stderr(Duration::from_secs(20)));
+    }
+}

@@ -1,0 +1,207 @@
+//! What it takes to start a worker.
+
+use std::{
+    ffi::CString,
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    fork::{Forked, LaneNumbers, fork},
+    stderr_relay::StderrTail,
+    stdio::{Stdio, inherits_stderr},
+};
+use crate::{error::Result, protocol::WorkerId, sys::spawn::Program};
+
+/// The variable by which Node knows that a process is a worker.
+const UNIQUE_ID: &[u8] = b"NODE_UNIQUE_ID=";
+
+const LAST_PORT: u32 = 65_535;
+
+/// How many ports need no privileges.
+const FREE_PORTS: u32 = LAST_PORT - 1023;
+
+/// What it takes to start a worker, any number of times.
+#[derive(Debug)]
+pub struct Recipe {
+    /// Path of the executable.
+    pub file: CString,
+    /// All arguments, the first being the program's own name.
+    pub args: Vec<CString>,
+    /// The environment, as `NAME=value`. `NODE_UNIQUE_ID` is added, or replaced.
+    pub env: Vec<CString>,
+    /// The directory to start in; this process's if `None`.
+    pub cwd: Option<CString>,
+    /// The user to become.
+    pub uid: Option<u32>,
+    /// The group to become.
+    pub gid: Option<u32>,
+    /// The child's descriptors, by number: see [`Stdio::open`].
+    pub stdio: Vec<i32>,
+    /// The child's descriptors for its ends of the lanes.
+    pub numbers: LaneNumbers,
+    /// See [`Adopted::queue_timeout`](super::fork::Adopted::queue_timeout).
+    pub queue_timeout: Duration,
+    /// Whether a worker leads a process group of its own.
+    pub own_group: bool,
+    /// Whether the end of what a worker writes to its stderr is kept, if that is this process's stderr.
+    pub keeps_stderr: bool,
+    /// The inspector's port, where the inspector is in use.
+    pub inspect: Option<InspectPort>,
+}
+
+/// Gives each worker an inspector's port of its own.
+#[derive(Debug, Clone)]
+pub struct InspectPort {
+    /// The port of the first worker.
+    pub first: u16,
+    /// Where `--inspect-port` goes among the arguments.
+    pub index: usize,
+    /// How many ports were given out, also by other recipes that share this counter.
+    pub given: Arc<AtomicU32>,
+}
+
+impl InspectPort {
+    /// The next port. After the last one it begins anew with those that need no privileges, as in Node.
+    fn next(&self) -> u16 {
+        let given = self.given.fetch_add(1, Ordering::Relaxed) % FREE_PORTS;
+        let port = u32::from(self.first) + given;
+        let wrapped = if port > LAST_PORT { port - FREE_PORTS } else { port };
+        u16::try_from(wrapped).unwrap_or(self.first)
+    }
+}
+
+/// A worker that was started by a recipe. Whoever drops one unused has to end its process.
+pub struct Started {
+    /// The worker, for the engine and for JavaScript.
+    pub forked: Forked,
+    /// This process's ends of the child's pipes, by the child's numbers.
+    pub pipes: Vec<Option<OwnedFd>>,
+    /// The end of what it writes to its stderr, if that is kept.
+    pub stderr: Option<StderrTail>,
+    /// The port that its inspector was given.
+    pub inspect_port: Option<u16>,
+}
+
+impl Recipe {
+    /// Whether the stderr of a worker is to be a pipe of which the end is kept. Otherwise it is what `stdio`
+    /// says.
+    pub fn relays_stderr(&self) -> bool {
+        self.keeps_stderr && inherits_stderr(&self.stdio)
+    }
+
+    /// Starts worker `id`. Where `stderr` is given, the child writes there.
+    ///
+    /// # Errors
+    /// That of the system call that failed. Nothing is left open or running then.
+    pub fn start(&self, id: WorkerId, stderr: Option<(OwnedFd, StderrTail)>) -> Result<Started> {
+        let mut stdio = Stdio::open(&self.stdio)?;
+        let stderr = stderr.map(|(theirs, tail)| {
+            stdio.replace_stderr(theirs);
+            tail
+        });
+        let Stdio { descriptors, pipes, kept_open } = stdio;
+        let inspect_port = self.inspect.as_ref().map(InspectPort::next);
+        let program = self.program(id, inspect_port, descriptors);
+        let forked = fork(id, program, self.numbers, self.queue_timeout)?;
+        drop(kept_open);
+        Ok(Started { forked, pipes, stderr, inspect_port })
+    }
+
+    fn program(
+        &self,
+        id: WorkerId,
+        inspect_port: Option<u16>,
+        descriptors: Vec<Option<i32>>,
+    ) -> Program {
+        let mut args = self.args.clone();
+        if let (Some(port), Some(inspect)) = (inspect_port, &self.inspect) {
+            args.insert(inspect.index.min(args.len()), text(format!("--inspect-port={port}")));
+        }
+        let mut env = self.env.clone();
+        let unique_id = text(format!("NODE_UNIQUE_ID={id}"));
+        // In its place, because a program sees the order.
+        match env.iter_mut().find(|pair| pair.as_bytes().starts_with(UNIQUE_ID)) {
+            Some(given) => *given = unique_id,
+            None => env.push(unique_id),
+        }
+        Program {
+            file: self.file.clone(),
+            args,
+            env,
+            cwd: self.cwd.clone(),
+            descriptors,
+            uid: self.uid,
+            gid: self.gid,
+            own_group: self.own_group,
+        }
+    }
+}
+
+/// Text without null bytes.
+fn text(text: String) -> CString {
+    CString::new(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn c(text: &str) -> CString {
+        CString::new(text).unwrap()
+    }
+
+    fn recipe() -> Recipe {
+        Recipe {
+            file: c("/bin/sh"),
+            args: vec![c("sh"), c("-c"), c("exit 7")],
+            env: vec![c("A=1"), c("NODE_UNIQUE_ID=9"), c("B=2")],
+            cwd: None,
+            uid: None,
+            gid: None,
+            stdio: vec![-2, 1, 2, -1],
+            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6, watchdog: None },
+            queue_timeout: Duration::ZERO,
+            own_group: false,
+            keeps_stderr: false,
+            inspect: None,
+        }
+    }
+
+    #[test]
+    fn each_worker_gets_its_own_id_where_the_environment_has_one() {
+        let mut recipe = recipe();
+        let env = |recipe: &Recipe| recipe.program(12, None, Vec::new()).env;
+        assert_eq!(env(&recipe), [c("A=1"), c("NODE_UNIQUE_ID=12"), c("B=2")]);
+        recipe.env.remove(1);
+        assert_eq!(env(&recipe), [c("A=1"), c("B=2"), c("NODE_UNIQUE_ID=12")]);
+    }
+
+    #[test]
+    fn each_worker_gets_the_next_inspector_port_also_by_another_recipe() {
+        let port = InspectPort { first: 65_534, index: 1, given: Arc::default() };
+        let later = port.clone();
+        assert_eq!(
+            [port.next(), port.next(), later.next(), port.next()],
+            [65_534, 65_535, 1024, 1025]
+        );
+        let recipe = Recipe { inspect: Some(port), ..recipe() };
+        let args = recipe.program(1, Some(9230), Vec::new()).args;
+        assert_eq!(args, [c("sh"), c("--inspect-port=9230"), c("-c"), c("exit 7")]);
+    }
+
+    #[test]
+    fn only_a_stderr_that_is_inherited_is_relayed() {
+        let mut recipe = Recipe { keeps_stderr: true, ..recipe() };
+        assert!(recipe.relays_stderr());
+        for stdio in [vec![0, 1, -2], vec![0, 2, 1], vec![0, 1]] {
+            recipe.stdio = stdio;
+            assert!(!recipe.relays_stderr());
+        }
+        assert!(!super::tests::recipe().relays_stderr());
+    }
+}

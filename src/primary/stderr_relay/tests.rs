@@ -1,0 +1,157 @@
+use std::{
+    ffi::CString,
+    fs::File,
+    io::{PipeReader, Read, Write},
+    os::fd::{AsRawFd, RawFd},
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::*;
+use crate::sys::{
+    exit::{Exit, Process},
+    spawn::{self, Program},
+};
+
+/// Everything here takes less than a second, so what has not happened by then never will.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A relay, and the other end of what it writes to.
+fn relay() -> (Arc<Thread>, PipeReader) {
+    let (output, target) = io::pipe().unwrap();
+    (Thread::start(target).unwrap(), output)
+}
+
+/// A process of the shell that writes there.
+fn shell(script: &str, stderr: &OwnedFd) -> Process {
+    shell_with(script, &[stderr.as_raw_fd()])
+}
+
+/// A process of the shell with these descriptors, from 2 on.
+fn shell_with(script: &str, descriptors: &[RawFd]) -> Process {
+    let c = |text: &str| CString::new(text).unwrap();
+    let program = Program {
+        file: c("/bin/sh"),
+        args: vec![c("sh"), c("-c"), c(script)],
+        env: vec![c("PATH=/usr/bin:/bin")],
+        cwd: None,
+        descriptors: [0, 1].iter().chain(descriptors).copied().map(Some).collect(),
+        uid: None,
+        gid: None,
+        own_group: false,
+    };
+    spawn::spawn(&program).unwrap()
+}
+
+fn exit_of(process: &Process) -> Exit {
+    poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+    process.status().unwrap().expect("an ended process")
+}
+
+fn wait_readable_or_end(output: &PipeReader) {
+    let mut polled = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+    let deadline = PollTimeout::try_from(DEADLINE).unwrap();
+    assert_eq!(poll(&mut polled, deadline), Ok(1), "nothing comes");
+}
+
+/// Waits until the thread has ended, which closes its end.
+fn expect_end(output: &mut PipeReader) {
+    wait_readable_or_end(output);
+    assert_eq!(output.read(&mut [0]).unwrap(), 0);
+}
+
+/// Reads so many bytes, which are there or are about to come.
+fn read(output: &mut PipeReader, count: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < count {
+        wait_readable_or_end(output);
+        let mut chunk = vec![0; count - bytes.len()];
+        let length = output.read(&mut chunk).unwrap();
+        assert_ne!(length, 0, "{} of {count} bytes came", bytes.len());
+        bytes.extend_from_slice(&chunk[..length]);
+    }
+    bytes
+}
+
+#[test]
+fn no_byte_is_lost_when_a_worker_writes_much_and_crashes() {
+    let (thread, mut output) = relay();
+    let (stderr, tail) = Arc::clone(&thread).open().unwrap();
+    let script = "head -c 102400 /dev/zero | tr '\\0' x >&2; echo =last >&2; kill -9 $$";
+    let process = shell(script, &stderr);
+    drop(stderr);
+    let written = read(&mut output, 102_406);
+    assert_eq!(exit_of(&process), Exit::Signal(9));
+    assert!(written.starts_with(b"xxxx") && written.ends_with(b"x=last\n"));
+    let kept = tail.read();
+    assert_eq!((kept.len(), &kept[..]), (KEPT, &written[written.len() - KEPT..]));
+}
+
+#[test]
+fn a_blocked_terminal_blocks_neither_who_asks_for_the_tail_nor_a_worker_that_crashes() {
+    let (thread, mut output) = relay();
+    let (first, first_tail) = Arc::clone(&thread).open().unwrap();
+    // As much as both pipes can't hold; the thread waits with the rest.
+    let blocked = 64 * 1024;
+    let mut first = File::from(first);
+    first.write_all(&vec![b'x'; blocked]).unwrap();
+    assert!(thread.flush(DEADLINE), "the pipe has room for that");
+    first.write_all(b"=").unwrap();
+    let (stderr, tail) = Arc::clone(&thread).open().unwrap();
+    assert!(!thread.flush(Duration::from_millis(50)), "it has not for more");
+    let process = shell("echo why >&2; exit 7", &stderr);
+    drop(stderr);
+    assert_eq!(exit_of(&process), Exit::Code(7));
+    assert_eq!(tail.read(), b"why\n");
+    assert_eq!(tail.read(), b"why\n", "it is kept");
+    // What was read to answer is written when that is possible, once.
+    let written = read(&mut output, blocked + 5);
+    assert!(written.ends_with(b"x=why\n"));
+    assert!(thread.flush(DEADLINE));
+    drop((first, tail, first_tail, thread));
+    expect_end(&mut output);
+}
+
+#[test]
+fn a_process_that_outlives_the_worker_writes_on_until_it_ends() {
+    let (thread, mut output) = relay();
+    let (stderr, tail) = Arc::clone(&thread).open().unwrap();
+    let (input, mut control) = io::pipe().unwrap();
+    let pipe = Arc::downgrade(&tail.pipe);
+    let script = "(read -r line; echo \"$line\" >&2) <&3 & exit 0";
+    let process = shell_with(script, &[stderr.as_raw_fd(), input.as_raw_fd()]);
+    drop((stderr, input));
+    assert_eq!(exit_of(&process), Exit::Code(0));
+    assert_eq!(tail.read(), b"");
+    drop(tail);
+    assert!(thread.flush(DEADLINE));
+    assert!(pipe.upgrade().is_some(), "the pipe is read on");
+    control.write_all(b"later\n").unwrap();
+    assert_eq!(read(&mut output, 6), b"later\n");
+    // The thread closes the pipe; then it ends, and closes this one.
+    drop(thread);
+    expect_end(&mut output);
+    assert!(pipe.upgrade().is_none());
+}
+
+#[test]
+fn workers_go_on_when_there_is_no_terminal_any_more() {
+    let (thread, output) = relay();
+    drop(output);
+    let (stderr, tail) = thread.open().unwrap();
+    let process = shell("head -c 300000 /dev/zero >&2; echo last >&2; exit 7", &stderr);
+    drop(stderr);
+    assert_eq!(exit_of(&process), Exit::Code(7));
+    assert!(tail.read().ends_with(b"\0last\n"));
+}
+
+#[test]
+fn a_terminal_that_does_not_block_gets_all_as_well() {
+    let (output, target) = wake_pipe().unwrap();
+    let mut output = PipeReader::from(output);
+    let thread = Thread::start(target).unwrap();
+    let (stderr, _tail) = thread.open().unwrap();
+    let writing = std::thread::spawn(move || File::from(stderr).write_all(&vec![b'x'; 300_000]));
+    assert_eq!(read(&mut output, 300_000), vec![b'x'; 300_000]);
+    writing.join().unwrap().unwrap();
+}

@@ -1,0 +1,85 @@
+//! The descriptors that a child gets.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+};
+
+use crate::{
+    error::{Error, Result},
+    sys::{duplicate, lane},
+};
+
+/// How many descriptors a child expects to be blocking, as with libuv.
+const STANDARD_STREAMS: usize = 3;
+const STDERR: usize = 2;
+const IGNORE: i32 = -2;
+const PIPE: i32 = -3;
+
+/// The descriptors of a child that is to be started.
+pub struct Stdio {
+    /// By the child's numbers; `None` leaves a number closed.
+    pub descriptors: Vec<Option<RawFd>>,
+    /// This process's ends of the pipes, by the child's numbers.
+    pub pipes: Vec<Option<OwnedFd>>,
+    /// The descriptors that `descriptors` names, to be closed once the child runs.
+    pub kept_open: Vec<OwnedFd>,
+}
+
+/// Whether the child gets this process's stderr as its own.
+pub(super) fn inherits_stderr(wanted: &[i32]) -> bool {
+    wanted.get(STDERR) == Some(&libc::STDERR_FILENO)
+}
+
+impl Stdio {
+    /// Opens what a child gets, by its numbers: -1 leaves the number closed, -2 is `/dev/null`, -3 a new
+    /// pipe, any other number that descriptor of this process.
+    ///
+    /// # Errors
+    /// `EBADF` where this process has no such descriptor, `EMFILE` or `ENFILE` when no descriptor is left.
+    pub fn open(wanted: &[i32]) -> Result<Self> {
+        let mut stdio = Self { descriptors: Vec::new(), pipes: Vec::new(), kept_open: Vec::new() };
+        for &wish in wanted {
+            let mut pipe = None;
+            let descriptor = match wish {
+                IGNORE => Some(stdio.keep_open(null().map_err(Error::system("open"))?)),
+                PIPE => {
+                    let (ours, theirs) = lane::pipe().map_err(Error::system("socketpair"))?;
+                    pipe = Some(ours);
+                    Some(stdio.keep_open(theirs))
+                }
+                number if number < 0 => None,
+                number => {
+                    // A descriptor that is not open is an error here, as in Node.
+                    let theirs = duplicate(number).map_err(Error::system("dup"))?;
+                    if stdio.descriptors.len() < STANDARD_STREAMS {
+                        // Descriptors without this state don't need it.
+                        let _ = lane::make_blocking(&theirs);
+                    }
+                    Some(stdio.keep_open(theirs))
+                }
+            };
+            stdio.descriptors.push(descriptor);
+            stdio.pipes.push(pipe);
+        }
+        Ok(stdio)
+    }
+
+    /// Gives the child another stderr.
+    pub(super) fn replace_stderr(&mut self, theirs: OwnedFd) {
+        let number = self.keep_open(theirs);
+        if let Some(descriptor) = self.descriptors.get_mut(STDERR) {
+            *descriptor = Some(number);
+        }
+    }
+
+    fn keep_open(&mut self, theirs: OwnedFd) -> RawFd {
+        let number = theirs.as_raw_fd();
+        self.kept_open.push(theirs);
+        number
+    }
+}
+
+fn null() -> io::Result<OwnedFd> {
+    Ok(std::fs::File::options().read(true).write(true).open("/dev/null")?.into())
+}

@@ -1,0 +1,99 @@
+//! Pipes that another process writes to, and that this process copies elsewhere.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    thread,
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd::{read, write},
+};
+
+use super::{descriptor::set_nonblocking, failure::SHORTAGE_PAUSE};
+
+/// As much as the kernel lets any user put into a pipe.
+const MOST: usize = 1024 * 1024;
+
+/// As much as is read at a time.
+const CHUNK: usize = 16 * 1024;
+
+/// A pipe: the end to read from, which does not block, and the end to write to, which does.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = io::pipe()?;
+    set_nonblocking(&reader, true)?;
+    Ok((reader.into(), writer.into()))
+}
+
+/// A pipe by which threads wake another one. Neither end blocks.
+///
+/// # Errors
+/// As [`pipe`].
+pub fn wake_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe()?;
+    set_nonblocking(&writer, true)?;
+    Ok((reader, writer))
+}
+
+/// Makes the reading end of a [`wake_pipe`] readable.
+pub fn wake(writer: &OwnedFd) {
+    // It fails only if the pipe is full, and so readable.
+    while matches!(write(writer, &[0]), Err(Errno::EINTR)) {}
+}
+
+/// Waits until one of these has something to read, or has ended, and says for each whether it has.
+pub fn wait_readable(descriptors: &[BorrowedFd<'_>]) -> Vec<bool> {
+    let mut polled: Vec<_> =
+        descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    wait(&mut polled);
+    polled.iter().map(|it| it.any().unwrap_or(true)).collect()
+}
+
+/// Appends all that is in the pipe now to `bytes`. Returns whether that was the end: nothing was there, and
+/// the last writer has closed the pipe.
+pub fn read_all(reader: &OwnedFd, bytes: &mut Vec<u8>) -> bool {
+    let end = bytes.len() + MOST;
+    while bytes.len() < end {
+        let start = bytes.len();
+        bytes.resize(start + CHUNK, 0);
+        let result = read(reader, &mut bytes[start..]);
+        bytes.truncate(start + *result.as_ref().unwrap_or(&0));
+        match result {
+            Ok(0) => return true,
+            // There was no more.
+            Ok(count) if count < CHUNK => return false,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
+/// Writes all of it, and waits for room. Gives up where the descriptor can't be written to.
+pub fn write_all(target: impl AsFd, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match write(&target, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::EINTR) => {}
+            // Node makes its stderr non-blocking where that is a pipe.
+            Err(Errno::EAGAIN) => wait(&mut [PollFd::new(target.as_fd(), PollFlags::POLLOUT)]),
+            Err(_) => return,
+        }
+    }
+}
+
+fn wait(polled: &mut [PollFd<'_>]) {
+    loop {
+        match poll(polled, PollTimeout::NONE) {
+            Ok(_) => return,
+            Err(Errno::EINTR) => {}
+            // The kernel has no memory for it now.
+            Err(_) => thread::sleep(SHORTAGE_PAUSE),
+        }
+    }
+}
