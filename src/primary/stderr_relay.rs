@@ -115,7 +115,7 @@ impl Thread {
         let its_orders = Arc::clone(&orders);
         let run = move || run(&woken, &its_orders, &target);
         thread::Builder::new()
-            .name("rs-cluster-stderr".into())
+            .name("rs-cluster-err".into())
             .stack_size(STACK)
             .spawn(run)
             .map_err(Error::system("pthread_create"))?;
