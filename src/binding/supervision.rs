@@ -194,9 +194,10 @@ pub(super) fn status_json(published: &Published) -> String {
         })
     });
     let draining: Vec<_> = draining.collect();
-    let blocked = status.blocked.iter().map(|place| {
-        json!({ "at": place.at, "count": place.count, "ms": whole(place.longest) })
-    });
+    let blocked = status
+        .blocked
+        .iter()
+        .map(|place| json!({ "at": place.at, "count": place.count, "ms": whole(place.longest) }));
     let blocked: Vec<_> = blocked.collect();
     json!({
         "state": state_name(status.state),
