@@ -243,7 +243,7 @@ impl Supervisor {
             slot.rest = Rest::Failed;
             let has_failed = |slot: &Slot| slot.is_empty() && slot.rest == Rest::Failed;
             if slots.values().all(has_failed) {
-                self.effects.push_back(Effect::Report(Report::Failed(rejection)));
+                self.outcomes.push_back(Effect::Report(Report::Failed(rejection)));
             }
             return;
         }
