@@ -3,7 +3,7 @@
 // npm run soak -- [options]: what takes too long for every change. It runs malicious workers beside honest ones,
 // under load, for some minutes, and fails if a request to an honest worker is lost; the program is that of
 // __test__/faults/soak.spec.js. Then it runs the specs of draining on the versions of Node that `npm test` leaves
-// out.
+// out, and those of supervised programs for much longer.
 
 const path = require('node:path');
 const { runCommand } = require('../tools/command.js');
@@ -20,14 +20,27 @@ const SECONDS = 30;
 const DRAIN_NODES = ['18', '22', '24'];
 const DRAIN_SPECS = '__test__/drain/*.spec.js';
 const DRAIN_LIMIT = 30 * 60 * 1000;
+// The specs read from the environment how often they do something.
+const SUPERVISE_TIMES = {
+  RELOADS: '200', // on each Node
+  TRAFFIC_NODES: '18,20,22,24,26',
+  SCALES: '500',
+  BROKEN: '50',
+  STOPS: '200',
+  CRASH_LOOP_RATIO: '1',
+};
+const SUPERVISE_SPECS = '__test__/supervise/*.spec.js';
+const SUPERVISE_HOURS = 5;
 
 const USAGE = `npm run soak -- [options]
 
 Runs malicious workers beside honest ones, which serve clients all the time. Fails if an answer of an
-honest worker is lost. Then tests on other versions of Node that workers drain without losing a request.
+honest worker is lost. Then tests on other versions of Node that workers drain without losing a request, and
+supervises programs, with more reloads, stops and failures than npm test.
 
   --minutes N    the duration of the first part, 10 by default
-  --only PART    malicious or drain
+  --hours N      how long the last part does random operations, 2 by default
+  --only PART    malicious, drain or supervise
   --policy NAME  one of ${POLICIES.join(', ')}; all in turn by default
   --seed N       of random choices; the time by default
   --node PATH    the Node binary that runs the program
@@ -37,6 +50,7 @@ honest worker is lost. Then tests on other versions of Node that workers drain w
 function parseOptions(argv) {
   const { values } = parse(argv, {
     minutes: { type: 'string', default: '10' },
+    hours: { type: 'string', default: '2' },
     only: { type: 'string' },
     policy: { type: 'string' },
     seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
@@ -51,7 +65,8 @@ function parseOptions(argv) {
   }
   const minutes = positiveInteger('minutes', values.minutes);
   const policies = values.policy === undefined ? POLICIES : [values.policy];
-  return { ...values, minutes, policies, seed: positiveInteger('seed', values.seed) };
+  const hours = positiveInteger('hours', values.hours);
+  return { ...values, minutes, hours, policies, seed: positiveInteger('seed', values.seed) };
 }
 
 /** Resolves to the summary of one run. */
@@ -95,7 +110,15 @@ async function drain() {
   }
 }
 
-const PARTS = { malicious: soakAll, drain };
+async function supervise({ hours, seed }) {
+  const env = { ...process.env, ...SUPERVISE_TIMES, SECONDS: `${hours * 3600}`, SEED: `${seed}` };
+  const limit = (SUPERVISE_HOURS + hours) * 3600 * 1000;
+  const args = ['ava', `--timeout=${SUPERVISE_HOURS + hours}h`, SUPERVISE_SPECS];
+  const text = await runTool('npx', args, { cwd: ROOT, env, limit });
+  process.stdout.write(`supervised programs: ${text.trimEnd().split('\n').at(-1).trim()}\n`);
+}
+
+const PARTS = { malicious: soakAll, drain, supervise };
 
 async function main(argv) {
   const options = parseOptions(argv);

@@ -16,19 +16,28 @@ function membersOf(group) {
     return [];
   }
   if (!HAS_PROC) return [{ pid: group, command: '(some member of the group)' }];
+  return running().filter((found) => found.group === group);
+}
+
+/** The running processes of a session, which has more groups than that of its leader if workers lead their own. */
+function membersOfSession(leader) {
+  return HAS_PROC ? running().filter(({ session }) => session === leader) : membersOf(leader);
+}
+
+function running() {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(describe)
-    .filter((found) => found && found.group === group && !'ZX'.includes(found.state));
+    .filter((found) => found && !'ZX'.includes(found.state));
 }
 
 function describe(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command in parentheses may itself contain spaces and parentheses.
-    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, , group, session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-    return { pid: Number(pid), state, group: Number(group), command };
+    return { pid: Number(pid), state, group: Number(group), session: Number(session), command };
   } catch {
     return undefined; // The process ended in the meantime.
   }
@@ -48,6 +57,18 @@ function signalGroup(group, signal) {
     process.kill(-group, signal);
   } catch {
     // No process is left to receive the signal.
+  }
+}
+
+/** Sends a signal to all processes of a session, by its leader. */
+function signalSession(leader, signal) {
+  signalGroup(leader, signal);
+  for (const { pid } of membersOfSession(leader)) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has ended meanwhile.
+    }
   }
 }
 
@@ -76,4 +97,13 @@ async function becomesTrue(condition, milliseconds) {
   return true;
 }
 
-module.exports = { HAS_PROC, becomesTrue, isAlive, membersOf, signalGroup, stopGroup };
+module.exports = {
+  HAS_PROC,
+  becomesTrue,
+  isAlive,
+  membersOf,
+  membersOfSession,
+  signalGroup,
+  signalSession,
+  stopGroup,
+};

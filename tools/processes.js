@@ -1,10 +1,10 @@
 'use strict';
 
-// Starts each process of a tool as the leader of its own process group, so that one signal ends it together
-// with the processes that it has started.
+// Starts each process of a tool as the leader of its own session, so that it can be ended together with the
+// processes that it has started, also with those that lead process groups of their own.
 
 const { spawn } = require('node:child_process');
-const { signalGroup } = require('./process-group.js');
+const { signalSession } = require('./process-group.js');
 
 const running = new Set();
 
@@ -16,10 +16,10 @@ function startGroup(command, args, options) {
 }
 
 function killGroup(child) {
-  signalGroup(child.pid, 'SIGKILL');
+  signalSession(child.pid, 'SIGKILL');
 }
 
-/** Ends the remaining processes of a group whose leader has exited. */
+/** Ends the remaining processes of a session whose leader has exited. */
 function endGroup(child) {
   killGroup(child);
   running.delete(child);

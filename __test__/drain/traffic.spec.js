@@ -3,16 +3,20 @@
 // Every shape of traffic under every policy, on the oldest and the newest Node, while all workers are replaced:
 // no request fails. bench/lib/every-shape.js lists the shapes.
 
-const path = require('node:path');
 const { serial: test } = require('ava');
-const { everyShape } = require('../../bench/lib/every-shape');
 const { findNode } = require('../../tools/node-binary');
 const { slowdown } = require('../../tools/time-limit');
 const { start } = require('../helpers/fixture');
-const { freePort } = require('../helpers/free-port');
 const { isBuiltin } = require('../helpers/implementation');
-const { assertNothingLost, load, logsOf } = require('../helpers/load');
-const { temporaryDirectory } = require('../helpers/temporary');
+const {
+  NONE_CLOSED,
+  addresses,
+  assertNoneClosed,
+  assertNothingLost,
+  load,
+  logsOf,
+  shapesWith,
+} = require('../helpers/load');
 
 const NODES = (process.env.TRAFFIC_NODES ?? '20,26').split(',');
 const POLICIES = [
@@ -27,33 +31,15 @@ const REQUESTS = 10_000;
 const WORKERS = 2;
 // In ms. Much longer than it takes, unless the machine is busy.
 const DRAIN_TIMEOUT = 30_000;
-const KINDS = ['http', 'https', 'h2c', 'h2'];
 // How long a request may wait for its answer on an idle machine, in ms.
 const ANSWER_LIMIT = 10_000;
 // Fewer than in the benchmark, so that the machine is not always busy: other specs run beside this one.
 const POST_CLIENTS = 16;
 const ROUNDS = 40;
-// Shapes whose clients keep a plain HTTP/1 connection, which the server does not close.
-const KEPT = ['get', 'post'];
-const NONE_CLOSED = { announced: 0, byClient: 0, idleFin: 0, idleReset: 0 };
-
-async function addresses(t) {
-  const at = { unix: path.join(temporaryDirectory(t), 'socket') };
-  const servers = [{ kind: 'http', listen: { path: at.unix } }];
-  for (const kind of KINDS) {
-    const port = await freePort();
-    at[kind] = `127.0.0.1:${port}`;
-    servers.push({ kind, listen: { host: '127.0.0.1', port } });
-  }
-  return { at, servers };
-}
 
 /** The shapes for a policy. */
 function shapesFor(policy, at) {
-  const shapes = everyShape(at).map((it) => {
-    const isPost = it.shape === 'post' && it.name === undefined;
-    return isPost ? { ...it, count: POST_CLIENTS } : it;
-  });
+  const shapes = shapesWith(POST_CLIENTS, at);
   // Under SCHED_NONE connections can't move, and an answer that comes before the request's body never ends one.
   return policy === 'SCHED_NONE' ? shapes.filter(({ early }) => !early) : shapes;
 }
@@ -124,12 +110,7 @@ for (const version of isBuiltin ? [] : NODES) {
       for (const { replaced, cut } of cuts)
         t.deepEqual({ replaced, cut }, { replaced: WORKERS, cut: 0 });
       // Under SCHED_NONE connections can't move.
-      if (policy === 'SCHED_NONE') return;
-      for (const name of KEPT) {
-        const { opened, closed } = played.shapes[name];
-        t.is(opened, shapes.find((shape) => (shape.name ?? shape.shape) === name).count, name);
-        t.deepEqual({ ...closed, byClient: 0 }, NONE_CLOSED, name);
-      }
+      if (policy !== 'SCHED_NONE') assertNoneClosed(t, played, shapes);
     });
   }
 }

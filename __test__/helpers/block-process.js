@@ -7,7 +7,12 @@ const path = require('node:path');
 const { text } = require('./client');
 const { environment } = require('./fixture');
 const { execPath } = require('./implementation');
-const { becomesTrue, membersOf, signalGroup } = require('../../tools/process-group');
+const {
+  becomesTrue,
+  membersOfSession,
+  signalGroup,
+  signalSession,
+} = require('../../tools/process-group');
 const { afterTimeLimit } = require('../../tools/time-limit');
 
 const WATCHDOG = 30_000;
@@ -15,7 +20,7 @@ const WATCHDOG = 30_000;
 const GONE_WITHIN = 2_000;
 const BIN = path.join(__dirname, 'bin');
 
-/** A block of the documentation that runs, as the leader of a process group. */
+/** A block of the documentation that runs, as the leader of a session. */
 class BlockProcess extends EventEmitter {
   output = '';
   answers = [];
@@ -43,8 +48,11 @@ class BlockProcess extends EventEmitter {
     const closed = once(this.#child, 'close');
     this.exited = once(this.#child, 'exit').then(async ([code, signal]) => {
       inTime();
-      const gone = await becomesTrue(() => membersOf(this.#child.pid).length === 0, GONE_WITHIN);
-      const left = membersOf(this.#child.pid).map(({ command }) => command);
+      const gone = await becomesTrue(
+        () => membersOfSession(this.#child.pid).length === 0,
+        GONE_WITHIN,
+      );
+      const left = membersOfSession(this.#child.pid).map(({ command }) => command);
       this.destroy();
       await closed;
       this.emit('news');
@@ -59,7 +67,7 @@ class BlockProcess extends EventEmitter {
   }
 
   destroy() {
-    signalGroup(this.#child.pid, 'SIGKILL');
+    signalSession(this.#child.pid, 'SIGKILL');
   }
 
   async ask() {

@@ -6,7 +6,7 @@ const path = require('node:path');
 const readline = require('node:readline');
 const { isDeepStrictEqual } = require('node:util');
 const { execPath, specifier } = require('./implementation');
-const { becomesTrue, membersOf, signalGroup } = require('../../tools/process-group');
+const { becomesTrue, membersOfSession, signalSession } = require('../../tools/process-group');
 const { afterTimeLimit } = require('../../tools/time-limit');
 
 const WATCHDOG = 30_000;
@@ -16,7 +16,7 @@ const FIXTURES = path.join(__dirname, '../fixtures');
 const WARNING = /^\(node:\d+\) .*/m;
 const CRASH = /^worker \d+ crashed.*/m; // See fixtures/shared/cluster.js.
 
-/** A fixture program, running as the leader of a process group that its workers belong to. */
+/** A fixture program, running as the leader of a session that its workers belong to. */
 class Program extends EventEmitter {
   lines = [];
   stdout = '';
@@ -25,6 +25,7 @@ class Program extends EventEmitter {
   #child;
   #failure;
   #warns;
+  #crashes;
 
   /**
    * @param {string} name of a file in `fixtures/`, as in `shared/app`; or the path of any other program
@@ -35,6 +36,7 @@ class Program extends EventEmitter {
    * @param {string[]} [options.launcher] a command that executes the command appended to it
    * @param {number} [options.timeout] of the watchdog, in milliseconds of an idle machine
    * @param {boolean} [options.warns] whether process warnings are expected
+   * @param {boolean} [options.crashes] whether crashes of workers are expected
    * @param {object} [options.spawn] for `child_process.spawn()`: `cwd`, `uid`, …
    */
   constructor(name, options = {}) {
@@ -43,6 +45,7 @@ class Program extends EventEmitter {
     const { args = [], env, nodeArgs = [], launcher = [], timeout = WATCHDOG } = options;
     this.#name = name;
     this.#warns = options.warns ?? false;
+    this.#crashes = options.crashes ?? false;
 
     const [file, ...rest] = [
       ...launcher,
@@ -109,17 +112,26 @@ class Program extends EventEmitter {
 
   /** Sends the program a command; see `fixtures/shared/commands.js`. */
   send(command) {
-    this.#child.stdin.write(`${JSON.stringify(command)}\n`);
+    this.write(`${JSON.stringify(command)}\n`);
+  }
+
+  write(text) {
+    this.#child.stdin.write(text);
   }
 
   signal(signal) {
     this.#child.kill(signal);
   }
 
+  /** Asks the program to end in its own way; resolves to how it does. */
+  finish() {
+    this.#child.stdin.end();
+    return this.exited;
+  }
+
   /** Asks the program to end in its own way, and checks that it does, successfully. */
   async end() {
-    this.#child.stdin.end();
-    const result = await this.exited;
+    const result = await this.finish();
     if (result.code !== 0) throw this.#error(`ended with ${result.code ?? result.signal}, not 0`);
     return result;
   }
@@ -131,7 +143,7 @@ class Program extends EventEmitter {
   }
 
   destroy() {
-    signalGroup(this.pid, 'SIGKILL');
+    signalSession(this.pid, 'SIGKILL');
   }
 
   #collect() {
@@ -152,8 +164,8 @@ class Program extends EventEmitter {
     // Workers share the outputs, so 'close' comes after the last worker is gone.
     const closed = once(this.#child, 'close');
     const [code, signal] = await once(this.#child, 'exit');
-    const gone = await becomesTrue(() => membersOf(this.pid).length === 0, GONE_WITHIN);
-    const left = membersOf(this.pid).map(({ pid, command }) => `${pid} ${command}`);
+    const gone = await becomesTrue(() => membersOfSession(this.pid).length === 0, GONE_WITHIN);
+    const left = membersOfSession(this.pid).map(({ pid, command }) => `${pid} ${command}`);
     this.destroy();
     await closed;
     this.emit('news');
@@ -166,7 +178,7 @@ class Program extends EventEmitter {
 
   #trouble() {
     const [crash] = this.stderr.match(CRASH) ?? [];
-    if (crash) return this.#error(`reports a crash: ${crash}`);
+    if (crash && !this.#crashes) return this.#error(`reports a crash: ${crash}`);
     const [warning] = this.stderr.match(WARNING) ?? [];
     return warning && !this.#warns ? this.#error(`printed a warning: ${warning}`) : undefined;
   }

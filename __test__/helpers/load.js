@@ -6,7 +6,33 @@ const { setTimeout } = require('node:timers/promises');
 const { everyShape } = require('../../bench/lib/every-shape');
 const { compareIds } = require('../../bench/lib/ids');
 const { startTraffic } = require('../../bench/lib/traffic');
+const { freePort } = require('./free-port');
 const { temporaryDirectory } = require('./temporary');
+
+const KINDS = ['http', 'https', 'h2c', 'h2'];
+/** Shapes whose clients keep a plain HTTP/1 connection, which the server does not close. */
+const KEPT = ['get', 'post'];
+const NONE_CLOSED = { announced: 0, byClient: 0, idleFin: 0, idleReset: 0 };
+
+/** What servers of every kind listen on, and the addresses of it for clients. */
+async function addresses(t) {
+  const at = { unix: path.join(temporaryDirectory(t), 'socket') };
+  const servers = [{ kind: 'http', listen: { path: at.unix } }];
+  for (const kind of KINDS) {
+    const port = await freePort();
+    at[kind] = `127.0.0.1:${port}`;
+    servers.push({ kind, listen: { host: '127.0.0.1', port } });
+  }
+  return { at, servers };
+}
+
+/** Every shape, with so many clients that post without a pause. */
+function shapesWith(postClients, at) {
+  return everyShape(at).map((it) => {
+    const isPost = it.shape === 'post' && it.name === undefined;
+    return isPost ? { ...it, count: postClients } : it;
+  });
+}
 
 /**
  * Plays shapes of traffic while `operate` does something to the server.
@@ -55,4 +81,21 @@ function assertNothingLost(t, { total, shapes, ids }) {
   }
 }
 
-module.exports = { assertNothingLost, everyShape, load, logsOf };
+/** Fails if a client of plain HTTP/1 had to open its connection anew, because the server had closed it. */
+function assertNoneClosed(t, played, shapes) {
+  for (const name of KEPT) {
+    const { opened, closed } = played.shapes[name];
+    t.is(opened, shapes.find((shape) => (shape.name ?? shape.shape) === name).count, name);
+    t.deepEqual({ ...closed, byClient: 0 }, NONE_CLOSED, name);
+  }
+}
+
+module.exports = {
+  NONE_CLOSED,
+  addresses,
+  assertNoneClosed,
+  assertNothingLost,
+  load,
+  logsOf,
+  shapesWith,
+};

@@ -23,21 +23,27 @@ async function fetchReplacer({ name, specifier, variable, program }) {
 }
 
 /** The opponents that can take part here, and the reasons why others can't. */
-async function findReplacers({ against }) {
-  const own = implementations({ against }).map(({ name, implementation }) => ({
+async function find({ against }, own, until) {
+  const ours = implementations({ against }).map(({ name, implementation }) => ({
     name,
-    program: CLUSTER,
-    way: 'drain',
     env: { RS_CLUSTER: implementation },
+    ...own,
   }));
   const builtin = { name: BASELINE, program: CLUSTER, way: 'disconnect', env: {} };
   const fetched = [];
   for (const it of PACKAGES) fetched.push(await fetchReplacer(it));
+  const present = [...ours, builtin, ...fetched.filter(({ absence }) => !absence)];
   const absent = fetched.filter(({ absence }) => absence);
   return {
-    opponents: [...own, builtin, ...fetched.filter(({ absence }) => !absence)],
+    opponents: present.map((opponent) => ({ ...opponent, until })),
     skipped: absent.map(({ name, absence }) => `${name}: ${absence}`),
   };
 }
 
-module.exports = { findReplacers };
+/** Opponents that replace all workers, and say when the old ones have exited. */
+const findReplacers = (options) => find(options, { program: CLUSTER, way: 'drain' }, 'exit');
+
+/** Opponents that reload the program, each in its own way, and say when the new workers serve. */
+const findReloaders = (options) => find(options, { program: 'traffic-supervise.js' }, 'listening');
+
+module.exports = { findReloaders, findReplacers };

@@ -11,6 +11,7 @@ const NAMES = [
   'blocked-primary',
   'stalled-worker',
   'drain',
+  'reload',
   'footprint',
   'fork',
   'ipc',

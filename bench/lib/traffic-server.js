@@ -40,15 +40,15 @@ async function chooseAddresses(directory) {
 
 /**
  * Starts an opponent. In the result, `at` has the addresses; `replace()` replaces all workers, and resolves
- * when the old ones have exited; `log` is the file for the workers' ids; `ended` rejects if the process ends.
+ * when the old ones have exited, or, where `until` is 'listening', when the new ones serve; `log` is the file for the workers' ids; `ended` rejects if the process ends.
  *
  * @param {{ workers: number, timeout: number }} settings how many there are, and how long one may take to leave
  */
-async function startTrafficServer({ name, program, way, env }, { node, workers, timeout }) {
+async function startTrafficServer({ name, program, way, until, env }, { node, workers, timeout }) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rs-cluster-bench-'));
   const { at, servers } = await chooseAddresses(directory);
   const log = path.join(directory, 'ids');
-  const settings = { workers, timeout, way, servers, log };
+  const settings = { workers, timeout, way, until, servers, log };
   const { NODE_CLUSTER_SCHED_POLICY, ...environment } = process.env;
   const child = startProcess(node, [path.join(SERVERS, program), JSON.stringify(settings)], {
     env: { ...environment, ...env },

@@ -7,7 +7,7 @@ const cluster = require(process.env.RS_CLUSTER ?? 'node:cluster');
 const { obey } = require('./parts/obey.js');
 const { forkListening, replaceWorkers } = require('./parts/replace-workers.js');
 
-const { workers, way, timeout, policy = 'SCHED_RR', ...rest } = JSON.parse(process.argv[2]);
+const { workers, way, timeout, until, policy = 'SCHED_RR', ...rest } = JSON.parse(process.argv[2]);
 const servers = rest.servers.length;
 
 async function main() {
@@ -20,7 +20,7 @@ async function main() {
     for (const worker of Object.values(cluster.workers)) worker.process.kill('SIGKILL');
     process.exit();
   };
-  const tell = obey(() => replaceWorkers(cluster, { way, timeout, servers }), end);
+  const tell = obey(() => replaceWorkers(cluster, { way, timeout, servers, until }), end);
   for (let i = 0; i < workers; i += 1) await forkListening(cluster, servers);
   tell({ listening: workers });
 }

@@ -9,7 +9,7 @@ const { once } = require('node:events');
 const { obey } = require('./parts/obey.js');
 const throng = require(process.env.THRONG);
 
-const { workers: count, timeout, ...rest } = JSON.parse(process.argv[2]);
+const { workers: count, timeout, until, ...rest } = JSON.parse(process.argv[2]);
 const servers = rest.servers.length;
 
 /** Resolves when so many workers more have begun to listen everywhere. */
@@ -42,7 +42,7 @@ async function replace() {
     worker.process.kill('SIGTERM');
     await replaced;
   }
-  await Promise.all(ended);
+  if (until !== 'listening') await Promise.all(ended);
   return { replaced: workers.length, ms: Date.now() - started };
 }
 

@@ -4,6 +4,7 @@ const errors = require('../errors.js');
 const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
 const Supervisor = require('../supervisor/supervisor.js');
+const { flushStderrOnExit } = require('../supervisor/terminal.js');
 
 /** The workers under supervision: the engine starts them, and here they become members of the cluster. */
 class Supervision {
@@ -61,6 +62,7 @@ class Supervision {
     this.#newestRequest = recipe.request;
     const failure = this.#engine().supervise(options.engine, recipe.engine);
     if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
+    flushStderrOnExit(this.#engine());
     this.#supervisor = new Supervisor(this.#engine(), options, recipes, {
       ...this.#host,
       workerOf: (id) => this.#workerOf(id),

@@ -36,14 +36,16 @@ const WAYS = {
  * @param {'drain' | 'disconnect'} options.way
  * @param {number} options.timeout for a worker to finish, in ms
  * @param {number} options.servers on how many addresses a worker listens
+ * @param {'exit' | 'listening'} [options.until] whether to wait for the exits of the old workers
  */
-async function replaceWorkers(cluster, { way, timeout, servers }) {
+async function replaceWorkers(cluster, { way, timeout, servers, until = 'exit' }) {
   const started = Date.now();
   const leaving = [];
   for (const worker of Object.values(cluster.workers)) {
     await forkListening(cluster, servers);
     leaving.push(WAYS[way](worker, timeout));
   }
+  if (until === 'listening') return { replaced: leaving.length, ms: Date.now() - started };
   const left = await Promise.all(leaving);
   const cut = left.reduce((sum, result) => sum + (result.cut ?? 0), 0);
   return { replaced: leaving.length, cut, ms: Date.now() - started };

@@ -10,6 +10,7 @@ use super::{
         state::Core,
     },
     report::{Ended, Generation, Reason, Report, SlotNumber},
+    status::Status,
     supervisor::{Effect, Supervisor},
 };
 use crate::protocol::{ListenerId, WorkerId};
@@ -55,7 +56,8 @@ impl<D: Driver> Core<D> {
         supervisor.set_others(others);
         supervisor.settle(now);
         // Before the reports: who hears of something sees it.
-        self.driver.publish(supervisor.status());
+        let blocked = self.looks.places.clone();
+        self.driver.publish(Status { blocked, ..supervisor.status() });
         while let Some(effect) = supervisor.take_effect() {
             self.carry_out(&supervisor, effect, now);
         }
@@ -65,6 +67,7 @@ impl<D: Driver> Core<D> {
             self.deadlines.add(next, Due::Supervision);
         }
         self.supervisor = Some(supervisor);
+        self.begin_to_look(now);
     }
 
     fn carry_out(&mut self, supervisor: &Supervisor, effect: Effect, now: Instant) {

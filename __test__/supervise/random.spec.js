@@ -1,0 +1,169 @@
+'use strict';
+
+// Random operations at once, under every shape of traffic.
+
+const { readdirSync } = require('node:fs');
+const { setTimeout: pause } = require('node:timers/promises');
+const { serial: test } = require('ava');
+const { isBuiltin, specifier } = require('../helpers/implementation');
+const { assertNothingLost, load, shapesWith } = require('../helpers/load');
+const { BROKEN, brokenSource } = require('../helpers/programs');
+const {
+  answerLimit,
+  startTrafficProgram,
+  trafficProgram,
+} = require('../helpers/supervised-traffic');
+const { temporaryDirectory } = require('../helpers/temporary');
+const { isAlive } = require('../../tools/process-group');
+const { Random } = require('../../tools/random');
+
+// Of both tests together.
+const SECONDS = Number(process.env.SECONDS ?? 60);
+const SEED = Number(process.env.SEED ?? process.pid);
+const POST_CLIENTS = 8;
+const MOST_WORKERS = 5;
+const AT_ONCE = 3;
+// How long a stopped worker may stay so, in ms: much shorter than requests wait.
+const LONGEST_STOP = 500;
+// Failures that the death of a worker explains: its connections end.
+const BY_DEATH = ['reset', 'closed', 'truncated'];
+const OPTIONS = {
+  minUptime: 100,
+  // A worker that starts beside many others on a busy machine is not broken.
+  readyTimeout: 20_000,
+  restartDelay: 10,
+  maxRestartDelay: 100,
+  execArgv: ['--max-old-space-size=100'],
+};
+
+/** Code that fails by itself, so that there is time for the others. */
+const ENDING = Object.values(BROKEN).filter(({ isTooLate }) => !isTooLate);
+const GOOD = 'good';
+/** Runs the program that its environment names: so only workers of that reload run broken code. */
+const CHOOSES = "require('./' + (process.env.PROGRAM ?? 'good') + '.js');\n";
+
+const environmentFor = (program) => ({ CLUSTER: specifier, PROGRAM: `${program}` });
+
+function deployAll(app) {
+  app.deploy(trafficProgram(), `${GOOD}.js`);
+  for (const [index, broken] of ENDING.entries()) {
+    app.deploy(brokenSource(broken, trafficProgram), `${index}.js`);
+  }
+  app.deploy(CHOOSES);
+}
+
+/** Whatever an operator does, and what happens to workers. */
+function operationsOn(app, random) {
+  const signal = async (name) => {
+    const { slots } = await app.status();
+    const { pid } = random.pick(slots);
+    if (pid !== null && isAlive(pid)) process.kill(pid, name);
+    return pid;
+  };
+  const perform = (...args) => app.perform(...args).catch(() => {});
+  return {
+    reload: () => perform('reload', { env: environmentFor(GOOD) }),
+    reloadBroken: () => perform('reload', { env: environmentFor(random.below(ENDING.length)) }),
+    scale: () => perform('scale', 1 + random.below(MOST_WORKERS)),
+    restart: () => perform('restart', random.below(MOST_WORKERS)),
+    async hold() {
+      await app.perform('hold');
+      await pause(random.below(1_000));
+      await app.perform('release');
+    },
+    async stopAndContinue() {
+      const pid = await signal('SIGSTOP');
+      await pause(random.below(LONGEST_STOP));
+      if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGCONT');
+    },
+    kill: () => signal('SIGKILL'),
+    status: () => app.status(),
+  };
+}
+
+/** Does random operations for some seconds, some of them at once. */
+async function operateAtRandom(operations, weights, random, seconds) {
+  const end = Date.now() + seconds * 1_000;
+  const counts = {};
+  const lane = async () => {
+    while (Date.now() < end) {
+      const name = random.weighted(weights);
+      counts[name] = (counts[name] ?? 0) + 1;
+      await operations[name]();
+      await pause(random.below(200));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  return counts;
+}
+
+/** Plays traffic meanwhile; afterwards everything is as it was at first, and nothing is left. */
+async function play(t, { weights, seconds, logsIds }) {
+  const limit = 120_000 + seconds * 3_000;
+  t.timeout(limit);
+  t.log(`SEED=${SEED}`);
+  const random = new Random(SEED);
+  const TMPDIR = temporaryDirectory(t);
+  const { app, at, logs } = await startTrafficProgram(t, {
+    options: OPTIONS,
+    crashes: true,
+    timeout: limit,
+    env: { TMPDIR },
+  });
+  deployAll(app);
+  const settle = async () => {
+    await app.perform('release');
+    await app.perform('reload', { env: environmentFor(GOOD) });
+    await app.perform('scale', 2);
+    await app.untilSettled();
+    return app.perform('count');
+  };
+  const { descriptors: before } = await settle();
+  const played = await load(t, shapesWith(POST_CLIENTS, at), {
+    logs: logsIds ? logs : undefined,
+    answerLimitMs: answerLimit(),
+    async operate() {
+      t.log(await operateAtRandom(operationsOn(app, random), weights, random, seconds));
+    },
+  });
+  const { descriptors, children } = await settle();
+  const { slots, draining, state } = await app.status();
+  t.deepEqual([state, draining, slots.length], ['ready', [], 2]);
+  t.is(descriptors, before);
+  t.deepEqual(children.map(Number).sort(), slots.map(({ pid }) => pid).sort());
+  await app.end();
+  t.deepEqual(readdirSync(TMPDIR), []);
+  return { app, played };
+}
+
+const OPERATIONS = {
+  reload: 3,
+  reloadBroken: 2,
+  scale: 3,
+  restart: 3,
+  hold: 1,
+  stopAndContinue: 3,
+};
+
+// The built-in module does not supervise.
+if (!isBuiltin) {
+  test('no request fails, and nothing is left, whatever operations come at once', async (t) => {
+    const how = { weights: OPERATIONS, seconds: SECONDS / 2, logsIds: true };
+    const { app, played } = await play(t, how);
+    assertNothingLost(t, played);
+    t.deepEqual(app.events('cut'), []);
+  });
+
+  test('only connections of workers that are killed end, whatever operations come at once', async (t) => {
+    const how = { weights: { ...OPERATIONS, kill: 3 }, seconds: SECONDS / 2 };
+    const { app, played } = await play(t, how);
+    const kills = app.seen({ on: 'cluster', event: 'exit' }).filter(({ args }) => args[1]);
+    t.true(kills.length > 0);
+    for (const { name, failures } of Object.values(played.shapes)) {
+      const others = Object.keys(failures).filter((it) => !BY_DEATH.includes(it));
+      t.deepEqual(others, [], `${name}: ${JSON.stringify(failures)}`);
+    }
+    // A killed worker had some of the connections.
+    t.true(played.total.failed < played.total.requests / 50, JSON.stringify(played.total));
+  });
+}
