@@ -2,7 +2,7 @@
 
 const http = require('node:http');
 const net = require('node:net');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { get, text } = require('../helpers/client');
 const { isBuiltin } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');

@@ -2,7 +2,7 @@
 
 const { once } = require('node:events');
 const http = require('node:http');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { connectionError, get } = require('../helpers/client');
 const { connect } = require('../helpers/http-client');
 const { isBuiltin } = require('../helpers/implementation');

@@ -1,7 +1,7 @@
 'use strict';
 
 const { spawnSync } = require('node:child_process');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { startSupervised } = require('../helpers/supervised');
 const { becomesTrue, isAlive } = require('../../tools/process-group');
