@@ -12,7 +12,7 @@ const OPTIONS = {
   execArgv: ['--max-old-space-size=32'],
 };
 
-const optionsFor = ({ isTooLate }) => ({ ...OPTIONS, ...(isTooLate && { readyTimeout: 800 }) });
+const optionsFor = ({ isTooLate }) => ({ ...OPTIONS, ...(isTooLate && { readyTimeout: 3_000 }) });
 
 function assertDescribes(t, error, { phases, stderr, exitCode, signal, isTooLate }, app) {
   t.true(phases.includes(error.phase), `${error.phase}`);

@@ -75,8 +75,8 @@ if (!isBuiltin) {
     t.deepEqual(app.events('draining'), []);
     await app.linesLike({ on: 'supervisor', event: 'draining' }, 2);
     t.true(app.events('draining')[0].at - begin >= shutdownDelay - 50);
-    await stopped;
     client.destroy();
+    await stopped;
     await app.end();
   });
 
