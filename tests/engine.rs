@@ -128,6 +128,7 @@ impl Primary {
             hand_off: lane,
             reclaim: their_lane.try_clone().expect("a duplicate"),
             watchdog: None,
+            inspect_port: None,
             counters: ring.counters.clone(),
             queue_timeout: self.queue_timeout,
             is_other_user: false,

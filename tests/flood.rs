@@ -96,6 +96,7 @@ fn the_number_of_waiting_connections_is_bounded() {
         hand_off,
         reclaim: their_hand_off.try_clone().expect("a duplicate"),
         watchdog: None,
+        inspect_port: None,
         counters: ring.counters.clone(),
         queue_timeout: Duration::ZERO,
         is_other_user: false,

@@ -147,21 +147,38 @@ if (!isBuiltin) {
     }
   });
 
-  test('the API reference has every setting, event, statistic and type that TypeScript knows', (t) => {
+  test('the API reference has every setting, option, event, statistic and type that TypeScript knows', (t) => {
     const ours = read('index.d.ts');
     const nodes = read('node_modules/@types/node/cluster.d.ts');
     const bodies = [...`${ours}\n${nodes}`.matchAll(/interface (\w+)[^{]*\{(.*?)\n {2,4}\}/gs)];
     const membersOf = (wanted) =>
       bodies
         .filter(([, name]) => wanted.includes(name))
-        .flatMap(([, , body]) => [...body.matchAll(/^ {4,8}(\w+)\??:/gm)].map(([, name]) => name));
+        .flatMap(([, , body]) =>
+          [...body.matchAll(/^ {4,8}(?:readonly )?(\w+)(?:\??: (?!Listen)|\()/gm)].map(
+            ([, name]) => name,
+          ),
+        );
     const types = [...ours.matchAll(/^ {2}(?:interface|type) (\w+)/gm)].map(([, name]) => name);
     const settings = membersOf(['ClusterSettings']).map((name) => `settings\\.${name}`);
     const statistics = membersOf(['ConnectionCounts', 'ListenerStats', 'WorkerStats']);
+    const supervision = membersOf([
+      'SuperviseOptions',
+      'Supervisor',
+      'SupervisorEvents',
+      'SupervisorError',
+      'Status',
+      'SlotStatus',
+      'DrainingStatus',
+      'ProcessStatus',
+    ]);
     const events = [...nodes.matchAll(/event: "(\w+)"/g)].map(([, name]) => `'${name}`);
     t.true(types.length > 5 && settings.length > 10 && statistics.length > 8 && events.length > 6);
+    t.true(supervision.length > 40);
     t.deepEqual(
-      [...types, ...settings, ...statistics, ...events].filter((name) => !has(name)),
+      [...types, ...settings, ...statistics, ...supervision, ...events].filter(
+        (name) => !has(name),
+      ),
       [],
     );
   });
@@ -169,7 +186,7 @@ if (!isBuiltin) {
   test('the API reference has every error and warning of the sources', (t) => {
     const sources = ['lib', 'src', '.'].flatMap((folder) =>
       readdirSync(path.join(ROOT, folder), { recursive: folder !== '.' })
-        .filter((name) => /\.(js|rs)$/.test(name))
+        .filter((name) => /\.(js|rs|d\.ts)$/.test(name))
         .map((name) => read(path.join(folder, name))),
     );
     const names = sources.join('\n').match(/\bERR_[A-Z_]+[A-Z]\b|\b[A-Z]\w+Warning\b/g);

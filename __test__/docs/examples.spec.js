@@ -147,8 +147,8 @@ if (!isBuiltin) {
     t.false(done.some(([, , id]) => id === '1'));
   });
 
-  test('replace-workers.js replaces its workers, and ends, without losing a request', async (t) => {
-    const app = await startServer(t, example('replace-workers.js'));
+  test('supervise.js reloads, and ends, without losing a request', async (t) => {
+    const app = await startServer(t, example('supervise.js'));
     const agents = firstIds(3).map(() => new CountingAgent({ keepAlive: true, maxSockets: 1 }));
     const lasting = agents.map((agent) => askUntilClosed(app.target, agent));
     let isOver = false;
@@ -156,7 +156,7 @@ if (!isBuiltin) {
       while (!isOver) await getText(app.target);
     })();
     app.signal('SIGHUP');
-    await app.matches(/All workers are new/g);
+    await app.matches(/Generation 2 serves/g);
     t.deepEqual(
       await answering(() => getText(app.target)),
       firstIds().map((id) => id + WORKERS),

@@ -148,7 +148,7 @@ function makeChildProcess(process, onExited) {
 
 /** Starts the process of a child, with the options that `child_process.fork()` makes of its own. */
 function spawn(child, options) {
-  // Node writes into the options.
+  // Node changes what it gets.
   child.spawn({ ...options });
 }
 

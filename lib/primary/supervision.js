@@ -4,6 +4,7 @@ const errors = require('../errors.js');
 const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
 const Supervisor = require('../supervisor/supervisor.js');
+const { flushStderrOnExit } = require('../supervisor/terminal.js');
 
 /** The workers under supervision: the engine starts them, and here they become members of the cluster. */
 class Supervision {
@@ -19,8 +20,8 @@ class Supervision {
 
   /**
    * @param {() => Engine} engine
-   * @param {object} host what the cluster does: `adopt(id, request, process)`, `markDraining(worker)`, `stats()`
-   *   and `kill(pids)`
+   * @param {object} host what the cluster does: `adopt(id, request, process)`, `workerOf(id)`,
+   *   `markDraining(worker)`, `stats()` and `kill(pids)`
    */
   constructor(engine, host) {
     this.#engine = engine;
@@ -61,9 +62,10 @@ class Supervision {
     this.#newestRequest = recipe.request;
     const failure = this.#engine().supervise(options.engine, recipe.engine);
     if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
+    flushStderrOnExit(this.#engine());
     this.#supervisor = new Supervisor(this.#engine(), options, recipes, {
       ...this.#host,
-      workerOf: (id) => this.#workers.get(id),
+      workerOf: (id) => this.#workerOf(id),
       startsBy: ({ request }) => this.#startsBy(request),
       markDraining: (id) => this.#markDraining(id),
       kill: (pids) => this.#kill(pids),
@@ -92,10 +94,9 @@ class Supervision {
 
   /** The process of this worker has ended. */
   onExited(id, cut) {
-    const worker = this.#workers.get(id);
-    if (worker === undefined) return;
+    const worker = this.#workerOf(id);
     this.#workers.delete(id);
-    if (cut > 0) this.#supervisor.onCut(worker, cut);
+    if (cut > 0 && worker !== undefined) this.#supervisor.onCut(worker, cut);
   }
 
   /** Stops the supervisor, then calls back. */
@@ -118,8 +119,13 @@ class Supervision {
   }
 
   #markDraining(id) {
-    const worker = this.#workers.get(id);
+    const worker = this.#workerOf(id);
     if (worker !== undefined) this.#host.markDraining(worker);
+  }
+
+  /** A worker under supervision, or one of `fork()`, which drains when the supervisor stops. */
+  #workerOf(id) {
+    return this.#workers.get(id) ?? this.#host.workerOf(id);
   }
 }
 

@@ -80,6 +80,7 @@ class Workers {
       kill: (pids) => this.#killAll(pids),
       markDraining: markLeaving,
       stats: () => this.#cluster.stats(),
+      workerOf: (id) => this.#cluster.workers[id],
     });
     const supervisor = supervision.start(options, this.#defaults);
     this.#supervision = supervision;

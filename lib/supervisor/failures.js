@@ -16,24 +16,23 @@ const WORDS = {
     (it) => `the event loop of ${who(it)} was blocked for hungTimeout ${when(it)}`,
   ],
   memory: ['WORKER_MEMORY', (it) => `${who(it)} used more than maxMemory ${when(it)}`],
+  noSuchWorker: ['NO_SUCH_WORKER', (it) => `there is no slot and no worker ${it.slotOrId}`],
   stopping: ['SUPERVISOR_STOPPED', () => 'the supervisor stops, or has stopped'],
-  noSuchWorker: [
-    'NO_SUCH_WORKER',
-    () => 'there is no such slot, and no supervised worker with that id',
-  ],
 };
 
 /**
- * @param {object} report the engine's, of type 'rejected'
+ * @param {object} report the engine's, of type 'rejected', and what the operation was asked for
  * @param {object} options those of the supervisor
  */
 function failure(report, options) {
   const { what, worker, slot, phase, exitCode, signal, errno, syscall, missing, stderr } = report;
   const facts = { ...report, signal: signalName(signal) };
   const [code, word] = WORDS[what] ?? ['FAILED', () => `it has failed: ${what}`];
-  const details = { worker, slot, phase, exitCode, signal: facts.signal };
+  const isOfWorker = isNumber(worker) || isNumber(slot);
+  const details = { worker, slot, exitCode, signal: facts.signal };
+  if (isOfWorker) details.phase = phase;
   if (what === 'timeout') details.missing = missing ?? [];
-  if (typeof errno === 'number') Object.assign(details, { errno, syscall });
+  if (isNumber(errno)) Object.assign(details, { errno, syscall });
   const output = stderr ? `. The end of its stderr:\n${stderr.trimEnd()}` : '';
   return errors.supervision(code, `${word(facts, options)}${output}`, {
     ...withoutNulls(details),
@@ -80,8 +79,8 @@ function when({ phase }) {
 function inTime({ missing }, { readyWhen, engine }) {
   const time = `within readyTimeout, ${engine.readyTimeout} ms`;
   if (readyWhen === 'ready') return `${time}: it has not called cluster.worker.ready()`;
-  if (missing?.length > 0) return `${time}: it does not listen on ${missing.join(', ')}`;
-  return `${time}: it does not listen. A program without a server needs readyWhen: 'ready'`;
+  const where = missing?.length > 0 ? ` on ${missing.join(', ')}` : '';
+  return `${time}: it does not listen${where}. A program without servers needs readyWhen: 'ready'`;
 }
 
 function cause({ errno, syscall }) {
@@ -99,8 +98,9 @@ function isNumber(value) {
   return typeof value === 'number';
 }
 
+/** What is known. */
 function withoutNulls(details) {
-  return Object.fromEntries(Object.entries(details).map(([name, it]) => [name, it ?? undefined]));
+  return Object.fromEntries(Object.entries(details).filter(([, it]) => it != null));
 }
 
 module.exports = { allFailed, failure, noRecipe, stopped };

@@ -2,19 +2,20 @@
 
 /** The operations that the engine has been asked for, and their promises. */
 class Operations {
-  /** `{ resolve, reject }`, by token. */
+  /** `{ resolve, reject, given }`, by token. */
   #pending = new Map();
   #lastToken = 0;
 
   /**
    * @param {(token: number) => void} ask asks the engine, whose report of the outcome has this token
+   * @param {object} [given] what an error has to name
    * @returns {Promise<unknown>}
    */
-  begin(ask) {
+  begin(ask, given) {
     this.#lastToken += 1;
     const token = this.#lastToken;
     return new Promise((resolve, reject) => {
-      this.#pending.set(token, { resolve, reject });
+      this.#pending.set(token, { resolve, reject, given });
       ask(token);
     });
   }
@@ -23,8 +24,10 @@ class Operations {
     this.#take(token)?.resolve(value);
   }
 
-  failed({ token }, error) {
-    this.#take(token)?.reject(error);
+  /** `describe` makes an error of a report. */
+  failed({ token, ...report }, describe) {
+    const operation = this.#take(token);
+    operation?.reject(describe({ ...report, ...operation.given }));
   }
 
   /** The engine carries out nothing more. */
@@ -34,9 +37,9 @@ class Operations {
   }
 
   #take(token) {
-    const promise = this.#pending.get(token);
+    const operation = this.#pending.get(token);
     this.#pending.delete(token);
-    return promise;
+    return operation;
   }
 }
 

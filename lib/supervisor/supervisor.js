@@ -99,7 +99,8 @@ class Supervisor extends EventEmitter {
   async restart(slotOrId) {
     checkInteger('slotOrId', slotOrId, 0, 2 ** 32 - 1);
     this.#checkRunning();
-    await this.#operations.begin((token) => this.#engine.restart(token, slotOrId));
+    const ask = (token) => this.#engine.restart(token, slotOrId);
+    await this.#operations.begin(ask, { slotOrId });
   }
 
   hold() {
@@ -139,7 +140,7 @@ class Supervisor extends EventEmitter {
         this.#operations.done(report);
         break;
       case 'rejected':
-        this.#operations.failed(report, failure(report, this.#options));
+        this.#operations.failed(report, (facts) => failure(facts, this.#options));
         break;
       case 'ready':
         this.#ready.resolve();

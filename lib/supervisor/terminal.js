@@ -2,6 +2,9 @@
 
 const { closeSync, openSync } = require('node:fs');
 
+/** How long to wait for a terminal that is blocked when this process exits, in milliseconds. */
+const PATIENCE = 1000;
+
 const ignore = () => {};
 
 /** Whether this process has a controlling terminal: only then the system opens this file. */
@@ -26,4 +29,9 @@ function ignoreOutputErrors() {
   };
 }
 
-module.exports = { hasTerminal, ignoreOutputErrors };
+/** Before this process exits, writes what workers have written to their stderr, which the engine copies. */
+function flushStderrOnExit(engine) {
+  process.on('exit', () => engine.flushStderr(PATIENCE));
+}
+
+module.exports = { flushStderrOnExit, hasTerminal, ignoreOutputErrors };

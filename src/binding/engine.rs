@@ -98,6 +98,13 @@ impl Engine {
         sent.err().map(ForkFailure::from)
     }
 
+    /// Waits, for at most `timeout` milliseconds, until all that supervised workers have written to their stderr
+    /// by now is written to that of this process. Returns whether it is. For use when this process exits.
+    #[napi]
+    pub fn flush_stderr(&self, timeout: u32) -> bool {
+        self.core.borrow().flush_stderr(Duration::from_millis(timeout.into()))
+    }
+
     /// Has so many slots.
     #[napi]
     pub fn scale(&self, token: u32, workers: u32) {

@@ -194,6 +194,11 @@ pub(super) fn status_json(published: &Published) -> String {
         })
     });
     let draining: Vec<_> = draining.collect();
+    let blocked = status
+        .blocked
+        .iter()
+        .map(|place| json!({ "at": place.at, "count": place.count, "ms": whole(place.longest) }));
+    let blocked: Vec<_> = blocked.collect();
     json!({
         "state": state_name(status.state),
         "generation": status.generation,
@@ -201,6 +206,7 @@ pub(super) fn status_json(published: &Published) -> String {
         "workers": status.slots.len(),
         "slots": slots,
         "draining": draining,
+        "blocked": blocked,
     })
     .to_string()
 }

@@ -18,6 +18,7 @@ mod sending;
 
 use std::{
     borrow::Cow,
+    fmt,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     time::Duration,
 };
@@ -43,6 +44,12 @@ use crate::{
 pub struct Channel {
     sender: Sender,
     receiver: Receiver,
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Channel").finish_non_exhaustive()
+    }
 }
 
 impl Channel {

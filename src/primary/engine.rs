@@ -1,5 +1,5 @@
 use std::{
-    sync::{Arc, PoisonError, mpsc::sync_channel},
+    sync::{Arc, OnceLock, PoisonError, mpsc::sync_channel},
     thread,
     time::Duration,
 };
@@ -15,9 +15,9 @@ use super::{
         stats::{Counters, Stats},
         supervise::options::SuperviseOptions,
     },
-    driver::{self, Board, Emit, Equipment, Published},
-    forker::Forker,
-    messages::{Command, Event, Order, Settings},
+    driver::{self, Equipment},
+    forker::{Forker, StderrRelay},
+    messages::{Board, Command, Emit, Event, Order, Published, Settings},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
@@ -43,6 +43,8 @@ pub struct Engine {
     /// Where the thread takes commands from, once it runs.
     commands: Option<UnboundedSender<Command>>,
     ids: WorkerIds,
+    /// What copies the stderr of supervised workers.
+    stderr: OnceLock<Arc<StderrRelay>>,
 }
 
 impl Engine {
@@ -56,6 +58,7 @@ impl Engine {
             board: Board::default(),
             commands: None,
             ids: WorkerIds::default(),
+            stderr: OnceLock::new(),
         }
     }
 
@@ -132,8 +135,15 @@ impl Engine {
                 end(started);
             }
         })?;
+        self.stderr.get_or_init(|| forker.stderr());
         let (options, recipe, ids) = (Box::new(options), Arc::new(recipe), self.ids.clone());
         self.send(Command::Supervise { options, recipe, forker, ids })
+    }
+
+    /// Waits until all that supervised workers have written to their stderr by now is written to that of this
+    /// process, but no longer than `timeout`. Returns whether it is.
+    pub fn flush_stderr(&self, timeout: Duration) -> bool {
+        self.stderr.get().is_none_or(|relay| relay.flush(timeout))
     }
 
     /// What is known of supervision, if it has begun. The thread is not asked.

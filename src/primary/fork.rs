@@ -49,6 +49,8 @@ pub struct Adopted {
     pub reclaim: OwnedFd,
     /// Our end of the watchdog lane, if the worker has one.
     pub watchdog: Option<OwnedFd>,
+    /// The port that its inspector was given, if it was given one.
+    pub inspect_port: Option<u16>,
     /// What the worker counts.
     pub counters: SharedCounters,
     /// How long connections that it has not taken wait for another worker, if it was the last that
@@ -116,6 +118,7 @@ pub fn fork(
         hand_off,
         reclaim,
         watchdog,
+        inspect_port: None,
         counters,
         queue_timeout,
         is_other_user,

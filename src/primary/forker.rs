@@ -7,13 +7,11 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread,
-    time::Duration,
 };
 
-use super::stderr_relay::StderrRelay;
 pub use super::{
     recipe::{Recipe, Started},
-    stderr_relay::StderrTail,
+    stderr_relay::{StderrRelay, StderrTail},
 };
 use crate::{
     error::{Error, Result},
@@ -54,10 +52,9 @@ impl Forker {
         let _ = self.orders.send((id, recipe));
     }
 
-    /// Waits until what the workers have written to their stderr by now is written to this process's, but no
-    /// longer than `timeout`. Returns whether it is.
-    pub fn flush_stderr(&self, timeout: Duration) -> bool {
-        self.relay.flush(timeout)
+    /// What copies the workers' stderr.
+    pub fn stderr(&self) -> Arc<StderrRelay> {
+        Arc::clone(&self.relay)
     }
 }
 
@@ -88,7 +85,7 @@ fn start(id: WorkerId, recipe: &Recipe, relay: &StderrRelay) -> Result<Started> 
 
 #[cfg(test)]
 mod tests {
-    use std::{ffi::CString, os::fd::AsFd, sync::mpsc};
+    use std::{ffi::CString, os::fd::AsFd, sync::mpsc, time::Duration};
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -152,6 +149,6 @@ mod tests {
                 (wanted, started) => panic!("{wanted:?}, {:?}", started.err()),
             }
         }
-        assert!(forker.flush_stderr(Duration::from_secs(20)));
+        assert!(forker.stderr().flush(Duration::from_secs(20)));
     }
 }

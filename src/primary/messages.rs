@@ -1,9 +1,10 @@
 //! What JavaScript and the engine's thread tell each other.
 
 use std::{
+    collections::HashMap,
     io,
     os::fd::OwnedFd,
-    sync::{Arc, mpsc::SyncSender},
+    sync::{Arc, Mutex, mpsc::SyncSender},
     time::Duration,
 };
 
@@ -13,6 +14,7 @@ use super::{
         supervise::{
             options::SuperviseOptions,
             report::{Generation, Report, SlotNumber, Token},
+            status::Status,
         },
     },
     fork::Adopted,
@@ -99,6 +101,7 @@ pub enum Order {
 }
 
 /// What the engine tells JavaScript.
+#[derive(Debug)]
 pub enum Event {
     /// The process of a supervised worker runs.
     Started {
@@ -162,6 +165,21 @@ pub enum Event {
         reason: String,
     },
 }
+
+/// Where events go; called on the engine's thread.
+pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// What the program reads of supervision at any time.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// What the rules know.
+    pub status: Status,
+    /// The process ids of all supervised workers.
+    pub pids: HashMap<WorkerId, i32>,
+}
+
+/// Where the program reads it, once there is supervision.
+pub(crate) type Board = Arc<Mutex<Option<Published>>>;
 
 /// What is fixed when the engine starts.
 #[derive(Debug, Clone, Copy)]

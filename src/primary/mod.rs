@@ -26,8 +26,7 @@ pub use self::{
         stats,
         supervise::{options, report, status},
     },
-    driver::Published,
     engine::Engine,
-    messages::{Command, Event, Order, Settings},
+    messages::{Command, Event, Order, Published, Settings},
 };
 pub use crate::scheduler::Scheduling;

@@ -19,7 +19,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    sys::pipe::{pipe, read_all, wait_readable, wake, wake_pipe, write_all},
+    sys::pipe::{output_pipe, read_all, wait_readable, wake, wake_pipe, write_all},
 };
 
 /// How many bytes are kept of what a worker has written.
@@ -28,7 +28,7 @@ const KEPT: usize = 4096;
 /// Copies what workers write to their stderr to this process's. Its thread is started with the first
 /// worker, and ends when this is dropped, all [`StderrTail`]s are, and the last pipe has ended.
 #[derive(Default)]
-pub(super) struct StderrRelay {
+pub struct StderrRelay {
     thread: Mutex<Option<Arc<Thread>>>,
 }
 
@@ -93,7 +93,7 @@ impl StderrRelay {
 
     /// Waits until all that is in the pipes now is written, but no longer than `timeout`. Returns whether it
     /// is.
-    pub(super) fn flush(&self, timeout: Duration) -> bool {
+    pub fn flush(&self, timeout: Duration) -> bool {
         let thread = lock(&self.thread).clone();
         thread.is_none_or(|thread| thread.flush(timeout))
     }
@@ -115,7 +115,7 @@ impl Thread {
         let its_orders = Arc::clone(&orders);
         let run = move || run(&woken, &its_orders, &target);
         thread::Builder::new()
-            .name("rs-cluster-stderr".into())
+            .name("rs-cluster-err".into())
             .stack_size(STACK)
             .spawn(run)
             .map_err(Error::system("pthread_create"))?;
@@ -123,7 +123,7 @@ impl Thread {
     }
 
     fn open(self: Arc<Self>) -> Result<(OwnedFd, StderrTail)> {
-        let (reader, writer) = pipe().map_err(Error::system(NEW_PIPE))?;
+        let (reader, writer) = output_pipe().map_err(Error::system(NEW_PIPE))?;
         let pipe = Arc::new(Pipe { reader, text: Mutex::default() });
         lock(&self.orders).new.push(Arc::clone(&pipe));
         wake(&self.waker);

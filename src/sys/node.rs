@@ -18,6 +18,6 @@ pub(crate) use self::shared_bytes::define_states;
 pub use self::{
     callback::{CallbackContext, Called},
     cleanup::CleanupHook,
-    event_loop::{EventLoop, Poll, Readiness, Timer},
+    event_loop::{EventLoop, Poll, Readiness, Timer, Turns},
     stack::StackProbe,
 };

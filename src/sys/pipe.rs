@@ -12,7 +12,7 @@ use nix::{
     unistd::{read, write},
 };
 
-use super::{descriptor::set_nonblocking, failure::SHORTAGE_PAUSE};
+use super::{descriptor::set_nonblocking, failure::SHORTAGE_PAUSE, platform::pipe::enlarge};
 
 /// As much as the kernel lets any user put into a pipe.
 const MOST: usize = 1024 * 1024;
@@ -20,11 +20,20 @@ const MOST: usize = 1024 * 1024;
 /// As much as is read at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// A pipe: the end to read from, which does not block, and the end to write to, which does.
+/// The output of a child: the end to read from, which does not block, and the end to write to, which does.
+///
+/// Node makes it non-blocking, so that what the pipe has no room for is lost when the child crashes. So the
+/// pipe has more room than others.
 ///
 /// # Errors
 /// `EMFILE`, `ENFILE`.
-pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+pub fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nonblocking_reader()?;
+    enlarge(&writer);
+    Ok((reader, writer))
+}
+
+fn nonblocking_reader() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = io::pipe()?;
     set_nonblocking(&reader, true)?;
     Ok((reader.into(), writer.into()))
@@ -33,9 +42,9 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 /// A pipe by which threads wake another one. Neither end blocks.
 ///
 /// # Errors
-/// As [`pipe`].
+/// As [`output_pipe`].
 pub fn wake_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = pipe()?;
+    let (reader, writer) = nonblocking_reader()?;
     set_nonblocking(&writer, true)?;
     Ok((reader, writer))
 }
@@ -95,5 +104,34 @@ fn wait(polled: &mut [PollFd<'_>]) {
             // The kernel has no memory for it now.
             Err(_) => thread::sleep(SHORTAGE_PAUSE),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_child_that_does_not_wait_can_write_much_at_once() {
+        let (reader, writer) = output_pipe().unwrap();
+        set_nonblocking(&writer, true).unwrap();
+        let text = vec![b'x'; 200_000];
+        assert_eq!(write(&writer, &text), Ok(text.len()));
+        let mut read = Vec::new();
+        assert!(!read_all(&reader, &mut read), "it is still open");
+        assert_eq!(read, text);
+        drop(writer);
+        assert!(read_all(&reader, &mut read));
+    }
+
+    #[test]
+    fn a_thread_can_be_woken_any_number_of_times() {
+        let (reader, writer) = wake_pipe().unwrap();
+        (0..100_000).for_each(|_| wake(&writer));
+        assert_eq!(wait_readable(&[reader.as_fd()]), [true]);
+        let mut wakes = Vec::new();
+        assert!(!read_all(&reader, &mut wakes));
+        assert!(!wakes.is_empty());
     }
 }

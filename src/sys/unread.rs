@@ -12,6 +12,14 @@ pub fn with_unread_bytes(pid: i32, descriptors: impl Iterator<Item = RawFd>) -> 
     platform::unread::with_unread_bytes(pid, descriptors)
 }
 
+/// Whether the process has a TCP connection that was made to this port of this machine. On macOS that is not known,
+/// and none is seen.
+///
+/// It reads the same tables, and a link for each descriptor of the process.
+pub fn has_client_at(pid: i32, port: u16) -> bool {
+    platform::unread::has_client_at(pid, port)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -22,6 +30,25 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    #[cfg_attr(target_os = "macos", ignore = "not known there")]
+    fn a_client_is_one_whose_connection_the_process_has() {
+        let pid = process::id().cast_signed();
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            assert!(!has_client_at(pid, port), "it listens, without a client");
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let its_port = client.local_addr().unwrap().port();
+            let accepted = listener.accept().unwrap();
+            assert!(has_client_at(pid, port));
+            // A process that has neither end.
+            assert!(!has_client_at(1, port));
+            drop((accepted, client));
+            assert!(!has_client_at(pid, port) && !has_client_at(pid, its_port));
+        }
+    }
 
     #[test]
     #[cfg_attr(target_os = "macos", ignore = "not known there")]

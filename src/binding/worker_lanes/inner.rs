@@ -15,7 +15,7 @@ use crate::{
     },
     sys::{
         failure::SHORTAGE_PAUSE,
-        node::{Poll, Readiness, Timer},
+        node::{Poll, Readiness, Timer, Turns},
         ring::SharedCounters,
     },
     worker::{Connections, Control, Watchdog},
@@ -39,6 +39,8 @@ pub(super) struct Inner {
     /// accepted.
     pub(super) exhausted: Cell<bool>,
     pub(super) watchdog: Watchdog,
+    /// Whether the engine looks at the turns of the event loop: that of a worker with a watchdog lane.
+    pub(super) counts_turns: bool,
     pub(super) started: RefCell<Option<Started>>,
     pub(super) seq: Cell<u32>,
     /// How many replies have not been delivered yet.
@@ -61,6 +63,8 @@ pub(super) struct Started {
     pub(super) connections: Poll,
     /// For what the polls do not report.
     pub(super) retry: Timer,
+    /// Counts the turns of the event loop, if the engine looks at that.
+    pub(super) _turns: Option<Turns>,
 }
 
 impl Inner {

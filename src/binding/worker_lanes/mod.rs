@@ -8,6 +8,7 @@ mod query;
 
 use std::{
     cell::{Cell, RefCell},
+    io,
     rc::Rc,
 };
 
@@ -32,8 +33,8 @@ use crate::{
         duplicate, errno, inherit,
         lane::Kind,
         listen,
-        node::{Poll, Readiness, StackProbe, Timer, define_states},
-        ring,
+        node::{EventLoop, Poll, Readiness, StackProbe, Timer, Turns, define_states},
+        ring::{self, SharedCounters},
     },
     worker::{Connections, Control, Watchdog},
 };
@@ -61,6 +62,7 @@ impl WorkerLanes {
         let counters = ring.counters.clone();
         let control = Control::new(inherit(control, Kind::Packets).map_err(reason)?);
         let connections = inherit(connection, Kind::Packets).map_err(reason)?;
+        let counts_turns = watchdog.is_some();
         let watchdog = match watchdog {
             Some(watchdog) => serve_watchdog_lane(env, watchdog)?,
             None => Watchdog::start(connections.try_clone().map_err(reason)?).map_err(reason)?,
@@ -77,6 +79,7 @@ impl WorkerLanes {
             drains: Cell::new(false),
             exhausted: Cell::new(false),
             watchdog,
+            counts_turns,
             started: RefCell::new(None),
             seq: Cell::new(0),
             unanswered: Cell::new(0),
@@ -146,7 +149,9 @@ impl WorkerLanes {
             drop(inner.started.take());
             drop(inner.sockets.take());
         })?;
-        inner.started.replace(Some(Started { handlers, control, connections, retry }));
+        let turns = inner.counts_turns.then(|| count_turns(event_loop, &inner.counters));
+        let _turns = turns.transpose().map_err(reason)?;
+        inner.started.replace(Some(Started { handlers, control, connections, retry, _turns }));
         // For what was sent before.
         inner.wait();
         Ok(())
@@ -244,6 +249,12 @@ impl WorkerLanes {
     pub fn disarm_watchdog(&self) {
         self.inner.watchdog.disarm();
     }
+}
+
+/// Shows the engine, in shared memory, that the event loop turns.
+fn count_turns(event_loop: EventLoop, counters: &SharedCounters) -> io::Result<Turns> {
+    let (before, after) = (counters.clone(), counters.clone());
+    Turns::new(event_loop, move || before.begin_poll(), move || after.end_poll())
 }
 
 /// Answers the engine from a thread of its own, while JavaScript is stuck too.

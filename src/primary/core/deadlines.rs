@@ -17,6 +17,10 @@ pub(crate) enum Due {
     Parked(ListenerId),
     /// It may be time to end a worker that drains.
     Drain(WorkerId),
+    /// It is time to look at the event loops of workers.
+    Look,
+    /// It is time to look at that of one worker.
+    LookAt(WorkerId),
     /// Supervision waits for a time.
     Supervision,
     /// What limited workers use is to be looked at.
@@ -69,6 +73,8 @@ impl Deadlines {
             | Due::QueueTimeout(_)
             | Due::Parked(_)
             | Due::Drain(_)
+            | Due::Look
+            | Due::LookAt(_)
             | Due::Supervision
             | Due::Use => {
                 return self.queue.push(Reverse((at, due)));

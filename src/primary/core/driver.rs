@@ -1,7 +1,7 @@
 //! The driver as the core sees it. The one in `primary::driver` makes system calls; that of the
 //! simulation keeps everything in memory.
 
-use core::net::IpAddr;
+use core::{net::IpAddr, time::Duration};
 use std::{fmt, sync::Arc};
 
 use super::{
@@ -149,17 +149,26 @@ pub(crate) trait Lanes {
     /// stuck does not know all that its clients have sent, see [`cut`](Self::cut).
     fn signal(&self, signal: EndSignal, is_stuck: bool);
 
+    /// Asks for the JavaScript stack at which the worker is, unless it has been asked for. Returns whether an
+    /// answer may come.
+    fn ask_for_stack(&self) -> bool;
+
+    /// A number that changes twice in each turn of the worker's event loop, and is odd while that polls and runs
+    /// the callbacks of what it has polled. `None` if the worker does not count turns.
+    fn beat(&self) -> Option<u64>;
+
+    /// The processor time that all threads of the worker's process have had; `None` where the kernel does not
+    /// say. Costs a system call.
+    fn processor_time(&self) -> Option<Duration>;
+
+    /// Whether the worker has a connection at the port of its inspector. Reads tables of all sockets.
+    fn has_inspector_client(&self) -> bool;
     /// How many bytes of memory the worker's process has; `None` where the kernel does not say. Costs system
     /// calls.
     fn memory(&self) -> Option<u64>;
 
     /// How many requests the worker has served, if it counts them, or else how many connections it has taken.
     fn requests(&self) -> u64;
-
-    /// Asks for the JavaScript stack at which the worker is, unless it has been asked for. Returns whether an
-    /// answer may come.
-    #[expect(dead_code, reason = "only the judge of hung workers asks")]
-    fn ask_for_stack(&self) -> bool;
 
     /// How the worker's process gets on; `None` where the kernel does not say.
     fn load(&self) -> Option<Load>;
@@ -254,7 +263,7 @@ pub(crate) struct NewWorker<D: Driver> {
     pub(crate) counters: Arc<WorkerCounters>,
     /// How long connections that it has not taken wait for another worker, if it was the last one of
     /// their address. Then they are closed.
-    pub(crate) queue_timeout: core::time::Duration,
+    pub(crate) queue_timeout: Duration,
     /// Whether it runs as another user than this process.
     pub(crate) is_other_user: bool,
 }

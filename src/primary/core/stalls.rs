@@ -115,6 +115,7 @@ impl<D: Driver> Core<D> {
         if !self.workers.get(&id).is_some_and(|worker| worker.availability.is_probed()) {
             return;
         }
+        self.note_answer(id, now);
         if self.set_answered(id, now) {
             self.driver.debug_log(format_args!("worker {id} moves again"));
             self.deadlines.add(now + SWEEP, Due::Sweep);
@@ -127,11 +128,6 @@ impl<D: Driver> Core<D> {
                 self.stall(stuck, now);
             }
         }
-    }
-
-    /// The worker has told its JavaScript stack, which it was asked for; `None` if there is none.
-    pub(crate) fn has_stack(&mut self, id: WorkerId, stack: Option<&str>) {
-        self.driver.debug_log(format_args!("worker {id} is at\n{}", stack.unwrap_or("?")));
     }
 
     /// Gives the worker nothing more until it answers a probe, and what waits at it to others.

@@ -11,6 +11,7 @@ use super::{
     quota::{DESCRIPTOR_SHARE, Exceeded, MAX_LISTENERS},
     stats::Counters,
     supervise::supervisor::Supervisor,
+    supervise::watched::Looks,
     worker::Worker,
 };
 use crate::{
@@ -41,6 +42,8 @@ pub(crate) struct Core<D: Driver> {
     /// Those whose last requests, with returned connections, can't be read yet.
     pub(super) returning: HashSet<WorkerId>,
     pub(super) deadlines: Deadlines,
+    /// What is known of the workers' event loops.
+    pub(super) looks: Looks,
     /// Keeps the slots of a supervised program filled.
     pub(super) supervisor: Option<Supervisor>,
     /// When the supervisor is to be told the time.
@@ -63,6 +66,7 @@ impl<D: Driver> Core<D> {
             owed: HashSet::new(),
             returning: HashSet::new(),
             deadlines: Deadlines::default(),
+            looks: Looks::default(),
             supervisor: None,
             supervised: Awaited::default(),
             withheld: HashSet::new(),
@@ -85,6 +89,8 @@ impl<D: Driver> Core<D> {
                 Due::QueueTimeout(listener) => self.end_wait_of(listener, now),
                 Due::Parked(listener) => self.end_parked(listener, now),
                 Due::Drain(worker) => self.look_at_drain(worker, now),
+                Due::Look => self.look(now),
+                Due::LookAt(worker) => self.look_again(worker, now),
                 Due::Supervision => self.look_at_supervision(now),
                 Due::Use => self.look_at_use(now),
             }

@@ -13,21 +13,18 @@ use tokio::{
 use super::{
     super::{
         core::{state::Core, stats::Counters, supervise::report::Ended},
-        messages::{Event, Settings},
+        messages::{Board, Emit, Event, Settings},
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     engine_driver::EngineDriver,
-    supervision::{Board, Supervision},
+    supervision::Supervision,
 };
 use crate::{
     error::Error,
     protocol::{ListenerId, WorkerId},
     sys::{exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve},
 };
-
-/// Where events go; called on the engine's thread.
-pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Turns of this thread after which all has been read that was there before.
 const TURNS: usize = 3;

@@ -9,19 +9,21 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    super::core::{
-        driver::{Acceptors, Connection, Driver, Received},
-        listener::Listener,
-        parked::ParkedId,
-        supervise::{operation::RecipeId, report::Report, status::Status},
+    super::{
+        core::{
+            driver::{Acceptors, Connection, Driver, Received},
+            listener::Listener,
+            parked::ParkedId,
+            supervise::{operation::RecipeId, report::Report, status::Status},
+        },
+        messages::{Board, Emit},
     },
     accept_guard::AcceptGuard,
-    context::Emit,
     debug_log::DebugLog,
     lanes::WorkerLanes,
     listening_socket::ListeningSocket,
     parked_connections::ParkedConnections,
-    supervision::{Board, Supervision},
+    supervision::Supervision,
 };
 use crate::{
     protocol::{WorkerId, control::Target},

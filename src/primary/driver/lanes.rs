@@ -35,6 +35,7 @@ use crate::{
         control::{self, DrainOrder, ToWorker},
     },
     sys::{
+        cpu_time_of,
         exit::Process,
         failure::{Call, Failure, Fault, SHORTAGE_PAUSE},
         lane::{self, Lane, Transit},
@@ -43,13 +44,16 @@ use crate::{
         memory_of,
         reserve::Reserve,
         ring::{ENGAGED, IDLE, SharedCounters},
-        unread::with_unread_bytes,
+        unread::{has_client_at, with_unread_bytes},
     },
 };
 
 /// Messages that may wait for a worker to read those before them. One that asks more often without
 /// reading the replies breaks the protocol.
 const MAX_MESSAGES: usize = 4096;
+
+/// The port of Node's inspector, unless it is given another.
+const INSPECTOR: u16 = 9229;
 
 /// How a [`ToWorker::Drain`] begins.
 const DRAIN: &[u8] = br#"{"act":"drain","#;
@@ -162,6 +166,8 @@ pub(crate) struct WorkerLanes {
     /// Tells that nothing waits for the worker any more, as far as it was watched.
     pub(super) emptied: Rc<Notify>,
     reserve: Rc<RefCell<Reserve>>,
+    /// Where the worker's inspector listens, if it does.
+    inspect_port: u16,
 }
 
 impl WorkerLanes {
@@ -172,6 +178,7 @@ impl WorkerLanes {
         watchdog: WatchdogLane,
         view: Arc<View>,
         reserve: Rc<RefCell<Reserve>>,
+        inspect_port: Option<u16>,
     ) -> Self {
         Self {
             process,
@@ -188,6 +195,7 @@ impl WorkerLanes {
             changed: Notify::new(),
             emptied: Rc::new(Notify::new()),
             reserve,
+            inspect_port: inspect_port.unwrap_or(INSPECTOR),
         }
     }
 
@@ -441,6 +449,23 @@ impl Lanes for Rc<WorkerLanes> {
         let _ = self.process.signal_group(number);
     }
 
+    fn ask_for_stack(&self) -> bool {
+        self.watchdog.ask()
+    }
+
+    fn beat(&self) -> Option<u64> {
+        let counters = &self.view.counters;
+        Some(counters.beat()).filter(|beat| counters.is_shared() && *beat > 0)
+    }
+
+    fn processor_time(&self) -> Option<Duration> {
+        cpu_time_of(self.process.pid())
+    }
+
+    fn has_inspector_client(&self) -> bool {
+        has_client_at(self.process.pid(), self.inspect_port)
+    }
+
     fn memory(&self) -> Option<u64> {
         memory_of(self.process.pid())
     }
@@ -451,10 +476,6 @@ impl Lanes for Rc<WorkerLanes> {
             0 => self.taken(),
             requests => requests,
         }
-    }
-
-    fn ask_for_stack(&self) -> bool {
-        self.watchdog.ask()
     }
 
     fn load(&self) -> Option<Load> {

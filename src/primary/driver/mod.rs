@@ -36,9 +36,6 @@ use tokio::{
     task::{LocalSet, spawn_local},
 };
 
-pub(super) use self::context::Emit;
-pub(crate) use self::supervision::Board;
-pub use self::supervision::Published;
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
@@ -48,7 +45,7 @@ use self::{
 };
 use super::{
     core::stats::Counters,
-    messages::{Command, Event, Settings},
+    messages::{Board, Command, Emit, Event, Settings},
 };
 use crate::sys::{reserve::Reserve, use_batch_scheduling};
 

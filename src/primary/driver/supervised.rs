@@ -89,7 +89,8 @@ pub(super) async fn forked(
             });
         }
     };
-    let Started { forked, pipes, stderr, .. } = started;
+    let Started { mut forked, pipes, stderr, inspect_port } = started;
+    forked.adopted.inspect_port = inspect_port;
     let process = Arc::clone(&forked.adopted.process);
     if let Some(supervision) = &mut *context.supervision.borrow_mut() {
         supervision.add_worker(id, process.pid(), stderr);

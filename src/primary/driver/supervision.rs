@@ -3,38 +3,23 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
 };
 
-use super::{
-    super::{
-        core::supervise::{
-            operation::RecipeId,
-            report::{Outcome, Rejection, Report},
-            status::Status,
-        },
-        forker::{Forker, Recipe, StderrTail},
-        messages::Event,
+use super::super::{
+    core::supervise::{
+        operation::RecipeId,
+        report::{Outcome, Rejection, Report},
+        status::Status,
     },
-    context::Emit,
+    forker::{Forker, Recipe, StderrTail},
+    messages::{Board, Emit, Event, Published},
 };
 use crate::protocol::WorkerId;
 
 /// Of how many workers that have ended the last of their stderr is kept: an operation that fails with one of
 /// them may go on for a while.
 const REMEMBERED: usize = 16;
-
-/// What the program reads at any time.
-#[derive(Debug, Clone)]
-pub struct Published {
-    /// What the rules know.
-    pub status: Status,
-    /// The process ids of all supervised workers.
-    pub pids: HashMap<WorkerId, i32>,
-}
-
-/// Where the program reads it.
-pub(crate) type Board = Arc<Mutex<Option<Published>>>;
 
 /// The recipes, and the workers that were started by them.
 pub(super) struct Supervision {

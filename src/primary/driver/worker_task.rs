@@ -62,7 +62,8 @@ pub(super) async fn adopt(
     attending: mpsc::Sender<Attending>,
 ) {
     let Adopted { id, process, control, hand_off, reclaim, counters, queue_timeout, .. } = adopted;
-    let (watchdog, is_other_user) = (adopted.watchdog, adopted.is_other_user);
+    let (watchdog, inspect_port) = (adopted.watchdog, adopted.inspect_port);
+    let is_other_user = adopted.is_other_user;
     let pid = process.pid();
     let watched = async {
         let process = watch(Arc::clone(&process), Interest::READABLE).await?;
@@ -86,6 +87,7 @@ pub(super) async fn adopt(
                 watchdog,
                 view,
                 reserve,
+                inspect_port,
             ));
             context.log().write(format_args!("worker {id} forked, pid {pid}"));
             let (its_lanes, now) = (Rc::clone(&lanes), Instant::now());
@@ -187,7 +189,7 @@ async fn attend(
                 }
             }
             stack = lanes.watchdog.answer() => {
-                context.decide(|core| core.has_stack(id, stack.as_deref()));
+                context.decide(|core| core.has_stack(id, stack, Instant::now()));
             }
             () = has_room(&lanes.queue, full), if full.is_some() => {
                 full = None;

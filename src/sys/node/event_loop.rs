@@ -15,7 +15,9 @@ use std::{
 use super::symbols::{Pointer, Symbols, catch_panic, symbols};
 
 /// Values of libuv's `uv_handle_type` and `uv_poll_event`, stable since libuv 1.0.
+const UV_CHECK: c_int = 2;
 const UV_POLL: c_int = 8;
+const UV_PREPARE: c_int = 9;
 const UV_TIMER: c_int = 13;
 const UV_READABLE: c_int = 1;
 const UV_WRITABLE: c_int = 2;
@@ -234,6 +236,45 @@ impl Timer {
     }
 }
 
+/// Calls back in each turn of Node's own event loop, right before it polls and right after, without keeping it
+/// alive. Closed on drop.
+pub struct Turns {
+    _before_poll: Handle,
+    _after_poll: Handle,
+}
+
+impl Turns {
+    /// Will call `before_poll` and `after_poll` on the loop's thread, outside of any JavaScript scope.
+    ///
+    /// # Errors
+    /// When the runtime has no libuv.
+    pub fn new(
+        on: EventLoop,
+        before_poll: impl Fn() + 'static,
+        after_poll: impl Fn() + 'static,
+    ) -> io::Result<Self> {
+        let prepare = |symbols: &Symbols, handle| {
+            // SAFETY: the memory has the size libuv asked for, and the loop lives (see `EventLoop`).
+            unsafe { (symbols.uv_prepare_init)(on.0, handle) }
+        };
+        let check = |symbols: &Symbols, handle| {
+            // SAFETY: as above.
+            unsafe { (symbols.uv_check_init)(on.0, handle) }
+        };
+        let before = Handle::new(UV_PREPARE, prepare, Rc::new(move |_, _| before_poll()))?;
+        let after = Handle::new(UV_CHECK, check, Rc::new(move |_, _| after_poll()))?;
+        before.unreference();
+        after.unreference();
+        // SAFETY: both are initialized. A handle that is started last is called first, so `after_poll` comes
+        // before the callbacks of setImmediate. It fails only without a callback.
+        unsafe {
+            (before.symbols.uv_prepare_start)(before.raw.as_ptr(), on_turn);
+            (after.symbols.uv_check_start)(after.raw.as_ptr(), on_turn);
+        }
+        Ok(Self { _before_poll: before, _after_poll: after })
+    }
+}
+
 /// The attachment of a handle whose callback libuv calls.
 ///
 /// # Safety
@@ -246,6 +287,12 @@ unsafe fn attachment_of<'a>(handle: Pointer) -> Option<&'a Attachment> {
 
 unsafe extern "C" fn on_timer(handle: Pointer) {
     // SAFETY: libuv calls back for the handle of a `Timer`.
+    let Some(attachment) = (unsafe { attachment_of(handle) }) else { return };
+    call(attachment, Readiness::NONE, false);
+}
+
+unsafe extern "C" fn on_turn(handle: Pointer) {
+    // SAFETY: libuv calls back for a handle of `Turns`.
     let Some(attachment) = (unsafe { attachment_of(handle) }) else { return };
     call(attachment, Readiness::NONE, false);
 }

@@ -13,6 +13,7 @@ pub(super) const NAPI_PENDING_EXCEPTION: c_int = 10;
 pub(super) type Pointer = *mut c_void;
 type OnPoll = unsafe extern "C" fn(Pointer, c_int, c_int);
 type OnTimer = unsafe extern "C" fn(Pointer);
+type OnTurn = unsafe extern "C" fn(Pointer);
 type OnClose = unsafe extern "C" fn(Pointer);
 type OnCall = unsafe extern "C" fn(Pointer, Pointer) -> Pointer;
 type OnCleanup = unsafe extern "C" fn(Pointer);
@@ -91,6 +92,10 @@ symbols! {
     uv_poll_stop: unsafe extern "C" fn(Pointer) -> c_int,
     uv_timer_init: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
     uv_timer_start: unsafe extern "C" fn(Pointer, OnTimer, u64, u64) -> c_int,
+    uv_prepare_init: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
+    uv_prepare_start: unsafe extern "C" fn(Pointer, OnTurn) -> c_int,
+    uv_check_init: unsafe extern "C" fn(Pointer, Pointer) -> c_int,
+    uv_check_start: unsafe extern "C" fn(Pointer, OnTurn) -> c_int,
     uv_is_active: unsafe extern "C" fn(Pointer) -> c_int,
     uv_close: unsafe extern "C" fn(Pointer, OnClose),
     uv_ref: unsafe extern "C" fn(Pointer),

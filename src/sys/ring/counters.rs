@@ -135,6 +135,24 @@ impl SharedCounters {
         self.accepted_counter(slot).map_or(0, |accepted| accepted.load(Ordering::Relaxed))
     }
 
+    /// The worker's event loop begins to poll. Only the loop's thread calls this.
+    pub fn begin_poll(&self) {
+        let beat = &self.counts().beat;
+        beat.store(beat.load(Ordering::Relaxed).wrapping_add(1) | 1, Ordering::Relaxed);
+    }
+
+    /// The worker's event loop has polled. Only the loop's thread calls this.
+    pub fn end_poll(&self) {
+        let beat = &self.counts().beat;
+        beat.store((beat.load(Ordering::Relaxed) | 1).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// A number that changes twice in each turn of the worker's event loop, and is odd while that polls; 0 if
+    /// the worker does not count turns.
+    pub fn beat(&self) -> u64 {
+        self.counts().beat.load(Ordering::Relaxed)
+    }
+
     fn accepted_counter(&self, slot: Option<u8>) -> Option<&AtomicU64> {
         self.counts().accepted_at.get(usize::from(slot?))
     }

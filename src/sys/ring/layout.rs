@@ -46,6 +46,8 @@ pub(super) struct Counts {
     pub(super) taken: AtomicU32,
     /// Connections that the worker has accepted itself.
     pub(super) accepted: AtomicU64,
+    /// Changes twice in each turn of the worker's event loop; odd while that polls. 0 before the first turn.
+    pub(super) beat: AtomicU64,
     /// Accepted connections by the counter slot of the worker's socket.
     pub(super) accepted_at: [AtomicU64; COUNTER_SLOTS],
     /// HTTP requests that the worker has begun to serve, if it was told to count them.

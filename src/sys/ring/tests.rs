@@ -147,3 +147,19 @@ fn two_threads_exchange_all_without_losing_a_wake() {
     }
     writing.join().unwrap();
 }
+
+#[test]
+fn the_beat_is_odd_while_the_event_loop_polls_and_changes_with_each_step() {
+    let (primary, worker) = pair();
+    assert_eq!(primary.counters.beat(), 0);
+    let mut before = 0;
+    for is_polling in [true, false, true, true, false, false, true] {
+        match is_polling {
+            true => worker.counters.begin_poll(),
+            false => worker.counters.end_poll(),
+        }
+        let beat = primary.counters.beat();
+        assert!(beat > before && (beat % 2 == 1) == is_polling, "{before} {beat}");
+        before = beat;
+    }
+}

@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use super::super::{
@@ -460,16 +461,28 @@ impl Lanes for Rc<MemoryLanes> {
         messages.push_back((ToWorker::Drain(order), None));
     }
 
+    fn ask_for_stack(&self) -> bool {
+        false
+    }
+
+    fn beat(&self) -> Option<u64> {
+        None
+    }
+
+    fn processor_time(&self) -> Option<Duration> {
+        None
+    }
+
+    fn has_inspector_client(&self) -> bool {
+        false
+    }
+
     fn memory(&self) -> Option<u64> {
         None
     }
 
     fn requests(&self) -> u64 {
         0
-    }
-
-    fn ask_for_stack(&self) -> bool {
-        false
     }
 
     fn load(&self) -> Option<Load> {

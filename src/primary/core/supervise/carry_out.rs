@@ -10,6 +10,7 @@ use super::{
         state::Core,
     },
     report::{Ended, Generation, Reason, Report, SlotNumber},
+    status::Status,
     supervisor::{Effect, Supervisor},
 };
 use crate::protocol::{ListenerId, WorkerId};
@@ -54,6 +55,9 @@ impl<D: Driver> Core<D> {
         let others = self.workers.keys().filter(|id| !supervisor.has(**id)).count();
         supervisor.set_others(others);
         supervisor.settle(now);
+        // Before the reports: who hears of something sees it.
+        let blocked = self.looks.places.clone();
+        self.driver.publish(Status { blocked, ..supervisor.status() });
         while let Some(effect) = supervisor.take_effect() {
             self.carry_out(&supervisor, effect, now);
         }
@@ -62,8 +66,8 @@ impl<D: Driver> Core<D> {
         {
             self.deadlines.add(next, Due::Supervision);
         }
-        self.driver.publish(supervisor.status());
         self.supervisor = Some(supervisor);
+        self.begin_to_look(now);
     }
 
     fn carry_out(&mut self, supervisor: &Supervisor, effect: Effect, now: Instant) {

@@ -72,6 +72,10 @@ impl Supervisor {
     /// The worker's event loop has been stuck for too long: another one takes its place before it is killed.
     pub(crate) fn hangs(&mut self, worker: WorkerId, now: Instant) {
         let kills_first = self.options.max_surge == 0;
+        if self.members.get(&worker).is_some_and(|it| matches!(it.phase, Phase::Leaving)) {
+            // What it had to finish it never will.
+            self.effects.push_back(Effect::Kill(worker));
+        }
         let Some(member) = self.members.get_mut(&worker).filter(|member| member.counts()) else {
             return;
         };
@@ -239,7 +243,7 @@ impl Supervisor {
             slot.rest = Rest::Failed;
             let has_failed = |slot: &Slot| slot.is_empty() && slot.rest == Rest::Failed;
             if slots.values().all(has_failed) {
-                self.effects.push_back(Effect::Report(Report::Failed(rejection)));
+                self.outcomes.push_back(Effect::Report(Report::Failed(rejection)));
             }
             return;
         }

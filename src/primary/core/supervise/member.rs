@@ -64,6 +64,12 @@ impl Member {
         matches!(self.phase, Phase::Starting { .. } | Phase::OnTrial { .. } | Phase::Ready { .. })
     }
 
+    /// Whether its event loop has to turn: it is ready, or leaves after it has been.
+    pub(super) fn has_to_turn(&self) -> bool {
+        let may_hang = matches!(self.phase, Phase::OnTrial { .. } | Phase::Ready { .. });
+        may_hang || (matches!(self.phase, Phase::Leaving) && self.is_admitted && self.is_forked)
+    }
+
     pub(super) fn is_starting(&self) -> bool {
         matches!(self.phase, Phase::Starting { .. })
     }

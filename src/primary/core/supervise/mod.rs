@@ -10,11 +10,15 @@
 //! - [`supervisor`]: the registries, and how slots are filled; [`readiness`]: when a worker is ready;
 //!   [`failures`]: what follows when one fails; [`operations`]: reload, scale, restart, stop; [`deadlines`]:
 //!   what happens by time alone,
+//! - [`beat`]: whether a worker's event loop turns; [`watched`]: what is known of that; [`looks`]: when workers
+//!   are looked at, and what follows,
 //! - [`status`]: what the program can read at any time.
 
+mod beat;
 pub(super) mod carry_out;
 mod deadlines;
 mod failures;
+pub(super) mod looks;
 mod member;
 pub(crate) mod operation;
 mod operations;
@@ -30,3 +34,4 @@ mod slot;
 /// The state of supervision, for other threads.
 pub mod status;
 pub(crate) mod supervisor;
+pub(super) mod watched;

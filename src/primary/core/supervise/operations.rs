@@ -115,7 +115,7 @@ impl Supervisor {
             && self.others == 0
         {
             self.stopping = Stopping::Stopped;
-            self.effects.push_back(Effect::Report(Report::Stopped));
+            self.outcomes.push_back(Effect::Report(Report::Stopped));
             for token in std::mem::take(&mut self.stop_tokens) {
                 self.answer(token, Outcome::Done);
             }
@@ -172,7 +172,7 @@ impl Supervisor {
             Operation::Reload(Reload { token, generation, began, .. }) => {
                 self.commit(generation);
                 let time = now.duration_since(began);
-                self.effects.push_back(Effect::Report(Report::Reloaded { generation, time }));
+                self.outcomes.push_back(Effect::Report(Report::Reloaded { generation, time }));
                 self.answer(token, Outcome::Reloaded(generation, time));
             }
             Operation::Scale { token, .. } => {

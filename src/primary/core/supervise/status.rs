@@ -1,6 +1,6 @@
 //! What supervision shows at any time, to any thread.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     member::Phase,
@@ -55,6 +55,17 @@ pub struct LeavingStatus {
     pub generation: Generation,
 }
 
+/// Where event loops of workers have been blocked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The innermost line of the program, `file:line`; `unknown` where no stack was told.
+    pub at: String,
+    /// How often that was reported.
+    pub count: u64,
+    /// The longest time.
+    pub longest: Duration,
+}
+
 /// Supervision as a whole.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -68,6 +79,8 @@ pub struct Status {
     pub slots: Vec<SlotStatus>,
     /// In the order of their ids.
     pub leaving: Vec<LeavingStatus>,
+    /// Where event loops have been blocked, in the order of the first report.
+    pub blocked: Vec<Place>,
 }
 
 impl Supervisor {
@@ -88,6 +101,7 @@ impl Supervisor {
                 .map(|(&number, slot)| self.slot_status(number, slot))
                 .collect(),
             leaving,
+            blocked: Vec::new(),
         }
     }
 

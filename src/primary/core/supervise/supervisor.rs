@@ -87,6 +87,9 @@ pub(crate) struct Supervisor {
     /// What was reported last.
     pub(super) state: State,
     pub(super) effects: VecDeque<Effect>,
+    /// What is reported after everything else, so that a program that hears of the end of an operation finds
+    /// the state after it.
+    pub(super) outcomes: VecDeque<Effect>,
 }
 
 impl Supervisor {
@@ -117,6 +120,7 @@ impl Supervisor {
             others: 0,
             state: State::Starting,
             effects: VecDeque::new(),
+            outcomes: VecDeque::new(),
         }
     }
 
@@ -150,6 +154,15 @@ impl Supervisor {
         self.limits_memory() || self.options.max_requests.is_some()
     }
 
+    /// The workers whose event loops have to turn: those that are ready, or leave.
+    pub(super) fn looked_at(&self) -> impl Iterator<Item = WorkerId> {
+        self.members.keys().copied().filter(|id| self.is_looked_at(*id))
+    }
+
+    pub(super) fn is_looked_at(&self, worker: WorkerId) -> bool {
+        self.members.get(&worker).is_some_and(Member::has_to_turn)
+    }
+
     /// Takes the next thing to do.
     pub(crate) fn take_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
@@ -159,6 +172,7 @@ impl Supervisor {
     pub(crate) fn settle(&mut self, now: Instant) {
         while self.advance(now) || self.begin_next(now) || self.fill(now) {}
         self.report_state();
+        self.effects.append(&mut self.outcomes);
     }
 
     /// How many workers are starting or ready.
@@ -382,7 +396,7 @@ impl Supervisor {
         let is_ready = self.slots.values().all(is_settled) && self.slots.values().any(serves);
         if !self.was_ready && is_ready {
             self.was_ready = true;
-            self.effects.push_back(Effect::Report(Report::Ready));
+            self.outcomes.push_front(Effect::Report(Report::Ready));
         }
         let state = self.state();
         if state != self.state {
@@ -392,6 +406,6 @@ impl Supervisor {
     }
 
     pub(super) fn answer(&mut self, token: Token, outcome: Outcome) {
-        self.effects.push_back(Effect::Report(Report::Answer(token, outcome)));
+        self.outcomes.push_back(Effect::Report(Report::Answer(token, outcome)));
     }
 }

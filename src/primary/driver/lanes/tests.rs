@@ -30,6 +30,7 @@ fn lanes() -> (Rc<WorkerLanes>, OwnedFd, OwnedFd) {
         WatchdogLane::new(None),
         view,
         Rc::default(),
+        None,
     );
     (Rc::new(lanes), their_queue, their_control)
 }
