@@ -170,7 +170,7 @@ impl<D: Driver> Core<D> {
             return;
         };
         let query = listener.query.clone();
-        self.supervise(now, |supervisor| supervisor.ends_listening(id, &query));
+        self.supervise(now, |supervisor| supervisor.ends_listening(id, &query, now));
     }
 
     /// The worker's process has ended.

@@ -70,6 +70,11 @@ impl Member {
         may_hang || (matches!(self.phase, Phase::Leaving) && self.is_admitted && self.is_forked)
     }
 
+    /// Since when it has listened on all of its addresses, if it has some.
+    pub(super) fn listening_since(&self) -> Option<Instant> {
+        self.listened.filter(|_| !self.addresses.is_empty())
+    }
+
     pub(super) fn is_starting(&self) -> bool {
         matches!(self.phase, Phase::Starting { .. })
     }

@@ -70,8 +70,9 @@ pub(crate) struct Supervisor {
     /// The last generation that has been tried.
     pub(super) latest: Generation,
     pub(super) recipes: HashMap<Generation, RecipeId>,
-    /// What a worker has to listen on to be ready; empty if that is not known.
-    pub(super) required: Vec<Address>,
+    /// What a worker has to listen on to be ready. Empty if workers have no address in common, `None` as long as
+    /// none has been ready.
+    pub(super) required: Option<Vec<Address>>,
     pub(super) operation: Option<Operation>,
     pub(super) requests: VecDeque<Request>,
     /// Workers that have reached a limit.
@@ -109,7 +110,7 @@ impl Supervisor {
             committed: 1,
             latest: 1,
             recipes: HashMap::from([(1, recipe)]),
-            required: Vec::new(),
+            required: None,
             operation: None,
             requests: VecDeque::new(),
             worn: VecDeque::new(),
@@ -365,7 +366,7 @@ impl Supervisor {
         if let Some(before) = before {
             self.retire(before, reason);
         }
-        self.require_addresses(worker, generation);
+        self.require_addresses(generation);
         if let Some(Operation::Reload(reload)) = &mut self.operation
             && matches!(reload.phase, ReloadPhase::Canary(slot) if slot == number)
             && reload.generation == generation
