@@ -64,6 +64,15 @@ impl Member {
         matches!(self.phase, Phase::Starting { .. } | Phase::OnTrial { .. } | Phase::Ready { .. })
     }
 
+    /// Whether it may have been given connections: one of a generation that serves may be before it listens on all
+    /// of its addresses.
+    pub(super) fn may_have_connections(&self) -> bool {
+        match self.phase {
+            Phase::Ready { .. } => true,
+            _ => self.is_admitted && !self.addresses.is_empty(),
+        }
+    }
+
     /// Whether its event loop has to turn: it is ready, or leaves after it has been.
     pub(super) fn has_to_turn(&self) -> bool {
         let may_hang = matches!(self.phase, Phase::OnTrial { .. } | Phase::Ready { .. });

@@ -243,3 +243,127 @@ fn a_canary_that_closes_its_server_does_not_take_over() {
     );
     assert_eq!(ids(&world), [1]);
 }
+
+/// What happens when the supervisor wants something of its driver.
+fn effects(world: &mut World, tell: impl FnOnce(&mut Supervisor, Instant)) -> Vec<Effect> {
+    tell(&mut world.supervisor, world.now);
+    world.supervisor.settle(world.now);
+    std::iter::from_fn(|| world.supervisor.take_effect()).collect()
+}
+
+/// How long the worker has to finish what it has, if it is to leave.
+fn time_left(effects: &[Effect], id: WorkerId) -> Option<Duration> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Drain { worker, timeout, .. } if *worker == id => Some(*timeout),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_worker_that_is_not_ready_finishes_what_it_has_been_given() {
+    let second = Duration::from_secs(1);
+    let stop = |it: &mut Supervisor, now| {
+        it.stop(1, Duration::ZERO, second, now);
+        it.expire(now);
+    };
+    let mut world = silent(2);
+    world.listens(1, 80);
+    let effects = effects(&mut world, stop);
+    assert_eq!(time_left(&effects, 1), Some(second));
+    assert_eq!(time_left(&effects, 2), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_worker_of_the_old_generation_that_starts_finishes_what_it_has_when_another_takes_its_slot() {
+    let mut world = silent(1);
+    world.listens(1, 80);
+    world.programs.insert(1, Program::Good);
+    let effects = effects(&mut world, |it, _| it.reload(1, 1));
+    assert_eq!(time_left(&effects, 1), Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn what_listens_on_too_little_in_time_finishes_what_it_has() {
+    let mut world = silent(2);
+    for worker in [1, 2] {
+        world.listens(worker, 80);
+        world.listens(worker, 81);
+    }
+    world.wait(200);
+    world.die(1);
+    world.wait(200);
+    let next = world.newest();
+    world.listens(next, 80);
+    world.wait(59_000);
+    world.now += Duration::from_secs(2);
+    let effects = effects(&mut world, Supervisor::expire);
+    assert_eq!(time_left(&effects, next), Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn a_process_that_does_not_end_does_not_hold_up_the_stop() {
+    let stop = |it: &mut Supervisor, now| {
+        it.stop(1, Duration::ZERO, Duration::from_secs(10), now);
+    };
+    let mut world = ready(2, 1);
+    world.tell(stop);
+    world.wait(0);
+    world.coming.retain(|(_, worker, _)| *worker != 1);
+    world.wait(15_500);
+    assert!(world.answers.is_empty(), "it has the kill timeout as well");
+    world.wait(1000);
+    assert_eq!(world.answers[&1], Outcome::Done);
+    assert_eq!(world.supervisor.state(), State::Stopped);
+    assert!(world.programs.is_empty(), "recipes are forgotten");
+}
+
+#[test]
+fn a_fork_that_does_not_return_does_not_hold_up_the_stop() {
+    let mut world = World::new(options(1, 1, None), 7);
+    world.coming.clear();
+    world.tell(|it, now| it.stop(1, Duration::ZERO, Duration::from_secs(10), now));
+    world.wait(17_000);
+    assert_eq!(world.answers[&1], Outcome::Done);
+    // It does after all.
+    let effects = effects(&mut world, |it, _| it.started(1));
+    assert_eq!(time_left(&effects, 1), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_worker_without_a_slot_that_comes_while_all_drain_drains_too() {
+    let mut world = ready(1, 1);
+    world.tell(|it, now| it.stop(1, Duration::ZERO, Duration::from_secs(10), now));
+    world.wait(0);
+    let effects = effects(&mut world, |it, _| it.started(77));
+    let timeout = Duration::from_secs(10);
+    assert!(effects.contains(&Effect::DrainOthers { timeout }), "{effects:?}");
+}
+
+#[test]
+fn a_worker_that_hangs_gets_nothing_more_before_it_is_killed() {
+    let mut world = ready(1, 1);
+    let effects = effects(&mut world, |it, now| it.hangs(1, now));
+    assert!(effects.contains(&Effect::Withhold(1)), "{effects:?}");
+    assert!(!effects.contains(&Effect::Kill(1)));
+}
+
+#[test]
+fn generations_that_have_failed_do_not_count_among_those_that_may_drain() {
+    let mut world = ready(1, 1);
+    // The first worker of the first generation drains for long.
+    world.step(Step::Restart(0));
+    world.wait(45);
+    world.coming.retain(|(_, worker, _)| *worker != 1);
+    for _ in 0..4 {
+        world.reload(Program::ExitsAtStart);
+        world.wait(2000);
+    }
+    assert!(world.processes.contains_key(&1));
+    let cut = |world: &mut World| {
+        let token = world.token();
+        world.programs.insert(token, Program::Good);
+        let effects = effects(world, |it, _| it.reload(token, token));
+        time_left(&effects, 1)
+    };
+    assert_eq!(cut(&mut world), None);
+}

@@ -173,7 +173,7 @@ impl World {
                 assert!(self.answers.insert(token, outcome).is_none(), "answered twice");
             }
             Effect::Report(report) => self.reports.push(report),
-            Effect::Admit(_) | Effect::DrainOthers { .. } => {}
+            Effect::Withhold(_) | Effect::Admit(_) | Effect::DrainOthers { .. } => {}
         }
     }
 
