@@ -60,6 +60,9 @@
 //! 9. State belongs to an instance, not to the process: several environments may load the addon
 //!    (`__test__/environment/several-instances.spec.js`).
 //!
+//! 10. A program's slots are kept filled by rules that are pure, too, and need no JavaScript
+//!     (`src/primary/core/supervise`, whose simulation plays programs that fail in every way).
+//!
 //! # What is absent
 //!
 //! No JavaScript decides where a connection goes. No timer runs while nothing waits. Nothing is decided

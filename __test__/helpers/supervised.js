@@ -20,7 +20,9 @@ const DEFAULTS = { exec: PROGRAM, workers: 2, minUptime: MIN_UPTIME, restartDela
 class Rejection extends Error {
   constructor({ message, ...properties }) {
     super(message);
-    Object.assign(this, properties);
+    for (const [key, value] of Object.entries(properties)) {
+      if (value !== 'undefined') this[key] = value;
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { BROKEN, serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');

@@ -1,7 +1,7 @@
 'use strict';
 
 const path = require('node:path');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { FIXTURES } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');

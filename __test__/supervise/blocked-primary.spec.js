@@ -2,7 +2,7 @@
 
 const { readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');

@@ -12,7 +12,7 @@ const OPTIONS = {
   execArgv: ['--max-old-space-size=32'],
 };
 
-const optionsFor = ({ isTooLate }) => ({ ...OPTIONS, ...(isTooLate && { readyTimeout: 800 }) });
+const optionsFor = ({ isTooLate }) => ({ ...OPTIONS, ...(isTooLate && { readyTimeout: 3_000 }) });
 
 function assertDescribes(t, error, { phases, stderr, exitCode, signal, isTooLate }, app) {
   t.true(phases.includes(error.phase), `${error.phase}`);
@@ -23,8 +23,8 @@ function assertDescribes(t, error, { phases, stderr, exitCode, signal, isTooLate
   for (const part of [`worker ${id}`, error.phase, stderr])
     t.true(error.message.includes(part), part);
   if (isTooLate) return;
-  t.is(error.exitCode ?? undefined, exitCode);
-  t.is(error.signal ?? undefined, signal);
+  t.is(error.exitCode, exitCode);
+  t.is(error.signal, signal);
 }
 
 // The built-in module does not supervise.

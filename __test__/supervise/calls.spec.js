@@ -1,6 +1,6 @@
 'use strict';
 
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { run } = require('../helpers/fixture');
 

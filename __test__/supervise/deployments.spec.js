@@ -2,7 +2,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin, specifier } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');
 const { PROGRAM, startSupervised } = require('../helpers/supervised');

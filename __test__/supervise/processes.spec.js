@@ -3,7 +3,7 @@
 const { execFileSync, spawnSync } = require('node:child_process');
 const { chmodSync, readFileSync, readlinkSync } = require('node:fs');
 const { errno } = require('node:os').constants;
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { unprivileged } = require('../helpers/privileges');
 const { serves } = require('../helpers/programs');

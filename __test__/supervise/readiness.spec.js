@@ -1,6 +1,6 @@
 'use strict';
 
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { serves, worksWithoutServers } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');
@@ -70,12 +70,15 @@ if (!isBuiltin) {
   });
 
   test("the error of a program without servers says that it needs 'ready'", async (t) => {
-    const app = await startSupervised(t, { options: { readyTimeout: 500 } });
-    app.deploy(worksWithoutServers());
-    const error = await t.throwsAsync(app.perform('reload'));
+    const app = await startSupervised(t, {
+      program: worksWithoutServers(),
+      options: { workers: 1, readyTimeout: 500, maxRestarts: 0 },
+      waits: false,
+    });
+    const error = await t.throwsAsync(app.perform('ready'));
     t.regex(error.message, /readyWhen: 'ready'/);
-    t.is(error.phase, 'ready');
-    await app.end();
+    t.like(error, { phase: 'ready', worker: 1, slot: 0 });
+    t.is((await app.finish()).code, 1);
   });
 
   test('code that does not listen on an address of the old one does not become ready', async (t) => {
@@ -111,7 +114,7 @@ if (!isBuiltin) {
     const program = `if (${isSecond}) setInterval(() => {}, 1_000);\nelse {\n${serves('one')}}`;
     const app = await startSupervised(t, {
       program,
-      options: { workers: 3, readyTimeout: 400 },
+      options: { workers: 3, readyTimeout: 2_000 },
       waits: false,
     });
     const { slot } = await app.line({ on: 'supervisor', event: 'backoff' });

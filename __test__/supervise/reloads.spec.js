@@ -1,6 +1,6 @@
 'use strict';
 
-const test = require('ava');
+const { serial: test } = require('ava');
 const Reloads = require('../../lib/supervisor/reloads.js');
 
 /** Reloads that end when the test says so: `began` has `{ options, done, fail }` of each. */

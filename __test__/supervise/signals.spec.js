@@ -1,6 +1,6 @@
 'use strict';
 
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');
@@ -46,7 +46,7 @@ if (!isBuiltin) {
       app.signal(signal);
       await app.line({ on: 'supervisor', event: 'stopped' });
       t.is(app.seen({ on: 'cluster', event: 'exit', exitedAfterDisconnect: true }).length, 2);
-      const { code, signal: by } = await app.exited;
+      const { code, signal: by } = await app.finish();
       t.deepEqual([code, by], [0, null]);
     });
   }
@@ -57,7 +57,7 @@ if (!isBuiltin) {
     app.signal('SIGTERM');
     await app.line({ on: 'supervisor', event: 'draining' });
     app.signal('SIGTERM');
-    const { code } = await app.exited;
+    const { code } = await app.finish();
     t.is(code, 0);
     t.true(Date.now() - begin >= 1_500);
     t.is(app.events('cut').length, 1);

@@ -2,7 +2,7 @@
 
 const { once } = require('node:events');
 const http = require('node:http');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { connectionError, get } = require('../helpers/client');
 const { connect } = require('../helpers/http-client');
 const { isBuiltin } = require('../helpers/implementation');
@@ -75,8 +75,8 @@ if (!isBuiltin) {
     t.deepEqual(app.events('draining'), []);
     await app.linesLike({ on: 'supervisor', event: 'draining' }, 2);
     t.true(app.events('draining')[0].at - begin >= shutdownDelay - 50);
-    await stopped;
     client.destroy();
+    await stopped;
     await app.end();
   });
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const { spawnSync } = require('node:child_process');
-const test = require('ava');
+const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { startSupervised } = require('../helpers/supervised');
 const { becomesTrue, isAlive } = require('../../tools/process-group');
@@ -30,7 +30,7 @@ if (!isBuiltin && hasScript) {
     process.kill(app.primary, 'SIGHUP');
     await app.line({ on: 'supervisor', event: 'stopped' });
     t.deepEqual(app.events('reload'), []);
-    await app.exited;
+    t.is((await app.finish()).code, 0);
     t.false(isAlive(app.primary));
   });
 
@@ -42,7 +42,7 @@ if (!isBuiltin && hasScript) {
     t.is((await app.status()).slots.length, 2);
     t.is(app.started(), 4);
     process.kill(app.primary, 'SIGTERM');
-    const { code } = await app.exited;
+    const { code } = await app.finish();
     t.is(code, 0);
   });
 
@@ -51,7 +51,7 @@ if (!isBuiltin && hasScript) {
     app.write('\x03');
     await app.line({ on: 'supervisor', event: 'stopped' });
     t.is(app.seen({ on: 'cluster', event: 'exit', exitedAfterDisconnect: true }).length, 2);
-    const { code } = await app.exited;
+    const { code } = await app.finish();
     t.is(code, 0);
   });
 
