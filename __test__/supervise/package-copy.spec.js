@@ -107,8 +107,7 @@ test('for workers of another user the copy is where that can read it', async (t)
   'there is no copy where permissions are given to the original',
   async (t) => {
     const enable = majorVersion < 22 ? '--experimental-permission' : '--permission';
-    const nodeArgs = [enable, '--allow-fs-read=*', '--allow-fs-write=*'];
-    if (majorVersion >= 22) nodeArgs.push('--allow-addons');
+    const nodeArgs = [enable, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'];
     const env = places(t);
     const { files, version } = await copy(t, env, { nodeArgs, warns: true });
     t.is(files, undefined);
