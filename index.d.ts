@@ -256,8 +256,9 @@ declare namespace cluster {
     jitter?: number | undefined;
     /**
      * Whether signals to the primary do what they do to a server: `SIGHUP` reloads, or stops if there is a
-     * terminal; `SIGTERM` and `SIGINT` stop; `SIGQUIT`, and another `SIGINT` 500 ms later, end everything at once;
-     * without a terminal, `SIGTTIN` and `SIGTTOU` start one worker more and end one.
+     * terminal; `SIGTERM` and `SIGINT` stop, after which the primary ends, `killTimeout` later even if the program
+     * keeps it running; `SIGQUIT`, and another `SIGINT` 500 ms after the first, end everything at once; without a
+     * terminal, `SIGTTIN` and `SIGTTOU` start one worker more and end one.
      * @default true
      */
     signals?: boolean | undefined;

@@ -14,6 +14,7 @@ const SIGNALED = 128;
 class Signals {
   #supervisor;
   #kill;
+  #exitTimeout;
   /** By the name of the signal. */
   #listeners;
   /** When the first SIGINT came. */
@@ -21,11 +22,15 @@ class Signals {
 
   /**
    * @param {Supervisor} supervisor
-   * @param {() => void} kill kills all workers at once
+   * @param {object} how
+   * @param {() => void} how.kill kills all workers at once
+   * @param {number} how.exitTimeout how long the program may keep this process running once it has stopped, in
+   *   milliseconds
    */
-  constructor(supervisor, kill) {
+  constructor(supervisor, { kill, exitTimeout }) {
     this.#supervisor = supervisor;
     this.#kill = kill;
+    this.#exitTimeout = exitTimeout;
     const isAttached = hasTerminal();
     this.#listeners = {
       SIGHUP: () => this.#run(isAttached ? this.#stop() : supervisor.reload()),
@@ -49,8 +54,10 @@ class Signals {
     }
   }
 
-  #stop() {
-    return this.#supervisor.stop();
+  /** Without a listener the signal would have ended this process, whatever else keeps it running. */
+  async #stop() {
+    await this.#supervisor.stop();
+    setTimeout(() => process.exit(), this.#exitTimeout).unref();
   }
 
   #interrupt() {

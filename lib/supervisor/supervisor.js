@@ -51,7 +51,9 @@ class Supervisor extends EventEmitter {
     this.#host = host;
     this.#target = options.engine.workers;
     this.#loopRef.ref();
-    if (options.signals) this.#signals = new Signals(this, () => this.#kill());
+    const { killTimeout: exitTimeout } = options.engine;
+    if (options.signals)
+      this.#signals = new Signals(this, { kill: () => this.#kill(), exitTimeout });
   }
 
   get state() {

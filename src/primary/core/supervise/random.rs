@@ -1,6 +1,6 @@
 //! Random numbers, which the program's seed determines: the rules have no other source of chance.
 
-/// `xorshift64*` (S. Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled").
+/// The generator `xorshift64*`.
 #[derive(Debug)]
 pub(super) struct Random(u64);
 
