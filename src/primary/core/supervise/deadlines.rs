@@ -20,7 +20,8 @@ impl Supervisor {
         });
         let stop = match self.stopping {
             Stopping::Announced { at, .. } => Some(at),
-            Stopping::No | Stopping::Draining | Stopping::Stopped => None,
+            Stopping::Draining { until, .. } => Some(until),
+            Stopping::No | Stopping::Stopped => None,
         };
         members.chain(slots.filter(|_| !self.is_stopping())).chain(stop).min()
     }
@@ -47,7 +48,7 @@ impl Supervisor {
         if let Stopping::Announced { at, timeout } = self.stopping
             && at <= now
         {
-            self.drain_all(timeout);
+            self.drain_all(timeout, now);
         }
         for slot in self.slots.values_mut() {
             if matches!(slot.rest, Rest::Until(at) if at <= now) {
