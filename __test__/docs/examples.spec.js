@@ -149,6 +149,7 @@ if (!isBuiltin) {
 
   test('supervise.js reloads, and ends, without losing a request', async (t) => {
     const app = await startServer(t, example('supervise.js'));
+    await app.matches(/Ready/g);
     const agents = firstIds(3).map(() => new CountingAgent({ keepAlive: true, maxSockets: 1 }));
     const lasting = agents.map((agent) => askUntilClosed(app.target, agent));
     let isOver = false;

@@ -34,7 +34,6 @@ class Supervisor extends EventEmitter {
   #ready = deferred();
   #stopped = deferred();
   #signals;
-  #endIgnoring = ignoreOutputErrors();
   /** What the exit code was before the supervisor failed. */
   #exitCode;
 
@@ -51,6 +50,7 @@ class Supervisor extends EventEmitter {
     this.#host = host;
     this.#target = options.engine.workers;
     this.#loopRef.ref();
+    ignoreOutputErrors();
     const { killTimeout: exitTimeout } = options.engine;
     if (options.signals)
       this.#signals = new Signals(this, { kill: () => this.#kill(), exitTimeout });
@@ -179,6 +179,9 @@ class Supervisor extends EventEmitter {
   #fail(error) {
     this.#ready.reject(error);
     this.#emitSoon('failed', { reason: error.message });
+    this.#context.nextTick(() => {
+      if (this.#state === 'failed') this.#loopRef.unref();
+    });
   }
 
   /** Emits an event about a worker, with the object in place of its id. */
@@ -203,14 +206,13 @@ class Supervisor extends EventEmitter {
       process.exitCode = 1;
     }
     if (state === 'stopped') this.#end();
-    else if (state === 'failed') this.#loopRef.unref();
-    else this.#loopRef.ref();
+    // `#fail()` lets the process end, once its listeners have been called.
+    else if (state !== 'failed') this.#loopRef.ref();
   }
 
   /** The last worker has gone. */
   #end() {
     this.#signals?.remove();
-    this.#endIgnoring();
     this.#host.ended();
     this.#reloads.cancel(stopped());
     this.#operations.end(stopped());

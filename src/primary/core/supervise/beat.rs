@@ -138,7 +138,8 @@ impl Pulse {
             return Finding::Well;
         }
         match self.state {
-            State::Answered if beat.is_none() => {
+            // It polled again before its answer was read.
+            State::Answered if beat.is_none() || is_odd(beat) => {
                 self.state = State::Asleep { spent: vitals.processor_time(), asked: now };
                 Finding::Well
             }

@@ -76,6 +76,16 @@ impl Supervisor {
             Stopping::Draining { .. } => self.drain_all(timeout, now),
             Stopping::Stopped => {}
         }
+        self.stop_in_time(now);
+    }
+
+    /// Ends all workers, if that has been announced for now or earlier.
+    pub(super) fn stop_in_time(&mut self, now: Instant) {
+        if let Stopping::Announced { at, timeout } = self.stopping
+            && at <= now
+        {
+            self.drain_all(timeout, now);
+        }
     }
 
     fn refuse(&mut self, request: &Request) {

@@ -43,6 +43,8 @@ use Doing::{Nothing, Sleep, Wait, Work};
 
 struct Worker {
     counts_turns: bool,
+    /// Whether it polls again before the engine reads its answer.
+    is_fast: bool,
     beat: u64,
     todo: VecDeque<Doing>,
     /// In microseconds.
@@ -61,6 +63,7 @@ impl Worker {
     fn new(todo: impl IntoIterator<Item = Doing>) -> Self {
         Self {
             counts_turns: true,
+            is_fast: false,
             beat: 1,
             todo: todo.into_iter().collect(),
             main: 0,
@@ -215,11 +218,16 @@ impl Machine {
                 }
             }
             if std::mem::take(&mut worker.has_answered) {
+                // The turn in which it answers ends.
+                if worker.is_fast {
+                    worker.turn();
+                }
                 if pulse.answered(worker) {
                     soon = Some(at + 5);
                 }
-                // The turn in which it answers ends.
-                worker.turn();
+                if !worker.is_fast {
+                    worker.turn();
+                }
             }
         }
         run
@@ -234,10 +242,12 @@ fn serving(work: u64, pause: u64, time: u64) -> impl Iterator<Item = Doing> {
 
 #[test]
 fn a_worker_that_sleeps_is_asked_no_more_than_once_in_five_seconds() {
-    let mut worker = Worker::new([]);
-    let run = FREE.run(&mut worker, 60_000);
-    assert_eq!(run.blocked, []);
-    assert!((11..=14).contains(&run.probes), "{}", run.probes);
+    for (is_fast, counts_turns) in [(false, true), (true, true), (false, false)] {
+        let mut worker = Worker { is_fast, counts_turns, ..Worker::new([]) };
+        let run = FREE.run(&mut worker, 60_000);
+        assert_eq!(run.blocked, []);
+        assert!((11..=14).contains(&run.probes), "{}", run.probes);
+    }
 }
 
 #[test]
@@ -255,9 +265,9 @@ fn a_worker_that_is_blocked_is_found_in_time() {
     for doing in blocks(FOREVER, true).into_iter().chain(blocks(FOREVER, false)) {
         for before in [0, 3000] {
             for (work, pause) in [(5, 5), (5, 600), (200, 1)] {
-                for counts_turns in [true, false] {
+                for (counts_turns, is_fast) in [(true, false), (true, true), (false, false)] {
                     let todo = serving(work, pause, 10_000).chain([Nothing(before + 1), doing]);
-                    let mut worker = Worker { counts_turns, ..Worker::new(todo) };
+                    let mut worker = Worker { counts_turns, is_fast, ..Worker::new(todo) };
                     let run = FREE.run(&mut worker, 20_000);
                     let begun = 20_000 - worker.blocked;
                     let found = run.found(2_000).unwrap_or(u64::MAX);
@@ -309,10 +319,13 @@ fn time_in_which_the_engine_does_not_run_is_not_counted() {
         let mut worker = Worker::new([Nothing(2_500), Sleep { left: FOREVER, is_polled }]);
         let run = machine.run(&mut worker, 14_000);
         assert!(run.longest() <= 1_000 + 3 * INTERVAL, "{}", run.longest());
-        // A worker that has answered meanwhile, and is blocked again.
+        // A worker that has answered meanwhile.
         let todo = [Nothing(2_500), Sleep { left: 500, is_polled }, Nothing(5_000)];
-        let run = machine.run(&mut Worker::new(todo), 14_000);
-        assert!(run.found(300).is_none(), "{:?}", run.blocked);
+        for counts_turns in [true, false] {
+            let mut worker = Worker { counts_turns, ..Worker::new(todo) };
+            let run = machine.run(&mut worker, 14_000);
+            assert!(run.found(300).is_none(), "{:?}", run.blocked);
+        }
     }
 }
 
@@ -354,13 +367,14 @@ proptest! {
     fn never_is_more_counted_than_a_worker_could_have_turned(
         todo in prop::collection::vec(doing(), 1..40),
         counts_turns in any::<bool>(),
+        is_fast in any::<bool>(),
         share in 0..3usize,
     ) {
         let has_processor = [|_| true, |at| at / 30 % 4 == 0, |at| at % 100 < 10][share];
         let machine = Machine { has_processor, ..FREE };
         let blocked = todo.iter().filter(|doing| !matches!(doing, Nothing(_)));
         let longest = blocked.map(|doing| doing.time()).max().unwrap_or(0);
-        let mut worker = Worker { counts_turns, ..Worker::new(todo) };
+        let mut worker = Worker { counts_turns, is_fast, ..Worker::new(todo) };
         let run = machine.run(&mut worker, 60_000);
         prop_assert!(run.longest() <= longest + 2 * INTERVAL, "{} {longest}", run.longest());
     }
@@ -371,12 +385,13 @@ proptest! {
         is_polled in any::<bool>(),
         kind in 0..3usize,
         counts_turns in any::<bool>(),
+        is_fast in any::<bool>(),
     ) {
         let left = FOREVER;
         let last = [Work { left, is_polled }, Sleep { left, is_polled }, Wait { left, is_polled }];
         let time: u64 = todo.iter().map(|doing| doing.time()).sum();
         let mut worker =
-            Worker { counts_turns, ..Worker::new(todo.into_iter().chain([last[kind]])) };
+            Worker { counts_turns, is_fast, ..Worker::new(todo.into_iter().chain([last[kind]])) };
         let time = time + DOUBT + 5_000;
         let run = FREE.run(&mut worker, time);
         // Asked after some doubt at the latest.
