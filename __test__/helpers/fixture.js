@@ -123,6 +123,12 @@ class Program extends EventEmitter {
     this.#child.kill(signal);
   }
 
+  /** Takes no more of what the program writes, like a terminal that is closed. */
+  closeOutputs() {
+    this.#child.stdout.destroy();
+    this.#child.stderr.destroy();
+  }
+
   /** Asks the program to end in its own way; resolves to how it does. */
   finish() {
     this.#child.stdin.end();

@@ -34,6 +34,8 @@ const OPTIONS = {
   restartDelay: 10,
   maxRestartDelay: 100,
   execArgv: ['--max-old-space-size=100'],
+  // Clients wait while the last worker has been killed, and the next one starts.
+  queueTimeout: 10_000,
 };
 
 /** Code that fails by itself, so that there is time for the others. */

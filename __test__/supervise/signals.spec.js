@@ -1,14 +1,16 @@
 'use strict';
 
+const { readdirSync } = require('node:fs');
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');
+const { temporaryDirectory } = require('../helpers/temporary');
 const { isAlive } = require('../../tools/process-group');
 
 /** A program that has a request which is never answered, so that it takes all of its time to stop. */
-async function startBusy(t, options) {
-  const app = await startSupervised(t, { options });
+async function startBusy(t, options, env) {
+  const app = await startSupervised(t, { options, env });
   app.unanswered = app.ask({ path: '/never' }).catch(({ code }) => code);
   await app.line({ message: 'begun' });
   return app;
@@ -51,6 +53,14 @@ if (!isBuiltin) {
     });
   }
 
+  test('a program whose output is closed ends with 0 too, whatever it writes at its end', async (t) => {
+    const app = await startSupervised(t, { options: { killTimeout: 300 } });
+    app.closeOutputs();
+    app.signal('SIGTERM');
+    const { code, signal } = await app.exited;
+    t.deepEqual([code, signal], [0, null]);
+  });
+
   test('a second SIGTERM changes nothing', async (t) => {
     const app = await startBusy(t, { drainTimeout: 1_500 });
     const begin = Date.now();
@@ -81,13 +91,17 @@ if (!isBuiltin) {
     await app.unanswered;
   });
 
-  test('SIGQUIT ends everything at once', async (t) => {
-    const app = await startBusy(t, { drainTimeout: 60_000 });
+  test('SIGQUIT ends everything at once, and leaves no files', async (t) => {
+    const TMPDIR = temporaryDirectory(t);
+    const env = { RUNTIME_DIRECTORY: '', XDG_RUNTIME_DIR: '', TMPDIR };
+    const app = await startBusy(t, { drainTimeout: 60_000 }, env);
+    t.is(readdirSync(TMPDIR).length, 1);
     const pids = await app.pids();
     app.signal('SIGQUIT');
     const { code, signal } = await app.exited;
     t.deepEqual([code, signal], [null, 'SIGQUIT']);
     t.false(pids.some(isAlive));
+    t.deepEqual(readdirSync(TMPDIR), []);
     await app.unanswered;
   });
 

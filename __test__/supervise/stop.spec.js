@@ -49,7 +49,8 @@ if (!isBuiltin) {
     const late = http.get({ socketPath: `\0slow-${app.target.port}`, agent: false });
     await app.line({ message: 'begun' });
     const stopped = app.perform('stop');
-    t.is((await app.statusWhen(({ state }) => state === 'stopping')).draining.length, 1);
+    const { state } = await app.statusWhen(({ draining }) => draining.length === 1);
+    t.is(state, 'stopping');
     await app.perform('tell', 1, 'answer');
     const [response] = await once(late, 'response');
     t.is(response.headers.connection, 'close');

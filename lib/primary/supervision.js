@@ -68,7 +68,11 @@ class Supervision {
       workerOf: (id) => this.#workerOf(id),
       startsBy: ({ request }) => this.#startsBy(request),
       markDraining: (id) => this.#markDraining(id),
-      kill: (pids) => this.#kill(pids),
+      kill: (pids) => {
+        this.#kill(pids);
+        // This process ends by a signal, so it does not emit 'exit'.
+        copy.remove();
+      },
       ended: () => copy.remove(),
     });
     return this.#supervisor;

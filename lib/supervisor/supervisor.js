@@ -34,7 +34,6 @@ class Supervisor extends EventEmitter {
   #ready = deferred();
   #stopped = deferred();
   #signals;
-  #endIgnoring = ignoreOutputErrors();
   /** What the exit code was before the supervisor failed. */
   #exitCode;
 
@@ -51,6 +50,7 @@ class Supervisor extends EventEmitter {
     this.#host = host;
     this.#target = options.engine.workers;
     this.#loopRef.ref();
+    ignoreOutputErrors();
     const { killTimeout: exitTimeout } = options.engine;
     if (options.signals)
       this.#signals = new Signals(this, { kill: () => this.#kill(), exitTimeout });
@@ -210,7 +210,6 @@ class Supervisor extends EventEmitter {
   /** The last worker has gone. */
   #end() {
     this.#signals?.remove();
-    this.#endIgnoring();
     this.#host.ended();
     this.#reloads.cancel(stopped());
     this.#operations.end(stopped());

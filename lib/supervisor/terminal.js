@@ -19,14 +19,10 @@ function hasTerminal() {
 
 /**
  * Keeps this process from ending because nothing takes its output any longer: the terminal is gone, or what
- * reads the log. Returns a function that ends this.
+ * reads the log. That holds until it exits, because what it writes at its end would change its exit code.
  */
 function ignoreOutputErrors() {
-  const streams = [process.stdout, process.stderr];
-  for (const stream of streams) stream.on('error', ignore);
-  return () => {
-    for (const stream of streams) stream.removeListener('error', ignore);
-  };
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignore);
 }
 
 /** Before this process exits, writes what workers have written to their stderr, which the engine copies. */

@@ -9,6 +9,7 @@ use super::{
     driver::{Driver, EndSignal, Lanes},
     listener::Listener,
     state::Core,
+    worker::Worker,
 };
 use crate::{
     protocol::{ListenerId, WorkerId},
@@ -164,10 +165,11 @@ impl<D: Driver> Core<D> {
         }
     }
 
-    /// How many connections the end of the worker's process has cut; 0 for a worker that did not drain.
+    /// How many connections the end of the worker's process has cut; 0 for a worker that ended by itself.
     pub(crate) fn count_cut(&self, id: WorkerId) -> usize {
         let knows_open = self.scheduling != Scheduling::Shared;
-        self.workers.get(&id).filter(|worker| worker.drain.is_some()).map_or(0, |worker| {
+        let is_ended = |worker: &&Worker<D>| worker.drain.is_some() || worker.is_killed;
+        self.workers.get(&id).filter(is_ended).map_or(0, |worker| {
             let open = if knows_open { worker.lanes.open() } else { usize::MAX };
             worker.lanes.cut().min(open)
         })

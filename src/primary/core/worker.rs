@@ -31,6 +31,8 @@ pub(crate) struct Worker<D: Driver> {
     pub(super) http: HashSet<ListenerId>,
     /// How it drains, if it does.
     pub(crate) drain: Option<Drain>,
+    /// It has been killed, because it hangs.
+    pub(super) is_killed: bool,
     /// It has reported that it does not exit, though it has disconnected.
     pub(crate) staying: bool,
     /// How many connections of each listener it has been given and may return, less those taken back or
@@ -74,6 +76,7 @@ impl<D: Driver> Worker<D> {
             claim: Claim::default(),
             http: HashSet::new(),
             drain: None,
+            is_killed: false,
             staying: false,
             given: HashMap::new(),
             sockets: Vec::new(),

@@ -147,6 +147,7 @@ impl Connection for Client {
 /// The driver.
 pub(super) struct Memory {
     pub(super) clients: Rc<Clients>,
+    pub(super) reports: Rc<RefCell<Vec<Report>>>,
 }
 
 impl Driver for Memory {
@@ -171,7 +172,9 @@ impl Driver for Memory {
 
     fn forget_recipe(&self, _recipe: RecipeId) {}
 
-    fn report(&self, _report: Report) {}
+    fn report(&self, report: Report) {
+        self.reports.borrow_mut().push(report);
+    }
 
     fn publish(&self, _status: Status) {}
 
@@ -339,6 +342,12 @@ pub(super) struct MemoryLanes {
     pub(super) has_shortage: Cell<bool>,
     /// How often nothing waited any more.
     pub(super) emptied: Cell<u64>,
+    pub(super) beat: Cell<Option<u64>>,
+    /// How often the stack was asked for, if the worker may be asked.
+    pub(super) asked: Cell<Option<usize>>,
+    pub(super) is_inspected: Cell<bool>,
+    /// Which signals its process got.
+    pub(super) signals: RefCell<Vec<EndSignal>>,
     pub(super) clients: Rc<Clients>,
 }
 
@@ -352,6 +361,10 @@ impl MemoryLanes {
             is_full: Cell::new(false),
             has_shortage: Cell::new(false),
             emptied: Cell::new(0),
+            beat: Cell::new(None),
+            asked: Cell::new(None),
+            is_inspected: Cell::new(false),
+            signals: RefCell::default(),
             clients: Rc::clone(clients),
         })
     }
@@ -453,7 +466,9 @@ impl Lanes for Rc<MemoryLanes> {
         0
     }
 
-    fn signal(&self, _signal: EndSignal, _is_stuck: bool) {}
+    fn signal(&self, signal: EndSignal, _is_stuck: bool) {
+        self.signals.borrow_mut().push(signal);
+    }
 
     fn send_drain(&self, order: DrainOrder) {
         let mut messages = self.messages.borrow_mut();
@@ -462,11 +477,12 @@ impl Lanes for Rc<MemoryLanes> {
     }
 
     fn ask_for_stack(&self) -> bool {
-        false
+        self.asked.set(self.asked.get().map(|count| count + 1));
+        self.asked.get().is_some()
     }
 
     fn beat(&self) -> Option<u64> {
-        None
+        self.beat.get()
     }
 
     fn processor_time(&self) -> Option<Duration> {
@@ -474,7 +490,7 @@ impl Lanes for Rc<MemoryLanes> {
     }
 
     fn has_inspector_client(&self) -> bool {
-        false
+        self.is_inspected.get()
     }
 
     fn memory(&self) -> Option<u64> {

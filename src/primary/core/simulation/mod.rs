@@ -4,6 +4,7 @@
 
 mod cases;
 mod checks;
+mod looks;
 mod many_workers;
 mod memory;
 mod parking;
@@ -158,7 +159,7 @@ struct Simulation {
 impl Simulation {
     fn new(scheduling: Scheduling) -> Self {
         let (counters, clients) = (Arc::<Counters>::default(), Rc::<Clients>::default());
-        let driver = Memory { clients: Rc::clone(&clients) };
+        let driver = Memory { clients: Rc::clone(&clients), reports: Rc::default() };
         Self {
             core: Core::new(driver, scheduling, Arc::clone(&counters)),
             counters,

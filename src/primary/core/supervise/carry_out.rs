@@ -82,6 +82,7 @@ impl<D: Driver> Core<D> {
                 self.withheld.remove(&worker);
                 self.admit(worker, now);
             }
+            Effect::Withhold(worker) => self.withhold(worker, now),
             Effect::Drain { worker, timeout, reason } => {
                 let kill_timeout = supervisor.kill_timeout();
                 let hands_over = supervisor.hands_over();
@@ -90,7 +91,8 @@ impl<D: Driver> Core<D> {
             }
             Effect::DrainOthers { timeout } => self.drain_others(supervisor, timeout, now),
             Effect::Kill(worker) => {
-                if let Some(worker) = self.workers.get(&worker) {
+                if let Some(worker) = self.workers.get_mut(&worker) {
+                    worker.is_killed = true;
                     worker.lanes.signal(EndSignal::Kill, true);
                 }
             }
@@ -105,11 +107,14 @@ impl<D: Driver> Core<D> {
     }
 
     fn drain_others(&mut self, supervisor: &Supervisor, timeout: Duration, now: Instant) {
-        let others = self.workers.keys().copied().filter(|id| !supervisor.has(*id));
-        for worker in others.collect::<Vec<_>>() {
+        let others = self.workers.iter().filter(|(id, _)| !supervisor.has(**id));
+        let others: Vec<_> = others.map(|(&id, worker)| (id, worker.drain.is_some())).collect();
+        for (worker, drains_already) in others {
             let reason = Reason::Stop;
             self.carry_out(supervisor, Effect::Drain { worker, timeout, reason }, now);
-            self.driver.report(Report::Draining { worker, reason });
+            if !drains_already {
+                self.driver.report(Report::Draining { worker, reason });
+            }
         }
     }
 
@@ -125,15 +130,16 @@ impl<D: Driver> Core<D> {
         let Some(supervisor) = &self.supervisor else {
             return;
         };
-        if !supervisor.limits_use() {
+        let (memory, requests) = supervisor.limits_use();
+        if !(memory || requests) {
             return;
         }
         self.deadlines.add(now + USE, Due::Use);
-        let reads_memory = supervisor.limits_memory();
         let workers = supervisor.used().into_iter();
         let used = workers.filter_map(|id| {
             let lanes = &self.workers.get(&id)?.lanes;
-            Some((id, reads_memory.then(|| lanes.memory()).flatten(), lanes.requests()))
+            let requests = if requests { lanes.requests() } else { 0 };
+            Some((id, memory.then(|| lanes.memory()).flatten(), requests))
         });
         let used: Vec<_> = used.collect();
         self.supervise(now, |supervisor| {
@@ -170,7 +176,7 @@ impl<D: Driver> Core<D> {
             return;
         };
         let query = listener.query.clone();
-        self.supervise(now, |supervisor| supervisor.ends_listening(id, &query));
+        self.supervise(now, |supervisor| supervisor.ends_listening(id, &query, now));
     }
 
     /// The worker's process has ended.

@@ -20,7 +20,8 @@ impl Supervisor {
         });
         let stop = match self.stopping {
             Stopping::Announced { at, .. } => Some(at),
-            Stopping::No | Stopping::Draining | Stopping::Stopped => None,
+            Stopping::Draining { until, .. } => Some(until),
+            Stopping::No | Stopping::Stopped => None,
         };
         members.chain(slots.filter(|_| !self.is_stopping())).chain(stop).min()
     }

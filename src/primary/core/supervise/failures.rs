@@ -7,7 +7,7 @@ use super::{
     operation::{Operation, Reload, ReloadPhase},
     report::{Cause, Ended, FailedPhase, Outcome, Reason, Rejection, Report, SlotNumber},
     slot::{Rest, Slot},
-    supervisor::{Effect, Supervisor},
+    supervisor::{Effect, Stopping, Supervisor},
 };
 use crate::protocol::WorkerId;
 
@@ -18,6 +18,10 @@ impl Supervisor {
     /// The worker's process runs.
     pub(crate) fn started(&mut self, worker: WorkerId) {
         let Some(member) = self.members.get_mut(&worker) else {
+            // Of the program's own, which is late.
+            if let Stopping::Draining { timeout, .. } = self.stopping {
+                self.effects.push_back(Effect::DrainOthers { timeout });
+            }
             return;
         };
         member.is_forked = true;
@@ -65,7 +69,7 @@ impl Supervisor {
             return;
         };
         let failed = member.clone();
-        self.retire_within(worker, Duration::ZERO, Reason::Crash);
+        self.retire(worker, Reason::Crash);
         self.fail(worker, &failed, cause, now);
     }
 
@@ -88,6 +92,8 @@ impl Supervisor {
             if kills_first || !is_ready {
                 self.effects.push_back(Effect::Kill(worker));
             } else {
+                // It is going to be killed, even if it goes on meanwhile.
+                self.effects.push_back(Effect::Withhold(worker));
                 slot.hung = Some(worker);
             }
             if is_ready && !concerns_operation {

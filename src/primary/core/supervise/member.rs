@@ -64,10 +64,24 @@ impl Member {
         matches!(self.phase, Phase::Starting { .. } | Phase::OnTrial { .. } | Phase::Ready { .. })
     }
 
+    /// Whether it may have been given connections: one of a generation that serves may be before it listens on all
+    /// of its addresses.
+    pub(super) fn may_have_connections(&self) -> bool {
+        match self.phase {
+            Phase::Ready { .. } => true,
+            _ => self.is_admitted && !self.addresses.is_empty(),
+        }
+    }
+
     /// Whether its event loop has to turn: it is ready, or leaves after it has been.
     pub(super) fn has_to_turn(&self) -> bool {
         let may_hang = matches!(self.phase, Phase::OnTrial { .. } | Phase::Ready { .. });
         may_hang || (matches!(self.phase, Phase::Leaving) && self.is_admitted && self.is_forked)
+    }
+
+    /// Since when it has listened on all of its addresses, if it has some.
+    pub(super) fn listening_since(&self) -> Option<Instant> {
+        self.listened.filter(|_| !self.addresses.is_empty())
     }
 
     pub(super) fn is_starting(&self) -> bool {

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::protocol::WorkerId;
 
+/// How long a process may take to end after `SIGKILL`. One in an uninterruptible sleep may never end.
+const ENDING: Duration = Duration::from_secs(1);
+
 impl Supervisor {
     /// Replaces all workers by those of another recipe.
     pub(crate) fn reload(&mut self, token: Token, recipe: RecipeId) {
@@ -70,7 +73,7 @@ impl Supervisor {
                 *before = at.min(*before);
                 *time = timeout.min(*time);
             }
-            Stopping::Draining => self.drain_all(timeout),
+            Stopping::Draining { .. } => self.drain_all(timeout, now),
             Stopping::Stopped => {}
         }
         self.stop_in_time(now);
@@ -81,7 +84,7 @@ impl Supervisor {
         if let Stopping::Announced { at, timeout } = self.stopping
             && at <= now
         {
-            self.drain_all(timeout);
+            self.drain_all(timeout, now);
         }
     }
 
@@ -97,8 +100,14 @@ impl Supervisor {
         self.others = count;
     }
 
-    pub(super) fn drain_all(&mut self, timeout: Duration) {
-        self.stopping = Stopping::Draining;
+    pub(super) fn drain_all(&mut self, timeout: Duration, now: Instant) {
+        let until = now + timeout + self.options.kill_timeout + ENDING;
+        self.stopping = match self.stopping {
+            Stopping::Draining { timeout: before, until: earlier } => {
+                Stopping::Draining { timeout: timeout.min(before), until: until.min(earlier) }
+            }
+            _ => Stopping::Draining { timeout, until },
+        };
         let mut workers: Vec<_> = self.members.keys().copied().collect();
         workers.sort_unstable();
         for worker in workers {
@@ -120,11 +129,12 @@ impl Supervisor {
 
     /// Ends an operation that has come to its end. Says whether there was one.
     pub(super) fn advance(&mut self, now: Instant) -> bool {
-        if matches!(self.stopping, Stopping::Draining)
-            && self.members.is_empty()
-            && self.others == 0
+        if let Stopping::Draining { until, .. } = self.stopping
+            && (now >= until || (self.members.is_empty() && self.others == 0))
         {
             self.stopping = Stopping::Stopped;
+            let recipes = self.recipes.drain().map(|(_, recipe)| Effect::Forget(recipe));
+            self.effects.extend(recipes);
             self.outcomes.push_back(Effect::Report(Report::Stopped));
             for token in std::mem::take(&mut self.stop_tokens) {
                 self.answer(token, Outcome::Done);
@@ -244,9 +254,19 @@ impl Supervisor {
         self.operation = Some(Operation::Reload(Reload { token, generation, began: now, phase }));
     }
 
+    /// The oldest generation that may have workers beside this new one. Those that have failed have none.
+    fn oldest_of(&self, generation: Generation) -> Generation {
+        let members = self.members.values().map(|it| it.generation);
+        let mut generations: Vec<_> = members.chain([generation]).collect();
+        generations.sort_unstable();
+        generations.dedup();
+        let count = self.options.max_generations as usize;
+        generations.iter().rev().take(count).next_back().copied().unwrap_or(generation)
+    }
+
     /// Workers of generations that are too old have no more time.
     fn cut_old_generations(&mut self, generation: Generation) {
-        let oldest = generation.saturating_sub(self.options.max_generations.saturating_sub(1));
+        let oldest = self.oldest_of(generation);
         let is_cut = |phase, of| matches!(phase, Phase::Leaving) && of < oldest;
         let cut =
             self.members.iter().filter(|(_, it)| it.is_forked && is_cut(it.phase, it.generation));

@@ -14,6 +14,9 @@ use crate::protocol::{WorkerId, control::Query};
 /// After how long without a further address a worker of the first generation listens on all.
 const QUIET: Duration = Duration::from_millis(100);
 
+/// For how long after it is ready a program may still be starting, and add addresses.
+const START: Duration = Duration::from_secs(30);
+
 impl Supervisor {
     /// The worker listens on an address.
     pub(crate) fn listens(&mut self, worker: WorkerId, query: &Query, name: &str, now: Instant) {
@@ -21,21 +24,45 @@ impl Supervisor {
             let (target, index) = (query.target.clone(), query.index);
             let address = Address { target, index, name: name.to_owned() };
             if !address.is_in(&member.addresses) {
-                member.addresses.push(address);
+                member.addresses.push(address.clone());
                 member.listened = Some(now);
+                self.require_late(worker, address, now);
             }
             self.look_at_readiness(worker, now);
         }
     }
 
     /// The worker listens on an address no longer.
-    pub(crate) fn ends_listening(&mut self, worker: WorkerId, query: &Query) {
-        if let Some(member) = self.members.get_mut(&worker) {
-            member.addresses.retain(|it| !it.is_for(query));
+    pub(crate) fn ends_listening(&mut self, worker: WorkerId, query: &Query, now: Instant) {
+        let Some(member) = self.members.get_mut(&worker) else {
+            return;
+        };
+        member.addresses.retain(|it| !it.is_for(query));
+        let (phase, is_committed) = (member.phase, member.generation == self.committed);
+        match phase {
             // The next one need not listen there either.
-            if matches!(member.phase, Phase::Ready { .. }) && member.generation == self.committed {
-                self.required.retain(|it| !it.is_for(query));
+            Phase::Ready { .. } if is_committed => {
+                if let Some(required) = &mut self.required {
+                    required.retain(|it| !it.is_for(query));
+                }
+                let starting = self.members.iter().filter(|(_, it)| it.is_starting());
+                let mut starting: Vec<_> = starting.map(|(&id, _)| id).collect();
+                starting.sort_unstable();
+                for worker in starting {
+                    self.look_at_readiness(worker, now);
+                }
             }
+            Phase::OnTrial { .. } => self.repeat_start(worker, now),
+            _ => {}
+        }
+    }
+
+    /// The first worker of a generation has closed a server: it may have to begin anew.
+    fn repeat_start(&mut self, worker: WorkerId, now: Instant) {
+        let is_listening = self.members.get(&worker).is_some_and(|it| self.listens_on_all(it, now));
+        let depends = self.options.ready_when == ReadyWhen::Listening;
+        if let Some(member) = self.members.get_mut(&worker).filter(|_| depends && !is_listening) {
+            member.phase = Phase::Starting { deadline: now + self.options.ready_timeout };
         }
     }
 
@@ -57,22 +84,26 @@ impl Supervisor {
     }
 
     fn listens_on_all(&self, member: &Member, now: Instant) -> bool {
-        match member.listened {
+        match member.listening_since() {
             None => false,
             Some(since) if self.waits_for_quiet() => now.duration_since(since) >= QUIET,
-            Some(_) => self.required.iter().all(|it| it.is_in(&member.addresses)),
+            Some(_) => self.required().iter().all(|it| it.is_in(&member.addresses)),
         }
+    }
+
+    fn required(&self) -> &[Address] {
+        self.required.as_deref().unwrap_or_default()
     }
 
     /// Whether it is not known yet on which addresses workers listen.
     fn waits_for_quiet(&self) -> bool {
-        self.state == State::Starting || self.required.is_empty()
+        self.state == State::Starting || self.required().is_empty()
     }
 
     /// When to look at the member again, if its readiness depends on time.
     pub(super) fn quiet_until(&self, member: &Member) -> Option<Instant> {
         let depends = self.options.ready_when == ReadyWhen::Listening && self.waits_for_quiet();
-        member.listened.filter(|_| depends).map(|since| since + QUIET)
+        member.listening_since().filter(|_| depends).map(|since| since + QUIET)
     }
 
     /// The addresses that the worker has to listen on, and does not.
@@ -80,7 +111,7 @@ impl Supervisor {
         if self.options.ready_when == ReadyWhen::Ready || self.waits_for_quiet() {
             return Vec::new();
         }
-        let missing = self.required.iter().filter(|it| !it.is_in(&member.addresses));
+        let missing = self.required().iter().filter(|it| !it.is_in(&member.addresses));
         missing.map(|it| it.name.clone()).collect()
     }
 
@@ -103,30 +134,44 @@ impl Supervisor {
         }
     }
 
-    /// The worker is ready: others of its generation have to listen where it does. Where workers of the first
-    /// generation differ, that is where all of them listen.
-    pub(super) fn require_addresses(&mut self, worker: WorkerId, generation: Generation) {
-        let Some(member) = self.members.get(&worker).filter(|_| generation == self.committed)
-        else {
-            return;
-        };
-        if self.required.is_empty() {
-            self.required.clone_from(&member.addresses);
-        } else if self.state == State::Starting {
-            self.required.retain(|it| it.is_in(&member.addresses));
+    /// A worker of this generation is ready: others have to listen where it does. Where the first workers differ,
+    /// as those do that have a port each, that is where all of them listen.
+    pub(super) fn require_addresses(&mut self, generation: Generation) {
+        let is_known = self.required.is_some() && self.state != State::Starting;
+        if generation == self.committed && !is_known {
+            self.require_addresses_of(generation);
         }
     }
 
     /// The generation is the one that all slots have: what its workers listen on is required from now on.
     pub(super) fn require_addresses_of(&mut self, generation: Generation) {
-        let is_ready = |member: &&Member| {
-            member.generation == generation && matches!(member.phase, Phase::Ready { .. })
-        };
-        let mut members = self.members.values().filter(is_ready);
+        let mut members = self.ready_of(generation);
         let mut required = members.next().map(|it| it.addresses.clone()).unwrap_or_default();
         for member in members {
             required.retain(|it| it.is_in(&member.addresses));
         }
-        self.required = required;
+        self.required = Some(required);
+    }
+
+    fn ready_of(&self, generation: Generation) -> impl Iterator<Item = &Member> {
+        let is_ready = move |member: &&Member| {
+            member.generation == generation && member.ready_since().is_some()
+        };
+        self.members.values().filter(is_ready)
+    }
+
+    /// A worker that is ready listens on a further address: so the next ones have to, if that belongs to the
+    /// start of the program, rather than to what it does later, and all workers do.
+    fn require_late(&mut self, worker: WorkerId, address: Address, now: Instant) {
+        let since = self.members.get(&worker).and_then(Member::ready_since);
+        let is_late = since.is_none_or(|since| now.duration_since(since) > START);
+        let workers = self.ready_of(self.committed);
+        let listening = workers.filter(|it| address.is_in(&it.addresses)).count();
+        let do_all = listening == self.slots.len();
+        if let Some(required) = self.required.as_mut().filter(|_| do_all && !is_late)
+            && !address.is_in(required)
+        {
+            required.push(address);
+        }
     }
 }

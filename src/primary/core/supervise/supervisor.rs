@@ -37,6 +37,8 @@ pub(crate) enum Effect {
     DrainOthers {
         timeout: Duration,
     },
+    /// The worker gets no more connections, though it does not leave yet.
+    Withhold(WorkerId),
     /// End the process at once.
     Kill(WorkerId),
     /// No worker will be started by this recipe any more.
@@ -53,7 +55,12 @@ pub(super) enum Stopping {
         at: Instant,
         timeout: Duration,
     },
-    Draining,
+    /// Workers drain, with so much time. Those that the system does not end are not waited for any longer than
+    /// until then.
+    Draining {
+        timeout: Duration,
+        until: Instant,
+    },
     Stopped,
 }
 
@@ -70,8 +77,9 @@ pub(crate) struct Supervisor {
     /// The last generation that has been tried.
     pub(super) latest: Generation,
     pub(super) recipes: HashMap<Generation, RecipeId>,
-    /// What a worker has to listen on to be ready; empty if that is not known.
-    pub(super) required: Vec<Address>,
+    /// What a worker has to listen on to be ready. Empty if workers have no address in common, `None` as long as
+    /// none has been ready.
+    pub(super) required: Option<Vec<Address>>,
     pub(super) operation: Option<Operation>,
     pub(super) requests: VecDeque<Request>,
     /// Workers that have reached a limit.
@@ -109,7 +117,7 @@ impl Supervisor {
             committed: 1,
             latest: 1,
             recipes: HashMap::from([(1, recipe)]),
-            required: Vec::new(),
+            required: None,
             operation: None,
             requests: VecDeque::new(),
             worn: VecDeque::new(),
@@ -144,14 +152,13 @@ impl Supervisor {
         self.options.hands_over
     }
 
-    /// Whether workers may have only so much memory.
-    pub(crate) fn limits_memory(&self) -> bool {
-        self.options.max_memory.is_some()
-    }
-
-    /// Whether what workers use has to be looked at.
-    pub(crate) fn limits_use(&self) -> bool {
-        self.limits_memory() || self.options.max_requests.is_some()
+    /// Whether the memory of workers has to be looked at, and how many requests they have served.
+    pub(crate) fn limits_use(&self) -> (bool, bool) {
+        let SuperviseOptions { max_memory, max_requests, .. } = &self.options;
+        match self.stopping {
+            Stopping::Stopped => (false, false),
+            _ => (max_memory.is_some(), max_requests.is_some()),
+        }
     }
 
     /// The workers whose event loops have to turn: those that are ready, or leave.
@@ -322,13 +329,13 @@ impl Supervisor {
         let Some(member) = self.members.get_mut(&worker) else {
             return;
         };
-        let was_ready = matches!(member.phase, Phase::Ready { .. });
+        let has_served = member.may_have_connections();
         member.phase = Phase::Leaving;
         // One whose process is about to be started leaves as soon as it has.
         if member.is_forked {
-            let timeout = if was_ready { timeout } else { Duration::ZERO };
+            let timeout = if has_served { timeout } else { Duration::ZERO };
             self.effects.push_back(Effect::Drain { worker, timeout, reason });
-            if was_ready {
+            if has_served {
                 self.effects.push_back(Effect::Report(Report::Draining { worker, reason }));
             }
         }
@@ -365,7 +372,7 @@ impl Supervisor {
         if let Some(before) = before {
             self.retire(before, reason);
         }
-        self.require_addresses(worker, generation);
+        self.require_addresses(generation);
         if let Some(Operation::Reload(reload)) = &mut self.operation
             && matches!(reload.phase, ReloadPhase::Canary(slot) if slot == number)
             && reload.generation == generation
@@ -382,7 +389,7 @@ impl Supervisor {
         let has_failed = |slot: &Slot| slot.is_empty() && slot.rest == Rest::Failed;
         match (&self.stopping, &self.operation) {
             (Stopping::Stopped, _) => State::Stopped,
-            (Stopping::Announced { .. } | Stopping::Draining, _) => State::Stopping,
+            (Stopping::Announced { .. } | Stopping::Draining { .. }, _) => State::Stopping,
             (Stopping::No, Some(Operation::Reload(_))) => State::Reloading,
             (Stopping::No, _) if self.slots.values().all(has_failed) => State::Failed,
             (Stopping::No, _) if self.was_ready => State::Ready,

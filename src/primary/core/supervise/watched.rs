@@ -108,7 +108,7 @@ impl Stack {
 pub(in super::super) struct Looks {
     pub(super) watched: HashMap<WorkerId, Watched>,
     pub(super) next: Awaited,
-    pub(super) places: Vec<Place>,
+    pub(in super::super) places: Vec<Place>,
 }
 
 impl Looks {

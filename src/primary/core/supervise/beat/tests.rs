@@ -319,10 +319,13 @@ fn time_in_which_the_engine_does_not_run_is_not_counted() {
         let mut worker = Worker::new([Nothing(2_500), Sleep { left: FOREVER, is_polled }]);
         let run = machine.run(&mut worker, 14_000);
         assert!(run.longest() <= 1_000 + 3 * INTERVAL, "{}", run.longest());
-        // A worker that has answered meanwhile, and is blocked again.
+        // A worker that has answered meanwhile.
         let todo = [Nothing(2_500), Sleep { left: 500, is_polled }, Nothing(5_000)];
-        let run = machine.run(&mut Worker::new(todo), 14_000);
-        assert!(run.found(300).is_none(), "{:?}", run.blocked);
+        for counts_turns in [true, false] {
+            let mut worker = Worker { counts_turns, ..Worker::new(todo) };
+            let run = machine.run(&mut worker, 14_000);
+            assert!(run.found(300).is_none(), "{:?}", run.blocked);
+        }
     }
 }
 

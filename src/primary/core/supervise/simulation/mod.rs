@@ -2,6 +2,8 @@
 //! more workers start and serve than may, never fewer serve than when an operation began unless they died, no
 //! slot is lost, and every operation ends.
 
+mod cases;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
@@ -171,7 +173,7 @@ impl World {
                 assert!(self.answers.insert(token, outcome).is_none(), "answered twice");
             }
             Effect::Report(report) => self.reports.push(report),
-            Effect::Admit(_) | Effect::DrainOthers { .. } => {}
+            Effect::Withhold(_) | Effect::Admit(_) | Effect::DrainOthers { .. } => {}
         }
     }
 
@@ -440,123 +442,5 @@ proptest! {
             world.step(step);
         }
         world.end();
-    }
-}
-
-fn ready(workers: u32, max_surge: u32) -> World {
-    let mut world = World::new(options(workers, max_surge, None), 7);
-    world.run(world.now + Duration::from_secs(1));
-    assert_eq!(world.serving(), workers as usize);
-    assert!(world.reports.contains(&Report::Ready));
-    world
-}
-
-fn ids(world: &World) -> Vec<WorkerId> {
-    world.supervisor.slots.values().filter_map(|slot| slot.serving).collect()
-}
-
-#[test]
-fn a_reload_takes_as_long_as_one_trial_and_a_start_for_each_worker() {
-    let mut world = ready(8, 1);
-    let (before, began) = (ids(&world), world.now);
-    let token = world.reload(Program::Good);
-    world.run(world.now + Duration::from_secs(10));
-    let Outcome::Reloaded(2, time) = world.answers[&token] else {
-        panic!("{:?}", world.answers[&token]);
-    };
-    // Forked after 1 to 5 ms, ready 30 to 34 ms later.
-    assert!(time <= Duration::from_millis(1000 + 8 * 45), "{time:?}");
-    assert!(began + time <= world.now);
-    assert!(ids(&world).iter().all(|it| !before.contains(it)));
-}
-
-#[test]
-fn code_that_is_broken_leaves_the_old_workers_as_they_are() {
-    let programs = [
-        Program::ExitsAtStart,
-        Program::NeverReady,
-        Program::DiesReady(0),
-        Program::DiesReady(500),
-        Program::EatsMemory,
-        Program::CannotBeForked,
-    ];
-    for program in programs {
-        let mut world = ready(3, 1);
-        let before = ids(&world);
-        let token = world.reload(program);
-        world.run(world.now + Duration::from_secs(100));
-        assert!(matches!(world.answers[&token], Outcome::Rejected(_)), "{program:?}");
-        assert_eq!(ids(&world), before, "{program:?}");
-        assert_eq!(world.processes.len(), 3);
-    }
-}
-
-#[test]
-fn a_generation_that_fails_later_is_rolled_back() {
-    let mut world = ready(8, 1);
-    let token = world.reload(Program::DiesReady(1000));
-    world.run(world.now + Duration::from_secs(10));
-    assert!(matches!(world.answers[&token], Outcome::Rejected(_)));
-    assert!(world.processes.values().all(|it| it.program == Program::Good));
-    assert_eq!(world.serving(), 8);
-}
-
-#[test]
-fn a_crash_loop_starts_few_workers() {
-    let mut world = World::with(Program::ExitsAtStart, options(1, 1, None), 3);
-    world.run(world.now + Duration::from_secs(60));
-    let starts = world.reports.iter().filter(|it| matches!(it, Report::BackOff { .. })).count();
-    assert!((5..=20).contains(&starts), "{starts}");
-}
-
-#[test]
-fn a_slot_that_has_failed_too_often_waits_for_a_reload_and_does_not_touch_the_others() {
-    let limit = RestartLimit { count: 2, within: None };
-    let mut world = World::new(options(2, 1, Some(limit)), 3);
-    world.run(world.now + Duration::from_secs(1));
-    world.programs.insert(0, Program::ExitsAtStart);
-    let [one, other] = ids(&world)[..] else { panic!("two serve") };
-    world.die(one);
-    world.run(world.now + Duration::from_secs(60));
-    assert_eq!(ids(&world), [other]);
-    assert_eq!(world.supervisor.state(), State::Ready);
-    world.die(other);
-    world.run(world.now + Duration::from_secs(60));
-    assert_eq!(world.supervisor.state(), State::Failed);
-    assert!(world.reports.iter().any(|it| matches!(it, Report::Failed(_))));
-    let token = world.reload(Program::Good);
-    world.run(world.now + Duration::from_secs(60));
-    assert!(matches!(world.answers[&token], Outcome::Reloaded(..)));
-    assert_eq!(world.serving(), 2);
-}
-
-#[test]
-fn a_held_supervisor_replaces_nothing_until_it_is_released() {
-    let mut world = ready(3, 1);
-    world.step(Step::Hold);
-    let [first, ..] = ids(&world)[..] else { panic!("three serve") };
-    world.die(first);
-    world.run(world.now + Duration::from_secs(60));
-    assert_eq!(world.serving(), 2);
-    let token = world.reload(Program::Good);
-    world.run(world.now + Duration::from_secs(60));
-    assert!(matches!(world.answers[&token], Outcome::Reloaded(..)));
-    assert_eq!(world.serving(), 3, "a reload fills empty slots");
-    world.step(Step::Die(0));
-    world.step(Step::Release);
-    world.run(world.now + Duration::from_secs(1));
-    assert_eq!(world.serving(), 3);
-}
-
-#[test]
-fn a_worker_that_hangs_is_killed_when_the_next_one_is_ready() {
-    for max_surge in [0, 1] {
-        let mut world = ready(2, max_surge);
-        let [hung, _] = ids(&world)[..] else { panic!("two serve") };
-        world.tell(|it, now| it.hangs(hung, now));
-        assert_eq!(world.processes[&hung].is_leaving, max_surge == 0);
-        world.run(world.now + Duration::from_secs(1));
-        assert!(!world.processes.contains_key(&hung));
-        assert_eq!(world.serving(), 2);
     }
 }
