@@ -103,7 +103,10 @@ impl<D: Driver> Core<D> {
 
     pub(crate) fn add_worker(&mut self, id: WorkerId, new: NewWorker<D>, now: Instant) {
         self.counters.add_worker(id, Arc::clone(&new.counters));
-        self.workers.insert(id, Worker::new(new, now));
+        let generation = self.place_of(id).map(|(_, generation)| generation);
+        let mut worker = Worker::new(new, now);
+        worker.generation = generation;
+        self.workers.insert(id, worker);
         if self.withheld.contains(&id) {
             self.withhold(id, now);
         }

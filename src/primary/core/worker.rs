@@ -11,6 +11,7 @@ use super::{
     quota::{Claim, MAX_AWAITED, MAX_LISTENERS},
     round::Round,
     stats::{Counts, Owner, WorkerCounters},
+    supervise::report::Generation,
     suspicion::Suspicion,
 };
 use crate::protocol::{ListenerId, WorkerId, control::COUNTER_SLOTS};
@@ -23,6 +24,8 @@ pub(crate) struct Worker<D: Driver> {
     pub(crate) queue_timeout: Duration,
     /// Runs as another user, whose files are not to be trusted.
     pub(crate) is_other_user: bool,
+    /// Which version of the program it runs, if it is supervised.
+    pub(super) generation: Option<Generation>,
     /// Whether it may get a connection. Changed by [`members`](super::members) only.
     pub(crate) availability: Availability,
     /// What it reports of its descriptors.
@@ -74,6 +77,7 @@ impl<D: Driver> Worker<D> {
             counters,
             queue_timeout,
             is_other_user,
+            generation: None,
             availability: Availability::default(),
             claim: Claim::default(),
             http: HashSet::new(),
