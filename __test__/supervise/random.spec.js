@@ -109,6 +109,7 @@ async function play(t, { weights, seconds, logsIds }) {
   const { app, at, logs } = await startTrafficProgram(t, {
     options: OPTIONS,
     crashes: true,
+    warns: true,
     timeout: limit,
     env: { TMPDIR },
   });
