@@ -34,6 +34,8 @@ pub(crate) struct Worker<D: Driver> {
     pub(super) http: HashSet<ListenerId>,
     /// How it drains, if it does.
     pub(crate) drain: Option<Drain>,
+    /// Whether what waits in its queue stays there when it leaves, until its process has ended.
+    pub(super) keeps_queue: bool,
     /// It has been killed, because it hangs.
     pub(super) is_killed: bool,
     /// It has reported that it does not exit, though it has disconnected.
@@ -80,6 +82,7 @@ impl<D: Driver> Worker<D> {
             claim: Claim::default(),
             http: HashSet::new(),
             drain: None,
+            keeps_queue: false,
             is_killed: false,
             staying: false,
             given: HashMap::new(),

@@ -6,7 +6,8 @@ impl Simulation {
     /// The worker drains. Its deadlines are longer than any simulation.
     pub(super) fn drain(&mut self, id: WorkerId, hands_over: bool) {
         let (timeout, kill_timeout) = (QUEUE_TIMEOUT, QUEUE_TIMEOUT);
-        let options = DrainOptions { timeout, kill_timeout, reason: None, hands_over };
+        let options =
+            DrainOptions { timeout, kill_timeout, reason: None, hands_over, keeps_queue: false };
         self.core.drain(id, options, self.now);
         self.has_withdrawn(id);
     }

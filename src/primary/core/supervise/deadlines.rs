@@ -21,7 +21,7 @@ impl Supervisor {
         let stop = match self.stopping {
             Stopping::Announced { at, .. } => Some(at),
             Stopping::Draining { until, .. } => Some(until),
-            Stopping::No | Stopping::Stopped => None,
+            Stopping::No | Stopping::Flushing { .. } | Stopping::Stopped => None,
         };
         members.chain(slots.filter(|_| !self.is_stopping())).chain(stop).min()
     }
