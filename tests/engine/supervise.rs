@@ -205,3 +205,18 @@ fn a_worker_that_ignores_the_signal_is_killed_when_its_time_is_over() {
     assert_eq!(exit, Some(Exit::Signal(libc::SIGKILL)));
     program.report(|report| (*report == Report::Stopped).then_some(()));
 }
+
+#[test]
+fn a_worker_that_breaks_the_protocol_is_replaced_and_ended() {
+    let broken = "[ \"$NODE_UNIQUE_ID\" = 1 ] && printf garbage >&4;";
+    let recipe = shell(&format!("{READY} {broken} exec sleep 60"));
+    let mut program = Program::supervise(options(1), recipe);
+    program.hear(|event| matches!(event, Event::Faulted { worker: 1, .. }).then_some(()));
+    let to = program.report(|report| match report {
+        Report::Replaced { to, reason: Reason::Crash, .. } => Some(*to),
+        _ => None,
+    });
+    assert_eq!(to, 2);
+    program.hear(|event| matches!(event, Event::Exited { worker: 1, .. }).then_some(()));
+    program.stop();
+}
