@@ -30,6 +30,7 @@ if (!isBuiltin) {
     const { app, at, logs } = await startTrafficProgram(t, {
       options: OPTIONS,
       crashes: true,
+      warns: true,
       timeout: LIMIT,
     });
     const pids = await app.pids();

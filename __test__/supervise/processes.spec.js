@@ -104,7 +104,7 @@ if (!isBuiltin && HAS_PROC) {
     test('a worker that cannot be started for lack of processes is started when there are some', async (t) => {
       const directory = temporaryDirectory(t);
       chmodSync(directory, 0o755);
-      const app = await startSupervised(t, { directory, spawn: unprivileged });
+      const app = await startSupervised(t, { directory, spawn: unprivileged, warns: true });
       const limit = (soft) =>
         execFileSync('prlimit', [`--pid=${app.pid}`, `--nproc=${soft}:`], unprivileged);
       const [pid] = await app.pids();

@@ -108,6 +108,7 @@ async function play(t, { weights, seconds, logsIds }) {
   const TMPDIR = temporaryDirectory(t);
   const { app, at, logs } = await startTrafficProgram(t, {
     options: OPTIONS,
+    warns: true,
     timeout: limit,
     env: { TMPDIR },
   });

@@ -86,6 +86,8 @@ if (!isBuiltin) {
     const app = await startSupervised(t, {
       program: serves('one', { before: other }),
       options: { readyTimeout: 700 },
+      // The first workers, too, may take longer than that on a busy machine.
+      warns: true,
     });
     const pids = await app.pids();
     app.deploy(serves('two'));
@@ -116,6 +118,7 @@ if (!isBuiltin) {
       program,
       options: { workers: 3, readyTimeout: 2_000 },
       waits: false,
+      warns: true,
     });
     const { slot } = await app.line({ on: 'supervisor', event: 'backoff' });
     t.is(slot, 1);
@@ -124,5 +127,19 @@ if (!isBuiltin) {
     const ids = await app.ids();
     t.deepEqual([ids[0], ids[2]], [1, 3]);
     await app.end();
+  });
+
+  test('a warning says once why workers that are tried again are not ready', async (t) => {
+    const app = await startSupervised(t, {
+      program: worksWithoutServers(),
+      options: { readyTimeout: 500, restartDelay: 10 },
+      waits: false,
+      warns: true,
+    });
+    await app.statusWhen(({ slots }) => slots.every(({ failures }) => failures > 1));
+    await app.end();
+    const warnings = app.stderr.match(/SupervisorWarning: .*/g);
+    t.is(warnings.length, 1);
+    t.regex(warnings[0], /was not ready within readyTimeout, 500 ms.*needs readyWhen: 'ready'/);
   });
 }

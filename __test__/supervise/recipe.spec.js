@@ -84,6 +84,17 @@ test('a directory that is not there makes supervise throw', async (t) => {
   t.is(second.code, 'ENOENT');
 });
 
+test('so does a working directory of workers that is not there in the release', async (t) => {
+  const base = releases(t);
+  rmSync(path.join(base, 'releases/2/sub'), { recursive: true });
+  const options = { base, ...inShell(path.join(base, 'current')) };
+  const expression = `({ exec: '../app.js', args: [], cwd: 'sub' })`;
+  const [first, second] = await recipes(t, expression, options);
+  t.is(first.code, undefined);
+  t.is(second.code, 'ENOENT');
+  t.regex(second.message, /releases\/2\/sub/);
+});
+
 test('a function for the environment is asked for each recipe', async (t) => {
   const base = releases(t);
   const expression = `(() => {
@@ -154,9 +165,9 @@ test('each worker gets a port for its inspector before its program', async (t) =
   t.is(random.args.at(-2), '--inspect-port=0');
 });
 
-test('settings of the wrong type are those that Node refuses', async (t) => {
+test('settings that Node refuses are refused', async (t) => {
   const code = async (options) => (await recipes(t, `({ exec: 'a.js', ${options} })`))[0].code;
   t.is(await code('args: 5'), 'ERR_INVALID_ARG_TYPE');
-  t.is(await code('uid: 0.5'), 'ERR_INVALID_ARG_TYPE');
+  t.is(await code(`serialization: 'xml'`), 'ERR_INVALID_ARG_VALUE');
   t.is(await code(`stdio: ['ignore', 'inherit', 'inherit']`), 'ERR_CHILD_PROCESS_IPC_REQUIRED');
 });

@@ -29,11 +29,16 @@ class Directory {
    * @throws an error of the system, such as ENOENT
    */
   resolve() {
-    const real = realpathSync(this.path);
+    return Directory.resolve(this.path);
+  }
+
+  /** Where the path of a directory leads now. */
+  static resolve(folder) {
+    const real = realpathSync(folder);
     if (statSync(real).isDirectory()) return real;
-    throw Object.assign(new Error(`ENOTDIR: not a directory, '${this.path}'`), {
+    throw Object.assign(new Error(`ENOTDIR: not a directory, '${folder}'`), {
       code: 'ENOTDIR',
-      path: this.path,
+      path: folder,
     });
   }
 

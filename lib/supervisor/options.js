@@ -14,25 +14,29 @@ const MOST_COUNT = 2 ** 31 - 1;
 const DEFAULT_MAX_RESTART_DELAY = 15_000;
 const KUBERNETES_SHUTDOWN_DELAY = 5_000;
 const SEEDS = 2 ** 32;
+const LAST_PORT = 65535;
 
-/** The settings of `setupPrimary()`, which `supervise()` takes too. */
-const SETTINGS = new Set([
-  'args',
-  'cwd',
-  'exec',
-  'execArgv',
-  'gid',
-  'handOverIdle',
-  'inspectPort',
-  'killMode',
-  'killTimeout',
-  'queueTimeout',
-  'serialization',
-  'silent',
-  'stdio',
-  'uid',
-  'windowsHide',
-]);
+/**
+ * The settings of `setupPrimary()`, which `supervise()` takes too, and checks of those that `fork()` would take in
+ * the wrong type, or refuse without naming them.
+ */
+const SETTINGS = {
+  args: checkArgs,
+  cwd: undefined,
+  exec: undefined,
+  execArgv: checkStrings,
+  gid: checkIdentity,
+  handOverIdle: undefined,
+  inspectPort: checkPort,
+  killMode: undefined,
+  killTimeout: undefined,
+  queueTimeout: undefined,
+  serialization: undefined,
+  silent: checkBoolean,
+  stdio: checkStdio,
+  uid: checkIdentity,
+  windowsHide: checkBoolean,
+};
 
 const time = (least) => (name, value) => checkTime(name, value, least);
 const count = (least) => (name, value) => checkInteger(name, value, least, MOST_COUNT);
@@ -71,7 +75,7 @@ const OPTIONS = {
 function checkOptions(options = {}, current = {}, defaults = { killMode: 'graceful' }) {
   checkObject('options', options);
   for (const name of Object.keys(options)) {
-    if (SETTINGS.has(name) || Object.hasOwn(OPTIONS, name)) continue;
+    if (Object.hasOwn(SETTINGS, name) || Object.hasOwn(OPTIONS, name)) continue;
     if (options[name] === undefined) continue;
     throw errors.invalidArgValue(`options.${name}`, options[name], 'is unknown to supervise()');
   }
@@ -87,8 +91,9 @@ function checkOptions(options = {}, current = {}, defaults = { killMode: 'gracef
 /** The settings for the workers. Those that are undefined do not replace the current ones. */
 function settingsOf(options, current, defaults) {
   const given = Object.entries(options).filter(
-    ([name, value]) => SETTINGS.has(name) && value !== undefined,
+    ([name, value]) => Object.hasOwn(SETTINGS, name) && value !== undefined,
   );
+  for (const [name, value] of given) SETTINGS[name]?.(`options.${name}`, value);
   const settings = mergeSettings(current, Object.fromEntries(given));
   checkSettings(settings, defaults);
   checkFile('options.exec', settings.exec);
@@ -183,6 +188,35 @@ function checkFile(name, value) {
     throw errors.invalidArgType(name, expected, value);
   }
   checkPath(name, value);
+}
+
+/** Null stands for none, as in Node. */
+function checkArgs(name, value) {
+  if (value !== null && !Array.isArray(value)) {
+    throw errors.invalidArgType(name, 'an instance of Array', value);
+  }
+}
+
+function checkStrings(name, value) {
+  if (!Array.isArray(value)) throw errors.invalidArgType(name, 'an instance of Array', value);
+  for (const [index, member] of value.entries()) {
+    if (typeof member === 'string') continue;
+    throw errors.invalidArgType(`${name}[${index}]`, 'of type string', member);
+  }
+}
+
+/** A user or a group. Null stands for that of the primary, as in Node. */
+function checkIdentity(name, value) {
+  if (value !== null) checkInteger(name, value, 0, MOST_COUNT);
+}
+
+function checkPort(name, value) {
+  if (typeof value !== 'function') checkInteger(name, value, 0, LAST_PORT);
+}
+
+function checkStdio(name, value) {
+  if (typeof value === 'string' || Array.isArray(value)) return;
+  throw errors.invalidArgType(name, 'of type string or an instance of Array', value);
 }
 
 function checkEnv(name, value) {

@@ -79,10 +79,10 @@ class Recipes {
   /** The settings that name files of the release, for the one that is there now. */
   #placed(real) {
     const directory = this.#directory;
-    return {
-      exec: directory.map(toPath(this.#settings.exec), real),
-      cwd: directory.map(this.#pwd, real),
-    };
+    const cwd = directory.map(this.#pwd, real);
+    // Otherwise each start of a worker would fail.
+    Directory.resolve(cwd);
+    return { exec: directory.map(toPath(this.#settings.exec), real), cwd };
   }
 
   /** The working directory of the workers, by the name that stays when the release changes. */

@@ -10,6 +10,7 @@ const Operations = require('./operations.js');
 const { MOST_WORKERS, checkSurge, resolveWorkers } = require('./options.js');
 const Reloads = require('./reloads.js');
 const Signals = require('./signals.js');
+const SilentFailures = require('./silent-failures.js');
 const completeStatus = require('./status.js');
 const { ignoreOutputErrors } = require('./terminal.js');
 
@@ -34,6 +35,7 @@ class Supervisor extends EventEmitter {
   #ready = deferred();
   #stopped = deferred();
   #signals;
+  #silentFailures;
   /** What the exit code was before the supervisor failed. */
   #exitCode;
 
@@ -48,6 +50,7 @@ class Supervisor extends EventEmitter {
     this.#options = options;
     this.#recipes = recipes;
     this.#host = host;
+    this.#silentFailures = new SilentFailures(options);
     this.#target = options.engine.workers;
     this.#loopRef.ref();
     ignoreOutputErrors();
@@ -152,6 +155,9 @@ class Supervisor extends EventEmitter {
         this.#generation = report.generation;
         this.#emitSoon('reload', report);
         break;
+      case 'backoff':
+        this.#onBackOff(report);
+        break;
       case 'failed':
         this.#fail(allFailed(report.reason, this.#options));
         break;
@@ -176,9 +182,17 @@ class Supervisor extends EventEmitter {
     this.#emitSoon('cut', { worker, connections });
   }
 
+  #onBackOff({ failure: reason, ...facts }) {
+    this.#silentFailures.report(reason);
+    this.#emitSoon('backoff', facts);
+  }
+
   #fail(error) {
     this.#ready.reject(error);
     this.#emitSoon('failed', { reason: error.message });
+    this.#context.nextTick(() => {
+      if (this.#state === 'failed') this.#loopRef.unref();
+    });
   }
 
   /** Emits an event about a worker, with the object in place of its id. */
@@ -203,8 +217,8 @@ class Supervisor extends EventEmitter {
       process.exitCode = 1;
     }
     if (state === 'stopped') this.#end();
-    else if (state === 'failed') this.#loopRef.unref();
-    else this.#loopRef.ref();
+    // `#fail()` lets the process end, once its listeners have been called.
+    else if (state !== 'failed') this.#loopRef.ref();
   }
 
   /** The last worker has gone. */

@@ -108,8 +108,9 @@ pub(super) fn report_json(report: &Report, stderr: Option<String>) -> String {
         Report::Replaced { slot, from, to, reason } => json!({
             "type": "replace", "slot": slot, "from": from, "to": to, "reason": reason.as_str(),
         }),
-        Report::BackOff { slot, delay, failures } => json!({
+        Report::BackOff { slot, delay, failures, failure } => json!({
             "type": "backoff", "slot": slot, "delay": whole(*delay), "failures": failures,
+            "failure": rejection_json(failure, stderr),
         }),
         Report::Draining { worker, reason } => {
             json!({ "type": "draining", "worker": worker, "reason": reason.as_str() })

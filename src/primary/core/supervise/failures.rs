@@ -257,6 +257,7 @@ impl Supervisor {
         let delay = delay.mul_f64(spread);
         slot.rest = Rest::Until(now + delay);
         let failures = slot.failures.count;
-        self.effects.push_back(Effect::Report(Report::BackOff { slot: number, delay, failures }));
+        let report = Report::BackOff { slot: number, delay, failures, failure: rejection };
+        self.effects.push_back(Effect::Report(report));
     }
 }

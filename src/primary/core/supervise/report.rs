@@ -161,6 +161,8 @@ pub enum Report {
         delay: Duration,
         /// How often it has failed.
         failures: u32,
+        /// How it has failed this time.
+        failure: Rejection,
     },
     /// A worker gets no more connections, and finishes what it has.
     Draining {
