@@ -145,9 +145,9 @@ function removeLeftOvers(place) {
     if (!name.startsWith(prefix)) continue;
     const folder = path.join(place, name);
     const pid = Number.parseInt(name.slice(prefix.length), 10);
-    // Not through a link that another user may have put there.
-    const isOurs =
-      fs.lstatSync(folder).isDirectory() && fs.lstatSync(folder).uid === process.getuid();
+    // Not through a link that another user may have put there. Another primary may just have removed it.
+    const found = fs.lstatSync(folder, { throwIfNoEntry: false });
+    const isOurs = found?.isDirectory() && found.uid === process.getuid();
     if (isOurs && pid > 0 && !isAlive(pid)) removeFolder(folder);
   }
 }
