@@ -70,6 +70,7 @@ if (!isBuiltin) {
       [5, crashed],
       [6, hung],
     ]) {
+      await app.line({ on: 'cluster', event: 'listening', id });
       t.deepEqual(eventsOf(app, id), ['fork', 'online', 'listening']);
       t.is(app.seen({ on: 'cluster', event: 'fork', id })[0].pid, pid);
     }

@@ -190,6 +190,9 @@ class Supervisor extends EventEmitter {
   #fail(error) {
     this.#ready.reject(error);
     this.#emitSoon('failed', { reason: error.message });
+    this.#context.nextTick(() => {
+      if (this.#state === 'failed') this.#loopRef.unref();
+    });
   }
 
   /** Emits an event about a worker, with the object in place of its id. */
@@ -214,8 +217,8 @@ class Supervisor extends EventEmitter {
       process.exitCode = 1;
     }
     if (state === 'stopped') this.#end();
-    else if (state === 'failed') this.#loopRef.unref();
-    else this.#loopRef.ref();
+    // `#fail()` lets the process end, once its listeners have been called.
+    else if (state !== 'failed') this.#loopRef.ref();
   }
 
   /** The last worker has gone. */

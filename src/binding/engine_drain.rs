@@ -22,6 +22,6 @@ impl From<EngineDrain> for DrainOptions {
         let EngineDrain { timeout, kill_timeout, reason, hands_over } = drain;
         let [timeout, kill_timeout] =
             [timeout, kill_timeout].map(|it| Duration::from_millis(it.into()));
-        Self { timeout, kill_timeout, reason, hands_over }
+        Self { timeout, kill_timeout, reason, hands_over, keeps_queue: false }
     }
 }

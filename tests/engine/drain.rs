@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_millis(50);
 
 fn options(timeout: Duration) -> DrainOptions {
     let reason = Some("a test".to_owned());
-    DrainOptions { timeout, kill_timeout: SOON, reason, hands_over: true }
+    DrainOptions { timeout, kill_timeout: SOON, reason, hands_over: true, keeps_queue: false }
 }
 
 impl Primary {

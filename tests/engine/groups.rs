@@ -68,7 +68,8 @@ fn the_signals_of_a_drain_go_to_the_group() {
     primary.command(Command::Adopt(started.forked.adopted));
     assert_eq!(line(&mut output), "ready\n");
     let (timeout, kill_timeout) = (Duration::ZERO, DEADLINE);
-    let options = DrainOptions { timeout, kill_timeout, reason: None, hands_over: false };
+    let options =
+        DrainOptions { timeout, kill_timeout, reason: None, hands_over: false, keeps_queue: false };
     primary.engine.drain(1, options).expect("a running engine");
     assert_eq!(line(&mut output), "terminated\n");
     primary.expect_exit(1, Exit::Code(0));

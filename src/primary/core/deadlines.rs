@@ -25,6 +25,8 @@ pub(crate) enum Due {
     Supervision,
     /// What limited workers use is to be looked at.
     Use,
+    /// What waits in the engine may have reached workers.
+    Flush,
     /// The stall detector looks at workers for which connections wait.
     Sweep,
     /// What could not be taken back for want of descriptors is tried again.
@@ -76,7 +78,8 @@ impl Deadlines {
             | Due::Look
             | Due::LookAt(_)
             | Due::Supervision
-            | Due::Use => {
+            | Due::Use
+            | Due::Flush => {
                 return self.queue.push(Reverse((at, due)));
             }
         };

@@ -12,6 +12,7 @@ use super::{
     driver::{Acceptors, Connection, Driver, HandOver, Lanes},
     listener::{Delivery, Distribution, Listener, Membership, Origin},
     state::Core,
+    supervise::report::Generation,
     worker::Worker,
 };
 use crate::{
@@ -132,8 +133,10 @@ impl<D: Driver> Core<D> {
         let candidates = Candidates { workers, members, connection };
         let serve_all = http_members.len() == members.len();
         let chosen = match takers {
-            // A policy would take workers that can't serve it for unavailable.
-            Takers::HttpOnly if !serve_all => candidates.least_waiting(http_members),
+            // A policy would take workers that can't serve it for unavailable, and those that are about to leave.
+            Takers::HttpOnly if !serve_all || candidates.has_outdated(http_members) => {
+                candidates.newest(http_members)
+            }
             Takers::HttpFirst if !serve_all => candidates
                 .least_waiting(http_members)
                 .or_else(|| distribution.policy.choose(&candidates)),
@@ -224,6 +227,33 @@ impl<D: Driver> Candidates<'_, D> {
             Membership::Active | Membership::Quiet => self.workers.get(&id),
             Membership::CoolingDown(_) => None,
         }
+    }
+
+    /// The newest generation among these workers of those that can take the connection.
+    fn newest_generation(&self, workers: &HashSet<WorkerId>) -> Option<Generation> {
+        let workers = workers.iter().filter_map(|it| self.worker(*it));
+        workers.filter(|it| it.is_available()).filter_map(|it| it.generation).max()
+    }
+
+    /// Whether one of these workers is about to be replaced: another one, which can take the connection, is of a
+    /// newer generation.
+    fn has_outdated(&self, workers: &HashSet<WorkerId>) -> bool {
+        let newest = self.newest_generation(workers);
+        workers.iter().any(|&it| self.is_outdated(it, newest))
+    }
+
+    fn is_outdated(&self, worker: WorkerId, newest: Option<Generation>) -> bool {
+        // One without a generation is not supervised.
+        let generation = self.worker(worker).and_then(|it| it.generation);
+        generation.is_some_and(|generation| Some(generation) < newest)
+    }
+
+    /// As [`least_waiting`](Self::least_waiting), but those that are outdated come last: what they take they soon
+    /// have to leave to others again.
+    fn newest(&self, workers: &HashSet<WorkerId>) -> Option<WorkerId> {
+        let newest = self.newest_generation(workers);
+        let rank = |&it| Some((self.is_outdated(it, newest), self.waiting(it)?, it));
+        workers.iter().filter_map(rank).min().map(|(.., worker)| worker)
     }
 
     /// That one of these workers that can take the connection for which the fewest wait.

@@ -19,6 +19,9 @@ pub struct DrainOptions {
     pub reason: Option<String>,
     /// Whether idle HTTP connections go to other workers.
     pub hands_over: bool,
+    /// Whether the worker serves what waits in its queue, because all workers drain, and none will be left that
+    /// could.
+    pub keeps_queue: bool,
 }
 
 /// The state of one drain.
@@ -33,6 +36,8 @@ pub(crate) struct Drain {
     pub(super) served: Vec<ListenerId>,
     /// Those of them of which other workers can take idle connections now.
     pub(super) takers: Vec<ListenerId>,
+    /// Whether it is to keep idle connections, whoever could take them.
+    pub(super) keeps_all: bool,
 }
 
 /// How far it has got.
@@ -79,10 +84,19 @@ impl Drain {
         self.served.contains(&listener)
     }
 
+    /// The worker is to keep its idle connections from now on. Those that are on their way still come. Says
+    /// whether that is new to the worker.
+    pub(super) fn keep_all(&mut self) -> bool {
+        self.keeps_all = true;
+        let had_takers = !self.takers.is_empty();
+        self.takers.clear();
+        had_takers
+    }
+
     /// Other workers can take idle connections of the listener, or can not. Says whether that is new to the
     /// worker.
     pub(super) fn set_taker(&mut self, listener: ListenerId, has_taker: bool) -> bool {
-        if !self.moves(listener) || self.takers.contains(&listener) == has_taker {
+        if self.keeps_all || !self.moves(listener) || self.takers.contains(&listener) == has_taker {
             return false;
         }
         if has_taker {

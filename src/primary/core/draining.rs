@@ -26,7 +26,7 @@ impl<D: Driver> Core<D> {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        let DrainOptions { timeout, kill_timeout, reason, .. } = options;
+        let DrainOptions { timeout, kill_timeout, reason, keeps_queue, .. } = options;
         // Far beyond what JavaScript can ask for.
         let deadline = now + timeout;
         if let Some(drain) = &mut worker.drain {
@@ -41,8 +41,11 @@ impl<D: Driver> Core<D> {
         } else {
             let phase = Phase::Finishing;
             let awaited = Awaited::default();
-            let drain = Drain { deadline, kill_timeout, reason, phase, awaited, served, takers };
+            let keeps_all = false;
+            let drain =
+                Drain { deadline, kill_timeout, reason, phase, awaited, served, takers, keeps_all };
             worker.drain = Some(drain);
+            worker.keeps_queue = keeps_queue;
         }
         // Its listeners stay until its idle connections have come, even if no other worker serves them.
         self.withdraw(id, now);

@@ -39,6 +39,7 @@ impl<D: Driver> Core<D> {
             self.notify_acceptors(id);
         }
         match change {
+            Change::Withdrawn if self.keeps_queue(id) => {}
             Change::Paused | Change::Withheld | Change::Exhausted | Change::Withdrawn => {
                 self.reclaim(id, now);
             }
@@ -123,13 +124,18 @@ impl<D: Driver> Core<D> {
         for (listener, _) in &served {
             self.tell_takers(*listener, timeout, now);
         }
-        if !self.change(id, Change::Withdrawn, now) {
+        if !self.change(id, Change::Withdrawn, now) && !self.keeps_queue(id) {
             // Something may have been left for want of descriptors.
             self.reclaim(id, now);
         }
         for (listener, _) in served.into_iter().filter(|(_, is_unserved)| *is_unserved) {
             self.left(listener, timeout, now);
         }
+    }
+
+    /// Whether the worker serves what waits in its queue, though it leaves.
+    fn keeps_queue(&self, id: WorkerId) -> bool {
+        self.workers.get(&id).is_some_and(|worker| worker.keeps_queue)
     }
 
     /// Withdraws all workers, and closes all listeners with what waits for their workers.

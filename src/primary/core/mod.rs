@@ -9,7 +9,7 @@
 //! - [`dispatch`]: the way of a connection, in its order; [`reclaim`]: the way back,
 //! - [`members`]: what follows when a worker's availability changes, when it joins or leaves a listener,
 //! - [`draining`]: how a worker leaves, and when it is ended; [`parking`]: the idle connections that it
-//!   leaves to others,
+//!   leaves to others; [`flush`]: what waits here goes to workers before all of these leave,
 //! - [`listening`]: binding, sharing and closing addresses,
 //! - [`stalls`]: workers that take nothing; [`suspicion`]: whether one of them is stuck or only waits for
 //!   a processor,
@@ -24,6 +24,7 @@ pub(super) mod dispatch;
 pub(super) mod drain;
 pub(super) mod draining;
 pub(super) mod driver;
+mod flush;
 pub(super) mod listener;
 pub(super) mod listening;
 pub(super) mod members;

@@ -136,6 +136,24 @@ impl<D: Driver> Core<D> {
         self.await_parked(listener);
     }
 
+    /// Gives all parked connections to workers, as far as there are some that can take them.
+    pub(super) fn unpark_all(&mut self, now: Instant) {
+        let has_parked = |listener: &Listener<D>| {
+            let parked = listener.distribution().map_or(0, |it| it.parked.len());
+            parked > 0 && listener.has_taker()
+        };
+        let listeners = self.listeners.iter().filter(|(_, listener)| has_parked(listener));
+        for id in listeners.map(|(&id, _)| id).collect::<Vec<_>>() {
+            let Some(distribution) = self.distribution(id) else { continue };
+            for parked in distribution.parked.ids() {
+                if let Some(connection) = distribution.unpark(parked) {
+                    distribution.add_returned(connection, true);
+                }
+            }
+            self.dispatch(id, now);
+        }
+    }
+
     /// Asks to be called when the next parked connection of the listener has waited for long enough.
     pub(super) fn await_parked(&mut self, listener: ListenerId) {
         let next = self.distribution(listener).and_then(|it| it.parked.next_deadline());

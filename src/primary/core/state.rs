@@ -48,6 +48,8 @@ pub(crate) struct Core<D: Driver> {
     pub(super) supervisor: Option<Supervisor>,
     /// When the supervisor is to be told the time.
     pub(super) supervised: Awaited,
+    /// Until when what waits in the engine may take to reach workers, before all of these drain.
+    pub(super) flush: Option<Instant>,
     /// Workers that are started, and get no connections until they are ready.
     pub(super) withheld: HashSet<WorkerId>,
 }
@@ -69,6 +71,7 @@ impl<D: Driver> Core<D> {
             looks: Looks::default(),
             supervisor: None,
             supervised: Awaited::default(),
+            flush: None,
             withheld: HashSet::new(),
         }
     }
@@ -93,13 +96,17 @@ impl<D: Driver> Core<D> {
                 Due::LookAt(worker) => self.look_again(worker, now),
                 Due::Supervision => self.look_at_supervision(now),
                 Due::Use => self.look_at_use(now),
+                Due::Flush => self.look_at_flush(now),
             }
         }
     }
 
     pub(crate) fn add_worker(&mut self, id: WorkerId, new: NewWorker<D>, now: Instant) {
         self.counters.add_worker(id, Arc::clone(&new.counters));
-        self.workers.insert(id, Worker::new(new, now));
+        let generation = self.place_of(id).map(|(_, generation)| generation);
+        let mut worker = Worker::new(new, now);
+        worker.generation = generation;
+        self.workers.insert(id, worker);
         if self.withheld.contains(&id) {
             self.withhold(id, now);
         }
@@ -110,6 +117,9 @@ impl<D: Driver> Core<D> {
     /// others, and all that it was the last to serve is closed. Returns it, unless connections of it may
     /// still come back.
     pub(crate) fn remove_worker(&mut self, id: WorkerId, now: Instant) -> Option<Worker<D>> {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.keeps_queue = false;
+        }
         self.withdraw(id, now);
         self.counters.remove_worker(id);
         let worker = self.workers.remove(&id)?;

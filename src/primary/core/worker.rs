@@ -11,6 +11,7 @@ use super::{
     quota::{Claim, MAX_AWAITED, MAX_LISTENERS},
     round::Round,
     stats::{Counts, Owner, WorkerCounters},
+    supervise::report::Generation,
     suspicion::Suspicion,
 };
 use crate::protocol::{ListenerId, WorkerId, control::COUNTER_SLOTS};
@@ -23,6 +24,8 @@ pub(crate) struct Worker<D: Driver> {
     pub(crate) queue_timeout: Duration,
     /// Runs as another user, whose files are not to be trusted.
     pub(crate) is_other_user: bool,
+    /// Which version of the program it runs, if it is supervised.
+    pub(super) generation: Option<Generation>,
     /// Whether it may get a connection. Changed by [`members`](super::members) only.
     pub(crate) availability: Availability,
     /// What it reports of its descriptors.
@@ -31,6 +34,8 @@ pub(crate) struct Worker<D: Driver> {
     pub(super) http: HashSet<ListenerId>,
     /// How it drains, if it does.
     pub(crate) drain: Option<Drain>,
+    /// Whether what waits in its queue stays there when it leaves, until its process has ended.
+    pub(super) keeps_queue: bool,
     /// It has been killed, because it hangs.
     pub(super) is_killed: bool,
     /// It has reported that it does not exit, though it has disconnected.
@@ -72,10 +77,12 @@ impl<D: Driver> Worker<D> {
             counters,
             queue_timeout,
             is_other_user,
+            generation: None,
             availability: Availability::default(),
             claim: Claim::default(),
             http: HashSet::new(),
             drain: None,
+            keeps_queue: false,
             is_killed: false,
             staying: false,
             given: HashMap::new(),

@@ -6,7 +6,8 @@ impl Simulation {
     /// The worker drains. Its deadlines are longer than any simulation.
     pub(super) fn drain(&mut self, id: WorkerId, hands_over: bool) {
         let (timeout, kill_timeout) = (QUEUE_TIMEOUT, QUEUE_TIMEOUT);
-        let options = DrainOptions { timeout, kill_timeout, reason: None, hands_over };
+        let options =
+            DrainOptions { timeout, kill_timeout, reason: None, hands_over, keeps_queue: false };
         self.core.drain(id, options, self.now);
         self.has_withdrawn(id);
     }
@@ -88,4 +89,65 @@ fn parked_clients_are_served_when_they_speak_and_ended_when_their_time_is_over()
     simulation.speak(8);
     assert!(simulation.run_parked());
     simulation.settle();
+}
+
+/// Two workers of the first generation and one of the second, which serve the first address. The first one
+/// drains. Whatever happens to the last one before, the clients that the first leaves speak. Returns how many
+/// these are, and how many clients the others have been given then.
+fn left_in_reload(scheduling: Scheduling, step: Step) -> (usize, [usize; 2]) {
+    let mut simulation = Simulation::new(scheduling);
+    for generation in [1, 1, 2] {
+        let id = simulation.fork();
+        simulation.core.workers.get_mut(&id).unwrap().generation = Some(generation);
+        if generation == 1 {
+            simulation.listen(id, 0);
+        }
+    }
+    simulation.step(1, Step::Connect(0, 16));
+    let tasks: Vec<_> = simulation.acceptors.keys().copied().collect();
+    for (listener, socket) in tasks {
+        while simulation.run_acceptor(listener, socket) {}
+    }
+    for id in [1, 2] {
+        simulation.read(id);
+        while simulation.serve(id) {}
+    }
+    simulation.listen(3, 0);
+    simulation.step(3, step);
+    simulation.drain(1, true);
+    let count = simulation.workers[&1].served.len().min(memory::QUEUE);
+    for _ in 0..count {
+        simulation.park(1, None);
+    }
+    simulation.speak(count);
+    simulation.run_parked();
+    let queued = [2, 3].map(|id| simulation.workers[&id].lanes.queued());
+    simulation.step(3, Step::Resume);
+    simulation.settle();
+    (count, queued)
+}
+
+const POLICIES: [Scheduling; 4] = [
+    Scheduling::RoundRobin,
+    Scheduling::LeastConnections,
+    Scheduling::SourceHash,
+    Scheduling::ReusePort,
+];
+
+#[test]
+fn parked_clients_go_to_the_newest_generation() {
+    for scheduling in POLICIES {
+        let (count, queued) = left_in_reload(scheduling, Step::Read);
+        assert!(count > 0);
+        assert_eq!(queued, [0, count], "{scheduling:?}");
+    }
+}
+
+#[test]
+fn parked_clients_go_to_older_generations_where_the_newest_takes_none() {
+    for scheduling in POLICIES {
+        let (count, queued) = left_in_reload(scheduling, Step::Pause);
+        assert!(count > 0);
+        assert_eq!(queued, [count, 0], "{scheduling:?}");
+    }
 }

@@ -85,10 +85,15 @@ impl<D: Driver> Core<D> {
             Effect::Withhold(worker) => self.withhold(worker, now),
             Effect::Drain { worker, timeout, reason } => {
                 let kill_timeout = supervisor.kill_timeout();
-                let hands_over = supervisor.hands_over();
+                // When all leave, none is left to take anything.
+                let keeps_queue = reason == Reason::Stop;
+                let hands_over = supervisor.hands_over() && !keeps_queue;
                 let reason = Some(reason.as_str().to_owned());
-                self.drain(worker, DrainOptions { timeout, kill_timeout, reason, hands_over }, now);
+                let options =
+                    DrainOptions { timeout, kill_timeout, reason, hands_over, keeps_queue };
+                self.drain(worker, options, now);
             }
+            Effect::Flush => self.begin_flush(now),
             Effect::DrainOthers { timeout } => self.drain_others(supervisor, timeout, now),
             Effect::Kill(worker) => {
                 if let Some(worker) = self.workers.get_mut(&worker) {

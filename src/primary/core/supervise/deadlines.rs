@@ -21,7 +21,7 @@ impl Supervisor {
         let stop = match self.stopping {
             Stopping::Announced { at, .. } => Some(at),
             Stopping::Draining { until, .. } => Some(until),
-            Stopping::No | Stopping::Stopped => None,
+            Stopping::No | Stopping::Flushing { .. } | Stopping::Stopped => None,
         };
         members.chain(slots.filter(|_| !self.is_stopping())).chain(stop).min()
     }
@@ -45,11 +45,7 @@ impl Supervisor {
 
     /// Does all that is due.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if let Stopping::Announced { at, timeout } = self.stopping
-            && at <= now
-        {
-            self.drain_all(timeout, now);
-        }
+        self.stop_in_time(now);
         for slot in self.slots.values_mut() {
             if matches!(slot.rest, Rest::Until(at) if at <= now) {
                 slot.rest = Rest::Nothing;

@@ -73,8 +73,27 @@ impl Supervisor {
                 *before = at.min(*before);
                 *time = timeout.min(*time);
             }
+            Stopping::Flushing { timeout: time } => *time = timeout.min(*time),
             Stopping::Draining { .. } => self.drain_all(timeout, now),
             Stopping::Stopped => {}
+        }
+        self.stop_in_time(now);
+    }
+
+    /// Ends all workers, if that has been announced for now or earlier.
+    pub(super) fn stop_in_time(&mut self, now: Instant) {
+        if let Stopping::Announced { at, timeout } = self.stopping
+            && at <= now
+        {
+            self.stopping = Stopping::Flushing { timeout };
+            self.effects.push_back(Effect::Flush);
+        }
+    }
+
+    /// What waited in the engine has gone to workers.
+    pub(crate) fn flushed(&mut self, now: Instant) {
+        if let Stopping::Flushing { timeout } = self.stopping {
+            self.drain_all(timeout, now);
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Effect {
         timeout: Duration,
         reason: Reason,
     },
+    /// Give what waits in the engine to workers, and say when that is done.
+    Flush,
     /// Drain all workers that have no slot.
     DrainOthers {
         timeout: Duration,
@@ -53,6 +55,10 @@ pub(super) enum Stopping {
     /// It is announced, and begins at this time; workers then have so much time.
     Announced {
         at: Instant,
+        timeout: Duration,
+    },
+    /// What waits in the engine goes to workers first, which then have so much time.
+    Flushing {
         timeout: Duration,
     },
     /// Workers drain, with so much time. Those that the system does not end are not waited for any longer than
@@ -389,7 +395,10 @@ impl Supervisor {
         let has_failed = |slot: &Slot| slot.is_empty() && slot.rest == Rest::Failed;
         match (&self.stopping, &self.operation) {
             (Stopping::Stopped, _) => State::Stopped,
-            (Stopping::Announced { .. } | Stopping::Draining { .. }, _) => State::Stopping,
+            (
+                Stopping::Announced { .. } | Stopping::Flushing { .. } | Stopping::Draining { .. },
+                _,
+            ) => State::Stopping,
             (Stopping::No, Some(Operation::Reload(_))) => State::Reloading,
             (Stopping::No, _) if self.slots.values().all(has_failed) => State::Failed,
             (Stopping::No, _) if self.was_ready => State::Ready,

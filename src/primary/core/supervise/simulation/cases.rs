@@ -264,7 +264,7 @@ fn a_worker_that_is_not_ready_finishes_what_it_has_been_given() {
     let second = Duration::from_secs(1);
     let stop = |it: &mut Supervisor, now| {
         it.stop(1, Duration::ZERO, second, now);
-        it.expire(now);
+        it.flushed(now);
     };
     let mut world = silent(2);
     world.listens(1, 80);

@@ -86,6 +86,7 @@ struct World {
     floor: usize,
     /// The operation that was under way, by its own words.
     before: Option<String>,
+    is_flushing: bool,
     reports: Vec<Report>,
 }
 
@@ -136,6 +137,7 @@ impl World {
             tokens: 0,
             floor: 0,
             before: None,
+            is_flushing: false,
             reports: Vec::new(),
         };
         world.tell(|_, _| {});
@@ -150,6 +152,9 @@ impl World {
             self.carry_out(effect);
         }
         self.check();
+        if std::mem::take(&mut self.is_flushing) {
+            self.tell(Supervisor::flushed);
+        }
     }
 
     fn after(&mut self, milliseconds: u64) -> Instant {
@@ -173,7 +178,8 @@ impl World {
                 assert!(self.answers.insert(token, outcome).is_none(), "answered twice");
             }
             Effect::Report(report) => self.reports.push(report),
-            Effect::Withhold(_) | Effect::Admit(_) | Effect::DrainOthers { .. } => {}
+            Effect::Withhold(_) | Effect::Flush => self.is_flushing = true,
+            Effect::Admit(_) | Effect::DrainOthers { .. } => {}
         }
     }
 
