@@ -148,8 +148,7 @@ class Supervisor extends EventEmitter {
         this.#operations.failed(report, (facts) => failure(facts, this.#options));
         break;
       case 'ready':
-        this.#ready.resolve();
-        this.#emitSoon('ready');
+        this.#onReady();
         break;
       case 'reload':
         this.#generation = report.generation;
@@ -180,6 +179,14 @@ class Supervisor extends EventEmitter {
   /** The end of a worker has cut connections off. */
   onCut(worker, connections) {
     this.#emitSoon('cut', { worker, connections });
+  }
+
+  #onReady() {
+    this.#ready.resolve();
+    // It had been rejected if every slot had failed before.
+    this.#ready = deferred();
+    this.#ready.resolve();
+    this.#emitSoon('ready');
   }
 
   #onBackOff({ failure: reason, ...facts }) {
