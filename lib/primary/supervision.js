@@ -73,6 +73,7 @@ class Supervision {
         // This process ends by a signal, so it does not emit 'exit'.
         copy.remove();
       },
+      restoreFiles: () => copy.restore(),
       ended: () => copy.remove(),
     });
     return this.#supervisor;
