@@ -74,7 +74,10 @@ class Supervision {
         copy.remove();
       },
       restoreFiles: () => copy.restore(),
-      ended: () => copy.remove(),
+      ended: () => {
+        copy.remove();
+        this.#engine().closeHeld();
+      },
     });
     return this.#supervisor;
   }

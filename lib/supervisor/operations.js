@@ -11,7 +11,7 @@ class Operations {
   #loopRef = new LoopRef();
 
   /**
-   * @param {(token: number) => void} ask asks the engine, whose report of the outcome has this token
+   * @param {(token: number) => void} ask asks the engine, whose report of the outcome has this token, or throws
    * @param {object} [given] what an error has to name
    * @returns {Promise<unknown>}
    */
@@ -21,7 +21,11 @@ class Operations {
     return new Promise((resolve, reject) => {
       this.#pending.set(token, { resolve, reject, given });
       this.#loopRef.ref();
-      ask(token);
+      try {
+        ask(token);
+      } catch (error) {
+        this.#take(token).reject(error);
+      }
     });
   }
 

@@ -259,9 +259,10 @@ class Supervisor extends EventEmitter {
       throw noRecipe(error);
     }
     this.#host.startsBy(recipe);
-    const result = await this.#operations.begin((token) =>
-      this.#engine.reload(token, recipe.engine),
-    );
+    const result = await this.#operations.begin((token) => {
+      const refusal = this.#engine.reload(token, recipe.engine);
+      if (refusal) throw noRecipe(errors.errnoException(refusal.errno, refusal.syscall));
+    });
     this.#recipes.commit(env);
     return result;
   }

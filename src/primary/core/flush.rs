@@ -56,7 +56,7 @@ impl<D: Driver> Core<D> {
     /// Whether nothing waits here, and nothing is about to come.
     fn is_flushed(&self) -> bool {
         let mut distributions = self.listeners.values().filter_map(Listener::distribution);
-        let is_empty = distributions.all(|it| it.parked.len() == 0 && !it.has_pending());
+        let is_empty = distributions.all(|it| it.parked.is_empty() && !it.has_pending());
         is_empty && self.draining().iter().all(|(_, is_asked)| !is_asked)
     }
 }
