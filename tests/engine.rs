@@ -11,6 +11,8 @@ mod faults;
 mod groups;
 #[path = "engine/hostile.rs"]
 mod hostile;
+#[path = "engine/supervise.rs"]
+mod supervise;
 
 use std::{
     io::{ErrorKind, Read},

@@ -17,15 +17,9 @@ const {
   logsOf,
   shapesWith,
 } = require('../helpers/load');
+const { POLICIES } = require('../helpers/policies');
 
 const NODES = (process.env.TRAFFIC_NODES ?? '20,26').split(',');
-const POLICIES = [
-  'SCHED_RR',
-  'SCHED_LEAST_CONNECTIONS',
-  'SCHED_SOURCE_HASH',
-  'SCHED_REUSEPORT',
-  'SCHED_NONE',
-];
 // 100,000 over all policies and versions.
 const REQUESTS = 10_000;
 const WORKERS = 2;

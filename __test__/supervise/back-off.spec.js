@@ -1,6 +1,7 @@
 'use strict';
 
 const { serial: test } = require('ava');
+const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { BROKEN, serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');
@@ -115,6 +116,15 @@ if (!isBuiltin) {
     t.is(app.started(), 2);
     const { code } = await app.finish();
     t.is(code, 1);
+  });
+
+  test('a supervisor that has failed recovers by a reload, which keeps the primary running', async (t) => {
+    const { lines, code } = await run(t, 'supervise/failed');
+    t.deepEqual(lines, [
+      { code: 'ERR_RS_CLUSTER_FAILED' },
+      { generation: 2, state: 'ready', exitCode: 0 },
+    ]);
+    t.is(code, 0);
   });
 
   test('workers that kill(), disconnect() or drain() end are replaced at once, without back-off', async (t) => {

@@ -126,6 +126,27 @@ if (!isBuiltin) {
     await app.end();
   });
 
+  test('files for workers that something removes are made again', async (t) => {
+    const TMPDIR = temporaryDirectory(t);
+    const env = { RUNTIME_DIRECTORY: '', XDG_RUNTIME_DIR: '', TMPDIR };
+    const app = await startSupervised(t, { env, options: { minUptime: 50 } });
+    const [name] = fs.readdirSync(TMPDIR);
+    const clear = () => fs.rmSync(path.join(TMPDIR, name), { recursive: true });
+    clear();
+    const [pid] = await app.pids();
+    process.kill(pid, 'SIGKILL');
+    await app.next('replace', { slot: 0, reason: 'crash' });
+    t.is((await app.status()).slots[0].failures, 1);
+    clear();
+    await app.perform('reload');
+    clear();
+    await app.perform('restart', 1);
+    clear();
+    await app.perform('scale', 3);
+    await app.end();
+    t.deepEqual(fs.readdirSync(TMPDIR), []);
+  });
+
   test('nothing is left in the directory for temporary files', async (t) => {
     const directory = temporaryDirectory(t);
     const app = await startSupervised(t, { env: { TMPDIR: directory } });

@@ -87,6 +87,7 @@ const BAD = [
   [{ blockedTimeout: -5 }, RANGE, 'options.blockedTimeout'],
   [{ maxMemory: '512X' }, VALUE, 'options.maxMemory'],
   [{ maxMemory: 'M' }, VALUE, 'options.maxMemory'],
+  [{ maxMemory: '9999999T' }, RANGE, 'options.maxMemory'],
   [{ maxMemory: -1 }, RANGE, 'options.maxMemory'],
   [{ maxMemory: true }, TYPE, 'options.maxMemory'],
   [{ maxAge: 0.5 }, RANGE, 'options.maxAge'],

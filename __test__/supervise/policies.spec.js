@@ -5,19 +5,13 @@ const { isBuiltin } = require('../helpers/implementation');
 const { assertNothingLost, load } = require('../helpers/load');
 const { BROKEN, brokenSource, serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');
+const { POLICIES } = require('../helpers/policies');
 const {
   answerLimit,
   startTrafficProgram,
   trafficProgram,
 } = require('../helpers/supervised-traffic');
 
-const POLICIES = [
-  'SCHED_RR',
-  'SCHED_LEAST_CONNECTIONS',
-  'SCHED_SOURCE_HASH',
-  'SCHED_REUSEPORT',
-  'SCHED_NONE',
-];
 const DEFECT = BROKEN['throws right after it is ready'];
 
 // The built-in module does not supervise.

@@ -3,7 +3,9 @@
 const { execFileSync, spawnSync } = require('node:child_process');
 const { chmodSync, readFileSync, readlinkSync } = require('node:fs');
 const { errno } = require('node:os').constants;
+const path = require('node:path');
 const { serial: test } = require('ava');
+const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { unprivileged } = require('../helpers/privileges');
 const { serves } = require('../helpers/programs');
@@ -37,6 +39,15 @@ if (!isBuiltin && HAS_PROC) {
       t.is(readlinkSync(`/proc/${pid}/fd/0`), '/dev/null');
     }
     await app.end();
+  });
+
+  test('a file that is given for the output of workers stays that, although the primary closes it', async (t) => {
+    const [given, other] = ['given', 'other'].map((name) => path.join(temporaryDirectory(t), name));
+    const { lines, code } = await run(t, 'supervise/closed-descriptor', { args: [given, other] });
+    t.is(code, 0);
+    t.deepEqual(lines, [{ isReused: true, isHeld: false }]);
+    t.is(readFileSync(given, 'utf8'), 'worker 1\nworker 2\nworker 3\n');
+    t.is(readFileSync(other, 'utf8'), '');
   });
 
   test('what a worker leaves behind ends with it', async (t) => {

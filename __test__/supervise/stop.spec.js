@@ -9,6 +9,22 @@ const { isBuiltin } = require('../helpers/implementation');
 const { BROKEN, serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');
 
+/** Sends requests on one connection, one after the other, until an answer closes it. */
+async function getUntilClosed({ host, port }) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  for (let answered = 0; ; answered += 1) {
+    const request = http.get({ host, port, agent });
+    try {
+      const [response] = await once(request, 'response');
+      response.resume();
+      await once(response, 'end');
+      if (response.headers.connection === 'close') return { answered: answered + 1 };
+    } catch (error) {
+      return { answered, error };
+    }
+  }
+}
+
 // The built-in module does not supervise.
 if (!isBuiltin) {
   test('stop() ends all workers, and the program then ends with 0', async (t) => {
@@ -57,6 +73,18 @@ if (!isBuiltin) {
     response.resume();
     await stopped;
     t.deepEqual(app.events('cut'), []);
+    await app.end();
+  });
+
+  test('a stop right after a reload loses no request of kept connections', async (t) => {
+    const app = await startSupervised(t);
+    const clients = Array.from({ length: 8 }, () => getUntilClosed(app.target));
+    await app.perform('reload');
+    await app.perform('stop');
+    for (const { answered, error } of await Promise.all(clients)) {
+      t.is(error, undefined);
+      t.true(answered > 0);
+    }
     await app.end();
   });
 

@@ -73,7 +73,11 @@ class Supervision {
         // This process ends by a signal, so it does not emit 'exit'.
         copy.remove();
       },
-      ended: () => copy.remove(),
+      restoreFiles: () => copy.restore(),
+      ended: () => {
+        copy.remove();
+        this.#engine().closeHeld();
+      },
     });
     return this.#supervisor;
   }

@@ -55,7 +55,9 @@ function bytesOf(name, value) {
       "must be a number of bytes, or a size such as '512M'",
     );
   }
-  return Math.round(count * STEP ** PREFIXES.indexOf(prefix.toUpperCase()));
+  const bytes = Math.round(count * STEP ** PREFIXES.indexOf(prefix.toUpperCase()));
+  checkInteger(name, bytes, 0);
+  return bytes;
 }
 
 module.exports = { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime };

@@ -16,6 +16,7 @@ const WORDS = {
     (it) => `the event loop of ${who(it)} was blocked for hungTimeout ${when(it)}`,
   ],
   memory: ['WORKER_MEMORY', (it) => `${who(it)} used more than maxMemory ${when(it)}`],
+  fault: ['PROTOCOL', (it) => `${who(it)} broke the protocol ${when(it)}`],
   noSuchWorker: ['NO_SUCH_WORKER', (it) => `there is no slot and no worker ${it.slotOrId}`],
   stopping: ['SUPERVISOR_STOPPED', () => 'the supervisor stops, or has stopped'],
 };

@@ -1,13 +1,17 @@
 'use strict';
 
+const LoopRef = require('../loop-ref.js');
+
 /** The operations that the engine has been asked for, and their promises. */
 class Operations {
   /** `{ resolve, reject, given }`, by token. */
   #pending = new Map();
   #lastToken = 0;
+  /** Keeps this process running until they have ended, also where the supervisor itself does not. */
+  #loopRef = new LoopRef();
 
   /**
-   * @param {(token: number) => void} ask asks the engine, whose report of the outcome has this token
+   * @param {(token: number) => void} ask asks the engine, whose report of the outcome has this token, or throws
    * @param {object} [given] what an error has to name
    * @returns {Promise<unknown>}
    */
@@ -16,7 +20,12 @@ class Operations {
     const token = this.#lastToken;
     return new Promise((resolve, reject) => {
       this.#pending.set(token, { resolve, reject, given });
-      ask(token);
+      this.#loopRef.ref();
+      try {
+        ask(token);
+      } catch (error) {
+        this.#take(token).reject(error);
+      }
     });
   }
 
@@ -34,11 +43,13 @@ class Operations {
   end(error) {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
+    this.#loopRef.unref();
   }
 
   #take(token) {
     const operation = this.#pending.get(token);
     this.#pending.delete(token);
+    if (this.#pending.size === 0) this.#loopRef.unref();
     return operation;
   }
 }

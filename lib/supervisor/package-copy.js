@@ -25,6 +25,7 @@ class PackageCopy {
   /** `{ preload, binary }` in the copy; undefined if there is none. */
   files;
   #folder;
+  #isForOthers;
   #refreshes;
   #onExit = () => this.remove();
 
@@ -52,9 +53,16 @@ class PackageCopy {
   }
 
   #make(place, isForOthers) {
+    this.#isForOthers = isForOthers;
     this.#folder = fs.mkdtempSync(path.join(place, `${ownPrefix()}${process.pid}-`));
     process.on('exit', this.#onExit);
-    if (isForOthers) fs.chmodSync(this.#folder, OTHERS.read);
+    this.files = this.#fill();
+    this.#refreshes = setInterval(() => this.#refresh(), REFRESH_INTERVAL).unref();
+  }
+
+  /** Copies the files into the folder. */
+  #fill() {
+    if (this.#isForOthers) fs.chmodSync(this.#folder, OTHERS.read);
     const { preload, binary } = original();
     const inCopy = (file) => path.join(this.#folder, path.basename(file));
     const root = path.dirname(preload);
@@ -66,8 +74,22 @@ class PackageCopy {
     fs.chmodSync(inCopy(binary), OTHERS.read);
     // No file of a file system that is mounted with `noexec` may be executed, and no addon loaded from there.
     fs.accessSync(inCopy(binary), fs.constants.X_OK);
-    this.files = { preload: inCopy(preload), binary: inCopy(binary) };
-    this.#refreshes = setInterval(() => this.#refresh(), REFRESH_INTERVAL).unref();
+    return { preload: inCopy(preload), binary: inCopy(binary) };
+  }
+
+  /**
+   * Makes the copy again, where recipes name it, if something has removed it: temporary directories are cleared by
+   * hand, and by programs.
+   */
+  restore() {
+    if (this.#folder === undefined || Object.values(this.files).every(fs.existsSync)) return;
+    try {
+      removeFolder(this.#folder);
+      fs.mkdirSync(this.#folder, { mode: 0o700 });
+      this.#fill();
+    } catch (error) {
+      debug('%s can not be made again: %s', this.#folder, error.message);
+    }
   }
 
   #refresh() {
@@ -145,9 +167,9 @@ function removeLeftOvers(place) {
     if (!name.startsWith(prefix)) continue;
     const folder = path.join(place, name);
     const pid = Number.parseInt(name.slice(prefix.length), 10);
-    // Not through a link that another user may have put there.
-    const isOurs =
-      fs.lstatSync(folder).isDirectory() && fs.lstatSync(folder).uid === process.getuid();
+    // Not through a link that another user may have put there. Another primary may just have removed it.
+    const found = fs.lstatSync(folder, { throwIfNoEntry: false });
+    const isOurs = found?.isDirectory() && found.uid === process.getuid();
     if (isOurs && pid > 0 && !isAlive(pid)) removeFolder(folder);
   }
 }

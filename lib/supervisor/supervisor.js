@@ -94,7 +94,7 @@ class Supervisor extends EventEmitter {
     this.#target = target;
     this.#scaling += 1;
     try {
-      return await this.#operations.begin((token) => this.#engine.scale(token, target));
+      return await this.#begin((token) => this.#engine.scale(token, target));
     } finally {
       this.#scaling -= 1;
       if (this.#scaling === 0) this.#target = JSON.parse(this.#engine.status()).workers;
@@ -105,7 +105,7 @@ class Supervisor extends EventEmitter {
     checkInteger('slotOrId', slotOrId, 0, 2 ** 32 - 1);
     this.#checkRunning();
     const ask = (token) => this.#engine.restart(token, slotOrId);
-    await this.#operations.begin(ask, { slotOrId });
+    await this.#begin(ask, { slotOrId });
   }
 
   hold() {
@@ -148,8 +148,7 @@ class Supervisor extends EventEmitter {
         this.#operations.failed(report, (facts) => failure(facts, this.#options));
         break;
       case 'ready':
-        this.#ready.resolve();
-        this.#emitSoon('ready');
+        this.#onReady();
         break;
       case 'reload':
         this.#generation = report.generation;
@@ -182,7 +181,16 @@ class Supervisor extends EventEmitter {
     this.#emitSoon('cut', { worker, connections });
   }
 
+  #onReady() {
+    this.#ready.resolve();
+    // It had been rejected if every slot had failed before.
+    this.#ready = deferred();
+    this.#ready.resolve();
+    this.#emitSoon('ready');
+  }
+
   #onBackOff({ failure: reason, ...facts }) {
+    this.#host.restoreFiles();
     this.#silentFailures.report(reason);
     this.#emitSoon('backoff', facts);
   }
@@ -244,17 +252,25 @@ class Supervisor extends EventEmitter {
 
   async #reload({ env }) {
     let recipe;
+    this.#host.restoreFiles();
     try {
       recipe = this.#recipes.make(env);
     } catch (error) {
       throw noRecipe(error);
     }
     this.#host.startsBy(recipe);
-    const result = await this.#operations.begin((token) =>
-      this.#engine.reload(token, recipe.engine),
-    );
+    const result = await this.#operations.begin((token) => {
+      const refusal = this.#engine.reload(token, recipe.engine);
+      if (refusal) throw noRecipe(errors.errnoException(refusal.errno, refusal.syscall));
+    });
     this.#recipes.commit(env);
     return result;
+  }
+
+  /** Asks the engine for what may need new workers. */
+  #begin(ask, given) {
+    this.#host.restoreFiles();
+    return this.#operations.begin(ask, given);
   }
 
   #targetOf(workers) {

@@ -9,6 +9,7 @@ const EventContext = require('../event-context.js');
 const { handleOfReceived } = require('../ipc/handles.js');
 const { listening } = require('../ipc/internal-messages.js');
 const Connections = require('../node/connections.js');
+const Datagrams = require('../node/datagrams.js');
 const { handleOf } = require('../node/handles.js');
 const { followRequests } = require('../node/http-requests.js');
 const {
@@ -24,12 +25,7 @@ const {
   toBacklog,
   toQuery,
 } = require('../node/servers.js');
-const {
-  makeDatagram,
-  makeFaux,
-  makeShared,
-  passConnection,
-} = require('../node/listening-handles.js');
+const { makeFaux, makeShared, passConnection } = require('../node/listening-handles.js');
 const { nextTick } = require('../real-timers.js');
 const deferClose = require('./defer-close.js');
 const followServer = require('./followed-servers.js');
@@ -57,6 +53,7 @@ class Listeners {
   /** Queries that the engine has not answered, by their number. */
   #queries = new Map();
   #indexes = new Indexes();
+  #datagrams = new Datagrams();
 
   constructor({ lanes, channel, context, worker }) {
     this.#lanes = lanes;
@@ -87,6 +84,7 @@ class Listeners {
       onClosed: (listener) => this.#onClosed(listener),
       onGarbage: (reason) => this.#channel.fail(reason),
       onDrain,
+      onWithheld: (isWithheld) => this.#datagrams.withhold(isWithheld),
     });
     this.#connections.keepStatesIn(this.#lanes.connectionStates);
   }
@@ -172,7 +170,7 @@ class Listeners {
     const kind = isInternet ? 'tcp' : 'pipe';
     let handle;
     if (fd === -1) handle = makeFaux(isInternet ? bound : null, close);
-    else if (isDatagram(options)) handle = makeDatagram(fd, close);
+    else if (isDatagram(options)) handle = this.#datagrams.open(fd, close);
     else handle = makeShared(kind, fd, accept, close);
     this.#served.set(listener, {
       listener,

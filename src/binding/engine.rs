@@ -28,7 +28,8 @@ use crate::{
     primary::{
         Command, Engine as Core, Event, Order, Scheduling, Settings,
         fork::{Forked, ended_channel},
-        recipe::Started,
+        recipe::{Recipe, Started},
+        stdio::HeldDescriptors,
     },
     sys::{errno, lane, node},
 };
@@ -39,6 +40,8 @@ pub struct Engine {
     core: RefCell<Core>,
     /// How many of the inspector's ports recipes have given out.
     inspect_ports: Arc<AtomicU32>,
+    /// What recipes name.
+    held: RefCell<HeldDescriptors>,
 }
 
 #[napi]
@@ -67,7 +70,11 @@ impl Engine {
             // Fails only when the environment is ending.
             let _: Status = events.call(event, ThreadsafeFunctionCallMode::NonBlocking);
         });
-        Ok(Self { core: RefCell::new(core), inspect_ports: Arc::default() })
+        Ok(Self {
+            core: RefCell::new(core),
+            inspect_ports: Arc::default(),
+            held: RefCell::default(),
+        })
     }
 
     /// Starts the engine's thread with the number of the policy, and whether to log on stderr. These
@@ -84,7 +91,7 @@ impl Engine {
     /// or why that is not possible.
     #[napi]
     pub fn supervise(&self, options: EngineSupervise, recipe: EngineRecipe) -> Option<ForkFailure> {
-        let recipe = recipe.into_recipe(&self.inspect_ports);
+        let recipe = self.lasting_recipe(recipe);
         let begun = recipe.and_then(|it| self.core.borrow().supervise(options.into(), it));
         begun.err().map(ForkFailure::from)
     }
@@ -93,9 +100,15 @@ impl Engine {
     /// methods that take one.
     #[napi]
     pub fn reload(&self, token: u32, recipe: EngineRecipe) -> Option<ForkFailure> {
-        let recipe = recipe.into_recipe(&self.inspect_ports);
+        let recipe = self.lasting_recipe(recipe);
         let sent = recipe.and_then(|recipe| self.order(Order::Reload(token, Arc::new(recipe))));
         sent.err().map(ForkFailure::from)
+    }
+
+    /// Closes the duplicates of descriptors that recipes name, because no worker is started by them any more.
+    #[napi]
+    pub fn close_held(&self) {
+        self.held.take();
     }
 
     /// Waits, for at most `timeout` milliseconds, until all that supervised workers have written to their stderr
@@ -232,6 +245,12 @@ impl Engine {
 
     fn order(&self, order: Order) -> Result<()> {
         self.core.borrow().send(Command::Supervision(order))
+    }
+
+    /// A recipe for workers that are started at any time.
+    fn lasting_recipe(&self, mut recipe: EngineRecipe) -> Result<Recipe> {
+        self.held.borrow_mut().hold(&mut recipe.stdio)?;
+        recipe.into_recipe(&self.inspect_ports)
     }
 
     fn try_fork(&self, id: u32, recipe: EngineRecipe) -> Result<WorkerProcess> {

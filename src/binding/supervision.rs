@@ -174,6 +174,7 @@ fn rejection_json(rejection: &Rejection, stderr: Option<String>) -> Value {
         }
         Cause::Hung => "hung",
         Cause::Memory => "memory",
+        Cause::Fault => "fault",
         Cause::Stopping => "stopping",
         Cause::NoSuchWorker => "noSuchWorker",
     };

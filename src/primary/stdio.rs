@@ -1,6 +1,7 @@
 //! The descriptors that a child gets.
 
 use std::{
+    collections::{BTreeMap, btree_map::Entry},
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
 };
@@ -24,6 +25,31 @@ pub struct Stdio {
     pub pipes: Vec<Option<OwnedFd>>,
     /// The descriptors that `descriptors` names, to be closed once the child runs.
     pub kept_open: Vec<OwnedFd>,
+}
+
+/// Duplicates of descriptors that workers get, for as long as workers are started: the program may close its own,
+/// and the number then means another file.
+#[derive(Debug, Default)]
+pub struct HeldDescriptors(BTreeMap<RawFd, OwnedFd>);
+
+impl HeldDescriptors {
+    /// Puts the duplicates into what [`Stdio::open`] takes, except for those of the standard streams. The same number
+    /// means the same duplicate each time.
+    ///
+    /// # Errors
+    /// `EBADF` where this process has no such descriptor, `EMFILE` when no descriptor is left.
+    pub fn hold(&mut self, wanted: &mut [i32]) -> Result<()> {
+        for number in wanted.iter_mut().filter(|number| **number > libc::STDERR_FILENO) {
+            *number = match self.0.entry(*number) {
+                Entry::Occupied(held) => held.get().as_raw_fd(),
+                Entry::Vacant(place) => {
+                    let copy = duplicate(*number).map_err(Error::system("dup"))?;
+                    place.insert(copy).as_raw_fd()
+                }
+            };
+        }
+        Ok(())
+    }
 }
 
 /// Whether the child gets this process's stderr as its own.
@@ -82,4 +108,33 @@ impl Stdio {
 
 fn null() -> io::Result<OwnedFd> {
     Ok(std::fs::File::options().read(true).write(true).open("/dev/null")?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::lane;
+
+    #[test]
+    fn a_held_descriptor_stays_what_it_was_when_its_number_is_used_anew() {
+        let (_peer, given) = lane::pipe().unwrap();
+        let number = given.as_raw_fd();
+        let mut held = HeldDescriptors::default();
+        let mut first = vec![IGNORE, 1, number, -1, number];
+        held.hold(&mut first).unwrap();
+        assert_eq!((&first[..2], first[3]), (&[IGNORE, 1][..], -1));
+        assert!(first[2] > libc::STDERR_FILENO && first[2] != number);
+        assert_eq!(first[2], first[4]);
+        drop(given);
+        let mut second = vec![number];
+        held.hold(&mut second).unwrap();
+        assert_eq!(second, [first[2]]);
+        assert!(Stdio::open(&second).is_ok());
+    }
+
+    #[test]
+    fn a_descriptor_that_is_not_open_can_not_be_held() {
+        let result = HeldDescriptors::default().hold(&mut [1 << 20]);
+        assert!(matches!(result, Err(Error::System { .. })), "{result:?}");
+    }
 }

@@ -120,6 +120,10 @@ pub enum ToWorker {
     Pause,
     /// "Accept again."
     Resume,
+    /// "Receive no datagrams until [`ToWorker::Admit`]: you are not ready, and others share their sockets."
+    Withhold,
+    /// "Receive datagrams."
+    Admit,
     /// "Finish what you have, and leave. Accept nothing more." Sent again when the time gets shorter.
     Drain(DrainOrder),
 }
@@ -367,6 +371,8 @@ mod tests {
             ToWorker::Probe,
             ToWorker::Pause,
             ToWorker::Resume,
+            ToWorker::Withhold,
+            ToWorker::Admit,
             ToWorker::Drain(DrainOrder {
                 time_left: u32::MAX,
                 reason: Some("\u{1}".repeat(MAX_REASON)),

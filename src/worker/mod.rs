@@ -124,6 +124,8 @@ impl Control {
             ToWorker::Probe => Ok(Received::Probe),
             ToWorker::Pause => Ok(Received::Pause),
             ToWorker::Resume => Ok(Received::Resume),
+            ToWorker::Withhold => Ok(Received::Withhold),
+            ToWorker::Admit => Ok(Received::Admit),
             ToWorker::Drain(order) => Ok(Received::Drain(order)),
         }
     }
@@ -151,6 +153,10 @@ pub enum Received {
     Pause,
     /// Accept from them again.
     Resume,
+    /// Receive no datagrams.
+    Withhold,
+    /// Receive them again.
+    Admit,
     /// Finish what there is, and leave.
     Drain(DrainOrder),
     /// Nothing yet.

@@ -108,6 +108,8 @@ impl Inner {
                 }
                 Ok(Received::Pause) => self.set_paused(true),
                 Ok(Received::Resume) => self.set_paused(false),
+                Ok(Received::Withhold) => handlers.withheld(true),
+                Ok(Received::Admit) => handlers.withheld(false),
                 Ok(Received::Drain(order)) => {
                     self.drains.set(true);
                     self.watch_sockets();

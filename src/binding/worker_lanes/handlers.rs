@@ -14,6 +14,8 @@ type OnConnection = FnArgs<(u32, i32)>;
 type OnClosed = FnArgs<(u32,)>;
 /// What was invalid.
 type OnGarbage = FnArgs<(String,)>;
+/// Whether the worker is withheld.
+type OnWithheld = FnArgs<(bool,)>;
 /// How the worker is to drain.
 type OnDrain = FnArgs<(WorkerDrain,)>;
 
@@ -34,6 +36,9 @@ pub struct WorkerHandlers<'a> {
     pub on_garbage: Function<'a, OnGarbage, ()>,
     /// Is called when the worker is to drain, and again when it gets less time for that.
     pub on_drain: Function<'a, OnDrain, ()>,
+    /// Is called with true when the worker is not to have anything from sockets that it shares with others, and
+    /// with false when it may again.
+    pub on_withheld: Function<'a, OnWithheld, ()>,
 }
 
 /// The JavaScript functions to call.
@@ -46,6 +51,7 @@ pub(super) struct Handlers {
     pub(super) on_closed: FunctionRef<OnClosed, ()>,
     pub(super) on_garbage: FunctionRef<OnGarbage, ()>,
     pub(super) on_drain: FunctionRef<OnDrain, ()>,
+    pub(super) on_withheld: FunctionRef<OnWithheld, ()>,
 }
 
 impl Handlers {
@@ -63,6 +69,7 @@ impl Handlers {
             on_closed: handlers.on_closed.create_ref()?,
             on_garbage: handlers.on_garbage.create_ref()?,
             on_drain: handlers.on_drain.create_ref()?,
+            on_withheld: handlers.on_withheld.create_ref()?,
         })
     }
 
@@ -73,6 +80,11 @@ impl Handlers {
 
     pub(super) fn closed(&self, listener: ListenerId) {
         self.caller.enter(|| _ = self.caller.call(&self.on_closed, (listener,).into()));
+    }
+
+    /// The worker is withheld, or is not any more.
+    pub(super) fn withheld(&self, is_withheld: bool) {
+        self.caller.enter(|| _ = self.caller.call(&self.on_withheld, (is_withheld,).into()));
     }
 
     /// The worker is to drain.

@@ -55,8 +55,10 @@ impl<D: Driver> Core<D> {
 
     /// Whether nothing waits here, and nothing is about to come.
     fn is_flushed(&self) -> bool {
-        let mut distributions = self.listeners.values().filter_map(Listener::distribution);
-        let is_empty = distributions.all(|it| it.parked.len() == 0 && !it.has_pending());
+        let distributions = self.listeners.values().filter_map(Listener::distribution);
+        // Those that have been ended already wait for nothing but their clients.
+        let waiting = distributions.map(|it| it.parked.len() + usize::from(it.has_pending()));
+        let is_empty = waiting.sum::<usize>() == 0;
         is_empty && self.draining().iter().all(|(_, is_asked)| !is_asked)
     }
 }

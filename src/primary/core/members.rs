@@ -12,7 +12,7 @@ use super::{
     state::Core,
 };
 use crate::{
-    protocol::{ListenerId, WorkerId},
+    protocol::{ListenerId, WorkerId, control::ToWorker},
     scheduler::Scheduling,
 };
 
@@ -34,6 +34,9 @@ impl<D: Driver> Core<D> {
         if matches!(change, Change::Paused | Change::Resumed | Change::Withheld | Change::Admitted)
         {
             self.set_accepting(id);
+        }
+        if matches!(change, Change::Withheld | Change::Admitted) {
+            self.tell_withheld(id);
         }
         if transition.changes_service() {
             self.notify_acceptors(id);
@@ -84,6 +87,16 @@ impl<D: Driver> Core<D> {
             | Change::QueueLost => return,
         };
         self.driver.debug_log(format_args!("worker {id} {what}"));
+    }
+
+    /// Tells the worker whether it may have datagrams, which come from shared sockets whatever the policy.
+    fn tell_withheld(&self, id: WorkerId) {
+        if let Some(worker) = self.workers.get(&id) {
+            let is_withheld = worker.availability.is_withheld();
+            let message = if is_withheld { ToWorker::Withhold } else { ToWorker::Admit };
+            // One that does not read its messages is at fault with its next request.
+            let _ = worker.lanes.send(&message, None);
+        }
     }
 
     /// Tells the worker whether it may accept from sockets of its own.

@@ -92,7 +92,10 @@ impl Driver for EngineDriver {
 
     fn report(&self, report: Report) {
         self.log.write(format_args!("{report:?}"));
-        if let Some(supervision) = &*self.supervision.borrow() {
+        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
+            if report == Report::Stopped {
+                supervision.end();
+            }
             supervision.report(report, &self.emit);
         }
     }

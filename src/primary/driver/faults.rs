@@ -15,6 +15,9 @@ pub(super) fn fault(context: &Context, id: WorkerId, error: Error, lanes: &Worke
     let _ = lane::shutdown(&lanes.control, Lane::Control);
     // A descriptor that came with it is closed.
     context.reserve.borrow_mut().refill();
-    context.decide(|core| core.withdraw(id, Instant::now()));
+    let now = Instant::now();
+    context.decide(|core| core.withdraw(id, now));
     context.report(id, error);
+    // It may go on for as long as it likes, but not in its slot.
+    context.decide(|core| core.supervise(now, |it| it.faults(id, now)));
 }

@@ -116,7 +116,11 @@ pub(super) fn run(
         }
         // The workers' lanes have to stay open, as long as this process is there: see `Watchdog`. And
         // without JavaScript no other code reaps them.
-        context.decide(|core| core.withdraw_all(Instant::now()));
+        context.decide(|core| {
+            core.end_supervision();
+            core.withdraw_all(Instant::now());
+        });
+        *context.supervision.borrow_mut() = None;
         drop(attending);
         let _: Option<Attending> = all_ended.recv().await;
     });

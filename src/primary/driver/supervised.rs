@@ -84,8 +84,7 @@ pub(super) async fn forked(
             };
             context.log().write(format_args!("worker {id} can't be started: {error}"));
             return context.decide(|core| {
-                let now = Instant::now();
-                core.supervise(now, |it| it.could_not_start(id, syscall, errno, now));
+                core.tell_not_started(id, syscall, errno, Instant::now());
             });
         }
     };

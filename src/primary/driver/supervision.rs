@@ -23,7 +23,8 @@ const REMEMBERED: usize = 16;
 
 /// The recipes, and the workers that were started by them.
 pub(super) struct Supervision {
-    forker: Forker,
+    /// Until no worker is started any more.
+    forker: Option<Forker>,
     recipes: HashMap<RecipeId, Arc<Recipe>>,
     last_recipe: RecipeId,
     pids: HashMap<WorkerId, i32>,
@@ -35,7 +36,7 @@ pub(super) struct Supervision {
 impl Supervision {
     pub(super) fn new(forker: Forker) -> Self {
         Self {
-            forker,
+            forker: Some(forker),
             recipes: HashMap::new(),
             last_recipe: 0,
             pids: HashMap::new(),
@@ -55,9 +56,14 @@ impl Supervision {
     }
 
     pub(super) fn start_worker(&self, id: WorkerId, recipe: RecipeId) {
-        if let Some(recipe) = self.recipes.get(&recipe) {
-            self.forker.fork(id, Arc::clone(recipe));
+        if let Some((forker, recipe)) = self.forker.as_ref().zip(self.recipes.get(&recipe)) {
+            forker.fork(id, Arc::clone(recipe));
         }
+    }
+
+    /// No worker is started any more, so the thread that starts them ends.
+    pub(super) fn end(&mut self) {
+        self.forker = None;
     }
 
     /// The worker's process runs.

@@ -197,6 +197,24 @@ fn a_blocked_worker_is_reported_at_most_once_a_second_with_a_new_stack() {
 }
 
 #[test]
+fn a_worker_that_hangs_right_after_a_report_has_the_stack_of_that() {
+    let mut program = Program::start(1_300, 200);
+    program.lanes.asked.set(Some(0));
+    let mut reports: Vec<(&str, u64, Option<String>)> = Vec::new();
+    while reports.last().is_none_or(|(what, ..)| *what != "hung") {
+        let asked = program.lanes.asked.get();
+        program.pass(10, true);
+        if program.lanes.asked.get() > asked && reports.len() < 2 {
+            program.tell_stack(Some(STACK));
+        }
+        reports.extend(program.take_reports());
+        assert!(program.time() < 10_000);
+    }
+    assert_eq!(reports.len(), 3, "{reports:?}");
+    assert!(reports.iter().all(|(_, _, stack)| stack.as_deref() == Some(STACK.trim())));
+}
+
+#[test]
 fn a_worker_that_turns_again_is_not_reported() {
     let mut program = Program::start(2_000, 1_000);
     for _ in 0..20 {
@@ -211,5 +229,6 @@ fn without_timeouts_workers_are_not_looked_at() {
     let mut program = Program::start(0, 0);
     program.pass(60_000, true);
     assert_eq!(program.take_reports(), []);
-    assert!(program.lanes.messages.borrow().is_empty());
+    let messages = program.lanes.messages.borrow();
+    assert!(!messages.iter().any(|(it, _)| *it == ToWorker::Probe));
 }

@@ -474,7 +474,10 @@ impl Simulation {
                     self.own(id, reply.listener, socket);
                 }
                 ToWorker::Socket { listener, .. } => self.own(id, listener, socket),
-                ToWorker::Closed { .. } | ToWorker::Drain(_) => {}
+                ToWorker::Closed { .. }
+                | ToWorker::Drain(_)
+                | ToWorker::Withhold
+                | ToWorker::Admit => {}
             }
         }
     }

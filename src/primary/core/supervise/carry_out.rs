@@ -46,6 +46,12 @@ impl<D: Driver> Core<D> {
         self.look_at_use(now);
     }
 
+    /// The primary is gone: workers that end are not replaced any more.
+    pub(crate) fn end_supervision(&mut self) {
+        self.supervisor = None;
+        self.withheld.clear();
+    }
+
     /// Tells the supervisor something, if there is one, and does what follows.
     pub(crate) fn supervise(&mut self, now: Instant, tell: impl FnOnce(&mut Supervisor)) {
         let Some(mut supervisor) = self.supervisor.take() else {
@@ -182,6 +188,18 @@ impl<D: Driver> Core<D> {
         };
         let query = listener.query.clone();
         self.supervise(now, |supervisor| supervisor.ends_listening(id, &query, now));
+    }
+
+    /// The worker's process could not be started.
+    pub(crate) fn tell_not_started(
+        &mut self,
+        id: WorkerId,
+        syscall: &'static str,
+        errno: i32,
+        now: Instant,
+    ) {
+        self.withheld.remove(&id);
+        self.supervise(now, |supervisor| supervisor.could_not_start(id, syscall, errno, now));
     }
 
     /// The worker's process has ended.

@@ -63,6 +63,11 @@ impl Supervisor {
         self.give_up(worker, Cause::TimedOut(missing), now);
     }
 
+    /// A worker has broken the protocol, so it gets no more connections.
+    pub(crate) fn faults(&mut self, worker: WorkerId, now: Instant) {
+        self.give_up(worker, Cause::Fault, now);
+    }
+
     /// A worker that is starting, or ready, failed, and is to end though its process runs.
     pub(super) fn give_up(&mut self, worker: WorkerId, cause: Cause, now: Instant) {
         let Some(member) = self.members.get(&worker).filter(|member| member.counts()) else {

@@ -96,9 +96,9 @@ impl<D: Driver> Core<D> {
         };
         let lanes = Of(&worker.lanes);
         match watched.pulse.look(&lanes, timeouts.interval(), timeouts.doubt(), now) {
-            Finding::Well => watched.stack = Stack::NotAsked,
+            Finding::Well => watched.forget_stacks(),
             Finding::Unknown => {
-                watched.stack = Stack::NotAsked;
+                watched.forget_stacks();
                 self.probe(id, now);
             }
             Finding::Blocked(time) => self.judge(id, time, timeouts, now),
@@ -164,10 +164,12 @@ impl<D: Driver> Core<D> {
         }
         let stack = watched.stack.told().map(|stack| stack.trim_end().to_owned());
         if is_hung {
+            let stack = stack.or_else(|| watched.last_stack.take());
             self.found_hung(id, time, stack, now);
         } else {
             // The next report tells where it is then.
             watched.stack = Stack::NotAsked;
+            watched.last_stack.clone_from(&stack);
             watched.reported = Some(now);
             self.found_blocked(id, time, stack, now);
         }

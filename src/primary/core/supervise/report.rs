@@ -83,6 +83,8 @@ pub enum Cause {
     Hung,
     /// It took more memory than it may.
     Memory,
+    /// It broke the protocol.
+    Fault,
     /// The supervisor stops.
     Stopping,
     /// There is no such worker.

@@ -74,6 +74,8 @@ impl Timeouts {
 pub(super) struct Watched {
     pub(super) pulse: Pulse,
     pub(super) stack: Stack,
+    /// The stack of the last report, in case another is not told in time.
+    pub(super) last_stack: Option<String>,
     pub(super) reported: Option<Instant>,
 }
 
@@ -89,7 +91,13 @@ pub(super) enum Stack {
 
 impl Watched {
     pub(super) fn new(now: Instant) -> Self {
-        Self { pulse: Pulse::new(now), stack: Stack::NotAsked, reported: None }
+        Self { pulse: Pulse::new(now), stack: Stack::NotAsked, last_stack: None, reported: None }
+    }
+
+    /// Its event loop turns, so where it was blocked is no longer of interest.
+    pub(super) fn forget_stacks(&mut self) {
+        self.stack = Stack::NotAsked;
+        self.last_stack = None;
     }
 }
 
