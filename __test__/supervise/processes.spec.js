@@ -73,6 +73,19 @@ if (!isBuiltin && HAS_PROC) {
     t.false(pids.some(isAlive));
   });
 
+  test('workers that start or drain are gone soon after their primary is killed', async (t) => {
+    for (const event of ['fork', 'online', 'listening']) {
+      const app = await startSupervised(t, { options: { minUptime: 0 } });
+      const unanswered = app.ask({ path: '/never' }).catch(({ code }) => code);
+      await app.line({ message: 'begun' });
+      app.send({ token: 0, do: 'reload' });
+      await app.linesLike({ on: 'cluster', event }, 4);
+      app.signal('SIGKILL');
+      await app.exited;
+      await unanswered;
+    }
+  });
+
   test('reloads, crashes and failures leave no descriptor, and no process', async (t) => {
     const app = await startSupervised(t, { options: { minUptime: 20, restartDelay: 10 } });
     const churn = async () => {
