@@ -179,7 +179,8 @@ declare namespace cluster {
     readyTimeout?: number | undefined;
     /**
      * How long a worker has to live after it is ready. One that ends before has failed to start. The first worker
-     * of a reload gets no connections in that time, and no worker is replaced before it is over.
+     * of a reload gets no connections in that time, and no worker is replaced before it is over. A worker that has
+     * reached a limit serves until its successor has lived for so long.
      * @default 1000
      */
     minUptime?: number | undefined;

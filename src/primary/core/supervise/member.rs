@@ -29,7 +29,7 @@ impl Address {
 pub(super) enum Phase {
     /// It is not ready, and has to be at this time.
     Starting { deadline: Instant },
-    /// It is ready, but gets no connections before it has been well until then: the first of its generation.
+    /// It is ready, but takes the place of no other before it has been well until then.
     OnTrial { until: Instant },
     /// It serves.
     Ready { since: Instant },

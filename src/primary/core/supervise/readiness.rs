@@ -116,22 +116,37 @@ impl Supervisor {
     }
 
     fn set_ready(&mut self, worker: WorkerId, now: Instant) {
+        let has_trial = self.has_trial(worker);
         let Some(member) = self.members.get_mut(&worker) else {
             return;
         };
         if !matches!(member.phase, Phase::Starting { .. }) {
             return;
         }
-        let is_canary = |reload: &Reload| {
-            reload.generation == member.generation && matches!(reload.phase, ReloadPhase::Canary(_))
-        };
-        let min_uptime = self.options.min_uptime;
-        match &self.operation {
-            Some(Operation::Reload(reload)) if is_canary(reload) && !min_uptime.is_zero() => {
-                member.phase = Phase::OnTrial { until: now + min_uptime };
-            }
-            _ => self.enter_service(worker, now),
+        if has_trial {
+            member.phase = Phase::OnTrial { until: now + self.options.min_uptime };
+        } else {
+            self.enter_service(worker, now);
         }
+    }
+
+    /// Whether nothing is taken away for the worker before it has been ready for a while: it is the first of its
+    /// generation, or replaces one that has only reached a limit.
+    fn has_trial(&self, worker: WorkerId) -> bool {
+        let Some(member) = self.members.get(&worker) else {
+            return false;
+        };
+        let is_trial = match &self.operation {
+            Some(Operation::Reload(Reload { generation, phase, .. })) => {
+                *generation == member.generation && matches!(phase, ReloadPhase::Canary(_))
+            }
+            Some(Operation::Recycle { slot }) => {
+                let serves = self.slots.get(slot).is_some_and(|slot| slot.serving.is_some());
+                *slot == member.slot && serves
+            }
+            _ => false,
+        };
+        is_trial && !self.options.min_uptime.is_zero()
     }
 
     /// A worker of this generation is ready: others have to listen where it does. Where the first workers differ,

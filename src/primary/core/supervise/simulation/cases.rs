@@ -367,3 +367,17 @@ fn generations_that_have_failed_do_not_count_among_those_that_may_drain() {
     };
     assert_eq!(cut(&mut world), None);
 }
+
+#[test]
+fn a_worker_that_has_reached_a_limit_serves_until_the_next_one_has_been_well() {
+    let mut world = ready(2, 1);
+    world.programs.insert(0, Program::DiesReady(50));
+    world.tell(|it, now| it.uses(1, Some(2000), 0, now));
+    world.wait(1000);
+    assert_eq!(ids(&world), [1, 2]);
+    assert!(world.reports.iter().any(|it| matches!(it, Report::BackOff { slot: 0, .. })));
+    world.programs.insert(0, Program::Good);
+    world.tell(|it, now| it.uses(1, Some(2000), 0, now));
+    world.wait(3000);
+    assert!(!ids(&world).contains(&1) && world.serving() == 2);
+}
