@@ -227,6 +227,10 @@ impl Supervisor {
         if self.operation.is_some() || self.is_stopping() {
             return false;
         }
+        let reloads = matches!(self.requests.front(), Some(Request::Reload { .. }));
+        if reloads && self.serves_before_ready() {
+            return false;
+        }
         match self.requests.pop_front() {
             Some(Request::Reload { token, recipe }) => self.begin_reload(token, recipe, now),
             Some(Request::Scale { token, workers }) => self.begin_scale(token, workers),

@@ -100,6 +100,14 @@ impl Supervisor {
         self.state == State::Starting || self.required().is_empty()
     }
 
+    /// Whether a worker that is starting listens, and so has connections, although it is not known yet on how many
+    /// addresses it is going to. It is about to be ready, and a reload that took it away could leave its address
+    /// without a worker.
+    pub(super) fn serves_before_ready(&self) -> bool {
+        let serves = |it: &Member| it.is_starting() && it.may_have_connections();
+        self.waits_for_quiet() && self.members.values().any(serves)
+    }
+
     /// When to look at the member again, if its readiness depends on time.
     pub(super) fn quiet_until(&self, member: &Member) -> Option<Instant> {
         let depends = self.options.ready_when == ReadyWhen::Listening && self.waits_for_quiet();

@@ -64,6 +64,25 @@ fn a_reload_takes_as_long_as_one_trial_and_a_start_for_each_worker() {
 }
 
 #[test]
+fn a_reload_waits_for_first_workers_that_listen_but_not_for_others() {
+    let mut world = silent(2);
+    let [first, second] = [1, 2];
+    world.listens(first, 80);
+    world.wait(10);
+    let token = world.reload(Program::Good);
+    assert!(world.supervisor.members[&first].counts());
+    world.wait(200);
+    assert!(world.is_ready(first));
+    assert!(!world.supervisor.members.contains_key(&second), "it serves nothing");
+    world.wait(500);
+    assert_eq!(world.answers.get(&token), None, "on trial");
+    assert!(world.is_ready(first));
+    // The good program of this world listens on port 80 as well.
+    world.wait(5_000);
+    assert!(matches!(world.answers[&token], Outcome::Reloaded(2, _)));
+}
+
+#[test]
 fn code_that_is_broken_leaves_the_old_workers_as_they_are() {
     let programs = [
         Program::ExitsAtStart,
@@ -277,9 +296,15 @@ fn a_worker_that_is_not_ready_finishes_what_it_has_been_given() {
 fn a_worker_of_the_old_generation_that_starts_finishes_what_it_has_when_another_takes_its_slot() {
     let mut world = silent(1);
     world.listens(1, 80);
+    world.listens(1, 81);
+    world.wait(200);
+    world.die(1);
+    world.wait(200);
+    let next = world.newest();
+    world.listens(next, 80);
     world.programs.insert(1, Program::Good);
     let effects = effects(&mut world, |it, _| it.reload(1, 1));
-    assert_eq!(time_left(&effects, 1), Some(Duration::from_secs(30)));
+    assert_eq!(time_left(&effects, next), Some(Duration::from_secs(30)));
 }
 
 #[test]
