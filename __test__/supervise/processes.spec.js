@@ -81,7 +81,7 @@ if (!isBuiltin && HAS_PROC) {
       app.send({ token: 0, do: 'reload' });
       await app.linesLike({ on: 'cluster', event }, 4);
       app.signal('SIGKILL');
-      await app.exited;
+      t.is((await app.exited).signal, 'SIGKILL');
       await unanswered;
     }
   });
