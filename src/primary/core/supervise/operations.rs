@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    member::Phase,
+    member::{Member, Phase},
     operation::{Operation, RecipeId, Reload, ReloadPhase, Request},
     report::{
         Cause, FailedPhase, Generation, Outcome, Reason, Rejection, Report, SlotNumber, Token,
@@ -248,8 +248,12 @@ impl Supervisor {
         for slot in self.slots.values_mut() {
             slot.was_empty = slot.is_empty();
         }
+        let may_have_connections =
+            |worker: &WorkerId| self.members.get(worker).is_some_and(Member::may_have_connections);
         // Where nothing has to be taken away.
-        let is_free = |slot: &Slot| slot.serving.is_none();
+        let is_free = |slot: &Slot| {
+            slot.serving.is_none() && !slot.coming.as_ref().is_some_and(may_have_connections)
+        };
         let free = self.slots.iter().find(|(_, slot)| is_free(slot)).map(|(&number, _)| number);
         let canary = free.or_else(|| self.slots.keys().next().copied()).unwrap_or_default();
         if let Some(slot) = self.slots.get_mut(&canary) {
@@ -258,8 +262,8 @@ impl Supervisor {
             if slot.is_empty() {
                 slot.emptied = Reason::Reload;
             }
-            // It is started by the old recipe, and serves nothing yet.
-            if let Some(coming) = slot.coming.take() {
+            // It is started by the old recipe, and serves nothing yet. One that does is replaced when it is ready.
+            if let Some(coming) = slot.coming.take_if(|it| !may_have_connections(it)) {
                 self.retire(coming, Reason::Reload);
             }
         }

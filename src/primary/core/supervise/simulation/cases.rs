@@ -293,18 +293,19 @@ fn a_worker_that_is_not_ready_finishes_what_it_has_been_given() {
 }
 
 #[test]
-fn a_worker_of_the_old_generation_that_starts_finishes_what_it_has_when_another_takes_its_slot() {
-    let mut world = silent(1);
-    world.listens(1, 80);
-    world.listens(1, 81);
-    world.wait(200);
-    world.die(1);
-    world.wait(200);
-    let next = world.newest();
-    world.listens(next, 80);
-    world.programs.insert(1, Program::Good);
-    let effects = effects(&mut world, |it, _| it.reload(1, 1));
-    assert_eq!(time_left(&effects, next), Some(Duration::from_secs(30)));
+fn a_reload_does_not_take_away_the_only_worker_that_listens() {
+    for workers in [1, 2] {
+        let mut world = silent(workers);
+        world.listens(1, 80);
+        world.programs.insert(1, Program::Good);
+        let effects = effects(&mut world, |it, _| it.reload(1, 1));
+        assert_eq!(time_left(&effects, 1), None);
+        for effect in effects {
+            world.carry_out(effect);
+        }
+        world.wait(3000);
+        assert!(matches!(world.answers[&1], Outcome::Reloaded(..)), "{:?}", world.answers);
+    }
 }
 
 #[test]
