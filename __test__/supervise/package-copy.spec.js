@@ -104,7 +104,7 @@ test('for workers of another user the copy is where that can read it', async (t)
 
 // Node 18 has no permissions.
 (majorVersion >= 20 ? test : test.skip)(
-  'there is no copy where permissions are given to the original',
+  'no copy is made where the permission model names the files that may be read',
   async (t) => {
     const enable = majorVersion < 22 ? '--experimental-permission' : '--permission';
     const nodeArgs = [enable, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'];

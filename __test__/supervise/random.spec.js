@@ -17,7 +17,7 @@ const { temporaryDirectory } = require('../helpers/temporary');
 const { isAlive } = require('../../tools/process-group');
 const { Random } = require('../../tools/random');
 
-// Of both tests together.
+// How long both tests together take.
 const SECONDS = Number(process.env.SECONDS ?? 60);
 const SEED = Number(process.env.SEED ?? process.pid);
 const POST_CLIENTS = 8;

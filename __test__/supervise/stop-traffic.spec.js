@@ -1,7 +1,7 @@
 'use strict';
 
-// Stopping in the order of Kubernetes: SIGTERM comes first, then new connections end, because the program is no longer
-// ready, and what has begun is finished.
+// The order in which Kubernetes stops a program: it sends SIGTERM, then routes no new connections to the program, which
+// is not ready any more; the program finishes what it has begun.
 
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');

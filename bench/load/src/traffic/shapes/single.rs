@@ -86,7 +86,7 @@ async fn silent(client: &Client) {
                 () = client.scene.pause(silence) => None,
             };
             match ended {
-                // The silence was cut short, so there is no request to be made after it.
+                // The run ended during the silence, so no request follows.
                 None if client.scene.is_stopped() => return,
                 None => client.reuse(connection).await,
                 Some(idle) => {
