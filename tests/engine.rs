@@ -11,6 +11,8 @@ mod faults;
 mod groups;
 #[path = "engine/hostile.rs"]
 mod hostile;
+#[path = "engine/shell.rs"]
+mod shell;
 #[path = "engine/supervise.rs"]
 mod supervise;
 

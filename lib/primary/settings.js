@@ -6,6 +6,7 @@ const KILL_MODES = ['graceful', 'immediate'];
 /** Settings by the names that they had before the first release. */
 const RENAMED_SETTINGS = [['holdTimeout', 'queueTimeout']];
 const DEFAULT_TIMEOUT = 5000;
+// Of timers: about 25 days.
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 /** The settings of `setupPrimary(options)`, over those in force. */
@@ -74,4 +75,4 @@ function checkTimeout(name, timeout) {
   }
 }
 
-module.exports = { checkSettings, checkTimeout, mergeSettings, ownSettings };
+module.exports = { LONGEST_TIMEOUT, checkSettings, checkTimeout, mergeSettings, ownSettings };

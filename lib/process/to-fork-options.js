@@ -4,7 +4,7 @@ const { toCString } = require('../node/fork-options.js');
 const preloading = require('./preloading.js');
 
 /**
- * The engine's ForkOptions, without an `id`. The lanes get the numbers after those of `stdio`, except for the
+ * The engine's EngineRecipe, by which it starts one worker or many. The lanes get the numbers after those of `stdio`, except for the
  * IPC channel, which has its place there.
  *
  * @param {object} spawned what ChildProcess gives to its handle. Its `stdio` is, for each descriptor of the

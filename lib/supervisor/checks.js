@@ -1,9 +1,7 @@
 'use strict';
 
 const errors = require('../errors.js');
-
-// Of timers: about 25 days.
-const LONGEST_TIME = 2 ** 31 - 1;
+const { LONGEST_TIMEOUT } = require('../primary/settings.js');
 
 const SIZE = /^(\d+(?:\.\d+)?) ?(K|M|G|T)?(?:i?B)?$/i;
 const PREFIXES = ['', 'K', 'M', 'G', 'T'];
@@ -25,7 +23,7 @@ function checkNumber(name, value, least, most) {
 
 /** Checks a time in milliseconds. */
 function checkTime(name, value, least = 0) {
-  checkInteger(name, value, least, LONGEST_TIME);
+  checkInteger(name, value, least, LONGEST_TIMEOUT);
 }
 
 function checkBoolean(name, value) {

@@ -3,11 +3,14 @@ use std::time::{Duration, Instant};
 use napi_derive::napi;
 use serde_json::{Value, json};
 
-use crate::primary::{
-    Published,
-    options::{ReadyWhen, RestartLimit, SuperviseOptions},
-    report::{Cause, Ended, FailedPhase, Outcome, Rejection, Report, State},
-    status::{SlotState, SlotStatus},
+use crate::{
+    primary::{
+        Published,
+        options::{ReadyWhen, RestartLimit, SuperviseOptions},
+        report::{Cause, Ended, FailedPhase, Outcome, Rejection, Report, State},
+        status::{SlotState, SlotStatus},
+    },
+    sys::memory_of,
 };
 
 /// How to supervise. Times are in milliseconds.
@@ -191,6 +194,7 @@ pub(super) fn status_json(published: &Published) -> String {
         json!({
             "worker": it.worker,
             "pid": pids.get(&it.worker),
+            "memory": pids.get(&it.worker).copied().and_then(memory_of),
             "slot": it.slot,
             "generation": it.generation,
         })
@@ -214,6 +218,7 @@ pub(super) fn status_json(published: &Published) -> String {
 }
 
 fn slot_json(slot: &SlotStatus, published: &Published, now: Instant) -> Value {
+    let pid = slot.worker.and_then(|worker| published.pids.get(&worker)).copied();
     let (state, next) = match slot.state {
         SlotState::Empty => ("empty", None),
         SlotState::Starting => ("starting", None),
@@ -225,7 +230,8 @@ fn slot_json(slot: &SlotStatus, published: &Published, now: Instant) -> Value {
         "slot": slot.slot,
         "state": state,
         "worker": slot.worker,
-        "pid": slot.worker.and_then(|worker| published.pids.get(&worker)),
+        "pid": pid,
+        "memory": pid.and_then(memory_of),
         "generation": slot.generation,
         "uptime": slot.ready_since.map(|since| whole(now.saturating_duration_since(since))),
         "failures": slot.failures,

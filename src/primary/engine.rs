@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, OnceLock, PoisonError, mpsc::sync_channel},
+    sync::{
+        Arc, OnceLock, PoisonError,
+        mpsc::{SyncSender, sync_channel},
+    },
     thread,
     time::Duration,
 };
@@ -27,7 +30,7 @@ use crate::{
     sys::{reserve::Reserve, watched::NEW_WATCH},
 };
 
-/// How long [`Engine::drain`] waits for the thread.
+/// How long a caller waits for the thread.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The engine of one primary. Dropping it ends the thread, which closes all it holds.
@@ -110,14 +113,11 @@ impl Engine {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn drain(&self, worker: WorkerId, options: DrainOptions) -> Result<()> {
-        let (done, is_done) = sync_channel(1);
-        self.send(Command::Drain { worker, options, done })?;
-        // The thread waits for no peer, so this takes microseconds.
-        let _ = is_done.recv_timeout(PATIENCE);
-        Ok(())
+        self.send_and_wait(|done| Command::Drain { worker, options, done })
     }
 
-    /// Keeps a program's slots filled with workers. Workers are started by a thread that this one starts, so that they have its scheduling class.
+    /// Keeps a program's slots filled with workers. Workers are started by a thread that this one starts, so
+    /// that they have its scheduling class.
     ///
     /// # Errors
     /// As [`start`](Self::start), which has to come first.
@@ -154,10 +154,17 @@ impl Engine {
     /// The program is about to end this worker itself: supervision knows that when this returns, unless the
     /// thread is too busy.
     pub fn leaves(&self, worker: WorkerId) {
+        // Without its thread the engine supervises nothing.
+        let _ = self.send_and_wait(|done| Command::Supervision(Order::Leaves(worker, done)));
+    }
+
+    /// Sends a command, and waits until the thread has carried it out, or is too busy.
+    fn send_and_wait(&self, command: impl FnOnce(SyncSender<()>) -> Command) -> Result<()> {
         let (done, is_done) = sync_channel(1);
-        if self.send(Command::Supervision(Order::Leaves(worker, done))).is_ok() {
-            let _ = is_done.recv_timeout(PATIENCE);
-        }
+        self.send(command(done))?;
+        // The thread waits for no peer, so this takes microseconds.
+        let _ = is_done.recv_timeout(PATIENCE);
+        Ok(())
     }
 
     /// Sends a command.

@@ -91,26 +91,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        primary::fork::LaneNumbers,
+        primary::recipe::tests::shell,
         sys::exit::{Exit, Process},
     };
 
     fn recipe(script: &str) -> Recipe {
-        let c = |text: &str| CString::new(text).unwrap();
-        Recipe {
-            file: c("/bin/sh"),
-            args: vec![c("sh"), c("-c"), c(script)],
-            env: vec![c("PATH=/usr/bin:/bin")],
-            cwd: None,
-            uid: None,
-            gid: None,
-            stdio: vec![-2, 1, 2, -1],
-            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6, watchdog: None },
-            queue_timeout: Duration::ZERO,
-            own_group: true,
-            keeps_stderr: true,
-            inspect: None,
-        }
+        Recipe { own_group: true, keeps_stderr: true, ..shell(script) }
     }
 
     fn exit_of(process: &Process) -> Exit {

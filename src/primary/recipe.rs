@@ -83,8 +83,6 @@ pub struct Started {
     pub pipes: Vec<Option<OwnedFd>>,
     /// The end of what it writes to its stderr, if that is kept.
     pub stderr: Option<StderrTail>,
-    /// The port that its inspector was given.
-    pub inspect_port: Option<u16>,
 }
 
 impl Recipe {
@@ -107,9 +105,10 @@ impl Recipe {
         let Stdio { descriptors, pipes, kept_open } = stdio;
         let inspect_port = self.inspect.as_ref().map(InspectPort::next);
         let program = self.program(id, inspect_port, descriptors);
-        let forked = fork(id, program, self.numbers, self.queue_timeout)?;
+        let mut forked = fork(id, program, self.numbers, self.queue_timeout)?;
+        forked.adopted.inspect_port = inspect_port;
         drop(kept_open);
-        Ok(Started { forked, pipes, stderr, inspect_port })
+        Ok(Started { forked, pipes, stderr })
     }
 
     fn program(
@@ -148,60 +147,4 @@ fn text(text: String) -> CString {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn c(text: &str) -> CString {
-        CString::new(text).unwrap()
-    }
-
-    fn recipe() -> Recipe {
-        Recipe {
-            file: c("/bin/sh"),
-            args: vec![c("sh"), c("-c"), c("exit 7")],
-            env: vec![c("A=1"), c("NODE_UNIQUE_ID=9"), c("B=2")],
-            cwd: None,
-            uid: None,
-            gid: None,
-            stdio: vec![-2, 1, 2, -1],
-            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6, watchdog: None },
-            queue_timeout: Duration::ZERO,
-            own_group: false,
-            keeps_stderr: false,
-            inspect: None,
-        }
-    }
-
-    #[test]
-    fn each_worker_gets_its_own_id_where_the_environment_has_one() {
-        let mut recipe = recipe();
-        let env = |recipe: &Recipe| recipe.program(12, None, Vec::new()).env;
-        assert_eq!(env(&recipe), [c("A=1"), c("NODE_UNIQUE_ID=12"), c("B=2")]);
-        recipe.env.remove(1);
-        assert_eq!(env(&recipe), [c("A=1"), c("B=2"), c("NODE_UNIQUE_ID=12")]);
-    }
-
-    #[test]
-    fn each_worker_gets_the_next_inspector_port_also_by_another_recipe() {
-        let port = InspectPort { first: 65_534, index: 1, given: Arc::default() };
-        let later = port.clone();
-        assert_eq!(
-            [port.next(), port.next(), later.next(), port.next()],
-            [65_534, 65_535, 1024, 1025]
-        );
-        let recipe = Recipe { inspect: Some(port), ..recipe() };
-        let args = recipe.program(1, Some(9230), Vec::new()).args;
-        assert_eq!(args, [c("sh"), c("--inspect-port=9230"), c("-c"), c("exit 7")]);
-    }
-
-    #[test]
-    fn only_a_stderr_that_is_inherited_is_relayed() {
-        let mut recipe = Recipe { keeps_stderr: true, ..recipe() };
-        assert!(recipe.relays_stderr());
-        for stdio in [vec![0, 1, -2], vec![0, 2, 1], vec![0, 1]] {
-            recipe.stdio = stdio;
-            assert!(!recipe.relays_stderr());
-        }
-        assert!(!super::tests::recipe().relays_stderr());
-    }
-}
+pub(super) mod tests;

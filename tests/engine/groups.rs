@@ -1,36 +1,23 @@
 //! Workers that lead process groups.
 
-use std::{
-    ffi::CString,
-    io::{BufRead, BufReader, PipeReader},
-};
+use std::io::{BufRead, BufReader, PipeReader};
 
 use rs_cluster::primary::{
     DrainOptions,
-    fork::LaneNumbers,
     recipe::{Recipe, Started},
 };
 
-use super::*;
+use super::{shell::shell, *};
 
 impl Primary {
     /// A worker that leads a process group, whose process runs this program of the shell; and its output.
     fn leader(&self, id: WorkerId, script: &str) -> (Started, BufReader<PipeReader>) {
-        let c = |text: &str| CString::new(text).expect("a text");
         let (reader, writer) = std::io::pipe().expect("a pipe");
         let recipe = Recipe {
-            file: c("/bin/sh"),
-            args: vec![c("sh"), c("-c"), c(script)],
-            env: vec![c("PATH=/usr/bin:/bin")],
-            cwd: None,
-            uid: None,
-            gid: None,
             stdio: vec![-2, writer.as_raw_fd(), 2, -1],
-            numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6, watchdog: None },
             queue_timeout: self.queue_timeout,
-            own_group: true,
             keeps_stderr: false,
-            inspect: None,
+            ..shell(script)
         };
         (recipe.start(id, None).expect("a worker"), BufReader::new(reader))
     }

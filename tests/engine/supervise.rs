@@ -4,13 +4,12 @@ use std::ffi::CString;
 
 use rs_cluster::primary::{
     Order,
-    fork::LaneNumbers,
     options::{ReadyWhen, SuperviseOptions},
     recipe::Recipe,
     report::{Cause, Ended, FailedPhase, Outcome, Reason, Report, State},
 };
 
-use super::*;
+use super::{shell::shell, *};
 
 const READY: &str = "printf '{\"act\":\"ready\"}' >&4;";
 
@@ -37,25 +36,6 @@ fn options(workers: u32) -> SuperviseOptions {
         max_requests: None,
         jitter: 0.0,
         seed: 1,
-    }
-}
-
-/// Workers that run this program of the shell.
-fn shell(script: &str) -> Recipe {
-    let c = |text: &str| CString::new(text).expect("a text");
-    Recipe {
-        file: c("/bin/sh"),
-        args: vec![c("sh"), c("-c"), c(script)],
-        env: vec![c("PATH=/usr/bin:/bin")],
-        cwd: None,
-        uid: None,
-        gid: None,
-        stdio: vec![-2, 1, 2, -1],
-        numbers: LaneNumbers { ipc: 3, control: 4, hand_off: 5, memory: 6, watchdog: None },
-        queue_timeout: DEADLINE,
-        own_group: true,
-        keeps_stderr: true,
-        inspect: None,
     }
 }
 

@@ -39,19 +39,11 @@ pub(super) fn begin(
 /// Does what the program wants.
 pub(super) fn carry_out(context: &Context, order: Order) {
     let now = Instant::now();
-    // Its number has to be known before the rules use it.
-    let reload = match &order {
-        Order::Reload(token, recipe) => {
-            let mut supervision = context.supervision.borrow_mut();
-            supervision.as_mut().map(|it| (*token, it.add_recipe(Arc::clone(recipe))))
-        }
-        _ => None,
-    };
     context.decide(|core| {
         core.supervise(now, |supervisor| match order {
-            Order::Reload(..) => {
-                if let Some((token, recipe)) = reload {
-                    supervisor.reload(token, recipe);
+            Order::Reload(token, recipe) => {
+                if let Some(supervision) = &mut *context.supervision.borrow_mut() {
+                    supervisor.reload(token, supervision.add_recipe(recipe));
                 }
             }
             Order::Scale(token, workers) => supervisor.scale(token, workers),
@@ -88,8 +80,7 @@ pub(super) async fn forked(
             });
         }
     };
-    let Started { mut forked, pipes, stderr, inspect_port } = started;
-    forked.adopted.inspect_port = inspect_port;
+    let Started { forked, pipes, stderr } = started;
     let process = Arc::clone(&forked.adopted.process);
     if let Some(supervision) = &mut *context.supervision.borrow_mut() {
         supervision.add_worker(id, process.pid(), stderr);

@@ -8,6 +8,10 @@ use nix::{
 pub(in crate::sys) fn memory_of(pid: i32) -> Option<u64> {
     let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let resident: u64 = pages.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    if resident == 0 {
+        // The process has ended, and is not reaped yet.
+        return None;
+    }
     let page = sysconf(SysconfVar::PAGE_SIZE).ok()??;
     resident.checked_mul(u64::try_from(page).ok()?)
 }

@@ -7,6 +7,7 @@ use super::{
         deadlines::Due,
         drain::DrainOptions,
         driver::{Driver, EndSignal, Lanes},
+        listener::Listener,
         state::Core,
     },
     report::{Ended, Generation, Reason, Report, SlotNumber},
@@ -42,7 +43,7 @@ impl<D: Driver> Core<D> {
     /// Begins to supervise.
     pub(crate) fn begin_supervision(&mut self, supervisor: Supervisor, now: Instant) {
         self.supervisor = Some(supervisor);
-        self.supervise(now, |supervisor| supervisor.set_others(0));
+        self.supervise(now, |_| {});
         self.look_at_use(now);
     }
 
@@ -160,6 +161,11 @@ impl<D: Driver> Core<D> {
         });
     }
 
+    /// A listener that supervision hears of.
+    fn supervised_listener(&self, listener: ListenerId) -> Option<&Listener<D>> {
+        self.listeners.get(&listener).filter(|_| self.supervisor.is_some())
+    }
+
     /// The worker serves a listener.
     pub(in super::super) fn tell_listening(
         &mut self,
@@ -167,8 +173,7 @@ impl<D: Driver> Core<D> {
         listener: ListenerId,
         now: Instant,
     ) {
-        let Some(listener) = self.listeners.get(&listener).filter(|_| self.supervisor.is_some())
-        else {
+        let Some(listener) = self.supervised_listener(listener) else {
             return;
         };
         let (query, name) = (listener.query.clone(), listener.name.clone());
@@ -182,8 +187,7 @@ impl<D: Driver> Core<D> {
         listener: ListenerId,
         now: Instant,
     ) {
-        let Some(listener) = self.listeners.get(&listener).filter(|_| self.supervisor.is_some())
-        else {
+        let Some(listener) = self.supervised_listener(listener) else {
             return;
         };
         let query = listener.query.clone();

@@ -201,7 +201,7 @@ impl Supervisor {
         }
         match self.operation.take() {
             Some(Operation::Reload(Reload { phase: ReloadPhase::RollingBack(first), .. })) => {
-                self.end_roll_back(token, first);
+                self.reject(token, first);
                 false
             }
             Some(Operation::Reload(reload)) => {
@@ -209,7 +209,8 @@ impl Supervisor {
                 true
             }
             Some(Operation::Scale { before, .. }) => {
-                self.undo_scale(before);
+                // A new slot could not be filled, so there are as many as before.
+                self.remove_slots(before);
                 self.reject(token, rejection.clone());
                 true
             }

@@ -7,7 +7,7 @@
 //!
 //! - [`options`], [`report`]: the vocabulary,
 //! - [`slot`], [`member`], [`operation`]: the states,
-//! - [`supervisor`]: the registries, and how slots are filled; [`readiness`]: when a worker is ready;
+//! - [`supervisor`]: the registries; [`filling`]: how slots get workers; [`readiness`]: when a worker is ready;
 //!   [`failures`]: what follows when one fails; [`operations`]: reload, scale, restart, stop; [`deadlines`]:
 //!   what happens by time alone,
 //! - [`beat`]: whether a worker's event loop turns; [`watched`]: what is known of that; [`looks`]: when workers
@@ -18,6 +18,7 @@ mod beat;
 pub(super) mod carry_out;
 mod deadlines;
 mod failures;
+mod filling;
 pub(super) mod looks;
 mod member;
 pub(crate) mod operation;

@@ -196,7 +196,7 @@ impl Supervisor {
     fn end(&mut self, operation: Operation, now: Instant) {
         match operation {
             Operation::Reload(Reload { token, phase: ReloadPhase::RollingBack(first), .. }) => {
-                self.end_roll_back(Some(token), first);
+                self.reject(Some(token), first);
             }
             Operation::Reload(Reload { token, generation, began, .. }) => {
                 self.commit(generation);
@@ -319,10 +319,6 @@ impl Supervisor {
         self.operation = Some(Operation::Reload(Reload { phase, ..reload }));
     }
 
-    pub(super) fn end_roll_back(&mut self, token: Option<Token>, first: Rejection) {
-        self.reject(token, first);
-    }
-
     fn begin_scale(&mut self, token: Token, workers: u32) {
         let before = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let slots: Vec<_> = (before..workers).collect();
@@ -334,7 +330,7 @@ impl Supervisor {
     }
 
     /// Removes the slots from this one on.
-    fn remove_slots(&mut self, first: SlotNumber) {
+    pub(super) fn remove_slots(&mut self, first: SlotNumber) {
         for (_, slot) in self.slots.split_off(&first).into_iter().rev() {
             let hung = slot.hung.map(Effect::Kill);
             self.effects.extend(hung);
@@ -342,11 +338,6 @@ impl Supervisor {
                 self.retire(worker, Reason::Scale);
             }
         }
-    }
-
-    /// A new slot could not be filled.
-    pub(super) fn undo_scale(&mut self, before: u32) {
-        self.remove_slots(before);
     }
 
     /// Slots come first; any other number is the id of a worker.
