@@ -1,6 +1,6 @@
 'use strict';
 
-const { readFileSync, renameSync, writeFileSync } = require('node:fs');
+const { renameSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { get } = require('./client');
 const { start } = require('./fixture');
@@ -130,10 +130,4 @@ async function untilGone(pid) {
   if (!(await becomesTrue(() => !isAlive(pid), LIMIT))) throw new Error(`${pid} is still there`);
 }
 
-/** A property of /proc/PID/status. */
-function propertyOf(pid, name) {
-  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1];
-}
-
-module.exports = { DEFAULTS, HOST, PROGRAM, addCommands, propertyOf, startSupervised, untilGone };
+module.exports = { DEFAULTS, HOST, PROGRAM, startSupervised, untilGone };

@@ -112,7 +112,7 @@ class Supervision {
     this.#supervisor.stop().then(callback);
   }
 
-  /** The next generation is started by this. Its number may be that of one that has failed. */
+  /** The next generation is started by this. Those that have failed, or are replaced, need theirs no longer. */
   #startsBy(request) {
     this.#newestRequest = request;
     for (const generation of this.#requests.keys()) {
