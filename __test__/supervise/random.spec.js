@@ -76,7 +76,12 @@ function operationsOn(app, random) {
       await pause(random.below(LONGEST_STOP));
       if (pid !== null && isAlive(pid)) process.kill(pid, 'SIGCONT');
     },
-    kill: () => signal('SIGKILL'),
+    /** Not the last worker: its address would close with it, and clients that are refused try again at once. */
+    async kill() {
+      const { slots } = await app.status();
+      const ready = slots.filter(({ state, pid }) => state === 'ready' && isAlive(pid));
+      if (ready.length > 1) process.kill(random.pick(ready).pid, 'SIGKILL');
+    },
     status: () => app.status(),
   };
 }
