@@ -6,6 +6,7 @@ const errors = require('../errors.js');
 const { checkSettings, mergeSettings, ownSettings } = require('../primary/settings.js');
 const { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime } =
   require('./checks.js');
+const { checkLog } = require('./log.js');
 const countProcessors = require('./processors.js');
 
 // Each worker is a process, so this leaves room for any machine.
@@ -63,6 +64,7 @@ const OPTIONS = {
   maxRequests: [0, count(0)],
   jitter: [0.1, (name, value) => checkNumber(name, value, 0, 1)],
   signals: [true, checkBoolean],
+  log: [false, checkLog],
 };
 
 /**
@@ -115,12 +117,13 @@ function complete(checked, settings, defaults) {
     typeof maxRestarts === 'number' ? { count: maxRestarts, within: 0 } : maxRestarts;
   const isKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
   const { handOverIdle, killTimeout } = ownSettings(settings, defaults);
-  const { directory, env, signals, shutdownDelay, readyWhen, ...limits } = others;
+  const { directory, env, signals, log, shutdownDelay, readyWhen, ...limits } = others;
   return {
     settings,
     directory,
     env,
     signals,
+    log,
     readyWhen,
     shutdownDelay: shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0),
     drainTimeout: limits.drainTimeout,

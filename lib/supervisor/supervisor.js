@@ -6,6 +6,7 @@ const EventContext = require('../event-context.js');
 const LoopRef = require('../loop-ref.js');
 const { checkInteger, checkObject, checkTime } = require('./checks.js');
 const { allFailed, failure, noRecipe, stopped } = require('./failures.js');
+const { Log } = require('./log.js');
 const Operations = require('./operations.js');
 const { MOST_WORKERS, checkSurge, resolveWorkers } = require('./options.js');
 const Reloads = require('./reloads.js');
@@ -36,6 +37,7 @@ class Supervisor extends EventEmitter {
   #stopped = deferred();
   #signals;
   #silentFailures;
+  #log;
   /** What the exit code was before the supervisor failed. */
   #exitCode;
 
@@ -50,13 +52,18 @@ class Supervisor extends EventEmitter {
     this.#options = options;
     this.#recipes = recipes;
     this.#host = host;
+    this.#log = new Log(options.log, options, this.#context, () => this.#readyFacts());
     this.#silentFailures = new SilentFailures(options);
     this.#target = options.engine.workers;
     this.#loopRef.ref();
     ignoreOutputErrors();
     const { killTimeout: exitTimeout } = options.engine;
     if (options.signals)
-      this.#signals = new Signals(this, { kill: () => this.#kill(), exitTimeout });
+      this.#signals = new Signals(this, {
+        kill: () => this.#kill(),
+        exitTimeout,
+        isLogged: this.#log.isOn,
+      });
   }
 
   get state() {
@@ -137,6 +144,7 @@ class Supervisor extends EventEmitter {
   /** A report of the engine. */
   onReport({ type, ...report }) {
     const { worker } = report;
+    this.#log.add(type, report);
     switch (type) {
       case 'state':
         this.#setState(report.state);
@@ -178,7 +186,18 @@ class Supervisor extends EventEmitter {
 
   /** The end of a worker has cut connections off. */
   onCut(worker, connections) {
+    this.#log.add('cut', { worker: worker.id, connections });
     this.#emitSoon('cut', { worker, connections });
+  }
+
+  /** The process of a supervised worker has ended. */
+  onExit(worker, code, signal) {
+    this.#log.add('exit', { worker, code, signal });
+  }
+
+  #readyFacts() {
+    const listeners = this.#host.stats().listeners.map(({ address }) => address);
+    return { generation: this.#generation, workers: this.#target, listeners };
   }
 
   #onReady() {
@@ -191,7 +210,8 @@ class Supervisor extends EventEmitter {
 
   #onBackOff({ failure: reason, ...facts }) {
     this.#host.restoreFiles();
-    this.#silentFailures.report(reason);
+    // The log has it already.
+    if (!this.#log.isOn) this.#silentFailures.report(reason);
     this.#emitSoon('backoff', facts);
   }
 
