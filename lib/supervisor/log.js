@@ -34,7 +34,6 @@ const TOLD_STATES = ['reloading', 'stopping'];
 class Log {
   #write;
   #options;
-  #context;
   #facts;
 
   /**
