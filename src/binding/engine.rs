@@ -13,21 +13,16 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
-    callback::reason,
-    engine_drain::EngineDrain,
-    engine_event::EngineEvent,
-    fork::ForkFailure,
-    ipc_channel::IpcChannel,
-    recipe::EngineRecipe,
-    stats::EngineStats,
-    supervision::{EngineSupervise, status_json},
-    worker_process::WorkerProcess,
+    callback::reason, engine_drain::EngineDrain, engine_event::EngineEvent, fork::ForkFailure,
+    ipc_channel::IpcChannel, recipe::EngineRecipe, stats::EngineStats,
+    supervision::EngineSupervise, worker_process::WorkerProcess,
 };
 use crate::{
     error::{Error, Result},
     primary::{
         Command, Engine as Core, Event, Order, Scheduling, Settings,
         fork::{Forked, ended_channel},
+        operator::status::status_json,
         recipe::{Recipe, Started},
         stdio::HeldDescriptors,
     },
