@@ -250,7 +250,7 @@ impl Engine {
 
     fn try_fork(&self, id: u32, recipe: EngineRecipe) -> Result<WorkerProcess> {
         let recipe = recipe.into_recipe(&self.inspect_ports)?;
-        let Started { forked, pipes, .. } = recipe.start(id, None)?;
+        let Started { forked, pipes, .. } = recipe.start(id, None, None)?;
         let Forked { adopted, channel } = forked;
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {
