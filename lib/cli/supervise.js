@@ -11,22 +11,22 @@ const { explainOption } = require('./supervise-options.js');
  * @param {object} internal what only the command line may ask for
  */
 function supervise(options, policy, internal) {
-  let cluster;
-  try {
-    cluster = require('../../index.js');
-  } catch (error) {
-    throw explainAddon(error);
-  }
+  const { cluster, createPrimary } = load();
   if (policy !== undefined) cluster.schedulingPolicy = cluster[policy];
   try {
-    return start(cluster, options, internal);
+    return createPrimary.supervise(cluster, options, internal);
   } catch (error) {
     throw explainOption(error);
   }
 }
 
-function start(cluster, options, _internal) {
-  return cluster.supervise(options);
+function load() {
+  try {
+    const cluster = require('../../index.js');
+    return { cluster, createPrimary: require('../primary/create-primary.js') };
+  } catch (error) {
+    throw explainAddon(error);
+  }
 }
 
 /** A message of several sentences is one line nevertheless. */
