@@ -2,6 +2,7 @@
 
 // A client of the control socket: HTTP and JSON.
 
+const { lstatSync } = require('node:fs');
 const http = require('node:http');
 const { CliError } = require('./errors.js');
 
@@ -57,11 +58,15 @@ class Client {
       const json = body === undefined ? '' : JSON.stringify(body);
       const headers = {
         host: 'localhost',
-        ...(json && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }),
+        ...(json && {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(json),
+        }),
       };
       const socketPath = this.#control;
       const request = http.request({ socketPath, method, path, headers, agent: false });
-      const timer = timeout === undefined ? undefined : setTimeout(() => fail(this.#silent(timeout)), timeout);
+      const timer =
+        timeout === undefined ? undefined : setTimeout(() => fail(this.#silent(timeout)), timeout);
       const fail = (error) => {
         clearTimeout(timer);
         request.destroy();
@@ -91,8 +96,12 @@ class Client {
       return new CliError(`there is no ${control}`, { code: 'ERR_RS_CLUSTER_NO_PRIMARY', hint });
     }
     if (code === 'ECONNREFUSED') {
+      if (!isSocket(control)) return this.#foreign();
       const hint = 'Its primary has ended; the next one replaces the socket';
-      return new CliError(`no process listens on ${control}`, { code: 'ERR_RS_CLUSTER_NO_PRIMARY', hint });
+      return new CliError(`no process listens on ${control}`, {
+        code: 'ERR_RS_CLUSTER_NO_PRIMARY',
+        hint,
+      });
     }
     if (code === 'EACCES' || code === 'EPERM') return this.#denied();
     if (code === 'ENOTSOCK') return this.#foreign();
@@ -110,8 +119,11 @@ class Client {
   }
 
   #foreign() {
-    const text = `what listens on ${this.#control} is no primary of rs-cluster`;
-    return new CliError(text, { code: 'ERR_RS_CLUSTER_FOREIGN', hint: 'Check --control, or use --name' });
+    const text = `${this.#control} is not the control socket of a primary`;
+    return new CliError(text, {
+      code: 'ERR_RS_CLUSTER_FOREIGN',
+      hint: 'Check --control, or use --name',
+    });
   }
 
   #silent(timeout) {
@@ -119,6 +131,10 @@ class Client {
     const hint = 'It may be stopped or suspended; --timeout changes how long to wait';
     return new CliError(text, { code: 'ETIMEDOUT', hint });
   }
+}
+
+function isSocket(file) {
+  return lstatSync(file, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
 
 function parse(text) {

@@ -1,5 +1,8 @@
 'use strict';
 
+const { writeSync } = require('node:fs');
+
+const STDERR = 2;
 const EXIT = { done: 0, failed: 1, usage: 2 };
 
 /** What the command line reports in one line, and ends with. */
@@ -31,4 +34,14 @@ function toJson({ message, hint, code, details }) {
   return { error: { message, ...(code && { code }), ...(hint && { hint }), ...details } };
 }
 
-module.exports = { CliError, EXIT, toJson, usageError };
+/** Writes a line to stderr, even if that is a full disk or a terminal that is gone. */
+function writeError(message, hint) {
+  const { printable } = require('./style.js');
+  try {
+    writeSync(STDERR, printable(`rs-cluster: ${message}${hint ? `. ${hint}` : ''}\n`));
+  } catch {
+    // There is nothing else to tell it by.
+  }
+}
+
+module.exports = { CliError, EXIT, toJson, usageError, writeError };

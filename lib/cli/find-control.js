@@ -32,7 +32,9 @@ async function findControl({ control, name }) {
 /** All sockets that may be one of a primary. */
 function candidates() {
   const own = directories().flatMap((folder) => socketsIn(folder));
-  const services = namesIn(RUN).flatMap((name) => socketsIn(path.join(RUN, name)).filter((it) => nameOf(it) === name));
+  const services = namesIn(RUN).flatMap((name) =>
+    socketsIn(path.join(RUN, name)).filter((it) => nameOf(it) === name),
+  );
   return [...new Set([...own, ...services])];
 }
 
@@ -44,7 +46,9 @@ function directories() {
     XDG_RUNTIME_DIR && path.join(XDG_RUNTIME_DIR, 'rs-cluster'),
     path.join(os.tmpdir(), `rs-cluster-${uid}`),
   ];
-  return [...new Set(places.filter((it) => it && path.isAbsolute(it)))].filter((it) => isOurs(it, uid));
+  return [...new Set(places.filter((it) => it && path.isAbsolute(it)))].filter((it) =>
+    isOurs(it, uid),
+  );
 }
 
 /** In a directory that another user has made, such as one in /tmp, may be anything. */
@@ -90,13 +94,16 @@ function probe(file) {
     };
     socket.setTimeout(CONNECT_TIMEOUT, () => end('alive'));
     socket.on('connect', () => end('alive'));
-    socket.on('error', ({ code }) => end(code === 'ECONNREFUSED' || code === 'ENOENT' ? 'stale' : 'unknown'));
+    socket.on('error', ({ code }) =>
+      end(code === 'ECONNREFUSED' || code === 'ENOENT' ? 'stale' : 'unknown'),
+    );
   });
 }
 
 function severalFound(files, name) {
   const lines = files.map((file) => `  --name ${nameOf(file)}  (${file})`);
-  const what = name === undefined ? 'several primaries run' : `several primaries are called ${name}`;
+  const what =
+    name === undefined ? 'several primaries run' : `several primaries are called ${name}`;
   const how = name === undefined ? 'Choose one by --name or --control' : 'Choose one by --control';
   return new CliError(what, {
     exitCode: EXIT.usage,
@@ -112,9 +119,10 @@ function noneFound(stale, name) {
     const hint = `It has left ${stale[0]}, which the next one replaces`;
     return new CliError(`the primary ${nameOf(stale[0])} has ended`, { code, hint });
   }
-  const searched = directories().join(', ') || 'no directory of this user';
   const what = name === undefined ? 'no primary runs' : `no primary called ${name} runs`;
-  const hint = `Searched ${searched}; for one of another user, or with --control, give --control PATH`;
+  const searched = directories().join(' or ');
+  const where = searched ? `There is no socket of one in ${searched}` : 'This user has had none';
+  const hint = `${where}. --control PATH names one elsewhere`;
   return new CliError(what, { code, hint });
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const COMMANDS = require('./commands.js');
-const { EXIT, toJson, usageError } = require('./errors.js');
+const { EXIT, toJson, usageError, writeError } = require('./errors.js');
 
 /** What people type for commands that have another name, or are another program's. */
 const OTHER_WORDS = {
@@ -85,16 +85,9 @@ function report(error, args) {
     print(`${JSON.stringify(toJson(error))}\n`);
     return exitCode;
   }
-  const { printable } = require('./style.js');
   // An error that no line of ours explains is a fault of this package: its stack tells where.
-  const isOurs = error.exitCode !== undefined || error.code !== undefined;
-  const text = isOurs ? message : (error?.stack ?? `${error}`);
-  const line = `rs-cluster: ${printable(text)}${hint ? `. ${hint}` : ''}\n`;
-  try {
-    require('node:fs').writeSync(2, line);
-  } catch {
-    // The terminal, or what reads this, is gone.
-  }
+  const isKnown = error.exitCode !== undefined || error.code !== undefined;
+  writeError(isKnown ? message : (error?.stack ?? `${error}`), hint);
   return exitCode;
 }
 

@@ -34,7 +34,9 @@ async function perform(values, { operation, body, title, done }) {
     throw values.json ? error : withStderr(error);
   }
   const style = styleFor(process.stdout);
-  const text = values.json ? JSON.stringify({ value: value ?? null }) : `${style.green('✔')} ${done(value, before)}`;
+  const text = values.json
+    ? JSON.stringify({ value: value ?? null })
+    : `${style.green('✔')} ${done(value, before)}`;
   process.stdout.write(`${text}\n`);
   return EXIT.done;
 }

@@ -79,6 +79,13 @@ function explain(error, command, options) {
     const hint = command.notOurs?.[option] ?? didYouMean(option, known) ?? help;
     return usageError(`there is no option ${option} of ${command.name}`, hint);
   }
+  const [, short, long] = /^Option '(-\w)?(?:, )?(--[\w-]+)?/.exec(error.message) ?? [];
+  if (error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+    const isMissing = /argument missing|ambiguous/.test(error.message);
+    const what = isMissing ? 'needs a value' : 'takes no value';
+    const { value } = options.find(({ name }) => `--${name}` === long) ?? {};
+    return usageError(`${long ?? short} ${what}`, isMissing ? `Write ${long}=${value}` : help);
+  }
   if (error.code?.startsWith('ERR_PARSE_ARGS_')) {
     const [line] = error.message.split('\n');
     return usageError(line[0].toLowerCase() + line.slice(1).replace(/\.$/, ''), help);

@@ -31,7 +31,10 @@ class Progress {
   draw(lines) {
     const most = Math.max(2, (this.#output.rows || 24) - 2);
     const width = widthOf(this.#output);
-    const shown = lines.length > most ? [...lines.slice(0, most - 1), `… ${lines.length - most + 1} more`] : lines;
+    const shown =
+      lines.length > most
+        ? [...lines.slice(0, most - 1), `… ${lines.length - most + 1} more`]
+        : lines;
     const text = shown.map((line) => line.slice(0, width - 1)).map((line) => this.#paint(line));
     this.#output.write(`${this.#up()}${text.join('\n')}\n\x1b[J`);
     this.#drawn = shown.length;
@@ -79,7 +82,8 @@ async function showProgress(client, title, before, operation) {
   const poll = async () => {
     const status = await client.status().catch(() => undefined);
     if (hasEnded) return;
-    if (status !== undefined) progress.draw(progressLines(title, before, status, Date.now() - began));
+    if (status !== undefined)
+      progress.draw(progressLines(title, before, status, Date.now() - began));
     timer = setTimeout(poll, INTERVAL);
   };
   progress.open();
@@ -97,9 +101,13 @@ function progressLines(title, before, { slots, draining }, ms) {
   const old = new Map(before.slots.map(({ slot, worker }) => [slot, worker]));
   const lines = slots.map(({ slot, state, worker, generation, nextStart }) => {
     const place = `  slot ${slot}`.padEnd(10);
-    const text = state === 'waiting' && nextStart !== null ? `waiting ${duration(nextStart)}` : state;
+    const text =
+      state === 'waiting' && nextStart !== null ? `waiting ${duration(nextStart)}` : state;
     const isNew = worker !== null && worker !== old.get(slot);
-    const who = worker === null ? '' : `worker ${worker}${generation === null ? '' : `, generation ${generation}`}`;
+    const who =
+      worker === null
+        ? ''
+        : `worker ${worker}${generation === null ? '' : `, generation ${generation}`}`;
     return `${place}${printable(text).padEnd(16)}${who}${isNew ? ', new' : ''}`;
   });
   const leaving = draining.length > 0 ? [`  ${draining.length} draining`] : [];

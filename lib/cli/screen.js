@@ -46,7 +46,10 @@ class Screen {
   /** Draws lines in place of those before, as many as there is room for. */
   draw(lines) {
     if (!this.#isOn) return;
-    const shown = lines.join('\n').split('\n').slice(0, (this.#output.rows || 24) - 1);
+    const shown = lines
+      .join('\n')
+      .split('\n')
+      .slice(0, (this.#output.rows || 24) - 1);
     this.#output.write(
       `${HOME}${shown.map((line) => `${line}${CLEAR_LINE}`).join('\r\n')}\r\n${CLEAR_BELOW}`,
     );

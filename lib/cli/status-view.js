@@ -45,22 +45,38 @@ function statusLines(status, { style, width, before }) {
 }
 
 function headline(status, style) {
-  const { name, state, generation, held, pid, uptime, node, version, slots, workers, control, admin } = status;
+  const {
+    name,
+    state,
+    generation,
+    held,
+    pid,
+    uptime,
+    node,
+    version,
+    slots,
+    workers,
+    control,
+    admin,
+  } = status;
   const ready = slots.filter((it) => it.state === 'ready').length;
-  const parts = [
+  const first = [
     `${style.bold(printable(name ?? 'primary'))} ${paint(state, style)}`,
     held && style.yellow('held'),
     `${ready}/${workers} workers`,
     `generation ${generation}`,
     uptime !== undefined && `up ${duration(uptime)}`,
     pid !== undefined && `pid ${pid}`,
-    node && `node ${printable(node)}`,
-    version && `rs-cluster ${printable(version)}`,
   ];
-  const [first, ...others] = [parts, [control && `control ${printable(control)}`, admin && `admin ${printable(admin)}`]]
-    .map((it) => it.filter(Boolean).join(' · '))
-    .filter(Boolean);
-  return others.length > 0 && admin ? `${first}\n${style.dim(others[0])}` : first;
+  const second = [
+    admin && `admin ${admin}`,
+    control && `control ${control}`,
+    node && `node ${node}`,
+    version && `rs-cluster ${version}`,
+  ];
+  const join = (parts) => parts.filter(Boolean).join(' · ');
+  const others = join(second);
+  return others === '' ? join(first) : `${join(first)}\n${style.dim(printable(others))}`;
 }
 
 function columns(status, before, style) {
@@ -77,7 +93,12 @@ function columns(status, before, style) {
     cpuColumn(status, before),
     { title: 'OPEN', of: ({ open }) => integer(open), ...number },
     { title: 'WAIT', of: ({ waiting }) => integer(waiting), ...number, rank: 3 },
-    { title: 'CONNS', of: (it) => integer(it.total?.handedOver ?? it.handedOver), ...number, rank: 6 },
+    {
+      title: 'CONNS',
+      of: (it) => integer(it.total?.handedOver ?? it.handedOver),
+      ...number,
+      rank: 6,
+    },
     ...(before ? [rateColumn(status, before)] : []),
   ].filter(Boolean);
 }
@@ -102,7 +123,9 @@ function cpuColumn(status, before) {
     if (!isPart) return duration(row.cpu);
     const old = workerOf(before, row.worker);
     const ms = status.now - before.now;
-    return old === undefined || ms <= 0 ? NONE : `${Math.max(0, Math.round(((row.cpu - old.cpu) / ms) * 100))}%`;
+    return old === undefined || ms <= 0
+      ? NONE
+      : `${Math.max(0, Math.round(((row.cpu - old.cpu) / ms) * 100))}%`;
   };
   return { title: 'CPU', of, isNumber: true, rank: 1 };
 }
@@ -187,9 +210,10 @@ function summaryLine(status, before) {
   const { state, generation, slots, workers, draining } = status;
   const sum = (name) => slots.reduce((total, it) => total + (it[name] ?? 0), 0);
   const ready = slots.filter((it) => it.state === 'ready').length;
-  const rate = before && status.totals
-    ? (status.totals.handedOver - before.totals.handedOver) / ((status.now - before.now) / 1_000)
-    : undefined;
+  const rate =
+    before && status.totals
+      ? (status.totals.handedOver - before.totals.handedOver) / ((status.now - before.now) / 1_000)
+      : undefined;
   return [
     new Date(status.now ?? Date.now()).toISOString(),
     state,

@@ -7,33 +7,62 @@ const path = require('node:path');
 const { CliError, EXIT, usageError } = require('./errors.js');
 const { checkSyntax, findProgram } = require('./program.js');
 const { POLICIES, RUN_OPTIONS } = require('./run-options.js');
+const { listed } = require('./values.js');
 
 const CONFIG = /^ecosystem\.config\.(?:[cm]?js|json)$|^(?:ecosystem|pm2)\.json$/;
 
 /**
+ * @param {string} command `run` or one with the same options
  * @param {object} values of RUN_OPTIONS, as `parse()` returns them
  * @param {string[]} positionals the program and its arguments
- * @returns {{ options: object, policy?: string, warnings: string[], prefix: boolean, log: string | false }}
+ * @returns {Promise<{ options: object, policy?: string, slotEnv: object[], warnings: string[] }>} `policy` is the
+ *   name of a member of `cluster`
  */
-function toSuperviseOptions(values, [given, ...args]) {
-  const config = configOf(values, given);
-  const isConfig = config !== undefined;
-  const options = { ...config?.options, ...ofValues(values) };
-  const place = isConfig ? config.program : findProgram(given, options.directory ?? directory());
-  options.exec = place;
-  options.args = isConfig && config.args !== undefined && args.length === 0 ? config.args : args;
+async function toSuperviseOptions(command, values, positionals) {
+  const { program, args, config } = await sourcesOf(command, values, positionals);
+  const options = { ...config.options, ...ofValues(values) };
+  const place = findProgram(program, options.directory ?? currentDirectory());
   const nodeArgs = [...(values['node-args'] ?? []), ...(values['exec-argv'] ?? [])].flat();
-  options.execArgv = [...process.execArgv, ...(options.execArgv ?? []), ...nodeArgs];
-  if (values['env-file'] !== undefined) options.env = environment(values['env-file'], options.env);
-  checkSyntax(place, options.execArgv);
-  const { log = 'text', prefix = false, policy } = values;
+  const execArgv = [...process.execArgv, ...(options.execArgv ?? []), ...nodeArgs];
+  checkSyntax(place, execArgv);
+  const files = values['env-file'];
+  const env = files === undefined ? options.env : environment(files, options.env);
+  const policy = values.policy ?? config.policy;
   return {
-    options,
-    policy: policy && POLICIES[policy],
-    warnings: config?.warnings ?? [],
-    prefix,
-    log: log === 'none' ? false : log,
+    options: { ...options, exec: place, args, execArgv, env },
+    policy: policy === undefined ? undefined : policyOf(policy),
+    slotEnv: config.slotEnv ?? [],
+    warnings: config.warnings ?? [],
   };
+}
+
+/** The program and its arguments, from the command line or a configuration file. */
+async function sourcesOf(command, { config: file, only, env }, [given, ...rest]) {
+  const isFile = file === undefined && given !== undefined && CONFIG.test(path.basename(given));
+  const place = isFile ? given : file;
+  if (place === undefined) {
+    const needs = Object.entries({ only, env }).find(([, value]) => value !== undefined);
+    if (needs) throw usageError(`--${needs[0]} needs --config FILE`);
+    if (given === undefined) throw noProgram(command);
+    return { program: given, args: rest, config: {} };
+  }
+  if (!existsSync(place)) {
+    throw new CliError(`there is no file ${place}`, { code: 'ENOENT', exitCode: EXIT.usage });
+  }
+  const config = await require('./config.js').loadConfig(place, { only, env });
+  const program = isFile ? config.program : (given ?? config.program);
+  if (program === undefined) throw noProgram(command);
+  return { program, args: rest.length > 0 ? rest : (config.args ?? []), config };
+}
+
+function noProgram(command) {
+  const usage = `Usage: rs-cluster ${command} [options] PROGRAM [args…]`;
+  return usageError(`${command} needs a PROGRAM`, usage);
+}
+
+function policyOf(name) {
+  if (Object.hasOwn(POLICIES, name)) return POLICIES[name];
+  throw usageError(`policy is ${listed(Object.keys(POLICIES))}, not '${name}'`);
 }
 
 function ofValues(values) {
@@ -45,25 +74,8 @@ function ofValues(values) {
   );
 }
 
-/** What the file of `--config` says, or a program that is such a file; undefined if there is none. */
-function configOf({ config, only, env }, given) {
-  const isProgram = given !== undefined && CONFIG.test(path.basename(given));
-  const file = config ?? (isProgram ? given : undefined);
-  if (file === undefined) {
-    if (given === undefined)
-      throw usageError('run needs a PROGRAM', 'Usage: rs-cluster run [options] PROGRAM [args…]');
-    const needs = ['only', 'env'].find((name) => ({ only, env })[name] !== undefined);
-    if (needs) throw usageError(`--${needs} needs --config FILE`);
-    return undefined;
-  }
-  const place = path.resolve(file);
-  if (!existsSync(place)) throw new CliError(`there is no file ${file}`, { code: 'ENOENT' });
-  const loaded = require('./config.js').loadConfig(place, { only, env });
-  return { ...loaded, program: findProgram(loaded.program, directory()) };
-}
-
 /** The current directory by the name that the shell has for it. */
-function directory() {
+function currentDirectory() {
   const Directory = require('../supervisor/directory.js');
   return new Directory().path;
 }
@@ -100,6 +112,7 @@ function explainOption(error) {
       optionOf(key),
     )
     .replace(/ is out of range\. It must/, ' must')
+    .replace(/>= (\S+) && <= (\S+)\./, 'from $1 to $2.')
     .replaceAll(/\boptions\.(\w+)/g, (_all, key) => optionOf(key));
   return new CliError(message, { exitCode: EXIT.usage, code: error.code });
 }

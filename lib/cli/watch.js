@@ -14,7 +14,11 @@ async function watch(client, { json, interval = INTERVAL, timeout }) {
   const first = await client.status(timeout);
   const output = process.stdout;
   if (json || !output.isTTY) {
-    return printAgain(client, first, { interval, timeout, line: json ? JSON.stringify : summaryLine });
+    return printAgain(client, first, {
+      interval,
+      timeout,
+      line: json ? JSON.stringify : summaryLine,
+    });
   }
   return drawAgain(client, first, { interval, timeout });
 }

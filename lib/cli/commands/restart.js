@@ -15,7 +15,10 @@ module.exports = {
   positionals: [1, 1],
   run(values, [slot]) {
     if (!/^\d+$/.test(slot)) {
-      throw usageError(`restart takes a slot, not '${slot}'`, "To replace all workers: rs-cluster reload");
+      throw usageError(
+        `restart takes a slot, not '${slot}'`,
+        'To replace all workers: rs-cluster reload',
+      );
     }
     return perform(values, {
       operation: 'restart',

@@ -32,31 +32,38 @@ module.exports = {
   isDense: true,
   notOurs,
   async run(values, positionals) {
-    // Before anything else, because the name is longer than the command line may be.
     const { toSuperviseOptions } = require('../supervise-options.js');
-    const { options, policy, warnings, prefix, log } = toSuperviseOptions(values, positionals);
-    const { warningEntry, writerOf } = require('../../supervisor/log.js');
-    const write = writerOf(log);
-    if (write !== undefined) {
-      process.removeAllListeners('warning');
-      process.on('warning', (warning) => write(warningEntry(warning)));
-    }
-    for (const warning of warnings) process.emitWarning(warning, 'ConfigWarning');
+    const made = await toSuperviseOptions('run', values, positionals);
+    const log = values.log ?? made.options.log ?? 'text';
+    const write = startLog(log === 'none' ? false : log);
+    for (const warning of made.warnings) process.emitWarning(warning, 'ConfigWarning');
+    const options = { ...made.options, log: write ?? false };
     const supervise = require('../supervise.js');
-    const supervisor = supervise({ ...options, log: write ?? false }, policy, {
-      prefix,
+    const supervisor = supervise(options, made.policy, {
+      prefix: values.prefix ?? false,
+      slotEnv: made.slotEnv,
       reapOrphans: process.pid === 1,
     });
     process.title = `rs-cluster: ${nameOf(supervisor, options)}`;
-    supervisor.ready().catch(() => {});
-    if (log === false) {
-      supervisor.on('failed', ({ reason }) => {
-        process.stderr.write(`rs-cluster: ${reason.split('\n')[0]}\n`);
-      });
-    }
-    return undefined;
+    if (write === undefined) supervisor.on('failed', reportFailure);
   },
 };
+
+/** The function that logs an entry. Warnings of this process are entries, too. */
+function startLog(log) {
+  const { checkLog, warningEntry, writerOf } = require('../../supervisor/log.js');
+  checkLog('log', log);
+  const write = writerOf(log);
+  if (write === undefined) return undefined;
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => write(warningEntry(warning)));
+  return write;
+}
+
+function reportFailure({ reason }) {
+  const { writeError } = require('../errors.js');
+  writeError(reason.split('. The end of its stderr:')[0]);
+}
 
 function nameOf(supervisor, { name, exec }) {
   return supervisor.status().name ?? name ?? require('node:path').parse(exec).name;
