@@ -48,7 +48,7 @@ ${values.join('\n')}
   esac
   if [[ "$current" == -* ]]; then
     case "$command" in
-${indent(options)}
+${indent(options).join('\n')}
     esac
     COMPREPLY=($(compgen -W "$words" -- "$current"))
     return
