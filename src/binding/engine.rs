@@ -86,8 +86,9 @@ impl Engine {
     /// or why that is not possible.
     #[napi]
     pub fn supervise(&self, options: EngineSupervise, recipe: EngineRecipe) -> Option<ForkFailure> {
+        let run = options.run();
         let recipe = self.lasting_recipe(recipe);
-        let begun = recipe.and_then(|it| self.core.borrow().supervise(options.into(), it));
+        let begun = recipe.and_then(|it| self.core.borrow().supervise(options.into(), run, it));
         begun.err().map(ForkFailure::from)
     }
 

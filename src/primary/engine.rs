@@ -20,7 +20,7 @@ use super::{
     },
     driver::{self, Equipment},
     forker::{Forker, StderrRelay},
-    messages::{Board, Command, Emit, Event, Order, Published, Settings},
+    messages::{Board, Command, Emit, Event, Order, Published, RunOptions, Settings},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
@@ -121,7 +121,12 @@ impl Engine {
     ///
     /// # Errors
     /// As [`start`](Self::start), which has to come first.
-    pub fn supervise(&self, options: SuperviseOptions, recipe: Recipe) -> Result<()> {
+    pub fn supervise(
+        &self,
+        options: SuperviseOptions,
+        run: RunOptions,
+        recipe: Recipe,
+    ) -> Result<()> {
         let commands = self.commands.as_ref().ok_or(Error::Stopped)?.downgrade();
         let forker = Forker::start(move |worker, started| {
             let started = started.map(Box::new);
@@ -137,7 +142,7 @@ impl Engine {
         })?;
         self.stderr.get_or_init(|| forker.stderr());
         let (options, recipe, ids) = (Box::new(options), Arc::new(recipe), self.ids.clone());
-        self.send(Command::Supervise { options, recipe, forker, ids })
+        self.send(Command::Supervise { options, run, recipe, forker, ids })
     }
 
     /// Waits until all that supervised workers have written to their stderr by now is written to that of this

@@ -29,6 +29,6 @@ pub use self::{
         supervise::{options, report, status},
     },
     engine::Engine,
-    messages::{Command, Event, Order, Published, Settings},
+    messages::{Command, Event, Order, Published, RunOptions, Settings},
 };
 pub use crate::scheduler::Scheduling;

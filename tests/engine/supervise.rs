@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use rs_cluster::primary::{
-    Order,
+    Order, RunOptions,
     options::{ReadyWhen, SuperviseOptions},
     recipe::Recipe,
     report::{Cause, Ended, FailedPhase, Outcome, Reason, Report, State},
@@ -53,7 +53,7 @@ struct Program {
 impl Program {
     fn supervise(options: SuperviseOptions, recipe: Recipe) -> Self {
         let primary = Primary::start(Scheduling::RoundRobin);
-        primary.engine.supervise(options, recipe).expect("a running engine");
+        primary.engine.supervise(options, RunOptions::default(), recipe).expect("a running engine");
         Self { primary, processes: Vec::new() }
     }
 
