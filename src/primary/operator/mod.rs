@@ -1,4 +1,5 @@
-//! What operators are told of a supervised program, as JSON.
+//! What operators are told of a supervised program: data as JSON, and a page that shows it.
 
+pub mod page;
 pub mod report;
 pub mod status;
