@@ -86,9 +86,24 @@ test("--only and --env have no effect on an object of rs-cluster's own", async (
 for (const [title, name, text, message, hint] of [
   ['YAML', 'ecosystem.yml', 'apps: []', /YAML is not supported$/, /^convert it: npx js-yaml /],
   ['an unknown extension', 'a.toml', '', /a configuration file ends in \.json, \.js/],
-  ['text that is not JSON', 'a.json', '{ "apps": [ }', /a\.json: .*JSON/],
-  ['an expression that never ends', 'a.json', '(() => { for (;;); })()', /a\.json: .*JSON/],
-  ['an expression that reaches for Node', 'a.json', 'process.env', /a\.json: .*JSON/],
+  [
+    'text that is not JSON',
+    'a.json',
+    '{\n"apps": [ }',
+    /a\.json: line 2: SyntaxError: Unexpected token/,
+  ],
+  [
+    'an expression that never ends',
+    'a.json',
+    '(() => { for (;;); })()',
+    /a\.json: Error: Script execution timed out/,
+  ],
+  [
+    'an expression that reaches for Node',
+    'a.json',
+    'process.env',
+    /a\.json: ReferenceError: process is not defined/,
+  ],
   [
     'a syntax error',
     'a.config.js',

@@ -6,6 +6,7 @@
 const { readFileSync, statSync } = require('node:fs');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
+const { isNativeError } = require('node:util/types');
 const vm = require('node:vm');
 const ConfigError = require('./config-error.js');
 
@@ -56,13 +57,13 @@ function parse(file, source) {
   const text = source.replace(BYTE_ORDER_MARK, '');
   try {
     return JSON.parse(text);
-  } catch (error) {
-    return evaluate(file, text, error);
+  } catch {
+    return evaluate(file, text);
   }
 }
 
 /** Evaluates an object literal of JavaScript, without access to anything. */
-function evaluate(file, text, cause) {
+function evaluate(file, text) {
   try {
     const value = vm.runInNewContext(`(${text}\n)`, Object.create(null), {
       filename: file,
@@ -70,8 +71,8 @@ function evaluate(file, text, cause) {
     });
     // Objects of this realm, and values only.
     return JSON.parse(JSON.stringify(value));
-  } catch {
-    throw new ConfigError(`${file}: ${cause.message}`);
+  } catch (error) {
+    throw new ConfigError(`${file}: ${describe(error)}`);
   }
 }
 
@@ -97,10 +98,10 @@ async function call(file, make, env) {
 
 /** An error of the file in one line, with the place of a syntax error, which its stack begins with. */
 function describe(error) {
-  if (!(error instanceof Error)) return `it throws ${String(error)}`;
+  if (!isNativeError(error)) return `it throws ${String(error)}`;
   const [place] = (error.stack ?? '').split('\n');
   const [message] = error.message.split('\n');
-  const line = error instanceof SyntaxError ? /:(\d+)$/.exec(place)?.[1] : undefined;
+  const line = error.name === 'SyntaxError' ? /:(\d+)$/.exec(place)?.[1] : undefined;
   return `${line === undefined ? '' : `line ${line}: `}${error.name}: ${message}`;
 }
 
