@@ -7,6 +7,7 @@ const { checkSettings, mergeSettings, ownSettings } = require('../primary/settin
 const { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime } =
   require('./checks.js');
 const checkInternal = require('./internal.js');
+const { checkAdmin, checkControl, checkName } = require('./operator-sockets.js');
 const countProcessors = require('./processors.js');
 
 // Each worker is a process, so this leaves room for any machine.
@@ -63,6 +64,9 @@ const OPTIONS = {
   maxAge: [0, time()],
   maxRequests: [0, count(0)],
   jitter: [0.1, (name, value) => checkNumber(name, value, 0, 1)],
+  name: [undefined, checkName],
+  control: [undefined, checkControl],
+  admin: [false, checkAdmin],
   signals: [true, checkBoolean],
 };
 
@@ -124,18 +128,23 @@ function completed(checked, settings, defaults) {
     typeof maxRestarts === 'number' ? { count: maxRestarts, within: 0 } : maxRestarts;
   const isKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
   const { handOverIdle, killTimeout } = ownSettings(settings, defaults);
-  const { directory, env, signals, shutdownDelay, readyWhen, ...limits } = others;
+  const { directory, env, signals, readyWhen, name, control, admin, ...limits } = others;
+  const shutdownDelay = limits.shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0);
   return {
+    name,
+    control,
+    admin,
     settings,
     directory,
     env,
     signals,
     readyWhen,
-    shutdownDelay: shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0),
+    shutdownDelay,
     drainTimeout: limits.drainTimeout,
     /** As the engine wants them. */
     engine: {
       ...limits,
+      shutdownDelay,
       workers,
       maxSurge,
       readyWhen,

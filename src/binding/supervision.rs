@@ -20,6 +20,8 @@ pub struct EngineSupervise {
     pub max_surge: u32,
     /// How long a worker that leaves has.
     pub drain_timeout: u32,
+    /// How long to go on serving after an operator wants a stop.
+    pub shutdown_delay: u32,
     /// How long a process has between `SIGTERM` and `SIGKILL`.
     pub kill_timeout: u32,
     /// Whether idle HTTP connections go to other workers.
@@ -74,6 +76,7 @@ impl From<EngineSupervise> for SuperviseOptions {
             min_uptime: milliseconds(options.min_uptime),
             max_surge: options.max_surge,
             drain_timeout: milliseconds(options.drain_timeout),
+            shutdown_delay: milliseconds(options.shutdown_delay),
             kill_timeout: milliseconds(options.kill_timeout),
             hands_over: options.hands_over,
             max_generations: options.max_generations,
