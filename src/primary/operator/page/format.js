@@ -26,7 +26,8 @@ function rate(value) {
 }
 
 function percent(value) {
-  return isNumber(value) ? `${value.toFixed(value < 9.95 && value >= 0.05 ? 1 : 0)}%` : UNKNOWN;
+  if (!isNumber(value)) return UNKNOWN;
+  return value >= 0.05 && value < 9.95 ? `${value.toFixed(1)}%` : `${whole.format(value)}%`;
 }
 
 /** Three digits and a unit: `84.2 MB`, where 1 MB is 1024 KB, as `top` has it. */

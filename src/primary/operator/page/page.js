@@ -134,8 +134,7 @@ function bandLook() {
   const { status, lostSince, lostReason, backUntil, backText } = context;
   if (lostSince !== undefined) {
     const word = status ? 'Connection lost' : 'No connection';
-    const old = status ? ` It said last: ${stateLook(status).word}.` : '';
-    return { shape: 'bad', tone: 'lost', word, sentence: `${lostReason}${old}` };
+    return { shape: 'bad', tone: 'lost', word, sentence: lostReason };
   }
   const sentence = stateSentence(status);
   if (performance.now() < backUntil)
@@ -160,7 +159,7 @@ function renderAge() {
   const { status, lostSince } = context;
   if (!status) return show('age', '');
   if (lostSince === undefined) return show('age', 'Live');
-  return show('age', `shown: ${age(shownFor())} ago`);
+  return show('age', `This is how it was ${age(shownFor())} ago`);
 }
 
 function renderTab({ word, tone, shape: name }, isLost) {

@@ -54,12 +54,13 @@ async function request() {
       cache: 'no-store',
       credentials: 'same-origin',
     });
-    if (!response.ok) return { reason: `It answers with HTTP status ${response.status}.` };
+    if (!response.ok) return { reason: `The primary answers with HTTP status ${response.status}.` };
     return { status: await response.json() };
   } catch (error) {
-    if (error.name === 'TimeoutError') return { reason: 'It does not answer in time.' };
+    if (error.name === 'TimeoutError') return { reason: 'The primary does not answer in time.' };
     return {
-      reason: error instanceof SyntaxError ? 'Its answer is not JSON.' : 'It does not answer.',
+      reason:
+        error instanceof SyntaxError ? 'The answer is not JSON.' : 'The primary does not answer.',
     };
   }
 }

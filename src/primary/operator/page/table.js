@@ -69,6 +69,7 @@ class Table {
       const cell = element.children[index];
       if (column.fill) column.fill(cell, row);
       else fillText(cell, column.text(row));
+      if (column.isMarked) cell.classList.toggle('marked', column.isMarked(row));
     });
   }
 }

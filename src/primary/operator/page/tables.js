@@ -22,10 +22,17 @@ const slotsTable = (samples, context) =>
           setShape(picture, look.shape);
           setText(word, look.word);
           setText(note, slotNote(slot, context.status));
+          setAttribute(cell, 'title', note.textContent);
         },
       },
       worker,
-      { label: 'Gen.', title: 'Generation', numeric, text: (it) => count(it.generation) },
+      {
+        label: 'Gen.',
+        title: 'Generation',
+        numeric,
+        text: (it) => count(it.generation),
+        isMarked: (it) => it.generation > context.status.generation,
+      },
       { label: 'Up', title: 'Time since it was ready', numeric, text: (it) => age(it.uptime) },
       { label: 'Memory', title: 'Resident memory', numeric, text: (it) => bytes(it.memory) },
       cpu(({ slot, worker: id }) => samples.cpu(slot, id)),

@@ -36,7 +36,7 @@ function slotState({ state, stalled }) {
 
 function slotNote(slot, { held, state }) {
   if (slot.state === 'waiting') {
-    const next = isNumber(slot.nextStart) ? `, next start in ${time(slot.nextStart)}` : '';
+    const next = isNumber(slot.nextStart) ? `, next in ${time(slot.nextStart)}` : '';
     return `${plural(slot.failures, 'failure')}${next}`;
   }
   if (slot.state === 'failed') return plural(slot.failures, 'failure');
@@ -45,13 +45,15 @@ function slotNote(slot, { held, state }) {
   return slot.failures > 0 ? plural(slot.failures, 'failure') : '';
 }
 
-/** The look of the whole: a service that is ready has no worker in trouble. */
+/** The look of the whole, which is degraded while a worker is in trouble. */
 function stateLook(status) {
   const look = STATE_LOOKS[status.state] ?? { word: status.state, shape: 'none', tone: 'idle' };
-  const isTroubled = status.slots.some((slot) => SLOT_LOOKS[slotState(slot)].tone !== 'good');
+  const isTroubled = status.slots.some((slot) =>
+    ['warn', 'bad'].includes(SLOT_LOOKS[slotState(slot)].tone),
+  );
   if (status.state !== 'ready') return look;
   if (status.ready === false) return { word: 'Not ready', shape: 'bad', tone: 'bad' };
-  return isTroubled ? { ...look, word: 'Ready, with trouble', shape: 'warn', tone: 'warn' } : look;
+  return isTroubled ? { ...look, word: 'Degraded', shape: 'warn', tone: 'warn' } : look;
 }
 
 /** Whether workers are fine, and which slots are not. */
@@ -64,8 +66,11 @@ function stateSentence(status) {
     return numbers.length === 1 ? `Slot ${numbers[0]} ${one}.` : `Slots ${list(numbers)} ${many}.`;
   });
   const head = `${ready.length} of ${plural(slots.length, 'worker')} ${slots.length === 1 ? 'is' : 'are'} ready.`;
+  const newer = slots.filter(({ generation }) => generation > status.generation).length;
+  const progress =
+    status.state === 'reloading' ? [`${newer} of ${slots.length} have the next generation.`] : [];
   const held = status.held ? ['Held: no worker is replaced until release.'] : [];
-  return [head, ...rest, ...held].join(' ');
+  return [head, ...progress, ...rest, ...held].join(' ');
 }
 
 const SIGNALS = {
