@@ -4,6 +4,7 @@ const EventEmitter = require('node:events');
 const errors = require('../errors.js');
 const EventContext = require('../event-context.js');
 const LoopRef = require('../loop-ref.js');
+const Asked = require('./asked.js');
 const { checkInteger, checkObject, checkTime } = require('./checks.js');
 const { allFailed, failure, noRecipe, stopped } = require('./failures.js');
 const Operations = require('./operations.js');
@@ -25,7 +26,7 @@ class Supervisor extends EventEmitter {
   #context = new EventContext();
   #state = 'starting';
   #generation = 1;
-  /** How many workers there are to be, once all calls of `scale()` have been carried out. */
+  /** How many workers there are to be, once all calls of `scale()` have been carried out, if there are any. */
   #target;
   #scaling = 0;
   #operations = new Operations();
@@ -35,6 +36,7 @@ class Supervisor extends EventEmitter {
   #ready = deferred();
   #stopped = deferred();
   #signals;
+  #asked;
   #silentFailures;
   /** What the exit code was before the supervisor failed. */
   #exitCode;
@@ -51,10 +53,10 @@ class Supervisor extends EventEmitter {
     this.#recipes = recipes;
     this.#host = host;
     this.#silentFailures = new SilentFailures(options);
-    this.#target = options.engine.workers;
     this.#loopRef.ref();
     ignoreOutputErrors();
     const { killTimeout: exitTimeout } = options.engine;
+    this.#asked = new Asked(engine, this, exitTimeout);
     if (options.signals)
       this.#signals = new Signals(this, { kill: () => this.#kill(), exitTimeout });
   }
@@ -97,7 +99,6 @@ class Supervisor extends EventEmitter {
       return await this.#begin((token) => this.#engine.scale(token, target));
     } finally {
       this.#scaling -= 1;
-      if (this.#scaling === 0) this.#target = JSON.parse(this.#engine.status()).workers;
     }
   }
 
@@ -176,6 +177,11 @@ class Supervisor extends EventEmitter {
     }
   }
 
+  /** An operator asks for something by the control socket. */
+  onAsked(token, operation) {
+    this.#asked.handle(token, operation);
+  }
+
   /** The end of a worker has cut connections off. */
   onCut(worker, connections) {
     this.#emitSoon('cut', { worker, connections });
@@ -224,6 +230,7 @@ class Supervisor extends EventEmitter {
       this.#exitCode = process.exitCode;
       process.exitCode = 1;
     }
+    if (state === 'stopping') this.#reloads.cancel(stopped());
     if (state === 'stopped') this.#end();
     // `#fail()` lets the process end, once its listeners have been called.
     else if (state !== 'failed') this.#loopRef.ref();
@@ -276,7 +283,8 @@ class Supervisor extends EventEmitter {
   #targetOf(workers) {
     const isRelative = typeof workers === 'string' && RELATIVE.test(workers);
     if (!isRelative) return resolveWorkers('workers', workers);
-    const target = this.#target + Number(workers);
+    const current = this.#scaling > 0 ? this.#target : JSON.parse(this.#engine.status()).workers;
+    const target = current + Number(workers);
     checkInteger('workers', target, 1, MOST_WORKERS);
     return target;
   }

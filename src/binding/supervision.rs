@@ -1,17 +1,8 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use napi_derive::napi;
-use serde_json::{Value, json};
 
-use crate::{
-    primary::{
-        Published,
-        options::{ReadyWhen, RestartLimit, SuperviseOptions},
-        report::{Cause, Ended, FailedPhase, Outcome, Rejection, Report, State},
-        status::{SlotState, SlotStatus},
-    },
-    sys::memory_of,
-};
+use crate::primary::options::{ReadyWhen, RestartLimit, SuperviseOptions};
 
 /// How to supervise. Times are in milliseconds.
 #[napi(object, object_to_js = false)]
@@ -29,6 +20,8 @@ pub struct EngineSupervise {
     pub max_surge: u32,
     /// How long a worker that leaves has.
     pub drain_timeout: u32,
+    /// How long to go on serving after an operator wants a stop.
+    pub shutdown_delay: u32,
     /// How long a process has between `SIGTERM` and `SIGKILL`.
     pub kill_timeout: u32,
     /// Whether idle HTTP connections go to other workers.
@@ -83,6 +76,7 @@ impl From<EngineSupervise> for SuperviseOptions {
             min_uptime: milliseconds(options.min_uptime),
             max_surge: options.max_surge,
             drain_timeout: milliseconds(options.drain_timeout),
+            shutdown_delay: milliseconds(options.shutdown_delay),
             kill_timeout: milliseconds(options.kill_timeout),
             hands_over: options.hands_over,
             max_generations: options.max_generations,
@@ -98,169 +92,4 @@ impl From<EngineSupervise> for SuperviseOptions {
             seed: options.seed.to_bits(),
         }
     }
-}
-
-/// A report as JSON; `stderr` is what the worker wrote last that it is about.
-pub(super) fn report_json(report: &Report, stderr: Option<String>) -> String {
-    let value = match report {
-        Report::State(state) => json!({ "type": "state", "state": state_name(*state) }),
-        Report::Ready => json!({ "type": "ready" }),
-        Report::Reloaded { generation, time } => {
-            json!({ "type": "reload", "generation": generation, "ms": whole(*time) })
-        }
-        Report::Replaced { slot, from, to, reason } => json!({
-            "type": "replace", "slot": slot, "from": from, "to": to, "reason": reason.as_str(),
-        }),
-        Report::BackOff { slot, delay, failures, failure } => json!({
-            "type": "backoff", "slot": slot, "delay": whole(*delay), "failures": failures,
-            "failure": rejection_json(failure, stderr),
-        }),
-        Report::Draining { worker, reason } => {
-            json!({ "type": "draining", "worker": worker, "reason": reason.as_str() })
-        }
-        Report::Failed(rejection) => {
-            json!({ "type": "failed", "reason": rejection_json(rejection, stderr) })
-        }
-        Report::Hung { worker, time, stack } => {
-            json!({ "type": "hung", "worker": worker, "ms": whole(*time), "stack": stack })
-        }
-        Report::Blocked { worker, time, stack } => {
-            json!({ "type": "blocked", "worker": worker, "ms": whole(*time), "stack": stack })
-        }
-        Report::Stopped => json!({ "type": "stopped" }),
-        Report::Answer(token, outcome) => return answer_json(*token, outcome, stderr).to_string(),
-    };
-    value.to_string()
-}
-
-fn answer_json(token: u32, outcome: &Outcome, stderr: Option<String>) -> Value {
-    let value = match outcome {
-        Outcome::Rejected(rejection) => {
-            let mut rejected = rejection_json(rejection, stderr);
-            rejected["type"] = json!("rejected");
-            rejected["token"] = json!(token);
-            return rejected;
-        }
-        Outcome::Done => Value::Null,
-        Outcome::Scaled(workers) => json!(workers),
-        Outcome::Reloaded(generation, time) => {
-            json!({ "generation": generation, "ms": whole(*time) })
-        }
-    };
-    json!({ "type": "done", "token": token, "value": value })
-}
-
-fn rejection_json(rejection: &Rejection, stderr: Option<String>) -> Value {
-    let Rejection { cause, phase, worker, slot } = rejection;
-    let mut value = json!({
-        "worker": worker, "slot": slot, "phase": phase_name(*phase), "stderr": stderr,
-        "exitCode": null, "signal": null, "errno": null, "syscall": null, "missing": [],
-    });
-    let what = match cause {
-        Cause::Exited(how) => {
-            match how {
-                Ended::Code(code) => value["exitCode"] = json!(code),
-                Ended::Signal(signal) => value["signal"] = json!(signal),
-                Ended::Unknown => {}
-            }
-            "exited"
-        }
-        Cause::TimedOut(missing) => {
-            value["missing"] = json!(missing);
-            "timeout"
-        }
-        Cause::Fork(syscall, errno) => {
-            value["syscall"] = json!(syscall);
-            // Negated, as everywhere between the addon and JavaScript.
-            value["errno"] = json!(-errno);
-            "fork"
-        }
-        Cause::Hung => "hung",
-        Cause::Memory => "memory",
-        Cause::Fault => "fault",
-        Cause::Stopping => "stopping",
-        Cause::NoSuchWorker => "noSuchWorker",
-    };
-    value["what"] = json!(what);
-    value
-}
-
-/// What is known of supervision, as JSON.
-pub(super) fn status_json(published: &Published) -> String {
-    let Published { status, pids } = published;
-    let now = Instant::now();
-    let slots: Vec<_> = status.slots.iter().map(|slot| slot_json(slot, published, now)).collect();
-    let draining = status.leaving.iter().map(|it| {
-        json!({
-            "worker": it.worker,
-            "pid": pids.get(&it.worker),
-            "memory": pids.get(&it.worker).copied().and_then(memory_of),
-            "slot": it.slot,
-            "generation": it.generation,
-        })
-    });
-    let draining: Vec<_> = draining.collect();
-    let blocked = status
-        .blocked
-        .iter()
-        .map(|place| json!({ "at": place.at, "count": place.count, "ms": whole(place.longest) }));
-    let blocked: Vec<_> = blocked.collect();
-    json!({
-        "state": state_name(status.state),
-        "generation": status.generation,
-        "held": status.is_held,
-        "workers": status.slots.len(),
-        "slots": slots,
-        "draining": draining,
-        "blocked": blocked,
-    })
-    .to_string()
-}
-
-fn slot_json(slot: &SlotStatus, published: &Published, now: Instant) -> Value {
-    let pid = slot.worker.and_then(|worker| published.pids.get(&worker)).copied();
-    let (state, next) = match slot.state {
-        SlotState::Empty => ("empty", None),
-        SlotState::Starting => ("starting", None),
-        SlotState::Ready => ("ready", None),
-        SlotState::Waiting(at) => ("waiting", Some(at)),
-        SlotState::Failed => ("failed", None),
-    };
-    json!({
-        "slot": slot.slot,
-        "state": state,
-        "worker": slot.worker,
-        "pid": pid,
-        "memory": pid.and_then(memory_of),
-        "generation": slot.generation,
-        "uptime": slot.ready_since.map(|since| whole(now.saturating_duration_since(since))),
-        "failures": slot.failures,
-        "restarts": slot.restarts,
-        "nextStart": next.map(|at| whole(at.saturating_duration_since(now))),
-    })
-}
-
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Starting => "starting",
-        State::Ready => "ready",
-        State::Reloading => "reloading",
-        State::Stopping => "stopping",
-        State::Failed => "failed",
-        State::Stopped => "stopped",
-    }
-}
-
-fn phase_name(phase: FailedPhase) -> &'static str {
-    match phase {
-        FailedPhase::Start => "start",
-        FailedPhase::Ready => "ready",
-        FailedPhase::Canary => "canary",
-        FailedPhase::Drain => "drain",
-    }
-}
-
-/// In milliseconds.
-fn whole(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -19,6 +19,7 @@ use super::{
     },
     fork::Adopted,
     forker::Forker,
+    operator::{identity::Identity, sockets::OperatorSockets},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
@@ -64,6 +65,10 @@ pub enum Command {
         forker: Forker,
         /// Where their ids come from.
         ids: WorkerIds,
+        /// Which primary this is.
+        identity: Arc<Identity>,
+        /// Where operators ask.
+        sockets: Box<OperatorSockets>,
     },
     /// A worker that the engine wanted to be started has been started, or could not be.
     Forked(WorkerId, Result<Box<Started>>),
@@ -98,11 +103,32 @@ pub enum Order {
     },
     /// The program itself ends this worker. The sender is told when that is known.
     Leaves(WorkerId, SyncSender<()>),
+    /// The program begins with what an operator has asked for ([`Event::Asked`]). The sender is told whether
+    /// the operator still waits for it.
+    Take(Token, SyncSender<bool>),
+    /// What the program says to the operator.
+    Reply(Token, Reply),
+}
+
+/// The program's answer to an operator.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status of HTTP.
+    pub status: u16,
+    /// JSON.
+    pub body: String,
 }
 
 /// What the engine tells JavaScript.
 #[derive(Debug)]
 pub enum Event {
+    /// An operator asks for what only the program can do, or is to know of.
+    Asked {
+        /// For the reply; 0 if none is wanted.
+        token: Token,
+        /// What, as the path of the request has it.
+        operation: &'static str,
+    },
     /// The process of a supervised worker runs.
     Started {
         /// Which one.
@@ -172,6 +198,8 @@ pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 /// What the program reads of supervision at any time.
 #[derive(Debug, Clone)]
 pub struct Published {
+    /// Which primary this is.
+    pub identity: Arc<Identity>,
     /// What the rules know.
     pub status: Status,
     /// The process ids of all supervised workers.

@@ -8,6 +8,7 @@
 //! - [`operator`]: what people look at,
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
+//! - [`operator`]: what operators are told, as JSON,
 //! - [`stats`]: what is counted, for any thread to read.
 
 mod core;
@@ -29,6 +30,6 @@ pub use self::{
         supervise::{options, report, status},
     },
     engine::Engine,
-    messages::{Command, Event, Order, Published, Settings},
+    messages::{Command, Event, Order, Published, Reply, Settings},
 };
 pub use crate::scheduler::Scheduling;

@@ -4,6 +4,7 @@ use std::ffi::CString;
 
 use rs_cluster::primary::{
     Order,
+    operator::identity,
     options::{ReadyWhen, SuperviseOptions},
     recipe::Recipe,
     report::{Cause, Ended, FailedPhase, Outcome, Reason, Report, State},
@@ -23,6 +24,7 @@ fn options(workers: u32) -> SuperviseOptions {
         min_uptime: SOON,
         max_surge: 1,
         drain_timeout: DEADLINE,
+        shutdown_delay: Duration::ZERO,
         kill_timeout: DEADLINE,
         hands_over: true,
         max_generations: 3,
@@ -53,7 +55,8 @@ struct Program {
 impl Program {
     fn supervise(options: SuperviseOptions, recipe: Recipe) -> Self {
         let primary = Primary::start(Scheduling::RoundRobin);
-        primary.engine.supervise(options, recipe).expect("a running engine");
+        let program = identity::Program { name: "program".into(), node: "none".into() };
+        primary.engine.supervise(options, recipe, program).expect("a running engine");
         Self { primary, processes: Vec::new() }
     }
 
