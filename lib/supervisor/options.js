@@ -6,6 +6,7 @@ const errors = require('../errors.js');
 const { checkSettings, mergeSettings, ownSettings } = require('../primary/settings.js');
 const { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime } =
   require('./checks.js');
+const checkInternal = require('./internal.js');
 const countProcessors = require('./processors.js');
 
 // Each worker is a process, so this leaves room for any machine.
@@ -70,9 +71,15 @@ const OPTIONS = {
  *
  * @param {object} current `cluster.settings`
  * @param {{ killMode: 'graceful' | 'immediate' }} defaults of the settings
+ * @param {object} [internal] what the command line asks for in addition
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE`, and names the option
  */
-function checkOptions(options = {}, current = {}, defaults = { killMode: 'graceful' }) {
+function checkOptions(
+  options = {},
+  current = {},
+  defaults = { killMode: 'graceful' },
+  internal = undefined,
+) {
   checkObject('options', options);
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(SETTINGS, name) || Object.hasOwn(OPTIONS, name)) continue;
@@ -85,7 +92,9 @@ function checkOptions(options = {}, current = {}, defaults = { killMode: 'gracef
     checked[name] = value === undefined ? otherwise : (check(`options.${name}`, value) ?? value);
   }
   const workers = resolveWorkers('options.workers', checked.workers);
-  return complete({ ...checked, workers }, settingsOf(options, current, defaults), defaults);
+  const settings = settingsOf(options, current, defaults);
+  const complete = completed({ ...checked, workers }, settings, defaults);
+  return { ...complete, internal: checkInternal(internal) };
 }
 
 /** The settings for the workers. Those that are undefined do not replace the current ones. */
@@ -102,7 +111,7 @@ function settingsOf(options, current, defaults) {
 }
 
 /** What depends on several options. */
-function complete(checked, settings, defaults) {
+function completed(checked, settings, defaults) {
   const { workers, maxSurge, maxRestarts, restartDelay, ...others } = checked;
   checkSurge('options.workers', workers, maxSurge);
   const maxRestartDelay =

@@ -13,21 +13,16 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
-    callback::reason,
-    engine_drain::EngineDrain,
-    engine_event::EngineEvent,
-    fork::ForkFailure,
-    ipc_channel::IpcChannel,
-    recipe::EngineRecipe,
-    stats::EngineStats,
-    supervision::{EngineSupervise, status_json},
-    worker_process::WorkerProcess,
+    callback::reason, engine_drain::EngineDrain, engine_event::EngineEvent, fork::ForkFailure,
+    ipc_channel::IpcChannel, recipe::EngineRecipe, stats::EngineStats,
+    supervision::EngineSupervise, worker_process::WorkerProcess,
 };
 use crate::{
     error::{Error, Result},
     primary::{
         Command, Engine as Core, Event, Order, Scheduling, Settings,
         fork::{Forked, ended_channel},
+        operator::status::status_json,
         recipe::{Recipe, Started},
         stdio::HeldDescriptors,
     },
@@ -255,7 +250,7 @@ impl Engine {
 
     fn try_fork(&self, id: u32, recipe: EngineRecipe) -> Result<WorkerProcess> {
         let recipe = recipe.into_recipe(&self.inspect_ports)?;
-        let Started { forked, pipes, .. } = recipe.start(id, None)?;
+        let Started { forked, pipes, .. } = recipe.start(id, None, None)?;
         let Forked { adopted, channel } = forked;
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {

@@ -1,8 +1,8 @@
 use napi_derive::napi;
 
-use super::{ipc_channel::IpcChannel, supervision::report_json, worker_process::WorkerProcess};
+use super::{ipc_channel::IpcChannel, worker_process::WorkerProcess};
 use crate::{
-    primary::Event,
+    primary::{Event, operator::report::report_json},
     sys::{errno, exit::Exit},
 };
 

@@ -5,8 +5,10 @@
 //! - `worker_ids`: the ids of workers, for both threads,
 //! - [`forker`]: the thread that starts workers for the engine; `stderr_relay`: what they write to stderr,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
+//! - [`operator`]: what people look at,
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
+//! - [`operator`]: what operators are told, as JSON,
 //! - [`stats`]: what is counted, for any thread to read.
 
 mod core;
@@ -15,6 +17,7 @@ mod engine;
 pub mod fork;
 pub mod forker;
 mod messages;
+pub mod operator;
 pub mod recipe;
 mod stderr_relay;
 pub mod stdio;

@@ -9,7 +9,7 @@ use std::{
 use super::super::{
     core::supervise::{
         operation::RecipeId,
-        report::{Outcome, Rejection, Report},
+        report::{Outcome, Rejection, Report, SlotNumber},
         status::Status,
     },
     forker::{Forker, Recipe, StderrTail},
@@ -55,9 +55,9 @@ impl Supervision {
         self.recipes.remove(&recipe);
     }
 
-    pub(super) fn start_worker(&self, id: WorkerId, recipe: RecipeId) {
+    pub(super) fn start_worker(&self, id: WorkerId, slot: SlotNumber, recipe: RecipeId) {
         if let Some((forker, recipe)) = self.forker.as_ref().zip(self.recipes.get(&recipe)) {
-            forker.fork(id, Arc::clone(recipe));
+            forker.fork(id, slot, Arc::clone(recipe));
         }
     }
 

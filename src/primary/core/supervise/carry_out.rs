@@ -79,11 +79,11 @@ impl<D: Driver> Core<D> {
 
     fn carry_out(&mut self, supervisor: &Supervisor, effect: Effect, now: Instant) {
         match effect {
-            Effect::Start { worker, recipe, is_withheld } => {
+            Effect::Start { worker, slot, recipe, is_withheld } => {
                 if is_withheld {
                     self.withheld.insert(worker);
                 }
-                self.driver.start_worker(worker, recipe);
+                self.driver.start_worker(worker, slot, recipe);
             }
             Effect::Admit(worker) => {
                 self.withheld.remove(&worker);

@@ -1,0 +1,5 @@
+fetch('status')
+  .then((it) => it.text())
+  .then((it) => {
+    document.getElementById('status').textContent = it;
+  });
