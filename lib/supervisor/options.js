@@ -100,7 +100,9 @@ function checkOptions(
   const workers = resolveWorkers('options.workers', checked.workers);
   const settings = settingsOf(options, current, defaults);
   const complete = completed({ ...checked, workers }, settings, defaults);
-  return { ...complete, internal: checkInternal(internal) };
+  const checkedInternal = checkInternal(internal);
+  complete.engine.rehearse = checkedInternal.rehearse;
+  return { ...complete, internal: checkedInternal };
 }
 
 /** The settings for the workers. Those that are undefined do not replace the current ones. */
