@@ -1,6 +1,7 @@
 'use strict';
 
 const path = require('node:path');
+const { stripVTControlCharacters: plain } = require('node:util');
 const { serial: test } = require('ava');
 const { BIN, freshUser, hasScript, onTerminal } = require('../helpers/cli');
 const { sendJson, slotOf, startControlServer, statusOf } = require('../helpers/control-server');
@@ -11,7 +12,6 @@ const { becomesTrue } = require('../../tools/process-group');
 const LIMIT = 20_000;
 const ENTER = '\x1b[?1049h\x1b[?25l';
 const LEAVE = '\x1b[?25h\x1b[?1049l';
-const COLOR = /\x1b\[\d+m/g; // biome-ignore lint/suspicious/noControlCharactersInRegex: colors
 
 /** Starts a command on a terminal, with a server in place of a primary. */
 async function startOnTerminal(t, args, { answer, size, env } = {}) {
@@ -19,7 +19,7 @@ async function startOnTerminal(t, args, { answer, size, env } = {}) {
   await startControlServer(t, path.join(user.XDG_RUNTIME_DIR, 'rs-cluster', 'shop.sock'), answer);
   const app = start(t, BIN, { args, env: { ...user, ...env }, launcher: onTerminal(size) });
   app.untilPrinted = async (pattern) => {
-    const isThere = () => pattern.test(app.stdout.replace(COLOR, ''));
+    const isThere = () => pattern.test(plain(app.stdout));
     t.true(await becomesTrue(isThere, LIMIT), `${app}`);
   };
   return app;
@@ -27,7 +27,7 @@ async function startOnTerminal(t, args, { answer, size, env } = {}) {
 
 /** The lines of the last frame that was drawn. */
 function lastFrame({ stdout }) {
-  return stdout.split('\x1b[H').at(-1).split('\r\n');
+  return stdout.split('\x1b[H').at(-1).split(/\r*\n/);
 }
 
 if (!isBuiltin && hasScript) {
@@ -54,7 +54,7 @@ if (!isBuiltin && hasScript) {
       const { code } = await app.exited;
       t.is(code, 0);
       const [, after] = app.stdout.split(LEAVE);
-      t.regex(after.replace(COLOR, ''), /^shop ready /);
+      t.regex(plain(after), /^shop ready /);
       t.is(app.stdout.split(ENTER).length, 2);
     });
   }
@@ -73,10 +73,10 @@ if (!isBuiltin && hasScript) {
     await app.untilPrinted(/CONN\/S/);
     await becomesTrue(() => app.stdout.split('\x1b[H').length > 3, LIMIT);
     const frame = lastFrame({ stdout: app.stdout.slice(0, app.stdout.lastIndexOf('\x1b[H')) });
-    const plain = frame.map((line) => line.replace(/\x1b\[[\d?]*[A-Za-z]/g, '')); // biome-ignore lint/suspicious/noControlCharactersInRegex: sequences
-    t.true(plain.length <= size.rows, `${plain.length} rows`);
+    const lines = frame.map(plain);
+    t.true(lines.length <= size.rows, `${lines.length} rows`);
     t.deepEqual(
-      plain.filter((line) => [...line].length > size.columns),
+      lines.filter((line) => [...line].length > size.columns),
       [],
     );
     app.write('q');
@@ -107,7 +107,8 @@ if (!isBuiltin && hasScript) {
     const app = await startOnTerminal(t, ['status'], { env: { NO_COLOR: '1' } });
     await app.exited;
     t.regex(app.stdout, /^shop ready /);
-    t.false(/\x1b\[\d+m/.test(app.stdout)); // biome-ignore lint/suspicious/noControlCharactersInRegex: colors
+    t.false(app.stdout.includes('\x1b[3'));
+    t.false(app.stdout.includes('\x1b[1m'));
   });
 
   test('reload shows what the slots are at while it runs, and removes that', async (t) => {
@@ -135,12 +136,8 @@ if (!isBuiltin && hasScript) {
     finish();
     const { code, stdout } = await app.exited;
     t.is(code, 0);
-    t.true(
-      stdout
-        .replace(COLOR, '')
-        .endsWith('\x1b[3A\r\x1b[J\x1b[?25h✔ generation 4 is in force after 900ms\r\n'),
-      JSON.stringify(stdout.slice(-200)),
-    );
+    t.true(stdout.includes('\x1b[3A\r\x1b[J\x1b[?25h'));
+    t.true(plain(stdout).endsWith('✔ generation 4 is in force after 900ms\r\n'));
   });
 
   test('Ctrl-C during a reload ends the command by that signal, with the cursor shown', async (t) => {
