@@ -6,22 +6,16 @@ use std::{
 };
 
 use napi::{
-    Env, JsValue, Status, Unknown,
+    Env, JsValue, NodeVersion, Status, Unknown,
     bindgen_prelude::{Either, Function},
     threadsafe_function::ThreadsafeFunctionCallMode,
 };
 use napi_derive::napi;
 
 use super::{
-    callback::reason,
-    engine_drain::EngineDrain,
-    engine_event::EngineEvent,
-    fork::ForkFailure,
-    ipc_channel::IpcChannel,
-    recipe::EngineRecipe,
-    stats::EngineStats,
-    supervision::{EngineSupervise, status_json},
-    worker_process::WorkerProcess,
+    callback::reason, engine_drain::EngineDrain, engine_event::EngineEvent, fork::ForkFailure,
+    ipc_channel::IpcChannel, recipe::EngineRecipe, stats::EngineStats,
+    supervision::EngineSupervise, worker_process::WorkerProcess,
 };
 use crate::{
     error::{Error, Result},
@@ -90,7 +84,17 @@ impl Engine {
     /// Keeps a program's slots filled with workers that are started by the recipe, after `start`. Returns null,
     /// or why that is not possible.
     #[napi]
-    pub fn supervise(&self, options: EngineSupervise, recipe: EngineRecipe) -> Option<ForkFailure> {
+    pub fn supervise(
+        &self,
+        env: Env,
+        options: EngineSupervise,
+        recipe: EngineRecipe,
+    ) -> Option<ForkFailure> {
+        if let Ok(version) = env.get_node_version() {
+            let NodeVersion { major, minor, patch, .. } = version;
+            let node = Some(format!("v{major}.{minor}.{patch}"));
+            self.core.borrow().board().identify(|identity| identity.node = node);
+        }
         let recipe = self.lasting_recipe(recipe);
         let begun = recipe.and_then(|it| self.core.borrow().supervise(options.into(), it));
         begun.err().map(ForkFailure::from)
@@ -159,7 +163,7 @@ impl Engine {
     /// The state of supervision as JSON; null before it begins. Does not wait for the engine.
     #[napi]
     pub fn status(&self) -> Option<String> {
-        self.core.borrow().supervision().map(|published| status_json(&published))
+        self.core.borrow().status()
     }
 
     /// The id of the next worker: 1, then 2, and so on, also for workers that the engine starts itself.

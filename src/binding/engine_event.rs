@@ -1,8 +1,8 @@
 use napi_derive::napi;
 
-use super::{ipc_channel::IpcChannel, supervision::report_json, worker_process::WorkerProcess};
+use super::{ipc_channel::IpcChannel, worker_process::WorkerProcess};
 use crate::{
-    primary::Event,
+    primary::{Event, operator::facts::report_json},
     sys::{errno, exit::Exit},
 };
 
@@ -54,7 +54,8 @@ impl From<Event> for EngineEvent {
                 Self { slot, generation, process: Some(process), ..plain("started", worker) }
             }
             Event::Report { report, stderr } => {
-                Self { reason: Some(report_json(&report, stderr)), ..plain("report", 0) }
+                let report = report_json(&report, stderr.as_deref()).to_string();
+                Self { reason: Some(report), ..plain("report", 0) }
             }
             Event::Left(worker) => plain("left", worker),
             Event::Passed(token) => plain("passed", token),

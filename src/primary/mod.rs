@@ -5,6 +5,7 @@
 //! - `worker_ids`: the ids of workers, for both threads,
 //! - [`forker`]: the thread that starts workers for the engine; `stderr_relay`: what they write to stderr,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
+//! - [`operator`]: what operators see,
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
 //! - [`stats`]: what is counted, for any thread to read.
@@ -15,6 +16,7 @@ mod engine;
 pub mod fork;
 pub mod forker;
 mod messages;
+pub mod operator;
 pub mod recipe;
 mod stderr_relay;
 pub mod stdio;
@@ -27,6 +29,6 @@ pub use self::{
         supervise::{options, report, status},
     },
     engine::Engine,
-    messages::{Command, Event, Order, Published, Settings},
+    messages::{Command, Event, Order, Settings},
 };
 pub use crate::scheduler::Scheduling;

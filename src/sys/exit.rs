@@ -3,6 +3,8 @@
 
 use std::io;
 
+use nix::sys::signal::Signal;
+
 pub use super::platform::exit::Process;
 pub(super) use super::platform::exit::kill_and_reap;
 pub use super::wait::Exit;
@@ -12,6 +14,11 @@ pub use super::wait::Exit;
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit may be called from any thread at any time.
     unsafe { libc::_exit(code) }
+}
+
+/// The name of a signal, as `SIGTERM`, if it has one.
+pub fn signal_name(signal: i32) -> Option<&'static str> {
+    Signal::try_from(signal).ok().map(Signal::as_str)
 }
 
 impl Process {

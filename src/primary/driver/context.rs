@@ -13,17 +13,24 @@ use tokio::{
 use super::{
     super::{
         core::{state::Core, stats::Counters, supervise::report::Ended},
-        messages::{Board, Emit, Event, Settings},
+        messages::{Emit, Event, Settings},
+        operator::{board::SharedBoard, record::End},
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     engine_driver::EngineDriver,
+    reading::now,
     supervision::Supervision,
 };
 use crate::{
     error::Error,
     protocol::{ListenerId, WorkerId},
-    sys::{exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve},
+    sys::{
+        cpu_time_of,
+        exit::{Exit, signal_name},
+        listen::SPREADS_CONNECTIONS,
+        reserve::Reserve,
+    },
 };
 
 /// Turns of this thread after which all has been read that was there before.
@@ -42,6 +49,10 @@ pub(super) struct Context {
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// What is counted.
+    pub(super) counters: Arc<Counters>,
+    /// What operators see.
+    pub(super) board: SharedBoard,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -56,23 +67,25 @@ impl Context {
         emit: Emit,
         reserve: Reserve,
         counters: Arc<Counters>,
-        board: Board,
+        board: SharedBoard,
         lost_sockets: UnboundedSender<LostSocket>,
     ) -> Self {
         let log = DebugLog::new(settings.debug_log);
-        let driver = EngineDriver::new(log, Arc::clone(&emit), reserve, board);
+        let driver = EngineDriver::new(log, Arc::clone(&emit), reserve, Arc::clone(&board));
         let (reserve, released) = (Rc::clone(&driver.reserve), Rc::clone(&driver.released));
         let guard = Rc::clone(&driver.guard);
         let supervision = Rc::clone(&driver.supervision);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
-            core: RefCell::new(Core::new(driver, scheduling, counters)),
+            core: RefCell::new(Core::new(driver, scheduling, Arc::clone(&counters))),
             emit,
             log,
             reserve,
             released,
             guard,
             supervision,
+            counters,
+            board,
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),
@@ -109,10 +122,17 @@ impl Context {
     /// Reports that the worker's process has ended, and how many connections that has cut.
     pub(super) fn exited(&self, worker: WorkerId, exit: Option<Exit>, cut: usize) {
         self.log.exit(worker, exit);
-        self.emit(Event::Exited { worker, exit, cut });
         if let Some(supervision) = &mut *self.supervision.borrow_mut() {
-            supervision.remove_worker(worker);
+            // Until JavaScript hears of the end, the process is a zombie, and its time is known.
+            let cpu = supervision.remove_worker(worker).and_then(cpu_time_of);
+            let (code, signal) = match exit {
+                Some(Exit::Code(code)) => (Some(code), None),
+                Some(Exit::Signal(signal)) => (None, signal_name(signal)),
+                None => (None, None),
+            };
+            self.board.exited(worker, End { code, signal, cut, cpu }, now());
         }
+        self.emit(Event::Exited { worker, exit, cut });
         let how = match exit {
             Some(Exit::Code(code)) => Ended::Code(code),
             Some(Exit::Signal(signal)) => Ended::Signal(signal),

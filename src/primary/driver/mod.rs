@@ -7,6 +7,7 @@
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
+//! - [`observe`]: what operators ask for; [`reading`]: the clocks, and what processes use,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -19,8 +20,11 @@ mod engine_driver;
 mod faults;
 mod lanes;
 mod listening_socket;
+#[expect(dead_code, reason = "the HTTP servers are to call it")]
+mod observe;
 mod parked_connections;
 mod parked_task;
+pub(super) mod reading;
 mod requests;
 mod supervised;
 mod supervision;
@@ -45,7 +49,8 @@ use self::{
 };
 use super::{
     core::stats::Counters,
-    messages::{Board, Command, Emit, Event, Settings},
+    messages::{Command, Emit, Event, Settings},
+    operator::board::SharedBoard,
 };
 use crate::sys::{reserve::Reserve, use_batch_scheduling};
 
@@ -56,7 +61,7 @@ pub(super) struct Equipment {
     pub(super) reserve: Reserve,
     pub(super) counters: Arc<Counters>,
     /// Where the state of supervision is shown.
-    pub(super) board: Board,
+    pub(super) board: SharedBoard,
 }
 
 /// The engine's thread, from beginning to end: until the [`Engine`](super::Engine) is dropped, and the last of

@@ -13,6 +13,7 @@ use super::{
         worker_ids::WorkerIds,
     },
     context::Context,
+    reading::now,
     supervision::Supervision,
     worker_task::{Attending, adopt},
 };
@@ -32,6 +33,7 @@ pub(super) fn begin(
     let mut supervision = Supervision::new(forker);
     let recipe = supervision.add_recipe(recipe);
     *context.supervision.borrow_mut() = Some(supervision);
+    context.board.begin(now());
     let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
 }
@@ -82,10 +84,12 @@ pub(super) async fn forked(
     };
     let Started { forked, pipes, stderr } = started;
     let process = Arc::clone(&forked.adopted.process);
+    let place = context.ask(|core| core.place_of(id));
     if let Some(supervision) = &mut *context.supervision.borrow_mut() {
         supervision.add_worker(id, process.pid(), stderr);
+        context.board.add_process(id, process.pid(), place.map(|(slot, _)| slot));
     }
-    let (slot, generation) = context.ask(|core| core.place_of(id)).unwrap_or_default();
+    let (slot, generation) = place.unwrap_or_default();
     let channel = Box::new(forked.channel);
     context.emit(Event::Started { worker: id, slot, generation, process, channel, pipes });
     adopt(context, forked.adopted, attending).await;

@@ -3,18 +3,19 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use super::super::{
     core::supervise::{
         operation::RecipeId,
         report::{Outcome, Rejection, Report},
-        status::Status,
     },
     forker::{Forker, Recipe, StderrTail},
-    messages::{Board, Emit, Event, Published},
+    messages::{Emit, Event},
+    operator::board::Board,
 };
+use super::reading::now;
 use crate::protocol::WorkerId;
 
 /// Of how many workers that have ended the last of their stderr is kept: an operation that fails with one of
@@ -72,24 +73,21 @@ impl Supervision {
         self.tails.extend(tail.map(|tail| (id, tail)));
     }
 
-    /// The worker's process has ended.
-    pub(super) fn remove_worker(&mut self, id: WorkerId) {
-        self.pids.remove(&id);
+    /// The worker's process has ended. Returns its number.
+    pub(super) fn remove_worker(&mut self, id: WorkerId) -> Option<i32> {
+        let pid = self.pids.remove(&id);
         if let Some(tail) = self.tails.remove(&id) {
             self.last_words.push_back((id, text(&tail)));
             if self.last_words.len() > REMEMBERED {
                 self.last_words.pop_front();
             }
         }
+        pid
     }
 
-    pub(super) fn publish(&self, status: Status, board: &Board) {
-        let published = Published { status, pids: self.pids.clone() };
-        *board.lock().unwrap_or_else(PoisonError::into_inner) = Some(published);
-    }
-
-    pub(super) fn report(&self, report: Report, emit: &Emit) {
+    pub(super) fn report(&self, report: Report, emit: &Emit, board: &Board) {
         let stderr = rejection(&report).and_then(|it| it.worker).and_then(|id| self.stderr(id));
+        board.report(&report, stderr.as_deref(), now());
         emit(Event::Report { report, stderr });
     }
 
