@@ -181,6 +181,11 @@ pub struct WorkerStats {
 }
 
 impl WorkerStats {
+    /// Whether its event loop is blocked, as far as is known.
+    pub fn is_stuck(&self) -> bool {
+        self.stalled || self.is_blocked
+    }
+
     fn total(&self) -> Total {
         Total { accepted: self.accepted, counts: self.counts, ..Total::default() }
     }

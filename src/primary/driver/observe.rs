@@ -27,7 +27,7 @@ pub(super) async fn status(context: &Rc<Context>, audience: Audience) -> String 
 /// The metrics as OpenMetrics text.
 pub(super) async fn metrics(context: &Rc<Context>) -> String {
     context.board.count_request("metrics");
-    snapshot(context).await.map_or_else(|| "# EOF\n".to_owned(), |it| metrics_text(&it))
+    metrics_text(snapshot(context).await)
 }
 
 /// Whether a worker is ready whose event loop turns, and the supervisor does not stop.

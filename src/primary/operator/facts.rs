@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::core::supervise::report::{
-    Cause, Ended, FailedPhase, Outcome, Rejection, Report, State,
+use super::super::core::supervise::{
+    report::{Cause, Ended, FailedPhase, Outcome, Rejection, Report, State},
+    status::SlotState,
 };
 
 /// A report as JSON; `stderr` is what the worker wrote last that it is about.
@@ -101,6 +102,17 @@ pub fn state_name(state: State) -> &'static str {
         State::Stopping => "stopping",
         State::Failed => "failed",
         State::Stopped => "stopped",
+    }
+}
+
+/// The word for programs.
+pub fn slot_state_name(state: SlotState) -> &'static str {
+    match state {
+        SlotState::Empty => "empty",
+        SlotState::Starting => "starting",
+        SlotState::Ready => "ready",
+        SlotState::Waiting(_) => "waiting",
+        SlotState::Failed => "failed",
     }
 }
 

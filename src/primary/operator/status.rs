@@ -9,7 +9,7 @@ use super::{
         stats::{AddressStats, Total, WorkerStats},
         supervise::status::{LeavingStatus, SlotState, SlotStatus},
     },
-    facts::{state_name, whole},
+    facts::{slot_state_name, state_name, whole},
     history::Second,
     readiness::readiness,
     snapshot::{Process, Snapshot},
@@ -32,8 +32,7 @@ const PRIVATE: [&str; 2] = ["stderr", "stack"];
 /// The status as JSON.
 pub fn status_json(snapshot: &Snapshot, audience: Audience) -> String {
     let Snapshot { identity, started, now, status, observed, tally, .. } = snapshot;
-    let is_stuck =
-        |worker| observed.workers.get(&worker).is_some_and(|it| it.stalled || it.is_blocked);
+    let is_stuck = |worker| observed.workers.get(&worker).is_some_and(WorkerStats::is_stuck);
     let mut totals = total_json(&observed.total);
     totals.extend([
         ("restarts".into(), json!(snapshot.restarts.values().sum::<u64>())),
@@ -71,12 +70,9 @@ pub fn status_json(snapshot: &Snapshot, audience: Audience) -> String {
 
 fn slot_json(snapshot: &Snapshot, slot: &SlotStatus) -> Value {
     let now = snapshot.now.instant;
-    let (state, next) = match slot.state {
-        SlotState::Empty => ("empty", None),
-        SlotState::Starting => ("starting", None),
-        SlotState::Ready => ("ready", None),
-        SlotState::Waiting(at) => ("waiting", Some(at)),
-        SlotState::Failed => ("failed", None),
+    let next = match slot.state {
+        SlotState::Waiting(at) => Some(at),
+        _ => None,
     };
     let mut value = slot.worker.map_or_else(Map::new, |it| worker_json(snapshot, it));
     for name in ["pid", "memory", "cpu"] {
@@ -89,7 +85,7 @@ fn slot_json(snapshot: &Snapshot, slot: &SlotStatus) -> Value {
     let total = snapshot.observed.slots.get(&slot.slot).copied().unwrap_or_default();
     value.extend([
         ("slot".into(), json!(slot.slot)),
-        ("state".into(), json!(state)),
+        ("state".into(), json!(slot_state_name(slot.state))),
         ("worker".into(), json!(slot.worker)),
         ("generation".into(), json!(slot.generation)),
         ("uptime".into(), json!(slot.ready_since.map(|since| since_json(since, now)))),
@@ -128,7 +124,7 @@ fn worker_json(snapshot: &Snapshot, worker: WorkerId) -> Map<String, Value> {
         ("pid".into(), json!(process.map(|Process { pid, .. }| pid))),
         ("memory".into(), json!(usage.memory)),
         ("cpu".into(), json!(usage.cpu.map(whole))),
-        ("stalled".into(), json!(stats.is_some_and(|it| it.stalled || it.is_blocked))),
+        ("stalled".into(), json!(stats.is_some_and(WorkerStats::is_stuck))),
         ("open".into(), json!(count(|it| it.open as u64))),
         ("waiting".into(), json!(count(|it| it.waiting as u64))),
         ("accepted".into(), json!(count(|it| it.accepted))),
