@@ -13,3 +13,5 @@ mod readiness;
 pub mod record;
 pub mod snapshot;
 pub mod status;
+#[cfg(test)]
+mod tests;
