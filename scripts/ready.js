@@ -1,9 +1,9 @@
 'use strict';
 
 // npm run ready: all that CI checks, on a clean clone: formatters, linters, types, spelling and licenses, the
-// README's test command, the packages as they would be published, the corpus of the fuzz targets, then Node's
-// own tests, and random programs compared with node:cluster, on the oldest Node that builds this and on the
-// newest. Prints at the end what each test runner said last, Rust tests first.
+// README's test command, the tests that need servers, the packages as they would be published, the corpus of
+// the fuzz targets, then Node's own tests, and random programs compared with node:cluster, on the oldest Node
+// that builds this and on the newest. Prints at the end what each test runner said last, Rust tests first.
 
 const { runCommand } = require('../tools/command.js');
 const { runSteps } = require('../tools/steps.js');
@@ -29,6 +29,7 @@ const STEPS = [
   { command: script('lint') },
   // Rust tests run without Node-API, with it, of the load generator, and with faults.
   { command: npm('test'), runners: [{ ...RUST, times: 4 }, AVA] },
+  { command: script('test:deploy', '--install'), runners: [AVA] },
   { command: script('release:dry'), runners: [AVA] },
   { command: script('fuzz', '--replay'), runners: [REPLAY] },
   { command: script('conformance', ...onNodes), runners: [{ name: 'conformance', ...OURS }] },

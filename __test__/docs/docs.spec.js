@@ -1,5 +1,6 @@
 'use strict';
 
+const { spawnSync } = require('node:child_process');
 const { existsSync, readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 const test = require('ava');
@@ -25,6 +26,7 @@ const blocks = documents.flatMap((document) =>
 // .ci/run executes the steps of these commands on a clean clone; the examples have their own test.
 const OF_A_CLONE = ['npm start', 'npm test'];
 const AT_ONCE = 3;
+const NOT_RUN = ['file', 'clone', 'part of', 'deploy'];
 
 /** Lets at most `count` tasks run at the same time. */
 class Turns {
@@ -55,11 +57,11 @@ function isOutput({ language, previous }) {
 }
 
 function isRun({ language, kind } = {}) {
-  return language in LANGUAGES && kind !== 'file' && kind !== 'clone';
+  return language in LANGUAGES && !NOT_RUN.includes(kind);
 }
 
 for (const { document, block } of blocks) {
-  const { place, kind, what, text } = block;
+  const { place, kind, what, text, language } = block;
   if (kind === 'file') {
     test(`${place} is a file that a block below it uses`, (t) => {
       const below = document.blocks.slice(document.blocks.indexOf(block) + 1);
@@ -67,12 +69,21 @@ for (const { document, block } of blocks) {
     });
   } else if (kind === 'clone') {
     test(`${place} is a command of a clone`, (t) => t.true(OF_A_CLONE.includes(text.trim())));
+  } else if (kind === 'part of') {
+    test(`${place} is part of ${what}`, (t) => t.true(read(what).includes(text)));
+  } else if (kind === 'deploy') {
+    test(`${place} is a command of a deployment`, (t) => {
+      t.is(language, 'sh');
+      const { status, stderr } = spawnSync('sh', ['-n', '-c', text], { encoding: 'utf8' });
+      t.is(status, 0, stderr);
+    });
   } else if (!isOutput(block) && !isBuiltin) {
     test(`${place} does what it says`, async (t) => {
       await turns.take();
       try {
         const files = document.filesFor(block);
-        await runBlock(t, block, { files, printed: document.outputOf(block) });
+        const printed = document.outputOf(block);
+        await runBlock(t, block, { files, printed, service: document.serviceFor(block) });
         t.pass();
       } finally {
         turns.release();

@@ -29,12 +29,16 @@ class BlockProcess extends EventEmitter {
   #seen = 0;
   #load;
 
-  constructor([file, ...args], { directory, port }) {
+  constructor([file, ...args], { directory, port, env }) {
     super();
     this.port = port;
     this.#child = spawn(file, args, {
       cwd: directory,
-      env: { ...environment(), PATH: [BIN, path.dirname(execPath), process.env.PATH].join(':') },
+      env: {
+        ...environment(),
+        ...env,
+        PATH: [BIN, path.dirname(execPath), process.env.PATH].join(':'),
+      },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -4,7 +4,12 @@
 // A comment right before a block says what to do with it:
 //
 //   <!-- file: app.js -->        the block is a file with this name, for the blocks below it
-//   <!-- run: step; step; … -->  these steps happen while the block runs; see helpers/block.js
+//   <!-- run: step; step; … -->  these steps happen while the block runs; see helpers/block-steps.js
+//   <!-- service: step; … -->    the block is a service: it runs until SIGTERM ends it, alone, and beside each block
+//                                below it that has the step `service`
+//   <!-- part of: path -->       the block is part of this file of the project, which has tests of its own
+//   <!-- deploy: reason -->      the block needs what a test can't have here, such as root's systemd; only its syntax is
+//                                checked
 //   <!-- clone -->               the block is a command for a clone of this project; the spec lists these
 //   none of these                the block runs, and ends by itself with code 0
 // A block of `text` right after a block that runs is the output of that block.
@@ -14,7 +19,7 @@ const path = require('node:path');
 
 const ROOT = path.resolve(__dirname, '../..');
 const FENCE = /^```/;
-const ANNOTATION = /^<!-- (file|run|clone)(?:: (.*))? -->$/;
+const ANNOTATION = /^<!-- (file|run|clone|service|part of|deploy)(?:: (.*))? -->$/;
 
 /** A document of the project, by its path from the root. */
 class Document {
@@ -51,6 +56,12 @@ class Document {
     const above = this.blocks.slice(0, this.blocks.indexOf(block));
     const files = above.filter(({ kind }) => kind === 'file');
     return Object.fromEntries(files.map(({ what, text }) => [what, text]));
+  }
+
+  /** The service that exists for a block: the last one above it. */
+  serviceFor(block) {
+    const above = this.blocks.slice(0, this.blocks.indexOf(block));
+    return above.findLast(({ kind }) => kind === 'service');
   }
 
   /** The output that the document shows for a block; undefined if it does not show any. */

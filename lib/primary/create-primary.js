@@ -10,6 +10,9 @@ const { checkSettings, mergeSettings } = require('./settings.js');
 // Loaded now, in the context of the code that loads this package: handles in messages get that context.
 require('../event-context.js');
 
+/** How to supervise with what `supervise()` does not offer, by the `cluster` object of a primary. */
+const internals = new WeakMap();
+
 /**
  * Makes an object the `cluster` object of a primary, with an engine of its own.
  *
@@ -40,6 +43,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     disconnect: disconnectAll,
     stats,
   });
+  internals.set(cluster, superviseWith);
   loadSoon();
   return cluster;
 
@@ -92,11 +96,16 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function supervise(options) {
+    return superviseWith(options);
+  }
+
+  function superviseWith(options, internal) {
     const all = workers();
     const checked = require('../supervisor/options.js').checkOptions(
       options,
       cluster.settings,
       defaults,
+      internal,
     );
     cluster.setupPrimary();
     return all.supervise(checked, policy);
@@ -142,5 +151,13 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     workers().setPaused(this, isPaused);
   }
 }
+
+/**
+ * As `cluster.supervise()`, for the command line.
+ *
+ * @param {object} cluster what `createPrimary()` returned
+ * @param {object} internal `prefix`, `rehearse`, `reapOrphans` and `slotEnv`; see `lib/supervisor/internal.js`
+ */
+createPrimary.supervise = (cluster, options, internal) => internals.get(cluster)(options, internal);
 
 module.exports = createPrimary;

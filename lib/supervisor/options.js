@@ -6,6 +6,9 @@ const errors = require('../errors.js');
 const { checkSettings, mergeSettings, ownSettings } = require('../primary/settings.js');
 const { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime } =
   require('./checks.js');
+const checkInternal = require('./internal.js');
+const { checkLog } = require('./log.js');
+const { checkAdmin, checkControl, checkName } = require('./operator-sockets.js');
 const countProcessors = require('./processors.js');
 
 // Each worker is a process, so this leaves room for any machine.
@@ -62,7 +65,11 @@ const OPTIONS = {
   maxAge: [0, time()],
   maxRequests: [0, count(0)],
   jitter: [0.1, (name, value) => checkNumber(name, value, 0, 1)],
+  name: [undefined, checkName],
+  control: [undefined, checkControl],
+  admin: [false, checkAdmin],
   signals: [true, checkBoolean],
+  log: [false, checkLog],
 };
 
 /**
@@ -70,9 +77,15 @@ const OPTIONS = {
  *
  * @param {object} current `cluster.settings`
  * @param {{ killMode: 'graceful' | 'immediate' }} defaults of the settings
+ * @param {object} [internal] what the command line asks for in addition
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE`, and names the option
  */
-function checkOptions(options = {}, current = {}, defaults = { killMode: 'graceful' }) {
+function checkOptions(
+  options = {},
+  current = {},
+  defaults = { killMode: 'graceful' },
+  internal = undefined,
+) {
   checkObject('options', options);
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(SETTINGS, name) || Object.hasOwn(OPTIONS, name)) continue;
@@ -85,7 +98,11 @@ function checkOptions(options = {}, current = {}, defaults = { killMode: 'gracef
     checked[name] = value === undefined ? otherwise : (check(`options.${name}`, value) ?? value);
   }
   const workers = resolveWorkers('options.workers', checked.workers);
-  return complete({ ...checked, workers }, settingsOf(options, current, defaults), defaults);
+  const settings = settingsOf(options, current, defaults);
+  const complete = completed({ ...checked, workers }, settings, defaults);
+  const checkedInternal = checkInternal(internal);
+  complete.engine.rehearse = checkedInternal.rehearse;
+  return { ...complete, internal: checkedInternal };
 }
 
 /** The settings for the workers. Those that are undefined do not replace the current ones. */
@@ -102,7 +119,7 @@ function settingsOf(options, current, defaults) {
 }
 
 /** What depends on several options. */
-function complete(checked, settings, defaults) {
+function completed(checked, settings, defaults) {
   const { workers, maxSurge, maxRestarts, restartDelay, ...others } = checked;
   checkSurge('options.workers', workers, maxSurge);
   const maxRestartDelay =
@@ -115,18 +132,24 @@ function complete(checked, settings, defaults) {
     typeof maxRestarts === 'number' ? { count: maxRestarts, within: 0 } : maxRestarts;
   const isKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
   const { handOverIdle, killTimeout } = ownSettings(settings, defaults);
-  const { directory, env, signals, shutdownDelay, readyWhen, ...limits } = others;
+  const { directory, env, signals, log, readyWhen, name, control, admin, ...limits } = others;
+  const shutdownDelay = limits.shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0);
   return {
+    name,
+    control,
+    admin,
     settings,
     directory,
     env,
     signals,
+    log,
     readyWhen,
-    shutdownDelay: shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0),
+    shutdownDelay,
     drainTimeout: limits.drainTimeout,
     /** As the engine wants them. */
     engine: {
       ...limits,
+      shutdownDelay,
       workers,
       maxSurge,
       readyWhen,

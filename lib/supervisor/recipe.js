@@ -26,13 +26,14 @@ class Recipes {
   #files;
   #keepsStderr;
   #inspectPort;
+  #slotEnv;
 
   /**
    * @param {object} options as `checkOptions()` returns them
    * @param {{ preload: string, binary: string }} [files] of ours for workers to load, if not those in use here
    * @throws an error of the system if there is no such directory
    */
-  constructor({ settings, env, directory, readyWhen, engine }, defaults, files) {
+  constructor({ settings, env, directory, readyWhen, engine, internal }, defaults, files) {
     const { killMode, queueTimeout } = ownSettings(settings, defaults);
     const isPlain = settings.stdio === undefined && !settings.silent;
     this.#keepsStderr = isPlain;
@@ -42,9 +43,14 @@ class Recipes {
     this.#inspectPort = inspectPort;
     this.#settings.execArgv = execArgv;
     this.#env = env;
-    this.#supervised = { readyWhen, countsRequests: engine.maxRequests > 0 };
+    this.#supervised = {
+      readyWhen,
+      countsRequests: engine.maxRequests > 0,
+      rehearses: internal.rehearse,
+    };
     this.#directory = new Directory(directory);
     this.#files = files;
+    this.#slotEnv = internal.slotEnv;
   }
 
   /**
@@ -61,7 +67,12 @@ class Recipes {
     const request = spawnRequest(settings, variables, this.#files?.preload);
     const spawned = resolveSpawn(request.spawn);
     const options = toForkOptions(spawned, request, this.#supervised, this.#files);
-    const engine = { ...options, ownGroup: true, keepStderr: this.#keepsStderr };
+    const engine = {
+      ...options,
+      ownGroup: true,
+      keepStderr: this.#keepsStderr,
+      slotEnv: this.#slotEnv,
+    };
     const inspectPort = this.#inspectPort;
     if (inspectPort !== undefined) {
       // Before the program and its arguments.

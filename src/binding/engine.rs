@@ -6,22 +6,30 @@ use std::{
 };
 
 use napi::{
-    Env, JsValue, NodeVersion, Status, Unknown,
+    Env, JsValue, Status, Unknown,
     bindgen_prelude::{Either, Function},
     threadsafe_function::ThreadsafeFunctionCallMode,
 };
 use napi_derive::napi;
 
 use super::{
-    callback::reason, engine_drain::EngineDrain, engine_event::EngineEvent, fork::ForkFailure,
-    ipc_channel::IpcChannel, recipe::EngineRecipe, stats::EngineStats,
-    supervision::EngineSupervise, worker_process::WorkerProcess,
+    callback::reason,
+    engine_drain::EngineDrain,
+    engine_event::EngineEvent,
+    fork::ForkFailure,
+    ipc_channel::IpcChannel,
+    operator::{EngineProgram, ListenFailure},
+    recipe::EngineRecipe,
+    stats::EngineStats,
+    supervision::EngineSupervise,
+    worker_process::WorkerProcess,
 };
 use crate::{
     error::{Error, Result},
     primary::{
-        Command, Engine as Core, Event, Order, Scheduling, Settings,
+        Command, Engine as Core, Event, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
+        operator::sockets::OperatorSockets,
         recipe::{Recipe, Started},
         stdio::HeldDescriptors,
     },
@@ -86,17 +94,15 @@ impl Engine {
     #[napi]
     pub fn supervise(
         &self,
-        env: Env,
         options: EngineSupervise,
         recipe: EngineRecipe,
+        program: EngineProgram,
     ) -> Option<ForkFailure> {
-        if let Ok(version) = env.get_node_version() {
-            let NodeVersion { major, minor, patch, .. } = version;
-            let node = Some(format!("v{major}.{minor}.{patch}"));
-            self.core.borrow().board().identify(|identity| identity.node = node);
-        }
+        let run = options.run();
         let recipe = self.lasting_recipe(recipe);
-        let begun = recipe.and_then(|it| self.core.borrow().supervise(options.into(), it));
+        let (options, program) = (options.into(), program.into());
+        let mut core = self.core.borrow_mut();
+        let begun = recipe.and_then(|recipe| core.supervise(options, run, recipe, program));
         begun.err().map(ForkFailure::from)
     }
 
@@ -158,6 +164,46 @@ impl Engine {
     #[napi]
     pub fn leaves(&self, worker: u32) {
         self.core.borrow().leaves(worker);
+    }
+
+    /// Binds the control socket to an absolute path, before `supervise`. Returns null, or why that is not
+    /// possible.
+    #[napi]
+    pub fn listen_control(&self, path: String) -> Option<ListenFailure> {
+        let listening = self.core.borrow_mut().sockets().listen_control(&path);
+        listening.err().map(ListenFailure::from)
+    }
+
+    /// Binds the admin endpoint to an absolute path, or an address such as `127.0.0.1:9100`, before
+    /// `supervise`. Returns null, or why that is not possible.
+    #[napi]
+    pub fn listen_admin(&self, place: String) -> Option<ListenFailure> {
+        let mut core = self.core.borrow_mut();
+        let listening = match place.parse() {
+            Ok(address) => core.sockets().listen_admin(address),
+            Err(_) => core.sockets().listen_admin_path(&place),
+        };
+        listening.err().map(ListenFailure::from)
+    }
+
+    /// Closes what `listenControl` and `listenAdmin` have bound, because `supervise` has failed.
+    #[napi]
+    pub fn close_operator_sockets(&self) {
+        *self.core.borrow_mut().sockets() = OperatorSockets::default();
+    }
+
+    /// Begins with what an operator has asked for by an `asked` event. Returns whether the operator still waits
+    /// for it; if not, it is not to be done.
+    #[napi]
+    pub fn take_asked(&self, token: u32) -> bool {
+        self.core.borrow().take(token)
+    }
+
+    /// Answers an operator: with a status of HTTP, and JSON.
+    #[napi]
+    pub fn reply(&self, token: u32, status: u32, body: String) {
+        let status = u16::try_from(status).unwrap_or(500);
+        let _ = self.order(Order::Reply(token, Reply { status, body }));
     }
 
     /// The state of supervision as JSON; null before it begins. Does not wait for the engine.
@@ -259,7 +305,7 @@ impl Engine {
 
     fn try_fork(&self, id: u32, recipe: EngineRecipe) -> Result<WorkerProcess> {
         let recipe = recipe.into_recipe(&self.inspect_ports)?;
-        let Started { forked, pipes, .. } = recipe.start(id, None)?;
+        let Started { forked, pipes, .. } = recipe.start(id, None, None)?;
         let Forked { adopted, channel } = forked;
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {

@@ -11,9 +11,24 @@ use crate::{
     error::{Error, Result},
     primary::{
         fork::LaneNumbers,
-        recipe::{InspectPort, Recipe},
+        recipe::{InspectPort, Recipe, SlotVariable},
     },
 };
+
+/// A variable whose value is the slot of the worker plus an offset.
+#[napi(object, object_to_js = false)]
+pub struct EngineSlotVariable {
+    /// Its name.
+    pub name: String,
+    /// The value in slot 0.
+    pub offset: i64,
+}
+
+impl From<EngineSlotVariable> for SlotVariable {
+    fn from(EngineSlotVariable { name, offset }: EngineSlotVariable) -> Self {
+        Self { name, offset }
+    }
+}
 
 /// What it takes to start workers.
 #[napi(object, object_to_js = false)]
@@ -56,6 +71,9 @@ pub struct EngineRecipe {
     pub inspect_port: Option<u16>,
     /// Where `--inspect-port` goes among the arguments. Default: at the end.
     pub inspect_index: Option<u32>,
+    /// Variables that tell each worker its slot, in addition to `env`, or in place of those there. `fork()` ignores
+    /// them.
+    pub slot_env: Option<Vec<EngineSlotVariable>>,
 }
 
 impl EngineRecipe {
@@ -85,6 +103,7 @@ impl EngineRecipe {
             own_group: self.own_group.unwrap_or(false),
             keeps_stderr: self.keep_stderr.unwrap_or(false),
             inspect,
+            slot_env: self.slot_env.into_iter().flatten().map(SlotVariable::from).collect(),
         })
     }
 }

@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use super::core::supervise::report::SlotNumber;
 pub use super::{
     recipe::{Recipe, Started},
     stderr_relay::{StderrRelay, StderrTail},
@@ -18,10 +19,17 @@ use crate::{
     protocol::WorkerId,
 };
 
+/// A worker to be started.
+struct Order {
+    id: WorkerId,
+    slot: SlotNumber,
+    recipe: Arc<Recipe>,
+}
+
 /// Starts workers, one after the other. Dropping it ends the thread; workers that are not begun by then are
 /// not started.
 pub struct Forker {
-    orders: Sender<(WorkerId, Arc<Recipe>)>,
+    orders: Sender<Order>,
     relay: Arc<StderrRelay>,
     is_dropped: Arc<AtomicBool>,
 }
@@ -46,10 +54,10 @@ impl Forker {
         Ok(Self { orders, relay, is_dropped })
     }
 
-    /// Starts worker `id`. Returns at once.
-    pub fn fork(&self, id: WorkerId, recipe: Arc<Recipe>) {
+    /// Starts worker `id` for this slot. Returns at once.
+    pub fn fork(&self, id: WorkerId, slot: SlotNumber, recipe: Arc<Recipe>) {
         // The thread takes orders until this is dropped.
-        let _ = self.orders.send((id, recipe));
+        let _ = self.orders.send(Order { id, slot, recipe });
     }
 
     /// What copies the workers' stderr.
@@ -65,22 +73,23 @@ impl Drop for Forker {
 }
 
 fn run(
-    ordered: &Receiver<(WorkerId, Arc<Recipe>)>,
+    ordered: &Receiver<Order>,
     relay: &StderrRelay,
     is_over: &AtomicBool,
     done: impl Fn(WorkerId, Result<Started>),
 ) {
-    for (id, recipe) in ordered {
+    for order in ordered {
         if is_over.load(Ordering::Relaxed) {
             break;
         }
-        done(id, start(id, &recipe, relay));
+        done(order.id, start(&order, relay));
     }
 }
 
-fn start(id: WorkerId, recipe: &Recipe, relay: &StderrRelay) -> Result<Started> {
+fn start(order: &Order, relay: &StderrRelay) -> Result<Started> {
+    let Order { id, slot, recipe } = order;
     let stderr = recipe.relays_stderr().then(|| relay.open()).transpose()?;
-    recipe.start(id, stderr)
+    recipe.start(*id, Some(*slot), stderr)
 }
 
 #[cfg(test)]
@@ -116,7 +125,7 @@ mod tests {
         let good =
             Arc::new(recipe("echo \"$NODE_UNIQUE_ID failed\" >&2; exit \"$NODE_UNIQUE_ID\""));
         for (id, recipe) in [(7, &good), (8, &Arc::new(missing)), (9, &good)] {
-            forker.fork(id, Arc::clone(recipe));
+            forker.fork(id, 0, Arc::clone(recipe));
         }
         for wanted in [Some(7), None, Some(9)] {
             let (id, thread, started) = done.recv().unwrap();

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::CString,
+    fmt::Display,
     os::fd::OwnedFd,
     sync::{
         Arc,
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use super::core::supervise::report::SlotNumber;
 use super::{
     fork::{Forked, LaneNumbers, fork},
     stderr_relay::StderrTail,
@@ -18,7 +20,7 @@ use super::{
 use crate::{error::Result, protocol::WorkerId, sys::spawn::Program};
 
 /// The variable by which Node knows that a process is a worker.
-const UNIQUE_ID: &[u8] = b"NODE_UNIQUE_ID=";
+const UNIQUE_ID: &str = "NODE_UNIQUE_ID";
 
 const LAST_PORT: u32 = 65_535;
 
@@ -52,6 +54,17 @@ pub struct Recipe {
     pub keeps_stderr: bool,
     /// The inspector's port, where the inspector is in use.
     pub inspect: Option<InspectPort>,
+    /// Variables that tell a worker its slot, in addition to `env`, or in place of those there.
+    pub slot_env: Vec<SlotVariable>,
+}
+
+/// A variable whose value is the slot of the worker plus an offset.
+#[derive(Debug, Clone)]
+pub struct SlotVariable {
+    /// Its name, without null bytes and `=`.
+    pub name: String,
+    /// The value in slot 0.
+    pub offset: i64,
 }
 
 /// Gives each worker an inspector's port of its own.
@@ -92,11 +105,16 @@ impl Recipe {
         self.keeps_stderr && inherits_stderr(&self.stdio)
     }
 
-    /// Starts worker `id`. Where `stderr` is given, the child writes there.
+    /// Starts worker `id`, which has a slot if it is supervised. Where `stderr` is given, the child writes there.
     ///
     /// # Errors
     /// That of the system call that failed. Nothing is left open or running then.
-    pub fn start(&self, id: WorkerId, stderr: Option<(OwnedFd, StderrTail)>) -> Result<Started> {
+    pub fn start(
+        &self,
+        id: WorkerId,
+        slot: Option<SlotNumber>,
+        stderr: Option<(OwnedFd, StderrTail)>,
+    ) -> Result<Started> {
         let mut stdio = Stdio::open(&self.stdio)?;
         let stderr = stderr.map(|(theirs, tail)| {
             stdio.replace_stderr(theirs);
@@ -104,7 +122,7 @@ impl Recipe {
         });
         let Stdio { descriptors, pipes, kept_open } = stdio;
         let inspect_port = self.inspect.as_ref().map(InspectPort::next);
-        let program = self.program(id, inspect_port, descriptors);
+        let program = self.program(id, slot, inspect_port, descriptors);
         let mut forked = fork(id, program, self.numbers, self.queue_timeout)?;
         forked.adopted.inspect_port = inspect_port;
         drop(kept_open);
@@ -114,6 +132,7 @@ impl Recipe {
     fn program(
         &self,
         id: WorkerId,
+        slot: Option<SlotNumber>,
         inspect_port: Option<u16>,
         descriptors: Vec<Option<i32>>,
     ) -> Program {
@@ -122,11 +141,9 @@ impl Recipe {
             args.insert(inspect.index.min(args.len()), text(format!("--inspect-port={port}")));
         }
         let mut env = self.env.clone();
-        let unique_id = text(format!("NODE_UNIQUE_ID={id}"));
-        // In its place, because a program sees the order.
-        match env.iter_mut().find(|pair| pair.as_bytes().starts_with(UNIQUE_ID)) {
-            Some(given) => *given = unique_id,
-            None => env.push(unique_id),
+        set(&mut env, UNIQUE_ID, id);
+        for SlotVariable { name, offset } in slot.iter().flat_map(|_| &self.slot_env) {
+            set(&mut env, name, i64::from(slot.unwrap_or_default()).saturating_add(*offset));
         }
         Program {
             file: self.file.clone(),
@@ -138,6 +155,18 @@ impl Recipe {
             gid: self.gid,
             own_group: self.own_group,
         }
+    }
+}
+
+/// Sets a variable: in its place if the environment has it, because a program sees the order.
+fn set(env: &mut Vec<CString>, name: &str, value: impl Display) {
+    let pair = text(format!("{name}={value}"));
+    let is_it = |given: &CString| {
+        given.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|it| it.first() == Some(&b'='))
+    };
+    match env.iter_mut().find(|given| is_it(given)) {
+        Some(given) => *given = pair,
+        None => env.push(pair),
     }
 }
 

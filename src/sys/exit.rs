@@ -16,11 +16,6 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// The name of a signal, as `SIGTERM`, if it has one.
-pub fn signal_name(signal: i32) -> Option<&'static str> {
-    Signal::try_from(signal).ok().map(Signal::as_str)
-}
-
 impl Process {
     /// Sends a signal to the process and to all others of the group that it leads, or to the process alone if
     /// it was not started as the leader of a group.
@@ -50,6 +45,11 @@ impl Process {
             self.wait_for_end();
         }
     }
+}
+
+/// The name of a signal: `SIGKILL`.
+pub fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| number.to_string(), |it| it.as_str().to_owned())
 }
 
 #[cfg(test)]

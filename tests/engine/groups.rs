@@ -19,7 +19,7 @@ impl Primary {
             keeps_stderr: false,
             ..shell(script)
         };
-        (recipe.start(id, None).expect("a worker"), BufReader::new(reader))
+        (recipe.start(id, None, None).expect("a worker"), BufReader::new(reader))
     }
 }
 

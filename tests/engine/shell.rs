@@ -22,5 +22,6 @@ pub(super) fn shell(script: &str) -> Recipe {
         own_group: true,
         keeps_stderr: true,
         inspect: None,
+        slot_env: Vec::new(),
     }
 }

@@ -7,7 +7,11 @@ use std::{fmt, sync::Arc, time::Instant};
 use super::{
     parked::ParkedId,
     stats::{AcceptCounter, Counts, Total, WorkerCounters},
-    supervise::{operation::RecipeId, report::Report, status::Status},
+    supervise::{
+        operation::RecipeId,
+        report::{Report, SlotNumber},
+        status::Status,
+    },
     suspicion::Load,
 };
 use crate::protocol::{
@@ -35,8 +39,8 @@ pub(crate) trait Driver: Sized {
     /// A listening socket is closed, or a worker has closed its descriptor of one.
     fn socket_released(&self);
 
-    /// Starts a worker by this recipe, and tells the core when it has.
-    fn start_worker(&self, id: WorkerId, recipe: RecipeId);
+    /// Starts a worker for this slot by this recipe, and tells the core when it has.
+    fn start_worker(&self, id: WorkerId, slot: SlotNumber, recipe: RecipeId);
 
     /// No worker will be started by this recipe any more.
     fn forget_recipe(&self, recipe: RecipeId);

@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     super::{
         core::{state::Core, stats::Counters, supervise::report::Ended},
-        messages::{Emit, Event, Settings},
+        messages::{Emit, Event, RunOptions, Settings},
         operator::{board::SharedBoard, record::End},
     },
     accept_guard::AcceptGuard,
@@ -25,12 +25,7 @@ use super::{
 use crate::{
     error::Error,
     protocol::{ListenerId, WorkerId},
-    sys::{
-        cpu_time_of,
-        exit::{Exit, signal_name},
-        listen::SPREADS_CONNECTIONS,
-        reserve::Reserve,
-    },
+    sys::{cpu_time_of, exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve, signal_name},
 };
 
 /// Turns of this thread after which all has been read that was there before.
@@ -53,6 +48,8 @@ pub(super) struct Context {
     pub(super) counters: Arc<Counters>,
     /// What operators see.
     pub(super) board: SharedBoard,
+    /// How the supervised program is run.
+    pub(super) run: RefCell<RunOptions>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -86,6 +83,7 @@ impl Context {
             supervision,
             counters,
             board,
+            run: RefCell::default(),
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),
@@ -127,7 +125,7 @@ impl Context {
             let cpu = supervision.remove_worker(worker).and_then(cpu_time_of);
             let (code, signal) = match exit {
                 Some(Exit::Code(code)) => (Some(code), None),
-                Some(Exit::Signal(signal)) => (None, signal_name(signal)),
+                Some(Exit::Signal(signal)) => (None, Some(signal_name(signal))),
                 None => (None, None),
             };
             self.board.exited(worker, End { code, signal, cut, cpu }, now());

@@ -16,7 +16,11 @@ use super::{
             listener::Listener,
             parked::ParkedId,
             stats::Total,
-            supervise::{operation::RecipeId, report::Report, status::Status},
+            supervise::{
+                operation::RecipeId,
+                report::{Report, SlotNumber},
+                status::Status,
+            },
         },
         messages::Emit,
         operator::board::SharedBoard,
@@ -81,10 +85,10 @@ impl Driver for EngineDriver {
         self.released.notify_waiters();
     }
 
-    fn start_worker(&self, id: WorkerId, recipe: RecipeId) {
+    fn start_worker(&self, id: WorkerId, slot: SlotNumber, recipe: RecipeId) {
         self.log.write(format_args!("worker {id} is to be started"));
         if let Some(supervision) = &*self.supervision.borrow() {
-            supervision.start_worker(id, recipe);
+            supervision.start_worker(id, slot, recipe);
         }
     }
 

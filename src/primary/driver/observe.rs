@@ -4,12 +4,9 @@ use std::{rc::Rc, time::Instant};
 
 use tokio::task::yield_now;
 
+pub(super) use super::super::operator::status::Audience;
 use super::{
-    super::operator::{
-        metrics::metrics_text,
-        snapshot::Snapshot,
-        status::{Audience, status_json},
-    },
+    super::operator::{metrics::metrics_text, snapshot::Snapshot, status::status_json},
     context::Context,
     reading::{now, usage_of},
 };
@@ -19,14 +16,12 @@ const AT_ONCE: usize = 8;
 
 /// The status as JSON; null before supervision begins.
 pub(super) async fn status(context: &Rc<Context>, audience: Audience) -> String {
-    context.board.count_request("status");
     let snapshot = snapshot(context).await;
     snapshot.map_or_else(|| "null".to_owned(), |it| status_json(&it, audience))
 }
 
 /// The metrics as OpenMetrics text.
 pub(super) async fn metrics(context: &Rc<Context>) -> String {
-    context.board.count_request("metrics");
     metrics_text(snapshot(context).await)
 }
 
@@ -35,7 +30,6 @@ pub(super) async fn metrics(context: &Rc<Context>) -> String {
 /// # Errors
 /// Why not.
 pub(super) fn readiness(context: &Context) -> Result<(), &'static str> {
-    context.board.count_request("readyz");
     context.board.readiness(&context.counters)
 }
 

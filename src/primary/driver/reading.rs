@@ -1,18 +1,16 @@
 //! What is read for operators: the clocks, and what processes use.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use super::super::operator::{
     board::Board,
-    record::{Moment, Usage},
+    record::{Moment, Usage, epoch},
 };
 use crate::sys::{cpu_time_of, memory_of};
 
 /// This moment.
 pub(in super::super) fn now() -> Moment {
-    let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let epoch = u64::try_from(epoch.as_millis()).unwrap_or(u64::MAX);
-    Moment { instant: Instant::now(), epoch }
+    Moment { instant: Instant::now(), epoch: epoch(SystemTime::now()) }
 }
 
 /// What a process uses now.

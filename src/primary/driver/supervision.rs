@@ -4,26 +4,58 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
-use super::super::{
-    core::supervise::{
-        operation::RecipeId,
-        report::{Outcome, Rejection, Report},
+use tokio::task::AbortHandle;
+
+use super::{
+    super::{
+        core::supervise::{
+            operation::RecipeId,
+            options::SuperviseOptions,
+            report::{Outcome, Rejection, Report, SlotNumber},
+        },
+        forker::{Forker, Recipe, StderrTail},
+        messages::{Emit, Event},
+        operator::{board::Board, identity::Identity},
     },
-    forker::{Forker, Recipe, StderrTail},
-    messages::{Emit, Event},
-    operator::board::Board,
+    asks::Asks,
+    reading::now,
 };
-use super::reading::now;
 use crate::protocol::WorkerId;
 
 /// Of how many workers that have ended the last of their stderr is kept: an operation that fails with one of
 /// them may go on for a while.
 const REMEMBERED: usize = 16;
 
+/// What the program has given as options, and operators may need.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    pub(super) max_surge: u32,
+    pub(super) drain_timeout: Duration,
+    pub(super) shutdown_delay: Duration,
+}
+
+impl From<&SuperviseOptions> for Limits {
+    fn from(options: &SuperviseOptions) -> Self {
+        Self {
+            max_surge: options.max_surge,
+            drain_timeout: options.drain_timeout,
+            shutdown_delay: options.shutdown_delay,
+        }
+    }
+}
+
 /// The recipes, and the workers that were started by them.
 pub(super) struct Supervision {
+    /// Which primary this is.
+    pub(super) identity: Arc<Identity>,
+    pub(super) limits: Limits,
+    /// What operators wait for.
+    pub(super) asks: Asks,
+    /// What answers operators.
+    pub(super) servers: Vec<AbortHandle>,
     /// Until no worker is started any more.
     forker: Option<Forker>,
     recipes: HashMap<RecipeId, Arc<Recipe>>,
@@ -35,8 +67,12 @@ pub(super) struct Supervision {
 }
 
 impl Supervision {
-    pub(super) fn new(forker: Forker) -> Self {
+    pub(super) fn new(forker: Forker, identity: Arc<Identity>) -> Self {
         Self {
+            identity,
+            limits: Limits::default(),
+            asks: Asks::default(),
+            servers: Vec::new(),
             forker: Some(forker),
             recipes: HashMap::new(),
             last_recipe: 0,
@@ -56,15 +92,19 @@ impl Supervision {
         self.recipes.remove(&recipe);
     }
 
-    pub(super) fn start_worker(&self, id: WorkerId, recipe: RecipeId) {
+    pub(super) fn start_worker(&self, id: WorkerId, slot: SlotNumber, recipe: RecipeId) {
         if let Some((forker, recipe)) = self.forker.as_ref().zip(self.recipes.get(&recipe)) {
-            forker.fork(id, Arc::clone(recipe));
+            forker.fork(id, slot, Arc::clone(recipe));
         }
     }
 
-    /// No worker is started any more, so the thread that starts them ends.
+    /// No worker is started any more, so the thread that starts them ends, and operators find no sockets.
+    /// Connections that they have get their answers.
     pub(super) fn end(&mut self) {
         self.forker = None;
+        for server in self.servers.drain(..) {
+            server.abort();
+        }
     }
 
     /// The worker's process runs.
@@ -85,9 +125,14 @@ impl Supervision {
         pid
     }
 
-    pub(super) fn report(&self, report: Report, emit: &Emit, board: &Board) {
+    pub(super) fn report(&mut self, report: Report, emit: &Emit, board: &Board) {
         let stderr = rejection(&report).and_then(|it| it.worker).and_then(|id| self.stderr(id));
         board.report(&report, stderr.as_deref(), now());
+        if let Report::Answer(token, outcome) = &report
+            && self.asks.answer(*token, (outcome.clone(), stderr.clone()))
+        {
+            return;
+        }
         emit(Event::Report { report, stderr });
     }
 

@@ -13,9 +13,10 @@ use super::{
             status::Status,
         },
     },
+    identity::Identity,
     readiness::readiness,
     record::{End, Moment, Record, Usage},
-    snapshot::{Identity, Snapshot},
+    snapshot::Snapshot,
 };
 use crate::protocol::WorkerId;
 
@@ -28,9 +29,7 @@ pub struct Board(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    identity: Identity,
-    /// When supervision began.
-    started: Option<Moment>,
+    identity: Option<Arc<Identity>>,
     status: Option<Status>,
     record: Record,
 }
@@ -41,19 +40,9 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what the primary is called, or where it is reached.
-    pub fn identify(&self, change: impl FnOnce(&mut Identity)) {
-        change(&mut self.lock().identity);
-    }
-
-    /// What was set by [`identify`](Self::identify).
-    pub fn identity(&self) -> Identity {
-        self.lock().identity.clone()
-    }
-
-    /// Supervision begins.
-    pub(in super::super) fn begin(&self, now: Moment) {
-        self.lock().started = Some(now);
+    /// Supervision begins, of this primary.
+    pub(in super::super) fn begin(&self, identity: Arc<Identity>) {
+        self.lock().identity = Some(identity);
     }
 
     /// The process of a supervised worker runs.
@@ -106,9 +95,8 @@ impl Board {
         let observed = counters.observe();
         let inner = &mut *self.lock();
         inner.record.history.sample(observed.total, now.instant);
-        let Inner { identity, started, status, record } = inner;
-        let (started, status) = ((*started)?, status.clone()?);
-        Some(Snapshot::new(identity.clone(), started, now, status, observed, record))
+        let Inner { identity, status, record } = inner;
+        Some(Snapshot::new(identity.clone()?, now, status.clone()?, observed, record))
     }
 
     /// Whether a worker is ready whose event loop turns, and the supervisor does not stop.

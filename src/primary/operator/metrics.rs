@@ -23,8 +23,9 @@ use super::{
             status::{SlotState, SlotStatus},
         },
     },
-    facts::{slot_state_name, state_name},
     readiness::readiness,
+    record::epoch,
+    report::{slot_state_name, state_name},
     snapshot::Snapshot,
 };
 
@@ -104,16 +105,13 @@ struct Families<'a, 'b> {
 
 impl Families<'_, '_> {
     fn primary(&mut self) -> fmt::Result {
-        let Snapshot { identity, status, observed, started, .. } = self.snapshot;
-        let version = [
-            ("version", env!("CARGO_PKG_VERSION")),
-            ("node", identity.node.as_deref().unwrap_or_default()),
-        ];
+        let Snapshot { identity, status, observed, .. } = self.snapshot;
+        let version = [("version", env!("CARGO_PKG_VERSION")), ("node", &*identity.node)];
         let help = "The versions of rs-cluster and of Node.";
         self.encoder
             .encode_descriptor("build", help, None, MetricType::Info)?
             .encode_info(&version)?;
-        let start = started.epoch as f64 / 1000.0;
+        let start = epoch(identity.started) as f64 / 1000.0;
         self.gauge(
             "start_time",
             "When supervision began, since 1970.",

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
@@ -13,10 +13,10 @@ use super::{
         report::{Outcome, Reason, Report, SlotNumber},
         status::Status,
     },
-    facts::report_json,
     history::History,
+    report::report_json,
 };
-use crate::{protocol::WorkerId, sys::exit::signal_name};
+use crate::{protocol::WorkerId, sys::signal_name};
 
 /// How many events are remembered.
 const EVENTS: usize = 50;
@@ -30,13 +30,19 @@ pub struct Moment {
     pub epoch: u64,
 }
 
+/// In milliseconds since 1970.
+pub fn epoch(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// How a worker's process ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct End {
     /// Its exit code.
     pub code: Option<i32>,
     /// The name of the signal that has ended it.
-    pub signal: Option<&'static str>,
+    pub signal: Option<String>,
     /// How many connections that has cut.
     pub cut: usize,
     /// The processor time that it has had, if it is known.
@@ -214,7 +220,7 @@ fn name_signals(value: &mut Value) {
         for (name, field) in fields {
             match (name.as_str(), field.as_i64()) {
                 ("signal", Some(number)) => {
-                    *field = json!(i32::try_from(number).ok().and_then(signal_name));
+                    *field = json!(i32::try_from(number).ok().map(signal_name));
                 }
                 _ => name_signals(field),
             }

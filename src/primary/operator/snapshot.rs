@@ -17,22 +17,10 @@ use super::{
         },
     },
     history::Second,
+    identity::Identity,
     record::{Moment, Record, Tally, Usage},
 };
 use crate::protocol::WorkerId;
-
-/// What a primary is called, and where operators reach it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// The name of the program.
-    pub name: Option<String>,
-    /// The version of Node, as `process.version`.
-    pub node: Option<String>,
-    /// The path of the control socket.
-    pub control: Option<String>,
-    /// The address of the admin endpoint.
-    pub admin: Option<String>,
-}
 
 /// A supervised worker whose process runs.
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +37,7 @@ pub struct Process {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// Of the primary.
-    pub identity: Identity,
-    /// When supervision began.
-    pub started: Moment,
+    pub identity: Arc<Identity>,
     /// When this was taken.
     pub now: Moment,
     /// What the rules know.
@@ -76,8 +62,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn new(
-        identity: Identity,
-        started: Moment,
+        identity: Arc<Identity>,
         now: Moment,
         status: Status,
         observed: Observed,
@@ -89,7 +74,6 @@ impl Snapshot {
             .map(|(&id, it)| (id, Process { pid: it.pid, usage: it.usage, leaves: it.leaves }));
         Self {
             identity,
-            started,
             now,
             status,
             observed,

@@ -9,9 +9,10 @@ use super::{
         stats::{AddressStats, Total, WorkerStats},
         supervise::status::{LeavingStatus, SlotState, SlotStatus},
     },
-    facts::{slot_state_name, state_name, whole},
     history::Second,
     readiness::readiness,
+    record::epoch,
+    report::{slot_state_name, state_name, whole},
     snapshot::{Process, Snapshot},
 };
 use crate::protocol::WorkerId;
@@ -31,7 +32,7 @@ const PRIVATE: [&str; 2] = ["stderr", "stack"];
 
 /// The status as JSON.
 pub fn status_json(snapshot: &Snapshot, audience: Audience) -> String {
-    let Snapshot { identity, started, now, status, observed, tally, .. } = snapshot;
+    let Snapshot { identity, now, status, observed, tally, .. } = snapshot;
     let is_stuck = |worker| observed.workers.get(&worker).is_some_and(WorkerStats::is_stuck);
     let mut totals = total_json(&observed.total);
     totals.extend([
@@ -52,8 +53,8 @@ pub fn status_json(snapshot: &Snapshot, audience: Audience) -> String {
         "generation": status.generation,
         "held": status.is_held,
         "workers": status.slots.len(),
-        "uptime": whole(now.instant.saturating_duration_since(started.instant)),
-        "started": started.epoch,
+        "uptime": whole(now.instant.saturating_duration_since(identity.since)),
+        "started": epoch(identity.started),
         "now": now.epoch,
         "control": identity.control,
         "admin": identity.admin,

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
@@ -16,9 +16,10 @@ use super::{
             status::{LeavingStatus, Place, SlotState, SlotStatus, Status},
         },
     },
+    identity::Identity,
     metrics::metrics_text,
     record::{Moment, Tally, Usage},
-    snapshot::{Identity, Process, Snapshot},
+    snapshot::{Process, Snapshot},
     status::{Audience, status_json},
 };
 
@@ -66,8 +67,14 @@ fn snapshot(slots: u32) -> Snapshot {
         parked: 2,
     };
     Snapshot {
-        identity: Identity { node: Some("v20.0.0".into()), ..Identity::default() },
-        started: Moment { instant: instant - second * 10, epoch: 1_700_000_000_000 },
+        identity: Arc::new(Identity {
+            name: "app".into(),
+            node: "v20.0.0".into(),
+            control: Some("/run/app.sock".into()),
+            admin: None,
+            started: UNIX_EPOCH + second * 1_700_000_000,
+            since: instant - second * 10,
+        }),
         now: Moment { instant, epoch: 1_700_000_010_000 },
         status: Status {
             state: State::Ready,

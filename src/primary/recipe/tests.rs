@@ -19,6 +19,7 @@ pub(in crate::primary) fn shell(script: &str) -> Recipe {
         own_group: false,
         keeps_stderr: false,
         inspect: None,
+        slot_env: Vec::new(),
     }
 }
 
@@ -29,10 +30,22 @@ fn recipe() -> Recipe {
 #[test]
 fn each_worker_gets_its_own_id_where_the_environment_has_one() {
     let mut recipe = recipe();
-    let env = |recipe: &Recipe| recipe.program(12, None, Vec::new()).env;
+    let env = |recipe: &Recipe| recipe.program(12, None, None, Vec::new()).env;
     assert_eq!(env(&recipe), [c("A=1"), c("NODE_UNIQUE_ID=12"), c("B=2")]);
     recipe.env.remove(1);
     assert_eq!(env(&recipe), [c("A=1"), c("B=2"), c("NODE_UNIQUE_ID=12")]);
+}
+
+#[test]
+fn a_supervised_worker_gets_the_variables_of_its_slot() {
+    let variable = |name: &str, offset| SlotVariable { name: name.into(), offset };
+    let slot_env = vec![variable("A", 0), variable("PORT", 3000), variable("LAST", -1)];
+    let recipe = Recipe { slot_env, ..recipe() };
+    let env = |slot| recipe.program(12, slot, None, Vec::new()).env;
+    let id = c("NODE_UNIQUE_ID=12");
+    assert_eq!(env(Some(2)), [c("A=2"), id.clone(), c("B=2"), c("PORT=3002"), c("LAST=1")]);
+    assert_eq!(env(Some(0)), [c("A=0"), id.clone(), c("B=2"), c("PORT=3000"), c("LAST=-1")]);
+    assert_eq!(env(None), [c("A=1"), id, c("B=2")]);
 }
 
 #[test]
@@ -41,7 +54,7 @@ fn each_worker_gets_the_next_inspector_port_also_by_another_recipe() {
     let later = port.clone();
     assert_eq!([port.next(), port.next(), later.next(), port.next()], [65_534, 65_535, 1024, 1025]);
     let recipe = Recipe { inspect: Some(port), ..recipe() };
-    let args = recipe.program(1, Some(9230), Vec::new()).args;
+    let args = recipe.program(1, None, Some(9230), Vec::new()).args;
     assert_eq!(args, [c("sh"), c("--inspect-port=9230"), c("-c"), c("exit 7")]);
 }
 

@@ -21,7 +21,11 @@ use super::super::{
     },
     parked::ParkedId,
     stats::{AcceptCounter, Total, WorkerView},
-    supervise::{operation::RecipeId, report::Report, status::Status},
+    supervise::{
+        operation::RecipeId,
+        report::{Report, SlotNumber},
+        status::Status,
+    },
     suspicion::Load,
 };
 use crate::protocol::{
@@ -168,7 +172,7 @@ impl Driver for Memory {
 
     fn socket_released(&self) {}
 
-    fn start_worker(&self, _id: WorkerId, _recipe: RecipeId) {}
+    fn start_worker(&self, _id: WorkerId, _slot: SlotNumber, _recipe: RecipeId) {}
 
     fn forget_recipe(&self, _recipe: RecipeId) {}
 

@@ -79,11 +79,11 @@ impl<D: Driver> Core<D> {
 
     fn carry_out(&mut self, supervisor: &Supervisor, effect: Effect, now: Instant) {
         match effect {
-            Effect::Start { worker, recipe, is_withheld } => {
+            Effect::Start { worker, slot, recipe, is_withheld } => {
                 if is_withheld {
                     self.withheld.insert(worker);
                 }
-                self.driver.start_worker(worker, recipe);
+                self.driver.start_worker(worker, slot, recipe);
             }
             Effect::Admit(worker) => {
                 self.withheld.remove(&worker);
@@ -116,6 +116,12 @@ impl<D: Driver> Core<D> {
     /// The slot and the generation of a supervised worker.
     pub(crate) fn place_of(&self, id: WorkerId) -> Option<(SlotNumber, Generation)> {
         self.supervisor.as_ref()?.place_of(id)
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> u32 {
+        let slots = self.supervisor.as_ref().map_or(0, |it| it.slots.len());
+        u32::try_from(slots).unwrap_or(u32::MAX)
     }
 
     fn drain_others(&mut self, supervisor: &Supervisor, timeout: Duration, now: Instant) {

@@ -129,7 +129,7 @@ impl Supervisor {
             is_worn: false,
         };
         self.members.insert(worker, member);
-        self.effects.push_back(Effect::Start { worker, recipe, is_withheld });
+        self.effects.push_back(Effect::Start { worker, slot: number, recipe, is_withheld });
     }
 
     /// The worker of a slot leaves before there is another.

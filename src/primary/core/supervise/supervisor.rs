@@ -22,6 +22,7 @@ pub(crate) enum Effect {
     /// Start a worker. One that is withheld gets no connections until it is admitted.
     Start {
         worker: WorkerId,
+        slot: SlotNumber,
         recipe: RecipeId,
         is_withheld: bool,
     },

@@ -1,4 +1,4 @@
-//! What supervision reports, as JSON.
+//! Reports as JSON.
 
 use std::time::Duration;
 
@@ -58,7 +58,8 @@ fn answer_json(token: u32, outcome: &Outcome, stderr: Option<&str>) -> Value {
     json!({ "type": "done", "token": token, "value": value })
 }
 
-fn rejection_json(rejection: &Rejection, stderr: Option<&str>) -> Value {
+/// Why an operation failed.
+pub(crate) fn rejection_json(rejection: &Rejection, stderr: Option<&str>) -> Value {
     let Rejection { cause, phase, worker, slot } = rejection;
     let mut value = json!({
         "worker": worker, "slot": slot, "phase": phase_name(*phase), "stderr": stderr,
@@ -93,8 +94,7 @@ fn rejection_json(rejection: &Rejection, stderr: Option<&str>) -> Value {
     value
 }
 
-/// The word for programs.
-pub fn state_name(state: State) -> &'static str {
+pub(super) fn state_name(state: State) -> &'static str {
     match state {
         State::Starting => "starting",
         State::Ready => "ready",
@@ -105,8 +105,7 @@ pub fn state_name(state: State) -> &'static str {
     }
 }
 
-/// The word for programs.
-pub fn slot_state_name(state: SlotState) -> &'static str {
+pub(super) fn slot_state_name(state: SlotState) -> &'static str {
     match state {
         SlotState::Empty => "empty",
         SlotState::Starting => "starting",
@@ -126,6 +125,6 @@ fn phase_name(phase: FailedPhase) -> &'static str {
 }
 
 /// In milliseconds.
-pub fn whole(time: Duration) -> u64 {
+pub(super) fn whole(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
