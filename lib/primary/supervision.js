@@ -114,9 +114,9 @@ class Supervision {
   }
 
   /** The process of this worker has ended. */
-  onExited(id, cut) {
+  onExited(id, cut, code, signal) {
     const worker = this.#workerOf(id);
-    this.#workers.delete(id);
+    if (this.#workers.delete(id)) this.#supervisor.onExit(id, code, signal);
     if (cut > 0 && worker !== undefined) this.#supervisor.onCut(worker, cut);
   }
 

@@ -308,7 +308,7 @@ class Workers {
 
   #onProcessExited(id, code, signal, cut) {
     this.#drains.setCut(id, cut);
-    this.#supervision?.onExited(id, cut);
+    this.#supervision?.onExited(id, cut, code, signal);
     this.#processes.get(id)?.exited(code, signal);
   }
 

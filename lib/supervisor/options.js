@@ -7,6 +7,7 @@ const { checkSettings, mergeSettings, ownSettings } = require('../primary/settin
 const { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime } =
   require('./checks.js');
 const checkInternal = require('./internal.js');
+const { checkLog } = require('./log.js');
 const { checkAdmin, checkControl, checkName } = require('./operator-sockets.js');
 const countProcessors = require('./processors.js');
 
@@ -68,6 +69,7 @@ const OPTIONS = {
   control: [undefined, checkControl],
   admin: [false, checkAdmin],
   signals: [true, checkBoolean],
+  log: [false, checkLog],
 };
 
 /**
@@ -98,7 +100,9 @@ function checkOptions(
   const workers = resolveWorkers('options.workers', checked.workers);
   const settings = settingsOf(options, current, defaults);
   const complete = completed({ ...checked, workers }, settings, defaults);
-  return { ...complete, internal: checkInternal(internal) };
+  const checkedInternal = checkInternal(internal);
+  complete.engine.rehearse = checkedInternal.rehearse;
+  return { ...complete, internal: checkedInternal };
 }
 
 /** The settings for the workers. Those that are undefined do not replace the current ones. */
@@ -128,7 +132,7 @@ function completed(checked, settings, defaults) {
     typeof maxRestarts === 'number' ? { count: maxRestarts, within: 0 } : maxRestarts;
   const isKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
   const { handOverIdle, killTimeout } = ownSettings(settings, defaults);
-  const { directory, env, signals, readyWhen, name, control, admin, ...limits } = others;
+  const { directory, env, signals, log, readyWhen, name, control, admin, ...limits } = others;
   const shutdownDelay = limits.shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0);
   return {
     name,
@@ -138,6 +142,7 @@ function completed(checked, settings, defaults) {
     directory,
     env,
     signals,
+    log,
     readyWhen,
     shutdownDelay,
     drainTimeout: limits.drainTimeout,

@@ -7,6 +7,7 @@ const LoopRef = require('../loop-ref.js');
 const Asked = require('./asked.js');
 const { checkInteger, checkObject, checkTime } = require('./checks.js');
 const { allFailed, failure, noRecipe, stopped } = require('./failures.js');
+const { Log } = require('./log.js');
 const Operations = require('./operations.js');
 const { MOST_WORKERS, checkSurge, resolveWorkers } = require('./options.js');
 const Reloads = require('./reloads.js');
@@ -38,6 +39,7 @@ class Supervisor extends EventEmitter {
   #signals;
   #asked;
   #silentFailures;
+  #log;
   /** What the exit code was before the supervisor failed. */
   #exitCode;
 
@@ -52,13 +54,18 @@ class Supervisor extends EventEmitter {
     this.#options = options;
     this.#recipes = recipes;
     this.#host = host;
+    this.#log = new Log(options.log, options, this.#context, () => this.#readyFacts());
     this.#silentFailures = new SilentFailures(options);
     this.#loopRef.ref();
     ignoreOutputErrors();
     const { killTimeout: exitTimeout } = options.engine;
     this.#asked = new Asked(engine, this, exitTimeout);
     if (options.signals)
-      this.#signals = new Signals(this, { kill: () => this.#kill(), exitTimeout });
+      this.#signals = new Signals(this, {
+        kill: () => this.#kill(),
+        exitTimeout,
+        isLogged: this.#log.isOn,
+      });
   }
 
   get state() {
@@ -138,6 +145,7 @@ class Supervisor extends EventEmitter {
   /** A report of the engine. */
   onReport({ type, ...report }) {
     const { worker } = report;
+    this.#log.add(type, report);
     switch (type) {
       case 'state':
         this.#setState(report.state);
@@ -184,7 +192,18 @@ class Supervisor extends EventEmitter {
 
   /** The end of a worker has cut connections off. */
   onCut(worker, connections) {
+    this.#log.add('cut', { worker: worker.id, connections });
     this.#emitSoon('cut', { worker, connections });
+  }
+
+  /** The process of a supervised worker has ended. */
+  onExit(worker, code, signal) {
+    this.#log.add('exit', { worker, code, signal });
+  }
+
+  #readyFacts() {
+    const listeners = this.#host.stats().listeners.map(({ address }) => address);
+    return { generation: this.#generation, workers: this.#target, listeners };
   }
 
   #onReady() {
@@ -197,7 +216,8 @@ class Supervisor extends EventEmitter {
 
   #onBackOff({ failure: reason, ...facts }) {
     this.#host.restoreFiles();
-    this.#silentFailures.report(reason);
+    // The log has it already.
+    if (!this.#log.isOn) this.#silentFailures.report(reason);
     this.#emitSoon('backoff', facts);
   }
 

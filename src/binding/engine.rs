@@ -98,9 +98,11 @@ impl Engine {
         recipe: EngineRecipe,
         program: EngineProgram,
     ) -> Option<ForkFailure> {
+        let run = options.run();
         let recipe = self.lasting_recipe(recipe);
         let (options, program) = (options.into(), program.into());
-        let begun = recipe.and_then(|it| self.core.borrow_mut().supervise(options, it, program));
+        let mut core = self.core.borrow_mut();
+        let begun = recipe.and_then(|recipe| core.supervise(options, run, recipe, program));
         begun.err().map(ForkFailure::from)
     }
 

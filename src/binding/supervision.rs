@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use napi_derive::napi;
 
-use crate::primary::options::{ReadyWhen, RestartLimit, SuperviseOptions};
+use crate::primary::{
+    RunOptions,
+    options::{ReadyWhen, RestartLimit, SuperviseOptions},
+};
 
 /// How to supervise. Times are in milliseconds.
 #[napi(object, object_to_js = false)]
@@ -50,6 +53,14 @@ pub struct EngineSupervise {
     pub jitter: f64,
     /// Where random numbers begin.
     pub seed: f64,
+    /// Whether no address that workers ask for is bound. Default: false.
+    pub rehearse: Option<bool>,
+}
+
+impl EngineSupervise {
+    pub(super) fn run(&self) -> RunOptions {
+        RunOptions { rehearses: self.rehearse.unwrap_or(false) }
+    }
 }
 
 fn milliseconds(value: u32) -> Duration {

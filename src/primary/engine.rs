@@ -21,7 +21,7 @@ use super::{
     },
     driver::{self, Equipment},
     forker::{Forker, StderrRelay},
-    messages::{Board, Command, Emit, Event, Order, Published, Settings},
+    messages::{Board, Command, Emit, Event, Order, Published, RunOptions, Settings},
     operator::{
         identity::{Identity, Program},
         sockets::OperatorSockets,
@@ -132,6 +132,7 @@ impl Engine {
     pub fn supervise(
         &mut self,
         options: SuperviseOptions,
+        run: RunOptions,
         recipe: Recipe,
         program: Program,
     ) -> Result<()> {
@@ -160,7 +161,7 @@ impl Engine {
             started: SystemTime::now(),
             since: Instant::now(),
         });
-        self.send(Command::Supervise { options, recipe, forker, ids, identity, sockets })
+        self.send(Command::Supervise { options, run, recipe, forker, ids, identity, sockets })
     }
 
     /// Where operators will ask, to be bound before [`supervise`](Self::supervise).

@@ -59,6 +59,8 @@ pub enum Command {
     Supervise {
         /// How.
         options: Box<SuperviseOptions>,
+        /// What else there is to do for the program.
+        run: RunOptions,
         /// By which workers are started.
         recipe: Arc<Recipe>,
         /// What starts them.
@@ -77,6 +79,13 @@ pub enum Command {
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),
+}
+
+/// How a supervised program is run, apart from the rules of supervision.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Whether none of the addresses that workers ask for is bound.
+    pub rehearses: bool,
 }
 
 /// What the program wants of supervision. A token is for the [`Report`] that answers.

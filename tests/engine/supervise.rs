@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use rs_cluster::primary::{
-    Order,
+    Order, RunOptions,
     operator::identity,
     options::{ReadyWhen, SuperviseOptions},
     recipe::Recipe,
@@ -54,9 +54,10 @@ struct Program {
 
 impl Program {
     fn supervise(options: SuperviseOptions, recipe: Recipe) -> Self {
-        let primary = Primary::start(Scheduling::RoundRobin);
+        let mut primary = Primary::start(Scheduling::RoundRobin);
         let program = identity::Program { name: "program".into(), node: "none".into() };
-        primary.engine.supervise(options, recipe, program).expect("a running engine");
+        let run = RunOptions::default();
+        primary.engine.supervise(options, run, recipe, program).expect("a running engine");
         Self { primary, processes: Vec::new() }
     }
 

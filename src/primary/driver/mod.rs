@@ -2,7 +2,8 @@
 //! processes and deadlines, and the system calls that carry out what the core decides.
 //!
 //! - here: the thread and its loop over commands; [`context`]: what its tasks share,
-//! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses,
+//! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses;
+//!   [`rehearsal`]: what stands for them,
 //! - [`acceptor`]: one listening socket; [`parked_task`]: connections that wait
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
@@ -25,6 +26,7 @@ mod listening_socket;
 mod observe;
 mod parked_connections;
 mod parked_task;
+mod rehearsal;
 mod requests;
 mod supervised;
 mod supervision;
@@ -106,7 +108,8 @@ pub(super) fn run(
                 Command::Resume(worker) => {
                     context.decide(|core| core.resume(worker, Instant::now()));
                 }
-                Command::Supervise { options, recipe, forker, ids, identity, sockets } => {
+                Command::Supervise { options, run, recipe, forker, ids, identity, sockets } => {
+                    *context.run.borrow_mut() = run;
                     begin(&context, *options, recipe, Supervision::new(forker, identity), ids);
                     open(&context, *sockets);
                 }
