@@ -6,6 +6,19 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 
 const SOURCES: &str = "src/primary/operator/page";
+/// In this order, because each uses those before it.
+const SCRIPTS: [&str; 10] = [
+    "format.js",
+    "words.js",
+    "samples.js",
+    "dom.js",
+    "table.js",
+    "tables.js",
+    "chart.js",
+    "events.js",
+    "poll.js",
+    "page.js",
+];
 
 fn main() -> io::Result<()> {
     #[cfg(feature = "binding")]
@@ -16,9 +29,10 @@ fn main() -> io::Result<()> {
 
 /// Writes `page.html` with its style and its script inside, and `page.policy`, which permits only these.
 fn join_page(to: &Path) -> io::Result<()> {
-    let [html, style, script] = ["page.html", "page.css", "page.js"].map(source);
-    let (style, script) = (style?, script?);
-    let html = html?.replace("/* page.css */", &style).replace("/* page.js */", &script);
+    let style = source("page.css")?;
+    let script = SCRIPTS.into_iter().map(source).collect::<io::Result<String>>()?;
+    let html =
+        source("page.html")?.replace("/* page.css */", &style).replace("/* page.js */", &script);
     fs::write(to.join("page.html"), html)?;
     fs::write(to.join("page.policy"), policy(&script, &style))
 }

@@ -41,6 +41,14 @@ function makeDatagram(fd, onClose) {
   return afterClose(openDatagram(fd), onClose);
 }
 
+/** Makes a handle tell another address than that of its socket. */
+function showAddress(handle, bound) {
+  handle.getsockname = (out) => {
+    Object.assign(out, bound);
+    return 0;
+  };
+}
+
 /** Passes a connection to the server of a handle, or a negated errno. */
 function passConnection(handle, errno, connection) {
   handle.onconnection(errno, connection);
@@ -75,4 +83,4 @@ function afterClose(handle, callback) {
   return handle;
 }
 
-module.exports = { makeDatagram, makeFaux, makeShared, passConnection };
+module.exports = { makeDatagram, makeFaux, makeShared, passConnection, showAddress };

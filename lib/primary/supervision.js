@@ -1,6 +1,7 @@
 'use strict';
 
 const errors = require('../errors.js');
+const { OperatorSockets } = require('../supervisor/operator-sockets.js');
 const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
 const Supervisor = require('../supervisor/supervisor.js');
@@ -49,18 +50,23 @@ class Supervision {
     const { uid, gid } = options.settings;
     const isForOthers = (uid ?? process.getuid()) !== process.getuid() || gid != null;
     const copy = new PackageCopy(isForOthers, options.settings);
+    let sockets;
     try {
-      return this.#start(options, new Recipes(options, defaults, copy.files), copy);
+      const recipes = new Recipes(options, defaults, copy.files);
+      const recipe = recipes.make();
+      sockets = new OperatorSockets(this.#engine(), options);
+      return this.#start(options, { recipes, recipe, copy, sockets });
     } catch (error) {
+      sockets?.close();
       copy.remove();
       throw error;
     }
   }
 
-  #start(options, recipes, copy) {
-    const recipe = recipes.make();
+  #start(options, { recipes, recipe, copy, sockets }) {
     this.#newestRequest = recipe.request;
-    const failure = this.#engine().supervise(options.engine, recipe.engine);
+    const program = { name: sockets.name, node: process.version };
+    const failure = this.#engine().supervise(options.engine, recipe.engine, program);
     if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
     flushStderrOnExit(this.#engine());
     this.#supervisor = new Supervisor(this.#engine(), options, recipes, {
@@ -72,10 +78,12 @@ class Supervision {
         this.#kill(pids);
         // This process ends by a signal, so it does not emit 'exit'.
         copy.remove();
+        sockets.remove();
       },
       restoreFiles: () => copy.restore(),
       ended: () => {
         copy.remove();
+        sockets.closed();
         this.#engine().closeHeld();
       },
     });
@@ -95,15 +103,20 @@ class Supervision {
     this.#supervisor.onReport(JSON.parse(json));
   }
 
+  /** An operator asks for something. */
+  onAsked(token, operation) {
+    this.#supervisor.onAsked(token, operation);
+  }
+
   /** The program itself ends this worker, which is to be replaced at once. */
   leaves({ id }) {
     if (this.#workers.has(id)) this.#engine().leaves(id);
   }
 
   /** The process of this worker has ended. */
-  onExited(id, cut) {
+  onExited(id, cut, code, signal) {
     const worker = this.#workerOf(id);
-    this.#workers.delete(id);
+    if (this.#workers.delete(id)) this.#supervisor.onExit(id, code, signal);
     if (cut > 0 && worker !== undefined) this.#supervisor.onCut(worker, cut);
   }
 

@@ -6,6 +6,9 @@ const { signals } = require('node:os').constants;
 const { getSystemErrorName } = require('node:util');
 const errors = require('../errors.js');
 
+/** What separates the message from what the worker wrote last. */
+const STDERR_FOLLOWS = '. The end of its stderr:\n';
+
 /** What has failed, by the engine's word for it: the rest of the error's code, and its message. */
 const WORDS = {
   exited: ['WORKER_EXITED', (it) => `${who(it)} exited with ${how(it)} ${when(it)}`],
@@ -34,7 +37,7 @@ function failure(report, options) {
   if (isOfWorker) details.phase = phase;
   if (what === 'timeout') details.missing = missing ?? [];
   if (isNumber(errno)) Object.assign(details, { errno, syscall });
-  const output = stderr ? `. The end of its stderr:\n${stderr.trimEnd()}` : '';
+  const output = stderr ? `${STDERR_FOLLOWS}${stderr.trimEnd()}` : '';
   return errors.supervision(code, `${word(facts, options)}${output}`, {
     ...withoutNulls(details),
     stderr: stderr ?? '',
@@ -104,4 +107,4 @@ function withoutNulls(details) {
   return Object.fromEntries(Object.entries(details).filter(([, it]) => it != null));
 }
 
-module.exports = { allFailed, failure, noRecipe, stopped };
+module.exports = { STDERR_FOLLOWS, allFailed, failure, noRecipe, stopped };

@@ -7,6 +7,8 @@ const { checkSettings, mergeSettings, ownSettings } = require('../primary/settin
 const { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime } =
   require('./checks.js');
 const checkInternal = require('./internal.js');
+const { checkLog } = require('./log.js');
+const { checkAdmin, checkControl, checkName } = require('./operator-sockets.js');
 const countProcessors = require('./processors.js');
 
 // Each worker is a process, so this leaves room for any machine.
@@ -63,7 +65,11 @@ const OPTIONS = {
   maxAge: [0, time()],
   maxRequests: [0, count(0)],
   jitter: [0.1, (name, value) => checkNumber(name, value, 0, 1)],
+  name: [undefined, checkName],
+  control: [undefined, checkControl],
+  admin: [false, checkAdmin],
   signals: [true, checkBoolean],
+  log: [false, checkLog],
 };
 
 /**
@@ -94,7 +100,9 @@ function checkOptions(
   const workers = resolveWorkers('options.workers', checked.workers);
   const settings = settingsOf(options, current, defaults);
   const complete = completed({ ...checked, workers }, settings, defaults);
-  return { ...complete, internal: checkInternal(internal) };
+  const checkedInternal = checkInternal(internal);
+  complete.engine.rehearse = checkedInternal.rehearse;
+  return { ...complete, internal: checkedInternal };
 }
 
 /** The settings for the workers. Those that are undefined do not replace the current ones. */
@@ -124,18 +132,24 @@ function completed(checked, settings, defaults) {
     typeof maxRestarts === 'number' ? { count: maxRestarts, within: 0 } : maxRestarts;
   const isKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
   const { handOverIdle, killTimeout } = ownSettings(settings, defaults);
-  const { directory, env, signals, shutdownDelay, readyWhen, ...limits } = others;
+  const { directory, env, signals, log, readyWhen, name, control, admin, ...limits } = others;
+  const shutdownDelay = limits.shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0);
   return {
+    name,
+    control,
+    admin,
     settings,
     directory,
     env,
     signals,
+    log,
     readyWhen,
-    shutdownDelay: shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0),
+    shutdownDelay,
     drainTimeout: limits.drainTimeout,
     /** As the engine wants them. */
     engine: {
       ...limits,
+      shutdownDelay,
       workers,
       maxSurge,
       readyWhen,

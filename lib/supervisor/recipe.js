@@ -43,7 +43,11 @@ class Recipes {
     this.#inspectPort = inspectPort;
     this.#settings.execArgv = execArgv;
     this.#env = env;
-    this.#supervised = { readyWhen, countsRequests: engine.maxRequests > 0 };
+    this.#supervised = {
+      readyWhen,
+      countsRequests: engine.maxRequests > 0,
+      rehearses: internal.rehearse,
+    };
     this.#directory = new Directory(directory);
     this.#files = files;
     this.#slotEnv = internal.slotEnv;

@@ -15,6 +15,7 @@ class Signals {
   #supervisor;
   #kill;
   #exitTimeout;
+  #isLogged;
   /** By the name of the signal. */
   #listeners;
   /** When the first SIGINT came. */
@@ -26,11 +27,13 @@ class Signals {
    * @param {() => void} how.kill kills all workers at once
    * @param {number} how.exitTimeout how long the program may keep this process running once it has stopped, in
    *   milliseconds
+   * @param {boolean} how.isLogged whether a log tells of operations that fail
    */
-  constructor(supervisor, { kill, exitTimeout }) {
+  constructor(supervisor, { kill, exitTimeout, isLogged }) {
     this.#supervisor = supervisor;
     this.#kill = kill;
     this.#exitTimeout = exitTimeout;
+    this.#isLogged = isLogged;
     const isAttached = hasTerminal();
     this.#listeners = {
       SIGHUP: () => this.#run(isAttached ? this.#stop() : supervisor.reload()),
@@ -77,6 +80,7 @@ class Signals {
   /** Reports a failure, because no caller gets it. */
   #run(operation) {
     operation.catch((error) => {
+      if (this.#isLogged) return;
       process.emitWarning(error.message, { type: 'SupervisorWarning', code: error.code });
     });
   }

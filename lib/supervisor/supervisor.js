@@ -4,8 +4,10 @@ const EventEmitter = require('node:events');
 const errors = require('../errors.js');
 const EventContext = require('../event-context.js');
 const LoopRef = require('../loop-ref.js');
+const Asked = require('./asked.js');
 const { checkInteger, checkObject, checkTime } = require('./checks.js');
 const { allFailed, failure, noRecipe, stopped } = require('./failures.js');
+const { Log } = require('./log.js');
 const Operations = require('./operations.js');
 const { MOST_WORKERS, checkSurge, resolveWorkers } = require('./options.js');
 const Reloads = require('./reloads.js');
@@ -25,7 +27,7 @@ class Supervisor extends EventEmitter {
   #context = new EventContext();
   #state = 'starting';
   #generation = 1;
-  /** How many workers there are to be, once all calls of `scale()` have been carried out. */
+  /** How many workers there are to be, once all calls of `scale()` have been carried out, if there are any. */
   #target;
   #scaling = 0;
   #operations = new Operations();
@@ -35,7 +37,9 @@ class Supervisor extends EventEmitter {
   #ready = deferred();
   #stopped = deferred();
   #signals;
+  #asked;
   #silentFailures;
+  #log;
   /** What the exit code was before the supervisor failed. */
   #exitCode;
 
@@ -50,13 +54,18 @@ class Supervisor extends EventEmitter {
     this.#options = options;
     this.#recipes = recipes;
     this.#host = host;
+    this.#log = new Log(options.log, options, this.#context, () => this.#readyFacts());
     this.#silentFailures = new SilentFailures(options);
-    this.#target = options.engine.workers;
     this.#loopRef.ref();
     ignoreOutputErrors();
     const { killTimeout: exitTimeout } = options.engine;
+    this.#asked = new Asked(engine, this, exitTimeout);
     if (options.signals)
-      this.#signals = new Signals(this, { kill: () => this.#kill(), exitTimeout });
+      this.#signals = new Signals(this, {
+        kill: () => this.#kill(),
+        exitTimeout,
+        isLogged: this.#log.isOn,
+      });
   }
 
   get state() {
@@ -97,7 +106,6 @@ class Supervisor extends EventEmitter {
       return await this.#begin((token) => this.#engine.scale(token, target));
     } finally {
       this.#scaling -= 1;
-      if (this.#scaling === 0) this.#target = JSON.parse(this.#engine.status()).workers;
     }
   }
 
@@ -137,6 +145,7 @@ class Supervisor extends EventEmitter {
   /** A report of the engine. */
   onReport({ type, ...report }) {
     const { worker } = report;
+    this.#log.add(type, report);
     switch (type) {
       case 'state':
         this.#setState(report.state);
@@ -176,9 +185,25 @@ class Supervisor extends EventEmitter {
     }
   }
 
+  /** An operator asks for something by the control socket. */
+  onAsked(token, operation) {
+    this.#asked.handle(token, operation);
+  }
+
   /** The end of a worker has cut connections off. */
   onCut(worker, connections) {
+    this.#log.add('cut', { worker: worker.id, connections });
     this.#emitSoon('cut', { worker, connections });
+  }
+
+  /** The process of a supervised worker has ended. */
+  onExit(worker, code, signal) {
+    this.#log.add('exit', { worker, code, signal });
+  }
+
+  #readyFacts() {
+    const listeners = this.#host.stats().listeners.map(({ address }) => address);
+    return { generation: this.#generation, workers: this.#target, listeners };
   }
 
   #onReady() {
@@ -191,7 +216,8 @@ class Supervisor extends EventEmitter {
 
   #onBackOff({ failure: reason, ...facts }) {
     this.#host.restoreFiles();
-    this.#silentFailures.report(reason);
+    // The log has it already.
+    if (!this.#log.isOn) this.#silentFailures.report(reason);
     this.#emitSoon('backoff', facts);
   }
 
@@ -224,6 +250,7 @@ class Supervisor extends EventEmitter {
       this.#exitCode = process.exitCode;
       process.exitCode = 1;
     }
+    if (state === 'stopping') this.#reloads.cancel(stopped());
     if (state === 'stopped') this.#end();
     // `#fail()` lets the process end, once its listeners have been called.
     else if (state !== 'failed') this.#loopRef.ref();
@@ -276,7 +303,8 @@ class Supervisor extends EventEmitter {
   #targetOf(workers) {
     const isRelative = typeof workers === 'string' && RELATIVE.test(workers);
     if (!isRelative) return resolveWorkers('workers', workers);
-    const target = this.#target + Number(workers);
+    const current = this.#scaling > 0 ? this.#target : JSON.parse(this.#engine.status()).workers;
+    const target = current + Number(workers);
     checkInteger('workers', target, 1, MOST_WORKERS);
     return target;
   }

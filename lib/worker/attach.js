@@ -59,7 +59,9 @@ function attach([ipcFd, controlFd, connectionFd, memory, watchdog], serializatio
   const worker = new Worker({ id: builtin.takeId(cluster), process, state: 'online' });
   const relay = process.listeners('message').at(-1);
   channel.deliverPendingTo(worker);
-  const listeners = new Listeners({ lanes, channel, context, worker });
+  const rehearses = supervised?.rehearses ?? false;
+  if (rehearses) require('./rehearsal.js')();
+  const listeners = new Listeners({ lanes, channel, context, worker, rehearses });
   const leaving = new Leaving({ lanes, channel, listeners, worker });
   const drain = new Drain({
     lanes,

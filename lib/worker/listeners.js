@@ -25,7 +25,12 @@ const {
   toBacklog,
   toQuery,
 } = require('../node/servers.js');
-const { makeFaux, makeShared, passConnection } = require('../node/listening-handles.js');
+const {
+  makeFaux,
+  makeShared,
+  passConnection,
+  showAddress,
+} = require('../node/listening-handles.js');
 const { nextTick } = require('../real-timers.js');
 const deferClose = require('./defer-close.js');
 const followServer = require('./followed-servers.js');
@@ -43,6 +48,7 @@ class Listeners {
   #context;
   #worker;
   #connections;
+  #rehearses;
   /**
    * By the number of the listener: `{listener, server, protocol, handle, kind, context}`. Servers of one
    * address share a listener.
@@ -55,11 +61,13 @@ class Listeners {
   #indexes = new Indexes();
   #datagrams = new Datagrams();
 
-  constructor({ lanes, channel, context, worker }) {
+  /** @param {boolean} it.rehearses whether sockets have other addresses than the program is to see */
+  constructor({ lanes, channel, context, worker, rehearses }) {
     this.#lanes = lanes;
     this.#channel = channel;
     this.#context = context;
     this.#worker = worker;
+    this.#rehearses = rehearses;
     this.#connections = new Connections(() => lanes.connectionClosed());
     followRequests(this.#connections);
   }
@@ -172,6 +180,7 @@ class Listeners {
     if (fd === -1) handle = makeFaux(isInternet ? bound : null, close);
     else if (isDatagram(options)) handle = this.#datagrams.open(fd, close);
     else handle = makeShared(kind, fd, accept, close);
+    if (this.#rehearses && isInternet) showAddress(handle, bound);
     this.#served.set(listener, {
       listener,
       server,

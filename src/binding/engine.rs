@@ -13,16 +13,23 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
-    callback::reason, engine_drain::EngineDrain, engine_event::EngineEvent, fork::ForkFailure,
-    ipc_channel::IpcChannel, recipe::EngineRecipe, stats::EngineStats,
-    supervision::EngineSupervise, worker_process::WorkerProcess,
+    callback::reason,
+    engine_drain::EngineDrain,
+    engine_event::EngineEvent,
+    fork::ForkFailure,
+    ipc_channel::IpcChannel,
+    operator::{EngineProgram, ListenFailure},
+    recipe::EngineRecipe,
+    stats::EngineStats,
+    supervision::EngineSupervise,
+    worker_process::WorkerProcess,
 };
 use crate::{
     error::{Error, Result},
     primary::{
-        Command, Engine as Core, Event, Order, Scheduling, Settings,
+        Command, Engine as Core, Event, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
-        operator::status::status_json,
+        operator::{sockets::OperatorSockets, status::status_json},
         recipe::{Recipe, Started},
         stdio::HeldDescriptors,
     },
@@ -85,9 +92,17 @@ impl Engine {
     /// Keeps a program's slots filled with workers that are started by the recipe, after `start`. Returns null,
     /// or why that is not possible.
     #[napi]
-    pub fn supervise(&self, options: EngineSupervise, recipe: EngineRecipe) -> Option<ForkFailure> {
+    pub fn supervise(
+        &self,
+        options: EngineSupervise,
+        recipe: EngineRecipe,
+        program: EngineProgram,
+    ) -> Option<ForkFailure> {
+        let run = options.run();
         let recipe = self.lasting_recipe(recipe);
-        let begun = recipe.and_then(|it| self.core.borrow().supervise(options.into(), it));
+        let (options, program) = (options.into(), program.into());
+        let mut core = self.core.borrow_mut();
+        let begun = recipe.and_then(|recipe| core.supervise(options, run, recipe, program));
         begun.err().map(ForkFailure::from)
     }
 
@@ -149,6 +164,46 @@ impl Engine {
     #[napi]
     pub fn leaves(&self, worker: u32) {
         self.core.borrow().leaves(worker);
+    }
+
+    /// Binds the control socket to an absolute path, before `supervise`. Returns null, or why that is not
+    /// possible.
+    #[napi]
+    pub fn listen_control(&self, path: String) -> Option<ListenFailure> {
+        let listening = self.core.borrow_mut().sockets().listen_control(&path);
+        listening.err().map(ListenFailure::from)
+    }
+
+    /// Binds the admin endpoint to an absolute path, or an address such as `127.0.0.1:9100`, before
+    /// `supervise`. Returns null, or why that is not possible.
+    #[napi]
+    pub fn listen_admin(&self, place: String) -> Option<ListenFailure> {
+        let mut core = self.core.borrow_mut();
+        let listening = match place.parse() {
+            Ok(address) => core.sockets().listen_admin(address),
+            Err(_) => core.sockets().listen_admin_path(&place),
+        };
+        listening.err().map(ListenFailure::from)
+    }
+
+    /// Closes what `listenControl` and `listenAdmin` have bound, because `supervise` has failed.
+    #[napi]
+    pub fn close_operator_sockets(&self) {
+        *self.core.borrow_mut().sockets() = OperatorSockets::default();
+    }
+
+    /// Begins with what an operator has asked for by an `asked` event. Returns whether the operator still waits
+    /// for it; if not, it is not to be done.
+    #[napi]
+    pub fn take_asked(&self, token: u32) -> bool {
+        self.core.borrow().take(token)
+    }
+
+    /// Answers an operator: with a status of HTTP, and JSON.
+    #[napi]
+    pub fn reply(&self, token: u32, status: u32, body: String) {
+        let status = u16::try_from(status).unwrap_or(500);
+        let _ = self.order(Order::Reply(token, Reply { status, body }));
     }
 
     /// The state of supervision as JSON; null before it begins. Does not wait for the engine.

@@ -6,7 +6,7 @@ use crate::{
     sys::{errno, exit::Exit},
 };
 
-/// An event of the engine: `started` (with `slot`, `generation` and `process`), `report` (JSON, as `reason`),
+/// An event of the engine: `asked` (with `id`, the token, and `reason`, the operation), `started` (with `slot`, `generation` and `process`), `report` (JSON, as `reason`),
 /// `exited` (with `code` or `signal`), `left`, `passed` (`id` is the token),
 /// `staying`, `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`,
 /// and the address as `reason`).
@@ -14,7 +14,7 @@ use crate::{
 pub struct EngineEvent {
     /// The kind of event.
     #[napi(
-        ts_type = "'started' | 'report' | 'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
+        ts_type = "'asked' | 'started' | 'report' | 'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
     )]
     pub kind: String,
     /// The worker's id, or the token.
@@ -52,6 +52,9 @@ impl From<Event> for EngineEvent {
             Event::Started { worker, slot, generation, process, channel, pipes } => {
                 let process = WorkerProcess::new(process, IpcChannel::new(*channel), pipes);
                 Self { slot, generation, process: Some(process), ..plain("started", worker) }
+            }
+            Event::Asked { token, operation } => {
+                Self { reason: Some(operation.into()), ..plain("asked", token) }
             }
             Event::Report { report, stderr } => {
                 Self { reason: Some(report_json(&report, stderr)), ..plain("report", 0) }

@@ -13,6 +13,7 @@ mod inbox;
 #[cfg(feature = "inject")]
 mod inject;
 mod ipc_channel;
+mod operator;
 mod recipe;
 mod stats;
 mod supervision;

@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use napi_derive::napi;
 
-use crate::primary::options::{ReadyWhen, RestartLimit, SuperviseOptions};
+use crate::primary::{
+    RunOptions,
+    options::{ReadyWhen, RestartLimit, SuperviseOptions},
+};
 
 /// How to supervise. Times are in milliseconds.
 #[napi(object, object_to_js = false)]
@@ -20,6 +23,8 @@ pub struct EngineSupervise {
     pub max_surge: u32,
     /// How long a worker that leaves has.
     pub drain_timeout: u32,
+    /// How long to go on serving after an operator wants a stop.
+    pub shutdown_delay: u32,
     /// How long a process has between `SIGTERM` and `SIGKILL`.
     pub kill_timeout: u32,
     /// Whether idle HTTP connections go to other workers.
@@ -48,6 +53,14 @@ pub struct EngineSupervise {
     pub jitter: f64,
     /// Where random numbers begin.
     pub seed: f64,
+    /// Whether no address that workers ask for is bound. Default: false.
+    pub rehearse: Option<bool>,
+}
+
+impl EngineSupervise {
+    pub(super) fn run(&self) -> RunOptions {
+        RunOptions { rehearses: self.rehearse.unwrap_or(false) }
+    }
 }
 
 fn milliseconds(value: u32) -> Duration {
@@ -74,6 +87,7 @@ impl From<EngineSupervise> for SuperviseOptions {
             min_uptime: milliseconds(options.min_uptime),
             max_surge: options.max_surge,
             drain_timeout: milliseconds(options.drain_timeout),
+            shutdown_delay: milliseconds(options.shutdown_delay),
             kill_timeout: milliseconds(options.kill_timeout),
             hands_over: options.hands_over,
             max_generations: options.max_generations,

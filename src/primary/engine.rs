@@ -1,10 +1,11 @@
 use std::{
+    mem::take,
     sync::{
         Arc, OnceLock, PoisonError,
         mpsc::{SyncSender, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{
@@ -16,11 +17,15 @@ use super::{
     core::{
         drain::DrainOptions,
         stats::{Counters, Stats},
-        supervise::options::SuperviseOptions,
+        supervise::{options::SuperviseOptions, report::Token},
     },
     driver::{self, Equipment},
     forker::{Forker, StderrRelay},
-    messages::{Board, Command, Emit, Event, Order, Published, Settings},
+    messages::{Board, Command, Emit, Event, Order, Published, RunOptions, Settings},
+    operator::{
+        identity::{Identity, Program},
+        sockets::OperatorSockets,
+    },
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
@@ -46,6 +51,8 @@ pub struct Engine {
     /// Where the thread takes commands from, once it runs.
     commands: Option<UnboundedSender<Command>>,
     ids: WorkerIds,
+    /// Where operators will ask, bound before supervision begins.
+    sockets: OperatorSockets,
     /// What copies the stderr of supervised workers.
     stderr: OnceLock<Arc<StderrRelay>>,
 }
@@ -61,6 +68,7 @@ impl Engine {
             board: Board::default(),
             commands: None,
             ids: WorkerIds::default(),
+            sockets: OperatorSockets::default(),
             stderr: OnceLock::new(),
         }
     }
@@ -121,7 +129,14 @@ impl Engine {
     ///
     /// # Errors
     /// As [`start`](Self::start), which has to come first.
-    pub fn supervise(&self, options: SuperviseOptions, recipe: Recipe) -> Result<()> {
+    pub fn supervise(
+        &mut self,
+        options: SuperviseOptions,
+        run: RunOptions,
+        recipe: Recipe,
+        program: Program,
+    ) -> Result<()> {
+        let sockets = Box::new(take(&mut self.sockets));
         let commands = self.commands.as_ref().ok_or(Error::Stopped)?.downgrade();
         let forker = Forker::start(move |worker, started| {
             let started = started.map(Box::new);
@@ -137,7 +152,28 @@ impl Engine {
         })?;
         self.stderr.get_or_init(|| forker.stderr());
         let (options, recipe, ids) = (Box::new(options), Arc::new(recipe), self.ids.clone());
-        self.send(Command::Supervise { options, recipe, forker, ids })
+        let Program { name, node } = program;
+        let identity = Arc::new(Identity {
+            name,
+            node,
+            control: sockets.control_path(),
+            admin: sockets.admin_address(),
+            started: SystemTime::now(),
+            since: Instant::now(),
+        });
+        self.send(Command::Supervise { options, run, recipe, forker, ids, identity, sockets })
+    }
+
+    /// Where operators will ask, to be bound before [`supervise`](Self::supervise).
+    pub fn sockets(&mut self) -> &mut OperatorSockets {
+        &mut self.sockets
+    }
+
+    /// The program is about to do what an operator has asked for. Returns whether the operator still waits.
+    pub fn take(&self, token: Token) -> bool {
+        let (done, is_awaited) = sync_channel(1);
+        self.send(Command::Supervision(Order::Take(token, done))).is_ok()
+            && is_awaited.recv_timeout(PATIENCE).unwrap_or(false)
     }
 
     /// Waits until all that supervised workers have written to their stderr by now is written to that of this

@@ -19,6 +19,7 @@ use super::{
     },
     fork::Adopted,
     forker::Forker,
+    operator::{identity::Identity, sockets::OperatorSockets},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
@@ -58,12 +59,18 @@ pub enum Command {
     Supervise {
         /// How.
         options: Box<SuperviseOptions>,
+        /// What else there is to do for the program.
+        run: RunOptions,
         /// By which workers are started.
         recipe: Arc<Recipe>,
         /// What starts them.
         forker: Forker,
         /// Where their ids come from.
         ids: WorkerIds,
+        /// Which primary this is.
+        identity: Arc<Identity>,
+        /// Where operators ask.
+        sockets: Box<OperatorSockets>,
     },
     /// A worker that the engine wanted to be started has been started, or could not be.
     Forked(WorkerId, Result<Box<Started>>),
@@ -72,6 +79,13 @@ pub enum Command {
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),
+}
+
+/// How a supervised program is run, apart from the rules of supervision.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Whether none of the addresses that workers ask for is bound.
+    pub rehearses: bool,
 }
 
 /// What the program wants of supervision. A token is for the [`Report`] that answers.
@@ -98,11 +112,32 @@ pub enum Order {
     },
     /// The program itself ends this worker. The sender is told when that is known.
     Leaves(WorkerId, SyncSender<()>),
+    /// The program begins with what an operator has asked for ([`Event::Asked`]). The sender is told whether
+    /// the operator still waits for it.
+    Take(Token, SyncSender<bool>),
+    /// What the program says to the operator.
+    Reply(Token, Reply),
+}
+
+/// The program's answer to an operator.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status of HTTP.
+    pub status: u16,
+    /// JSON.
+    pub body: String,
 }
 
 /// What the engine tells JavaScript.
 #[derive(Debug)]
 pub enum Event {
+    /// An operator asks for what only the program can do, or is to know of.
+    Asked {
+        /// For the reply; 0 if none is wanted.
+        token: Token,
+        /// What, as the path of the request has it.
+        operation: &'static str,
+    },
     /// The process of a supervised worker runs.
     Started {
         /// Which one.
@@ -172,6 +207,8 @@ pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 /// What the program reads of supervision at any time.
 #[derive(Debug, Clone)]
 pub struct Published {
+    /// Which primary this is.
+    pub identity: Arc<Identity>,
     /// What the rules know.
     pub status: Status,
     /// The process ids of all supervised workers.

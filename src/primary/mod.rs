@@ -30,6 +30,6 @@ pub use self::{
         supervise::{options, report, status},
     },
     engine::Engine,
-    messages::{Command, Event, Order, Published, Settings},
+    messages::{Command, Event, Order, Published, Reply, RunOptions, Settings},
 };
 pub use crate::scheduler::Scheduling;

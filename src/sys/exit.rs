@@ -3,6 +3,8 @@
 
 use std::io;
 
+use nix::sys::signal::Signal;
+
 pub use super::platform::exit::Process;
 pub(super) use super::platform::exit::kill_and_reap;
 pub use super::wait::Exit;
@@ -43,6 +45,11 @@ impl Process {
             self.wait_for_end();
         }
     }
+}
+
+/// The name of a signal: `SIGKILL`.
+pub fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| number.to_string(), |it| it.as_str().to_owned())
 }
 
 #[cfg(test)]

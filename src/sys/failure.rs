@@ -84,6 +84,11 @@ pub fn errno(error: &io::Error) -> i32 {
     -error.raw_os_error().unwrap_or(libc::EIO)
 }
 
+/// The name of an error of a system call: `EACCES`.
+pub fn errno_name(errno: i32) -> String {
+    format!("{:?}", Errno::from_raw(errno))
+}
+
 /// Makes a system call, and makes it again if a signal has interrupted it.
 pub(super) fn attempt<T>(
     call: Call,

@@ -40,6 +40,14 @@ pub struct Bound {
     file: Option<SocketFile>,
 }
 
+impl Bound {
+    /// The same socket, whose file is removed now.
+    #[must_use]
+    pub fn without_file(self) -> Self {
+        Self { file: None, ..self }
+    }
+}
+
 impl AsFd for Bound {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()

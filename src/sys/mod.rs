@@ -8,7 +8,7 @@
 //!   with,
 //! - [`reserve`]: a spare descriptor for when there is no other,
 //! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`),
-//!   [`socket`]: the type of a descriptor,
+//!   [`socket`]: the type of a descriptor, [`operator_socket`]: where operators ask,
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
 //!   it runs, `usage`: what it takes, [`unread`]: what it has not read,
 //! - [`pipe`]: the output of children, copied,
@@ -35,6 +35,7 @@ pub mod load;
 mod message;
 #[cfg(feature = "binding")]
 pub mod node;
+pub mod operator_socket;
 pub mod pipe;
 mod process_load;
 mod program;
@@ -60,8 +61,8 @@ compile_error!("rs-cluster's engine needs Linux or macOS: what they have is in s
 
 pub use self::{
     descriptor::{descriptor_limit, duplicate, duplicate_above, scarce_descriptors},
-    exit::exit_now,
-    failure::errno,
+    exit::{exit_now, signal_name},
+    failure::{errno, errno_name},
     inherit::inherit,
     platform::use_batch_scheduling,
     usage::{cpu_time_of, memory_of},

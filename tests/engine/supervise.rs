@@ -3,7 +3,8 @@
 use std::ffi::CString;
 
 use rs_cluster::primary::{
-    Order,
+    Order, RunOptions,
+    operator::identity,
     options::{ReadyWhen, SuperviseOptions},
     recipe::Recipe,
     report::{Cause, Ended, FailedPhase, Outcome, Reason, Report, State},
@@ -23,6 +24,7 @@ fn options(workers: u32) -> SuperviseOptions {
         min_uptime: SOON,
         max_surge: 1,
         drain_timeout: DEADLINE,
+        shutdown_delay: Duration::ZERO,
         kill_timeout: DEADLINE,
         hands_over: true,
         max_generations: 3,
@@ -52,8 +54,10 @@ struct Program {
 
 impl Program {
     fn supervise(options: SuperviseOptions, recipe: Recipe) -> Self {
-        let primary = Primary::start(Scheduling::RoundRobin);
-        primary.engine.supervise(options, recipe).expect("a running engine");
+        let mut primary = Primary::start(Scheduling::RoundRobin);
+        let program = identity::Program { name: "program".into(), node: "none".into() };
+        let run = RunOptions::default();
+        primary.engine.supervise(options, run, recipe, program).expect("a running engine");
         Self { primary, processes: Vec::new() }
     }
 

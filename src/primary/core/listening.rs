@@ -64,6 +64,11 @@ impl<D: Driver> Core<D> {
         self.listeners.values().any(|listener| listener.is_for(query) && listener.has(worker))
     }
 
+    /// What the listeners were bound by that have sockets.
+    pub(crate) fn bound_queries(&self) -> impl Iterator<Item = &Query> {
+        self.listeners.values().filter(|it| it.is_bound()).map(|it| &it.query)
+    }
+
     /// Whether a listening socket has this number in this process.
     pub(crate) fn owns(&self, fd: i32) -> bool {
         self.listeners.values().any(|listener| listener.owns(fd))

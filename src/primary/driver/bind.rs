@@ -15,6 +15,7 @@ use super::{
     engine_driver::EngineDriver,
     listening_socket::{ListeningSocket, UsedBy},
     parked_task::attend,
+    rehearsal,
 };
 use crate::{
     protocol::{
@@ -61,10 +62,15 @@ pub(super) fn listener_for(
 }
 
 fn bind(context: &Rc<Context>, worker: WorkerId, query: &Query) -> io::Result<ListenerId> {
+    // In a rehearsal the system does not know.
+    if context.run.borrow().rehearses
+        && context.ask(|core| core.bound_queries().any(|it| rehearsal::collide(it, query)))
+    {
+        return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
+    }
     let distribution = context.ask(|core| core.new_distribution(&query.target));
     let Some(distribution) = distribution else {
-        let bound = bind_query(context, worker, query)?;
-        let address = listen::bound_address(&bound)?;
+        let (bound, address) = bind_query(context, worker, query)?;
         let guard = Rc::clone(&context.guard);
         let socket = ListeningSocket::new(bound, UsedBy::AllWorkers, guard);
         let delivery = Delivery::Shared(Rc::new(socket));
@@ -127,8 +133,7 @@ fn start(
     query: &Query,
     has_siblings: bool,
 ) -> io::Result<(Bound, Option<BoundAddress>)> {
-    let bound = bind_query(context, worker, query)?;
-    let address = listen::bound_address(&bound)?;
+    let (bound, address) = bind_query(context, worker, query)?;
     listen::start(&bound, query)?;
     if has_siblings {
         listen::allow_siblings(&bound)?;
@@ -136,8 +141,12 @@ fn start(
     Ok((bound, address))
 }
 
-/// Binds what the query of a worker asks for. Descriptors of the engine are not for workers to name.
-fn bind_query(context: &Context, worker: WorkerId, query: &Query) -> io::Result<Bound> {
+/// Binds what the query of a worker asks for. Also returns the address that workers see. Descriptors of the engine are not for workers to name.
+fn bind_query(
+    context: &Context,
+    worker: WorkerId,
+    query: &Query,
+) -> io::Result<(Bound, Option<BoundAddress>)> {
     if let Target::Descriptor { fd, .. } = query.target
         && context.ask(|core| core.owns(fd))
     {
@@ -146,7 +155,7 @@ fn bind_query(context: &Context, worker: WorkerId, query: &Query) -> io::Result<
     check_descriptors(context, worker, descriptors_at(&query.target))?;
     let is_contested =
         context.ask(|core| core.worker(worker).is_some_and(|worker| worker.is_other_user));
-    listen::bind_query(query, is_contested)
+    rehearsal::bind(&context.run.borrow(), query, is_contested)
 }
 
 /// Whether listeners may take so many more descriptors, for this worker.

@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     super::{
         core::{state::Core, stats::Counters, supervise::report::Ended},
-        messages::{Board, Emit, Event, Settings},
+        messages::{Board, Emit, Event, RunOptions, Settings},
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
@@ -42,6 +42,8 @@ pub(super) struct Context {
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// How the supervised program is run.
+    pub(super) run: RefCell<RunOptions>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -73,6 +75,7 @@ impl Context {
             released,
             guard,
             supervision,
+            run: RefCell::default(),
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),

@@ -2,25 +2,31 @@
 //! processes and deadlines, and the system calls that carry out what the core decides.
 //!
 //! - here: the thread and its loop over commands; [`context`]: what its tasks share,
-//! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses,
+//! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses;
+//!   [`rehearsal`]: what stands for them,
 //! - [`acceptor`]: one listening socket; [`parked_task`]: connections that wait
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
+//! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
 mod accept_guard;
 mod acceptor;
+mod asks;
 mod bind;
 mod context;
 mod debug_log;
 mod engine_driver;
 mod faults;
+mod http;
 mod lanes;
 mod listening_socket;
+mod observe;
 mod parked_connections;
 mod parked_task;
+mod rehearsal;
 mod requests;
 mod supervised;
 mod supervision;
@@ -39,7 +45,8 @@ use tokio::{
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
-    supervised::{begin, carry_out, forked},
+    supervised::{begin, carry_out, forked, open},
+    supervision::Supervision,
     timers::run_timers,
     worker_task::{Attending, adopt, leave},
 };
@@ -101,8 +108,10 @@ pub(super) fn run(
                 Command::Resume(worker) => {
                     context.decide(|core| core.resume(worker, Instant::now()));
                 }
-                Command::Supervise { options, recipe, forker, ids } => {
-                    begin(&context, *options, recipe, forker, ids);
+                Command::Supervise { options, run, recipe, forker, ids, identity, sockets } => {
+                    *context.run.borrow_mut() = run;
+                    begin(&context, *options, recipe, Supervision::new(forker, identity), ids);
+                    open(&context, *sockets);
                 }
                 Command::Forked(worker, started) => {
                     forked(&context, worker, started, attending.clone()).await;

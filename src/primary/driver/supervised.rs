@@ -7,13 +7,15 @@ use tokio::sync::mpsc;
 use super::{
     super::{
         core::supervise::{options::SuperviseOptions, supervisor::Supervisor},
-        forker::Forker,
         messages::{Event, Order},
+        operator::sockets::OperatorSockets,
         recipe::{Recipe, Started},
         worker_ids::WorkerIds,
     },
+    asks::Asks,
     context::Context,
-    supervision::Supervision,
+    http,
+    supervision::{Limits, Supervision},
     worker_task::{Attending, adopt},
 };
 use crate::{
@@ -26,19 +28,40 @@ pub(super) fn begin(
     context: &Context,
     options: SuperviseOptions,
     recipe: Arc<Recipe>,
-    forker: Forker,
+    mut supervision: Supervision,
     ids: WorkerIds,
 ) {
-    let mut supervision = Supervision::new(forker);
+    supervision.limits = Limits::from(&options);
     let recipe = supervision.add_recipe(recipe);
     *context.supervision.borrow_mut() = Some(supervision);
     let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
 }
 
+/// Begins to answer operators.
+pub(super) fn open(context: &Rc<Context>, sockets: OperatorSockets) {
+    let servers = http::open(context, sockets);
+    if let Some(supervision) = &mut *context.supervision.borrow_mut() {
+        supervision.servers = servers;
+    }
+}
+
 /// Does what the program wants.
 pub(super) fn carry_out(context: &Context, order: Order) {
     let now = Instant::now();
+    let order = match order {
+        Order::Take(token, is_awaited) => {
+            let taken = with_asks(context, |asks| asks.take(token));
+            // The caller may have ceased to wait.
+            let _ = is_awaited.try_send(taken.unwrap_or(false));
+            return;
+        }
+        Order::Reply(token, reply) => {
+            with_asks(context, |asks| asks.reply(token, reply));
+            return;
+        }
+        order => order,
+    };
     context.decide(|core| {
         core.supervise(now, |supervisor| match order {
             Order::Reload(token, recipe) => {
@@ -56,8 +79,13 @@ pub(super) fn carry_out(context: &Context, order: Order) {
                 // The caller may have ceased to wait.
                 let _ = done.try_send(());
             }
+            Order::Take(..) | Order::Reply(..) => {}
         });
     });
+}
+
+fn with_asks<T>(context: &Context, ask: impl FnOnce(&mut Asks) -> T) -> Option<T> {
+    context.supervision.borrow_mut().as_mut().map(|supervision| ask(&mut supervision.asks))
 }
 
 /// A worker's process has been started, or could not be.

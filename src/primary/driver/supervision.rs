@@ -4,16 +4,24 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 
-use super::super::{
-    core::supervise::{
-        operation::RecipeId,
-        report::{Outcome, Rejection, Report, SlotNumber},
-        status::Status,
+use tokio::task::AbortHandle;
+
+use super::{
+    super::{
+        core::supervise::{
+            operation::RecipeId,
+            options::SuperviseOptions,
+            report::{Outcome, Rejection, Report, SlotNumber},
+            status::Status,
+        },
+        forker::{Forker, Recipe, StderrTail},
+        messages::{Board, Emit, Event, Published},
+        operator::identity::Identity,
     },
-    forker::{Forker, Recipe, StderrTail},
-    messages::{Board, Emit, Event, Published},
+    asks::Asks,
 };
 use crate::protocol::WorkerId;
 
@@ -21,8 +29,33 @@ use crate::protocol::WorkerId;
 /// them may go on for a while.
 const REMEMBERED: usize = 16;
 
+/// What the program has given as options, and operators may need.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    pub(super) max_surge: u32,
+    pub(super) drain_timeout: Duration,
+    pub(super) shutdown_delay: Duration,
+}
+
+impl From<&SuperviseOptions> for Limits {
+    fn from(options: &SuperviseOptions) -> Self {
+        Self {
+            max_surge: options.max_surge,
+            drain_timeout: options.drain_timeout,
+            shutdown_delay: options.shutdown_delay,
+        }
+    }
+}
+
 /// The recipes, and the workers that were started by them.
 pub(super) struct Supervision {
+    /// Which primary this is.
+    pub(super) identity: Arc<Identity>,
+    pub(super) limits: Limits,
+    /// What operators wait for.
+    pub(super) asks: Asks,
+    /// What answers operators.
+    pub(super) servers: Vec<AbortHandle>,
     /// Until no worker is started any more.
     forker: Option<Forker>,
     recipes: HashMap<RecipeId, Arc<Recipe>>,
@@ -34,8 +67,12 @@ pub(super) struct Supervision {
 }
 
 impl Supervision {
-    pub(super) fn new(forker: Forker) -> Self {
+    pub(super) fn new(forker: Forker, identity: Arc<Identity>) -> Self {
         Self {
+            identity,
+            limits: Limits::default(),
+            asks: Asks::default(),
+            servers: Vec::new(),
             forker: Some(forker),
             recipes: HashMap::new(),
             last_recipe: 0,
@@ -61,9 +98,13 @@ impl Supervision {
         }
     }
 
-    /// No worker is started any more, so the thread that starts them ends.
+    /// No worker is started any more, so the thread that starts them ends, and operators find no sockets.
+    /// Connections that they have get their answers.
     pub(super) fn end(&mut self) {
         self.forker = None;
+        for server in self.servers.drain(..) {
+            server.abort();
+        }
     }
 
     /// The worker's process runs.
@@ -84,12 +125,18 @@ impl Supervision {
     }
 
     pub(super) fn publish(&self, status: Status, board: &Board) {
-        let published = Published { status, pids: self.pids.clone() };
+        let published =
+            Published { identity: Arc::clone(&self.identity), status, pids: self.pids.clone() };
         *board.lock().unwrap_or_else(PoisonError::into_inner) = Some(published);
     }
 
-    pub(super) fn report(&self, report: Report, emit: &Emit) {
+    pub(super) fn report(&mut self, report: Report, emit: &Emit) {
         let stderr = rejection(&report).and_then(|it| it.worker).and_then(|id| self.stderr(id));
+        if let Report::Answer(token, outcome) = &report
+            && self.asks.answer(*token, (outcome.clone(), stderr.clone()))
+        {
+            return;
+        }
         emit(Event::Report { report, stderr });
     }
 

@@ -15,7 +15,7 @@ use crate::sys::memory_of;
 
 /// What is known of supervision, as JSON.
 pub fn status_json(published: &Published) -> String {
-    let Published { status, pids } = published;
+    let Published { status, pids, .. } = published;
     let now = Instant::now();
     let slots: Vec<_> = status.slots.iter().map(|slot| slot_json(slot, published, now)).collect();
     let draining = status.leaving.iter().map(|it| {

@@ -1,8 +1,11 @@
-use std::{io, os::fd::BorrowedFd};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use nix::sys::socket::{
     AddressFamily, UnixAddr, getsockopt,
-    sockopt::{AcceptConn, GetStruct},
+    sockopt::{AcceptConn, GetStruct, PeerCredentials},
 };
 
 /// The family of a socket's addresses, an option that `nix` does not have.
@@ -30,4 +33,9 @@ pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
 /// Whether this is the name of a socket without a name.
 pub(in crate::sys) fn is_unnamed(name: &UnixAddr) -> bool {
     name.is_unnamed()
+}
+
+/// The process that listens at the other end of a connected Unix socket, as far as it is visible from here.
+pub(in crate::sys) fn pid_of_peer(socket: impl AsFd) -> Option<i32> {
+    getsockopt(&socket, PeerCredentials).ok().map(|it| it.pid()).filter(|pid| *pid > 0)
 }

@@ -9,7 +9,8 @@ use std::{
 };
 
 use nix::sys::socket::{
-    AddressFamily, SockaddrLike, SockaddrStorage, UnixAddr, getsockname, sockopt::SetBool,
+    AddressFamily, SockaddrLike, SockaddrStorage, UnixAddr, getsockname, getsockopt,
+    sockopt::{LocalPeerPid, SetBool},
 };
 
 use crate::sys::descriptor::{close_on_exec, set_nonblocking};
@@ -76,4 +77,9 @@ pub(in crate::sys) fn is_listening(socket: BorrowedFd<'_>) -> bool {
 pub(super) fn set_close_on_exec_and_nonblocking(socket: impl AsFd) -> io::Result<()> {
     close_on_exec(&socket)?;
     Ok(set_nonblocking(&socket, true)?)
+}
+
+/// The process that listens at the other end of a connected Unix socket.
+pub(in crate::sys) fn pid_of_peer(socket: impl AsFd) -> Option<i32> {
+    getsockopt(&socket, LocalPeerPid).ok().filter(|pid| *pid > 0)
 }

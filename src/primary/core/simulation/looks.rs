@@ -33,6 +33,7 @@ impl Program {
             min_uptime: ms(0),
             max_surge: 1,
             drain_timeout: ms(60_000),
+            shutdown_delay: Duration::ZERO,
             kill_timeout: ms(1_000),
             hands_over: true,
             max_generations: 3,

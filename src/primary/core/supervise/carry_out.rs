@@ -118,6 +118,12 @@ impl<D: Driver> Core<D> {
         self.supervisor.as_ref()?.place_of(id)
     }
 
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> u32 {
+        let slots = self.supervisor.as_ref().map_or(0, |it| it.slots.len());
+        u32::try_from(slots).unwrap_or(u32::MAX)
+    }
+
     fn drain_others(&mut self, supervisor: &Supervisor, timeout: Duration, now: Instant) {
         let others = self.workers.iter().filter(|(id, _)| !supervisor.has(**id));
         let others: Vec<_> = others.map(|(&id, worker)| (id, worker.drain.is_some())).collect();

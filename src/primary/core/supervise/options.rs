@@ -35,6 +35,8 @@ pub struct SuperviseOptions {
     pub max_surge: u32,
     /// How long a worker that leaves has to finish what it has.
     pub drain_timeout: Duration,
+    /// How long to go on serving after an operator wants a stop.
+    pub shutdown_delay: Duration,
     /// How long a process has after `SIGTERM` before it gets `SIGKILL`.
     pub kill_timeout: Duration,
     /// Whether idle HTTP connections of a worker that leaves go to other workers.

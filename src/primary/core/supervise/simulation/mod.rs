@@ -99,6 +99,7 @@ fn options(workers: u32, max_surge: u32, max_restarts: Option<RestartLimit>) -> 
         min_uptime: seconds(1),
         max_surge,
         drain_timeout: seconds(30),
+        shutdown_delay: Duration::ZERO,
         kill_timeout: seconds(5),
         hands_over: true,
         max_generations: 3,

@@ -1,0 +1,82 @@
+'use strict';
+
+// A command that lets a primary do something, and waits for the outcome.
+
+const { setTimeout: pause } = require('node:timers/promises');
+const { connect } = require('./client-options.js');
+const { CliError, EXIT } = require('./errors.js');
+const { styleFor } = require('./style.js');
+
+/** Where the answer to a stop may be a closed connection: how long the process then has to be gone. */
+const GONE_TIMEOUT = 10_000;
+const GONE_INTERVAL = 20;
+
+/**
+ * @param {object} values of CLIENT_OPTIONS
+ * @param {object} what
+ * @param {string} what.operation of the control socket
+ * @param {object} [what.body]
+ * @param {string} what.title while it runs
+ * @param {(value: unknown, status: object) => string} what.done what to print
+ */
+async function perform(values, { operation, body, title, done }) {
+  const client = await connect(values);
+  // A primary that does not answer is noticed by this, however long the operation may take.
+  const before = await client.status(values.timeout);
+  const { showProgress } = require('./progress.js');
+  const isStop = operation === 'stop';
+  const answer = client.perform(operation, body, values.timeout);
+  const outcome = isStop ? untilGone(answer, before.pid, values.timeout) : answer;
+  let value;
+  try {
+    value = values.json ? await outcome : await showProgress(client, title, before, outcome);
+  } catch (error) {
+    throw values.json ? error : withStderr(error);
+  }
+  const style = styleFor(process.stdout);
+  const text = values.json
+    ? JSON.stringify({ value: value ?? null })
+    : `${style.green('✔')} ${done(value, before)}`;
+  process.stdout.write(`${text}\n`);
+  return EXIT.done;
+}
+
+/** A primary that ends may close the connection before it answers. */
+async function untilGone(answer, pid, timeout = GONE_TIMEOUT) {
+  let failure;
+  const value = await answer.catch((error) => {
+    if (!['ECONNRESET', 'EPIPE'].includes(error.code)) throw error;
+    failure = error;
+  });
+  const deadline = Date.now() + timeout;
+  while (isAlive(pid)) {
+    // The program of the primary may have other things to do than to supervise.
+    if (Date.now() > deadline) {
+      if (failure) throw failure;
+      break;
+    }
+    await pause(GONE_INTERVAL);
+  }
+  return value;
+}
+
+function isAlive(pid) {
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch ({ code }) {
+    return code !== 'ESRCH';
+  }
+}
+
+/** For people the end of the worker's stderr follows the line. */
+function withStderr(error) {
+  const stderr = error.details?.stderr;
+  if (!stderr) return error;
+  const { message, exitCode, code, details } = error;
+  const hint = `The end of its stderr:\n${stderr.trimEnd()}`;
+  return new CliError(message, { exitCode, code, details, hint });
+}
+
+module.exports = { perform };

@@ -1,0 +1,109 @@
+'use strict';
+
+const { parseArgs } = require('node:util');
+const { usageError } = require('./errors.js');
+const { didYouMean } = require('./suggest.js');
+
+const HELP = { name: 'help', short: 'h', boolean: true, help: 'print this' };
+const NEGATIVE = /^-\d+$/;
+
+/** The options of a command, without the headings between them. */
+function optionsOf({ options = [] }) {
+  return [...options.filter(({ name }) => name !== undefined), HELP];
+}
+
+/**
+ * @param {object} command as the files in `commands/` export them
+ * @param {string[]} args what follows its name
+ * @returns {{ values: object, positionals: string[] }} the values by the names of the options, each parsed; an
+ *   array of them for an option that may come several times
+ */
+function parse(command, args) {
+  const options = optionsOf(command);
+  const { head, rest } = split(command, options, args);
+  let parsed;
+  try {
+    parsed = parseArgs({ args: head, options: toConfig(options), allowPositionals: true });
+  } catch (error) {
+    throw explain(error, command, options);
+  }
+  const positionals = [...parsed.positionals, ...rest];
+  const values = Object.fromEntries(
+    Object.entries(parsed.values).map(([name, given]) => {
+      const { parse: check, multiple } = options.find((it) => it.name === name);
+      const one = (text) => check?.(`--${name}`, text) ?? text;
+      return [name, multiple ? given.map(one) : one(given)];
+    }),
+  );
+  if (!values.help) checkCount(command, positionals);
+  return { values, positionals };
+}
+
+/** Divides the arguments into those to parse, and those that are taken as they are. */
+function split({ isProgramLast, takesNegative }, options, args) {
+  if (takesNegative) {
+    return {
+      head: args.filter((it) => !NEGATIVE.test(it)),
+      rest: args.filter((it) => NEGATIVE.test(it)),
+    };
+  }
+  if (!isProgramLast) return { head: args, rest: [] };
+  // Options that follow the program are the program's.
+  const config = { args, options: toConfig(options), strict: false, tokens: true };
+  const { tokens } = parseArgs({ ...config, allowPositionals: true });
+  const first = tokens.find(({ kind }) => kind === 'positional' || kind === 'option-terminator');
+  if (first === undefined) return { head: args, rest: [] };
+  const skipped = first.kind === 'option-terminator' ? 1 : 0;
+  return { head: args.slice(0, first.index), rest: args.slice(first.index + skipped) };
+}
+
+function toConfig(options) {
+  return Object.fromEntries(
+    options.map(({ name, short, boolean, multiple }) => [
+      name,
+      {
+        type: boolean ? 'boolean' : 'string',
+        ...(short && { short }),
+        ...(multiple && { multiple }),
+      },
+    ]),
+  );
+}
+
+/** What Node says of wrong arguments, in our words. */
+function explain(error, command, options) {
+  const help = `See rs-cluster ${command.name} --help`;
+  if (error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const [, option] = /'(.+?)'/.exec(error.message);
+    const known = options.map(({ name }) => `--${name}`);
+    const hint = command.notOurs?.[option] ?? didYouMean(option, known) ?? help;
+    return usageError(`there is no option ${option} of ${command.name}`, hint);
+  }
+  const [, short, long] = /^Option '(-\w)?(?:, )?(--[\w-]+)?/.exec(error.message) ?? [];
+  if (error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+    const isMissing = /argument missing|ambiguous/.test(error.message);
+    const what = isMissing ? 'needs a value' : 'takes no value';
+    const { value } = options.find(({ name }) => `--${name}` === long) ?? {};
+    return usageError(`${long ?? short} ${what}`, isMissing ? `Write ${long}=${value}` : help);
+  }
+  if (error.code?.startsWith('ERR_PARSE_ARGS_')) {
+    const [line] = error.message.split('\n');
+    return usageError(line[0].toLowerCase() + line.slice(1).replace(/\.$/, ''), help);
+  }
+  return error;
+}
+
+function checkCount({ name, usage, positionals: [least, most] = [0, 0] }, given) {
+  const help = `Usage: rs-cluster ${name} ${usage}`.trim();
+  if (given.length < least) throw usageError(`${name} needs more: ${missing(usage)}`, help);
+  if (given.length > most) {
+    throw usageError(`${name} does not take '${given[most]}'`, help);
+  }
+}
+
+/** The first name in capitals of a usage. */
+function missing(usage) {
+  return /(?<![A-Z[=-])\b[A-Z]+\b/.exec(usage.replace(/\[[^\]]*\]/g, ''))?.[0] ?? usage;
+}
+
+module.exports = { optionsOf, parse };

@@ -1,0 +1,147 @@
+'use strict';
+
+// The option `log` of `supervise()`: an entry for each event, as a line of text or JSON on stderr.
+
+const errors = require('../errors.js');
+const { failure } = require('./failures.js');
+const LogOutput = require('./log-output.js');
+
+const FORMATS = { text: toText, json: toJson };
+
+/** The level of an event, and its text. */
+const EVENTS = {
+  state: ['info', ({ state }) => state],
+  ready: ['info', ({ workers, listeners }) => `ready: ${count(workers, 'worker')}${on(listeners)}`],
+  reload: ['info', ({ generation, ms }) => `generation ${generation} is in force after ${ms} ms`],
+  replace: ['info', replaceText],
+  backoff: ['warn', ({ message, delay }) => `${message}, next start in ${delay} ms`],
+  draining: ['info', ({ worker, reason }) => `worker ${worker} drains (${reason})`],
+  hung: ['error', (it) => `worker ${it.worker} hangs: blocked for ${it.ms} ms${at(it.stack)}`],
+  blocked: ['warn', (it) => `worker ${it.worker} has been blocked for ${it.ms} ms${at(it.stack)}`],
+  cut: [
+    'warn',
+    ({ worker, connections: n }) => `worker ${worker} has cut off ${count(n, 'connection')}`,
+  ],
+  exit: ['info', ({ worker, code, signal }) => `worker ${worker} exited with ${how(code, signal)}`],
+  rejected: ['error', ({ message }) => message],
+  failed: ['error', ({ message }) => `every slot has failed; the last failure: ${message}`],
+  stopped: ['info', () => 'stopped'],
+  warning: ['warn', ({ message }) => message],
+};
+/** States that no other event tells of. */
+const TOLD_STATES = ['reloading', 'stopping'];
+
+class Log {
+  #write;
+  #options;
+  #facts;
+
+  /**
+   * @param {'text' | 'json' | false | ((entry: object) => void)} log the option
+   * @param {object} options those of the supervisor
+   * @param {EventContext} context in which a function is called
+   * @param {() => object} facts what an entry of 'ready' has besides: `workers`, `listeners`
+   */
+  constructor(log, options, context, facts) {
+    const write = writerOf(log);
+    const isFunction = typeof log === 'function';
+    this.#write = isFunction ? (entry) => context.nextTick(log, entry) : write;
+    this.#options = options;
+    this.#facts = facts;
+  }
+
+  get isOn() {
+    return this.#write !== undefined;
+  }
+
+  /** Logs a report of the engine, or an event like one. */
+  add(type, { token: _token, ...report }) {
+    if (!this.isOn || !Object.hasOwn(EVENTS, type)) return;
+    this.#write(entryOf(type, this.#fieldsOf(type, report)));
+  }
+
+  #fieldsOf(type, report) {
+    if (type === 'ready') return this.#facts();
+    if (type === 'backoff') {
+      const { failure: reason, ...facts } = report;
+      return { ...facts, ...this.#failureOf(reason) };
+    }
+    if (type === 'rejected') return this.#failureOf(report);
+    if (type === 'failed') return this.#failureOf(report.reason);
+    return report;
+  }
+
+  /** The text of an entry has no stderr in it, because the worker's own has been there already. */
+  #failureOf(report) {
+    const { message, ...details } = failure({ ...report, stderr: '' }, this.#options);
+    return { ...details, message, stderr: report.stderr ?? '' };
+  }
+}
+
+/** The function that writes an entry; undefined for none. */
+function writerOf(log) {
+  if (log === false || log === undefined) return undefined;
+  if (typeof log === 'function') return log;
+  const format = FORMATS[log];
+  const lost = (number) =>
+    format(entryOf('warning', { message: `${count(number, 'line')} of the log lost` }));
+  const output = new LogOutput(lost);
+  return (entry) => {
+    const line = format(entry);
+    if (line !== undefined) output.write(line);
+  };
+}
+
+function entryOf(event, fields) {
+  const [level, text] = EVENTS[event];
+  return { time: new Date().toISOString(), level, event, ...fields, message: text(fields) };
+}
+
+/** What logs a process warning. */
+function warningEntry({ name, code, message }) {
+  return entryOf('warning', { name, code, message });
+}
+
+/** Undefined for what other lines tell already. */
+function toText({ time, event, message, state }) {
+  if (event === 'exit' || (event === 'state' && !TOLD_STATES.includes(state))) return undefined;
+  const clock = new Date(time).toTimeString().slice(0, 8);
+  // One line an event, whatever is in a message.
+  return `${clock} ${message.replaceAll(/\s*\n\s*/g, ' | ')}\n`;
+}
+
+function toJson(entry) {
+  return `${JSON.stringify(entry)}\n`;
+}
+
+function how(code, signal) {
+  return signal === null ? `code ${code}` : `signal ${signal}`;
+}
+
+function replaceText({ slot, from, to, reason }) {
+  return from === null
+    ? `slot ${slot}: worker ${to} is ready (${reason})`
+    : `slot ${slot}: worker ${to} replaces worker ${from} (${reason})`;
+}
+
+function on(listeners) {
+  return listeners?.length > 0 ? ` on ${listeners.join(', ')}` : '';
+}
+
+/** The innermost place of a stack. */
+function at(stack) {
+  return stack ? ` ${stack.trim().split('\n')[0].trim()}` : '';
+}
+
+function count(number, noun) {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** @throws `ERR_INVALID_ARG_VALUE` */
+function checkLog(name, value) {
+  if (value === false || typeof value === 'function' || Object.hasOwn(FORMATS, value)) return;
+  const reason = `must be 'text', 'json', false or a function`;
+  throw errors.invalidArgValue(name, value, reason);
+}
+
+module.exports = { Log, checkLog, warningEntry, writerOf };

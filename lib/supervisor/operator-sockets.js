@@ -1,0 +1,224 @@
+'use strict';
+
+// Where operators ask the engine: the control socket, and the admin endpoint.
+
+const fs = require('node:fs');
+const { isIP } = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+const errors = require('../errors.js');
+const { checkInteger } = require('./checks.js');
+const { fit, programName } = require('./program-name.js');
+
+const LAST_PORT = 65535;
+const LOCAL = '127.0.0.1';
+/** The bytes that the address of a Unix socket has room for, with the zero at its end: macOS has less. */
+const MOST_BYTES = process.platform === 'darwin' ? 103 : 107;
+const SUFFIX = '.sock';
+/** How many programs of one name find a control socket without being told where. */
+const MOST_NAMESAKES = 256;
+const HOST_AND_PORT = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/;
+const PRIVATE = 0o700;
+
+/** Checks the option `name`. */
+function checkName(name, value) {
+  if (typeof value !== 'string') throw errors.invalidArgType(name, 'of type string', value);
+  if (value === '' || fit(value) !== value) {
+    const reason = 'must be 1 to 64 letters, digits, dots, hyphens or underscores';
+    throw errors.invalidArgValue(name, value, reason);
+  }
+}
+
+/** Checks the option `control`. */
+function checkControl(name, value) {
+  if (value === false) return false;
+  if (typeof value !== 'string') {
+    throw errors.invalidArgType(name, 'of type string or false', value);
+  }
+  return socketPath(name, value);
+}
+
+/** Checks the option `admin`. Returns false, a path, or an address such as '127.0.0.1:9100'. */
+function checkAdmin(name, value) {
+  if (value === false) return false;
+  if (typeof value !== 'number' && typeof value !== 'string') {
+    throw errors.invalidArgType(name, 'of type number or string or false', value);
+  }
+  if (typeof value === 'string' && value.includes('/')) return socketPath(name, value);
+  if (typeof value === 'number' || /^\d+$/.test(value)) return address(name, LOCAL, value);
+  const [, bracketed, plain, port] = HOST_AND_PORT.exec(value) ?? [];
+  const host = plain === 'localhost' ? LOCAL : (bracketed ?? plain ?? '');
+  const isAddress = bracketed === undefined ? isIP(host) === 4 : isIP(host) === 6;
+  if (!isAddress) {
+    const reason = "must be a port, an address such as '0.0.0.0:9100' or '[::1]:9100', or a path";
+    throw errors.invalidArgValue(name, value, reason);
+  }
+  return address(name, host, port);
+}
+
+function address(name, host, port) {
+  checkInteger(name, Number(port), 0, LAST_PORT);
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function socketPath(name, value) {
+  const full = path.resolve(value);
+  if (value === '' || value.includes('\0')) {
+    throw errors.invalidArgValue(name, value, 'must be a path');
+  }
+  if (Buffer.byteLength(full) > MOST_BYTES) {
+    const reason = `must be a path of at most ${MOST_BYTES} bytes, as the system wants it`;
+    throw errors.invalidArgValue(name, full, reason);
+  }
+  return full;
+}
+
+/** Binds what the options of `supervise()` ask for. */
+class OperatorSockets {
+  /** The name of the program. */
+  name;
+  #engine;
+  /** The paths that have been bound. */
+  #paths = [];
+  #onExit = () => this.remove();
+
+  /**
+   * @param {Engine} engine
+   * @param {object} options as `checkOptions()` returns them
+   * @throws an error that says which socket is in use, or can't be bound
+   */
+  constructor(engine, { name, control, admin, settings }) {
+    this.#engine = engine;
+    this.name = name ?? programName(settings.exec);
+    try {
+      if (control !== undefined && control !== false) this.#listenControl(control);
+      else if (control === undefined) this.#listenByName(name !== undefined);
+      if (admin !== false) this.#listenAdmin(admin);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    if (this.#paths.length > 0) process.on('exit', this.#onExit);
+  }
+
+  /** Closes what has been bound, because supervision does not begin. */
+  close() {
+    this.#engine.closeOperatorSockets();
+  }
+
+  /** The engine has closed them. */
+  closed() {
+    process.removeListener('exit', this.#onExit);
+  }
+
+  /** This process ends before the engine can close them. */
+  remove() {
+    for (const file of this.#paths) {
+      try {
+        fs.unlinkSync(file);
+      } catch {
+        // It is gone.
+      }
+    }
+  }
+
+  #listenControl(file) {
+    const failure = this.#engine.listenControl(file);
+    if (failure !== null) throw controlFailure(file, failure);
+    this.#paths.push(file);
+  }
+
+  #listenAdmin(place) {
+    const failure = this.#engine.listenAdmin(place);
+    if (failure !== null) throw adminFailure(place, failure);
+    if (place.startsWith('/')) this.#paths.push(place);
+  }
+
+  /** Binds the control socket in the first directory that allows it. */
+  #listenByName(isGiven) {
+    const problems = [];
+    for (const directory of directories()) {
+      try {
+        prepare(directory);
+        this.#listenIn(directory, isGiven);
+        return;
+      } catch (error) {
+        if (error.code === 'ERR_RS_CLUSTER_CONTROL_IN_USE') throw error;
+        problems.push(error.message);
+      }
+    }
+    process.emitWarning(`there is no control socket: ${problems.join('; ')}`, {
+      type: 'SupervisorWarning',
+      code: 'ERR_RS_CLUSTER_CONTROL',
+      detail: 'Name a path in the option control, or set it to false.',
+    });
+  }
+
+  /** Another program may have the same name, unless the user has given it. */
+  #listenIn(directory, isGiven) {
+    for (let number = 1; ; number += 1) {
+      const name = number === 1 ? this.name : `${this.name}-${number}`;
+      const file = path.join(directory, `${name}${SUFFIX}`);
+      if (Buffer.byteLength(file) > MOST_BYTES) throw new Error(`the path ${file} is too long`);
+      try {
+        this.#listenControl(file);
+        return;
+      } catch (error) {
+        const isTaken = error.code === 'ERR_RS_CLUSTER_CONTROL_IN_USE';
+        if (isGiven || !isTaken || number === MOST_NAMESAKES) throw error;
+      }
+    }
+  }
+}
+
+/** Where control sockets are, the best first. */
+function directories() {
+  const { RUNTIME_DIRECTORY, XDG_RUNTIME_DIR } = process.env;
+  const places = [
+    // systemd may name several.
+    RUNTIME_DIRECTORY?.split(':')[0],
+    XDG_RUNTIME_DIR && path.join(XDG_RUNTIME_DIR, 'rs-cluster'),
+    path.join(os.tmpdir(), `rs-cluster-${process.getuid()}`),
+  ];
+  return places.filter((place) => place && path.isAbsolute(place));
+}
+
+/** Makes a directory that only this user can change. */
+function prepare(directory) {
+  fs.mkdirSync(directory, { mode: PRIVATE, recursive: true });
+  const { uid, mode } = fs.lstatSync(directory);
+  const isOurs = uid === process.getuid() || uid === 0;
+  if (!isOurs || (mode & 0o022) !== 0) {
+    throw new Error(`other users may change ${directory}`);
+  }
+}
+
+function controlFailure(file, { errno, isOccupied, pid }) {
+  if (isOccupied) {
+    const text = `${file} is not a socket: remove it, or name another path in the option control`;
+    return errors.supervision('CONTROL', text, { path: file });
+  }
+  if (errno !== undefined) return systemFailure('control socket', file, errno);
+  const who = pid === undefined ? 'another process' : `another primary (pid ${pid})`;
+  const text =
+    `the control socket ${file} belongs to ${who}: stop that one, or give this one another name by ` +
+    'the option name or control';
+  return errors.supervision('CONTROL_IN_USE', text, { path: file, ...(pid && { pid }) });
+}
+
+function adminFailure(place, { errno, isOccupied, pid }) {
+  if (errno !== undefined) return systemFailure('admin endpoint', place, errno);
+  const who = isOccupied ? 'something that is not a socket' : `process ${pid ?? 'unknown'}`;
+  return errors.supervision('ADMIN_IN_USE', `the admin endpoint ${place} belongs to ${who}`, {
+    path: place,
+  });
+}
+
+/** As an error of Node's `listen()`, with what it is about. */
+function systemFailure(what, place, errno) {
+  const error = errors.errnoException(errno, 'listen');
+  error.message = `the ${what} can't listen on ${place}: ${error.code}`;
+  return Object.assign(error, place.startsWith('/') ? { path: place } : { address: place });
+}
+
+module.exports = { OperatorSockets, checkAdmin, checkControl, checkName };

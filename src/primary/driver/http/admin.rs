@@ -1,0 +1,114 @@
+//! The admin endpoint: everything can be read, nothing changed.
+
+use std::{net::IpAddr, rc::Rc};
+
+use hyper::{Method, Request, StatusCode, body::Incoming, header::HOST, http::uri::Authority};
+
+use super::{
+    super::{
+        context::Context,
+        observe::{self, Audience},
+    },
+    answer::{self, Answer},
+    pace::Pace,
+    server::{Peer, Routes},
+};
+use crate::primary::operator::page::page;
+
+/// What the admin endpoint answers.
+pub(super) struct Admin {
+    context: Rc<Context>,
+    pace: Rc<Pace>,
+    /// Whether only this machine reaches it. Then a page from elsewhere could reach it through a browser by a
+    /// name of its own ("DNS rebinding"), so requests have to name this machine.
+    is_local: bool,
+}
+
+impl Admin {
+    pub(super) fn new(context: Rc<Context>, pace: Rc<Pace>, is_local: bool) -> Self {
+        Self { context, pace, is_local }
+    }
+}
+
+impl Routes for Admin {
+    const CLIENTS: usize = 64;
+
+    async fn answer(self: Rc<Self>, request: Request<Incoming>, _: Peer) -> Answer {
+        if self.is_local && !names_this_machine(&request) {
+            let why = "this address answers requests to localhost only\n";
+            return answer::text(StatusCode::FORBIDDEN, why);
+        }
+        let path = request.uri().path();
+        let Some(read) = Readable::at(path, Audience::Public) else {
+            let paths = "the paths are /, /metrics, /status, /livez and /readyz\n";
+            return answer::text(StatusCode::NOT_FOUND, paths);
+        };
+        if !is_read(request.method()) {
+            let refused = answer::text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n");
+            return answer::with_methods(refused, "GET, HEAD");
+        }
+        read.answer(&self.context, &self.pace).await
+    }
+}
+
+/// Whether a method only reads.
+pub(super) fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// What can be read.
+pub(super) enum Readable {
+    Page,
+    Metrics,
+    Status(Audience),
+    Liveness,
+    Readiness,
+}
+
+impl Readable {
+    pub(super) fn at(path: &str, audience: Audience) -> Option<Self> {
+        Some(match path {
+            "/" => Self::Page,
+            "/metrics" => Self::Metrics,
+            "/status" => Self::Status(audience),
+            "/livez" => Self::Liveness,
+            "/readyz" => Self::Readiness,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn is_page(&self) -> bool {
+        matches!(self, Self::Page)
+    }
+
+    pub(super) async fn answer(self, context: &Rc<Context>, pace: &Pace) -> Answer {
+        match self {
+            Self::Page => {
+                let page = page();
+                answer::page(page.html, page.policy)
+            }
+            Self::Metrics => answer::metrics(pace.run(observe::metrics(context)).await),
+            Self::Status(audience) => {
+                let status = pace.run(observe::status(context, audience)).await;
+                answer::json_text(StatusCode::OK, status)
+            }
+            Self::Liveness => answer::text(StatusCode::OK, "ok\n"),
+            Self::Readiness => match observe::readiness(context) {
+                Ok(()) => answer::text(StatusCode::OK, "ok\n"),
+                Err(why) => answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+            },
+        }
+    }
+}
+
+/// Whether a request is for an address, or for localhost. One of HTTP/1.0 names nothing.
+fn names_this_machine(request: &Request<Incoming>) -> bool {
+    let Some(host) = request.headers().get(HOST) else {
+        return true;
+    };
+    let host = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    host.is_some_and(|host| {
+        let name = host.host().trim_start_matches('[').trim_end_matches(']');
+        name.parse::<IpAddr>().is_ok() || name == "localhost" || name.ends_with(".localhost")
+    })
+}

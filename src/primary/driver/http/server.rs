@@ -1,0 +1,163 @@
+//! HTTP/1 for operators on the engine's thread: connections, and the limits on them.
+
+use std::{convert::Infallible, future::Future, os::fd::OwnedFd, rc::Rc, time::Duration};
+
+use http_body_util::{BodyExt, Collected, Limited};
+use hyper::{
+    Request,
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, unix::AsyncFd},
+    net::{TcpStream, UnixStream},
+    task::spawn_local,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{
+    answer::Answer,
+    clients::{Client, Clients},
+};
+use crate::sys::{
+    failure::{Failure, SHORTAGE_PAUSE},
+    listen::{Bound, accept},
+    watched::try_ready,
+};
+
+/// How long a client may take for the head of a request, how long it may be silent between two, and how long
+/// it may take to read an answer.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 8 * 1024;
+
+/// Lines of a request's head.
+const MAX_HEADERS: usize = 64;
+
+/// Connections accepted before connections of the program get their turn, …
+const ACCEPTS_A_TURN: usize = 4;
+
+/// … and how long that turn is.
+const TURN: Duration = Duration::from_millis(1);
+
+/// How a connection is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Tcp,
+    Unix,
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub(super) struct Peer {
+    /// The user at the other end of a Unix socket, where the system tells.
+    pub(super) user: Option<u32>,
+}
+
+/// What answers the requests that come to one socket.
+pub(super) trait Routes: 'static {
+    /// Connections at the same time.
+    const CLIENTS: usize;
+
+    fn answer(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Answer>;
+}
+
+/// Accepts until the task is aborted.
+pub(super) async fn serve<R: Routes>(listening: AsyncFd<Rc<Bound>>, kind: Kind, routes: Rc<R>) {
+    let clients = Clients::default();
+    loop {
+        // Fails only when the runtime ends.
+        if listening.readable().await.is_err() {
+            return;
+        }
+        for _ in 0..ACCEPTS_A_TURN {
+            match try_ready(&listening, Interest::READABLE, |bound| accept(&**bound)) {
+                Ok(Some(connection)) if clients.make_room(R::CLIENTS) => {
+                    let client = Rc::new(Client::default());
+                    let task = attend(connection, kind, Rc::clone(&client), Rc::clone(&routes));
+                    clients.add(client, spawn_local(task).abort_handle());
+                }
+                Ok(_) => {}
+                Err(Failure::WouldBlock) => break,
+                Err(_) => {
+                    sleep(SHORTAGE_PAUSE).await;
+                    break;
+                }
+            }
+        }
+        sleep(TURN).await;
+    }
+}
+
+/// One connection, from beginning to end.
+async fn attend<R: Routes>(connection: OwnedFd, kind: Kind, client: Rc<Client>, routes: Rc<R>) {
+    match kind {
+        Kind::Tcp => {
+            let Ok(stream) = TcpStream::from_std(connection.into()) else {
+                return;
+            };
+            // An answer is written at once, and nothing follows it.
+            let _ = stream.set_nodelay(true);
+            exchange(stream, Peer { user: None }, client, routes).await;
+        }
+        Kind::Unix => {
+            let Ok(stream) = UnixStream::from_std(connection.into()) else {
+                return;
+            };
+            let user = stream.peer_cred().ok().map(|peer| peer.uid());
+            exchange(stream, Peer { user }, client, routes).await;
+        }
+    }
+}
+
+async fn exchange<R: Routes>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Peer,
+    client: Rc<Client>,
+    routes: Rc<R>,
+) {
+    let service = service_fn(|request| {
+        let (answering, routes) = (client.begin(), Rc::clone(&routes));
+        async move {
+            let answer = routes.answer(request, peer).await;
+            drop(answering);
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SILENCE)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // What a client does wrong ends its connection, and is its own affair.
+        _ = connection => {}
+        () = silence(&client) => {}
+    }
+}
+
+/// Until the client has been silent for too long.
+async fn silence(client: &Client) {
+    loop {
+        let since = client.silent_since().map_or_else(Instant::now, Instant::from_std);
+        let until = since + SILENCE;
+        if until <= Instant::now() {
+            return;
+        }
+        sleep_until(until).await;
+    }
+}
+
+/// The body of a request, if it is short and comes in time.
+pub(super) async fn body(request: Request<Incoming>, limit: usize) -> Option<Bytes> {
+    let body = Limited::new(request.into_body(), limit).collect();
+    timeout(SILENCE, body).await.ok()?.ok().map(Collected::to_bytes)
+}
