@@ -283,6 +283,36 @@ declare namespace cluster {
      * @default false
      */
     admin?: number | string | false | undefined;
+    /**
+     * Writes a line for each event to stderr: text for people, or JSON. A function gets the entries instead.
+     * @default false
+     */
+    log?: 'text' | 'json' | false | ((entry: LogEntry) => void) | undefined;
+  }
+
+  /** What the option `log` tells of an event. Its other properties depend on the event: see the API reference. */
+  interface LogEntry {
+    /** As `Date.prototype.toISOString()` returns it. */
+    time: string;
+    level: 'info' | 'warn' | 'error';
+    event:
+      | 'backoff'
+      | 'blocked'
+      | 'cut'
+      | 'draining'
+      | 'exit'
+      | 'failed'
+      | 'hung'
+      | 'ready'
+      | 'rejected'
+      | 'reload'
+      | 'replace'
+      | 'state'
+      | 'stopped'
+      | 'warning';
+    /** The text for people, in one line. */
+    message: string;
+    [property: string]: unknown;
   }
 
   /**

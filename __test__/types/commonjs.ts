@@ -73,6 +73,11 @@ if (cluster.isPrimary) {
   supervisor.scale('+1').then((count) => console.log(count.toFixed()));
   const { slots, draining, blocked }: cluster.Status = supervisor.status();
   console.log(slots[0]?.state === 'waiting', draining[0]?.memory?.toFixed(), blocked[0]?.at);
+  const log = ({ level, event, message }: cluster.LogEntry) =>
+    console.log(level === 'warn', event === 'backoff', message);
+  cluster.supervise({ log });
+  // @ts-expect-error
+  cluster.supervise({ log: 'xml' });
   // @ts-expect-error
   cluster.supervise({ readyWhen: 'online' });
   // @ts-expect-error
