@@ -263,6 +263,26 @@ declare namespace cluster {
      * @default true
      */
     signals?: boolean | undefined;
+    /**
+     * What operators call the program: 1 to 64 letters, digits, dots, hyphens and underscores. Two programs that are
+     * given the same name cannot run at the same time.
+     * @default the name in the nearest package.json without the scope, or else that of the program's file
+     */
+    name?: string | undefined;
+    /**
+     * The path of the control socket, on which the command line asks. Only the user of the primary, and root, can
+     * use it. `false`: there is none.
+     * @default `NAME.sock` in the first of these directories that can be used: `$RUNTIME_DIRECTORY`,
+     * `$XDG_RUNTIME_DIR/rs-cluster`, `rs-cluster-UID` in `os.tmpdir()`. If `name` is not given either, and the
+     * name is taken, `NAME-2.sock`, and so on
+     */
+    control?: string | false | undefined;
+    /**
+     * Where the admin endpoint listens: metrics, probes, status and a page, which show everything and change
+     * nothing. A port of 127.0.0.1, an address such as `'0.0.0.0:9100'` or `'[::1]:9100'`, or a path; port 0: any.
+     * @default false
+     */
+    admin?: number | string | false | undefined;
   }
 
   /**
@@ -653,7 +673,8 @@ declare namespace cluster {
      *
      * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` or `ERR_OUT_OF_RANGE` for an option, named by the
      * message; `ERR_INVALID_RETURN_VALUE` or what it throws for `env()`; an error of the system if there is no such
-     * directory; `ERR_RS_CLUSTER_SUPERVISED` if it has been called before; `ERR_RS_CLUSTER_NOT_PRIMARY` in a worker
+     * directory, or the admin endpoint cannot listen; `ERR_RS_CLUSTER_CONTROL_IN_USE`, `ERR_RS_CLUSTER_CONTROL` or
+     * `ERR_RS_CLUSTER_ADMIN_IN_USE` if their places are taken; `ERR_RS_CLUSTER_SUPERVISED` if it has been called before; `ERR_RS_CLUSTER_NOT_PRIMARY` in a worker
      */
     supervise(options?: SuperviseOptions): Supervisor;
     /**

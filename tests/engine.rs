@@ -885,6 +885,7 @@ fn what_becomes_of_connections_is_counted() {
         waiting: 0,
         open,
         stalled: false,
+        is_blocked: false,
     };
     assert_eq!(
         stats.workers,

@@ -22,7 +22,7 @@ class Supervision {
   /**
    * @param {() => Engine} engine
    * @param {object} host what the cluster does: `adopt(id, request, process)`, `workerOf(id)`,
-   *   `markDraining(worker)`, `stats()` and `kill(pids)`
+   *   `markDraining(worker)` and `kill(pids)`
    */
   constructor(engine, host) {
     this.#engine = engine;

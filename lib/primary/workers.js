@@ -79,7 +79,6 @@ class Workers {
       adopt: (id, request, started) => this.#adopt(id, request, started),
       kill: (pids) => this.#killAll(pids),
       markDraining: markLeaving,
-      stats: () => this.#cluster.stats(),
       workerOf: (id) => this.#cluster.workers[id],
     });
     const supervisor = supervision.start(options, this.#defaults);

@@ -13,7 +13,6 @@ const { MOST_WORKERS, checkSurge, resolveWorkers } = require('./options.js');
 const Reloads = require('./reloads.js');
 const Signals = require('./signals.js');
 const SilentFailures = require('./silent-failures.js');
-const completeStatus = require('./status.js');
 const { ignoreOutputErrors } = require('./terminal.js');
 
 const RELATIVE = /^[+-]\d+$/;
@@ -46,7 +45,7 @@ class Supervisor extends EventEmitter {
   /**
    * @param {object} options as `checkOptions()` returns them
    * @param {Recipes} recipes
-   * @param {object} host the primary: `workerOf(id)`, `markDraining(worker)`, `stats()`, `kill()` and `ended()`
+   * @param {object} host the primary: `workerOf(id)`, `markDraining(worker)`, `kill()` and `ended()`
    */
   constructor(engine, options, recipes, host) {
     super();
@@ -139,7 +138,7 @@ class Supervisor extends EventEmitter {
   }
 
   status() {
-    return completeStatus(this.#engine.status(), this.#host.stats());
+    return JSON.parse(this.#engine.status());
   }
 
   /** A report of the engine. */
@@ -202,8 +201,9 @@ class Supervisor extends EventEmitter {
   }
 
   #readyFacts() {
+    const { workers } = JSON.parse(this.#engine.status());
     const listeners = this.#host.stats().listeners.map(({ address }) => address);
-    return { generation: this.#generation, workers: this.#target, listeners };
+    return { generation: this.#generation, workers, listeners };
   }
 
   #onReady() {

@@ -29,7 +29,7 @@ use crate::{
     primary::{
         Command, Engine as Core, Event, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
-        operator::{sockets::OperatorSockets, status::status_json},
+        operator::sockets::OperatorSockets,
         recipe::{Recipe, Started},
         stdio::HeldDescriptors,
     },
@@ -209,7 +209,7 @@ impl Engine {
     /// The state of supervision as JSON; null before it begins. Does not wait for the engine.
     #[napi]
     pub fn status(&self) -> Option<String> {
-        self.core.borrow().supervision().map(|published| status_json(&published))
+        self.core.borrow().status()
     }
 
     /// The id of the next worker: 1, then 2, and so on, also for workers that the engine starts itself.

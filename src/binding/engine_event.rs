@@ -57,7 +57,8 @@ impl From<Event> for EngineEvent {
                 Self { reason: Some(operation.into()), ..plain("asked", token) }
             }
             Event::Report { report, stderr } => {
-                Self { reason: Some(report_json(&report, stderr)), ..plain("report", 0) }
+                let report = report_json(&report, stderr.as_deref()).to_string();
+                Self { reason: Some(report), ..plain("report", 0) }
             }
             Event::Left(worker) => plain("left", worker),
             Event::Passed(token) => plain("passed", token),

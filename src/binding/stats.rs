@@ -104,7 +104,7 @@ impl From<ListenerStats> for EngineListener {
 
 impl From<WorkerStats> for EngineWorker {
     fn from(stats: WorkerStats) -> Self {
-        let WorkerStats { id, accepted, counts, waiting, open, stalled } = stats;
+        let WorkerStats { id, accepted, counts, waiting, open, stalled, .. } = stats;
         Self {
             id,
             accepted: accepted as f64,

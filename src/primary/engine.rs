@@ -1,7 +1,7 @@
 use std::{
     mem::take,
     sync::{
-        Arc, OnceLock, PoisonError,
+        Arc, OnceLock,
         mpsc::{SyncSender, sync_channel},
     },
     thread,
@@ -19,12 +19,18 @@ use super::{
         stats::{Counters, Stats},
         supervise::{options::SuperviseOptions, report::Token},
     },
-    driver::{self, Equipment},
+    driver::{
+        self, Equipment,
+        reading::{now, read_use},
+    },
     forker::{Forker, StderrRelay},
-    messages::{Board, Command, Emit, Event, Order, Published, RunOptions, Settings},
+    messages::{Command, Emit, Event, Order, RunOptions, Settings},
     operator::{
+        board::SharedBoard,
         identity::{Identity, Program},
+        snapshot::Snapshot,
         sockets::OperatorSockets,
+        status::{Audience, status_json},
     },
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
@@ -47,7 +53,7 @@ pub struct Engine {
     /// What the thread counts.
     counters: Arc<Counters>,
     /// Where the thread shows the state of supervision.
-    board: Board,
+    board: SharedBoard,
     /// Where the thread takes commands from, once it runs.
     commands: Option<UnboundedSender<Command>>,
     ids: WorkerIds,
@@ -65,7 +71,7 @@ impl Engine {
             emit: Arc::new(emit),
             prepared: prepare().ok(),
             counters: Arc::default(),
-            board: Board::default(),
+            board: SharedBoard::default(),
             commands: None,
             ids: WorkerIds::default(),
             sockets: OperatorSockets::default(),
@@ -182,9 +188,23 @@ impl Engine {
         self.stderr.get().is_none_or(|relay| relay.flush(timeout))
     }
 
-    /// What is known of supervision, if it has begun. The thread is not asked.
-    pub fn supervision(&self) -> Option<Published> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is known of supervision as JSON, if it has begun. The thread is not asked.
+    pub fn status(&self) -> Option<String> {
+        self.snapshot().map(|it| status_json(&it, Audience::Owner))
+    }
+
+    /// All that operators may see now, if supervision has begun. The thread is not asked.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        read_use(&self.board);
+        self.board.snapshot(&self.counters, now())
+    }
+
+    /// Whether a worker is ready whose event loop turns, and the supervisor does not stop.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn readiness(&self) -> std::result::Result<(), &'static str> {
+        self.board.readiness(&self.counters)
     }
 
     /// The program is about to end this worker itself: supervision knows that when this returns, unless the

@@ -1,10 +1,9 @@
 //! What JavaScript and the engine's thread tell each other.
 
 use std::{
-    collections::HashMap,
     io,
     os::fd::OwnedFd,
-    sync::{Arc, Mutex, mpsc::SyncSender},
+    sync::{Arc, mpsc::SyncSender},
     time::Duration,
 };
 
@@ -14,7 +13,6 @@ use super::{
         supervise::{
             options::SuperviseOptions,
             report::{Generation, Report, SlotNumber, Token},
-            status::Status,
         },
     },
     fork::Adopted,
@@ -203,20 +201,6 @@ pub enum Event {
 
 /// Where events go; called on the engine's thread.
 pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
-
-/// What the program reads of supervision at any time.
-#[derive(Debug, Clone)]
-pub struct Published {
-    /// Which primary this is.
-    pub identity: Arc<Identity>,
-    /// What the rules know.
-    pub status: Status,
-    /// The process ids of all supervised workers.
-    pub pids: HashMap<WorkerId, i32>,
-}
-
-/// Where the program reads it, once there is supervision.
-pub(crate) type Board = Arc<Mutex<Option<Published>>>;
 
 /// What is fixed when the engine starts.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,9 @@
 //! - `worker_ids`: the ids of workers, for both threads,
 //! - [`forker`]: the thread that starts workers for the engine; `stderr_relay`: what they write to stderr,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
-//! - [`operator`]: what people look at,
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
-//! - [`operator`]: what operators are told, as JSON,
+//! - [`operator`]: what operators see,
 //! - [`stats`]: what is counted, for any thread to read.
 
 mod core;
@@ -30,6 +29,6 @@ pub use self::{
         supervise::{options, report, status},
     },
     engine::Engine,
-    messages::{Command, Event, Order, Published, Reply, RunOptions, Settings},
+    messages::{Command, Event, Order, Reply, RunOptions, Settings},
 };
 pub use crate::scheduler::Scheduling;

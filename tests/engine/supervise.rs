@@ -123,9 +123,10 @@ fn a_worker_that_dies_is_replaced_after_the_back_off() {
     });
     assert_eq!(replaced, (Some(first), 3, Reason::Crash));
     program.stop();
-    let published = program.primary.engine.supervision().expect("a status");
-    assert_eq!(published.status.state, State::Stopped);
-    assert!(published.pids.is_empty());
+    let snapshot = program.primary.engine.snapshot().expect("a status");
+    assert_eq!(snapshot.status.state, State::Stopped);
+    assert!(snapshot.processes.is_empty());
+    assert_eq!(program.primary.engine.readiness(), Err("stopped"));
 }
 
 #[test]

@@ -2,11 +2,11 @@
 //! simulation keeps everything in memory.
 
 use core::{net::IpAddr, time::Duration};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
 use super::{
     parked::ParkedId,
-    stats::{AcceptCounter, Counts, WorkerCounters},
+    stats::{AcceptCounter, Counts, Total, WorkerCounters},
     supervise::{
         operation::RecipeId,
         report::{Report, SlotNumber},
@@ -50,6 +50,9 @@ pub(crate) trait Driver: Sized {
 
     /// What the program reads at any time.
     fn publish(&self, status: Status);
+
+    /// So much has been counted until now. Told about once a second while workers are looked at.
+    fn sample(&self, total: Total, now: Instant);
 
     /// What to keep for a new listener.
     fn new_acceptors(&self) -> Self::Acceptors;

@@ -102,8 +102,8 @@ impl<D: Driver> Core<D> {
     }
 
     pub(crate) fn add_worker(&mut self, id: WorkerId, new: NewWorker<D>, now: Instant) {
-        self.counters.add_worker(id, Arc::clone(&new.counters));
-        let generation = self.place_of(id).map(|(_, generation)| generation);
+        let (slot, generation) = self.place_of(id).unzip();
+        self.counters.add_worker(id, slot, Arc::clone(&new.counters));
         let mut worker = Worker::new(new, now);
         worker.generation = generation;
         self.workers.insert(id, worker);

@@ -11,7 +11,11 @@ use std::{
     time::Duration,
 };
 
+use super::supervise::report::SlotNumber;
 use crate::protocol::{ListenerId, WorkerId};
+
+/// How many addresses that are not bound are remembered, in case they are bound again.
+const REMEMBERED: usize = 64;
 
 /// What has become of connections, since the listener was bound, or the worker forked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,12 +32,107 @@ pub struct Counts {
     pub moved: u64,
 }
 
+impl Counts {
+    fn with(self, other: Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            handed_over: combine(self.handed_over, other.handed_over),
+            reclaimed: combine(self.reclaimed, other.reclaimed),
+            rescued: combine(self.rescued, other.rescued),
+            returned: combine(self.returned, other.returned),
+            moved: combine(self.moved, other.moved),
+        }
+    }
+}
+
 /// How many of the times there were, by their length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Histogram {
     /// The first counts times below 1 µs, each other one those that are not less than that of the
     /// one before it, and less than twice as long; the last also all longer ones.
     pub buckets: [u64; 24],
+    /// All of them together, in nanoseconds.
+    pub sum: u64,
+}
+
+impl Histogram {
+    fn with(self, other: Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            buckets: std::array::from_fn(|at| combine(self.buckets[at], other.buckets[at])),
+            sum: combine(self.sum, other.sum),
+        }
+    }
+}
+
+/// What was counted, also by those that are gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// What became of them.
+    pub counts: Counts,
+    /// The times from being accepted to being handed over, where they are counted.
+    pub handover: Histogram,
+}
+
+impl Total {
+    fn with(self, other: Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            accepted: combine(self.accepted, other.accepted),
+            counts: self.counts.with(other.counts, &combine),
+            handover: self.handover.with(other.handover, &combine),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+}
+
+/// A total that never goes down, whatever workers say that count in memory of their own.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lasting {
+    /// By those that are gone.
+    ended: Total,
+    /// What was shown last.
+    shown: Total,
+}
+
+impl Lasting {
+    /// To show, where those that are there have counted so much.
+    fn show(&mut self, present: Total) -> Total {
+        self.shown = self.shown.with(self.ended.plus(present), u64::max);
+        self.shown
+    }
+}
+
+/// An address, with what was counted each time that it was bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressStats {
+    /// The address, for people.
+    pub address: String,
+    /// Whether it is bound.
+    pub is_bound: bool,
+    /// The workers that serve it, in the order of their ids.
+    pub workers: Vec<WorkerId>,
+    /// What was counted.
+    pub total: Total,
+    /// How many connections wait in the engine, because no worker has room for them.
+    pub waiting: usize,
+    /// How many idle connections wait in the engine for their clients, since workers drained.
+    pub parked: usize,
+}
+
+/// All that the engine has counted, those included that are gone: no count ever goes down.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The workers that there are.
+    pub workers: BTreeMap<WorkerId, WorkerStats>,
+    /// By slot, also of slots that there are no more.
+    pub slots: BTreeMap<SlotNumber, Total>,
+    /// In the order of their names.
+    pub addresses: Vec<AddressStats>,
+    /// Of all addresses.
+    pub total: Total,
 }
 
 /// Where a [`Histogram`] counts a time.
@@ -77,6 +176,19 @@ pub struct WorkerStats {
     pub open: usize,
     /// True while the worker gets no connections because its event loop is blocked.
     pub stalled: bool,
+    /// Whether its event loop has been found blocked, though perhaps no connection waits for it.
+    pub is_blocked: bool,
+}
+
+impl WorkerStats {
+    /// Whether its event loop is blocked, as far as is known.
+    pub fn is_stuck(&self) -> bool {
+        self.stalled || self.is_blocked
+    }
+
+    fn total(&self) -> Total {
+        Total { accepted: self.accepted, counts: self.counts, ..Total::default() }
+    }
 }
 
 /// All that the engine knows of connections.
@@ -149,12 +261,14 @@ pub(crate) trait AcceptCounter: Send + Sync {
 pub(crate) struct WorkerCounters {
     counts: SharedCounts,
     stalled: AtomicBool,
+    is_blocked: AtomicBool,
     view: Arc<dyn WorkerView>,
 }
 
 impl WorkerCounters {
     pub(crate) fn new(view: Arc<dyn WorkerView>) -> Self {
-        Self { counts: SharedCounts::default(), stalled: AtomicBool::new(false), view }
+        let (counts, stalled, is_blocked) = Default::default();
+        Self { counts, stalled, is_blocked, view }
     }
 
     /// Counts what became of one connection.
@@ -167,6 +281,20 @@ impl WorkerCounters {
         self.stalled.store(stalled, Ordering::Release);
     }
 
+    /// Shows whether its event loop has been found blocked.
+    pub(crate) fn set_blocked(&self, is_blocked: bool) {
+        self.is_blocked.store(is_blocked, Ordering::Release);
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.stalled.load(Ordering::Acquire) || self.is_blocked.load(Ordering::Acquire)
+    }
+
+    fn total(&self) -> Total {
+        let (accepted, counts) = (self.view.accepted(), self.counts.get());
+        Total { accepted, counts, ..Total::default() }
+    }
+
     fn stats(&self, id: WorkerId) -> WorkerStats {
         WorkerStats {
             id,
@@ -175,6 +303,7 @@ impl WorkerCounters {
             waiting: self.view.waiting(),
             open: self.view.open(),
             stalled: self.stalled.load(Ordering::Acquire),
+            is_blocked: self.is_blocked.load(Ordering::Acquire),
         }
     }
 }
@@ -224,6 +353,13 @@ pub(crate) struct ListenerCounters {
     waiting: AtomicUsize,
     parked: AtomicUsize,
     handover: [AtomicU64; 24],
+    /// In nanoseconds.
+    handover_sum: AtomicU64,
+}
+
+/// In nanoseconds.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl ListenerCounters {
@@ -255,11 +391,13 @@ impl ListenerCounters {
     /// Counts how long a connection took to be handed over.
     pub(crate) fn add_handover(&self, time: Duration) {
         change(&self.handover[bucket(time)], |count| count + 1);
+        change(&self.handover_sum, |sum| sum.saturating_add(nanos(time)));
     }
 
     /// It is not handed over yet.
     pub(crate) fn remove_handover(&self, time: Duration) {
         change(&self.handover[bucket(time)], |count| count.saturating_sub(1));
+        change(&self.handover_sum, |sum| sum.saturating_sub(nanos(time)));
     }
 
     /// So many wait in the engine.
@@ -285,42 +423,174 @@ impl ListenerCounters {
             parked: self.parked.load(Ordering::Acquire),
             handover: Histogram {
                 buckets: std::array::from_fn(|index| self.handover[index].load(Ordering::Acquire)),
+                sum: self.handover_sum.load(Ordering::Acquire),
             },
         }
     }
 }
 
-/// What is counted, of all workers and listeners that there are.
+impl ListenerStats {
+    fn total(&self) -> Total {
+        Total { accepted: self.accepted, counts: self.counts, handover: self.handover }
+    }
+}
+
+/// A supervised worker has a slot.
+type Slotted = (Option<SlotNumber>, Arc<WorkerCounters>);
+
+#[derive(Default)]
+struct Workers {
+    present: BTreeMap<WorkerId, Slotted>,
+    slots: BTreeMap<SlotNumber, Lasting>,
+}
+
+/// What is remembered of an address.
+#[derive(Default)]
+struct Address {
+    total: Lasting,
+    /// When it was closed last: a number that grows.
+    closed: u64,
+}
+
+#[derive(Default)]
+struct Listeners {
+    bound: BTreeMap<ListenerId, Arc<ListenerCounters>>,
+    addresses: BTreeMap<String, Address>,
+    total: Lasting,
+    /// How many were closed.
+    closed: u64,
+}
+
+impl Listeners {
+    /// It is closed.
+    fn remove(&mut self, id: ListenerId) {
+        let Some(counters) = self.bound.remove(&id) else { return };
+        let stats = counters.stats();
+        self.closed += 1;
+        self.total.ended = self.total.ended.plus(stats.total());
+        let address = self.addresses.entry(stats.address.clone()).or_default();
+        address.closed = self.closed;
+        address.total.ended = address.total.ended.plus(stats.total());
+        if self.addresses.len() > REMEMBERED + self.bound.len() {
+            self.forget_one();
+        }
+    }
+
+    /// Forgets the address that was closed first.
+    fn forget_one(&mut self) {
+        let bound: Vec<_> = self.bound.values().map(|it| it.stats().address).collect();
+        let unbound = self.addresses.iter().filter(|(address, _)| !bound.contains(address));
+        let first = unbound.min_by_key(|(_, it)| it.closed).map(|(address, _)| address.clone());
+        if let Some(first) = first {
+            self.addresses.remove(&first);
+        }
+    }
+
+    fn observe(&mut self) -> (Vec<AddressStats>, Total) {
+        let all: Vec<_> = self.bound.values().map(|it| it.stats()).collect();
+        let sum = |total: Total, it: &ListenerStats| total.plus(it.total());
+        let total = self.total.show(all.iter().fold(Total::default(), sum));
+        for it in &all {
+            self.addresses.entry(it.address.clone()).or_default();
+        }
+        let addresses = self.addresses.iter_mut().map(|(address, kept)| {
+            // Listeners of one address count together.
+            let same = || all.iter().filter(|it| it.address == *address);
+            let mut workers: Vec<_> = same().flat_map(|it| it.workers.iter().copied()).collect();
+            workers.sort_unstable();
+            workers.dedup();
+            AddressStats {
+                address: address.clone(),
+                is_bound: same().next().is_some(),
+                workers,
+                total: kept.total.show(same().fold(Total::default(), sum)),
+                waiting: same().map(|it| it.waiting).sum(),
+                parked: same().map(|it| it.parked).sum(),
+            }
+        });
+        (addresses.collect(), total)
+    }
+}
+
+/// What is counted, of all workers and listeners.
 #[derive(Default)]
 pub(crate) struct Counters {
-    workers: Mutex<BTreeMap<WorkerId, Arc<WorkerCounters>>>,
-    listeners: Mutex<BTreeMap<ListenerId, Arc<ListenerCounters>>>,
+    workers: Mutex<Workers>,
+    listeners: Mutex<Listeners>,
 }
 
 impl Counters {
-    pub(crate) fn add_worker(&self, id: WorkerId, counters: Arc<WorkerCounters>) {
-        lock(&self.workers).insert(id, counters);
+    /// Counts of the worker belong to its slot as well, if it has one.
+    pub(crate) fn add_worker(
+        &self,
+        id: WorkerId,
+        slot: Option<SlotNumber>,
+        counters: Arc<WorkerCounters>,
+    ) {
+        lock(&self.workers).present.insert(id, (slot, counters));
     }
 
+    /// Nothing more is counted of the worker; what was stays with its slot.
     pub(crate) fn remove_worker(&self, id: WorkerId) {
-        lock(&self.workers).remove(&id);
+        let mut workers = lock(&self.workers);
+        if let Some((Some(slot), counters)) = workers.present.remove(&id) {
+            let total = workers.slots.entry(slot).or_default();
+            total.ended = total.ended.plus(counters.total());
+        }
     }
 
     pub(crate) fn add_listener(&self, id: ListenerId, counters: Arc<ListenerCounters>) {
-        lock(&self.listeners).insert(id, counters);
+        lock(&self.listeners).bound.insert(id, counters);
     }
 
     pub(crate) fn remove_listener(&self, id: ListenerId) {
-        lock(&self.listeners).remove(&id);
+        lock(&self.listeners).remove(id);
     }
 
     /// All that is known now, by any thread.
     pub(crate) fn stats(&self) -> Stats {
         let workers = lock(&self.workers);
-        let workers = workers.iter().map(|(&id, counters)| counters.stats(id)).collect();
+        let workers = workers.present.iter().map(|(&id, (_, it))| it.stats(id)).collect();
         let listeners = lock(&self.listeners);
-        let listeners = listeners.values().map(|counters| counters.stats()).collect();
+        let listeners = listeners.bound.values().map(|counters| counters.stats()).collect();
         Stats { listeners, workers }
+    }
+
+    /// The same, and what was counted before, for any thread.
+    pub(crate) fn observe(&self) -> Observed {
+        let mut workers = lock(&self.workers);
+        let Workers { present, slots } = &mut *workers;
+        let mut by_slot = BTreeMap::<_, Total>::new();
+        let mut stats = BTreeMap::new();
+        for (&id, (slot, counters)) in present {
+            let its = counters.stats(id);
+            if let Some(slot) = *slot {
+                let total = by_slot.entry(slot).or_default();
+                *total = total.plus(its.total());
+                slots.entry(slot).or_default();
+            }
+            stats.insert(id, its);
+        }
+        let show = |(&slot, kept): (&SlotNumber, &mut Lasting)| {
+            (slot, kept.show(by_slot.get(&slot).copied().unwrap_or_default()))
+        };
+        let slots = slots.iter_mut().map(show).collect();
+        drop(workers);
+        let (addresses, total) = lock(&self.listeners).observe();
+        Observed { workers: stats, slots, addresses, total }
+    }
+
+    /// What was counted at all addresses.
+    pub(crate) fn total(&self) -> Total {
+        let mut listeners = lock(&self.listeners);
+        let Listeners { bound, total, .. } = &mut *listeners;
+        let present = bound.values().map(|it| it.stats().total());
+        total.show(present.fold(Total::default(), Total::plus))
+    }
+
+    /// Whether the event loop of the worker is blocked, as far as is known.
+    pub(crate) fn is_stuck(&self, id: WorkerId) -> bool {
+        lock(&self.workers).present.get(&id).is_some_and(|(_, counters)| counters.is_stuck())
     }
 }
 

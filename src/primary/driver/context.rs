@@ -13,17 +13,19 @@ use tokio::{
 use super::{
     super::{
         core::{state::Core, stats::Counters, supervise::report::Ended},
-        messages::{Board, Emit, Event, RunOptions, Settings},
+        messages::{Emit, Event, RunOptions, Settings},
+        operator::{board::SharedBoard, record::End},
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     engine_driver::EngineDriver,
+    reading::now,
     supervision::Supervision,
 };
 use crate::{
     error::Error,
     protocol::{ListenerId, WorkerId},
-    sys::{exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve},
+    sys::{cpu_time_of, exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve, signal_name},
 };
 
 /// Turns of this thread after which all has been read that was there before.
@@ -42,6 +44,10 @@ pub(super) struct Context {
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// What is counted.
+    pub(super) counters: Arc<Counters>,
+    /// What operators see.
+    pub(super) board: SharedBoard,
     /// How the supervised program is run.
     pub(super) run: RefCell<RunOptions>,
     /// Where workers get another socket.
@@ -58,23 +64,25 @@ impl Context {
         emit: Emit,
         reserve: Reserve,
         counters: Arc<Counters>,
-        board: Board,
+        board: SharedBoard,
         lost_sockets: UnboundedSender<LostSocket>,
     ) -> Self {
         let log = DebugLog::new(settings.debug_log);
-        let driver = EngineDriver::new(log, Arc::clone(&emit), reserve, board);
+        let driver = EngineDriver::new(log, Arc::clone(&emit), reserve, Arc::clone(&board));
         let (reserve, released) = (Rc::clone(&driver.reserve), Rc::clone(&driver.released));
         let guard = Rc::clone(&driver.guard);
         let supervision = Rc::clone(&driver.supervision);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
-            core: RefCell::new(Core::new(driver, scheduling, counters)),
+            core: RefCell::new(Core::new(driver, scheduling, Arc::clone(&counters))),
             emit,
             log,
             reserve,
             released,
             guard,
             supervision,
+            counters,
+            board,
             run: RefCell::default(),
             lost_sockets,
             sooner: Notify::new(),
@@ -112,10 +120,17 @@ impl Context {
     /// Reports that the worker's process has ended, and how many connections that has cut.
     pub(super) fn exited(&self, worker: WorkerId, exit: Option<Exit>, cut: usize) {
         self.log.exit(worker, exit);
-        self.emit(Event::Exited { worker, exit, cut });
         if let Some(supervision) = &mut *self.supervision.borrow_mut() {
-            supervision.remove_worker(worker);
+            // Until JavaScript hears of the end, the process is a zombie, and its time is known.
+            let cpu = supervision.remove_worker(worker).and_then(cpu_time_of);
+            let (code, signal) = match exit {
+                Some(Exit::Code(code)) => (Some(code), None),
+                Some(Exit::Signal(signal)) => (None, Some(signal_name(signal))),
+                None => (None, None),
+            };
+            self.board.exited(worker, End { code, signal, cut, cpu }, now());
         }
+        self.emit(Event::Exited { worker, exit, cut });
         let how = match exit {
             Some(Exit::Code(code)) => Ended::Code(code),
             Some(Exit::Signal(signal)) => Ended::Signal(signal),

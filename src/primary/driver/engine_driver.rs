@@ -4,6 +4,7 @@ use std::{
     net::IpAddr,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
+    time::Instant,
 };
 
 use tokio::sync::Notify;
@@ -14,13 +15,15 @@ use super::{
             driver::{Acceptors, Connection, Driver, Received},
             listener::Listener,
             parked::ParkedId,
+            stats::Total,
             supervise::{
                 operation::RecipeId,
                 report::{Report, SlotNumber},
                 status::Status,
             },
         },
-        messages::{Board, Emit},
+        messages::Emit,
+        operator::board::SharedBoard,
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
@@ -49,13 +52,14 @@ pub(crate) struct EngineDriver {
     emit: Emit,
     /// What starts supervised workers, if there is supervision.
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
-    board: Board,
+    /// What operators see.
+    board: SharedBoard,
     /// Keeps sockets that workers have as well from making this thread wait.
     pub(super) guard: Rc<AcceptGuard>,
 }
 
 impl EngineDriver {
-    pub(super) fn new(log: DebugLog, emit: Emit, reserve: Reserve, board: Board) -> Self {
+    pub(super) fn new(log: DebugLog, emit: Emit, reserve: Reserve, board: SharedBoard) -> Self {
         let reserve = Rc::new(RefCell::new(reserve));
         let (released, supervision, guard) = Default::default();
         Self { log, reserve, released, emit, supervision, board, guard }
@@ -100,14 +104,16 @@ impl Driver for EngineDriver {
             if report == Report::Stopped {
                 supervision.end();
             }
-            supervision.report(report, &self.emit);
+            supervision.report(report, &self.emit, &self.board);
         }
     }
 
     fn publish(&self, status: Status) {
-        if let Some(supervision) = &*self.supervision.borrow() {
-            supervision.publish(status, &self.board);
-        }
+        self.board.publish(status, Instant::now());
+    }
+
+    fn sample(&self, total: Total, now: Instant) {
+        self.board.sample(total, now);
     }
 
     fn new_acceptors(&self) -> AcceptorTasks {

@@ -8,7 +8,8 @@
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
-//! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told,
+//! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
+//!   the clocks, and what processes use,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -26,6 +27,7 @@ mod listening_socket;
 mod observe;
 mod parked_connections;
 mod parked_task;
+pub(super) mod reading;
 mod rehearsal;
 mod requests;
 mod supervised;
@@ -52,7 +54,8 @@ use self::{
 };
 use super::{
     core::stats::Counters,
-    messages::{Board, Command, Emit, Event, Settings},
+    messages::{Command, Emit, Event, Settings},
+    operator::board::SharedBoard,
 };
 use crate::sys::{reserve::Reserve, use_batch_scheduling};
 
@@ -63,7 +66,7 @@ pub(super) struct Equipment {
     pub(super) reserve: Reserve,
     pub(super) counters: Arc<Counters>,
     /// Where the state of supervision is shown.
-    pub(super) board: Board,
+    pub(super) board: SharedBoard,
 }
 
 /// The engine's thread, from beginning to end: until the [`Engine`](super::Engine) is dropped, and the last of

@@ -33,6 +33,7 @@ pub(super) fn begin(
 ) {
     supervision.limits = Limits::from(&options);
     let recipe = supervision.add_recipe(recipe);
+    context.board.begin(Arc::clone(&supervision.identity));
     *context.supervision.borrow_mut() = Some(supervision);
     let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
@@ -110,10 +111,12 @@ pub(super) async fn forked(
     };
     let Started { forked, pipes, stderr } = started;
     let process = Arc::clone(&forked.adopted.process);
+    let place = context.ask(|core| core.place_of(id));
     if let Some(supervision) = &mut *context.supervision.borrow_mut() {
         supervision.add_worker(id, process.pid(), stderr);
+        context.board.add_process(id, process.pid(), place.map(|(slot, _)| slot));
     }
-    let (slot, generation) = context.ask(|core| core.place_of(id)).unwrap_or_default();
+    let (slot, generation) = place.unwrap_or_default();
     let channel = Box::new(forked.channel);
     context.emit(Event::Started { worker: id, slot, generation, process, channel, pipes });
     adopt(context, forked.adopted, attending).await;

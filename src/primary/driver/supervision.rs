@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,13 +15,13 @@ use super::{
             operation::RecipeId,
             options::SuperviseOptions,
             report::{Outcome, Rejection, Report, SlotNumber},
-            status::Status,
         },
         forker::{Forker, Recipe, StderrTail},
-        messages::{Board, Emit, Event, Published},
-        operator::identity::Identity,
+        messages::{Emit, Event},
+        operator::{board::Board, identity::Identity},
     },
     asks::Asks,
+    reading::now,
 };
 use crate::protocol::WorkerId;
 
@@ -113,25 +113,21 @@ impl Supervision {
         self.tails.extend(tail.map(|tail| (id, tail)));
     }
 
-    /// The worker's process has ended.
-    pub(super) fn remove_worker(&mut self, id: WorkerId) {
-        self.pids.remove(&id);
+    /// The worker's process has ended. Returns its number.
+    pub(super) fn remove_worker(&mut self, id: WorkerId) -> Option<i32> {
+        let pid = self.pids.remove(&id);
         if let Some(tail) = self.tails.remove(&id) {
             self.last_words.push_back((id, text(&tail)));
             if self.last_words.len() > REMEMBERED {
                 self.last_words.pop_front();
             }
         }
+        pid
     }
 
-    pub(super) fn publish(&self, status: Status, board: &Board) {
-        let published =
-            Published { identity: Arc::clone(&self.identity), status, pids: self.pids.clone() };
-        *board.lock().unwrap_or_else(PoisonError::into_inner) = Some(published);
-    }
-
-    pub(super) fn report(&mut self, report: Report, emit: &Emit) {
+    pub(super) fn report(&mut self, report: Report, emit: &Emit, board: &Board) {
         let stderr = rejection(&report).and_then(|it| it.worker).and_then(|id| self.stderr(id));
+        board.report(&report, stderr.as_deref(), now());
         if let Report::Answer(token, outcome) = &report
             && self.asks.answer(*token, (outcome.clone(), stderr.clone()))
         {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::core::supervise::report::{
-    Cause, Ended, FailedPhase, Outcome, Rejection, Report, State,
+use super::super::core::supervise::{
+    report::{Cause, Ended, FailedPhase, Outcome, Rejection, Report, State},
+    status::SlotState,
 };
 
 /// A report as JSON; `stderr` is what the worker wrote last that it is about.
-pub fn report_json(report: &Report, stderr: Option<String>) -> String {
-    let value = match report {
+pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
+    match report {
         Report::State(state) => json!({ "type": "state", "state": state_name(*state) }),
         Report::Ready => json!({ "type": "ready" }),
         Report::Reloaded { generation, time } => {
@@ -36,12 +37,11 @@ pub fn report_json(report: &Report, stderr: Option<String>) -> String {
             json!({ "type": "blocked", "worker": worker, "ms": whole(*time), "stack": stack })
         }
         Report::Stopped => json!({ "type": "stopped" }),
-        Report::Answer(token, outcome) => return answer_json(*token, outcome, stderr).to_string(),
-    };
-    value.to_string()
+        Report::Answer(token, outcome) => answer_json(*token, outcome, stderr),
+    }
 }
 
-fn answer_json(token: u32, outcome: &Outcome, stderr: Option<String>) -> Value {
+fn answer_json(token: u32, outcome: &Outcome, stderr: Option<&str>) -> Value {
     let value = match outcome {
         Outcome::Rejected(rejection) => {
             let mut rejected = rejection_json(rejection, stderr);
@@ -59,7 +59,7 @@ fn answer_json(token: u32, outcome: &Outcome, stderr: Option<String>) -> Value {
 }
 
 /// Why an operation failed.
-pub(crate) fn rejection_json(rejection: &Rejection, stderr: Option<String>) -> Value {
+pub(crate) fn rejection_json(rejection: &Rejection, stderr: Option<&str>) -> Value {
     let Rejection { cause, phase, worker, slot } = rejection;
     let mut value = json!({
         "worker": worker, "slot": slot, "phase": phase_name(*phase), "stderr": stderr,
@@ -102,6 +102,16 @@ pub(super) fn state_name(state: State) -> &'static str {
         State::Stopping => "stopping",
         State::Failed => "failed",
         State::Stopped => "stopped",
+    }
+}
+
+pub(super) fn slot_state_name(state: SlotState) -> &'static str {
+    match state {
+        SlotState::Empty => "empty",
+        SlotState::Starting => "starting",
+        SlotState::Ready => "ready",
+        SlotState::Waiting(_) => "waiting",
+        SlotState::Failed => "failed",
     }
 }
 

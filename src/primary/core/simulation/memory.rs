@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::super::{
@@ -20,7 +20,7 @@ use super::super::{
         Unread,
     },
     parked::ParkedId,
-    stats::{AcceptCounter, WorkerView},
+    stats::{AcceptCounter, Total, WorkerView},
     supervise::{
         operation::RecipeId,
         report::{Report, SlotNumber},
@@ -181,6 +181,8 @@ impl Driver for Memory {
     }
 
     fn publish(&self, _status: Status) {}
+
+    fn sample(&self, _total: Total, _now: Instant) {}
 
     fn new_acceptors(&self) -> Rc<Notices> {
         Rc::default()

@@ -201,6 +201,7 @@ impl Supervisor {
         }
         match self.operation.take() {
             Some(Operation::Reload(Reload { phase: ReloadPhase::RollingBack(first), .. })) => {
+                self.failed_reloads += 1;
                 self.reject(token, first);
                 false
             }

@@ -18,6 +18,9 @@ use crate::protocol::WorkerId;
 /// How long a worker that has answered needs to go back to sleep.
 const SOON: Duration = Duration::from_millis(5);
 
+/// From which time on an event loop that is blocked is shown as that.
+const LONG: Duration = Duration::from_secs(1);
+
 /// How often a worker is reported as blocked, at most.
 const REPORT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -75,6 +78,9 @@ impl<D: Driver> Core<D> {
             self.looks.watched.entry(id).or_insert_with(|| Watched::new(now));
             all_sleep &= self.look_at_one(id, timeouts, now);
         }
+        if self.looks.is_sample_due(now) {
+            self.driver.sample(self.counters.total(), now);
+        }
         let interval = if all_sleep { timeouts.interval_asleep() } else { timeouts.interval() };
         self.look_next(now + interval);
     }
@@ -96,12 +102,18 @@ impl<D: Driver> Core<D> {
         };
         let lanes = Of(&worker.lanes);
         match watched.pulse.look(&lanes, timeouts.interval(), timeouts.doubt(), now) {
-            Finding::Well => watched.forget_stacks(),
+            Finding::Well => {
+                worker.counters.set_blocked(false);
+                watched.forget_stacks();
+            }
             Finding::Unknown => {
                 watched.forget_stacks();
                 self.probe(id, now);
             }
-            Finding::Blocked(time) => self.judge(id, time, timeouts, now),
+            Finding::Blocked(time) => {
+                worker.counters.set_blocked(time >= LONG);
+                self.judge(id, time, timeouts, now);
+            }
         }
         self.looks.watched.get(&id).is_none_or(|watched| watched.pulse.is_asleep())
     }
@@ -109,9 +121,11 @@ impl<D: Driver> Core<D> {
     /// The worker has answered a probe.
     pub(in super::super) fn note_answer(&mut self, id: WorkerId, now: Instant) {
         let Self { looks, workers, .. } = self;
-        if let (Some(watched), Some(worker)) = (looks.watched.get_mut(&id), workers.get(&id))
-            && watched.pulse.answered(&Of(&worker.lanes))
-        {
+        let (Some(watched), Some(worker)) = (looks.watched.get_mut(&id), workers.get(&id)) else {
+            return;
+        };
+        worker.counters.set_blocked(false);
+        if watched.pulse.answered(&Of(&worker.lanes)) {
             self.deadlines.add(now + SOON, Due::LookAt(id));
         }
     }

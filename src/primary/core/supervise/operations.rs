@@ -196,10 +196,12 @@ impl Supervisor {
     fn end(&mut self, operation: Operation, now: Instant) {
         match operation {
             Operation::Reload(Reload { token, phase: ReloadPhase::RollingBack(first), .. }) => {
+                self.failed_reloads += 1;
                 self.reject(Some(token), first);
             }
             Operation::Reload(Reload { token, generation, began, .. }) => {
                 self.commit(generation);
+                self.reloads += 1;
                 let time = now.duration_since(began);
                 self.outcomes.push_back(Effect::Report(Report::Reloaded { generation, time }));
                 self.answer(token, Outcome::Reloaded(generation, time));

@@ -81,6 +81,10 @@ pub struct Status {
     pub leaving: Vec<LeavingStatus>,
     /// Where event loops have been blocked, in the order of the first report.
     pub blocked: Vec<Place>,
+    /// How many reloads have ended well.
+    pub reloads: u64,
+    /// How many have failed. One that is given up because everything stops has not.
+    pub failed_reloads: u64,
 }
 
 impl Supervisor {
@@ -102,6 +106,8 @@ impl Supervisor {
                 .collect(),
             leaving,
             blocked: Vec::new(),
+            reloads: self.reloads,
+            failed_reloads: self.failed_reloads,
         }
     }
 

@@ -99,6 +99,9 @@ pub(crate) struct Supervisor {
     pub(super) stop_tokens: Vec<Token>,
     /// How many workers there are that have no slot.
     pub(super) others: usize,
+    /// How many reloads have ended well, and how many have failed.
+    pub(super) reloads: u64,
+    pub(super) failed_reloads: u64,
     /// What was reported last.
     pub(super) state: State,
     pub(super) effects: VecDeque<Effect>,
@@ -133,6 +136,8 @@ impl Supervisor {
             stopping: Stopping::No,
             stop_tokens: Vec::new(),
             others: 0,
+            reloads: 0,
+            failed_reloads: 0,
             state: State::Starting,
             effects: VecDeque::new(),
             outcomes: VecDeque::new(),

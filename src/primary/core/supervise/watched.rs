@@ -15,6 +15,9 @@ const SHORTEST: Duration = Duration::from_millis(25);
 /// The longest time between two looks while all workers sleep.
 const LONGEST_ASLEEP: Duration = Duration::from_secs(1);
 
+/// How often the counts are told: a second, less what a timer may be early.
+const SAMPLE: Duration = Duration::from_millis(990);
+
 /// After how long a worker that sleeps is asked again, at least.
 const DOUBT: Duration = Duration::from_secs(5);
 
@@ -117,9 +120,20 @@ pub(in super::super) struct Looks {
     pub(super) watched: HashMap<WorkerId, Watched>,
     pub(super) next: Awaited,
     pub(in super::super) places: Vec<Place>,
+    /// When the counts were told last.
+    sampled: Option<Instant>,
 }
 
 impl Looks {
+    /// Whether the counts are to be told again: at the first look after a second.
+    pub(super) fn is_sample_due(&mut self, now: Instant) -> bool {
+        let is_due = self.sampled.is_none_or(|at| now.duration_since(at) >= SAMPLE);
+        if is_due {
+            self.sampled = Some(now);
+        }
+        is_due
+    }
+
     /// Counts a report.
     pub(super) fn count(&mut self, stack: Option<&str>, time: Duration) {
         let mut at = place(stack);

@@ -81,7 +81,19 @@ impl Readable {
         matches!(self, Self::Page)
     }
 
+    /// For the metric that counts requests.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Metrics => "metrics",
+            Self::Status(_) => "status",
+            Self::Liveness => "livez",
+            Self::Readiness => "readyz",
+        }
+    }
+
     pub(super) async fn answer(self, context: &Rc<Context>, pace: &Pace) -> Answer {
+        context.board.count_request(self.name());
         match self {
             Self::Page => {
                 let page = page();

@@ -68,6 +68,18 @@ impl Operation {
             _ => return None,
         })
     }
+
+    /// For the metric that counts requests.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Scale => "scale",
+            Self::Restart => "restart",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// How many slots there are to be: a number, 'auto', '+1' or '-1'.
@@ -107,6 +119,7 @@ impl Control {
     }
 
     async fn carry_out(&self, operation: Operation, body: &[u8]) -> Result<Answer, Refusal> {
+        self.context.board.count_request(operation.name());
         match operation {
             Operation::Reload => {
                 parse::<Nothing>(body)?;
@@ -310,7 +323,7 @@ fn stopped() -> Refusal {
 
 fn failed(rejection: &Rejection, stderr: Option<String>) -> Refusal {
     let (code, message) = describe(rejection);
-    let mut error = rejection_json(rejection, stderr);
+    let mut error = rejection_json(rejection, stderr.as_deref());
     if let Some(signal) = error["signal"].as_i64().and_then(|it| i32::try_from(it).ok()) {
         error["signal"] = json!(signal_name(signal));
     }

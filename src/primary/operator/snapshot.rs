@@ -1,0 +1,89 @@
+//! All that operators may see, at one moment.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    super::core::{
+        stats::Observed,
+        supervise::{
+            report::{Reason, SlotNumber},
+            status::Status,
+        },
+    },
+    history::Second,
+    identity::Identity,
+    record::{Moment, Record, Tally, Usage},
+};
+use crate::protocol::WorkerId;
+
+/// A supervised worker whose process runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Process {
+    /// Its process.
+    pub pid: i32,
+    /// What it uses.
+    pub usage: Usage,
+    /// Why it leaves, and since when.
+    pub leaves: Option<(Reason, Instant)>,
+}
+
+/// What operators may see.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Of the primary.
+    pub identity: Arc<Identity>,
+    /// When this was taken.
+    pub now: Moment,
+    /// What the rules know.
+    pub status: Status,
+    /// Counts of connections.
+    pub observed: Observed,
+    /// The supervised workers whose processes run.
+    pub processes: HashMap<WorkerId, Process>,
+    /// The processor time of all workers of a slot.
+    pub cpu: BTreeMap<SlotNumber, Duration>,
+    /// How many workers were started in a slot after the first.
+    pub restarts: BTreeMap<SlotNumber, u64>,
+    /// Counts of what has happened.
+    pub tally: Tally,
+    /// The last events, oldest first.
+    pub events: Vec<Arc<Value>>,
+    /// The last seconds, oldest first.
+    pub seconds: Vec<Second>,
+    /// How often operators have asked, by what they asked for.
+    pub requests: BTreeMap<&'static str, u64>,
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        identity: Arc<Identity>,
+        now: Moment,
+        status: Status,
+        observed: Observed,
+        record: &Record,
+    ) -> Self {
+        let processes = record
+            .processes
+            .iter()
+            .map(|(&id, it)| (id, Process { pid: it.pid, usage: it.usage, leaves: it.leaves }));
+        Self {
+            identity,
+            now,
+            status,
+            observed,
+            processes: processes.collect(),
+            cpu: record.cpu(),
+            restarts: record.restarts(),
+            tally: record.tally,
+            events: record.events.iter().cloned().collect(),
+            seconds: record.history.seconds(),
+            requests: record.requests.clone(),
+        }
+    }
+}
