@@ -263,6 +263,13 @@ declare namespace cluster {
      * @default true
      */
     signals?: boolean | undefined;
+    /**
+     * Whether systemd, or another service manager that sets `NOTIFY_SOCKET`, is told when the service is ready,
+     * reloads and stops, what its workers do, and for `WATCHDOG_USEC` that the engine turns. Removes these
+     * variables from `process.env` and from the environment of workers. Does nothing without them.
+     * @default true
+     */
+    systemd?: boolean | undefined;
   }
 
   /**

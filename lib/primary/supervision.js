@@ -3,6 +3,7 @@
 const errors = require('../errors.js');
 const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
+const { takeServiceManager } = require('../supervisor/service-manager.js');
 const Supervisor = require('../supervisor/supervisor.js');
 const { flushStderrOnExit } = require('../supervisor/terminal.js');
 
@@ -58,9 +59,13 @@ class Supervision {
   }
 
   #start(options, recipes, copy) {
+    const serviceManager = options.systemd ? takeServiceManager() : {};
     const recipe = recipes.make();
     this.#newestRequest = recipe.request;
-    const failure = this.#engine().supervise(options.engine, recipe.engine);
+    const failure = this.#engine().supervise(
+      { ...options.engine, ...serviceManager },
+      recipe.engine,
+    );
     if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
     flushStderrOnExit(this.#engine());
     this.#supervisor = new Supervisor(this.#engine(), options, recipes, {

@@ -64,6 +64,7 @@ const OPTIONS = {
   maxRequests: [0, count(0)],
   jitter: [0.1, (name, value) => checkNumber(name, value, 0, 1)],
   signals: [true, checkBoolean],
+  systemd: [true, checkBoolean],
 };
 
 /**
@@ -95,7 +96,7 @@ function checkOptions(
   const settings = settingsOf(options, current, defaults);
   const complete = completed({ ...checked, workers }, settings, defaults);
   const checkedInternal = checkInternal(internal);
-  complete.engine.rehearse = checkedInternal.rehearse;
+  if (checkedInternal.rehearse) complete.engine.rehearse = true;
   return { ...complete, internal: checkedInternal };
 }
 
@@ -126,12 +127,13 @@ function completed(checked, settings, defaults) {
     typeof maxRestarts === 'number' ? { count: maxRestarts, within: 0 } : maxRestarts;
   const isKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
   const { handOverIdle, killTimeout } = ownSettings(settings, defaults);
-  const { directory, env, signals, shutdownDelay, readyWhen, ...limits } = others;
+  const { directory, env, signals, systemd, shutdownDelay, readyWhen, ...limits } = others;
   return {
     settings,
     directory,
     env,
     signals,
+    systemd,
     readyWhen,
     shutdownDelay: shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0),
     drainTimeout: limits.drainTimeout,

@@ -30,6 +30,6 @@ pub use self::{
         supervise::{options, report, status},
     },
     engine::Engine,
-    messages::{Command, Event, Order, Published, RunOptions, Settings},
+    messages::{Command, Event, NotifySocket, Order, Published, RunOptions, Settings},
 };
 pub use crate::scheduler::Scheduling;

@@ -105,7 +105,7 @@ impl Driver for EngineDriver {
     }
 
     fn publish(&self, status: Status) {
-        if let Some(supervision) = &*self.supervision.borrow() {
+        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
             supervision.publish(status, &self.board);
         }
     }

@@ -8,6 +8,7 @@
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
+//! - [`systemd`]: what the service manager is told,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -26,6 +27,7 @@ mod rehearsal;
 mod requests;
 mod supervised;
 mod supervision;
+mod systemd;
 mod timers;
 mod watchdog_lane;
 mod worker_task;
@@ -104,8 +106,7 @@ pub(super) fn run(
                     context.decide(|core| core.resume(worker, Instant::now()));
                 }
                 Command::Supervise { options, run, recipe, forker, ids } => {
-                    *context.run.borrow_mut() = run;
-                    begin(&context, *options, recipe, forker, ids);
+                    begin(&context, *options, run, recipe, forker, ids);
                 }
                 Command::Forked(worker, started) => {
                     forked(&context, worker, started, attending.clone()).await;

@@ -2,18 +2,19 @@
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_local};
 
 use super::{
     super::{
         core::supervise::{options::SuperviseOptions, supervisor::Supervisor},
         forker::Forker,
-        messages::{Event, Order},
+        messages::{Event, Order, RunOptions},
         recipe::{Recipe, Started},
         worker_ids::WorkerIds,
     },
     context::Context,
     supervision::Supervision,
+    systemd::{Systemd, tell_changes},
     worker_task::{Attending, adopt},
 };
 use crate::{
@@ -23,13 +24,19 @@ use crate::{
 
 /// Begins to supervise.
 pub(super) fn begin(
-    context: &Context,
+    context: &Rc<Context>,
     options: SuperviseOptions,
+    run: RunOptions,
     recipe: Arc<Recipe>,
     forker: Forker,
     ids: WorkerIds,
 ) {
-    let mut supervision = Supervision::new(forker);
+    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
+    *context.run.borrow_mut() = run;
+    if let Some(systemd) = &systemd {
+        drop(spawn_local(tell_changes(Rc::clone(context), systemd.changed())));
+    }
+    let mut supervision = Supervision::new(forker, systemd);
     let recipe = supervision.add_recipe(recipe);
     *context.supervision.borrow_mut() = Some(supervision);
     let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
@@ -39,6 +46,13 @@ pub(super) fn begin(
 /// Does what the program wants.
 pub(super) fn carry_out(context: &Context, order: Order) {
     let now = Instant::now();
+    if let Order::NoReload(reason) = order {
+        let mut supervision = context.supervision.borrow_mut();
+        if let Some(systemd) = supervision.as_mut().and_then(|it| it.systemd.as_mut()) {
+            systemd.refuse_reload(reason);
+        }
+        return;
+    }
     context.decide(|core| {
         core.supervise(now, |supervisor| match order {
             Order::Reload(token, recipe) => {
@@ -48,6 +62,7 @@ pub(super) fn carry_out(context: &Context, order: Order) {
             }
             Order::Scale(token, workers) => supervisor.scale(token, workers),
             Order::Restart(token, slot_or_id) => supervisor.restart(token, slot_or_id),
+            Order::NoReload(_) => {}
             Order::Hold => supervisor.hold(),
             Order::Release => supervisor.release(),
             Order::Stop { token, delay, timeout } => supervisor.stop(token, delay, timeout, now),

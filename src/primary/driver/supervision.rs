@@ -15,6 +15,7 @@ use super::super::{
     forker::{Forker, Recipe, StderrTail},
     messages::{Board, Emit, Event, Published},
 };
+use super::systemd::Systemd;
 use crate::protocol::WorkerId;
 
 /// Of how many workers that have ended the last of their stderr is kept: an operation that fails with one of
@@ -31,10 +32,12 @@ pub(super) struct Supervision {
     tails: HashMap<WorkerId, StderrTail>,
     /// What workers wrote last that have ended, the latest at the end.
     last_words: VecDeque<(WorkerId, String)>,
+    /// Who tells the service manager, if there is one.
+    pub(super) systemd: Option<Systemd>,
 }
 
 impl Supervision {
-    pub(super) fn new(forker: Forker) -> Self {
+    pub(super) fn new(forker: Forker, systemd: Option<Systemd>) -> Self {
         Self {
             forker: Some(forker),
             recipes: HashMap::new(),
@@ -42,6 +45,7 @@ impl Supervision {
             pids: HashMap::new(),
             tails: HashMap::new(),
             last_words: VecDeque::new(),
+            systemd,
         }
     }
 
@@ -83,12 +87,18 @@ impl Supervision {
         }
     }
 
-    pub(super) fn publish(&self, status: Status, board: &Board) {
+    pub(super) fn publish(&mut self, status: Status, board: &Board) {
+        if let Some(systemd) = &mut self.systemd {
+            systemd.observe(&status);
+        }
         let published = Published { status, pids: self.pids.clone() };
         *board.lock().unwrap_or_else(PoisonError::into_inner) = Some(published);
     }
 
-    pub(super) fn report(&self, report: Report, emit: &Emit) {
+    pub(super) fn report(&mut self, report: Report, emit: &Emit) {
+        if let Some(systemd) = &mut self.systemd {
+            systemd.hear(&report);
+        }
         let stderr = rejection(&report).and_then(|it| it.worker).and_then(|id| self.stderr(id));
         emit(Event::Report { report, stderr });
     }
