@@ -58,6 +58,7 @@ test('the main package contains everything that its files load, and nothing else
     [
       'LICENSE',
       'README.md',
+      'bin/rs-cluster.js',
       'index.d.mts',
       'index.d.ts',
       'index.js',

@@ -84,7 +84,7 @@ test("--only and --env have no effect on an object of rs-cluster's own", async (
 });
 
 for (const [title, name, text, message, hint] of [
-  ['YAML', 'ecosystem.yml', 'apps: []', /YAML is not supported$/, /^convert it: npx js-yaml /],
+  ['YAML', 'ecosystem.yml', 'apps: []', /YAML is not supported$/, /^Convert it: npx js-yaml /],
   ['an unknown extension', 'a.toml', '', /a configuration file ends in \.json, \.js/],
   [
     'text that is not JSON',

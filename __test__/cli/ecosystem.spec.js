@@ -235,7 +235,7 @@ for (const [fields, message, hint] of [
   [
     { interpreter: '/opt/other/node' },
     /workers are run by the Node that runs rs-cluster, here \//,
-    /^start .*\/opt\/other\/node /,
+    /^Start .*\/opt\/other\/node /,
   ],
   [{ instances: 'many' }, /instances: "many" is not a number of workers, or "max"$/],
   [{ instances: 1.5 }, /instances: "1.5" is not a number/],
@@ -342,7 +342,7 @@ test('one of several applications has to be chosen', async (t) => {
   const error = await t.throwsAsync(loadFile(t, TWO), {
     message: /the file has 2 applications: api, index$/,
   });
-  t.regex(error.hint, /^choose one by --only NAME/);
+  t.regex(error.hint, /^Choose one by --only NAME/);
 });
 
 test('--only chooses an application by its name', async (t) => {
@@ -358,7 +358,7 @@ test('--only has to name one application', async (t) => {
   const error = await t.throwsAsync(loadFile(t, TWO, { only: 'web' }), {
     message: /--only web: no application of that name$/,
   });
-  t.is(error.hint, 'the file has api, index');
+  t.is(error.hint, 'The file has api, index');
   const apps = [TWO.apps[0], TWO.apps[0]];
   await t.throwsAsync(loadFile(t, { apps }, { only: 'api' }), {
     message: /--only api: 2 applications of that name$/,
@@ -402,7 +402,7 @@ test('a script beside the file, and not in the working directory, is told', asyn
   const error = await t.throwsAsync(loadConfig(file), { message: /there is no .*\/app\.js$/ });
   t.is(
     error.hint,
-    `like PM2, rs-cluster starts from the working directory: run it in ${directory}, or set cwd`,
+    `Like PM2, rs-cluster starts from the working directory: run it in ${directory}, or set cwd`,
   );
 });
 

@@ -23,6 +23,7 @@ function install(t, put = putBinary, parent = temporaryDirectory(t)) {
   const modules = path.join(parent, 'node_modules');
   const home = path.join(modules, 'rs-cluster');
   fs.mkdirSync(path.join(home, 'lib'), { recursive: true });
+  fs.cpSync(path.join(ROOT, 'bin'), path.join(home, 'bin'), { recursive: true });
   for (const name of ['package.json', 'index.js', 'index.mjs', 'preload.js', 'register.js']) {
     fs.copyFileSync(path.join(ROOT, name), path.join(home, name));
   }

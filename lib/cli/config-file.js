@@ -29,7 +29,7 @@ async function readConfigFile(file, env) {
     const converted = `${path.basename(file, path.extname(file))}.json`;
     throw new ConfigError(
       `${file}: YAML is not supported`,
-      `convert it: npx js-yaml ${file} > ${converted}`,
+      `Convert it: npx js-yaml ${file} > ${converted}`,
     );
   }
   if (extension === '.json') return { value: parse(file, readFileSync(full, 'utf8')) };

@@ -18,7 +18,7 @@ const FOREIGN = new Map([
 ]);
 const PACKAGE_MANAGERS = ['npm', 'npx', 'yarn', 'pnpm', 'bun'];
 const ONLY_NODE = 'rs-cluster runs programs of Node only';
-const OTHERS = 'run others by systemd, Docker or PM2 itself';
+const OTHERS = 'Run others by systemd, Docker or PM2 itself';
 
 /**
  * @param {string} script
@@ -34,12 +34,12 @@ function findScript(script, cwd, file) {
   if (/\s/.test(script)) {
     throw new ConfigError(
       `script: "${script}" is a command of a shell`,
-      'let script be the file that Node runs, and give its arguments in args, those of Node in node_args',
+      'Let script be the file that Node runs, and give its arguments in args, those of Node in node_args',
     );
   }
   const beside = path.resolve(path.dirname(file), script);
   const hint = existsSync(beside)
-    ? `like PM2, rs-cluster starts from the working directory: run it in ${path.dirname(beside)}, or set cwd`
+    ? `Like PM2, rs-cluster starts from the working directory: run it in ${path.dirname(beside)}, or set cwd`
     : undefined;
   throw new ConfigError(`script: there is no ${program}`, hint);
 }
@@ -49,13 +49,13 @@ function checkKind(script) {
   if (name === script && PACKAGE_MANAGERS.includes(name)) {
     throw new ConfigError(
       `script: "${name}" would run in the workers instead of your server`,
-      'let script be the file that its script in package.json starts',
+      'Let script be the file that its script in package.json starts',
     );
   }
   if (script === 'serve') {
     throw new ConfigError(
       'script: "serve" is the file server of PM2',
-      'use nginx, Caddy or the npm package "serve"',
+      'Use nginx, Caddy or the npm package "serve"',
     );
   }
   const interpreter = FOREIGN.get(path.extname(script));
@@ -70,7 +70,7 @@ function checkInterpreter(interpreter) {
   if (/^node@/.test(interpreter)) {
     throw new ConfigError(
       `interpreter: "${interpreter}": workers are run by the Node that runs rs-cluster, here ${process.version}`,
-      `start rs-cluster by that version: nvm exec ${interpreter.slice('node@'.length)} npx rs-cluster run …`,
+      `Start rs-cluster by that version: nvm exec ${interpreter.slice('node@'.length)} npx rs-cluster run …`,
     );
   }
   if (!path.isAbsolute(interpreter) || path.basename(interpreter) !== 'node') {
@@ -79,7 +79,7 @@ function checkInterpreter(interpreter) {
   if (isThisNode(interpreter)) return;
   throw new ConfigError(
     `interpreter: ${interpreter}: workers are run by the Node that runs rs-cluster, here ${process.execPath}`,
-    `start rs-cluster by it: ${interpreter} node_modules/.bin/rs-cluster run …`,
+    `Start rs-cluster by it: ${interpreter} node_modules/.bin/rs-cluster run …`,
   );
 }
 

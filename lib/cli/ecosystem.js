@@ -66,14 +66,14 @@ function pick(apps, only) {
     if (apps.length === 1) return apps[0];
     throw new ConfigError(
       `the file has ${apps.length} applications: ${names}`,
-      'choose one by --only NAME; each is a command, a unit or a container of its own',
+      'Choose one by --only NAME; each is a command, a unit or a container of its own',
     );
   }
   const found = apps.filter((app) => nameOfApplication(app) === only);
   if (found.length === 1) return found[0];
   throw new ConfigError(
     `--only ${only}: ${found.length === 0 ? 'no application' : `${found.length} applications`} of that name`,
-    `the file has ${names}`,
+    `The file has ${names}`,
   );
 }
 

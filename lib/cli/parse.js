@@ -23,7 +23,11 @@ function parse(command, args) {
   const { head, rest } = split(command, options, args);
   let parsed;
   try {
-    parsed = parseArgs({ args: head, options: toConfig(options), allowPositionals: true });
+    parsed = parseArgs({
+      args: joined(head, options),
+      options: toConfig(options),
+      allowPositionals: true,
+    });
   } catch (error) {
     throw explain(error, command, options);
   }
@@ -55,6 +59,16 @@ function split({ isProgramLast, takesNegative }, options, args) {
   if (first === undefined) return { head: args, rest: [] };
   const skipped = first.kind === 'option-terminator' ? 1 : 0;
   return { head: args.slice(0, first.index), rest: args.slice(first.index + skipped) };
+}
+
+/** Values that begin with a hyphen are taken for options unless they are part of the same argument. */
+function joined(args, options) {
+  const names = options.filter((it) => it.takesHyphens).map(({ name }) => `--${name}`);
+  return args.flatMap((arg, index) => {
+    if (names.includes(args[index - 1])) return [];
+    const isNamed = names.includes(arg) && index + 1 < args.length;
+    return isNamed ? [`${arg}=${args[index + 1]}`] : [arg];
+  });
 }
 
 function toConfig(options) {

@@ -25,7 +25,7 @@ async function toSuperviseOptions(command, values, positionals) {
   const nodeArgs = [...(values['node-args'] ?? []), ...(values['exec-argv'] ?? [])].flat();
   const execArgv = [...process.execArgv, ...(options.execArgv ?? []), ...nodeArgs];
   checkSyntax(place, execArgv);
-  const files = values['env-file'];
+  const files = values.dotenv;
   const env = files === undefined ? options.env : environment(files, options.env);
   const policy = values.policy ?? config.policy;
   return {
@@ -84,10 +84,7 @@ function currentDirectory() {
 function environment(files, others) {
   const { parseEnv } = require('node:util');
   if (parseEnv === undefined) {
-    throw usageError(
-      '--env-file needs Node 20.12 or newer',
-      `This is Node ${process.versions.node}`,
-    );
+    throw usageError('--dotenv needs Node 20.12 or newer', `This is Node ${process.versions.node}`);
   }
   const places = files.map((file) => path.resolve(file));
   const read = () => {
@@ -99,13 +96,19 @@ function environment(files, others) {
   try {
     read();
   } catch ({ message, code }) {
-    throw new CliError(`--env-file: ${message}`, { code });
+    throw new CliError(`--dotenv: ${message}`, { code });
   }
   return read;
 }
 
 /** An error of `supervise()` for an option, by the name that the option has here. */
 function explainOption(error) {
+  if (/^ERR_RS_CLUSTER_(?:CONTROL|ADMIN)/.test(error.code)) {
+    const message = error.message
+      .replace(/the option name or control\b/, '--name or --control')
+      .replace(/the option (control|admin|name)\b/, '--$1');
+    return new CliError(message, { code: error.code });
+  }
   if (!/^ERR_(?:INVALID_ARG|OUT_OF_RANGE)/.test(error.code)) return error;
   const message = error.message
     .replace(/The (?:value of )?"(?:options|settings)\.(\w+)"( property)?/, (_all, key) =>

@@ -201,8 +201,9 @@ class Supervisor extends EventEmitter {
   }
 
   #readyFacts() {
+    const { workers } = JSON.parse(this.#engine.status());
     const listeners = this.#host.stats().listeners.map(({ address }) => address);
-    return { generation: this.#generation, workers: this.#target, listeners };
+    return { generation: this.#generation, workers, listeners };
   }
 
   #onReady() {

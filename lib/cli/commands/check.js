@@ -12,9 +12,9 @@ module.exports = {
   summary: 'start a program until it is ready, without serving',
   usage: '[options] PROGRAM [args…]',
   description:
-    'Starts one worker until it is ready, and ends it. It binds no address, so it can run\n' +
-    'beside the program that serves. Takes the options of run; see rs-cluster run --help.\n' +
-    'Prints where the program listens, and how long it took; exits with 1 if it fails.',
+    'Starts one worker until it is ready, and ends it. It binds no address, so it can\n' +
+    'run beside the program that serves. Prints where the program listens, and how\n' +
+    'long it took; exits with 1 if it fails. Takes the options of run as well.',
   options: [
     { name: 'json', boolean: true, help: 'print JSON' },
     ...RUN_OPTIONS.map((it) => ({ ...it, shownBy: 'json' })).filter(({ name }) => name),

@@ -8,8 +8,8 @@ module.exports = {
   summary: 'replace no worker until release, during a deployment',
   usage: '[options]',
   description:
-    'From now on no worker is replaced, except by reload and restart: one that was started\n' +
-    'during a deployment would run a mixture of two versions. release ends it.',
+    'From now on no worker is replaced, except by reload and restart: one that was\n' +
+    'started during a deployment would run a mixture of two versions.',
   options: CLIENT_OPTIONS,
   examples: ['rs-cluster hold && npm ci && rs-cluster reload; rs-cluster release'],
   run: (values) =>

@@ -9,9 +9,9 @@ module.exports = {
   summary: 'replace all workers by the new version of the program',
   usage: '[options]',
   description:
-    'Replaces all workers by ones that run the program as it is now, without losing a\n' +
-    'request, and waits until that is done. If the new version does not work, the old\n' +
-    'one stays, and the exit code is 1.',
+    'Replaces all workers by ones that run the program as it is now, without losing\n' +
+    'a request, and waits until that is done. If the new version does not work, the\n' +
+    'old one stays, and the exit code is 1.',
   options: CLIENT_OPTIONS,
   run: (values) =>
     perform(values, {

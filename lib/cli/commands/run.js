@@ -16,6 +16,7 @@ const notOurs = {
   '--instances': 'The number of workers is --workers',
   '-i': 'The number of workers is -w or --workers',
   '--max-memory-restart': 'The limit of memory is --max-memory',
+  '--env-file': 'Node itself knows it; for the workers: --dotenv FILE',
   '--wait-ready': 'Use --ready-when ready',
   '--listen-timeout': 'The time until a worker must be ready is --ready-timeout',
 };
@@ -39,12 +40,13 @@ module.exports = {
     for (const warning of made.warnings) process.emitWarning(warning, 'ConfigWarning');
     const options = { ...made.options, log: write ?? false };
     const supervise = require('../supervise.js');
+    const { programName } = require('../../supervisor/program-name.js');
     const supervisor = supervise(options, made.policy, {
       prefix: values.prefix ?? false,
       slotEnv: made.slotEnv,
       reapOrphans: process.pid === 1,
     });
-    process.title = `rs-cluster: ${nameOf(supervisor, options)}`;
+    process.title = `rs-cluster: ${options.name ?? programName(options.exec)}`;
     if (write === undefined) supervisor.on('failed', reportFailure);
   },
 };
@@ -63,8 +65,4 @@ function startLog(log) {
 function reportFailure({ reason }) {
   const { writeError } = require('../errors.js');
   writeError(reason.split('. The end of its stderr:')[0]);
-}
-
-function nameOf(supervisor, { name, exec }) {
-  return supervisor.status().name ?? name ?? require('node:path').parse(exec).name;
 }

@@ -12,8 +12,8 @@ module.exports = {
   summary: 'change the number of workers',
   usage: 'N|+N|-N|auto [options]',
   description:
-    'Starts workers, and waits until they are ready; or lets those of the highest slots\n' +
-    'leave. auto is one for each processor that the primary may use.',
+    'Starts workers, and waits until they are ready; or lets those of the highest\n' +
+    'slots leave. auto is one for each processor that the primary may use.',
   options: CLIENT_OPTIONS,
   positionals: [1, 1],
   takesNegative: true,

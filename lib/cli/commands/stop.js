@@ -9,8 +9,8 @@ module.exports = {
   summary: 'stop the primary and its workers',
   usage: '[options]',
   description:
-    'Lets all workers finish what they serve, and waits until they and the primary have\n' +
-    'ended. What is left after the drain time is cut off.',
+    'Lets all workers finish what they serve, and waits until they and the primary\n' +
+    'have ended. What is left after the drain time is cut off.',
   options: [
     {
       name: 'drain-timeout',
