@@ -8,7 +8,7 @@
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
-//! - [`systemd`]: what the service manager is told,
+//! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -21,6 +21,7 @@ mod engine_driver;
 mod faults;
 mod lanes;
 mod listening_socket;
+mod orphans;
 mod parked_connections;
 mod parked_task;
 mod rehearsal;

@@ -13,6 +13,7 @@ use super::{
         worker_ids::WorkerIds,
     },
     context::Context,
+    orphans::reap_orphans,
     supervision::Supervision,
     systemd::{Systemd, tell_changes},
     worker_task::{Attending, adopt},
@@ -32,6 +33,9 @@ pub(super) fn begin(
     ids: WorkerIds,
 ) {
     let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
+    if run.reaps_orphans {
+        drop(spawn_local(reap_orphans(Rc::clone(context))));
+    }
     *context.run.borrow_mut() = run;
     if let Some(systemd) = &systemd {
         drop(spawn_local(tell_changes(Rc::clone(context), systemd.changed())));
