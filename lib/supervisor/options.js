@@ -103,6 +103,7 @@ function checkOptions(
   const complete = completed({ ...checked, workers }, settings, defaults);
   const checkedInternal = checkInternal(internal);
   if (checkedInternal.rehearse) complete.engine.rehearse = true;
+  if (checkedInternal.reapOrphans) complete.engine.reapOrphans = true;
   return { ...complete, internal: checkedInternal };
 }
 

@@ -84,6 +84,8 @@ pub enum Command {
 pub struct RunOptions {
     /// Whether none of the addresses that workers ask for is bound.
     pub rehearses: bool,
+    /// Whether to reap processes that are left to this one.
+    pub reaps_orphans: bool,
     /// The service manager that wants to be told what happens.
     pub systemd: Option<NotifySocket>,
 }

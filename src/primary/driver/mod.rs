@@ -10,7 +10,7 @@
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
-//! - [`systemd`]: what the service manager is told,
+//! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -26,6 +26,7 @@ mod http;
 mod lanes;
 mod listening_socket;
 mod observe;
+mod orphans;
 mod parked_connections;
 mod parked_task;
 pub(super) mod reading;

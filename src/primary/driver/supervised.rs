@@ -14,6 +14,7 @@ use super::{
     },
     context::Context,
     http,
+    orphans::reap_orphans,
     supervision::{Limits, Supervision},
     systemd::{Systemd, tell_changes},
     worker_task::{Attending, adopt},
@@ -33,6 +34,9 @@ pub(super) fn begin(
     ids: WorkerIds,
 ) {
     let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
+    if run.reaps_orphans {
+        drop(spawn_local(reap_orphans(Rc::clone(context))));
+    }
     *context.run.borrow_mut() = run;
     if let Some(systemd) = &systemd {
         drop(spawn_local(tell_changes(Rc::clone(context), systemd.changed())));
