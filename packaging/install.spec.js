@@ -113,9 +113,13 @@ test('npx finds the command, which runs a program', async (t) => {
   const project = await install('command', 'rs-cluster');
   const { env } = prepare('command');
   const npx = path.join(path.dirname(which('npm')), 'npx-cli.js');
-  const run = (...args) => runTool(process.execPath, [npx, '--no', '--', ...args], { cwd: project, env });
+  const run = (...args) =>
+    runTool(process.execPath, [npx, '--no', '--', ...args], { cwd: project, env });
   t.is((await run('rs-cluster', '--version')).trim(), manifestOf(ROOT).version);
-  fs.writeFileSync(path.join(project, 'server.js'), 'require("node:net").createServer().listen(0);\n');
+  fs.writeFileSync(
+    path.join(project, 'server.js'),
+    'require("node:net").createServer().listen(0);\n',
+  );
   t.regex(await run('rs-cluster', 'check', 'server.js'), /^ready after \S+, listens on /);
 });
 
