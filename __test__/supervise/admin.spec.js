@@ -54,12 +54,23 @@ async function timesOf(count, ask) {
   return times;
 }
 
+/** Connects; a Unix socket whose backlog is full refuses that for a moment. */
+async function connected(target) {
+  for (;;) {
+    const socket = net.connect(target);
+    try {
+      await once(socket, 'connect');
+      return socket.on('error', () => {});
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+    }
+  }
+}
+
 /** Opens a connection, and writes part of a request. */
 async function startSlowly(t, target) {
-  const socket = net.connect(target);
+  const socket = await connected(target);
   t.teardown(() => socket.destroy());
-  socket.on('error', () => {});
-  await once(socket, 'connect');
   socket.write('GET /status HTTP/1.1\r\nHo');
   return socket;
 }
@@ -94,7 +105,7 @@ if (!isBuiltin) {
     const policy = headers['content-security-policy'];
     t.regex(policy, /^default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+';/);
     t.false(/unsafe|https?:/.test(policy), policy);
-    t.false(/(?:src|href)="(?!data:|\/)/.test(body));
+    t.false(/(?:src|href)="(?!data:|#|metrics"|status")/.test(body));
     await app.end();
   });
 
@@ -105,7 +116,7 @@ if (!isBuiltin) {
     for (const host of ['localhost', 'localhost:1', '127.0.0.1:80', '[::1]:80', 'a.localhost']) {
       t.is(await statusOf(host), 200, host);
     }
-    for (const host of ['example.org', 'localhost.example.org', '127.0.0.1.example.org', '']) {
+    for (const host of ['example.org', 'localhost.example.org', '127.0.0.1.example.org', ' x']) {
       t.is(await statusOf(host), 403, host);
     }
     await app.end();
@@ -172,8 +183,6 @@ if (!isBuiltin) {
     t.true(await becomesTrue(async () => (await readiness()) === 503, 10_000));
     t.is((await app.ask()).version, 'one', 'it goes on serving');
     t.is((await request(admin, '/livez')).status, 200);
-    // A shorter time wins.
-    await post(app.control, '/stop').catch(() => {});
     app.signal('SIGQUIT');
     await app.exited;
     await stopping.catch(() => {});
@@ -214,10 +223,9 @@ if (!isBuiltin) {
   test('clients that send slowly do not keep others from answers, or connections from workers', async (t) => {
     const app = await startOperated(t);
     const admin = await adminOf(app);
-    for (const target of [admin, app.control]) {
+    for (const target of [admin, { ...app.control, path: app.control.socketPath }]) {
       const slow = [];
-      while (slow.length < SLOW_CLIENTS) slow.push(startSlowly(t, target));
-      await Promise.all(slow);
+      while (slow.length < SLOW_CLIENTS) slow.push(await startSlowly(t, target));
       for (let i = 0; i < SCRAPES; i += 1) {
         const [{ status }, { version }] = await Promise.all([
           request(target, '/readyz'),
@@ -226,7 +234,7 @@ if (!isBuiltin) {
         t.is(status, 200);
         t.is(version, 'one');
       }
-      const open = (await Promise.all(slow)).filter((socket) => !socket.closed).length;
+      const open = slow.filter((socket) => !socket.closed).length;
       t.true(open <= 64, `${open} are open`);
     }
     const { descriptors } = await app.perform('count');

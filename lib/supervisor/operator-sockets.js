@@ -87,9 +87,9 @@ class OperatorSockets {
    * @param {object} options as `checkOptions()` returns them
    * @throws an error that says which socket is in use, or can't be bound
    */
-  constructor(engine, { name, control, admin, settings }) {
+  constructor(engine, { name, control, admin, directory, settings }) {
     this.#engine = engine;
-    this.name = name ?? programName(settings.exec);
+    this.name = name ?? programName({ directory, settings });
     try {
       if (control !== undefined && control !== false) this.#listenControl(control);
       else if (control === undefined) this.#listenByName(name !== undefined);
@@ -183,9 +183,13 @@ function directories() {
   return places.filter((place) => place && path.isAbsolute(place));
 }
 
-/** Makes a directory that only this user can change. */
+/** Makes a directory that only this user can change, in one that exists. */
 function prepare(directory) {
-  fs.mkdirSync(directory, { mode: PRIVATE, recursive: true });
+  try {
+    fs.mkdirSync(directory, { mode: PRIVATE });
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
   const { uid, mode } = fs.lstatSync(directory);
   const isOurs = uid === process.getuid() || uid === 0;
   if (!isOurs || (mode & 0o022) !== 0) {

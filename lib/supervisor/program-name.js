@@ -12,10 +12,13 @@ const MOST_CHARACTERS = 64;
  * By what operators know a program: the name in its package.json without the scope, or else that of its file.
  *
  * @param {string | Uint8Array | URL} exec the program
- * @param {string} [directory] that `exec` is relative to
+ * @param {object} options
+ * @param {string} [options.directory] in which the program lives
+ * @param {object} options.settings whose `exec` is relative to their `cwd`, and that to the directory
  */
-function programName(exec, directory = process.cwd()) {
-  const file = path.resolve(directory, String(toPath(exec)));
+function programName({ directory = '', settings: { exec, cwd } }) {
+  const folder = cwd ? String(toPath(cwd)) : '';
+  const file = path.resolve(directory, folder, String(toPath(exec)));
   return fit(packageName(path.dirname(file)) ?? path.parse(file).name) || 'program';
 }
 
