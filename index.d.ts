@@ -283,6 +283,13 @@ declare namespace cluster {
      * @default false
      */
     admin?: number | string | false | undefined;
+    /**
+     * Whether systemd, or another service manager that sets `NOTIFY_SOCKET`, is told when the service is ready,
+     * reloads and stops, what its workers do, and for `WATCHDOG_USEC` that the engine turns. Removes these
+     * variables from `process.env` and from the environment of workers. Does nothing without them.
+     * @default true
+     */
+    systemd?: boolean | undefined;
   }
 
   /**
@@ -444,6 +451,10 @@ declare namespace cluster {
   interface ProcessStatus {
     /** Resident, in bytes; null if it is not known. */
     memory: number | null;
+    /** Milliseconds of processor time that the process has had; null if it is not known. */
+    cpu: number | null;
+    /** True while the event loop is known to be blocked, whether or not connections wait for the worker. */
+    stalled: boolean;
     /** As in `WorkerStats`. */
     open: number;
     waiting: number;
@@ -462,10 +473,18 @@ declare namespace cluster {
     uptime: number | null;
     /** How often in a row a worker has failed here. */
     failures: number;
-    /** How many workers have been started here after the first. */
+    /** How many workers have been started here after the first. Never goes down. */
     restarts: number;
     /** Milliseconds until the next worker starts, in state `'waiting'`. */
     nextStart: number | null;
+    /** The counts of all workers that this slot has had. They never go down. */
+    total: ConnectionTotals;
+  }
+
+  /** Counts of connections that never go down. */
+  interface ConnectionTotals extends ConnectionCounts {
+    /** Accepted: for a slot by its workers, under `SCHED_REUSEPORT`; otherwise by the engine as well. */
+    accepted: number;
   }
 
   interface DrainingStatus extends ProcessStatus {
@@ -473,19 +492,85 @@ declare namespace cluster {
     pid: number;
     slot: number;
     generation: number;
+    /** Why it leaves. */
+    reason: ReplaceReason | 'stop' | null;
+    /** For how many milliseconds it has been leaving. */
+    since: number | null;
+  }
+
+  interface StatusTotals extends ConnectionTotals {
+    /** The restarts of all slots. */
+    restarts: number;
+    /** Connections that the ends of workers have cut off. */
+    cut: number;
+    /** Reloads that have replaced all workers. */
+    reloads: number;
+    /** Reloads that have failed. */
+    reloadsFailed: number;
+    /** Workers that were replaced because they hung. */
+    hung: number;
+    /** How often a worker was reported as blocked. */
+    blocked: number;
+  }
+
+  /** Something that has happened, with the fields of the supervisor's event of this type. Workers are ids. */
+  interface StatusEvent {
+    /** Milliseconds since 1970. */
+    time: number;
+    /** An event of the supervisor, `'state'`, `'exit'`, or `'rejected'`: an operation has failed. */
+    type: keyof SupervisorEvents | 'state' | 'exit' | 'rejected';
+    [field: string]: unknown;
+  }
+
+  /** The last two minutes, oldest second first. */
+  interface StatusHistory {
+    /** Milliseconds from one number to the next. */
+    interval: number;
+    /** Connections accepted in each second. */
+    accepted: number[];
+    /** Half of the connections were handed over within so many microseconds; null if none was. */
+    p50: (number | null)[];
+    /** 99 % of them were. */
+    p99: (number | null)[];
   }
 
   interface Status {
+    /** The option `name`. */
+    name: string;
+    /** Of the primary. */
+    pid: number;
+    /** Of this package. */
+    version: string;
+    /** `process.version`. */
+    node: string;
     state: SupervisorState;
+    /** As `/readyz` has it: a worker is ready whose event loop turns, and the supervisor does not stop. */
+    ready: boolean;
     generation: number;
     /** Whether `hold()` is in force. */
     held: boolean;
     /** How many workers there are to be. */
     workers: number;
+    /** Milliseconds since `supervise()` was called. */
+    uptime: number;
+    /** When that was, in milliseconds since 1970. */
+    started: number;
+    /** The time of this status, in milliseconds since 1970. */
+    now: number;
+    /** The path of the control socket. */
+    control: string | null;
+    /** The address of the admin endpoint: `127.0.0.1:9100`, or a path. */
+    admin: string | null;
     slots: SlotStatus[];
     draining: DrainingStatus[];
     /** Where event loops have been blocked for `blockedTimeout`. */
     blocked: { at: string; count: number; ms: number }[];
+    /** As in `Stats`, but the counts go on when an address is bound again, and never go down. */
+    listeners: ListenerStats[];
+    totals: StatusTotals;
+    /** The last 50 events, oldest first. */
+    events: StatusEvent[];
+    history: StatusHistory;
   }
 
   /** Counts of connections since the listener was bound or the worker was forked. */

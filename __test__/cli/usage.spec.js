@@ -51,7 +51,6 @@ const WRONG = [
     /^--max-memory must be a number of bytes, or a size/,
   ],
   [['run', '--name', 'a b', 'good.js'], 2, /^--name must be 1 to 64 letters/],
-  [['run', '--dotenv', 'missing', 'good.js'], [1, 2], /^--dotenv/],
   [['status', 'web'], 2, /^status does not take 'web'\. Usage: rs-cluster status/],
   [['status', '--timeout', 'x'], 2, /^--timeout takes milliseconds, or a time/],
   [['scale'], 2, /^scale needs more: N\. Usage: rs-cluster scale N/],

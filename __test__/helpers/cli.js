@@ -27,6 +27,7 @@ function freshUser(t) {
   return {
     RUNTIME_DIRECTORY: '',
     XDG_RUNTIME_DIR: temporaryDirectory(t),
+    TMPDIR: temporaryDirectory(t),
     NO_COLOR: '',
     TERM: 'xterm',
   };

@@ -54,12 +54,23 @@ async function timesOf(count, ask) {
   return times;
 }
 
+/** Connects; a Unix socket whose backlog is full refuses that for a moment. */
+async function connected(target) {
+  for (;;) {
+    const socket = net.connect(target);
+    try {
+      await once(socket, 'connect');
+      return socket.on('error', () => {});
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+    }
+  }
+}
+
 /** Opens a connection, and writes part of a request. */
 async function startSlowly(t, target) {
-  const socket = net.connect(target);
+  const socket = await connected(target);
   t.teardown(() => socket.destroy());
-  socket.on('error', () => {});
-  await once(socket, 'connect');
   socket.write('GET /status HTTP/1.1\r\nHo');
   return socket;
 }
@@ -214,7 +225,6 @@ if (!isBuiltin) {
     const admin = await adminOf(app);
     for (const target of [admin, { ...app.control, path: app.control.socketPath }]) {
       const slow = [];
-      // One after the other: a Unix socket refuses those for whom its backlog has no room.
       while (slow.length < SLOW_CLIENTS) slow.push(await startSlowly(t, target));
       for (let i = 0; i < SCRAPES; i += 1) {
         const [{ status }, { version }] = await Promise.all([

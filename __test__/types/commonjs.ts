@@ -71,8 +71,11 @@ if (cluster.isPrimary) {
     console.log(code, phase === 'canary', stderr?.length);
   });
   supervisor.scale('+1').then((count) => console.log(count.toFixed()));
-  const { slots, draining, blocked }: cluster.Status = supervisor.status();
+  const { slots, draining, blocked, events, history }: cluster.Status = supervisor.status();
   console.log(slots[0]?.state === 'waiting', draining[0]?.memory?.toFixed(), blocked[0]?.at);
+  console.log(slots[0]?.total.rescued.toFixed(), draining[0]?.since?.toFixed());
+  console.log(events.map(({ time, type, slot }) => [time.toFixed(), type === 'exit', slot]));
+  console.log(history.p99.map((microseconds) => microseconds?.toFixed()));
   // @ts-expect-error
   cluster.supervise({ readyWhen: 'online' });
   // @ts-expect-error

@@ -68,7 +68,7 @@ const RUN_OPTIONS = [
     help: 'where the program lives; reloads follow a link',
   },
   {
-    name: 'dotenv',
+    name: 'env-file',
     value: 'FILE',
     is: 'file',
     multiple: true,

@@ -51,7 +51,7 @@ class Screen {
       .split('\n')
       .slice(0, (this.#output.rows || 24) - 1);
     this.#output.write(
-      `${HOME}${shown.map((line) => `${line}${CLEAR_LINE}`).join('\r\n')}\r\n${CLEAR_BELOW}`,
+      `${HOME}${shown.map((line) => `${line}${CLEAR_LINE}`).join('\n')}\n${CLEAR_BELOW}`,
     );
   }
 

@@ -2,10 +2,11 @@
 
 // From the options of the command line to those of `supervise()`.
 
-const { existsSync, readFileSync } = require('node:fs');
+const { existsSync } = require('node:fs');
 const path = require('node:path');
 const { CliError, EXIT, usageError } = require('./errors.js');
 const { checkSyntax, findProgram } = require('./program.js');
+const environmentOf = require('./env-files.js');
 const { POLICIES, RUN_OPTIONS } = require('./run-options.js');
 const { listed } = require('./values.js');
 
@@ -25,8 +26,8 @@ async function toSuperviseOptions(command, values, positionals) {
   const nodeArgs = [...(values['node-args'] ?? []), ...(values['exec-argv'] ?? [])].flat();
   const execArgv = [...process.execArgv, ...(options.execArgv ?? []), ...nodeArgs];
   checkSyntax(place, execArgv);
-  const files = values.dotenv;
-  const env = files === undefined ? options.env : environment(files, options.env);
+  const files = values['env-file'];
+  const env = files === undefined ? options.env : environmentOf(files, options.env);
   const policy = values.policy ?? config.policy;
   return {
     options: { ...options, exec: place, args, execArgv, env },
@@ -78,27 +79,6 @@ function ofValues(values) {
 function currentDirectory() {
   const Directory = require('../supervisor/directory.js');
   return new Directory().path;
-}
-
-/** The option `env`, which is asked at each reload. As in Node, variables that there are already stay. */
-function environment(files, others) {
-  const { parseEnv } = require('node:util');
-  if (parseEnv === undefined) {
-    throw usageError('--dotenv needs Node 20.12 or newer', `This is Node ${process.versions.node}`);
-  }
-  const places = files.map((file) => path.resolve(file));
-  const read = () => {
-    const all = places.map((place) => parseEnv(readFileSync(place, 'utf8')));
-    const found = Object.entries(Object.assign({}, ...all));
-    const fresh = Object.fromEntries(found.filter(([name]) => process.env[name] === undefined));
-    return { ...fresh, ...(typeof others === 'function' ? others() : others) };
-  };
-  try {
-    read();
-  } catch ({ message, code }) {
-    throw new CliError(`--dotenv: ${message}`, { code });
-  }
-  return read;
 }
 
 /** An error of `supervise()` for an option, by the name that the option has here. */

@@ -201,9 +201,9 @@ class Supervisor extends EventEmitter {
   }
 
   #readyFacts() {
-    const { workers } = JSON.parse(this.#engine.status());
-    const listeners = this.#host.stats().listeners.map(({ address }) => address);
-    return { generation: this.#generation, workers, listeners };
+    const { workers, listeners } = JSON.parse(this.#engine.status());
+    const addresses = listeners.map(({ address }) => address);
+    return { generation: this.#generation, workers, listeners: addresses };
   }
 
   #onReady() {
@@ -283,7 +283,9 @@ class Supervisor extends EventEmitter {
     try {
       recipe = this.#recipes.make(env);
     } catch (error) {
-      throw noRecipe(error);
+      const failed = noRecipe(error);
+      this.#engine.noReload(failed.message);
+      throw failed;
     }
     this.#host.startsBy(recipe);
     const result = await this.#operations.begin((token) => {

@@ -23,7 +23,7 @@ function execForm(instruction) {
 
 /** The command of a HEALTHCHECK, without its options. */
 function healthCommand(instruction) {
-  const text = instruction.getRawArgumentsContent().replace(/\\\n\s*/g, ' ');
+  const text = instruction.getTextContent().replace(/\\\n\s*/g, ' ');
   return JSON.parse(/ CMD (\[.*\])$/.exec(text)[1]);
 }
 

@@ -16,7 +16,6 @@ const notOurs = {
   '--instances': 'The number of workers is --workers',
   '-i': 'The number of workers is -w or --workers',
   '--max-memory-restart': 'The limit of memory is --max-memory',
-  '--env-file': 'Node itself knows it; for the workers: --dotenv FILE',
   '--wait-ready': 'Use --ready-when ready',
   '--listen-timeout': 'The time until a worker must be ready is --ready-timeout',
 };
