@@ -13,7 +13,7 @@ const { becomesTrue } = require('../../tools/process-group');
 const HOSTS = ['127.0.0.2', '127.0.0.3'];
 const CLIENTS_OF_EACH = 4;
 const ROOM = 'room';
-const LIMIT = 30_000;
+const LIMIT = 15_000;
 
 const OPTIONS = ['-w', '2', '--policy', 'source-hash', '--drain-timeout', '5s'];
 
