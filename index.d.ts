@@ -283,6 +283,13 @@ declare namespace cluster {
      * @default false
      */
     admin?: number | string | false | undefined;
+    /**
+     * Whether systemd, or another service manager that sets `NOTIFY_SOCKET`, is told when the service is ready,
+     * reloads and stops, what its workers do, and for `WATCHDOG_USEC` that the engine turns. Removes these
+     * variables from `process.env` and from the environment of workers. Does nothing without them.
+     * @default true
+     */
+    systemd?: boolean | undefined;
   }
 
   /**

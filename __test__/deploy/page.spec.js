@@ -104,7 +104,7 @@ test('a stuck worker shows as stalled', async (t) => {
   const asking = setInterval(() => app.ask().catch(() => {}), 20);
   t.teardown(() => clearInterval(asking));
   await page.untilState('Degraded');
-  t.regex(await page.text('#sentence'), /^1 of 2 workers are ready\. Slot \d is stalled\.$/);
+  t.regex(await page.text('#sentence'), /^1 of 2 workers is ready\. Slot \d is stalled\.$/);
   const slots = [await page.slot(0), await page.slot(1)];
   t.is(slots.filter(({ State }) => State === 'Stalledevent loop blocked').length, 1);
   clearInterval(asking);

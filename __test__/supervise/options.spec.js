@@ -94,6 +94,7 @@ const BAD = [
   [{ maxRequests: -1 }, RANGE, 'options.maxRequests'],
   [{ jitter: 1.1 }, RANGE, 'options.jitter'],
   [{ signals: 'yes' }, TYPE, 'options.signals'],
+  [{ systemd: 1 }, TYPE, 'options.systemd'],
   [{ exec: 5 }, TYPE, 'options.exec'],
   [{ exec: '' }, VALUE, 'options.exec'],
   [{ cwd: 5 }, TYPE, 'options.cwd'],

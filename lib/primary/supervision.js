@@ -4,6 +4,7 @@ const errors = require('../errors.js');
 const { OperatorSockets } = require('../supervisor/operator-sockets.js');
 const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
+const { takeServiceManager } = require('../supervisor/service-manager.js');
 const Supervisor = require('../supervisor/supervisor.js');
 const { flushStderrOnExit } = require('../supervisor/terminal.js');
 
@@ -52,10 +53,11 @@ class Supervision {
     const copy = new PackageCopy(isForOthers, options.settings);
     let sockets;
     try {
+      const serviceManager = options.systemd ? takeServiceManager() : {};
       const recipes = new Recipes(options, defaults, copy.files);
       const recipe = recipes.make();
       sockets = new OperatorSockets(this.#engine(), options);
-      return this.#start(options, { recipes, recipe, copy, sockets });
+      return this.#start(options, { recipes, recipe, copy, sockets, serviceManager });
     } catch (error) {
       sockets?.close();
       copy.remove();
@@ -63,10 +65,14 @@ class Supervision {
     }
   }
 
-  #start(options, { recipes, recipe, copy, sockets }) {
+  #start(options, { recipes, recipe, copy, sockets, serviceManager }) {
     this.#newestRequest = recipe.request;
     const program = { name: sockets.name, node: process.version };
-    const failure = this.#engine().supervise(options.engine, recipe.engine, program);
+    const failure = this.#engine().supervise(
+      { ...options.engine, ...serviceManager },
+      recipe.engine,
+      program,
+    );
     if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
     flushStderrOnExit(this.#engine());
     this.#supervisor = new Supervisor(this.#engine(), options, recipes, {

@@ -70,6 +70,7 @@ const OPTIONS = {
   admin: [false, checkAdmin],
   signals: [true, checkBoolean],
   log: [false, checkLog],
+  systemd: [true, checkBoolean],
 };
 
 /**
@@ -101,7 +102,8 @@ function checkOptions(
   const settings = settingsOf(options, current, defaults);
   const complete = completed({ ...checked, workers }, settings, defaults);
   const checkedInternal = checkInternal(internal);
-  complete.engine.rehearse = checkedInternal.rehearse;
+  if (checkedInternal.rehearse) complete.engine.rehearse = true;
+  if (checkedInternal.reapOrphans) complete.engine.reapOrphans = true;
   return { ...complete, internal: checkedInternal };
 }
 
@@ -132,8 +134,9 @@ function completed(checked, settings, defaults) {
     typeof maxRestarts === 'number' ? { count: maxRestarts, within: 0 } : maxRestarts;
   const isKubernetes = process.env.KUBERNETES_SERVICE_HOST !== undefined;
   const { handOverIdle, killTimeout } = ownSettings(settings, defaults);
-  const { directory, env, signals, log, readyWhen, name, control, admin, ...limits } = others;
-  const shutdownDelay = limits.shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0);
+  const shutdownDelay = others.shutdownDelay ?? (isKubernetes ? KUBERNETES_SHUTDOWN_DELAY : 0);
+  const { directory, env, signals, log, readyWhen, name, control, admin, systemd, ...limits } =
+    others;
   return {
     name,
     control,
@@ -143,6 +146,7 @@ function completed(checked, settings, defaults) {
     env,
     signals,
     log,
+    systemd,
     readyWhen,
     shutdownDelay,
     drainTimeout: limits.drainTimeout,

@@ -10,6 +10,7 @@ const { ownSettings } = require('../primary/settings.js');
 const spawnRequest = require('../process/spawn-request.js');
 const toForkOptions = require('../process/to-fork-options.js');
 const Directory = require('./directory.js');
+const { withoutServiceManager } = require('./service-manager.js');
 
 // Not the standard input of the primary, which is the operator's; the engine keeps the end of the stderr.
 const STDIO = ['ignore', 'inherit', 'inherit', 'ipc'];
@@ -46,7 +47,7 @@ class Recipes {
     this.#supervised = {
       readyWhen,
       countsRequests: engine.maxRequests > 0,
-      rehearses: internal.rehearse,
+      ...(internal.rehearse && { rehearses: true }),
     };
     this.#directory = new Directory(directory);
     this.#files = files;
@@ -63,7 +64,7 @@ class Recipes {
   make(env = this.#askForEnv()) {
     const directory = this.#directory.resolve();
     const settings = { ...this.#settings, ...this.#placed(directory) };
-    const variables = commonEnvironment({ ...env, PWD: this.#pwd });
+    const variables = withoutServiceManager(commonEnvironment({ ...env, PWD: this.#pwd }));
     const request = spawnRequest(settings, variables, this.#files?.preload);
     const spawned = resolveSpawn(request.spawn);
     const options = toForkOptions(spawned, request, this.#supervised, this.#files);

@@ -283,7 +283,9 @@ class Supervisor extends EventEmitter {
     try {
       recipe = this.#recipes.make(env);
     } catch (error) {
-      throw noRecipe(error);
+      const failed = noRecipe(error);
+      this.#engine.noReload(failed.message);
+      throw failed;
     }
     this.#host.startsBy(recipe);
     const result = await this.#operations.begin((token) => {

@@ -115,6 +115,12 @@ impl Engine {
         sent.err().map(ForkFailure::from)
     }
 
+    /// A reload has failed before there was a recipe, which the service manager is told.
+    #[napi]
+    pub fn no_reload(&self, reason: String) {
+        let _ = self.order(Order::NoReload(reason));
+    }
+
     /// Closes the duplicates of descriptors that recipes name, because no worker is started by them any more.
     #[napi]
     pub fn close_held(&self) {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use napi_derive::napi;
 
 use crate::primary::{
-    RunOptions,
+    NotifySocket, RunOptions,
     options::{ReadyWhen, RestartLimit, SuperviseOptions},
 };
 
@@ -55,11 +55,24 @@ pub struct EngineSupervise {
     pub seed: f64,
     /// Whether no address that workers ask for is bound. Default: false.
     pub rehearse: Option<bool>,
+    /// Whether to reap processes that are left to this one. Default: false.
+    pub reap_orphans: Option<bool>,
+    /// Where the service manager wants to be told what happens: a path, or an abstract name after `@`.
+    pub notify_socket: Option<String>,
+    /// How many milliseconds it waits for a sign of life; absent for ever.
+    pub watchdog: Option<f64>,
 }
 
 impl EngineSupervise {
     pub(super) fn run(&self) -> RunOptions {
-        RunOptions { rehearses: self.rehearse.unwrap_or(false) }
+        let watchdog = self.watchdog.filter(|it| *it > 0.0);
+        let watchdog = watchdog.and_then(|it| Duration::try_from_secs_f64(it / 1e3).ok());
+        let systemd = self.notify_socket.clone().map(|name| NotifySocket { name, watchdog });
+        RunOptions {
+            rehearses: self.rehearse.unwrap_or(false),
+            reaps_orphans: self.reap_orphans.unwrap_or(false),
+            systemd,
+        }
     }
 }
 

@@ -84,6 +84,19 @@ pub enum Command {
 pub struct RunOptions {
     /// Whether none of the addresses that workers ask for is bound.
     pub rehearses: bool,
+    /// Whether to reap processes that are left to this one.
+    pub reaps_orphans: bool,
+    /// The service manager that wants to be told what happens.
+    pub systemd: Option<NotifySocket>,
+}
+
+/// Where a service manager listens.
+#[derive(Debug, Clone)]
+pub struct NotifySocket {
+    /// A path, or an abstract name after `@`.
+    pub name: String,
+    /// How long it waits for a sign of life; `None` for ever.
+    pub watchdog: Option<Duration>,
 }
 
 /// What the program wants of supervision. A token is for the [`Report`] that answers.
@@ -91,6 +104,8 @@ pub struct RunOptions {
 pub enum Order {
     /// Replace all workers by those of this recipe.
     Reload(Token, Arc<Recipe>),
+    /// A reload has failed before there was a recipe, for this reason.
+    NoReload(String),
     /// Have so many slots.
     Scale(Token, u32),
     /// Replace the worker of this slot, or with this id.

@@ -29,6 +29,6 @@ pub use self::{
         supervise::{options, report, status},
     },
     engine::Engine,
-    messages::{Command, Event, Order, Reply, RunOptions, Settings},
+    messages::{Command, Event, NotifySocket, Order, Reply, RunOptions, Settings},
 };
 pub use crate::scheduler::Scheduling;

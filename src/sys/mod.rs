@@ -10,8 +10,9 @@
 //! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`),
 //!   [`socket`]: the type of a descriptor, [`operator_socket`]: where operators ask,
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
-//!   it runs, `usage`: what it takes, [`unread`]: what it has not read,
+//!   it runs, [`Orphans`]: those that other processes have left, `usage`: what it takes, [`unread`]: what it has not read,
 //! - [`pipe`]: the output of children, copied,
+//! - [`Notifier`]: datagrams for a service manager,
 //! - [`thread`]: whether a thread of this process waits,
 //! - [`watched`]: what the engine waits on, [`readiness_set`]: many descriptors as one,
 //! - `linux`, `macos`: what differs. Callers of this module see no difference,
@@ -35,6 +36,7 @@ pub mod load;
 mod message;
 #[cfg(feature = "binding")]
 pub mod node;
+mod notify;
 pub mod operator_socket;
 pub mod pipe;
 mod process_load;
@@ -64,6 +66,8 @@ pub use self::{
     exit::{exit_now, signal_name},
     failure::{errno, errno_name},
     inherit::inherit,
+    notify::{Notifier, Sent},
+    platform::orphans::Orphans,
     platform::use_batch_scheduling,
     usage::{cpu_time_of, memory_of},
 };

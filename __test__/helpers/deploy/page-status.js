@@ -176,7 +176,38 @@ const DRAINING = [
   },
 ];
 
-/** In trouble of each kind, and reloading. */
+/** In trouble of each kind, while workers drain. */
 const makeTroubledStatus = (how) => makeStatus({ changes: TROUBLES, draining: DRAINING, ...how });
 
-module.exports = { makeStatus, makeTroubledStatus };
+/** In the middle of a reload: the first slots have workers of the next generation, two of their old ones drain. */
+function makeReloadingStatus({ elapsed = 0, ...how } = {}) {
+  const fresh = (slot, uptime) => ({
+    worker: 20 + slot,
+    pid: 52_004 + 7 * slot,
+    generation: 8,
+    uptime: uptime + elapsed,
+    memory: Math.round((71 + 4 * slot) * 2 ** 20),
+  });
+  return makeStatus({
+    elapsed,
+    state: 'reloading',
+    changes: { 0: fresh(0, 4_300), 1: fresh(1, 2_800), 2: fresh(2, 900) },
+    draining: DRAINING.map((it) => ({
+      ...it,
+      stalled: false,
+      worker: it.worker + 8,
+      generation: 7,
+    })),
+    events: [
+      { ago: 6_900, type: 'state', state: 'reloading' },
+      { ago: 4_300, type: 'replace', slot: 0, from: 12, to: 20, reason: 'reload' },
+      { ago: 4_290, type: 'draining', worker: 12, reason: 'reload' },
+      { ago: 2_800, type: 'replace', slot: 1, from: 13, to: 21, reason: 'reload' },
+      { ago: 2_790, type: 'draining', worker: 13, reason: 'reload' },
+      { ago: 900, type: 'replace', slot: 2, from: 14, to: 22, reason: 'reload' },
+    ],
+    ...how,
+  });
+}
+
+module.exports = { makeReloadingStatus, makeStatus, makeTroubledStatus };

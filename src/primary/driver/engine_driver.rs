@@ -109,6 +109,9 @@ impl Driver for EngineDriver {
     }
 
     fn publish(&self, status: Status) {
+        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
+            supervision.observe(&status);
+        }
         self.board.publish(status, Instant::now());
     }
 

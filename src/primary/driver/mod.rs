@@ -10,6 +10,7 @@
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
+//! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -25,6 +26,7 @@ mod http;
 mod lanes;
 mod listening_socket;
 mod observe;
+mod orphans;
 mod parked_connections;
 mod parked_task;
 pub(super) mod reading;
@@ -32,6 +34,7 @@ mod rehearsal;
 mod requests;
 mod supervised;
 mod supervision;
+mod systemd;
 mod timers;
 mod watchdog_lane;
 mod worker_task;
@@ -112,8 +115,8 @@ pub(super) fn run(
                     context.decide(|core| core.resume(worker, Instant::now()));
                 }
                 Command::Supervise { options, run, recipe, forker, ids, identity, sockets } => {
-                    *context.run.borrow_mut() = run;
-                    begin(&context, *options, recipe, Supervision::new(forker, identity), ids);
+                    let supervision = Supervision::new(forker, identity);
+                    begin(&context, *options, run, recipe, supervision, ids);
                     open(&context, *sockets);
                 }
                 Command::Forked(worker, started) => {

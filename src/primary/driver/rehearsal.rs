@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn rehearse(query: &Query) -> io::Result<Place> {
-        bind(&RunOptions { rehearses: true }, query, false)
+        bind(&RunOptions { rehearses: true, ..RunOptions::default() }, query, false)
     }
 
     #[test]

@@ -2,20 +2,21 @@
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_local};
 
 use super::{
     super::{
         core::supervise::{options::SuperviseOptions, supervisor::Supervisor},
-        messages::{Event, Order},
+        messages::{Event, Order, RunOptions},
         operator::sockets::OperatorSockets,
         recipe::{Recipe, Started},
         worker_ids::WorkerIds,
     },
-    asks::Asks,
     context::Context,
     http,
+    orphans::reap_orphans,
     supervision::{Limits, Supervision},
+    systemd::{Systemd, tell_changes},
     worker_task::{Attending, adopt},
 };
 use crate::{
@@ -25,12 +26,22 @@ use crate::{
 
 /// Begins to supervise.
 pub(super) fn begin(
-    context: &Context,
+    context: &Rc<Context>,
     options: SuperviseOptions,
+    run: RunOptions,
     recipe: Arc<Recipe>,
     mut supervision: Supervision,
     ids: WorkerIds,
 ) {
+    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
+    if run.reaps_orphans {
+        drop(spawn_local(reap_orphans(Rc::clone(context))));
+    }
+    *context.run.borrow_mut() = run;
+    if let Some(systemd) = &systemd {
+        drop(spawn_local(tell_changes(Rc::clone(context), systemd.changed())));
+    }
+    supervision.systemd = systemd;
     supervision.limits = Limits::from(&options);
     let recipe = supervision.add_recipe(recipe);
     context.board.begin(Arc::clone(&supervision.identity));
@@ -52,13 +63,21 @@ pub(super) fn carry_out(context: &Context, order: Order) {
     let now = Instant::now();
     let order = match order {
         Order::Take(token, is_awaited) => {
-            let taken = with_asks(context, |asks| asks.take(token));
+            let taken = with_supervision(context, |it| it.asks.take(token));
             // The caller may have ceased to wait.
             let _ = is_awaited.try_send(taken.unwrap_or(false));
             return;
         }
         Order::Reply(token, reply) => {
-            with_asks(context, |asks| asks.reply(token, reply));
+            with_supervision(context, |it| it.asks.reply(token, reply));
+            return;
+        }
+        Order::NoReload(reason) => {
+            with_supervision(context, |it| {
+                if let Some(systemd) = &mut it.systemd {
+                    systemd.refuse_reload(reason);
+                }
+            });
             return;
         }
         order => order,
@@ -80,13 +99,13 @@ pub(super) fn carry_out(context: &Context, order: Order) {
                 // The caller may have ceased to wait.
                 let _ = done.try_send(());
             }
-            Order::Take(..) | Order::Reply(..) => {}
+            Order::Take(..) | Order::Reply(..) | Order::NoReload(_) => {}
         });
     });
 }
 
-fn with_asks<T>(context: &Context, ask: impl FnOnce(&mut Asks) -> T) -> Option<T> {
-    context.supervision.borrow_mut().as_mut().map(|supervision| ask(&mut supervision.asks))
+fn with_supervision<T>(context: &Context, with: impl FnOnce(&mut Supervision) -> T) -> Option<T> {
+    context.supervision.borrow_mut().as_mut().map(with)
 }
 
 /// A worker's process has been started, or could not be.

@@ -9,12 +9,14 @@ use std::{
 
 use tokio::task::AbortHandle;
 
+use super::systemd::Systemd;
 use super::{
     super::{
         core::supervise::{
             operation::RecipeId,
             options::SuperviseOptions,
             report::{Outcome, Rejection, Report, SlotNumber},
+            status::Status,
         },
         forker::{Forker, Recipe, StderrTail},
         messages::{Emit, Event},
@@ -64,6 +66,8 @@ pub(super) struct Supervision {
     tails: HashMap<WorkerId, StderrTail>,
     /// What workers wrote last that have ended, the latest at the end.
     last_words: VecDeque<(WorkerId, String)>,
+    /// Who tells the service manager, if there is one.
+    pub(super) systemd: Option<Systemd>,
 }
 
 impl Supervision {
@@ -79,6 +83,7 @@ impl Supervision {
             pids: HashMap::new(),
             tails: HashMap::new(),
             last_words: VecDeque::new(),
+            systemd: None,
         }
     }
 
@@ -125,7 +130,17 @@ impl Supervision {
         pid
     }
 
+    /// The rules know something else than before.
+    pub(super) fn observe(&mut self, status: &Status) {
+        if let Some(systemd) = &mut self.systemd {
+            systemd.observe(status);
+        }
+    }
+
     pub(super) fn report(&mut self, report: Report, emit: &Emit, board: &Board) {
+        if let Some(systemd) = &mut self.systemd {
+            systemd.hear(&report);
+        }
         let stderr = rejection(&report).and_then(|it| it.worker).and_then(|id| self.stderr(id));
         board.report(&report, stderr.as_deref(), now());
         if let Report::Answer(token, outcome) = &report

@@ -82,6 +82,7 @@ fn snapshot(slots: u32) -> Snapshot {
             is_held: false,
             slots: (0..slots).map(slot).collect(),
             leaving: vec![LeavingStatus { worker: leaving, slot: 0, generation: 1 }],
+            stops_by: None,
             blocked: vec![Place { at: "/srv/secret/app.js:7".into(), count: 3, longest: second }],
             reloads: 1,
             failed_reloads: 2,

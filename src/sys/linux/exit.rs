@@ -14,6 +14,7 @@ use nix::{
     unistd::{Pid, write},
 };
 
+use super::orphans::Kept;
 use crate::sys::wait::{Exit, waitid};
 
 /// Enough for the thread that waits for a child on kernels without pidfds.
@@ -28,6 +29,8 @@ pub struct Process {
     pub(in crate::sys) leads_group: bool,
     /// The number may belong to another process from then on. Locked while the number is used.
     is_reaped: Mutex<bool>,
+    /// Until it is reaped.
+    kept: Mutex<Option<Kept>>,
 }
 
 /// What becomes readable when a process has ended.
@@ -60,7 +63,8 @@ impl Process {
     }
 
     fn new(pid: Pid, end: End) -> Self {
-        Self { pid, end, leads_group: false, is_reaped: Mutex::new(false) }
+        let kept = Mutex::new(Some(Kept::new(pid.as_raw())));
+        Self { pid, end, leads_group: false, is_reaped: Mutex::new(false), kept }
     }
 
     /// The thread does not reap the child, so its pid stays valid while it is used here.
@@ -140,6 +144,9 @@ impl Process {
         if !*is_reaped {
             // An error means that other code has reaped it.
             *is_reaped = !matches!(self.wait(libc::WNOHANG), Ok(None));
+        }
+        if *is_reaped {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 

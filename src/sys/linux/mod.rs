@@ -6,6 +6,7 @@ pub(super) mod listen;
 pub(super) mod load;
 pub(super) mod memory;
 pub(super) mod message;
+pub(super) mod orphans;
 pub(super) mod pipe;
 pub(super) mod readiness_set;
 pub(super) mod socket;

@@ -11,6 +11,7 @@ use std::{
 
 use nix::sys::prctl::set_dumpable;
 
+use super::orphans::Starting;
 use crate::sys::{
     exit::{Process, kill_and_reap},
     program::{Program, Refused, pointers},
@@ -72,6 +73,7 @@ pub(in crate::sys) fn spawn(
         errno: AtomicI32::new(0),
         step: AtomicUsize::new(0),
     };
+    let _starting = Starting::begin();
     let changes_user = plan.uid.is_some() || plan.gid.is_some();
     let _changing = changes_user.then(|| DUMPABLE.lock().unwrap_or_else(PoisonError::into_inner));
     let was_dumpable = changes_user && is_dumpable();

@@ -8,6 +8,7 @@ pub(super) mod listen;
 pub(super) mod load;
 pub(super) mod memory;
 pub(super) mod message;
+pub(super) mod orphans;
 pub(super) mod pipe;
 mod queue;
 pub(super) mod readiness_set;

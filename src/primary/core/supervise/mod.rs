@@ -12,7 +12,7 @@
 //!   what happens by time alone,
 //! - [`beat`]: whether a worker's event loop turns; [`watched`]: what is known of that; [`looks`]: when workers
 //!   are looked at, and what follows,
-//! - [`status`]: what the program can read at any time.
+//! - [`status`]: what the program can read at any time; [`notices`]: what a service manager is told.
 
 mod beat;
 pub(super) mod carry_out;
@@ -21,6 +21,7 @@ mod failures;
 mod filling;
 pub(super) mod looks;
 mod member;
+pub(crate) mod notices;
 pub(crate) mod operation;
 mod operations;
 /// What the program asks of supervision.

@@ -136,6 +136,17 @@ impl Supervisor {
         self.effects.push_back(Effect::DrainOthers { timeout });
     }
 
+    /// While everything ends: when it has, at the latest.
+    pub(super) fn stops_by(&self) -> Option<Instant> {
+        match self.stopping {
+            Stopping::Announced { at, timeout } => {
+                Some(at + timeout + self.options.kill_timeout + ENDING)
+            }
+            Stopping::Draining { until, .. } => Some(until),
+            Stopping::No | Stopping::Flushing { .. } | Stopping::Stopped => None,
+        }
+    }
+
     /// Ends an operation that has come to its end. Says whether there was one.
     pub(super) fn advance(&mut self, now: Instant) -> bool {
         if let Stopping::Draining { until, .. } = self.stopping

@@ -79,6 +79,8 @@ pub struct Status {
     pub slots: Vec<SlotStatus>,
     /// In the order of their ids.
     pub leaving: Vec<LeavingStatus>,
+    /// While it stops: when all is over, at the latest.
+    pub stops_by: Option<Instant>,
     /// Where event loops have been blocked, in the order of the first report.
     pub blocked: Vec<Place>,
     /// How many reloads have ended well.
@@ -105,6 +107,7 @@ impl Supervisor {
                 .map(|(&number, slot)| self.slot_status(number, slot))
                 .collect(),
             leaving,
+            stops_by: self.stops_by(),
             blocked: Vec::new(),
             reloads: self.reloads,
             failed_reloads: self.failed_reloads,

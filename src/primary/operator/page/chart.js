@@ -67,22 +67,44 @@ class Chart {
   #grid = svg('path', { class: 'grid' });
   #area = svg('path', { class: 'area' });
   #lines;
+  #cursor = svg('path', { class: 'cursor' });
+  #reading = element('span', { class: 'reading' });
+  #series = [];
+  /** The second that the pointer is at, before the newest. */
+  #pointed;
   #labels = element('div', { class: 'marks', 'aria-hidden': 'true' });
   #scale;
   #format;
+  #formatMark;
 
   /**
    * @param {HTMLElement} place
-   * @param {{ lines: string[], isFilled?: boolean, scale: Function, format: Function }} how
+   * @param {object} how
+   * @param {string[]} how.lines their classes
+   * @param {boolean} [how.isFilled]
+   * @param {Function} how.scale
+   * @param {Function} how.format for values
+   * @param {Function} [how.formatMark] for the marks of the scale
    */
-  constructor(place, { lines, isFilled = false, scale, format }) {
+  constructor(place, { lines, isFilled = false, scale, format, formatMark = format }) {
     this.#scale = scale;
     this.#format = format;
+    this.#formatMark = formatMark;
     this.#lines = lines.map((name) => svg('path', { class: `line ${name}` }));
-    this.#picture.append(this.#grid, ...(isFilled ? [this.#area] : []), ...this.#lines);
+    this.#picture.append(
+      this.#grid,
+      ...(isFilled ? [this.#area] : []),
+      ...this.#lines,
+      this.#cursor,
+    );
     const ends = element('div', { class: 'ends', 'aria-hidden': 'true' });
-    ends.append(element('span', {}, '2 min ago'), element('span', {}, 'now'));
+    ends.append(element('span', {}, '2 min ago'), this.#reading, element('span', {}, 'now'));
     place.append(this.#picture, this.#labels, ends);
+    this.#picture.addEventListener('pointermove', ({ offsetX }) => {
+      const { width } = this.#picture.getBoundingClientRect();
+      this.#point(Math.round((1 - offsetX / width) * (SECONDS - 1)));
+    });
+    this.#picture.addEventListener('pointerleave', () => this.#point(undefined));
   }
 
   /**
@@ -99,13 +121,28 @@ class Chart {
     setAttribute(this.#grid, 'd', marks.map((mark) => `M0 ${y(mark)}H${WIDTH}`).join(''));
     setAttribute(this.#picture, 'aria-label', label);
     this.#mark(marks, y);
+    this.#series = recent;
+    this.#point(this.#pointed);
+  }
+
+  /** Reads the values of the second under the pointer. */
+  #point(second) {
+    this.#pointed = second;
+    const values = this.#series.map((list) => list[list.length - 1 - second]);
+    const isThere = values.some(isNumber);
+    const x = xOf(SECONDS - 1 - second, SECONDS).toFixed(1);
+    setAttribute(this.#cursor, 'd', isThere ? `M${x} 0V${HEIGHT}` : '');
+    setText(
+      this.#reading,
+      isThere ? `${second} s ago: ${values.map(this.#format).join(' · ')}` : '',
+    );
   }
 
   #mark(marks, y) {
     while (this.#labels.children.length > marks.length) this.#labels.lastElementChild.remove();
     marks.forEach((mark, index) => {
       const label = this.#labels.children[index] ?? this.#labels.appendChild(element('span'));
-      setText(label, this.#format(mark));
+      setText(label, this.#formatMark(mark));
       label.style.top = `${((y(mark) / HEIGHT) * 100).toFixed(1)}%`;
     });
   }

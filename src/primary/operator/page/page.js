@@ -32,7 +32,8 @@ const rateChart = new Chart(byId('rate-chart'), {
 const latencyChart = new Chart(byId('latency-chart'), {
   lines: ['p50', 'p99'],
   scale: logarithmic,
-  format: power,
+  format: latency,
+  formatMark: power,
 });
 
 /** How long ago the shown status was made, by this machine's clock. */

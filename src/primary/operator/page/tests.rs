@@ -55,5 +55,5 @@ fn the_script_takes_no_text_for_markup() {
 
 #[test]
 fn the_page_is_small() {
-    assert!(page().html.len() < 64 * 1024, "{}", page().html.len());
+    assert!(page().html.len() < 80 * 1024, "{}", page().html.len());
 }

@@ -65,7 +65,8 @@ function stateSentence(status) {
     if (numbers.length === 0) return [];
     return numbers.length === 1 ? `Slot ${numbers[0]} ${one}.` : `Slots ${list(numbers)} ${many}.`;
   });
-  const head = `${ready.length} of ${plural(slots.length, 'worker')} ${slots.length === 1 ? 'is' : 'are'} ready.`;
+  const verb = ready.length === 1 || slots.length === 1 ? 'is' : 'are';
+  const head = `${ready.length} of ${plural(slots.length, 'worker')} ${verb} ready.`;
   const newer = slots.filter(({ generation }) => generation > status.generation).length;
   const progress =
     status.state === 'reloading' ? [`${newer} of ${slots.length} have the next generation.`] : [];

@@ -90,7 +90,11 @@ struct World {
     reports: Vec<Report>,
 }
 
-fn options(workers: u32, max_surge: u32, max_restarts: Option<RestartLimit>) -> SuperviseOptions {
+pub(super) fn options(
+    workers: u32,
+    max_surge: u32,
+    max_restarts: Option<RestartLimit>,
+) -> SuperviseOptions {
     let seconds = Duration::from_secs;
     SuperviseOptions {
         workers,

@@ -1,0 +1,37 @@
+'use strict';
+
+// What systemd tells a service by its environment (sd_notify(3), sd_watchdog_enabled(3)).
+
+const NAMES = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'];
+const MICROSECONDS = 1000;
+
+/** What was in the environment, once it has been read. */
+let found;
+
+/**
+ * Where the service manager of this process listens, if it has one: read once, and removed from `process.env`, because
+ * child processes are not the service.
+ *
+ * @returns {{ notifySocket?: string, watchdog?: number }} for the engine; the watchdog's time is in milliseconds
+ */
+function takeServiceManager() {
+  if (found === undefined) {
+    found = Object.fromEntries(NAMES.map((name) => [name, process.env[name]]));
+    for (const name of NAMES) delete process.env[name];
+  }
+  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = found;
+  if (!NOTIFY_SOCKET) return {};
+  const isOurs = WATCHDOG_PID === undefined || Number(WATCHDOG_PID) === process.pid;
+  const watchdog = Number(WATCHDOG_USEC) / MICROSECONDS;
+  const isWatched = isOurs && watchdog > 0 && Number.isFinite(watchdog);
+  return { notifySocket: NOTIFY_SOCKET, ...(isWatched && { watchdog }) };
+}
+
+/** The environment of a worker, without what the service manager has given to this process. */
+function withoutServiceManager(env) {
+  if (found === undefined) return env;
+  const isTaken = ([name, value]) => NAMES.includes(name) && value === found[name];
+  return Object.fromEntries(Object.entries(env).filter((entry) => !isTaken(entry)));
+}
+
+module.exports = { takeServiceManager, withoutServiceManager };
