@@ -45,7 +45,7 @@ module.exports = {
       slotEnv: made.slotEnv,
       reapOrphans: process.pid === 1,
     });
-    process.title = `rs-cluster: ${options.name ?? programName(options.exec)}`;
+    process.title = `rs-cluster: ${options.name ?? programName({ settings: options })}`;
     if (write === undefined) supervisor.on('failed', reportFailure);
   },
 };
