@@ -65,7 +65,11 @@ for (const { document, block } of blocks) {
   if (kind === 'file') {
     test(`${place} is a file that a block below it uses`, (t) => {
       const below = document.blocks.slice(document.blocks.indexOf(block) + 1);
-      t.true(below.some((other) => other.text.includes(path.parse(what).name)));
+      const uses =
+        what === 'package.json'
+          ? (other) => /^npm (?:start|run)/m.test(other.text)
+          : (other) => other.text.includes(path.parse(what).name);
+      t.true(below.some(uses));
     });
   } else if (kind === 'clone') {
     test(`${place} is a command of a clone`, (t) => t.true(OF_A_CLONE.includes(text.trim())));
