@@ -108,7 +108,9 @@ if (!isBuiltin) {
   test('options for the workers get there', async (t) => {
     const place = temporaryDirectory(t);
     writeFileSync(path.join(place, 'variables'), "SHADE=red\nPATH=/none\nQUOTED='a b'\n");
-    const dotenv = require('node:util').parseEnv ? ['--env-file', path.join(place, 'variables')] : [];
+    const dotenv = require('node:util').parseEnv
+      ? ['--env-file', path.join(place, 'variables')]
+      : [];
     const args = [
       '-w',
       '1',
