@@ -59,4 +59,16 @@ function cpuOf(pids) {
   return pids.reduce((sum, pid) => sum + readCpu(pid), 0);
 }
 
-module.exports = { cpuOf, cpuSource };
+/** Microseconds that the thread of a process with this name has used so far; null if that is unknown. */
+function threadCpuOf(pid, name) {
+  if (readCpu !== fromSchedstat) return null;
+  const threads = fs.readdirSync(`/proc/${pid}/task`);
+  const thread = threads.find((it) => nameOf(pid, it) === name);
+  return thread === undefined ? null : threadFromSchedstat(pid, thread);
+}
+
+function nameOf(pid, thread) {
+  return fs.readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim();
+}
+
+module.exports = { cpuOf, cpuSource, threadCpuOf };

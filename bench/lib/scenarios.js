@@ -12,6 +12,7 @@ const NAMES = [
   'stalled-worker',
   'drain',
   'reload',
+  'operators',
   'footprint',
   'fork',
   'ipc',

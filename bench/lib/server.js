@@ -42,9 +42,9 @@ async function stopServer(child, ended, isBlocked) {
  * Starts a server program and waits until all its workers listen.
  *
  * `settings` are the number of `workers`, the `protocol`, and what troubles the workers (see
- * parts/worker.js). In the result, `primary` and `workers` are process ids; `ended` rejects if the server
- * ends before `stop()`; `block(ms)` blocks the primary's JavaScript for that long, and resolves when the
- * block begins.
+ * parts/worker.js). The result has all that the program prints when it listens. `primary` and `workers` are
+ * process ids; `ended` rejects if the server ends before `stop()`; `block(ms)` blocks the primary's JavaScript
+ * for that long, and resolves when the block begins.
  */
 async function startServer({ name, program, node, implementation }, settings) {
   const child = startProcess(node, [path.join(SERVERS, program), JSON.stringify(settings)], {
@@ -67,9 +67,9 @@ async function startServer({ name, program, node, implementation }, settings) {
     isBlocked = true;
   };
   try {
-    const { port, workers } = await answer('does not listen');
+    const facts = await answer('does not listen');
     const stop = () => stopServer(child, ended, isBlocked);
-    return { name, port, primary: child.pid, workers, ended, block, stop };
+    return { ...facts, name, primary: child.pid, ended, block, stop };
   } catch (error) {
     if (child.pid !== undefined) killGroup(child);
     throw error;

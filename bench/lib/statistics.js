@@ -6,6 +6,12 @@ function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The value that `share` of the values do not exceed; null without values. */
+function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length * share) - 1] ?? null;
+}
+
 /** Median and extremes; null if a value could not be measured. */
 function summarize(values) {
   if (values.length === 0 || values.some((value) => value === null)) return null;
@@ -28,4 +34,4 @@ function compare(values, baseline) {
   return { ...summarize(values), ratio: summarize(ratios(values, baseline)) };
 }
 
-module.exports = { compare, median };
+module.exports = { compare, median, quantile };

@@ -85,7 +85,7 @@ function restartsOf(fields, warn) {
   if (max_restarts !== undefined) options.maxRestarts = max_restarts;
   if (autorestart !== false) return options;
   warn(
-    'autorestart: false: when all workers have ended, rs-cluster ends with code 1, whatever their exit codes',
+    'autorestart: false: when all workers have ended, rs-cluster ends with code 1; run a program that ends by itself by systemd or cron',
   );
   return { ...options, maxRestarts: 0 };
 }

@@ -6,7 +6,7 @@ const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
 const { takeServiceManager } = require('../supervisor/service-manager.js');
 const Supervisor = require('../supervisor/supervisor.js');
-const { flushStderrOnExit } = require('../supervisor/terminal.js');
+const { flushOutputOnExit } = require('../supervisor/terminal.js');
 
 /** The workers under supervision: the engine starts them, and here they become members of the cluster. */
 class Supervision {
@@ -74,7 +74,7 @@ class Supervision {
       program,
     );
     if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
-    flushStderrOnExit(this.#engine());
+    flushOutputOnExit(this.#engine());
     this.#supervisor = new Supervisor(this.#engine(), options, recipes, {
       ...this.#host,
       workerOf: (id) => this.#workerOf(id),

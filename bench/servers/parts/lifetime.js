@@ -9,23 +9,22 @@ function tell(message) {
 }
 
 /** Tells the benchmark, by one line of JSON, that all workers listen. */
-function announce(port, workerProcesses) {
-  tell({ port, workers: workerProcesses.map(({ pid }) => pid) });
-}
-
-// This is the only request that a benchmark sends to a primary.
-function blockOnRequest(line) {
-  const { blockMs } = JSON.parse(line);
-  tell({ blockMs });
-  block(blockMs);
+function announce(port, workerProcesses, facts) {
+  tell({ port, workers: workerProcesses.map(({ pid }) => pid), ...facts });
 }
 
 /**
  * Ends this process with all its workers on SIGTERM, and when stdin closes: it also closes if the benchmark
- * itself was killed.
+ * itself was killed. The only request on stdin is to block; `prepare` is called before that.
  */
-function endWithBenchmark(workerProcesses) {
+function endWithBenchmark(workerProcesses, prepare = async () => {}) {
   const end = () => endAll(workerProcesses(), 0);
+  const blockOnRequest = async (line) => {
+    const { blockMs } = JSON.parse(line);
+    await prepare(blockMs);
+    tell({ blockMs });
+    block(blockMs);
+  };
   process.on('SIGTERM', end);
   process.stdin.on('end', end).on('error', end).on('data', blockOnRequest);
 }

@@ -6,7 +6,7 @@
 
 const http = require('node:http');
 const net = require('node:net');
-const { slowTurns, stallNowAndThen } = require('./trouble.js');
+const { block, slowTurns, stallNowAndThen } = require('./trouble.js');
 
 const { listen, protocol, turnMs, stall } = JSON.parse(process.argv[2]);
 
@@ -21,6 +21,10 @@ const SERVERS = {
 
 // Workers of a cluster end with their primary anyway; independent ones need this listener.
 process.on('disconnect', () => process.exit());
+
+process.on('message', ({ blockMs }) => {
+  if (blockMs) process.send({ blockMs }, () => block(blockMs));
+});
 
 const server = SERVERS[protocol]();
 server.listen(listen, () => {

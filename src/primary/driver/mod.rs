@@ -50,7 +50,7 @@ use tokio::{
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
-    supervised::{begin, carry_out, forked, open},
+    supervised::{begin, carry_out, forked},
     supervision::Supervision,
     timers::run_timers,
     worker_task::{Attending, adopt, leave},
@@ -117,7 +117,7 @@ pub(super) fn run(
                 Command::Supervise { options, run, recipe, forker, ids, identity, sockets } => {
                     let supervision = Supervision::new(forker, identity);
                     begin(&context, *options, run, recipe, supervision, ids);
-                    open(&context, *sockets);
+                    http::open(&context, *sockets);
                 }
                 Command::Forked(worker, started) => {
                     forked(&context, worker, started, attending.clone()).await;
