@@ -40,10 +40,10 @@ async function dispatch(args) {
     return first === undefined ? EXIT.usage : EXIT.done;
   }
   const command = find(first);
-  const { values, positionals } = require('./parse.js').parse(command, rest);
+  const { values, positionals, raw } = require('./parse.js').parse(command, rest);
   if (values.help) return print(require('./help.js').ofCommand(command));
   if (!command.isServer) endWithOutput();
-  return command.run(values, positionals);
+  return command.run(values, positionals, raw);
 }
 
 function find(name) {

@@ -15,8 +15,8 @@ function optionsOf({ options = [] }) {
 /**
  * @param {object} command as the files in `commands/` export them
  * @param {string[]} args what follows its name
- * @returns {{ values: object, positionals: string[] }} the values by the names of the options, each parsed; an
- *   array of them for an option that may come several times
+ * @returns {{ values: object, positionals: string[], raw: object }} the values by the names of the options, each
+ *   parsed, and `raw` as they were written; an array of them for an option that may come several times
  */
 function parse(command, args) {
   const options = optionsOf(command);
@@ -40,7 +40,7 @@ function parse(command, args) {
     }),
   );
   if (!values.help) checkCount(command, positionals);
-  return { values, positionals };
+  return { values, positionals, raw: parsed.values };
 }
 
 /** Divides the arguments into those to parse, and those that are taken as they are. */

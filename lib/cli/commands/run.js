@@ -39,12 +39,14 @@ module.exports = {
     for (const warning of made.warnings) process.emitWarning(warning, 'ConfigWarning');
     const options = { ...made.options, log: write ?? false };
     const supervise = require('../supervise.js');
+    const { programName } = require('../../supervisor/program-name.js');
     const supervisor = supervise(options, made.policy, {
       prefix: values.prefix ?? false,
       slotEnv: made.slotEnv,
       reapOrphans: process.pid === 1,
     });
-    process.title = `rs-cluster: ${supervisor.status().name}`;
+    const name = options.name ?? programName({ settings: options });
+    process.title = `rs-cluster: ${name}`;
     if (write === undefined) supervisor.on('failed', reportFailure);
   },
 };
