@@ -193,7 +193,7 @@ if (!isBuiltin) {
     t.regex(rows[0], /^ {3}0 {2}ready +5 +4000 +3 +2m 5s +0 +45\.2M +5\.2s +12 +0 +750$/);
     t.regex(rows[1], /^ {3}1 {2}waiting 1\.5s +- +- /);
     const colored = await runCli(t, ['status'], { env: { ...env, FORCE_COLOR: '1' } });
-    t.true(colored.stdout.includes('\x1b[32mready\x1b[39m'));
+    t.true(colored.stdout.includes(`${'\x1b[32m'}ready`));
   });
 
   test('--watch without a terminal prints a line each time, until the primary is gone', async (t) => {
