@@ -119,6 +119,20 @@ for (const [title, name, text, message, hint] of [
     /it throws 1$/,
   ],
   [
+    'an unknown option',
+    'a.json',
+    '{ "worker": 1 }',
+    /a\.json: there is no option worker$/,
+    /^Did you mean workers\?$/,
+  ],
+  [
+    'an option of the command',
+    'a.json',
+    '{ "prefix": true }',
+    /there is no option prefix$/,
+    /^It belongs to the command line: --prefix$/,
+  ],
+  [
     'no object',
     'a.config.js',
     'module.exports = "server.js";',
