@@ -119,6 +119,13 @@ for (const [title, name, text, message, hint] of [
     /it throws 1$/,
   ],
   [
+    'an import in a CommonJS module',
+    'a.config.cjs',
+    'import fs from "node:fs";',
+    /line 1: SyntaxError: /,
+    /extension \.mjs$/,
+  ],
+  [
     'an unknown option',
     'a.json',
     '{ "worker": 1 }',
