@@ -44,7 +44,7 @@ pub(super) fn begin(
     });
     supervision.limits = Limits::from(&options);
     let recipe = supervision.add_recipe(recipe);
-    context.board.begin(Arc::clone(&supervision.identity));
+    context.board.begin(Arc::clone(&supervision.identity), context.counters.total());
     *context.supervision.borrow_mut() = Some(supervision);
     let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
