@@ -74,6 +74,7 @@ for (const [fields, expected] of [
   [{ max_memory_restart: '1073741824' }, { maxMemory: 2 ** 30 }],
   [{ wait_ready: true }, { readyWhen: 'ready' }],
   [{ wait_ready: false }, {}],
+  [{ listen_timeout: 90_000 }, { readyTimeout: 90_000 }],
   [{ kill_timeout: 5000 }, { drainTimeout: 5000 }],
   [{ killTimeout: '5000' }, { drainTimeout: 5000 }],
   [{ restart_delay: 4000 }, { restartDelay: 4000, maxRestartDelay: 4000 }],
@@ -191,7 +192,10 @@ for (const [fields, ...expected] of [
   [{ maxMemory: '10' }, /^maxMemory: is unknown/],
   [{ exec_mode: 'fork', instances: 2 }, /^exec_mode: .*share their ports/],
   [{ increment_var: 'PORT', instances: 2 }, /^increment_var: if PORT is the port/],
-  [{ listen_timeout: 3000 }, /^listen_timeout: .* after 3000 ms has failed; PM2 goes on/],
+  [
+    { listen_timeout: 3000 },
+    /^listen_timeout: PM2 goes on after 3000 ms.* it has 60 s, or --ready-timeout$/,
+  ],
   [{ min_uptime: '1h' }, /^min_uptime: "1h" is limited to 30 s/],
   [{ max_memory_restart: '160' }, /^max_memory_restart: "160" is 160 bytes.*"300M"/],
   [{ autorestart: false }, /^autorestart: false: .* code 1/],
@@ -205,12 +209,12 @@ for (const [fields, ...expected] of [
 }
 
 test('a field that differs has its effect all the same', async (t) => {
-  const fields = { listen_timeout: 3000, min_uptime: '1h', autorestart: false, instances: 2 };
+  const fields = { min_uptime: '1h', autorestart: false, instances: 2 };
   const { options } = await load(t, fields);
-  const { readyTimeout, minUptime, maxRestarts, workers } = options;
+  const { minUptime, maxRestarts, workers } = options;
   t.deepEqual(
-    { readyTimeout, minUptime, maxRestarts, workers },
-    { readyTimeout: 3000, minUptime: 30_000, maxRestarts: 0, workers: 2 },
+    { minUptime, maxRestarts, workers },
+    { minUptime: 30_000, maxRestarts: 0, workers: 2 },
   );
 });
 

@@ -16,8 +16,8 @@ function valuesOf(text, key) {
   return lines.map((line) => line.slice(key.length + 1));
 }
 
-const valueOf = (options, key) => valuesOf(unit({ ...SERVICE, ...options }), key)[0];
-const start = (...args) => valueOf({ args }, 'ExecStart').split('rs-cluster.js ')[1];
+const firstOf = (options, key) => valuesOf(unit({ ...SERVICE, ...options }), key)[0];
+const start = (...args) => firstOf({ args }, 'ExecStart').split('rs-cluster.js ')[1];
 
 test('a unit has three sections, and what a supervised program needs', (t) => {
   const text = unit({
@@ -56,19 +56,19 @@ test('a unit has three sections, and what a supervised program needs', (t) => {
 
 test('the time to stop fits the timeouts of the workers', (t) => {
   const times = { drainTimeout: 60_500, shutdownDelay: 5_000, killTimeout: 1_000 };
-  t.is(valueOf(times, 'TimeoutStopSec'), '77');
-  t.is(valueOf({ readyTimeout: 300_000 }, 'TimeoutStartSec'), '310');
+  t.is(firstOf(times, 'TimeoutStopSec'), '77');
+  t.is(firstOf({ readyTimeout: 300_000 }, 'TimeoutStartSec'), '310');
 });
 
 test('a reload may be a command', (t) => {
   const reload = ['reload', '--control', '/run/shop/shop.sock'];
   const expected = `/usr/bin/node ${SERVICE.script} reload --control /run/shop/shop.sock`;
-  t.is(valueOf({ reload }, 'ExecReload'), expected);
+  t.is(firstOf({ reload }, 'ExecReload'), expected);
 });
 
 test('root keeps its capabilities, with which it becomes another user', (t) => {
   for (const user of [undefined, 'root', '0']) {
-    t.is(valueOf({ user }, 'CapabilityBoundingSet'), undefined);
+    t.is(firstOf({ user }, 'CapabilityBoundingSet'), undefined);
   }
 });
 
@@ -76,14 +76,14 @@ test('arguments arrive as they are', (t) => {
   t.is(start('a b', "it's"), `"a b" "it's"`);
   t.is(start('say "hi"', 'back\\slash'), String.raw`"say \"hi\"" "back\\slash"`);
   t.is(start('100%', '%n'), '"100%%" "%%n"');
-  t.is(start('$HOME', '${HOME}', '$$'), '"$$HOME" "$${HOME}" "$$$$"');
+  t.is(start('$HOME', 'a $5 b', '$$'), '"$$HOME" "a $$5 b" "$$$$"');
   t.is(start('', ';', '*'), '"" ";" "*"');
   t.is(start('two\nlines', 'tab\there', '\u0001'), String.raw`"two\nlines" "tab\there" "\x01"`);
-  t.is(start('später', '--port=80'), '"später" --port=80');
+  t.is(start('café', '--port=80'), '"café" --port=80');
 });
 
 test('in the path of the executable variables are not replaced', (t) => {
-  const text = valueOf({ node: '/opt/my $node 100%/node' }, 'ExecStart');
+  const text = firstOf({ node: '/opt/my $node 100%/node' }, 'ExecStart');
   t.true(text.startsWith('"/opt/my $node 100%%/node" '), text);
 });
 
@@ -96,12 +96,12 @@ test('variables have quotes, and dollars that stay', (t) => {
     'EMPTY=',
   ]);
   t.deepEqual(valuesOf(text, 'EnvironmentFile'), ['/etc/shop env']);
-  t.is(valueOf({ environment: { NODE_ENV: 'test' } }, 'Environment'), 'NODE_ENV=test');
+  t.is(firstOf({ environment: { NODE_ENV: 'test' } }, 'Environment'), 'NODE_ENV=test');
 });
 
 test('paths and texts that have no quotes in a unit have specifiers', (t) => {
-  t.is(valueOf({ workingDirectory: '/srv/a "b" 1%' }, 'WorkingDirectory'), '/srv/a "b" 1%%');
-  t.is(valueOf({ description: '50% off $' }, 'Description'), '50%% off $');
+  t.is(firstOf({ workingDirectory: '/srv/a "b" 1%' }, 'WorkingDirectory'), '/srv/a "b" 1%%');
+  t.is(firstOf({ description: '50% off $' }, 'Description'), '50%% off $');
 });
 
 test('what a unit can not express is an error', (t) => {

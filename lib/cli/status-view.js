@@ -33,7 +33,7 @@ function statusLines(status, { style, width, before }) {
     '',
     ...withBoldHeader(table(columns(status, before, style), rows, width), style),
   ];
-  if (status.listeners?.length > 0) lines.push('', ...listenerLines(status, before, style, width));
+  if (status.listeners?.length > 0) lines.push('', ...listenerLines(status, style, width));
   const blocked = status.blocked ?? [];
   if (blocked.length > 0) {
     lines.push('', style.bold('Blocked event loops'));
@@ -144,7 +144,7 @@ function rateColumn(status, before) {
   return { title: 'CONN/S', of, isNumber: true };
 }
 
-function listenerLines({ listeners, history }, _before, style, width) {
+function listenerLines({ listeners, history }, style, width) {
   const last = (values) => values?.filter((it) => it !== null).at(-1);
   const number = { isNumber: true };
   const shown = [

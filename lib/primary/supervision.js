@@ -68,8 +68,10 @@ class Supervision {
   #start(options, { recipes, recipe, copy, sockets, serviceManager }) {
     this.#newestRequest = recipe.request;
     const program = { name: sockets.name, node: process.version };
+    // The service is another process then.
+    const told = options.internal.rehearse ? {} : serviceManager;
     const failure = this.#engine().supervise(
-      { ...options.engine, ...serviceManager },
+      { ...options.engine, ...told },
       recipe.engine,
       program,
     );

@@ -130,8 +130,8 @@ impl Engine {
         self.send_and_wait(|done| Command::Drain { worker, options, done })
     }
 
-    /// Keeps a program's slots filled with workers. Workers are started by a thread that this one starts, so
-    /// that they have its scheduling class.
+    /// Keeps a program's slots filled with workers; [`status`](Self::status) knows of them when this returns. Workers
+    /// are started by a thread that this one starts, so that they have its scheduling class.
     ///
     /// # Errors
     /// As [`start`](Self::start), which has to come first.
@@ -167,7 +167,16 @@ impl Engine {
             started: SystemTime::now(),
             since: Instant::now(),
         });
-        self.send(Command::Supervise { options, run, recipe, forker, ids, identity, sockets })
+        self.send_and_wait(|done| Command::Supervise {
+            options,
+            run,
+            recipe,
+            forker,
+            ids,
+            identity,
+            sockets,
+            done,
+        })
     }
 
     /// Where operators will ask, to be bound before [`supervise`](Self::supervise).
