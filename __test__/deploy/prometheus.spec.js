@@ -8,7 +8,7 @@ const path = require('node:path');
 const { serial: test } = require('ava');
 const { parse, stringify } = require('yaml');
 const { ask, startDaemon } = require('../helpers/deploy/daemon');
-const { deployFile, readDeployFile } = require('../helpers/deploy/files');
+const { deployFile, readDeployFile, replaceAll } = require('../helpers/deploy/files');
 const { startMachines } = require('../helpers/deploy/machine');
 const { runPython } = require('../helpers/deploy/python');
 const { ALERT_TESTS } = require('../helpers/deploy/alert-tests');
@@ -62,15 +62,13 @@ test('the metrics are OpenMetrics, and promtool has no objection to them', async
 test('Prometheus scrapes a primary, and loads the alert rules', async (t) => {
   const machine = await startProgram(t);
   const directory = temporaryDirectory(t);
-  const config = {
-    global: { scrape_interval: '1s', evaluation_interval: '1s' },
-    rule_files: [RULES],
-    scrape_configs: [
-      { job_name: 'app', static_configs: [{ targets: [`${HOST}:${machine.admin}`] }] },
-    ],
-  };
+  const config = replaceAll(readDeployFile('prometheus/prometheus.yml'), {
+    '[alerts.yml]': `[${RULES}]`,
+    '127.0.0.1:9100': `${HOST}:${machine.admin}`,
+    'scrape_configs:': 'global: { scrape_interval: 1s, evaluation_interval: 1s }\nscrape_configs:',
+  });
   const file = path.join(directory, 'prometheus.yml');
-  writeFileSync(file, stringify(config));
+  writeFileSync(file, config);
   const port = await freePort();
   const daemon = startDaemon(t, findProgram('prometheus'), [
     `--config.file=${file}`,
