@@ -1,9 +1,9 @@
 'use strict';
 
 const { once } = require('node:events');
-const http = require('node:http');
 const net = require('node:net');
 const { serial: test } = require('ava');
+const { start } = require('../helpers/fixture');
 const { connect } = require('../helpers/http-client');
 const { isBuiltin } = require('../helpers/implementation');
 const { adminOf, post, request, startOperated } = require('../helpers/operator');
@@ -49,35 +49,20 @@ const UNUSUAL = [
   ],
 ];
 
-/** Asks for `url` again and again on connections that stay open, until `stop()`. */
-function flood(t, target, url, clients) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: clients });
-  let isEnding = false;
-  const ask = () => request(target, url, { agent }).catch(() => {});
-  const all = Array.from({ length: clients }, async () => {
-    while (!isEnding) await ask();
-  });
-  const stop = async () => {
-    isEnding = true;
-    agent.destroy();
-    await Promise.all(all);
-  };
-  t.teardown(stop);
-  return stop;
-}
-
 // The built-in module does not supervise.
 if (!isBuiltin) {
   test('clients that ask as fast as they can leave room for others', async (t) => {
     const app = await startOperated(t);
     const admin = await adminOf(app);
-    const stop = flood(t, admin, '/status', ADMIN_CLIENTS * 2);
+    const url = `http://${admin.host}:${admin.port}/status`;
+    const flood = start(t, 'supervise/flood', { args: [url, `${ADMIN_CLIENTS * 2}`] });
+    await flood.line({ floods: true });
     for (let i = 0; i < 20; i += 1) {
       const answers = [request(admin, '/metrics'), request(app.control, '/status'), app.ask()];
       const [metrics, status, { version }] = await Promise.all(answers);
       t.deepEqual([metrics.status, status.status, version], [200, 200, 'one']);
     }
-    await stop();
+    await flood.end();
     await app.end();
   });
 

@@ -31,8 +31,8 @@ use crate::protocol::control::{Query, Target};
 /// microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Clients that may wait until they are accepted.
-const BACKLOG: u32 = 128;
+/// Clients that may wait until they are accepted: on a path, one more gets `EAGAIN`.
+const BACKLOG: u32 = 512;
 
 /// What has become of a path that is to be bound.
 #[derive(Debug)]

@@ -14,9 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it takes until the others are looked at again.
 const TURN: Duration = Duration::from_millis(1);
 
-/// How long a client may take for its first request before it may have to give way.
-const GRACE: Duration = Duration::from_millis(100);
-
 /// One connection.
 pub(super) struct Client {
     /// Whether no request has come.
@@ -36,9 +33,9 @@ impl Client {
     }
 
     /// Since when it may have to give way to another one, if it may.
-    fn spare_since(&self) -> Option<Instant> {
+    fn spare_since(&self, grace: Duration) -> Option<Instant> {
         let since = self.silent_since()?;
-        (!self.is_new.get() || since.elapsed() >= GRACE).then_some(since)
+        (!self.is_new.get() || since.elapsed() >= grace).then_some(since)
     }
 
     /// A request has come; until the guard is dropped it is being answered.
@@ -61,13 +58,18 @@ impl Drop for Answering {
 }
 
 /// All that are connected.
-#[derive(Default)]
 pub(super) struct Clients {
+    /// How long a client may take for its first request before it may have to give way.
+    grace: Duration,
     connected: RefCell<Vec<(Rc<Client>, AbortHandle)>>,
     answered: Rc<Notify>,
 }
 
 impl Clients {
+    pub(super) fn new(grace: Duration) -> Self {
+        Self { grace, connected: RefCell::default(), answered: Rc::default() }
+    }
+
     /// Makes room for one more, if need be by closing the connection that has been silent for the longest
     /// time. Returns whether there is room: not if all wait for answers for long.
     pub(super) async fn room(&self, limit: usize) -> bool {
@@ -96,7 +98,8 @@ impl Clients {
         let mut connected = self.connected.borrow_mut();
         let spare = connected.iter().enumerate();
         let spare = spare.filter(|(_, (client, _))| !(answered && client.is_new.get()));
-        let spare = spare.filter_map(|(index, (client, _))| Some((client.spare_since()?, index)));
+        let spare =
+            spare.filter_map(|(index, (client, _))| Some((client.spare_since(self.grace)?, index)));
         if let Some((_, index)) = spare.min() {
             let (_, task) = connected.swap_remove(index);
             task.abort();

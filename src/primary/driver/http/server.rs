@@ -54,6 +54,16 @@ pub(super) enum Kind {
     Unix,
 }
 
+impl Kind {
+    /// How long a request may be on its way after the connection.
+    fn grace(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Tcp => 100,
+            Self::Unix => 10,
+        })
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Copy)]
 pub(super) struct Peer {
@@ -75,7 +85,7 @@ pub(super) trait Routes: 'static {
 
 /// Accepts until the task is aborted.
 pub(super) async fn serve<R: Routes>(listening: AsyncFd<Rc<Bound>>, kind: Kind, routes: Rc<R>) {
-    let clients = Clients::default();
+    let clients = Clients::new(kind.grace());
     let admission = Rc::new(Admission::default());
     loop {
         // Fails only when the runtime ends.
