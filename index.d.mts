@@ -15,6 +15,7 @@ export type Listen<
   // biome-ignore lint/suspicious/noExplicitAny: any arguments
   Events extends { [Event in keyof Events]: any[] } = ClusterEvents,
 > = cluster.Listen<Target, Events>;
+export type LogEntry = cluster.LogEntry;
 export type ListenerStats = cluster.ListenerStats;
 export type Stats = cluster.Stats;
 export type DrainingStatus = cluster.DrainingStatus;

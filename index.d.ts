@@ -284,6 +284,11 @@ declare namespace cluster {
      */
     admin?: number | string | false | undefined;
     /**
+     * Writes a line for each event to stderr: text for people, or JSON. A function gets the entries instead.
+     * @default false
+     */
+    log?: 'text' | 'json' | false | ((entry: LogEntry) => void) | undefined;
+    /**
      * Whether systemd, or another service manager that sets `NOTIFY_SOCKET`, is told when the service is ready,
      * reloads and stops, what its workers do, and for `WATCHDOG_USEC` that the engine turns. Removes these
      * variables from `process.env` and from the environment of workers. Does nothing without them.
@@ -347,6 +352,31 @@ declare namespace cluster {
     /** What there is at this moment, also while workers are stuck. */
     status(): Status;
     [Symbol.asyncDispose](): Promise<void>;
+  }
+
+  /** What the option `log` tells of an event. Its other properties depend on the event: see the API reference. */
+  interface LogEntry {
+    /** As `Date.prototype.toISOString()` returns it. */
+    time: string;
+    level: 'info' | 'warn' | 'error';
+    event:
+      | 'backoff'
+      | 'blocked'
+      | 'cut'
+      | 'draining'
+      | 'exit'
+      | 'failed'
+      | 'hung'
+      | 'ready'
+      | 'rejected'
+      | 'reload'
+      | 'replace'
+      | 'state'
+      | 'stopped'
+      | 'warning';
+    /** The text for people, in one line. */
+    message: string;
+    [property: string]: unknown;
   }
 
   interface ReloadOptions {

@@ -109,6 +109,20 @@ async function askExample(t, project, node, env = {}) {
   return answer;
 }
 
+test('npx finds the command, which runs a program', async (t) => {
+  const project = await install('command', 'rs-cluster');
+  const { env } = prepare('command');
+  const npx = path.join(path.dirname(which('npm')), 'npx-cli.js');
+  const run = (...args) =>
+    runTool(process.execPath, [npx, '--no', '--', ...args], { cwd: project, env });
+  t.is((await run('rs-cluster', '--version')).trim(), manifestOf(ROOT).version);
+  fs.writeFileSync(
+    path.join(project, 'server.js'),
+    'require("node:net").createServer().listen(0);\n',
+  );
+  t.regex(await run('rs-cluster', 'check', 'server.js'), /^ready after \S+, listens on /);
+});
+
 test('npm installs the binary of this platform, and no other', async (t) => {
   const project = await install('by-name', 'rs-cluster');
   const installed = fs.readdirSync(path.join(project, 'node_modules'));

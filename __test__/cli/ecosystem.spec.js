@@ -74,6 +74,7 @@ for (const [fields, expected] of [
   [{ max_memory_restart: '1073741824' }, { maxMemory: 2 ** 30 }],
   [{ wait_ready: true }, { readyWhen: 'ready' }],
   [{ wait_ready: false }, {}],
+  [{ listen_timeout: 90_000 }, { readyTimeout: 90_000 }],
   [{ kill_timeout: 5000 }, { drainTimeout: 5000 }],
   [{ killTimeout: '5000' }, { drainTimeout: 5000 }],
   [{ restart_delay: 4000 }, { restartDelay: 4000, maxRestartDelay: 4000 }],
@@ -187,11 +188,16 @@ for (const [fields, ...expected] of [
     /^deep_monitoring: /,
   ],
   [{ post_update: ['npm ci'] }, /^post_update: .*before "rs-cluster reload"/],
-  [{ max: '10' }, /^max: is unknown to PM2 and to rs-cluster$/],
+  [{ color: true }, /^color: is unknown to PM2 and to rs-cluster$/],
+  [{ instance: 2 }, /^instance: is unknown to PM2 and to rs-cluster\. Did you mean instances\?$/],
+  [{ name: 'my shop' }, /^name: "my shop" is my-shop here: that is what --name takes$/],
   [{ maxMemory: '10' }, /^maxMemory: is unknown/],
   [{ exec_mode: 'fork', instances: 2 }, /^exec_mode: .*share their ports/],
   [{ increment_var: 'PORT', instances: 2 }, /^increment_var: if PORT is the port/],
-  [{ listen_timeout: 3000 }, /^listen_timeout: .* after 3000 ms has failed; PM2 goes on/],
+  [
+    { listen_timeout: 3000 },
+    /^listen_timeout: PM2 goes on after 3000 ms.* it has 60 s, or --ready-timeout$/,
+  ],
   [{ min_uptime: '1h' }, /^min_uptime: "1h" is limited to 30 s/],
   [{ max_memory_restart: '160' }, /^max_memory_restart: "160" is 160 bytes.*"300M"/],
   [{ autorestart: false }, /^autorestart: false: .* code 1/],
@@ -205,12 +211,12 @@ for (const [fields, ...expected] of [
 }
 
 test('a field that differs has its effect all the same', async (t) => {
-  const fields = { listen_timeout: 3000, min_uptime: '1h', autorestart: false, instances: 2 };
+  const fields = { min_uptime: '1h', autorestart: false, instances: 2 };
   const { options } = await load(t, fields);
-  const { readyTimeout, minUptime, maxRestarts, workers } = options;
+  const { minUptime, maxRestarts, workers } = options;
   t.deepEqual(
-    { readyTimeout, minUptime, maxRestarts, workers },
-    { readyTimeout: 3000, minUptime: 30_000, maxRestarts: 0, workers: 2 },
+    { minUptime, maxRestarts, workers },
+    { minUptime: 30_000, maxRestarts: 0, workers: 2 },
   );
 });
 
@@ -250,6 +256,9 @@ for (const [fields, message, hint] of [
   [{ kill_timeout: '5s' }, /kill_timeout: "5s" is not of type number$/],
   [{ args: { a: 1 } }, /args: \{"a":1\} is not of type array or string$/],
   [{ env: ['A=1'] }, /env: \["A=1"\] is not of type object$/],
+  [{ name: '–' }, /name: "–" has no letter or digit$/],
+  [{ instance_var: 'A B' }, /instance_var: "A B" is not the name of a variable$/],
+  [{ increment_var: '=' }, /increment_var: "=" is not the name of a variable$/],
   [{ uid: 'nobody-at-all' }, /uid: there is no user nobody-at-all$/],
   [{ gid: 'nothing-at-all' }, /gid: there is no group nothing-at-all$/],
 ]) {

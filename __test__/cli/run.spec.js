@@ -1,6 +1,6 @@
 'use strict';
 
-const { mkdirSync, symlinkSync, writeFileSync } = require('node:fs');
+const { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { BIN, freshUser, hasScript, onTerminal, runCli, startRun } = require('../helpers/cli');
@@ -65,6 +65,10 @@ if (!isBuiltin) {
     t.deepEqual(args, ['--help', '-w', '--', 'x']);
     t.is(ppid, app.pid);
     t.not(pid, app.pid);
+    if (existsSync('/proc/self/cmdline')) {
+      const title = readFileSync(`/proc/${app.pid}/cmdline`, 'utf8').replace(/[\0 ]+$/, '');
+      t.is(title, 'rs-cluster: rs-cluster');
+    }
     t.regex(app.stderr, /^\d\d:\d\d:\d\d ready: 2 workers on 127\.0\.0\.1:\d+$/m);
     await stop(t, app);
     t.regex(app.stderr, /^\S+ stopped$/m);
@@ -108,7 +112,9 @@ if (!isBuiltin) {
   test('options for the workers get there', async (t) => {
     const place = temporaryDirectory(t);
     writeFileSync(path.join(place, 'variables'), "SHADE=red\nPATH=/none\nQUOTED='a b'\n");
-    const dotenv = require('node:util').parseEnv ? ['--env-file', path.join(place, 'variables')] : [];
+    const dotenv = require('node:util').parseEnv
+      ? ['--env-file', path.join(place, 'variables')]
+      : [];
     const args = [
       '-w',
       '1',

@@ -39,7 +39,7 @@ const WRONG = [
   [['run', '--max-restarts', '5/x', 'x.js'], 2, /^--max-restarts takes milliseconds, or a time/],
   [['run', '--only', 'web', 'x.js'], 2, /^--only needs --config FILE$/],
   [['run', '--node-args', "--title 'x", 'x.js'], 2, /^--node-args has a quote that does not end/],
-  [['run', '--config', 'missing.js'], 2, /^there is no file missing\.js$/],
+  [['run', '--config', 'missing.js'], 2, /^missing\.js: there is no such file/],
   [['run', 'missing.js'], 1, /^there is no program missing\.js\. Looked for \/.*\/missing\.js$/],
   [['run', 'empty'], 1, /^empty is a directory without a program\. Name a file of it/],
   [['run', 'syntax.js'], 1, /^\/.*\/syntax\.js:2: SyntaxError: /],

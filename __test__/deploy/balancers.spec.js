@@ -4,7 +4,7 @@
 // request fails, although neither the clients nor the proxy send one again.
 
 const path = require('node:path');
-const { serial: test } = require('ava');
+const test = require('ava');
 const { startBalancer } = require('../helpers/deploy/balancer');
 const { startMachines } = require('../helpers/deploy/machine');
 const { assertNothingLost, load, logsOf } = require('../helpers/load');
@@ -12,8 +12,8 @@ const { answerLimit } = require('../helpers/supervised-traffic');
 
 const PROGRAM = path.join(__dirname, '../fixtures/deploy/traffic.js');
 const HOSTS = ['127.0.0.2', '127.0.0.3'];
-const TIMES = ['--shutdown-delay', '4s', '--drain-timeout', '6s'];
-const RELOADS = Number(process.env.RELOADS ?? 3);
+const TIMES = ['--min-uptime', '200ms', '--shutdown-delay', '4s', '--drain-timeout', '4s'];
+const RELOADS = Number(process.env.RELOADS ?? 2);
 const STOPS = Number(process.env.STOPS ?? 1);
 
 /** The shapes for which a proxy matters. */

@@ -46,7 +46,6 @@ test('the page shows the service, and values that change', async (t) => {
   t.regex(Memory, /^[\d.]+ MB$/);
   t.is(generation, '1');
 
-  t.is(await page.text('#rate-peak'), 'peak 0');
   let isLoading = true;
   const loading = (async () => {
     while (isLoading) await app.ask();
@@ -81,7 +80,7 @@ test('a killed worker shows as replaced', async (t) => {
   process.kill((await app.pids())[1], 'SIGKILL');
   const after = await page.until(
     () => page.slot(1),
-    (slot) => slot.State === 'Ready' && slot.Restarts === '1',
+    (slot) => slot.State.startsWith('Ready') && slot.Restarts === '1',
   );
   t.not(after.Worker, before.Worker);
   const events = await page.until(page.events, (texts) =>
@@ -106,7 +105,7 @@ test('a stuck worker shows as stalled', async (t) => {
   await page.untilState('Degraded');
   t.regex(await page.text('#sentence'), /^1 of 2 workers is ready\. Slot \d is stalled\.$/);
   const slots = [await page.slot(0), await page.slot(1)];
-  t.is(slots.filter(({ State }) => State === 'Stalledevent loop blocked').length, 1);
+  t.is(slots.filter(({ State }) => State === 'Stalled event loop blocked').length, 1);
   clearInterval(asking);
   const pids = await app.pids();
   const { slots: known } = await app.status();
@@ -116,7 +115,7 @@ test('a stuck worker shows as stalled', async (t) => {
 });
 
 test("the page works while the primary's JavaScript is blocked", async (t) => {
-  const { app, url, page } = await startWithPage(t, { crashes: true });
+  const { app, url, page } = await startWithPage(t);
   await page.untilState('Ready');
   const [pid] = await app.pids();
   app.send({ token: 'block', do: 'block', args: [BLOCKED_FOR] });
@@ -127,12 +126,12 @@ test("the page works while the primary's JavaScript is blocked", async (t) => {
   for (const it of [page, fresh]) {
     const slot = await it.until(
       () => it.slot(0),
-      ({ State, Restarts }) => State === 'Ready' && Restarts === '1',
+      ({ State, Restarts }) => State.startsWith('Ready') && Restarts === '1',
     );
     t.false(slot.Worker.endsWith(`pid ${pid}`));
   }
   app.signal('SIGKILL');
-  await t.throwsAsync(app.finish()).catch(() => {});
+  await app.exited;
 });
 
 test('the page says that the connection is lost, for how long, and that it is back', async (t) => {

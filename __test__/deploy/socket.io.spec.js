@@ -11,9 +11,9 @@ const { startRedis } = require('../helpers/deploy/redis');
 const { becomesTrue } = require('../../tools/process-group');
 
 const HOSTS = ['127.0.0.2', '127.0.0.3'];
-const CLIENTS_OF_EACH = 4;
+const CLIENTS_OF_EACH = 6;
 const ROOM = 'room';
-const LIMIT = 30_000;
+const LIMIT = 15_000;
 
 const OPTIONS = ['-w', '2', '--policy', 'source-hash', '--drain-timeout', '5s'];
 
@@ -43,7 +43,7 @@ function startClient(t, { host, port }, address, transport) {
 async function startClients(t, machines, transport) {
   const clients = machines.flatMap((machine, i) =>
     Array.from({ length: CLIENTS_OF_EACH }, (_, j) =>
-      startClient(t, machine, `127.0.1.${i * CLIENTS_OF_EACH + j + 1}`, transport),
+      startClient(t, machine, `127.${i + 1}.${j * 40 + 1}.${j * 37 + 2}`, transport),
     ),
   );
   await come(() => clients.every(({ workers }) => workers.length > 0), 'clients join');
@@ -83,8 +83,9 @@ for (const transport of ['polling', 'websocket']) {
     const speech = setInterval(() => speaker.socket.emit('say', ROOM, spoken++), 20);
     t.teardown(() => clearInterval(speech));
     await machines[0].command('reload');
-    // Every client of the machine gets a worker of the new version, and is in its room again.
-    await come(() => here.every(({ workers }) => workers.length > 1), 'clients come back');
+    const pids = (await machines[0].status()).slots.map(({ pid }) => pid);
+    const isBack = ({ workers }) => pids.includes(workers.at(-1));
+    await come(() => here.every(isBack), 'clients are in their room again, by new workers');
     const first = spoken + 1;
     await come(() => spoken > first + 10, 'more is said');
     clearInterval(speech);

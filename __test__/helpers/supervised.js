@@ -112,13 +112,16 @@ async function startSupervised(
     options,
     waits = true,
     directory = temporaryDirectory(t),
+    env,
     ...how
   } = {},
 ) {
   const port = await freePort();
   writeFileSync(path.join(directory, PROGRAM), program);
   const args = [{ ...DEFAULTS, directory, args: [`${port}`], ...options }];
-  const app = start(t, 'supervise/app', { args, ...how });
+  // Control sockets are there, so that programs of the same name do not meet.
+  const XDG_RUNTIME_DIR = temporaryDirectory(t);
+  const app = start(t, 'supervise/app', { args, env: { XDG_RUNTIME_DIR, ...env }, ...how });
   app.target = { port, host: HOST };
   addCommands(app, directory);
   if (waits) await app.line({ on: 'supervisor', event: 'ready' });

@@ -20,4 +20,12 @@ if (!isBuiltin) {
     t.is(inWorker.code, 'ERR_RS_CLUSTER_NOT_PRIMARY');
     t.regex(inWorker.message, /cluster\.isPrimary.*exec/);
   });
+
+  test('the status can be read when supervise() has returned', async (t) => {
+    // Once would be luck.
+    for (let i = 0; i < 5; i += 1) {
+      const { lines } = await run(t, 'supervise/early-status');
+      t.deepEqual(lines, [{ state: 'starting', slots: 1 }]);
+    }
+  });
 }

@@ -30,6 +30,7 @@ test('the defaults are those that are documented', (t) => {
     minUptime: 1_000,
     maxSurge: 1,
     drainTimeout: 30_000,
+    shutdownDelay: 0,
     killTimeout: 5_000,
     handsOver: true,
     maxGenerations: 3,

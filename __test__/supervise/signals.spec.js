@@ -1,6 +1,7 @@
 'use strict';
 
 const { readdirSync } = require('node:fs');
+const path = require('node:path');
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');
@@ -95,13 +96,16 @@ if (!isBuiltin) {
     const TMPDIR = temporaryDirectory(t);
     const env = { RUNTIME_DIRECTORY: '', XDG_RUNTIME_DIR: '', TMPDIR };
     const app = await startBusy(t, { drainTimeout: 60_000 }, env);
-    t.is(readdirSync(TMPDIR).length, 1);
+    const folder = `rs-cluster-${process.getuid()}`;
+    t.is(readdirSync(TMPDIR).length, 2);
     const pids = await app.pids();
     app.signal('SIGQUIT');
     const { code, signal } = await app.exited;
     t.deepEqual([code, signal], [null, 'SIGQUIT']);
     t.false(pids.some(isAlive));
-    t.deepEqual(readdirSync(TMPDIR), []);
+    // The directory of control sockets stays.
+    t.deepEqual(readdirSync(TMPDIR), [folder]);
+    t.deepEqual(readdirSync(path.join(TMPDIR, folder)), []);
     await app.unanswered;
   });
 

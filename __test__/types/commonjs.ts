@@ -76,6 +76,11 @@ if (cluster.isPrimary) {
   console.log(slots[0]?.total.rescued.toFixed(), draining[0]?.since?.toFixed());
   console.log(events.map(({ time, type, slot }) => [time.toFixed(), type === 'exit', slot]));
   console.log(history.p99.map((microseconds) => microseconds?.toFixed()));
+  const log = ({ level, event, message }: cluster.LogEntry) =>
+    console.log(level === 'warn', event === 'backoff', message);
+  cluster.supervise({ log });
+  // @ts-expect-error
+  cluster.supervise({ log: 'xml' });
   // @ts-expect-error
   cluster.supervise({ readyWhen: 'online' });
   // @ts-expect-error

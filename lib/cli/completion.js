@@ -6,6 +6,8 @@ const COMMANDS = require('./commands.js');
 const { optionsOf } = require('./parse.js');
 
 const SHELLS = { bash, zsh, fish };
+/** What completes the names of files in zsh. */
+const ZSH_FILES = ['', 'files'].join('_');
 
 /** Every command with its options, and the words that may follow it. */
 function commands() {
@@ -111,14 +113,16 @@ compdef _rs_cluster rs-cluster
 /** What _arguments takes for an option: '--name[help]:value:action'. */
 function zshSpecs({ name, short, boolean, multiple, value, words, is, help }) {
   const text = help.replace(/[[\]:\\]/g, '\\$&');
-  const action = words ? `(${words.join(' ')})` : { file: '_files', directory: '_files -/' }[is];
+  const action = words
+    ? `(${words.join(' ')})`
+    : { file: ZSH_FILES, directory: `${ZSH_FILES} -/` }[is];
   const rest = boolean ? '' : `:${value.replace(/[[\]:|/]/g, ' ')}:${action ?? ' '}`;
   const repeat = multiple ? '*' : '';
   return flagsOf({ name, short }).map((flag) => quoted(`${repeat}${flag}[${text}]${rest}`));
 }
 
 function zshRest({ isProgramLast, words }) {
-  if (isProgramLast) return quoted('*:program:_files');
+  if (isProgramLast) return quoted(`*:program:${ZSH_FILES}`);
   return words.length > 0 ? quoted(`1:value:(${words.join(' ')})`) : undefined;
 }
 

@@ -9,6 +9,8 @@ const { bytesOf } = require('../supervisor/checks.js');
 
 const MEBIBYTE = 1024 ** 2;
 const EXEC_MODE = /^(cluster|fork)(_mode)?$/;
+// The default of `readyTimeout`.
+const READY_TIMEOUT = 60_000;
 // The longest delay of PM2's exponential back-off.
 const MOST_DELAY = 15_000;
 // After so long a worker counts as well, and its slot starts from the beginning.
@@ -48,13 +50,18 @@ function workersOf({ instances, exec_mode, increment_var, wait_ready }, warn) {
   return workers;
 }
 
+/**
+ * After `listen_timeout` PM2 goes on, whether the worker is ready or not, so files have times in which programs do not
+ * get ready. Here a worker that is late has failed: it gets no less time than by default.
+ */
 function readinessOf({ wait_ready, listen_timeout }, warn) {
   const options = wait_ready ? { readyWhen: 'ready' } : {};
   if (!listen_timeout) return options;
+  if (listen_timeout > READY_TIMEOUT) return { ...options, readyTimeout: listen_timeout };
   warn(
-    `listen_timeout: a worker that is not ready after ${listen_timeout} ms has failed; PM2 goes on without it`,
+    `listen_timeout: PM2 goes on after ${listen_timeout} ms without the worker; here it would have failed, so it has 60 s, or --ready-timeout`,
   );
-  return { ...options, readyTimeout: listen_timeout };
+  return options;
 }
 
 /** PM2 kills a worker `kill_timeout` after it was told to leave: in that time requests have to end. */
@@ -85,7 +92,7 @@ function restartsOf(fields, warn) {
   if (max_restarts !== undefined) options.maxRestarts = max_restarts;
   if (autorestart !== false) return options;
   warn(
-    'autorestart: false: when all workers have ended, rs-cluster ends with code 1, whatever their exit codes',
+    'autorestart: false: when all workers have ended, rs-cluster ends with code 1; run a program that ends by itself by systemd or cron',
   );
   return { ...options, maxRestarts: 0 };
 }

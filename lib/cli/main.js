@@ -40,10 +40,10 @@ async function dispatch(args) {
     return first === undefined ? EXIT.usage : EXIT.done;
   }
   const command = find(first);
-  const { values, positionals } = require('./parse.js').parse(command, rest);
+  const { values, positionals, raw } = require('./parse.js').parse(command, rest);
   if (values.help) return print(require('./help.js').ofCommand(command));
   if (!command.isServer) endWithOutput();
-  return command.run(values, positionals);
+  return command.run(values, positionals, raw);
 }
 
 function find(name) {
@@ -79,14 +79,14 @@ function endWithOutput() {
 
 /** Prints an error; returns the exit code. */
 function report(error, args) {
-  const { exitCode = EXIT.failed, hint, message } = error;
+  const { exitCode = EXIT.failed, hint, message } = error ?? {};
   // `--json` belongs to the commands that know it. After the program of `run` it is the program's.
   if (args.includes('--json') && args[0] !== 'run' && args[0] !== 'systemd') {
     print(`${JSON.stringify(toJson(error))}\n`);
     return exitCode;
   }
   // An error that no line of ours explains is a fault of this package: its stack tells where.
-  const isKnown = error.exitCode !== undefined || error.code !== undefined;
+  const isKnown = error?.exitCode !== undefined || error?.code !== undefined;
   writeError(isKnown ? message : (error?.stack ?? `${error}`), hint);
   return exitCode;
 }

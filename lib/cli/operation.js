@@ -33,10 +33,8 @@ async function perform(values, { operation, body, title, done }) {
   } catch (error) {
     throw values.json ? error : withStderr(error);
   }
-  const style = styleFor(process.stdout);
-  const text = values.json
-    ? JSON.stringify({ value: value ?? null })
-    : `${style.green('✔')} ${done(value, before)}`;
+  const mark = process.stdout.isTTY ? `${styleFor(process.stdout).green('✔')} ` : '';
+  const text = values.json ? JSON.stringify({ value: value ?? null }) : mark + done(value, before);
   process.stdout.write(`${text}\n`);
   return EXIT.done;
 }

@@ -60,7 +60,9 @@ function checkSyntax(place, execArgv) {
   const [, error] = /^(SyntaxError.*)$/m.exec(stderr ?? '') ?? [];
   if (status === 0 || error === undefined) return;
   const [line] = stderr.split('\n');
-  throw new CliError(`${line.startsWith('/') ? line : file}: ${error}`, { code: 'ERR_RS_CLUSTER_SYNTAX' });
+  throw new CliError(`${line.startsWith('/') ? line : file}: ${error}`, {
+    code: 'ERR_RS_CLUSTER_SYNTAX',
+  });
 }
 
 /** Whether it is valid without `import` and `export`. Compiles in a moment, where `node --check` takes 50 ms. */

@@ -243,6 +243,14 @@ const RUN_OPTIONS = [
     help: 'no control socket',
   },
   {
+    name: 'no-systemd',
+    boolean: true,
+    key: 'systemd',
+    set: false,
+    shownBy: 'control',
+    help: 'tell systemd nothing',
+  },
+  {
     name: 'admin',
     value: 'ADDRESS',
     key: 'admin',

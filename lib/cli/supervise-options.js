@@ -2,7 +2,6 @@
 
 // From the options of the command line to those of `supervise()`.
 
-const { existsSync } = require('node:fs');
 const path = require('node:path');
 const { CliError, EXIT, usageError } = require('./errors.js');
 const { checkSyntax, findProgram } = require('./program.js');
@@ -46,9 +45,6 @@ async function sourcesOf(command, { config: file, only, env }, [given, ...rest])
     if (needs) throw usageError(`--${needs[0]} needs --config FILE`);
     if (given === undefined) throw noProgram(command);
     return { program: given, args: rest, config: {} };
-  }
-  if (!existsSync(place)) {
-    throw new CliError(`there is no file ${place}`, { code: 'ENOENT', exitCode: EXIT.usage });
   }
   const config = await require('./config.js').loadConfig(place, { only, env });
   const program = isFile ? config.program : (given ?? config.program);

@@ -6,7 +6,7 @@ const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
 const { takeServiceManager } = require('../supervisor/service-manager.js');
 const Supervisor = require('../supervisor/supervisor.js');
-const { flushStderrOnExit } = require('../supervisor/terminal.js');
+const { flushOutputOnExit } = require('../supervisor/terminal.js');
 
 /** The workers under supervision: the engine starts them, and here they become members of the cluster. */
 class Supervision {
@@ -68,13 +68,15 @@ class Supervision {
   #start(options, { recipes, recipe, copy, sockets, serviceManager }) {
     this.#newestRequest = recipe.request;
     const program = { name: sockets.name, node: process.version };
+    // The service is another process then.
+    const told = options.internal.rehearse ? {} : serviceManager;
     const failure = this.#engine().supervise(
-      { ...options.engine, ...serviceManager },
+      { ...options.engine, ...told },
       recipe.engine,
       program,
     );
     if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
-    flushStderrOnExit(this.#engine());
+    flushOutputOnExit(this.#engine());
     this.#supervisor = new Supervisor(this.#engine(), options, recipes, {
       ...this.#host,
       workerOf: (id) => this.#workerOf(id),

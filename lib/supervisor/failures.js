@@ -107,4 +107,4 @@ function withoutNulls(details) {
   return Object.fromEntries(Object.entries(details).filter(([, it]) => it != null));
 }
 
-module.exports = { STDERR_FOLLOWS, allFailed, failure, noRecipe, stopped };
+module.exports = { STDERR_FOLLOWS, allFailed, failure, noRecipe, signalName, stopped };

@@ -3,7 +3,7 @@
 // The option `log` of `supervise()`: an entry for each event, as a line of text or JSON on stderr.
 
 const errors = require('../errors.js');
-const { failure } = require('./failures.js');
+const { STDERR_FOLLOWS, failure } = require('./failures.js');
 const LogOutput = require('./log-output.js');
 
 const FORMATS = { text: toText, json: toJson };
@@ -11,7 +11,7 @@ const FORMATS = { text: toText, json: toJson };
 /** The level of an event, and its text. */
 const EVENTS = {
   state: ['info', ({ state }) => state],
-  ready: ['info', ({ workers, listeners }) => `ready: ${count(workers, 'worker')}${on(listeners)}`],
+  ready: ['info', readyText],
   reload: ['info', ({ generation, ms }) => `generation ${generation} is in force after ${ms} ms`],
   replace: ['info', replaceText],
   backoff: ['warn', ({ message, delay }) => `${message}, next start in ${delay} ms`],
@@ -23,7 +23,7 @@ const EVENTS = {
     ({ worker, connections: n }) => `worker ${worker} has cut off ${count(n, 'connection')}`,
   ],
   exit: ['info', ({ worker, code, signal }) => `worker ${worker} exited with ${how(code, signal)}`],
-  rejected: ['error', ({ message }) => message],
+  rejected: ['error', ({ operation, message }) => `${operation} failed: ${message}`],
   failed: ['error', ({ message }) => `every slot has failed; the last failure: ${message}`],
   stopped: ['info', () => 'stopped'],
   warning: ['warn', ({ message }) => message],
@@ -60,13 +60,21 @@ class Log {
     this.#write(entryOf(type, this.#fieldsOf(type, report)));
   }
 
+  /** Logs that an operation has failed. */
+  rejected(operation, error) {
+    if (!this.isOn) return;
+    const { cause: _cause, ...facts } = error;
+    // The worker's own stderr has been there already.
+    const [message] = error.message.split(STDERR_FOLLOWS);
+    this.#write(entryOf('rejected', { operation, ...facts, message }));
+  }
+
   #fieldsOf(type, report) {
     if (type === 'ready') return this.#facts();
     if (type === 'backoff') {
       const { failure: reason, ...facts } = report;
       return { ...facts, ...this.#failureOf(reason) };
     }
-    if (type === 'rejected') return this.#failureOf(report);
     if (type === 'failed') return this.#failureOf(report.reason);
     return report;
   }
@@ -115,7 +123,7 @@ function toJson(entry) {
 }
 
 function how(code, signal) {
-  return signal === null ? `code ${code}` : `signal ${signal}`;
+  return signal ? `signal ${signal}` : `code ${code}`;
 }
 
 function replaceText({ slot, from, to, reason }) {
@@ -124,8 +132,10 @@ function replaceText({ slot, from, to, reason }) {
     : `slot ${slot}: worker ${to} replaces worker ${from} (${reason})`;
 }
 
-function on(listeners) {
-  return listeners?.length > 0 ? ` on ${listeners.join(', ')}` : '';
+function readyText({ workers, listeners, admin }) {
+  const where = listeners.length > 0 ? ` on ${listeners.join(', ')}` : '';
+  const page = admin && (admin.startsWith('/') ? admin : `http://${admin}/`);
+  return `ready: ${count(workers, 'worker')}${where}${page ? `, admin ${page}` : ''}`;
 }
 
 /** The innermost place of a stack. */

@@ -28,6 +28,7 @@ class Recipes {
   #keepsStderr;
   #inspectPort;
   #slotEnv;
+  #hasPrefix;
 
   /**
    * @param {object} options as `checkOptions()` returns them
@@ -52,6 +53,7 @@ class Recipes {
     this.#directory = new Directory(directory);
     this.#files = files;
     this.#slotEnv = internal.slotEnv;
+    this.#hasPrefix = internal.prefix;
   }
 
   /**
@@ -73,6 +75,9 @@ class Recipes {
       ownGroup: true,
       keepStderr: this.#keepsStderr,
       slotEnv: this.#slotEnv,
+      prefix: this.#hasPrefix,
+      // See no-color.org.
+      prefixColor: !process.env.NO_COLOR,
     };
     const inspectPort = this.#inspectPort;
     if (inspectPort !== undefined) {

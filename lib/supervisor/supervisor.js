@@ -6,7 +6,7 @@ const EventContext = require('../event-context.js');
 const LoopRef = require('../loop-ref.js');
 const Asked = require('./asked.js');
 const { checkInteger, checkObject, checkTime } = require('./checks.js');
-const { allFailed, failure, noRecipe, stopped } = require('./failures.js');
+const { allFailed, failure, noRecipe, signalName, stopped } = require('./failures.js');
 const { Log } = require('./log.js');
 const Operations = require('./operations.js');
 const { MOST_WORKERS, checkSurge, resolveWorkers } = require('./options.js');
@@ -30,7 +30,7 @@ class Supervisor extends EventEmitter {
   #target;
   #scaling = 0;
   #operations = new Operations();
-  #reloads = new Reloads((options) => this.#reload(options));
+  #reloads = new Reloads((options) => this.#logged('reload', this.#reload(options)));
   /** Keeps the primary running. */
   #loopRef = new LoopRef();
   #ready = deferred();
@@ -102,7 +102,7 @@ class Supervisor extends EventEmitter {
     this.#target = target;
     this.#scaling += 1;
     try {
-      return await this.#begin((token) => this.#engine.scale(token, target));
+      return await this.#begin('scale', (token) => this.#engine.scale(token, target));
     } finally {
       this.#scaling -= 1;
     }
@@ -112,7 +112,7 @@ class Supervisor extends EventEmitter {
     checkInteger('slotOrId', slotOrId, 0, 2 ** 32 - 1);
     this.#checkRunning();
     const ask = (token) => this.#engine.restart(token, slotOrId);
-    await this.#begin(ask, { slotOrId });
+    await this.#begin('restart', ask, { slotOrId });
   }
 
   hold() {
@@ -144,7 +144,7 @@ class Supervisor extends EventEmitter {
   /** A report of the engine. */
   onReport({ type, ...report }) {
     const { worker } = report;
-    this.#log.add(type, report);
+    if (type !== 'rejected') this.#log.add(type, report);
     switch (type) {
       case 'state':
         this.#setState(report.state);
@@ -197,13 +197,13 @@ class Supervisor extends EventEmitter {
 
   /** The process of a supervised worker has ended. */
   onExit(worker, code, signal) {
-    this.#log.add('exit', { worker, code, signal });
+    this.#log.add('exit', { worker, code: code ?? null, signal: signalName(signal) });
   }
 
   #readyFacts() {
-    const { workers, listeners } = JSON.parse(this.#engine.status());
+    const { workers, listeners, admin = null } = JSON.parse(this.#engine.status());
     const addresses = listeners.map(({ address }) => address);
-    return { generation: this.#generation, workers, listeners: addresses };
+    return { generation: this.#generation, workers, listeners: addresses, admin };
   }
 
   #onReady() {
@@ -297,9 +297,19 @@ class Supervisor extends EventEmitter {
   }
 
   /** Asks the engine for what may need new workers. */
-  #begin(ask, given) {
+  #begin(name, ask, given) {
     this.#host.restoreFiles();
-    return this.#operations.begin(ask, given);
+    return this.#logged(name, this.#operations.begin(ask, given));
+  }
+
+  /** Logs the failure of an operation. */
+  async #logged(operation, promise) {
+    try {
+      return await promise;
+    } catch (error) {
+      this.#log.rejected(operation, error);
+      throw error;
+    }
   }
 
   #targetOf(workers) {

@@ -25,9 +25,9 @@ function ignoreOutputErrors() {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignore);
 }
 
-/** Before this process exits, writes what workers have written to their stderr, which the engine copies. */
-function flushStderrOnExit(engine) {
-  process.on('exit', () => engine.flushStderr(PATIENCE));
+/** Before this process exits, writes what workers have written to pipes that the engine copies. */
+function flushOutputOnExit(engine) {
+  process.on('exit', () => engine.flushOutput(PATIENCE));
 }
 
-module.exports = { flushStderrOnExit, hasTerminal, ignoreOutputErrors };
+module.exports = { flushOutputOnExit, hasTerminal, ignoreOutputErrors };

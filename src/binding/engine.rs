@@ -30,7 +30,7 @@ use crate::{
         Command, Engine as Core, Event, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
         operator::sockets::OperatorSockets,
-        recipe::{Recipe, Started},
+        recipe::{Outputs, Recipe, Started},
         stdio::HeldDescriptors,
     },
     sys::{errno, lane, node},
@@ -127,11 +127,11 @@ impl Engine {
         self.held.take();
     }
 
-    /// Waits, for at most `timeout` milliseconds, until all that supervised workers have written to their stderr
-    /// by now is written to that of this process. Returns whether it is. For use when this process exits.
+    /// Waits, for at most `timeout` milliseconds, until all that supervised workers have written by now to what the
+    /// engine copies is written. Returns whether it is. For use when this process exits.
     #[napi]
-    pub fn flush_stderr(&self, timeout: u32) -> bool {
-        self.core.borrow().flush_stderr(Duration::from_millis(timeout.into()))
+    pub fn flush_output(&self, timeout: u32) -> bool {
+        self.core.borrow().flush_output(Duration::from_millis(timeout.into()))
     }
 
     /// Has so many slots.
@@ -311,7 +311,7 @@ impl Engine {
 
     fn try_fork(&self, id: u32, recipe: EngineRecipe) -> Result<WorkerProcess> {
         let recipe = recipe.into_recipe(&self.inspect_ports)?;
-        let Started { forked, pipes, .. } = recipe.start(id, None, None)?;
+        let Started { forked, pipes, .. } = recipe.start(id, None, Outputs::default())?;
         let Forked { adopted, channel } = forked;
         let process = Arc::clone(&adopted.process);
         if self.core.borrow().send(Command::Adopt(adopted)).is_err() {

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     primary::{
         fork::LaneNumbers,
-        recipe::{InspectPort, Recipe, SlotVariable},
+        recipe::{InspectPort, LinePrefix, Recipe, SlotVariable},
     },
 };
 
@@ -66,6 +66,11 @@ pub struct EngineRecipe {
     /// Whether the end of what a worker writes to its stderr is kept for error reports, if that is the
     /// stderr of this process: the worker gets a pipe then. Default: false. `fork()` ignores it.
     pub keep_stderr: Option<bool>,
+    /// Whether what workers write to the stdout and stderr of this process gets their slots in front of each line.
+    /// Default: false. `fork()` ignores it.
+    pub prefix: Option<bool>,
+    /// Whether these have colors on a terminal. Default: false.
+    pub prefix_color: Option<bool>,
     /// The inspector's port of the first worker, and those after it that of each other; absent if the
     /// inspector is not in use.
     pub inspect_port: Option<u16>,
@@ -102,6 +107,10 @@ impl EngineRecipe {
             queue_timeout: Duration::from_millis(self.queue_timeout.into()),
             own_group: self.own_group.unwrap_or(false),
             keeps_stderr: self.keep_stderr.unwrap_or(false),
+            prefix: self
+                .prefix
+                .unwrap_or(false)
+                .then_some(LinePrefix { may_have_color: self.prefix_color.unwrap_or(false) }),
             inspect,
             slot_env: self.slot_env.into_iter().flatten().map(SlotVariable::from).collect(),
         })

@@ -23,7 +23,7 @@ use super::{
         self, Equipment,
         reading::{now, read_use},
     },
-    forker::{Forker, StderrRelay},
+    forker::{Forker, OutputRelay},
     messages::{Command, Emit, Event, Order, RunOptions, Settings},
     operator::{
         board::SharedBoard,
@@ -59,8 +59,8 @@ pub struct Engine {
     ids: WorkerIds,
     /// Where operators will ask, bound before supervision begins.
     sockets: OperatorSockets,
-    /// What copies the stderr of supervised workers.
-    stderr: OnceLock<Arc<StderrRelay>>,
+    /// What copies the output of supervised workers.
+    output: OnceLock<Arc<OutputRelay>>,
 }
 
 impl Engine {
@@ -75,7 +75,7 @@ impl Engine {
             commands: None,
             ids: WorkerIds::default(),
             sockets: OperatorSockets::default(),
-            stderr: OnceLock::new(),
+            output: OnceLock::new(),
         }
     }
 
@@ -130,8 +130,8 @@ impl Engine {
         self.send_and_wait(|done| Command::Drain { worker, options, done })
     }
 
-    /// Keeps a program's slots filled with workers. Workers are started by a thread that this one starts, so
-    /// that they have its scheduling class.
+    /// Keeps a program's slots filled with workers; [`status`](Self::status) knows of them when this returns. Workers
+    /// are started by a thread that this one starts, so that they have its scheduling class.
     ///
     /// # Errors
     /// As [`start`](Self::start), which has to come first.
@@ -156,7 +156,7 @@ impl Engine {
                 end(started);
             }
         })?;
-        self.stderr.get_or_init(|| forker.stderr());
+        self.output.get_or_init(|| forker.output());
         let (options, recipe, ids) = (Box::new(options), Arc::new(recipe), self.ids.clone());
         let Program { name, node } = program;
         let identity = Arc::new(Identity {
@@ -167,7 +167,16 @@ impl Engine {
             started: SystemTime::now(),
             since: Instant::now(),
         });
-        self.send(Command::Supervise { options, run, recipe, forker, ids, identity, sockets })
+        self.send_and_wait(|done| Command::Supervise {
+            options,
+            run,
+            recipe,
+            forker,
+            ids,
+            identity,
+            sockets,
+            done,
+        })
     }
 
     /// Where operators will ask, to be bound before [`supervise`](Self::supervise).
@@ -182,10 +191,9 @@ impl Engine {
             && is_awaited.recv_timeout(PATIENCE).unwrap_or(false)
     }
 
-    /// Waits until all that supervised workers have written to their stderr by now is written to that of this
-    /// process, but no longer than `timeout`. Returns whether it is.
-    pub fn flush_stderr(&self, timeout: Duration) -> bool {
-        self.stderr.get().is_none_or(|relay| relay.flush(timeout))
+    /// Waits until all that supervised workers have written by now to what the engine copies is written, but no longer than `timeout`. Returns whether it is.
+    pub fn flush_output(&self, timeout: Duration) -> bool {
+        self.output.get().is_none_or(|relay| relay.flush(timeout))
     }
 
     /// What is known of supervision as JSON, if it has begun. The thread is not asked.

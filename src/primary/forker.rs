@@ -10,9 +10,10 @@ use std::{
 };
 
 use super::core::supervise::report::SlotNumber;
+use super::{output_relay::Target, recipe::Outputs};
 pub use super::{
+    output_relay::{OutputRelay, StderrTail},
     recipe::{Recipe, Started},
-    stderr_relay::{StderrRelay, StderrTail},
 };
 use crate::{
     error::{Error, Result},
@@ -30,7 +31,7 @@ struct Order {
 /// not started.
 pub struct Forker {
     orders: Sender<Order>,
-    relay: Arc<StderrRelay>,
+    relay: Arc<OutputRelay>,
     is_dropped: Arc<AtomicBool>,
 }
 
@@ -43,7 +44,7 @@ impl Forker {
     /// When the process can have no more threads.
     pub fn start(done: impl Fn(WorkerId, Result<Started>) + Send + 'static) -> Result<Self> {
         let (orders, ordered) = channel();
-        let relay = Arc::new(StderrRelay::default());
+        let relay = Arc::new(OutputRelay::default());
         let is_dropped = Arc::new(AtomicBool::new(false));
         let (its_relay, is_over) = (Arc::clone(&relay), Arc::clone(&is_dropped));
         let run = move || run(&ordered, &its_relay, &is_over, done);
@@ -60,8 +61,8 @@ impl Forker {
         let _ = self.orders.send(Order { id, slot, recipe });
     }
 
-    /// What copies the workers' stderr.
-    pub fn stderr(&self) -> Arc<StderrRelay> {
+    /// What copies the workers' output.
+    pub fn output(&self) -> Arc<OutputRelay> {
         Arc::clone(&self.relay)
     }
 }
@@ -74,7 +75,7 @@ impl Drop for Forker {
 
 fn run(
     ordered: &Receiver<Order>,
-    relay: &StderrRelay,
+    relay: &OutputRelay,
     is_over: &AtomicBool,
     done: impl Fn(WorkerId, Result<Started>),
 ) {
@@ -86,10 +87,15 @@ fn run(
     }
 }
 
-fn start(order: &Order, relay: &StderrRelay) -> Result<Started> {
+fn start(order: &Order, relay: &OutputRelay) -> Result<Started> {
     let Order { id, slot, recipe } = order;
-    let stderr = recipe.relays_stderr().then(|| relay.open()).transpose()?;
-    recipe.start(*id, Some(*slot), stderr)
+    let open = |target| {
+        let prefix = recipe.prefix_of(*slot);
+        recipe.relays(target).then(|| relay.open(target, prefix)).transpose()
+    };
+    let stdout = open(Target::Stdout)?.map(|(theirs, _)| theirs);
+    let outputs = Outputs { stdout, stderr: open(Target::Stderr)? };
+    recipe.start(*id, Some(*slot), outputs)
 }
 
 #[cfg(test)]
@@ -144,6 +150,6 @@ mod tests {
                 (wanted, started) => panic!("{wanted:?}, {:?}", started.err()),
             }
         }
-        assert!(forker.stderr().flush(Duration::from_secs(20)));
+        assert!(forker.output().flush(Duration::from_secs(20)));
     }
 }

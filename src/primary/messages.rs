@@ -69,6 +69,8 @@ pub enum Command {
         identity: Arc<Identity>,
         /// Where operators ask.
         sockets: Box<OperatorSockets>,
+        /// Told when it has begun, and its status can be read.
+        done: SyncSender<()>,
     },
     /// A worker that the engine wanted to be started has been started, or could not be.
     Forked(WorkerId, Result<Box<Started>>),

@@ -3,7 +3,7 @@
 //! - [`recipe`]: what it takes to start a worker; [`stdio`]: its descriptors; [`fork`]: lanes made, process
 //!   started; what the engine and JavaScript each get of it,
 //! - `worker_ids`: the ids of workers, for both threads,
-//! - [`forker`]: the thread that starts workers for the engine; `stderr_relay`: what they write to stderr,
+//! - [`forker`]: the thread that starts workers for the engine; `output_relay`: what they write,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
@@ -17,8 +17,8 @@ pub mod fork;
 pub mod forker;
 mod messages;
 pub mod operator;
+mod output_relay;
 pub mod recipe;
-mod stderr_relay;
 pub mod stdio;
 mod worker_ids;
 

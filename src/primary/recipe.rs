@@ -14,8 +14,8 @@ use std::{
 use super::core::supervise::report::SlotNumber;
 use super::{
     fork::{Forked, LaneNumbers, fork},
-    stderr_relay::StderrTail,
-    stdio::{Stdio, inherits_stderr},
+    output_relay::{Prefix, StderrTail, Target},
+    stdio::{Stdio, inherits},
 };
 use crate::{error::Result, protocol::WorkerId, sys::spawn::Program};
 
@@ -52,10 +52,20 @@ pub struct Recipe {
     pub own_group: bool,
     /// Whether the end of what a worker writes to its stderr is kept, if that is this process's stderr.
     pub keeps_stderr: bool,
+    /// Whether what workers write to this process's stdout and stderr gets their slots in front of each line, and
+    /// whether that may have a color.
+    pub prefix: Option<LinePrefix>,
     /// The inspector's port, where the inspector is in use.
     pub inspect: Option<InspectPort>,
     /// Variables that tell a worker its slot, in addition to `env`, or in place of those there.
     pub slot_env: Vec<SlotVariable>,
+}
+
+/// How lines get slots in front.
+#[derive(Debug, Clone, Copy)]
+pub struct LinePrefix {
+    /// Whether the slots have colors on a terminal.
+    pub may_have_color: bool,
 }
 
 /// A variable whose value is the slot of the worker plus an offset.
@@ -88,6 +98,15 @@ impl InspectPort {
     }
 }
 
+/// The outputs of a worker that are pipes.
+#[derive(Default)]
+pub struct Outputs {
+    /// Its stdout.
+    pub stdout: Option<OwnedFd>,
+    /// Its stderr, of which the end is kept.
+    pub stderr: Option<(OwnedFd, StderrTail)>,
+}
+
 /// A worker that was started by a recipe. Whoever drops one unused has to end its process.
 pub struct Started {
     /// The worker, for the engine and for JavaScript.
@@ -99,13 +118,22 @@ pub struct Started {
 }
 
 impl Recipe {
-    /// Whether the stderr of a worker is to be a pipe of which the end is kept. Otherwise it is what `stdio`
-    /// says.
-    pub fn relays_stderr(&self) -> bool {
-        self.keeps_stderr && inherits_stderr(&self.stdio)
+    /// Whether an output of a worker is to be a pipe, from which it is copied. Otherwise it is what `stdio` says.
+    pub fn relays(&self, target: Target) -> bool {
+        let is_wanted = match target {
+            Target::Stdout => self.prefix.is_some(),
+            Target::Stderr => self.prefix.is_some() || self.keeps_stderr,
+        };
+        is_wanted && inherits(&self.stdio, target)
     }
 
-    /// Starts worker `id`, which has a slot if it is supervised. Where `stderr` is given, the child writes there.
+    /// What lines of the worker in this slot begin with.
+    pub fn prefix_of(&self, slot: SlotNumber) -> Option<Prefix> {
+        self.prefix.map(|LinePrefix { may_have_color }| Prefix { slot, may_have_color })
+    }
+
+    /// Starts worker `id`, which has a slot if it is supervised. It writes to what `outputs` are
+    /// given.
     ///
     /// # Errors
     /// That of the system call that failed. Nothing is left open or running then.
@@ -113,11 +141,14 @@ impl Recipe {
         &self,
         id: WorkerId,
         slot: Option<SlotNumber>,
-        stderr: Option<(OwnedFd, StderrTail)>,
+        outputs: Outputs,
     ) -> Result<Started> {
         let mut stdio = Stdio::open(&self.stdio)?;
-        let stderr = stderr.map(|(theirs, tail)| {
-            stdio.replace_stderr(theirs);
+        if let Some(theirs) = outputs.stdout {
+            stdio.replace(Target::Stdout, theirs);
+        }
+        let stderr = outputs.stderr.map(|(theirs, tail)| {
+            stdio.replace(Target::Stderr, theirs);
             tail
         });
         let Stdio { descriptors, pipes, kept_open } = stdio;

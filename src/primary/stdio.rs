@@ -6,6 +6,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd, RawFd},
 };
 
+use super::output_relay::Target;
 use crate::{
     error::{Error, Result},
     sys::{duplicate, lane},
@@ -13,6 +14,7 @@ use crate::{
 
 /// How many descriptors a child expects to be blocking, as with libuv.
 const STANDARD_STREAMS: usize = 3;
+const STDOUT: usize = 1;
 const STDERR: usize = 2;
 const IGNORE: i32 = -2;
 const PIPE: i32 = -3;
@@ -52,9 +54,20 @@ impl HeldDescriptors {
     }
 }
 
-/// Whether the child gets this process's stderr as its own.
-pub(super) fn inherits_stderr(wanted: &[i32]) -> bool {
-    wanted.get(STDERR) == Some(&libc::STDERR_FILENO)
+/// Whether the child gets this process's stdout, or stderr, as its own.
+pub(super) fn inherits(wanted: &[i32], target: Target) -> bool {
+    let number = target.number();
+    wanted.get(number).is_some_and(|wish| usize::try_from(*wish) == Ok(number))
+}
+
+impl Target {
+    /// The number of its descriptor.
+    fn number(self) -> usize {
+        match self {
+            Self::Stdout => STDOUT,
+            Self::Stderr => STDERR,
+        }
+    }
 }
 
 impl Stdio {
@@ -91,10 +104,10 @@ impl Stdio {
         Ok(stdio)
     }
 
-    /// Gives the child another stderr.
-    pub(super) fn replace_stderr(&mut self, theirs: OwnedFd) {
+    /// Gives the child another stdout, or stderr.
+    pub(super) fn replace(&mut self, target: Target, theirs: OwnedFd) {
         let number = self.keep_open(theirs);
-        if let Some(descriptor) = self.descriptors.get_mut(STDERR) {
+        if let Some(descriptor) = self.descriptors.get_mut(target.number()) {
             *descriptor = Some(number);
         }
     }

@@ -4,11 +4,13 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     thread,
+    time::Duration,
 };
 
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::stat::fstat,
     unistd::{read, write},
 };
 
@@ -55,11 +57,15 @@ pub fn wake(writer: &OwnedFd) {
     while matches!(write(writer, &[0]), Err(Errno::EINTR)) {}
 }
 
-/// Waits until one of these has something to read, or has ended, and says for each whether it has.
-pub fn wait_readable(descriptors: &[BorrowedFd<'_>]) -> Vec<bool> {
+/// Waits until one of these has something to read, or has ended, and says for each whether it has. Waits no longer than
+/// `timeout`, if there is one.
+pub fn wait_readable(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) -> Vec<bool> {
     let mut polled: Vec<_> =
         descriptors.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    wait(&mut polled);
+    // A part of a millisecond more rather than less: otherwise it would be waited for again and again.
+    let timeout = timeout.map(|it| it + Duration::from_millis(1));
+    let timeout = timeout.map(|it| PollTimeout::try_from(it).unwrap_or(PollTimeout::MAX));
+    wait(&mut polled, timeout.unwrap_or(PollTimeout::NONE));
     polled.iter().map(|it| it.any().unwrap_or(true)).collect()
 }
 
@@ -83,6 +89,12 @@ pub fn read_all(reader: &OwnedFd, bytes: &mut Vec<u8>) -> bool {
     false
 }
 
+/// Whether both descriptors are of one file, such as a terminal.
+pub fn is_same_file(one: impl AsFd, other: impl AsFd) -> bool {
+    let identity = |fd| fstat(fd).map(|found| (found.st_dev, found.st_ino));
+    matches!((identity(one.as_fd()), identity(other.as_fd())), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Writes all of it, and waits for room. Gives up where the descriptor can't be written to.
 pub fn write_all(target: impl AsFd, mut bytes: &[u8]) {
     while !bytes.is_empty() {
@@ -90,15 +102,17 @@ pub fn write_all(target: impl AsFd, mut bytes: &[u8]) {
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::EINTR) => {}
             // Node makes its stderr non-blocking where that is a pipe.
-            Err(Errno::EAGAIN) => wait(&mut [PollFd::new(target.as_fd(), PollFlags::POLLOUT)]),
+            Err(Errno::EAGAIN) => {
+                wait(&mut [PollFd::new(target.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE)
+            }
             Err(_) => return,
         }
     }
 }
 
-fn wait(polled: &mut [PollFd<'_>]) {
+fn wait(polled: &mut [PollFd<'_>], timeout: PollTimeout) {
     loop {
-        match poll(polled, PollTimeout::NONE) {
+        match poll(polled, timeout) {
             Ok(_) => return,
             Err(Errno::EINTR) => {}
             // The kernel has no memory for it now.
@@ -129,7 +143,7 @@ mod tests {
     fn a_thread_can_be_woken_any_number_of_times() {
         let (reader, writer) = wake_pipe().unwrap();
         (0..100_000).for_each(|_| wake(&writer));
-        assert_eq!(wait_readable(&[reader.as_fd()]), [true]);
+        assert_eq!(wait_readable(&[reader.as_fd()], None), [true]);
         let mut wakes = Vec::new();
         assert!(!read_all(&reader, &mut wakes));
         assert!(!wakes.is_empty());

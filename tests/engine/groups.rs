@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, PipeReader};
 
 use rs_cluster::primary::{
     DrainOptions,
-    recipe::{Recipe, Started},
+    recipe::{Outputs, Recipe, Started},
 };
 
 use super::{shell::shell, *};
@@ -19,7 +19,7 @@ impl Primary {
             keeps_stderr: false,
             ..shell(script)
         };
-        (recipe.start(id, None, None).expect("a worker"), BufReader::new(reader))
+        (recipe.start(id, None, Outputs::default()).expect("a worker"), BufReader::new(reader))
     }
 }
 

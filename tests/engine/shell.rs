@@ -21,6 +21,7 @@ pub(super) fn shell(script: &str) -> Recipe {
         queue_timeout: DEADLINE,
         own_group: true,
         keeps_stderr: true,
+        prefix: None,
         inspect: None,
         slot_env: Vec::new(),
     }

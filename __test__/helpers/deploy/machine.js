@@ -43,7 +43,9 @@ class Machine {
   async start() {
     const { host, admin, control } = this;
     const args = ['run', '--admin', `${host}:${admin}`, '--control', control, ...this.#args];
-    this.#daemon = startDaemon(this.#t, execPath, [BIN, ...args], this.#options);
+    const { launcher, ...options } = this.#options;
+    const [program, ...rest] = [...launcher, execPath, BIN, ...args];
+    this.#daemon = startDaemon(this.#t, program, rest, options);
     await this.#daemon.until(() => this.isReady(), 'it is ready');
   }
 
@@ -79,13 +81,15 @@ class Machine {
  * @param {object} how
  * @param {(place: object) => string[]} how.run the options, the program and its arguments
  * @param {(place: object) => object} [how.env]
+ * @param {string[]} [how.launcher] a command that executes the command appended to it
  */
-async function startMachines(t, hosts, { run, env = () => ({}) }) {
+async function startMachines(t, hosts, { run, env = () => ({}), launcher = [] }) {
   const [port, admin] = [await freePort(), await freePort()];
   const machines = hosts.map((host) => {
     const control = path.join(temporaryDirectory(t), 'control.sock');
     const place = { host, port, admin, control };
-    return new Machine(t, place, run(place), { env: { ...environment(), ...env(place) } });
+    const options = { launcher, env: { ...environment(), ...env(place) } };
+    return new Machine(t, place, run(place), options);
   });
   await Promise.all(machines.map((machine) => machine.start()));
   return machines;

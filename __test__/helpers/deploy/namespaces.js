@@ -10,15 +10,15 @@ const { findProgram } = require('../../../tools/debian-packages');
 const USERS = process.getuid() === 0 ? [] : ['--user', '--map-root-user'];
 const NAMESPACES = [...USERS, '--pid', '--fork', '--mount-proc', '--kill-child'];
 
-/** All processes: `{ pid, parent, state }`. */
+/** All processes: `{ pid, parent, state, command }`. */
 function processes() {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       try {
         const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-        const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-        return [{ pid: Number(pid), parent: Number(parent), state }];
+        const [, command, state, parent] = /\((.*)\) (\S) (\d+)/s.exec(stat);
+        return [{ pid: Number(pid), parent: Number(parent), state, command }];
       } catch {
         return []; // It has ended.
       }
@@ -34,12 +34,11 @@ const childrenOf = (pid) => processes().filter(({ parent }) => parent === pid);
  */
 function startAsFirst(t, command, options) {
   const daemon = startDaemon(t, findProgram('unshare'), [...NAMESPACES, ...command], options);
+  /** Process 1, by its id outside. */
+  const first = () => childrenOf(daemon.pid)[0]?.pid;
   return Object.assign(daemon, {
-    /** The children of process 1. */
-    children: () => childrenOf(childrenOf(daemon.pid)[0].pid),
-    signal(signal) {
-      process.kill(childrenOf(daemon.pid)[0].pid, signal);
-    },
+    first,
+    signal: (signal) => process.kill(first(), signal),
   });
 }
 

@@ -73,8 +73,11 @@ function explain(error) {
     return new CliError('stopped before the program was ready', { code });
   }
   const [line] = (cause ?? error).message.split('. The end of its stderr:\n');
-  // The worker has written it to the stderr of this process, too.
-  return new CliError(`the program does not start: ${line}`, {
+  const text = line
+    .replace("readyWhen: 'ready'", '--ready-when ready')
+    .replace('readyTimeout, ', '--ready-timeout, ');
+  // The worker has written the rest to the stderr of this process, too.
+  return new CliError(`the program does not start: ${text}`, {
     code: cause?.code ?? code,
     details,
   });

@@ -45,7 +45,8 @@ module.exports = {
       slotEnv: made.slotEnv,
       reapOrphans: process.pid === 1,
     });
-    process.title = `rs-cluster: ${options.name ?? programName(options.exec)}`;
+    const name = options.name ?? programName({ settings: options });
+    process.title = `rs-cluster: ${name}`;
     if (write === undefined) supervisor.on('failed', reportFailure);
   },
 };

@@ -17,7 +17,8 @@ module.exports = {
   description:
     'Shows the primary, and for each slot its worker. MEM is resident memory, CPU the\n' +
     'processor time of the worker (with --watch a share of one processor), OPEN and\n' +
-    'WAIT the connections that it has and that wait for it, CONNS all of the slot.',
+    'WAIT the connections that it has and that wait for it, CONNS all of the slot.\n' +
+    'Exits with 1 if every slot has failed.',
   options: [
     { name: 'watch', boolean: true, help: 'draw it again and again; q or Ctrl-C ends that' },
     { name: 'interval', value: 'S', parse: interval, help: 'seconds between two (default: 1)' },
@@ -37,6 +38,6 @@ module.exports = {
       const how = { style: styleFor(process.stdout), width: widthOf(process.stdout) };
       process.stdout.write(`${statusLines(status, how).join('\n')}\n`);
     }
-    return EXIT.done;
+    return status.state === 'failed' ? EXIT.failed : EXIT.done;
   },
 };

@@ -109,7 +109,7 @@ impl Driver for EngineDriver {
     }
 
     fn publish(&self, status: Status) {
-        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
+        if let Some(supervision) = &*self.supervision.borrow() {
             supervision.observe(&status);
         }
         self.board.publish(status, Instant::now());

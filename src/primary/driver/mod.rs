@@ -50,7 +50,7 @@ use tokio::{
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
-    supervised::{begin, carry_out, forked, open},
+    supervised::{begin, carry_out, forked},
     supervision::Supervision,
     timers::run_timers,
     worker_task::{Attending, adopt, leave},
@@ -114,10 +114,20 @@ pub(super) fn run(
                 Command::Resume(worker) => {
                     context.decide(|core| core.resume(worker, Instant::now()));
                 }
-                Command::Supervise { options, run, recipe, forker, ids, identity, sockets } => {
+                Command::Supervise {
+                    options,
+                    run,
+                    recipe,
+                    forker,
+                    ids,
+                    identity,
+                    sockets,
+                    done,
+                } => {
                     let supervision = Supervision::new(forker, identity);
                     begin(&context, *options, run, recipe, supervision, ids);
-                    open(&context, *sockets);
+                    http::open(&context, *sockets);
+                    let _ = done.try_send(());
                 }
                 Command::Forked(worker, started) => {
                     forked(&context, worker, started, attending.clone()).await;

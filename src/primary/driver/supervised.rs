@@ -1,6 +1,6 @@
 //! Supervision as the program sees it: what it wants, and workers that have been started.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
 use tokio::{sync::mpsc, task::spawn_local};
 
@@ -8,12 +8,10 @@ use super::{
     super::{
         core::supervise::{options::SuperviseOptions, supervisor::Supervisor},
         messages::{Event, Order, RunOptions},
-        operator::sockets::OperatorSockets,
         recipe::{Recipe, Started},
         worker_ids::WorkerIds,
     },
     context::Context,
-    http,
     orphans::reap_orphans,
     supervision::{Limits, Supervision},
     systemd::{Systemd, tell_changes},
@@ -38,24 +36,18 @@ pub(super) fn begin(
         drop(spawn_local(reap_orphans(Rc::clone(context))));
     }
     *context.run.borrow_mut() = run;
-    if let Some(systemd) = &systemd {
-        drop(spawn_local(tell_changes(Rc::clone(context), systemd.changed())));
-    }
-    supervision.systemd = systemd;
+    supervision.systemd = systemd.map(|systemd| {
+        let changed = systemd.changed();
+        let systemd = Rc::new(RefCell::new(systemd));
+        drop(spawn_local(tell_changes(Rc::downgrade(&systemd), changed)));
+        systemd
+    });
     supervision.limits = Limits::from(&options);
     let recipe = supervision.add_recipe(recipe);
-    context.board.begin(Arc::clone(&supervision.identity));
+    context.board.begin(Arc::clone(&supervision.identity), context.counters.total());
     *context.supervision.borrow_mut() = Some(supervision);
     let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
-}
-
-/// Begins to answer operators.
-pub(super) fn open(context: &Rc<Context>, sockets: OperatorSockets) {
-    let servers = http::open(context, sockets);
-    if let Some(supervision) = &mut *context.supervision.borrow_mut() {
-        supervision.servers = servers;
-    }
 }
 
 /// Does what the program wants.
@@ -74,8 +66,8 @@ pub(super) fn carry_out(context: &Context, order: Order) {
         }
         Order::NoReload(reason) => {
             with_supervision(context, |it| {
-                if let Some(systemd) = &mut it.systemd {
-                    systemd.refuse_reload(reason);
+                if let Some(systemd) = &it.systemd {
+                    systemd.borrow_mut().refuse_reload(reason);
                 }
             });
             return;

@@ -2,7 +2,9 @@
 //! what happened.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, VecDeque},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -67,7 +69,7 @@ pub(super) struct Supervision {
     /// What workers wrote last that have ended, the latest at the end.
     last_words: VecDeque<(WorkerId, String)>,
     /// Who tells the service manager, if there is one.
-    pub(super) systemd: Option<Systemd>,
+    pub(super) systemd: Option<Rc<RefCell<Systemd>>>,
 }
 
 impl Supervision {
@@ -131,15 +133,15 @@ impl Supervision {
     }
 
     /// The rules know something else than before.
-    pub(super) fn observe(&mut self, status: &Status) {
-        if let Some(systemd) = &mut self.systemd {
-            systemd.observe(status);
+    pub(super) fn observe(&self, status: &Status) {
+        if let Some(systemd) = &self.systemd {
+            systemd.borrow_mut().observe(status);
         }
     }
 
     pub(super) fn report(&mut self, report: Report, emit: &Emit, board: &Board) {
-        if let Some(systemd) = &mut self.systemd {
-            systemd.hear(&report);
+        if let Some(systemd) = &self.systemd {
+            systemd.borrow_mut().hear(&report);
         }
         let stderr = rejection(&report).and_then(|it| it.worker).and_then(|id| self.stderr(id));
         board.report(&report, stderr.as_deref(), now());

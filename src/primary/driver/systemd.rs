@@ -1,25 +1,23 @@
 //! Tells the service manager what happens, in the words of `sd_notify(3)`.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
-    rc::Rc,
+    rc::{Rc, Weak},
     time::{Duration, Instant},
 };
 
 use sd_notify::NotifyState;
 use tokio::{sync::Notify, time::sleep_until};
 
-use super::{
-    super::{
-        core::supervise::{
-            notices::{Notice, Notices},
-            options::SuperviseOptions,
-            report::Report,
-            status::Status,
-        },
-        messages::NotifySocket,
+use super::super::{
+    core::supervise::{
+        notices::{Notice, Notices},
+        options::SuperviseOptions,
+        report::Report,
+        status::Status,
     },
-    context::Context,
+    messages::NotifySocket,
 };
 use crate::sys::{Notifier, Sent};
 
@@ -92,14 +90,10 @@ impl Systemd {
 }
 
 /// Tells what changes, and that this thread turns, until supervision is over.
-pub(super) async fn tell_changes(context: Rc<Context>, changed: Rc<Notify>) {
-    loop {
-        let due = {
-            let mut supervision = context.supervision.borrow_mut();
-            let systemd = supervision.as_mut().and_then(|it| it.systemd.as_mut());
-            let Some(systemd) = systemd else { return };
-            systemd.tell(Instant::now())
-        };
+pub(super) async fn tell_changes(systemd: Weak<RefCell<Systemd>>, changed: Rc<Notify>) {
+    while let Some(systemd) = systemd.upgrade() {
+        let due = systemd.borrow_mut().tell(Instant::now());
+        drop(systemd);
         match due {
             None => changed.notified().await,
             Some(due) => tokio::select! {

@@ -40,9 +40,11 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Supervision begins, of this primary.
-    pub(in super::super) fn begin(&self, identity: Arc<Identity>) {
-        self.lock().identity = Some(identity);
+    /// Supervision begins, of this primary. So much was counted before.
+    pub(in super::super) fn begin(&self, identity: Arc<Identity>, before: Total) {
+        let mut inner = self.lock();
+        inner.record.history.sample(before, identity.since);
+        inner.identity = Some(identity);
     }
 
     /// The process of a supervised worker runs.

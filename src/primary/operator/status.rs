@@ -2,18 +2,22 @@
 
 use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::{
     super::core::{
-        stats::{AddressStats, Total, WorkerStats},
-        supervise::status::{LeavingStatus, SlotState, SlotStatus},
+        stats::{Counts, Total, WorkerStats},
+        supervise::{
+            report::Reason,
+            status::{SlotState, SlotStatus},
+        },
     },
     history::Second,
     readiness::readiness,
     record::epoch,
     report::{slot_state_name, state_name, whole},
-    snapshot::{Process, Snapshot},
+    snapshot::Snapshot,
 };
 use crate::protocol::WorkerId;
 
@@ -27,171 +31,290 @@ pub enum Audience {
     Public,
 }
 
-/// What the program must not have shown to others.
+/// Fields that are not for everybody.
 const PRIVATE: [&str; 2] = ["stderr", "stack"];
 
 /// The status as JSON.
 pub fn status_json(snapshot: &Snapshot, audience: Audience) -> String {
-    let Snapshot { identity, now, status, observed, tally, .. } = snapshot;
-    let is_stuck = |worker| observed.workers.get(&worker).is_some_and(WorkerStats::is_stuck);
-    let mut totals = total_json(&observed.total);
-    totals.extend([
-        ("restarts".into(), json!(snapshot.restarts.values().sum::<u64>())),
-        ("cut".into(), json!(tally.cut)),
-        ("reloads".into(), json!(status.reloads)),
-        ("reloadsFailed".into(), json!(status.failed_reloads)),
-        ("hung".into(), json!(tally.hung)),
-        ("blocked".into(), json!(tally.blocked)),
-    ]);
-    json!({
-        "name": identity.name,
-        "pid": std::process::id(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "node": identity.node,
-        "state": state_name(status.state),
-        "ready": readiness(status, is_stuck).is_ok(),
-        "generation": status.generation,
-        "held": status.is_held,
-        "workers": status.slots.len(),
-        "uptime": whole(now.instant.saturating_duration_since(identity.since)),
-        "started": epoch(identity.started),
-        "now": now.epoch,
-        "control": identity.control,
-        "admin": identity.admin,
-        "slots": status.slots.iter().map(|it| slot_json(snapshot, it)).collect::<Vec<_>>(),
-        "draining": status.leaving.iter().map(|it| leaving_json(snapshot, it)).collect::<Vec<_>>(),
-        "blocked": blocked_json(snapshot, audience),
-        "listeners": bound(snapshot).map(address_json).collect::<Vec<_>>(),
-        "totals": totals,
-        "events": snapshot.events.iter().map(|it| event_json(it, audience)).collect::<Vec<_>>(),
-        "history": history_json(&snapshot.seconds),
-    })
-    .to_string()
+    // Keys are text, so it does not fail.
+    serde_json::to_string(&Status::new(snapshot, audience)).unwrap_or_default()
 }
 
-fn slot_json(snapshot: &Snapshot, slot: &SlotStatus) -> Value {
-    let now = snapshot.now.instant;
-    let next = match slot.state {
-        SlotState::Waiting(at) => Some(at),
-        _ => None,
-    };
-    let mut value = slot.worker.map_or_else(Map::new, |it| worker_json(snapshot, it));
-    for name in ["pid", "memory", "cpu"] {
-        value.entry(name).or_insert(Value::Null);
-    }
-    for name in ["open", "waiting", "accepted", "handedOver"] {
-        value.entry(name).or_insert(json!(0));
-    }
-    value.entry("stalled").or_insert(json!(false));
-    let total = snapshot.observed.slots.get(&slot.slot).copied().unwrap_or_default();
-    value.extend([
-        ("slot".into(), json!(slot.slot)),
-        ("state".into(), json!(slot_state_name(slot.state))),
-        ("worker".into(), json!(slot.worker)),
-        ("generation".into(), json!(slot.generation)),
-        ("uptime".into(), json!(slot.ready_since.map(|since| since_json(since, now)))),
-        ("failures".into(), json!(slot.failures)),
-        ("restarts".into(), json!(snapshot.restarts.get(&slot.slot).copied().unwrap_or_default())),
-        ("nextStart".into(), json!(next.map(|at| whole(at.saturating_duration_since(now))))),
-        ("total".into(), total_json(&total).into()),
-    ]);
-    value.into()
-}
-
-fn leaving_json(snapshot: &Snapshot, leaving: &LeavingStatus) -> Value {
-    let leaves = snapshot.processes.get(&leaving.worker).and_then(|it| it.leaves);
-    let mut value = worker_json(snapshot, leaving.worker);
-    value.extend([
-        ("worker".into(), json!(leaving.worker)),
-        ("slot".into(), json!(leaving.slot)),
-        ("generation".into(), json!(leaving.generation)),
-        ("reason".into(), json!(leaves.map(|(reason, _)| reason.as_str()))),
-        ("since".into(), json!(leaves.map(|(_, since)| since_json(since, snapshot.now.instant)))),
-    ]);
-    value.into()
-}
-
-fn since_json(since: Instant, now: Instant) -> u64 {
-    whole(now.saturating_duration_since(since))
+#[derive(Serialize)]
+struct Status<'a> {
+    name: &'a str,
+    pid: u32,
+    version: &'static str,
+    node: &'a str,
+    state: &'static str,
+    ready: bool,
+    generation: u32,
+    held: bool,
+    workers: usize,
+    uptime: u64,
+    started: u64,
+    now: u64,
+    control: Option<&'a str>,
+    admin: Option<&'a str>,
+    slots: Vec<Slot>,
+    draining: Vec<Draining>,
+    blocked: Vec<Blocked<'a>>,
+    listeners: Vec<Listener<'a>>,
+    totals: Totals,
+    events: Vec<Event<'a>>,
+    history: History,
 }
 
 /// What a worker uses, and its connections.
-fn worker_json(snapshot: &Snapshot, worker: WorkerId) -> Map<String, Value> {
-    let process = snapshot.processes.get(&worker);
-    let usage = process.map(|it| it.usage).unwrap_or_default();
-    let stats = snapshot.observed.workers.get(&worker);
-    let count = |get: fn(&WorkerStats) -> u64| stats.map_or(0, get);
-    Map::from_iter([
-        ("pid".into(), json!(process.map(|Process { pid, .. }| pid))),
-        ("memory".into(), json!(usage.memory)),
-        ("cpu".into(), json!(usage.cpu.map(whole))),
-        ("stalled".into(), json!(stats.is_some_and(WorkerStats::is_stuck))),
-        ("open".into(), json!(count(|it| it.open as u64))),
-        ("waiting".into(), json!(count(|it| it.waiting as u64))),
-        ("accepted".into(), json!(count(|it| it.accepted))),
-        ("handedOver".into(), json!(count(|it| it.counts.handed_over))),
-    ])
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Process {
+    pid: Option<i32>,
+    memory: Option<u64>,
+    cpu: Option<u64>,
+    stalled: bool,
+    open: usize,
+    waiting: usize,
+    accepted: u64,
+    handed_over: u64,
 }
 
-fn total_json(total: &Total) -> Map<String, Value> {
-    let Total { accepted, counts, .. } = total;
-    Map::from_iter([
-        ("accepted".into(), json!(accepted)),
-        ("handedOver".into(), json!(counts.handed_over)),
-        ("reclaimed".into(), json!(counts.reclaimed)),
-        ("rescued".into(), json!(counts.rescued)),
-        ("returned".into(), json!(counts.returned)),
-        ("moved".into(), json!(counts.moved)),
-    ])
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Slot {
+    slot: u32,
+    state: &'static str,
+    worker: Option<WorkerId>,
+    generation: Option<u32>,
+    uptime: Option<u64>,
+    failures: u32,
+    restarts: u64,
+    next_start: Option<u64>,
+    #[serde(flatten)]
+    process: Process,
+    total: Connections,
 }
 
-fn bound(snapshot: &Snapshot) -> impl Iterator<Item = &AddressStats> {
-    snapshot.observed.addresses.iter().filter(|it| it.is_bound)
+#[derive(Serialize)]
+struct Draining {
+    worker: WorkerId,
+    slot: u32,
+    generation: u32,
+    reason: Option<&'static str>,
+    since: Option<u64>,
+    #[serde(flatten)]
+    process: Process,
 }
 
-fn address_json(stats: &AddressStats) -> Value {
-    let mut value = total_json(&stats.total);
-    value.extend([
-        ("address".into(), json!(stats.address)),
-        ("workers".into(), json!(stats.workers)),
-        ("waiting".into(), json!(stats.waiting)),
-        ("parked".into(), json!(stats.parked)),
-        ("handoverTimes".into(), json!(stats.total.handover.buckets)),
-    ]);
-    value.into()
+#[derive(Serialize)]
+struct Blocked<'a> {
+    at: &'a str,
+    count: u64,
+    ms: u64,
 }
 
-fn blocked_json(snapshot: &Snapshot, audience: Audience) -> Vec<Value> {
-    let places = snapshot.status.blocked.iter().map(|place| {
-        let at = match audience {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Connections {
+    accepted: u64,
+    handed_over: u64,
+    reclaimed: u64,
+    rescued: u64,
+    returned: u64,
+    moved: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listener<'a> {
+    address: &'a str,
+    workers: &'a [WorkerId],
+    #[serde(flatten)]
+    total: Connections,
+    waiting: usize,
+    parked: usize,
+    handover_times: [u64; 24],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Totals {
+    #[serde(flatten)]
+    connections: Connections,
+    restarts: u64,
+    cut: u64,
+    reloads: u64,
+    reloads_failed: u64,
+    hung: u64,
+    blocked: u64,
+}
+
+struct Event<'a> {
+    event: &'a Value,
+    audience: Audience,
+}
+
+#[derive(Serialize)]
+struct History {
+    interval: u64,
+    accepted: Vec<f64>,
+    p50: Vec<Option<f64>>,
+    p99: Vec<Option<f64>>,
+}
+
+impl<'a> Status<'a> {
+    fn new(snapshot: &'a Snapshot, audience: Audience) -> Self {
+        let Snapshot { identity, now, status, observed, .. } = snapshot;
+        let is_stuck = |worker| observed.workers.get(&worker).is_some_and(WorkerStats::is_stuck);
+        let addresses = observed.addresses.iter().filter(|it| it.is_bound);
+        Self {
+            name: &identity.name,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION"),
+            node: &identity.node,
+            state: state_name(status.state),
+            ready: readiness(status, is_stuck).is_ok(),
+            generation: status.generation,
+            held: status.is_held,
+            workers: status.slots.len(),
+            uptime: whole(now.instant.saturating_duration_since(identity.since)),
+            started: epoch(identity.started),
+            now: now.epoch,
+            control: identity.control.as_deref(),
+            admin: identity.admin.as_deref(),
+            slots: status.slots.iter().map(|it| Slot::new(snapshot, it)).collect(),
+            draining: draining(snapshot),
+            blocked: blocked(snapshot, audience),
+            listeners: addresses
+                .map(|it| Listener {
+                    address: &it.address,
+                    workers: &it.workers,
+                    total: it.total.into(),
+                    waiting: it.waiting,
+                    parked: it.parked,
+                    handover_times: it.total.handover.buckets,
+                })
+                .collect(),
+            totals: Totals::new(snapshot),
+            events: snapshot.events.iter().map(|event| Event { event, audience }).collect(),
+            history: History::new(&snapshot.seconds),
+        }
+    }
+}
+
+impl Slot {
+    fn new(snapshot: &Snapshot, slot: &SlotStatus) -> Self {
+        let now = snapshot.now.instant;
+        let next = match slot.state {
+            SlotState::Waiting(at) => Some(at),
+            _ => None,
+        };
+        let total = snapshot.observed.slots.get(&slot.slot).copied().unwrap_or_default();
+        Self {
+            slot: slot.slot,
+            state: slot_state_name(slot.state),
+            worker: slot.worker,
+            generation: slot.generation,
+            uptime: slot.ready_since.map(|since| since_then(since, now)),
+            failures: slot.failures,
+            restarts: snapshot.restarts.get(&slot.slot).copied().unwrap_or_default(),
+            next_start: next.map(|at| whole(at.saturating_duration_since(now))),
+            process: slot.worker.map(|it| Process::new(snapshot, it)).unwrap_or_default(),
+            total: total.into(),
+        }
+    }
+}
+
+impl Process {
+    fn new(snapshot: &Snapshot, worker: WorkerId) -> Self {
+        let process = snapshot.processes.get(&worker);
+        let usage = process.map(|it| it.usage).unwrap_or_default();
+        let stats = snapshot.observed.workers.get(&worker);
+        Self {
+            pid: process.map(|it| it.pid),
+            memory: usage.memory,
+            cpu: usage.cpu.map(whole),
+            stalled: stats.is_some_and(WorkerStats::is_stuck),
+            open: stats.map_or(0, |it| it.open),
+            waiting: stats.map_or(0, |it| it.waiting),
+            accepted: stats.map_or(0, |it| it.accepted),
+            handed_over: stats.map_or(0, |it| it.counts.handed_over),
+        }
+    }
+}
+
+fn draining(snapshot: &Snapshot) -> Vec<Draining> {
+    let leaving = snapshot.status.leaving.iter().map(|it| {
+        let leaves = snapshot.processes.get(&it.worker).and_then(|process| process.leaves);
+        Draining {
+            worker: it.worker,
+            slot: it.slot,
+            generation: it.generation,
+            reason: it.reason.map(Reason::as_str),
+            since: leaves.map(|since| since_then(since, snapshot.now.instant)),
+            process: Process::new(snapshot, it.worker),
+        }
+    });
+    leaving.collect()
+}
+
+fn since_then(since: Instant, now: Instant) -> u64 {
+    whole(now.saturating_duration_since(since))
+}
+
+fn blocked(snapshot: &Snapshot, audience: Audience) -> Vec<Blocked<'_>> {
+    let places = snapshot.status.blocked.iter().map(|place| Blocked {
+        at: match audience {
             Audience::Owner => &place.at,
             Audience::Public => place.at.rsplit('/').next().unwrap_or_default(),
-        };
-        json!({ "at": at, "count": place.count, "ms": whole(place.longest) })
+        },
+        count: place.count,
+        ms: whole(place.longest),
     });
     places.collect()
 }
 
-fn event_json(event: &Value, audience: Audience) -> Value {
-    let mut event = event.clone();
-    if audience == Audience::Public {
-        hide(&mut event);
-    }
-    event
-}
-
-fn hide(value: &mut Value) {
-    if let Value::Object(fields) = value {
-        fields.retain(|name, _| !PRIVATE.contains(&name.as_str()));
-        fields.values_mut().for_each(hide);
+impl From<Total> for Connections {
+    fn from(Total { accepted, counts, .. }: Total) -> Self {
+        let Counts { handed_over, reclaimed, rescued, returned, moved } = counts;
+        Self { accepted, handed_over, reclaimed, rescued, returned, moved }
     }
 }
 
-fn history_json(seconds: &[Second]) -> Value {
-    json!({
-        "interval": 1000,
-        "accepted": seconds.iter().map(|it| it.accepted).collect::<Vec<_>>(),
-        "p50": seconds.iter().map(|it| it.p50).collect::<Vec<_>>(),
-        "p99": seconds.iter().map(|it| it.p99).collect::<Vec<_>>(),
-    })
+impl Totals {
+    fn new(Snapshot { observed, restarts, status, tally, .. }: &Snapshot) -> Self {
+        Self {
+            connections: observed.total.into(),
+            restarts: restarts.values().sum(),
+            cut: tally.cut,
+            reloads: status.reloads,
+            reloads_failed: status.failed_reloads,
+            hung: tally.hung,
+            blocked: tally.blocked,
+        }
+    }
+}
+
+impl History {
+    fn new(seconds: &[Second]) -> Self {
+        Self {
+            interval: 1000,
+            accepted: seconds.iter().map(|it| it.accepted).collect(),
+            p50: seconds.iter().map(|it| it.p50).collect(),
+            p99: seconds.iter().map(|it| it.p99).collect(),
+        }
+    }
+}
+
+impl Serialize for Event<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.audience, self.event) {
+            (Audience::Public, Value::Object(fields)) => {
+                let shown = fields.iter().filter(|(name, _)| !PRIVATE.contains(&name.as_str()));
+                let audience = self.audience;
+                serializer.collect_map(shown.map(|(name, event)| (name, Event { event, audience })))
+            }
+            (_, event) => event.serialize(serializer),
+        }
+    }
 }

@@ -10,15 +10,16 @@ use serde_json::{Value, json};
 
 use super::{
     super::core::{
-        stats::{AddressStats, Counts, Histogram, Observed, Total, WorkerStats},
+        stats::{AddressStats, Counters, Counts, Histogram, Observed, Total, WorkerStats},
         supervise::{
-            report::{Reason, State},
+            report::{Reason, Report, State},
             status::{LeavingStatus, Place, SlotState, SlotStatus, Status},
         },
     },
+    board::Board,
     identity::Identity,
     metrics::metrics_text,
-    record::{Moment, Tally, Usage},
+    record::{End, Moment, Tally, Usage},
     snapshot::{Process, Snapshot},
     status::{Audience, status_json},
 };
@@ -51,7 +52,7 @@ fn snapshot(slots: u32) -> Snapshot {
     let usage = Usage { memory: Some(50 << 20), cpu: Some(Duration::from_millis(1500)) };
     let leaving = slots + 1;
     let process = |id: u32| {
-        let leaves = (id == leaving).then_some((Reason::Reload, instant - second));
+        let leaves = (id == leaving).then_some(instant - second);
         (id, Process { pid: 1000 + id.cast_signed(), usage, leaves })
     };
     let hung = json!({
@@ -81,7 +82,12 @@ fn snapshot(slots: u32) -> Snapshot {
             generation: 2,
             is_held: false,
             slots: (0..slots).map(slot).collect(),
-            leaving: vec![LeavingStatus { worker: leaving, slot: 0, generation: 1 }],
+            leaving: vec![LeavingStatus {
+                worker: leaving,
+                slot: 0,
+                generation: 1,
+                reason: Some(Reason::Reload),
+            }],
             stops_by: None,
             blocked: vec![Place { at: "/srv/secret/app.js:7".into(), count: 3, longest: second }],
             reloads: 1,
@@ -274,6 +280,44 @@ fn the_public_is_not_shown_stacks_stderr_and_folders() {
 }
 
 #[test]
+fn the_last_fifty_events_are_kept() {
+    let board = Board::default();
+    let now = |epoch| Moment { instant: Instant::now(), epoch };
+    for epoch in 0..60 {
+        board.report(&Report::Ready, None, now(epoch));
+    }
+    board.exited(7, End { signal: Some("SIGKILL".into()), cut: 2, ..End::default() }, now(60));
+    board.publish(snapshot(1).status, Instant::now());
+    board.begin(Arc::clone(&snapshot(1).identity), Total::default());
+    let shown = board.snapshot(&Counters::default(), now(61)).expect("a status");
+    assert_eq!(shown.events.len(), 50);
+    assert_eq!(shown.events[0]["time"], 12);
+    assert_eq!(
+        *shown.events[48],
+        json!({ "type": "exit", "time": 60, "worker": 7, "slot": null, "code": null, "signal": "SIGKILL" })
+    );
+    assert_eq!(
+        *shown.events[49],
+        json!({ "type": "cut", "time": 60, "worker": 7, "connections": 2 })
+    );
+    assert_eq!(shown.tally.cut, 2);
+}
+
+#[test]
+fn restarts_of_a_slot_go_on_when_it_comes_back() {
+    let board = Board::default();
+    board.begin(Arc::clone(&snapshot(1).identity), Total::default());
+    let publish = |slots, restarts| {
+        let mut status = snapshot(slots).status;
+        status.slots.iter_mut().for_each(|slot| slot.restarts = restarts);
+        board.publish(status, Instant::now());
+        let now = Moment { instant: Instant::now(), epoch: 0 };
+        board.snapshot(&Counters::default(), now).expect("a status").restarts[&1]
+    };
+    assert_eq!([publish(2, 3), publish(1, 4), publish(2, 0), publish(2, 1)], [3, 3, 3, 4]);
+}
+
+#[test]
 fn the_status_has_the_same_fields_for_a_slot_without_a_worker() {
     let mut snapshot = snapshot(2);
     let slot = &mut snapshot.status.slots[1];
@@ -293,4 +337,21 @@ fn the_status_has_the_same_fields_for_a_slot_without_a_worker() {
     assert_eq!(status["uptime"], 10_000);
     let draining = &status["draining"][0];
     assert_eq!((&draining["reason"], &draining["since"]), (&json!("reload"), &json!(1000)));
+}
+
+/// Prints what it costs: `cargo test --release --lib operator::tests::what_it_costs -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn what_it_costs() {
+    for slots in [2, 64, 256] {
+        let snapshot = snapshot(slots);
+        let time = |what: &dyn Fn() -> usize| {
+            let begun = Instant::now();
+            let bytes = (0..200).map(|_| what()).last();
+            (begun.elapsed() / 200, bytes)
+        };
+        let status = time(&|| status_json(&snapshot, Audience::Public).len());
+        let metrics = time(&|| metrics_text(Some(snapshot.clone())).len());
+        println!("{slots} slots: status {status:?}, metrics {metrics:?}");
+    }
 }

@@ -18,6 +18,7 @@ pub(in crate::primary) fn shell(script: &str) -> Recipe {
         queue_timeout: Duration::ZERO,
         own_group: false,
         keeps_stderr: false,
+        prefix: None,
         inspect: None,
         slot_env: Vec::new(),
     }
@@ -59,12 +60,17 @@ fn each_worker_gets_the_next_inspector_port_also_by_another_recipe() {
 }
 
 #[test]
-fn only_a_stderr_that_is_inherited_is_relayed() {
+fn only_an_output_that_is_inherited_is_relayed() {
     let mut recipe = Recipe { keeps_stderr: true, ..recipe() };
-    assert!(recipe.relays_stderr());
+    assert!(recipe.relays(Target::Stderr) && !recipe.relays(Target::Stdout));
     for stdio in [vec![0, 1, -2], vec![0, 2, 1], vec![0, 1]] {
         recipe.stdio = stdio;
-        assert!(!recipe.relays_stderr());
+        assert!(!recipe.relays(Target::Stderr));
     }
-    assert!(!super::tests::recipe().relays_stderr());
+    let prefix = Some(LinePrefix { may_have_color: false });
+    let recipe = Recipe { prefix, ..super::tests::recipe() };
+    assert!(recipe.relays(Target::Stderr) && recipe.relays(Target::Stdout));
+    let recipe = Recipe { stdio: vec![0, 2, -2], ..recipe };
+    assert!(!recipe.relays(Target::Stderr) && !recipe.relays(Target::Stdout));
+    assert!(!super::tests::recipe().relays(Target::Stderr));
 }

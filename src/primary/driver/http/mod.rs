@@ -32,8 +32,15 @@ use super::{
 };
 use crate::sys::{listen::Bound, watched::watch};
 
-/// Begins to answer operators, until the tasks are aborted.
-pub(super) fn open(context: &Rc<Context>, sockets: OperatorSockets) -> Vec<AbortHandle> {
+/// Begins to answer operators of a program that is supervised, until that ends.
+pub(super) fn open(context: &Rc<Context>, sockets: OperatorSockets) {
+    let servers = start(context, sockets);
+    if let Some(supervision) = &mut *context.supervision.borrow_mut() {
+        supervision.servers = servers;
+    }
+}
+
+fn start(context: &Rc<Context>, sockets: OperatorSockets) -> Vec<AbortHandle> {
     let OperatorSockets { control, admin } = sockets;
     let reports = Rc::new(Reports::default());
     let mut tasks = Vec::new();

@@ -111,13 +111,20 @@ function renderTotals({ slots, draining, listeners = [], totals = {} }) {
   }
 }
 
+/** The newest value of the last ten seconds: seconds without a connection have none. */
+const lastKnown = (values) => values.slice(-10).findLast(isNumber);
+
 function renderCharts({ history = {} }) {
   const { accepted = [], p50 = [], p99 = [] } = history;
   const highest = Math.max(0, ...accepted.filter(isNumber));
+  const [nowP50, nowP99] = [p50, p99].map(lastKnown);
   show('rate', count(accepted.at(-1)));
   show('rate-peak', accepted.length > 0 ? `peak ${count(highest)}` : '');
-  show('p50', latency(p50.at(-1)));
-  show('p99', latency(p99.at(-1)));
+  show('p50', latency(nowP50));
+  show('p99', latency(nowP99));
+  for (const id of ['rate', 'p50', 'p99']) {
+    byId(id).classList.toggle('quiet', byId(id).textContent === UNKNOWN);
+  }
   const span = 'over the last 2 minutes';
   rateChart.update(
     [accepted],
@@ -126,7 +133,7 @@ function renderCharts({ history = {} }) {
   const slowest = Math.max(0, ...p99.filter(isNumber));
   latencyChart.update(
     [p50, p99],
-    `Hand-over latency ${span}: now p50 ${latency(p50.at(-1))}, p99 ${latency(p99.at(-1))}; highest p99 ${latency(slowest)}`,
+    `Hand-over latency ${span}: now p50 ${latency(nowP50)}, p99 ${latency(nowP99)}; highest p99 ${latency(slowest)}`,
   );
 }
 

@@ -14,7 +14,7 @@ const slotsTable = (samples, context) =>
       {
         label: 'State',
         class: ['state'],
-        make: () => [shape(), element('span'), element('small')],
+        make: () => [shape(), element('span'), ' ', element('small')],
         fill(cell, slot) {
           const look = SLOT_LOOKS[slotState(slot)];
           const [picture, word, note] = cell.children;
@@ -68,7 +68,7 @@ const slotsTable = (samples, context) =>
 const worker = {
   label: 'Worker',
   class: ['worker'],
-  make: () => [element('span'), element('small')],
+  make: () => [element('span'), ' ', element('small')],
   fill(cell, { worker: id, pid }) {
     const [first, second] = cell.children;
     setText(first, isNumber(id) ? `${id}` : UNKNOWN);

@@ -16,10 +16,12 @@ use crate::sys::{
 /// Everything here takes less than a second, so what has not happened by then never will.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+const PLAIN: Way = Way { target: Target::Stderr, prefix: None };
+
 /// A relay, and the other end of what it writes to.
 fn relay() -> (Arc<Thread>, PipeReader) {
     let (output, target) = io::pipe().unwrap();
-    (Thread::start(target).unwrap(), output)
+    (Thread::start(io::stdout(), target).unwrap(), output)
 }
 
 /// A process of the shell that writes there.
@@ -76,7 +78,7 @@ fn read(output: &mut PipeReader, count: usize) -> Vec<u8> {
 #[test]
 fn no_byte_is_lost_when_a_worker_writes_much_and_crashes() {
     let (thread, mut output) = relay();
-    let (stderr, tail) = Arc::clone(&thread).open().unwrap();
+    let (stderr, tail) = Arc::clone(&thread).open(PLAIN).unwrap();
     let script = "head -c 102400 /dev/zero | tr '\\0' x >&2; echo =last >&2; kill -9 $$";
     let process = shell(script, &stderr);
     drop(stderr);
@@ -90,14 +92,14 @@ fn no_byte_is_lost_when_a_worker_writes_much_and_crashes() {
 #[test]
 fn a_blocked_terminal_blocks_neither_who_asks_for_the_tail_nor_a_worker_that_crashes() {
     let (thread, mut output) = relay();
-    let (first, first_tail) = Arc::clone(&thread).open().unwrap();
+    let (first, first_tail) = Arc::clone(&thread).open(PLAIN).unwrap();
     // As much as both pipes can't hold; the thread waits with the rest.
     let blocked = 64 * 1024;
     let mut first = File::from(first);
     first.write_all(&vec![b'x'; blocked]).unwrap();
     assert!(thread.flush(DEADLINE), "the pipe has room for that");
     first.write_all(b"=").unwrap();
-    let (stderr, tail) = Arc::clone(&thread).open().unwrap();
+    let (stderr, tail) = Arc::clone(&thread).open(PLAIN).unwrap();
     assert!(!thread.flush(Duration::from_millis(50)), "it has not for more");
     let process = shell("echo why >&2; exit 7", &stderr);
     drop(stderr);
@@ -115,7 +117,7 @@ fn a_blocked_terminal_blocks_neither_who_asks_for_the_tail_nor_a_worker_that_cra
 #[test]
 fn a_process_that_outlives_the_worker_writes_on_until_it_ends() {
     let (thread, mut output) = relay();
-    let (stderr, tail) = Arc::clone(&thread).open().unwrap();
+    let (stderr, tail) = Arc::clone(&thread).open(PLAIN).unwrap();
     let (input, mut control) = io::pipe().unwrap();
     let pipe = Arc::downgrade(&tail.pipe);
     let script = "(read -r line; echo \"$line\" >&2) <&3 & exit 0";
@@ -138,7 +140,7 @@ fn a_process_that_outlives_the_worker_writes_on_until_it_ends() {
 fn workers_go_on_when_there_is_no_terminal_any_more() {
     let (thread, output) = relay();
     drop(output);
-    let (stderr, tail) = thread.open().unwrap();
+    let (stderr, tail) = thread.open(PLAIN).unwrap();
     let process = shell("head -c 300000 /dev/zero >&2; echo last >&2; exit 7", &stderr);
     drop(stderr);
     assert_eq!(exit_of(&process), Exit::Code(7));
@@ -149,9 +151,38 @@ fn workers_go_on_when_there_is_no_terminal_any_more() {
 fn a_terminal_that_does_not_block_gets_all_as_well() {
     let (output, target) = wake_pipe().unwrap();
     let mut output = PipeReader::from(output);
-    let thread = Thread::start(target).unwrap();
-    let (stderr, _tail) = thread.open().unwrap();
+    let thread = Thread::start(io::stdout(), target).unwrap();
+    let (stderr, _tail) = thread.open(PLAIN).unwrap();
     let writing = std::thread::spawn(move || File::from(stderr).write_all(&vec![b'x'; 300_000]));
     assert_eq!(read(&mut output, 300_000), vec![b'x'; 300_000]);
     writing.join().unwrap().unwrap();
+}
+
+#[test]
+fn lines_of_both_outputs_get_a_prefix_and_do_not_mix() {
+    let (mut output, target) = io::pipe().unwrap();
+    let thread = Thread::start(target.try_clone().unwrap(), target).unwrap();
+    let way = |target, slot| Way { target, prefix: Some(Prefix { slot, may_have_color: true }) };
+    let ways = [way(Target::Stdout, 0), way(Target::Stderr, 0), way(Target::Stdout, 1)];
+    let opened = ways.map(|way| Arc::clone(&thread).open(way).unwrap());
+    let [(first, _), (second, tail), (third, _)] = opened;
+    let [mut first, mut second, mut third] = [first, second, third].map(File::from);
+    let mut expect = |text: &str| {
+        assert_eq!(String::from_utf8(read(&mut output, text.len())).unwrap(), text);
+    };
+    first.write_all(b"begun").unwrap();
+    // It is the part of a line, and appears after a while.
+    expect("0 | begun");
+    second.write_all(b"error\n").unwrap();
+    expect("\n0 | error\n");
+    third.write_all(b"whole\nbegun").unwrap();
+    expect("1 | whole\n");
+    drop(third);
+    expect("1 | begun\n");
+    first.write_all(b" ended\n").unwrap();
+    expect("0 |  ended\n");
+    assert_eq!(tail.read(), b"error\n");
+    first.write_all(b"last").unwrap();
+    assert!(thread.flush(DEADLINE));
+    expect("0 | last");
 }
