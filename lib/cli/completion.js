@@ -113,7 +113,9 @@ compdef _rs_cluster rs-cluster
 /** What _arguments takes for an option: '--name[help]:value:action'. */
 function zshSpecs({ name, short, boolean, multiple, value, words, is, help }) {
   const text = help.replace(/[[\]:\\]/g, '\\$&');
-  const action = words ? `(${words.join(' ')})` : { file: ZSH_FILES, directory: `${ZSH_FILES} -/` }[is];
+  const action = words
+    ? `(${words.join(' ')})`
+    : { file: ZSH_FILES, directory: `${ZSH_FILES} -/` }[is];
   const rest = boolean ? '' : `:${value.replace(/[[\]:|/]/g, ' ')}:${action ?? ' '}`;
   const repeat = multiple ? '*' : '';
   return flagsOf({ name, short }).map((flag) => quoted(`${repeat}${flag}[${text}]${rest}`));

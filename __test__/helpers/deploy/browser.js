@@ -93,7 +93,10 @@ function queries(page) {
     slot: (number) =>
       page.locator('#slots tbody tr:not(.nothing)').evaluateAll((rows, wanted) => {
         const row = rows.find((it) => it.cells[0].textContent === `${wanted}`);
-        const cells = [...(row?.cells ?? [])].map((it) => [it.dataset.label, it.textContent.trim()]);
+        const cells = [...(row?.cells ?? [])].map((it) => [
+          it.dataset.label,
+          it.textContent.trim(),
+        ]);
         return Object.fromEntries(cells);
       }, number),
     /** Newest first. */
