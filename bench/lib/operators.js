@@ -26,7 +26,8 @@ async function startOperators(kind, admin) {
     withDeadline(
       firstJsonLine(child.stdout),
       LIMIT_MS,
-      () => `the clients of kind ${kind}: ${describeEnd(child.exitCode, child.signalCode, stderr())}`,
+      () =>
+        `the clients of kind ${kind}: ${describeEnd(child.exitCode, child.signalCode, stderr())}`,
     );
   child.stdin.on('error', () => {}); // the missing line says more
   await line();
