@@ -10,7 +10,7 @@ const DEPLOY_PROGRAMS = [
   { name: 'redis-server' },
   { name: 'systemd', programs: ['systemd-analyze'] },
   { name: 'tini' },
-  { name: 'util-linux', programs: ['setpriv', 'taskset', 'unshare'] },
+  { name: 'util-linux', programs: ['nsenter', 'taskset', 'unshare'] },
 ];
 
 module.exports = { DEPLOY_PROGRAMS };

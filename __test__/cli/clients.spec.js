@@ -34,7 +34,7 @@ if (!isBuiltin) {
   for (const [args, url, body] of REQUESTS) {
     test(`rs-cluster ${args.join(' ')} asks for ${url}`, async (t) => {
       const { env, control } = place(t);
-      const value = url === '/reload' ? { generation: 4, ms: 1_234 } : null;
+      const value = { '/reload': { generation: 4, ms: 1_234 }, '/scale': 4 }[url] ?? null;
       const { requests } = await startControlServer(t, control, (asked, response) => {
         if (asked.url === url) sendJson(response, 200, { value });
         return asked.url === url;

@@ -119,6 +119,27 @@ for (const [title, name, text, message, hint] of [
     /it throws 1$/,
   ],
   [
+    'an import in a CommonJS module',
+    'a.config.cjs',
+    'import fs from "node:fs";',
+    /line 1: SyntaxError: /,
+    /extension \.mjs$/,
+  ],
+  [
+    'an unknown option',
+    'a.json',
+    '{ "worker": 1 }',
+    /a\.json: there is no option worker$/,
+    /^Did you mean workers\?$/,
+  ],
+  [
+    'an option of the command',
+    'a.json',
+    '{ "prefix": true }',
+    /there is no option prefix$/,
+    /^It belongs to the command line: --prefix$/,
+  ],
+  [
     'no object',
     'a.config.js',
     'module.exports = "server.js";',

@@ -70,7 +70,7 @@ function slotOf(slot, changes = {}) {
     waiting: 0,
     accepted: 0,
     handedOver: 750,
-    total: { ...COUNTS, handedOver: 750 },
+    total: { ...COUNTS, accepted: 50, handedOver: 700 },
     ...changes,
   };
 }

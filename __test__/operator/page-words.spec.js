@@ -188,6 +188,22 @@ test('events are told in words', (t) => {
   for (const [event, text] of EVENTS) t.is(named('eventLook')(event).text, text);
 });
 
+test('of the reports of one block only the last is shown', (t) => {
+  const blocked = (time, worker, ms) => ({ type: 'blocked', time, worker, ms });
+  const events = [
+    blocked(0, 1, 200),
+    blocked(1_000, 1, 1_100),
+    blocked(1_500, 2, 200),
+    blocked(2_000, 1, 1_900),
+    blocked(9_000, 1, 2_000),
+    { type: 'exit', time: 9_500, worker: 1 },
+    blocked(10_000, 3, 900),
+    blocked(11_000, 3, 300),
+  ];
+  const times = named('withoutRepeats')(events).map(({ time }) => time);
+  t.deepEqual(times, [1_500, 2_000, 9_000, 9_500, 10_000, 11_000]);
+});
+
 function poll(now, cpu, handedOver, more = {}) {
   const total = { accepted: 0, handedOver };
   return {

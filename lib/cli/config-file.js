@@ -11,6 +11,8 @@ const vm = require('node:vm');
 const ConfigError = require('./config-error.js');
 
 const MODULES = ['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts'];
+// What older versions of Node say of a .js file that is an ES module.
+const ES_MODULE = /token '?export|import statement/;
 const YAML = ['.yml', '.yaml'];
 const BYTE_ORDER_MARK = /^\uFEFF/;
 const EVALUATED_WITHIN = 1_000;
@@ -81,7 +83,9 @@ async function load(file, full) {
   try {
     namespace = await import(pathToFileURL(full).href);
   } catch (error) {
-    throw new ConfigError(`${file}: ${describe(error)}`);
+    const isModule = error?.name === 'SyntaxError' && ES_MODULE.test(error.message);
+    const hint = isModule ? 'A file with import and export has the extension .mjs' : undefined;
+    throw new ConfigError(`${file}: ${describe(error)}`, hint);
   }
   // A transpiled module is the default export of a CommonJS module.
   const { default: exported = namespace } = namespace;

@@ -6,6 +6,11 @@
 const readConfigFile = require('./config-file.js');
 const ConfigError = require('./config-error.js');
 const { fromEcosystem, isEcosystem } = require('./ecosystem.js');
+const { RUN_OPTIONS } = require('./run-options.js');
+const { didYouMean } = require('./suggest.js');
+
+/** What such an object has besides options of `supervise()`. */
+const OWN_NAMES = ['program', 'args', 'policy'];
 
 /**
  * @typedef {object} Config
@@ -48,9 +53,22 @@ async function loadConfig(file, { only, env } = {}) {
 function own(file, config) {
   const { program = config.exec, args, policy, ...options } = config;
   checkProgram(file, program);
+  checkNames(file, options);
   if (program !== undefined) options.exec = program;
   if (args !== undefined) options.args = args;
   return { program, args, options, slotEnv: [], policy };
+}
+
+/** The values are checked by `supervise()`, whose errors name options as they are on the command line. */
+function checkNames(file, options) {
+  const { OPTION_NAMES } = require('../supervisor/options.js');
+  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.includes(name));
+  if (unknown === undefined) return;
+  const isOfCommand = RUN_OPTIONS.some(({ name }) => name === unknown);
+  const hint = isOfCommand
+    ? `It belongs to the command line: --${unknown}`
+    : didYouMean(unknown, [...OWN_NAMES, ...OPTION_NAMES]);
+  throw new ConfigError(`${file}: there is no option ${unknown}`, hint);
 }
 
 function checkProgram(file, program) {

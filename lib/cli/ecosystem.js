@@ -10,12 +10,15 @@ const { UNUSED, USED, isNamedEnvironment, nameOf } = require('./ecosystem-fields
 const supervisionOf = require('./ecosystem-options.js');
 const { checkInterpreter, findScript } = require('./ecosystem-script.js');
 const { checkType, toWords } = require('./ecosystem-values.js');
+const { didYouMean } = require('./suggest.js');
+const { fit } = require('../supervisor/program-name.js');
 
 const SECTIONS = {
   deploy: 'deploy by another tool, which then runs "rs-cluster reload"',
   static: 'let nginx, Caddy or the npm package "serve" serve files',
 };
 const SCRIPTS = ['script', 'cmd', 'command'];
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Whether a file is for PM2, and not of rs-cluster's own kind. */
 function isEcosystem(config) {
@@ -93,13 +96,18 @@ function sort(app, warn) {
     const name = nameOf(field);
     if (value === undefined || value === null) continue;
     if (name === undefined && isNamedEnvironment(field)) environments[field] = value;
-    else if (name === undefined) warn(`${field}: is unknown to PM2 and to rs-cluster`);
+    else if (name === undefined) warn(unknown(field));
     else if (UNUSED[name]) warnOfUnused(field, value, UNUSED[name], warn);
     else if (field === name || fields[name] === undefined) {
       fields[name] = checkType(field, value, USED[name]);
     }
   }
   return { fields, environments };
+}
+
+function unknown(field) {
+  const hint = didYouMean(field, [...Object.keys(USED), ...Object.keys(UNUSED)]);
+  return `${field}: is unknown to PM2 and to rs-cluster${hint ? `. ${hint}` : ''}`;
 }
 
 function warnOfUnused(field, value, { advice, silent = [] }, warn) {
@@ -116,7 +124,7 @@ function translate(fields, { environments, deploy, env, file, warn }) {
   const { home, ...account } = accountOf(fields);
   if (home !== undefined) variables.HOME = home;
   const options = {
-    name: nameFor(fields, env),
+    name: nameFor(fields, env, warn),
     exec: program,
     args,
     execArgv: execArgvOf(fields),
@@ -128,9 +136,15 @@ function translate(fields, { environments, deploy, env, file, warn }) {
   return { program, args, options, slotEnv: slotEnvOf(fields, variables) };
 }
 
-function nameFor(fields, env) {
-  const name = nameOfApplication(fields);
-  return fields.append_env_to_name && env !== undefined ? `${name}-${env}` : name;
+/** The name of the control socket, and a label of metrics, which can't have all characters. */
+function nameFor(fields, env, warn) {
+  const given = nameOfApplication(fields);
+  const full = fields.append_env_to_name && env !== undefined ? `${given}-${env}` : given;
+  const name = fit(full);
+  if (name === full) return name;
+  if (name === '') throw new ConfigError(`name: "${full}" has no letter or digit`);
+  warn(`name: "${full}" is ${name} here: that is what --name takes`);
+  return name;
 }
 
 /** PM2 reads source maps by a package, Node by itself. */
@@ -150,6 +164,10 @@ function accountOf({ uid, gid }) {
 
 /** The variables that differ from slot to slot: their names, and the values in slot 0. */
 function slotEnvOf({ instance_var = 'NODE_APP_INSTANCE', increment_var }, variables) {
+  for (const [field, name] of Object.entries({ instance_var, increment_var })) {
+    if (name === undefined || VARIABLE.test(name)) continue;
+    throw new ConfigError(`${field}: "${name}" is not the name of a variable`);
+  }
   const slotEnv = [{ name: instance_var, offset: 0 }];
   if (increment_var !== undefined) {
     slotEnv.push({ name: increment_var, offset: Number(variables[increment_var]) || 0 });

@@ -6,6 +6,7 @@ const { didYouMean } = require('./suggest.js');
 
 const HELP = { name: 'help', short: 'h', boolean: true, help: 'print this' };
 const NEGATIVE = /^-\d+$/;
+const OLDEST = '18.7';
 
 /** The options of a command, without the headings between them. */
 function optionsOf({ options = [] }) {
@@ -19,6 +20,9 @@ function optionsOf({ options = [] }) {
  *   parsed, and `raw` as they were written; an array of them for an option that may come several times
  */
 function parse(command, args) {
+  // Older versions of Node 18 have none, or one that does not tell where the program is.
+  if (!isAtLeast(OLDEST))
+    throw usageError(`rs-cluster needs Node ${OLDEST} or newer`, `This is ${process.version}`);
   const options = optionsOf(command);
   const { head, rest } = split(command, options, args);
   let parsed;
@@ -41,6 +45,12 @@ function parse(command, args) {
   );
   if (!values.help) checkCount(command, positionals);
   return { values, positionals, raw: parsed.values };
+}
+
+function isAtLeast(version) {
+  const [major, minor] = version.split('.').map(Number);
+  const [ourMajor, ourMinor] = process.versions.node.split('.').map(Number);
+  return ourMajor > major || (ourMajor === major && ourMinor >= minor);
 }
 
 /** Divides the arguments into those to parse, and those that are taken as they are. */

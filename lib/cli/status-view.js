@@ -93,12 +93,7 @@ function columns(status, before, style) {
     cpuColumn(status, before),
     { title: 'OPEN', of: ({ open }) => integer(open), ...number },
     { title: 'WAIT', of: ({ waiting }) => integer(waiting), ...number, rank: 3 },
-    {
-      title: 'CONNS',
-      of: (it) => integer(it.total?.handedOver ?? it.handedOver),
-      ...number,
-      rank: 6,
-    },
+    { title: 'CONNS', of: (it) => integer(connections(it.total ?? it)), ...number, rank: 6 },
     ...(before ? [rateColumn(status, before)] : []),
   ].filter(Boolean);
 }
@@ -130,6 +125,11 @@ function cpuColumn(status, before) {
   return { title: 'CPU', of, isNumber: true, rank: 1 };
 }
 
+/** The connections that the engine has handed over, and those that the worker has accepted from its own socket. */
+function connections({ handedOver, accepted }) {
+  return handedOver + accepted;
+}
+
 function workerOf({ slots, draining }, id) {
   return [...slots, ...draining].find(({ worker }) => worker === id);
 }
@@ -139,7 +139,7 @@ function rateColumn(status, before) {
   const of = ({ state, slot, total }) => {
     const old = before.slots.find((it) => it.slot === slot)?.total;
     if (state === 'draining' || !total || !old || !(seconds > 0)) return NONE;
-    return integer((total.handedOver - old.handedOver) / seconds);
+    return integer((connections(total) - connections(old)) / seconds);
   };
   return { title: 'CONN/S', of, isNumber: true };
 }
@@ -212,7 +212,7 @@ function summaryLine(status, before) {
   const ready = slots.filter((it) => it.state === 'ready').length;
   const rate =
     before && status.totals
-      ? (status.totals.handedOver - before.totals.handedOver) / ((status.now - before.now) / 1_000)
+      ? (status.totals.accepted - before.totals.accepted) / ((status.now - before.now) / 1_000)
       : undefined;
   return [
     new Date(status.now ?? Date.now()).toISOString(),

@@ -268,4 +268,7 @@ function checkRestarts(name, value) {
   checkTime(`${name}.within`, value.within, 1);
 }
 
-module.exports = { checkOptions, checkSurge, resolveWorkers, MOST_WORKERS };
+/** The names of all options. */
+const OPTION_NAMES = [...Object.keys(OPTIONS), ...Object.keys(SETTINGS)];
+
+module.exports = { checkOptions, checkSurge, resolveWorkers, MOST_WORKERS, OPTION_NAMES };

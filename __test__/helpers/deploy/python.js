@@ -6,7 +6,7 @@ const path = require('node:path');
 const { cached } = require('../../../tools/cache');
 const { runTool } = require('../../../tools/run-tool');
 
-const PACKAGES = ['kubernetes-validate==1.37.0', 'python-hcl2==8.1.4'];
+const PACKAGES = ['kubernetes-validate==1.37.0', 'prometheus-client==0.23.1', 'python-hcl2==8.1.4'];
 const NAME = `python-${PACKAGES.join('+')}`;
 const LIMIT = 240_000;
 const MISSING = 'python3 is missing: apt-get install -y python3-venv';

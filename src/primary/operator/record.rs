@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::core::supervise::{
-        report::{Outcome, Reason, Report, SlotNumber},
+        report::{Outcome, Report, SlotNumber},
         status::Status,
     },
     history::History,
@@ -64,8 +64,8 @@ pub(super) struct Process {
     pub(super) pid: i32,
     pub(super) slot: Option<SlotNumber>,
     pub(super) usage: Usage,
-    /// Since when it leaves, and why.
-    pub(super) leaves: Option<(Reason, Instant)>,
+    /// Since when it leaves.
+    pub(super) leaves: Option<Instant>,
 }
 
 /// Counts of what has happened. They never go down.
@@ -126,11 +126,6 @@ impl Record {
         match report {
             Report::Hung { .. } => self.tally.hung += 1,
             Report::Blocked { .. } => self.tally.blocked += 1,
-            Report::Draining { worker, reason } => {
-                if let Some(process) = self.processes.get_mut(worker) {
-                    process.leaves.get_or_insert((*reason, now.instant));
-                }
-            }
             // Whatever was done is reported by itself.
             Report::Answer(_, outcome) if !matches!(outcome, Outcome::Rejected(_)) => return,
             _ => {}
@@ -178,10 +173,9 @@ impl Record {
         for slot in &status.slots {
             self.restarts.entry(slot.slot).or_default().update(slot.restarts);
         }
-        // Those that the program ends itself are not reported.
         for worker in status.leaving.iter().map(|it| it.worker) {
             if let Some(process) = self.processes.get_mut(&worker) {
-                process.leaves.get_or_insert((Reason::Ended, now));
+                process.leaves.get_or_insert(now);
             }
         }
     }

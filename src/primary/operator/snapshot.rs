@@ -11,10 +11,7 @@ use serde_json::Value;
 use super::{
     super::core::{
         stats::Observed,
-        supervise::{
-            report::{Reason, SlotNumber},
-            status::Status,
-        },
+        supervise::{report::SlotNumber, status::Status},
     },
     history::Second,
     identity::Identity,
@@ -29,8 +26,8 @@ pub struct Process {
     pub pid: i32,
     /// What it uses.
     pub usage: Usage,
-    /// Why it leaves, and since when.
-    pub leaves: Option<(Reason, Instant)>,
+    /// Since when it leaves.
+    pub leaves: Option<Instant>,
 }
 
 /// What operators may see.

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::{
     super::core::{
         stats::{Counts, Total, WorkerStats},
-        supervise::status::{SlotState, SlotStatus},
+        supervise::{
+            report::Reason,
+            status::{SlotState, SlotStatus},
+        },
     },
     history::Second,
     readiness::readiness,
@@ -247,8 +250,8 @@ fn draining(snapshot: &Snapshot) -> Vec<Draining> {
             worker: it.worker,
             slot: it.slot,
             generation: it.generation,
-            reason: leaves.map(|(reason, _)| reason.as_str()),
-            since: leaves.map(|(_, since)| since_then(since, snapshot.now.instant)),
+            reason: it.reason.map(Reason::as_str),
+            since: leaves.map(|since| since_then(since, snapshot.now.instant)),
             process: Process::new(snapshot, it.worker),
         }
     });

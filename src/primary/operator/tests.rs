@@ -52,7 +52,7 @@ fn snapshot(slots: u32) -> Snapshot {
     let usage = Usage { memory: Some(50 << 20), cpu: Some(Duration::from_millis(1500)) };
     let leaving = slots + 1;
     let process = |id: u32| {
-        let leaves = (id == leaving).then_some((Reason::Reload, instant - second));
+        let leaves = (id == leaving).then_some(instant - second);
         (id, Process { pid: 1000 + id.cast_signed(), usage, leaves })
     };
     let hung = json!({
@@ -82,7 +82,12 @@ fn snapshot(slots: u32) -> Snapshot {
             generation: 2,
             is_held: false,
             slots: (0..slots).map(slot).collect(),
-            leaving: vec![LeavingStatus { worker: leaving, slot: 0, generation: 1 }],
+            leaving: vec![LeavingStatus {
+                worker: leaving,
+                slot: 0,
+                generation: 1,
+                reason: Some(Reason::Reload),
+            }],
             stops_by: None,
             blocked: vec![Place { at: "/srv/secret/app.js:7".into(), count: 3, longest: second }],
             reloads: 1,

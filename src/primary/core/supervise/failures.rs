@@ -90,6 +90,7 @@ impl Supervisor {
         };
         let failed = member.clone();
         member.phase = Phase::Hung;
+        member.leaves = Some(Reason::Hung);
         let number = member.slot;
         let is_ready = failed.ready_since().is_some();
         let concerns_operation = self.concerns_operation(&failed);
@@ -119,6 +120,7 @@ impl Supervisor {
             return;
         };
         member.phase = Phase::Leaving;
+        member.leaves = Some(Reason::Ended);
         let Some(slot) = self.slots.get_mut(&member.slot) else {
             return;
         };

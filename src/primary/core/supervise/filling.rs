@@ -127,6 +127,7 @@ impl Supervisor {
             listened: None,
             part,
             is_worn: false,
+            leaves: None,
         };
         self.members.insert(worker, member);
         self.effects.push_back(Effect::Start { worker, slot: number, recipe, is_withheld });
@@ -159,6 +160,7 @@ impl Supervisor {
         };
         let has_served = member.may_have_connections();
         member.phase = Phase::Leaving;
+        member.leaves = Some(reason);
         // One whose process is about to be started leaves as soon as it has.
         if member.is_forked {
             let timeout = if has_served { timeout } else { Duration::ZERO };

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::report::{Generation, SlotNumber};
+use super::report::{Generation, Reason, SlotNumber};
 use crate::protocol::control::{Query, Target};
 
 /// An address that a worker listens on.
@@ -56,6 +56,8 @@ pub(super) struct Member {
     pub(super) part: f64,
     /// Whether it has reached one of them.
     pub(super) is_worn: bool,
+    /// Why it leaves.
+    pub(super) leaves: Option<Reason>,
 }
 
 impl Member {

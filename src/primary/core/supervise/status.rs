@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    member::Phase,
-    report::{Generation, SlotNumber, State},
+    member::{Member, Phase},
+    report::{Generation, Reason, SlotNumber, State},
     slot::{Rest, Slot},
     supervisor::Supervisor,
 };
@@ -53,6 +53,8 @@ pub struct LeavingStatus {
     pub slot: SlotNumber,
     /// Its generation.
     pub generation: Generation,
+    /// Why it leaves.
+    pub reason: Option<Reason>,
 }
 
 /// Where event loops of workers have been blocked.
@@ -94,7 +96,10 @@ impl Supervisor {
         let is_leaving = |phase| matches!(phase, Phase::Leaving | Phase::Hung);
         let leaving = self.members.iter().filter(|(_, it)| it.is_forked && is_leaving(it.phase));
         let mut leaving: Vec<_> = leaving
-            .map(|(&worker, it)| LeavingStatus { worker, slot: it.slot, generation: it.generation })
+            .map(|(&worker, it)| {
+                let Member { slot, generation, leaves: reason, .. } = *it;
+                LeavingStatus { worker, slot, generation, reason }
+            })
             .collect();
         leaving.sort_unstable_by_key(|it| it.worker);
         Status {

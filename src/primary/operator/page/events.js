@@ -15,7 +15,9 @@ class EventList {
 
   #replace(events) {
     this.#times = [];
-    const items = [...events].reverse().map((event) => this.#item(event));
+    const items = withoutRepeats(events)
+      .reverse()
+      .map((event) => this.#item(event));
     if (items.length === 0) items.push(element('li', { class: 'nothing' }, 'Nothing yet.'));
     this.#list.replaceChildren(...items);
   }

@@ -179,6 +179,19 @@ function place({ at, stack }) {
   return where ? ` at ${where}` : '';
 }
 
+/** The reports of one block come about a second apart. */
+const SAME_BLOCK = 2_500;
+
+/** A block that lasts is reported again and again; the last report says it all. */
+function withoutRepeats(events) {
+  return events.filter((event, index) => {
+    if (event.type !== 'blocked') return true;
+    const next = events.slice(index + 1).find(({ worker }) => worker === event.worker);
+    const isSame = next?.ms > event.ms && next.time - event.time <= SAME_BLOCK;
+    return next?.type !== 'blocked' || !isSame;
+  });
+}
+
 function eventLook(event) {
   const [shape, tone, text] = EVENTS[event.type]?.(event) ?? ['none', 'idle', `${event.type}`];
   return { shape, tone, text };

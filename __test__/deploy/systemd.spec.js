@@ -1,0 +1,81 @@
+'use strict';
+
+// The unit that `rs-cluster systemd` prints: checked by systemd's tool, and run by a real systemd.
+
+const { execFileSync, spawnSync } = require('node:child_process');
+const { writeFileSync } = require('node:fs');
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { BIN } = require('../helpers/deploy/machine');
+const { startUserManager } = require('../helpers/deploy/user-manager');
+const { freePort } = require('../helpers/free-port');
+const { execPath } = require('../helpers/implementation');
+const { temporaryDirectory } = require('../helpers/temporary');
+const { ask } = require('../helpers/deploy/daemon');
+
+const PROGRAM = path.join(__dirname, '../fixtures/deploy/answers.js');
+const NAME = 'rs-cluster-test';
+const UNIT = `${NAME}.service`;
+const HOST = '127.0.0.1';
+
+function printUnit(...args) {
+  const options = ['--name', NAME, ...args];
+  return execFileSync(execPath, [BIN, 'systemd', ...options, PROGRAM], { encoding: 'utf8' });
+}
+
+/** What systemd's tool complains about. */
+function complaints(t, unit) {
+  const file = path.join(temporaryDirectory(t), UNIT);
+  writeFileSync(file, unit);
+  const { stderr } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' });
+  return stderr.split('\n').filter((line) => line.includes(UNIT));
+}
+
+test('systemd accepts the unit', (t) => {
+  t.deepEqual(complaints(t, printUnit('-w', '2')), []);
+  t.deepEqual(complaints(t, printUnit('--user', 'daemon', '--admin', '127.0.0.1:9100')), []);
+  const wrong = printUnit('-w', '2').replace('Type=notify', 'Type=notified');
+  t.regex(complaints(t, wrong).join('\n'), /notified/);
+});
+
+/** What this test changes of the unit: a port, and less time for the watchdog. */
+const changes = (port) => `[Service]
+Environment=HOST=${HOST} PORT=${port}
+WatchdogSec=3s
+WatchdogSignal=SIGKILL
+`;
+
+test('systemd starts the service, reloads it, replaces it when it hangs, and stops it', async (t) => {
+  t.timeout(240_000);
+  const port = await freePort();
+  const manager = await startUserManager(t, temporaryDirectory(t), {
+    [UNIT]: printUnit('-w', '2', '--min-uptime', '200ms'),
+    [`${UNIT}.d/test.conf`]: changes(port),
+  });
+  const pid = async () => (await ask({ host: HOST, port })).body;
+  const status = () => manager.property(UNIT, 'StatusText');
+
+  await manager.systemctl('start', UNIT); // returns after READY=1
+  t.is(await manager.property(UNIT, 'ActiveState'), 'active');
+  t.regex(await pid(), /^\d+\n$/);
+  t.regex(await status(), /2 .*worker/);
+
+  const main = await manager.property(UNIT, 'MainPID');
+  await manager.systemctl('reload', UNIT);
+  t.is(await manager.property(UNIT, 'ActiveState'), 'active');
+  t.is(await manager.property(UNIT, 'MainPID'), main);
+  t.regex(await status(), /generation 2/);
+
+  // A primary that does not run sends no sign of life.
+  await manager.systemctl('kill', '--kill-who', 'main', '--signal', 'SIGSTOP', UNIT);
+  await manager.until(UNIT, 'NRestarts', '1');
+  await manager.until(UNIT, 'ActiveState', 'active');
+  t.not(await manager.property(UNIT, 'MainPID'), main);
+  t.regex(await pid(), /^\d+\n$/);
+
+  await manager.systemctl('stop', UNIT);
+  t.is(await manager.property(UNIT, 'ActiveState'), 'inactive');
+  t.is(await manager.property(UNIT, 'Result'), 'success');
+  t.is(await manager.property(UNIT, 'ExecMainStatus'), '0');
+  t.is((await ask({ host: HOST, port })).status, 0);
+});
