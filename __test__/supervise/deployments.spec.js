@@ -129,7 +129,7 @@ if (!isBuiltin) {
   test('files for workers that something removes are made again', async (t) => {
     const TMPDIR = temporaryDirectory(t);
     const env = { RUNTIME_DIRECTORY: '', XDG_RUNTIME_DIR: '', TMPDIR };
-    const app = await startSupervised(t, { env, options: { minUptime: 50 } });
+    const app = await startSupervised(t, { env, options: { minUptime: 50, control: false } });
     const [name] = fs.readdirSync(TMPDIR);
     const clear = () => fs.rmSync(path.join(TMPDIR, name), { recursive: true });
     clear();
