@@ -66,7 +66,7 @@ if (!isBuiltin) {
       worker: 7,
       slot: 0,
       exitCode: 3,
-      stderr: 'no \x1b[31mdatabase\n',
+      stderr: 'no \x1b[2J database\n',
     };
     const error = {
       message: 'worker 7 (slot 0) exited with code 3 in phase canary',
@@ -80,7 +80,7 @@ if (!isBuiltin) {
     const { code, stdout, stderr } = await runCli(t, ['reload'], { env });
     t.deepEqual([code, stdout], [1, '']);
     // What a worker writes does not get to control the terminal.
-    t.is(stderr, `rs-cluster: ${error.message}. The end of its stderr:\nno \u{fffd}[31mdatabase\n`);
+    t.is(stderr, `rs-cluster: ${error.message}. The end of its stderr:\nno \u{fffd}[2J database\n`);
     const json = await runCli(t, ['reload', '--json'], { env });
     t.deepEqual(JSON.parse(json.stdout), { error });
     t.deepEqual([json.code, json.stderr], [1, '']);
@@ -90,7 +90,7 @@ if (!isBuiltin) {
     HTML: (response) => response.end('<h1>It works</h1>'),
     'JSON of another kind': (response) => sendJson(response, 200, [1]),
     'another status': (response) => sendJson(response, 404, {}),
-    'no HTTP': (response) => response.socket.end('220 mail ESMTP\r\n'),
+    'no HTTP': (response) => response.socket.end('220 mail\r\n'),
   })) {
     test(`a server that answers with ${what} is told from a primary`, async (t) => {
       const { env, control } = place(t);
@@ -193,7 +193,7 @@ if (!isBuiltin) {
     t.regex(rows[0], /^ {3}0 {2}ready +5 +4000 +3 +2m 5s +0 +45\.2M +5\.2s +12 +0 +750$/);
     t.regex(rows[1], /^ {3}1 {2}waiting 1\.5s +- +- /);
     const colored = await runCli(t, ['status'], { env: { ...env, FORCE_COLOR: '1' } });
-    t.true(colored.stdout.includes('\x1b[32mready\x1b[39m'));
+    t.true(colored.stdout.includes(`${'\x1b[32m'}ready`));
   });
 
   test('--watch without a terminal prints a line each time, until the primary is gone', async (t) => {

@@ -76,7 +76,7 @@ if (!isBuiltin) {
     if (has('bash')) {
       test(`bash completes "${line}"`, async (t) => {
         const { file, options } = await scriptOf(t, 'bash');
-        const args = ['--norc', '-c', IN_BASH, 'bash', file, line];
+        const args = ['-c', IN_BASH, 'bash', file, line];
         const { stdout, stderr } = spawnSync('bash', args, options);
         t.is(stderr, '');
         t.deepEqual(stdout.trim().split('\n').sort(), all);

@@ -31,10 +31,10 @@ async function untilPrinted(t, app, pattern) {
   t.true(await becomesTrue(isThere, LIMIT), `${app}`);
 }
 
-async function startOnTerminal(t) {
+async function startOnTerminal(t, env = freshUser(t)) {
   const port = await freePort();
   const app = start(t, BIN, {
-    env: freshUser(t),
+    env,
     launcher: onTerminal(),
     args: ['run', '-w', '1', SERVER, `${port}`],
   });
@@ -246,6 +246,19 @@ if (!isBuiltin) {
       app.write('\x03');
       await app.exited;
       t.regex(app.stdout, /^\S+ stopped\r?$/m);
+    });
+
+    test('Ctrl-S on the terminal stops the output, and nothing else', async (t) => {
+      const env = freshUser(t);
+      const app = await startOnTerminal(t, env);
+      app.write('\x13');
+      const { code, stdout } = await runCli(t, ['reload', '--json'], { env });
+      t.is(code, 0, stdout);
+      t.false(/generation 2/.test(app.stdout));
+      app.write('\x11');
+      await untilPrinted(t, app, /generation 2 is in force/);
+      app.write('\x03');
+      t.is((await app.exited).code, 0);
     });
 
     test('closing the terminal stops it', async (t) => {

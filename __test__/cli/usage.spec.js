@@ -57,7 +57,7 @@ const WRONG = [
   [['scale', '0'], 2, /^scale takes a number, \+1, -1 or auto, not '0'$/],
   [['restart', 'all'], 2, /^restart takes a slot, not 'all'\. .*rs-cluster reload$/],
   [['completion', 'powershell'], 2, /^completion is for bash, zsh or fish, not 'powershell'$/],
-  [['help', 'relod'], 2, /^there is no command relod\. Did you mean reload\?$/],
+  [['help', 'reloads'], 2, /^there is no command reloads\. Did you mean reload\?$/],
   [['status'], 1, /^no primary runs\. /],
   [['reload', '--name', 'web'], 1, /^no primary called web runs\. /],
 ];

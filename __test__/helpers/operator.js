@@ -1,6 +1,7 @@
 'use strict';
 
 const { once } = require('node:events');
+const { writeFileSync } = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 const { text } = require('./client');
@@ -52,4 +53,16 @@ async function adminOf(app) {
   return { host, port };
 }
 
-module.exports = { NAME, adminOf, post, request, startOperated };
+/** Blocks the event loop of the primary. Resolves to a function that ends that. */
+async function blockPrimary(app) {
+  const file = path.join(app.runtime, 'unblock');
+  const unblocked = app.perform('blockUntil', file);
+  unblocked.catch(() => {}); // if the test fails, the program does not go on
+  await app.line({ blocked: 'primary' });
+  return async () => {
+    writeFileSync(file, '');
+    await unblocked;
+  };
+}
+
+module.exports = { NAME, adminOf, blockPrimary, post, request, startOperated };

@@ -9,6 +9,7 @@ ${before}
 const routes = {
   '/never': () => process.send('begun'),
   '/spin': () => { for (;;); },
+  '/wait': () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0),
   '/exit': () => process.exit(5),
 };
 http.createServer((request, response) => {

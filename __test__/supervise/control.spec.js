@@ -4,13 +4,11 @@ const { existsSync, lstatSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
-const { NAME, post, request, startOperated } = require('../helpers/operator');
+const { NAME, blockPrimary, post, request, startOperated } = require('../helpers/operator');
 const { BROKEN, brokenSource, serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');
 const { becomesTrue } = require('../../tools/process-group');
 
-// How long the event loop of the primary is blocked, in ms.
-const BLOCKED = 20_000;
 const PERMISSIONS = 0o777;
 
 /** `[method, path, body, status, code]`: what the control socket refuses. */
@@ -126,8 +124,7 @@ if (!isBuiltin) {
 
   test('operators control a program whose primary is blocked', async (t) => {
     const app = await startOperated(t);
-    const unblocked = app.perform('block', BLOCKED);
-    await app.line({ blocked: 'primary' });
+    const unblock = await blockPrimary(app);
     t.is((await post(app.control, '/scale', { workers: 3 })).json().value, 3);
     const { slots } = (await request(app.control, '/status')).json();
     t.is(slots.length, 3);
@@ -139,7 +136,7 @@ if (!isBuiltin) {
     const refused = await post(app.control, '/reload');
     t.is(refused.status, 503);
     t.is(refused.json().error.code, 'ERR_RS_CLUSTER_PRIMARY_BLOCKED');
-    await unblocked;
+    await unblock();
     // What was refused is not done later.
     t.is((await app.perform('state')).generation, 1);
     t.is((await app.untilSettled()).generation, 1);
@@ -148,11 +145,10 @@ if (!isBuiltin) {
 
   test('operators stop a program whose primary is blocked', async (t) => {
     const app = await startOperated(t, { options: { killTimeout: 100 } });
-    const unblocked = app.perform('block', BLOCKED / 4);
-    await app.line({ blocked: 'primary' });
+    const unblock = await blockPrimary(app);
     t.is((await post(app.control, '/stop')).status, 200);
     t.is(app.seen({ on: 'cluster', event: 'exit' }).length, 0, 'no JavaScript has run');
-    await unblocked;
+    await unblock();
     t.is((await app.exited).code, 0);
   });
 

@@ -30,9 +30,10 @@ const failed = (name) => ({ code }) => process.send({ name, code });
 const serve = (name, options) =>
   net.createServer().on('error', failed(name)).listen(options, report(name));
 const receive = (name, options) =>
-  dgram.createSocket('udp4').on('error', failed(name)).bind(options, report(name));
+  dgram.createSocket({ type: 'udp4', reusePort: options.exclusive }).on('error', failed(name)).bind(options, report(name));
 serve('tcp', { port: +tcp, host });
-serve('exclusive', { port: +exclusive, host, exclusive: true });
+// Older versions of Node ignore reusePort.
+serve('exclusive', { port: +exclusive, host, exclusive: true, reusePort: true });
 serve('path', { path });
 serve('any', { port: 0, host });
 serve('twice', { port: +tcp, host, backlog: 5 });

@@ -1,5 +1,6 @@
 'use strict';
 
+const { rmSync } = require('node:fs');
 const { setTimeout } = require('node:timers/promises');
 const { serial: test } = require('ava');
 const { connect } = require('../helpers/http-client');
@@ -71,6 +72,14 @@ if (!isBuiltin) {
     t.like(shown.events.find(isFailure), { what: 'exited', phase: 'start', exitCode: 3 });
     t.notRegex(JSON.stringify(shown), /my password/);
     t.like(shown.totals, { reloads: 0, reloadsFailed: 1 });
+    // The program is gone, so there is nothing to start.
+    rmSync(app.directory, { recursive: true });
+    await t.throwsAsync(app.perform('reload'));
+    const { totals, events } = await of(app.control);
+    t.is(totals.reloadsFailed, 2);
+    t.like(events.at(-1), { type: 'rejected', what: 'recipe', phase: 'start' });
+    t.regex(events.at(-1).message, /ENOENT/);
+    t.false('message' in (await of(await adminOf(app))).events.at(-1));
     await app.end();
   });
 

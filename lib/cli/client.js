@@ -6,6 +6,11 @@ const { lstatSync } = require('node:fs');
 const http = require('node:http');
 const { CliError } = require('./errors.js');
 
+/** What to do about errors that the primary answers with. */
+const HINTS = {
+  ERR_RS_CLUSTER_PRIMARY_BLOCKED: 'status, restart, hold, release and stop work nevertheless',
+  ERR_RS_CLUSTER_NO_SUCH_WORKER: 'rs-cluster status lists the slots',
+};
 const MOST_BYTES = 64 * 1024 * 1024;
 /** How long an answer to a question may take, which the engine gives at once. In milliseconds. */
 const STATUS_TIMEOUT = 5_000;
@@ -50,7 +55,8 @@ class Client {
     if (typeof message !== 'string') {
       throw statusCode === 403 ? this.#denied() : this.#foreign();
     }
-    throw new CliError(message.split('. The end of its stderr:\n')[0], { code, details });
+    const hint = HINTS[code];
+    throw new CliError(message.split('. The end of its stderr:\n')[0], { code, details, hint });
   }
 
   #request(method, path, body, timeout) {

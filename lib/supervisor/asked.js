@@ -27,7 +27,7 @@ class Asked {
       '/reload': (token) => this.#reply(token, () => supervisor.reload()),
       '/scale': (token) => this.#reply(token, () => supervisor.scale('auto')),
       // The engine does it, and the process has to end as it does after SIGTERM.
-      '/stop': () => supervisor.once('stopped', () => exitIn(exitTimeout)),
+      '/stop': once(() => supervisor.once('stopped', () => exitIn(exitTimeout))),
     };
   }
 
@@ -47,6 +47,15 @@ class Asked {
       this.#engine.reply(token, status, JSON.stringify({ error: describe(error) }));
     }
   }
+}
+
+/** Several operators may ask for the same. */
+function once(act) {
+  let isDone = false;
+  return () => {
+    if (!isDone) act();
+    isDone = true;
+  };
 }
 
 function exitIn(timeout) {

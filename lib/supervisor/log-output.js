@@ -1,6 +1,7 @@
 'use strict';
 
-const { writeSync } = require('node:fs');
+const { constants, openSync, writeSync } = require('node:fs');
+const { isatty } = require('node:tty');
 const { setTimeout } = require('../real-timers.js');
 
 const STDERR = 2;
@@ -28,7 +29,7 @@ class LogOutput {
    * @param {(count: number) => string} onLost the line that tells how many have been lost
    * @param {number} [fd]
    */
-  constructor(onLost, fd = STDERR) {
+  constructor(onLost, fd = unblocked(STDERR)) {
     this.#onLost = onLost;
     this.#fd = fd;
     process.on('exit', () => this.#flush());
@@ -97,6 +98,21 @@ class LogOutput {
     for (let left = PATIENCE; left > 0 && !this.#writeWaiting(); left -= RETRY_DELAY) {
       Atomics.wait(clock, 0, 0, RETRY_DELAY);
     }
+  }
+}
+
+/**
+ * The terminal, if the descriptor is one, opened again: writing to it does not wait, even if its user has stopped its
+ * output by Ctrl-S. The descriptor itself is shared with the workers, which expect it to wait.
+ */
+function unblocked(fd) {
+  if (!isatty(fd)) return fd;
+  try {
+    const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
+    return openSync(`/dev/fd/${fd}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
+  } catch {
+    // That of another user, after `su`.
+    return fd;
   }
 }
 

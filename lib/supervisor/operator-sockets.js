@@ -19,6 +19,9 @@ const SUFFIX = '.sock';
 const MOST_NAMESAKES = 256;
 const HOST_AND_PORT = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/;
 const PRIVATE = 0o700;
+const OTHERS_WRITE = 0o022;
+/** In such a directory users change their own files only. */
+const STICKY = 0o1000;
 
 /** Checks the option `name`. */
 function checkName(name, value) {
@@ -78,8 +81,8 @@ class OperatorSockets {
   /** The name of the program. */
   name;
   #engine;
-  /** The paths that have been bound. */
-  #paths = [];
+  /** The files that have been bound: by path, what tells each from a later one. */
+  #files = new Map();
   #onExit = () => this.remove();
 
   /**
@@ -98,7 +101,7 @@ class OperatorSockets {
       this.close();
       throw error;
     }
-    if (this.#paths.length > 0) process.on('exit', this.#onExit);
+    if (this.#files.size > 0) process.on('exit', this.#onExit);
   }
 
   /** Closes what has been bound, because supervision does not begin. */
@@ -111,11 +114,11 @@ class OperatorSockets {
     process.removeListener('exit', this.#onExit);
   }
 
-  /** This process ends before the engine can close them. */
+  /** This process ends before the engine can close them, or before it hears that the engine has. */
   remove() {
-    for (const file of this.#paths) {
+    for (const [file, identity] of this.#files) {
       try {
-        fs.unlinkSync(file);
+        if (identityOf(file) === identity) fs.unlinkSync(file);
       } catch {
         // It is gone.
       }
@@ -125,13 +128,13 @@ class OperatorSockets {
   #listenControl(file) {
     const failure = this.#engine.listenControl(file);
     if (failure !== null) throw controlFailure(file, failure);
-    this.#paths.push(file);
+    this.#files.set(file, identityOf(file));
   }
 
   #listenAdmin(place) {
     const failure = this.#engine.listenAdmin(place);
     if (failure !== null) throw adminFailure(place, failure);
-    if (place.startsWith('/')) this.#paths.push(place);
+    if (place.startsWith('/')) this.#files.set(place, identityOf(place));
   }
 
   /** Binds the control socket in the first directory that allows it. */
@@ -183,18 +186,30 @@ function directories() {
   return places.filter((place) => place && path.isAbsolute(place));
 }
 
-/** Makes a directory that only this user can change, in one that exists. */
+/** What another file does not have, even if it has the same path or inode. */
+function identityOf(file) {
+  const { dev, ino, birthtimeNs } = fs.lstatSync(file, { bigint: true });
+  return `${dev} ${ino} ${birthtimeNs}`;
+}
+
+/** Makes a directory that only this user can change, in one that exists, where no other user can replace it. */
 function prepare(directory) {
+  const parent = path.dirname(directory);
+  checkAccess(parent, fs.statSync(parent), true);
   try {
     fs.mkdirSync(directory, { mode: PRIVATE });
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
   }
-  const { uid, mode } = fs.lstatSync(directory);
+  // A link leads to where its owner likes.
+  checkAccess(directory, fs.lstatSync(directory));
+}
+
+/** Throws if other users can change what this user has in a directory. */
+function checkAccess(directory, { uid, mode }, mayShare = false) {
   const isOurs = uid === process.getuid() || uid === 0;
-  if (!isOurs || (mode & 0o022) !== 0) {
-    throw new Error(`other users may change ${directory}`);
-  }
+  const isShared = (mode & OTHERS_WRITE) !== 0 && !(mayShare && mode & STICKY);
+  if (!isOurs || isShared) throw new Error(`other users may change ${directory}`);
 }
 
 function controlFailure(file, { errno, isOccupied, pid }) {

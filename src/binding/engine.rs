@@ -115,7 +115,7 @@ impl Engine {
         sent.err().map(ForkFailure::from)
     }
 
-    /// A reload has failed before there was a recipe, which the service manager is told.
+    /// A reload has failed before there was a recipe, which operators and the service manager are told.
     #[napi]
     pub fn no_reload(&self, reason: String) {
         let _ = self.order(Order::NoReload(reason));

@@ -69,5 +69,5 @@ pub use self::{
     notify::{Notifier, Sent},
     platform::orphans::Orphans,
     platform::use_batch_scheduling,
-    usage::{cpu_time_of, memory_of},
+    usage::{cpu_time_of, memory_of, thread_time},
 };

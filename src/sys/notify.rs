@@ -37,8 +37,9 @@ impl Notifier {
 
     /// Sends a datagram. Does not wait.
     pub fn send(&self, text: &str) -> Sent {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let sent = sendto(self.socket.as_raw_fd(), text.as_bytes(), &self.address, flags);
+        // The socket does not block, and no one is connected who could hang up.
+        let none = MsgFlags::empty();
+        let sent = sendto(self.socket.as_raw_fd(), text.as_bytes(), &self.address, none);
         match sent {
             Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::ENOBUFS) => Sent::Full,
             _ => Sent::Done,

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     os::{
         fd::AsRawFd,
-        unix::fs::{FileTypeExt, PermissionsExt},
+        unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt},
     },
     path::Path,
     thread::sleep,
@@ -31,8 +31,8 @@ use crate::protocol::control::{Query, Target};
 /// microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Clients that may wait until they are accepted.
-const BACKLOG: u32 = 128;
+/// Clients that may wait until they are accepted: on a path, one more gets `EAGAIN`.
+const BACKLOG: u32 = 512;
 
 /// What has become of a path that is to be bound.
 #[derive(Debug)]
@@ -96,7 +96,9 @@ pub fn may_control(user: u32) -> bool {
 /// Waits for the lock of a directory, but not for ever; without it, the caller goes on.
 fn lock_directory(directory: &Path) -> Option<Flock<File>> {
     let deadline = Instant::now() + PATIENCE;
-    let mut file = File::open(directory).ok()?;
+    // Another kind of file could make this wait.
+    let mut file =
+        File::options().read(true).custom_flags(libc::O_DIRECTORY).open(directory).ok()?;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Some(lock),
@@ -181,6 +183,27 @@ mod tests {
         fs::write(&file, "precious").unwrap();
         assert!(matches!(claim_path(&file, true).unwrap(), Claim::Occupied));
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_path_below_something_else_than_a_directory_is_refused_at_once() {
+        let folder = Folder::new("fifo");
+        let pipe = folder.file();
+        nix::unistd::mkfifo(Path::new(&pipe), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = claim_path(&format!("{pipe}/control.sock"), true).unwrap_err();
+        assert!(matches!(error.raw_os_error(), Some(libc::ENOTDIR | libc::EACCES)), "{error}");
+    }
+
+    #[test]
+    fn a_link_stays_and_so_does_what_it_leads_to() {
+        let folder = Folder::new("link");
+        let (link, target) = (folder.file(), folder.0.join("target"));
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(matches!(claim_path(&link, true).unwrap(), Claim::Occupied), "it leads nowhere");
+        let _listener = UnixListener::bind(&target).unwrap();
+        assert!(matches!(claim_path(&link, true).unwrap(), Claim::Occupied));
+        fs::symlink_metadata(&link).unwrap();
+        UnixStream::connect(&target).unwrap();
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::time::ClockId;
+
 use super::platform::usage as platform;
 
 /// The bytes of a process that are resident in memory, including those that it shares with others.
@@ -16,6 +18,12 @@ pub fn memory_of(pid: i32) -> Option<u64> {
 /// `None` as with [`memory_of`].
 pub fn cpu_time_of(pid: i32) -> Option<Duration> {
     if pid > 0 { platform::cpu_time_of(pid) } else { None }
+}
+
+/// The processor time of the calling thread, up to now.
+pub fn thread_time() -> Duration {
+    // It exists for every thread.
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -52,11 +60,6 @@ mod tests {
         thread::scope(|scope| drop([scope.spawn(spin), scope.spawn(spin)]));
         let used = cpu_time_of(own_pid()).unwrap() - before;
         assert!(used >= Duration::from_millis(50), "{used:?}");
-    }
-
-    fn thread_time() -> Duration {
-        let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
-        nix::time::clock_gettime(clock).unwrap().into()
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{
     },
     context::Context,
     orphans::reap_orphans,
+    reading,
     supervision::{Limits, Supervision},
     systemd::{Systemd, tell_changes},
     worker_task::{Attending, adopt},
@@ -65,6 +66,7 @@ pub(super) fn carry_out(context: &Context, order: Order) {
             return;
         }
         Order::NoReload(reason) => {
+            context.board.has_not_reloaded(&reason, reading::now());
             with_supervision(context, |it| {
                 if let Some(systemd) = &it.systemd {
                     systemd.borrow_mut().refuse_reload(reason);

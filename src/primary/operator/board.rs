@@ -69,6 +69,11 @@ impl Board {
         self.lock().record.report(report, stderr, now);
     }
 
+    /// A reload could not begin, because there was nothing to start workers by.
+    pub(in super::super) fn has_not_reloaded(&self, message: &str, now: Moment) {
+        self.lock().record.has_not_reloaded(message, now);
+    }
+
     /// So much has been counted until now.
     pub(in super::super) fn sample(&self, total: Total, now: Instant) {
         self.lock().record.history.sample(total, now);

@@ -257,7 +257,7 @@ impl Families<'_, '_> {
         let Snapshot { status, tally, requests, .. } = self.snapshot;
         let help = "Connections and requests that a deadline has ended.";
         self.counter("connections_cut", help, tally.cut)?;
-        let outcomes = [("done", status.reloads), ("failed", status.failed_reloads)];
+        let outcomes = [("done", status.reloads), ("failed", self.snapshot.failed_reloads())];
         let reloads = outcomes.map(|(outcome, count)| ([("outcome", outcome)], count));
         self.counters("reloads", "Reloads, by what they came to.", None, reloads)?;
         self.counter("workers_hung", "Workers that were replaced because they hung.", tally.hung)?;

@@ -77,6 +77,8 @@ pub struct Tally {
     pub hung: u64,
     /// Reports of blocked event loops.
     pub blocked: u64,
+    /// Reloads that could not begin, because there was nothing to start workers by.
+    pub unprepared_reloads: u64,
 }
 
 /// A count that begins again with each slot of the same number.
@@ -135,6 +137,14 @@ impl Record {
             event.remove("token");
         }
         name_signals(&mut event);
+        self.add_event(event, now);
+    }
+
+    /// A reload could not begin.
+    pub(super) fn has_not_reloaded(&mut self, message: &str, now: Moment) {
+        self.tally.unprepared_reloads += 1;
+        let event =
+            json!({ "type": "rejected", "what": "recipe", "phase": "start", "message": message });
         self.add_event(event, now);
     }
 

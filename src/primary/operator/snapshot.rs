@@ -58,6 +58,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Reloads that have failed, in whatever way.
+    pub(super) fn failed_reloads(&self) -> u64 {
+        self.status.failed_reloads + self.tally.unprepared_reloads
+    }
+
     pub(super) fn new(
         identity: Arc<Identity>,
         now: Moment,

@@ -32,7 +32,7 @@ pub enum Audience {
 }
 
 /// Fields that are not for everybody.
-const PRIVATE: [&str; 2] = ["stderr", "stack"];
+const PRIVATE: [&str; 3] = ["stderr", "stack", "message"];
 
 /// The status as JSON.
 pub fn status_json(snapshot: &Snapshot, audience: Audience) -> String {
@@ -282,13 +282,14 @@ impl From<Total> for Connections {
 }
 
 impl Totals {
-    fn new(Snapshot { observed, restarts, status, tally, .. }: &Snapshot) -> Self {
+    fn new(snapshot: &Snapshot) -> Self {
+        let Snapshot { observed, restarts, status, tally, .. } = snapshot;
         Self {
             connections: observed.total.into(),
             restarts: restarts.values().sum(),
             cut: tally.cut,
             reloads: status.reloads,
-            reloads_failed: status.failed_reloads,
+            reloads_failed: snapshot.failed_reloads(),
             hung: tally.hung,
             blocked: tally.blocked,
         }

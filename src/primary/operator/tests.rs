@@ -107,7 +107,7 @@ fn snapshot(slots: u32) -> Snapshot {
         processes: (1..=leaving).map(process).collect(),
         cpu: (0..=slots).map(|slot| (slot, Duration::from_millis(2500))).collect(),
         restarts: (0..=slots).map(|slot| (slot, 1)).collect(),
-        tally: Tally { cut: 5, hung: 6, blocked: 7 },
+        tally: Tally { cut: 5, hung: 6, blocked: 7, unprepared_reloads: 1 },
         events: vec![Arc::new(hung)],
         seconds: Vec::new(),
         requests: BTreeMap::from([("metrics", 8)]),
@@ -234,7 +234,7 @@ fn the_metrics_are_open_metrics() {
     };
     assert_eq!(sample("rs_cluster_slot_resident_memory_bytes", ("slot", "1")), Some(52_428_800.0));
     assert_eq!(sample("rs_cluster_slot_cpu_seconds_total", ("slot", "2")), Some(2.5));
-    assert_eq!(sample("rs_cluster_reloads_total", ("outcome", "failed")), Some(2.0));
+    assert_eq!(sample("rs_cluster_reloads_total", ("outcome", "failed")), Some(3.0));
     assert_eq!(sample("rs_cluster_slot_stalled", ("slot", "1")), Some(1.0));
     // Of a slot and an address that there are no more, only what is counted is shown.
     let counted = "rs_cluster_slot_connections_handed_over_total";

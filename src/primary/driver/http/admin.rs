@@ -12,21 +12,22 @@ use super::{
     answer::{self, Answer},
     pace::Pace,
     server::{Peer, Routes},
+    shared::Shared,
 };
 use crate::primary::operator::page::page;
 
 /// What the admin endpoint answers.
 pub(super) struct Admin {
     context: Rc<Context>,
-    pace: Rc<Pace>,
+    reports: Rc<Reports>,
     /// Whether only this machine reaches it. Then a page from elsewhere could reach it through a browser by a
     /// name of its own ("DNS rebinding"), so requests have to name this machine.
     is_local: bool,
 }
 
 impl Admin {
-    pub(super) fn new(context: Rc<Context>, pace: Rc<Pace>, is_local: bool) -> Self {
-        Self { context, pace, is_local }
+    pub(super) fn new(context: Rc<Context>, reports: Rc<Reports>, is_local: bool) -> Self {
+        Self { context, reports, is_local }
     }
 }
 
@@ -47,13 +48,22 @@ impl Routes for Admin {
             let refused = answer::text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n");
             return answer::with_methods(refused, "GET, HEAD");
         }
-        read.answer(&self.context, &self.pace).await
+        read.answer(&self.context, &self.reports).await
     }
 }
 
 /// Whether a method only reads.
 pub(super) fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// What takes a while to make, on both sockets.
+#[derive(Default)]
+pub(super) struct Reports {
+    pace: Pace,
+    metrics: Shared,
+    for_owner: Shared,
+    for_public: Shared,
 }
 
 /// What can be read.
@@ -92,17 +102,24 @@ impl Readable {
         }
     }
 
-    pub(super) async fn answer(self, context: &Rc<Context>, pace: &Pace) -> Answer {
+    pub(super) async fn answer(self, context: &Rc<Context>, reports: &Reports) -> Answer {
         context.board.count_request(self.name());
         match self {
             Self::Page => {
                 let page = page();
                 answer::page(page.html, page.policy)
             }
-            Self::Metrics => answer::metrics(pace.run(observe::metrics(context)).await),
+            Self::Metrics => {
+                let metrics = reports.metrics.get(&reports.pace, observe::metrics(context));
+                answer::metrics(metrics.await)
+            }
             Self::Status(audience) => {
-                let status = pace.run(observe::status(context, audience)).await;
-                answer::json_text(StatusCode::OK, status)
+                let shared = match audience {
+                    Audience::Owner => &reports.for_owner,
+                    Audience::Public => &reports.for_public,
+                };
+                let status = shared.get(&reports.pace, observe::status(context, audience));
+                answer::json_text(StatusCode::OK, status.await)
             }
             Self::Liveness => answer::text(StatusCode::OK, "ok\n"),
             Self::Readiness => match observe::readiness(context) {

@@ -5,7 +5,8 @@ use hyper::{
     Response, StatusCode,
     body::Bytes,
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+        HeaderValue,
     },
 };
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ pub(super) fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     answer(status, JSON, text)
 }
 
-pub(super) fn metrics(text: String) -> Answer {
+pub(super) fn metrics(text: impl Into<Bytes>) -> Answer {
     answer(StatusCode::OK, METRICS, text)
 }
 
@@ -73,6 +74,12 @@ impl From<Refusal> for Answer {
 /// The path has other methods.
 pub(super) fn with_methods(mut answer: Answer, methods: &'static str) -> Answer {
     set(&mut answer, ALLOW, methods);
+    answer
+}
+
+/// The connection ends with the answer.
+pub(super) fn last(mut answer: Answer) -> Answer {
+    set(&mut answer, CONNECTION, "close");
     answer
 }
 

@@ -20,10 +20,9 @@ use super::{
         supervised::carry_out,
         supervision::{Limits, Supervision},
     },
-    admin::{Readable, is_read},
+    admin::{Readable, Reports, is_read},
     answer::{self, Answer, Refusal},
     describe::describe,
-    pace::Pace,
     server::{Peer, Routes, body},
 };
 use crate::sys::{operator_socket::may_control, signal_name};
@@ -42,7 +41,7 @@ const INVALID: &str = "ERR_INVALID_ARG_VALUE";
 /// What the control socket answers.
 pub(super) struct Control {
     context: Rc<Context>,
-    pace: Rc<Pace>,
+    reports: Rc<Reports>,
 }
 
 /// What can be done.
@@ -114,8 +113,8 @@ struct ToStop {
 struct Nothing {}
 
 impl Control {
-    pub(super) fn new(context: Rc<Context>, pace: Rc<Pace>) -> Self {
-        Self { context, pace }
+    pub(super) fn new(context: Rc<Context>, reports: Rc<Reports>) -> Self {
+        Self { context, reports }
     }
 
     async fn carry_out(&self, operation: Operation, body: &[u8]) -> Result<Answer, Refusal> {
@@ -263,7 +262,7 @@ impl Routes for Control {
     async fn answer(self: Rc<Self>, request: Request<Incoming>, peer: Peer) -> Answer {
         if !peer.user.is_some_and(may_control) {
             let what = "only the user of the primary and root may control it";
-            return Refusal::new(StatusCode::FORBIDDEN, "EACCES", what).into();
+            return answer::last(Refusal::new(StatusCode::FORBIDDEN, "EACCES", what).into());
         }
         let path = request.uri().path();
         let readable = Readable::at(path, Audience::Owner).filter(|it| !it.is_page());
@@ -271,14 +270,13 @@ impl Routes for Control {
         let method = request.method();
         match (readable, operation) {
             (Some(readable), _) if is_read(method) => {
-                readable.answer(&self.context, &self.pace).await
+                readable.answer(&self.context, &self.reports).await
             }
             (None, Some(operation)) if *method == Method::POST => {
                 let Some(body) = body(request, MAX_BODY).await else {
                     let what = format!("the body must have at most {MAX_BODY} bytes");
                     return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, INVALID, &what).into();
                 };
-                self.pace.run(async {}).await;
                 self.carry_out(operation, &body).await.unwrap_or_else(Answer::from)
             }
             (None, None) => {

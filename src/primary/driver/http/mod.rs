@@ -1,7 +1,7 @@
 //! What operators ask over HTTP, answered on the engine's thread: so it works while all JavaScript is stuck.
 //!
 //! - [`server`]: connections, and the limits on them; [`clients`]: how many; [`pace`]: how much time they may
-//!   take; [`answer`]: what they get,
+//!   take; [`shared`]: answers for several; [`answer`]: what they get,
 //! - [`admin`]: the admin endpoint, where everything can be read; [`control`]: the control socket, where things
 //!   can be changed.
 
@@ -12,6 +12,7 @@ mod control;
 mod describe;
 mod pace;
 mod server;
+mod shared;
 
 use std::rc::Rc;
 
@@ -20,7 +21,11 @@ use tokio::{
     task::{AbortHandle, spawn_local},
 };
 
-use self::{admin::Admin, control::Control, pace::Pace, server::Kind};
+use self::{
+    admin::{Admin, Reports},
+    control::Control,
+    server::Kind,
+};
 use super::{
     super::operator::sockets::{AdminSocket, OperatorSockets},
     context::Context,
@@ -37,10 +42,10 @@ pub(super) fn open(context: &Rc<Context>, sockets: OperatorSockets) {
 
 fn start(context: &Rc<Context>, sockets: OperatorSockets) -> Vec<AbortHandle> {
     let OperatorSockets { control, admin } = sockets;
-    let pace = Rc::new(Pace::default());
+    let reports = Rc::new(Reports::default());
     let mut tasks = Vec::new();
     if let Some(listening) = control.and_then(|(bound, _)| watched(bound)) {
-        let routes = Rc::new(Control::new(Rc::clone(context), Rc::clone(&pace)));
+        let routes = Rc::new(Control::new(Rc::clone(context), Rc::clone(&reports)));
         tasks.push(spawn_local(server::serve(listening, Kind::Unix, routes)).abort_handle());
     }
     if let Some(admin) = admin {
@@ -49,7 +54,7 @@ fn start(context: &Rc<Context>, sockets: OperatorSockets) -> Vec<AbortHandle> {
             AdminSocket::Tcp(bound, address) => (bound, Kind::Tcp, address.ip().is_loopback()),
         };
         if let Some(listening) = watched(bound) {
-            let routes = Rc::new(Admin::new(Rc::clone(context), pace, is_local));
+            let routes = Rc::new(Admin::new(Rc::clone(context), reports, is_local));
             tasks.push(spawn_local(server::serve(listening, kind, routes)).abort_handle());
         }
     }

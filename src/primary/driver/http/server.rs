@@ -1,6 +1,8 @@
 //! HTTP/1 for operators on the engine's thread: connections, and the limits on them.
 
-use std::{convert::Infallible, future::Future, os::fd::OwnedFd, rc::Rc, time::Duration};
+use std::{
+    convert::Infallible, future::Future, io::Write, os::fd::OwnedFd, rc::Rc, time::Duration,
+};
 
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper::{
@@ -10,6 +12,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, unix::AsyncFd},
     net::{TcpStream, UnixStream},
@@ -20,6 +23,7 @@ use tokio::{
 use super::{
     answer::Answer,
     clients::{Client, Clients},
+    pace::Admission,
 };
 use crate::sys::{
     failure::{Failure, SHORTAGE_PAUSE},
@@ -50,6 +54,16 @@ pub(super) enum Kind {
     Unix,
 }
 
+impl Kind {
+    /// How long a request may be on its way after the connection.
+    fn grace(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Tcp => 100,
+            Self::Unix => 10,
+        })
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Copy)]
 pub(super) struct Peer {
@@ -71,7 +85,8 @@ pub(super) trait Routes: 'static {
 
 /// Accepts until the task is aborted.
 pub(super) async fn serve<R: Routes>(listening: AsyncFd<Rc<Bound>>, kind: Kind, routes: Rc<R>) {
-    let clients = Clients::default();
+    let clients = Clients::new(kind.grace());
+    let admission = Rc::new(Admission::default());
     loop {
         // Fails only when the runtime ends.
         if listening.readable().await.is_err() {
@@ -79,12 +94,18 @@ pub(super) async fn serve<R: Routes>(listening: AsyncFd<Rc<Bound>>, kind: Kind, 
         }
         for _ in 0..ACCEPTS_A_TURN {
             match try_ready(&listening, Interest::READABLE, |bound| accept(&**bound)) {
-                Ok(Some(connection)) if clients.make_room(R::CLIENTS) => {
-                    let client = Rc::new(Client::default());
-                    let task = attend(connection, kind, Rc::clone(&client), Rc::clone(&routes));
+                Ok(Some(connection)) if clients.room(R::CLIENTS).await => {
+                    let client = clients.client();
+                    let service = Service {
+                        routes: Rc::clone(&routes),
+                        client: Rc::clone(&client),
+                        admission: Rc::clone(&admission),
+                    };
+                    let task = attend(connection, kind, service);
                     clients.add(client, spawn_local(task).abort_handle());
                 }
-                Ok(_) => {}
+                Ok(Some(connection)) => turn_away(connection, kind),
+                Ok(None) => {}
                 Err(Failure::WouldBlock) => break,
                 Err(_) => {
                     sleep(SHORTAGE_PAUSE).await;
@@ -96,8 +117,39 @@ pub(super) async fn serve<R: Routes>(listening: AsyncFd<Rc<Bound>>, kind: Kind, 
     }
 }
 
+/// Tells a client that there are too many, if that is possible without waiting.
+fn turn_away(connection: OwnedFd, kind: Kind) {
+    let code = "ERR_RS_CLUSTER_TOO_MANY_CLIENTS";
+    let body = json!({ "error": { "code": code, "message": "too many clients wait for answers" } });
+    let body = body.to_string();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len(),
+    );
+    let _ = match kind {
+        Kind::Tcp => std::net::TcpStream::from(connection).write(answer.as_bytes()),
+        Kind::Unix => std::os::unix::net::UnixStream::from(connection).write(answer.as_bytes()),
+    };
+}
+
+/// What serves one connection.
+struct Service<R> {
+    routes: Rc<R>,
+    client: Rc<Client>,
+    admission: Rc<Admission>,
+}
+
+impl<R: Routes> Service<R> {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
+        let _answering = self.client.begin();
+        self.admission.wait().await;
+        Rc::clone(&self.routes).answer(request, peer).await
+    }
+}
+
 /// One connection, from beginning to end.
-async fn attend<R: Routes>(connection: OwnedFd, kind: Kind, client: Rc<Client>, routes: Rc<R>) {
+async fn attend<R: Routes>(connection: OwnedFd, kind: Kind, service: Service<R>) {
     match kind {
         Kind::Tcp => {
             let Ok(stream) = TcpStream::from_std(connection.into()) else {
@@ -105,14 +157,14 @@ async fn attend<R: Routes>(connection: OwnedFd, kind: Kind, client: Rc<Client>, 
             };
             // An answer is written at once, and nothing follows it.
             let _ = stream.set_nodelay(true);
-            exchange(stream, Peer { user: None }, client, routes).await;
+            exchange(stream, Peer { user: None }, service).await;
         }
         Kind::Unix => {
             let Ok(stream) = UnixStream::from_std(connection.into()) else {
                 return;
             };
             let user = stream.peer_cred().ok().map(|peer| peer.uid());
-            exchange(stream, Peer { user }, client, routes).await;
+            exchange(stream, Peer { user }, service).await;
         }
     }
 }
@@ -120,27 +172,20 @@ async fn attend<R: Routes>(connection: OwnedFd, kind: Kind, client: Rc<Client>, 
 async fn exchange<R: Routes>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: Peer,
-    client: Rc<Client>,
-    routes: Rc<R>,
+    service: Service<R>,
 ) {
-    let service = service_fn(|request| {
-        let (answering, routes) = (client.begin(), Rc::clone(&routes));
-        async move {
-            let answer = routes.answer(request, peer).await;
-            drop(answering);
-            Ok::<_, Infallible>(answer)
-        }
-    });
+    let answers =
+        service_fn(async |request| Ok::<_, Infallible>(service.answer(request, peer).await));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(SILENCE)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), answers);
     tokio::select! {
         // What a client does wrong ends its connection, and is its own affair.
         _ = connection => {}
-        () = silence(&client) => {}
+        () = silence(&service.client) => {}
     }
 }
 
