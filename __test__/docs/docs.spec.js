@@ -51,6 +51,13 @@ class Turns {
 
 const turns = new Turns(AT_ONCE);
 
+/** Whether a file has these lines, all of them indented equally. */
+function hasPart(file, text) {
+  const start = file.split('\n').find((line) => line.trimStart() === text.split('\n')[0]);
+  const indent = start?.match(/^ */)[0] ?? '';
+  return file.includes(text.replace(/^(?=.)/gm, indent));
+}
+
 /** Whether a block is the output of the block before it. */
 function isOutput({ language, previous }) {
   return language === 'text' && isRun(previous);
@@ -74,7 +81,7 @@ for (const { document, block } of blocks) {
   } else if (kind === 'clone') {
     test(`${place} is a command of a clone`, (t) => t.true(OF_A_CLONE.includes(text.trim())));
   } else if (kind === 'part of') {
-    test(`${place} is part of ${what}`, (t) => t.true(read(what).includes(text)));
+    test(`${place} is part of ${what}`, (t) => t.true(hasPart(read(what), text)));
   } else if (kind === 'deploy') {
     test(`${place} is a command of a deployment`, (t) => {
       t.is(language, 'sh');
