@@ -62,13 +62,27 @@ function split({ isProgramLast, takesNegative }, options, args) {
     };
   }
   if (!isProgramLast) return { head: args, rest: [] };
-  // Options that follow the program are the program's.
+  const program = tokensOf(args, options).find(({ kind }) => kind !== 'option');
+  if (program === undefined) return { head: args, rest: [] };
+  const before = args.slice(0, program.index);
+  const after = args.slice(program.index + 1);
+  if (program.kind === 'option-terminator') return { head: before, rest: after };
+  // Our options may follow the program, up to the first argument that is not one of them.
+  const ours = options.filter((it) => it !== HELP);
+  const names = ours.map(({ name }) => name);
+  const isOurs = ({ kind, name }) => kind === 'option' && names.includes(name);
+  const own = tokensOf(after, ours).find((token) => !isOurs(token));
+  const end = own?.index ?? after.length;
+  const skipped = own?.kind === 'option-terminator' ? 1 : 0;
+  return {
+    head: [...before, ...after.slice(0, end)],
+    rest: [args[program.index], ...after.slice(end + skipped)],
+  };
+}
+
+function tokensOf(args, options) {
   const config = { args, options: toConfig(options), strict: false, tokens: true };
-  const { tokens } = parseArgs({ ...config, allowPositionals: true });
-  const first = tokens.find(({ kind }) => kind === 'positional' || kind === 'option-terminator');
-  if (first === undefined) return { head: args, rest: [] };
-  const skipped = first.kind === 'option-terminator' ? 1 : 0;
-  return { head: args.slice(0, first.index), rest: args.slice(first.index + skipped) };
+  return parseArgs({ ...config, allowPositionals: true }).tokens;
 }
 
 /** Values that begin with a hyphen are taken for options unless they are part of the same argument. */
