@@ -24,8 +24,7 @@ module.exports = {
   name: 'run',
   summary: 'run a program in supervised workers',
   usage: '[options] PROGRAM [args…]',
-  description:
-    'Options before PROGRAM, or right after it; from the first argument on that is none\nof these, or after --, all is its own. TIME: 500ms, 30s, 5m, 1h.',
+  description: 'Options before PROGRAM, or right after it up to --. TIME: 500ms, 30s, 5m, 1h.',
   options: RUN_OPTIONS,
   positionals: [0, Number.POSITIVE_INFINITY],
   isProgramLast: true,
