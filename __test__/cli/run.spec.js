@@ -59,6 +59,14 @@ async function startByNpm(t, prefix, launcher = []) {
 }
 
 if (!isBuiltin) {
+  test('the end of the shell by which npm has started it stops it in order', async (t) => {
+    const { app } = await startByNpm(t, '');
+    app.signal('SIGTERM');
+    // Fails if a process is left.
+    await app.exited;
+    t.regex(app.stderr, /^\S+ stopped$/m);
+  });
+
   test('the program runs in workers alone, with what follows its name as arguments', async (t) => {
     const app = await startServer(t, { programArgs: ['--help', '-w', '--', 'x'] });
     const { pid, ppid, args } = await app.ask();

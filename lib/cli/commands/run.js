@@ -1,5 +1,6 @@
 'use strict';
 
+const { whenNpmEnds } = require('../npm.js');
 const { RUN_OPTIONS } = require('../run-options.js');
 
 const NOT_OURS = 'To start again when files change, use Node itself: node --watch';
@@ -47,6 +48,8 @@ module.exports = {
     });
     const name = options.name ?? programName({ settings: options });
     process.title = `rs-cluster: ${name}`;
+    // As after SIGTERM, which is what has ended it.
+    whenNpmEnds(() => supervisor.stop());
     if (write === undefined) supervisor.on('failed', reportFailure);
   },
 };
