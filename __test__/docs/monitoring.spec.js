@@ -6,7 +6,7 @@ const { serial: test } = require('ava');
 const { parse } = require('yaml');
 const { isBuiltin } = require('../helpers/implementation');
 const { parseMetrics } = require('../helpers/open-metrics');
-const { adminOf, request, startOperated } = require('../helpers/operator');
+const { OPEN_METRICS, adminOf, request, startOperated } = require('../helpers/operator');
 
 const ROOT = path.join(__dirname, '../..');
 /** What Prometheus adds, and what buckets have. */
@@ -35,7 +35,7 @@ function panels() {
 /** The metrics of a primary: by the names of their series the labels. */
 async function seriesOf(t) {
   const app = await startOperated(t);
-  const { body } = await request(await adminOf(app), '/metrics');
+  const { body } = await request(await adminOf(app), '/metrics', OPEN_METRICS);
   const families = parseMetrics(body);
   await app.end();
   const series = new Map();

@@ -32,6 +32,9 @@ async function request(target, url, { body, ...options } = {}) {
   };
 }
 
+/** What asks for metrics as OpenMetrics. */
+const OPEN_METRICS = { headers: { accept: 'application/openmetrics-text; version=1.0.0' } };
+
 const post = (target, url, body) => request(target, url, { method: 'POST', body });
 
 /** A supervised program with a control socket, and an admin endpoint on any port. */
@@ -65,4 +68,4 @@ async function blockPrimary(app) {
   };
 }
 
-module.exports = { NAME, adminOf, blockPrimary, post, request, startOperated };
+module.exports = { NAME, OPEN_METRICS, adminOf, blockPrimary, post, request, startOperated };

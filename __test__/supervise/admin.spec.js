@@ -7,7 +7,14 @@ const { serial: test } = require('ava');
 const { connect } = require('../helpers/http-client');
 const { freePort } = require('../helpers/free-port');
 const { isBuiltin } = require('../helpers/implementation');
-const { adminOf, blockPrimary, post, request, startOperated } = require('../helpers/operator');
+const {
+  OPEN_METRICS,
+  adminOf,
+  blockPrimary,
+  post,
+  request,
+  startOperated,
+} = require('../helpers/operator');
 const { startSupervised } = require('../helpers/supervised');
 const { becomesTrue } = require('../../tools/process-group');
 const { slowdown } = require('../../tools/time-limit');
@@ -23,7 +30,7 @@ const LONG_HEAD = 20_000;
 
 const READABLE = {
   '/': 'text/html; charset=utf-8',
-  '/metrics': 'application/openmetrics-text; version=1.0.0; charset=utf-8',
+  '/metrics': 'text/plain; version=0.0.4; charset=utf-8',
   '/status': 'application/json',
   '/livez': 'text/plain; charset=utf-8',
   '/readyz': 'text/plain; charset=utf-8',
@@ -109,6 +116,15 @@ if (!isBuiltin) {
     for (const url of ['/reload', '/stop', '/scale', '/nothing', '/../etc/passwd']) {
       t.is((await post(admin, url)).status, 404, url);
     }
+    await app.end();
+  });
+
+  test('metrics are OpenMetrics for those who ask for it', async (t) => {
+    const app = await startOperated(t);
+    const { headers, body } = await request(await adminOf(app), '/metrics', OPEN_METRICS);
+    t.is(headers['content-type'], 'application/openmetrics-text; version=1.0.0; charset=utf-8');
+    t.is(headers.vary, 'accept');
+    t.regex(body, /\n# EOF\n$/);
     await app.end();
   });
 

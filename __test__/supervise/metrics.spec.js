@@ -5,7 +5,7 @@ const { setTimeout } = require('node:timers/promises');
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { countersOf, parseMetrics, sumOf } = require('../helpers/open-metrics');
-const { adminOf, request, startOperated } = require('../helpers/operator');
+const { OPEN_METRICS, adminOf, request, startOperated } = require('../helpers/operator');
 const { serves } = require('../helpers/programs');
 
 const CLIENTS = 8;
@@ -50,7 +50,7 @@ function startScraping(t, admin) {
     isOver = true;
   });
   const scrape = async () => {
-    const { body } = await request(admin, '/metrics');
+    const { body } = await request(admin, '/metrics', OPEN_METRICS);
     const counters = countersOf(parseMetrics(body));
     for (const [key, value] of before) {
       if (!(counters.get(key) >= value)) found.wrong.push([key, value, counters.get(key)]);
@@ -70,7 +70,7 @@ function startScraping(t, admin) {
   };
 }
 
-const scrape = async (admin) => parseMetrics((await request(admin, '/metrics')).body);
+const scrape = async (admin) => parseMetrics((await request(admin, '/metrics', OPEN_METRICS)).body);
 
 // The built-in module does not supervise.
 if (!isBuiltin) {

@@ -54,8 +54,8 @@ class Machine {
   }
 
   /** Asks the admin endpoint. */
-  probe(path) {
-    return ask({ host: this.host, port: this.admin, path });
+  probe(path, headers = undefined) {
+    return ask({ host: this.host, port: this.admin, path, headers });
   }
 
   /** Runs a command of rs-cluster; resolves to its output. */

@@ -2,7 +2,8 @@
 //!
 //! - [`board`]: where the engine's thread shows what it knows, and any thread reads it,
 //! - [`record`]: what is remembered of the past (`history`: of the last two minutes),
-//! - [`snapshot`]: everything at one moment, which [`status`] shows as JSON, and [`metrics`] as OpenMetrics;
+//! - [`snapshot`]: everything at one moment, which [`status`] shows as JSON, and [`metrics`] as OpenMetrics
+//!   ([`text_format`]: as the older format);
 //!   `readiness`: whether the program serves,
 //! - [`report`]: what supervision reports, as JSON,
 //! - [`page`](mod@page): a page that shows the status,
@@ -21,3 +22,4 @@ pub mod sockets;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod text_format;

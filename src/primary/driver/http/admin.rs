@@ -2,7 +2,12 @@
 
 use std::{net::IpAddr, rc::Rc};
 
-use hyper::{Method, Request, StatusCode, body::Incoming, header::HOST, http::uri::Authority};
+use hyper::{
+    Method, Request, StatusCode,
+    body::Incoming,
+    header::{ACCEPT, HOST},
+    http::uri::Authority,
+};
 
 use super::{
     super::{
@@ -14,7 +19,7 @@ use super::{
     server::{Peer, Routes},
     shared::Shared,
 };
-use crate::primary::operator::page::page;
+use crate::primary::operator::{page::page, text_format::text_format};
 
 /// What the admin endpoint answers.
 pub(super) struct Admin {
@@ -39,8 +44,7 @@ impl Routes for Admin {
             let why = "this address answers requests to localhost only\n";
             return answer::text(StatusCode::FORBIDDEN, why);
         }
-        let path = request.uri().path();
-        let Some(read) = Readable::at(path, Audience::Public) else {
+        let Some(read) = Readable::at(&request, Audience::Public) else {
             let paths = "the paths are /, /metrics, /status, /livez and /readyz\n";
             return answer::text(StatusCode::NOT_FOUND, paths);
         };
@@ -62,6 +66,7 @@ pub(super) fn is_read(method: &Method) -> bool {
 pub(super) struct Reports {
     pace: Pace,
     metrics: Shared,
+    open_metrics: Shared,
     for_owner: Shared,
     for_public: Shared,
 }
@@ -69,17 +74,20 @@ pub(super) struct Reports {
 /// What can be read.
 pub(super) enum Readable {
     Page,
-    Metrics,
+    Metrics {
+        /// Whether the client asks for OpenMetrics; most tools and people do not.
+        is_open: bool,
+    },
     Status(Audience),
     Liveness,
     Readiness,
 }
 
 impl Readable {
-    pub(super) fn at(path: &str, audience: Audience) -> Option<Self> {
-        Some(match path {
+    pub(super) fn at(request: &Request<Incoming>, audience: Audience) -> Option<Self> {
+        Some(match request.uri().path() {
             "/" => Self::Page,
-            "/metrics" => Self::Metrics,
+            "/metrics" => Self::Metrics { is_open: asks_for_open_metrics(request) },
             "/status" => Self::Status(audience),
             "/livez" => Self::Liveness,
             "/readyz" => Self::Readiness,
@@ -95,7 +103,7 @@ impl Readable {
     fn name(&self) -> &'static str {
         match self {
             Self::Page => "page",
-            Self::Metrics => "metrics",
+            Self::Metrics { .. } => "metrics",
             Self::Status(_) => "status",
             Self::Liveness => "livez",
             Self::Readiness => "readyz",
@@ -109,9 +117,13 @@ impl Readable {
                 let page = page();
                 answer::page(page.html, page.policy)
             }
-            Self::Metrics => {
-                let metrics = reports.metrics.get(&reports.pace, observe::metrics(context));
-                answer::metrics(metrics.await)
+            Self::Metrics { is_open: true } => {
+                let metrics = reports.open_metrics.get(&reports.pace, observe::metrics(context));
+                answer::metrics(metrics.await, true)
+            }
+            Self::Metrics { is_open: false } => {
+                let make = async { text_format(&observe::metrics(context).await) };
+                answer::metrics(reports.metrics.get(&reports.pace, make).await, false)
             }
             Self::Status(audience) => {
                 let shared = match audience {
@@ -128,6 +140,11 @@ impl Readable {
             },
         }
     }
+}
+
+fn asks_for_open_metrics(request: &Request<Incoming>) -> bool {
+    let accepted = request.headers().get_all(ACCEPT).into_iter();
+    accepted.filter_map(|it| it.to_str().ok()).any(|it| it.contains("application/openmetrics-text"))
 }
 
 /// Whether a request is for an address, or for localhost. One of HTTP/1.0 names nothing.

@@ -6,7 +6,7 @@ use hyper::{
     body::Bytes,
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-        HeaderValue,
+        HeaderValue, VARY,
     },
 };
 use serde_json::{Value, json};
@@ -16,7 +16,9 @@ pub(super) type Answer = Response<Full<Bytes>>;
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 /// The media type of OpenMetrics.
-const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// That of the older text format of Prometheus.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
 pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
@@ -27,8 +29,12 @@ pub(super) fn json_text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     answer(status, JSON, text)
 }
 
-pub(super) fn metrics(text: impl Into<Bytes>) -> Answer {
-    answer(StatusCode::OK, METRICS, text)
+/// Metrics in one of the two formats, which depends on what the client accepts.
+pub(super) fn metrics(text: impl Into<Bytes>, is_open: bool) -> Answer {
+    let kind = if is_open { OPEN_METRICS } else { METRICS };
+    let mut answer = answer(StatusCode::OK, kind, text);
+    set(&mut answer, VARY, "accept");
+    answer
 }
 
 /// A page, with what it may load.

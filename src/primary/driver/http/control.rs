@@ -264,9 +264,8 @@ impl Routes for Control {
             let what = "only the user of the primary and root may control it";
             return answer::last(Refusal::new(StatusCode::FORBIDDEN, "EACCES", what).into());
         }
-        let path = request.uri().path();
-        let readable = Readable::at(path, Audience::Owner).filter(|it| !it.is_page());
-        let operation = Operation::at(path);
+        let readable = Readable::at(&request, Audience::Owner).filter(|it| !it.is_page());
+        let operation = Operation::at(request.uri().path());
         let method = request.method();
         match (readable, operation) {
             (Some(readable), _) if is_read(method) => {
