@@ -1,8 +1,10 @@
 'use strict';
 
+const path = require('node:path');
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { run } = require('../helpers/fixture');
+const { temporaryDirectory } = require('../helpers/temporary');
 
 // The built-in module does not supervise.
 if (!isBuiltin) {
@@ -19,6 +21,18 @@ if (!isBuiltin) {
     const inWorker = by('in a worker');
     t.is(inWorker.code, 'ERR_RS_CLUSTER_NOT_PRIMARY');
     t.regex(inWorker.message, /cluster\.isPrimary.*exec/);
+  });
+
+  test('where the engine refuses, the program has its environment and its sockets back', async (t) => {
+    const control = path.join(temporaryDirectory(t), 'control.sock');
+    const env = { NOTIFY_SOCKET: '/no/manager' };
+    const { lines, code } = await run(t, 'supervise/refused', { args: [control], env });
+    t.is(code, 0);
+    const [{ code: refusal, before, after, begun }] = lines;
+    t.is(refusal, 'EBADF');
+    t.like(before, { manager: env.NOTIFY_SOCKET, hasControl: false });
+    t.deepEqual(after, before);
+    t.like(begun, { manager: null, hasControl: true });
   });
 
   test('the status can be read when supervise() has returned', async (t) => {

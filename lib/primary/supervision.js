@@ -4,7 +4,7 @@ const errors = require('../errors.js');
 const { OperatorSockets } = require('../supervisor/operator-sockets.js');
 const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
-const { takeServiceManager } = require('../supervisor/service-manager.js');
+const { returnServiceManager, takeServiceManager } = require('../supervisor/service-manager.js');
 const Supervisor = require('../supervisor/supervisor.js');
 const { flushOutputOnExit } = require('../supervisor/terminal.js');
 
@@ -61,6 +61,7 @@ class Supervision {
     } catch (error) {
       sockets?.close();
       copy.remove();
+      returnServiceManager();
       throw error;
     }
   }

@@ -106,6 +106,7 @@ class OperatorSockets {
 
   /** Closes what has been bound, because supervision does not begin. */
   close() {
+    process.removeListener('exit', this.#onExit);
     this.#engine.closeOperatorSockets();
   }
 

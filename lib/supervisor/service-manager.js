@@ -27,6 +27,14 @@ function takeServiceManager() {
   return { notifySocket: NOTIFY_SOCKET, ...(isWatched && { watchdog }) };
 }
 
+/** Puts back what was removed from `process.env`, because supervision does not begin: the program may need it. */
+function returnServiceManager() {
+  for (const [name, value] of Object.entries(found ?? {})) {
+    if (value !== undefined) process.env[name] = value;
+  }
+  found = undefined;
+}
+
 /** The environment of a worker, without what the service manager has given to this process. */
 function withoutServiceManager(env) {
   if (found === undefined) return env;
@@ -34,4 +42,4 @@ function withoutServiceManager(env) {
   return Object.fromEntries(Object.entries(env).filter((entry) => !isTaken(entry)));
 }
 
-module.exports = { takeServiceManager, withoutServiceManager };
+module.exports = { returnServiceManager, takeServiceManager, withoutServiceManager };

@@ -330,7 +330,11 @@ fn name(address: Option<&BoundAddress>, target: &Target) -> String {
             format!("[{address}]:{port}")
         }
         (Some(BoundAddress { address, port, .. }), _) => format!("{address}:{port}"),
-        (None, Target::Unix { path }) => path.replace('\0', "@"),
+        (None, Target::Unix { path }) => match path.strip_prefix('\0') {
+            // Node 20 fills up such a name with zeros, which say nothing to people.
+            Some(name) => format!("@{}", name.trim_end_matches('\0').replace('\0', "@")),
+            None => path.clone(),
+        },
         (None, target) => format!("{target:?}"),
     }
 }
@@ -408,5 +412,19 @@ impl<D: Driver> Distribution<D> {
         self.inherit_parked(&mut other);
         self.counters.set_waiting(self.pending.len());
         self.acceptors.inherit(other.acceptors);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_abstract_name_is_shown_without_what_fills_it_up() {
+        let shown = |path: &str| name(None, &Target::Unix { path: path.into() });
+        assert_eq!(shown("\0app"), "@app");
+        assert_eq!(shown(&format!("\0app{}", "\0".repeat(104))), "@app");
+        assert_eq!(shown("\0a\0b\0"), "@a@b");
+        assert_eq!(shown("/run/app.sock"), "/run/app.sock");
     }
 }

@@ -122,6 +122,14 @@ pub struct AddressStats {
     pub parked: usize,
 }
 
+impl AddressStats {
+    /// One that is not bound, of which nothing is known.
+    fn closed(address: String) -> Self {
+        let (workers, total) = Default::default();
+        Self { address, is_bound: false, workers, total, waiting: 0, parked: 0 }
+    }
+}
+
 /// All that the engine has counted, those included that are gone: no count ever goes down.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
@@ -471,43 +479,53 @@ impl Listeners {
         let address = self.addresses.entry(stats.address.clone()).or_default();
         address.closed = self.closed;
         address.total.ended = address.total.ended.plus(stats.total());
-        self.forget_oldest();
+        // Not with each one: many may be closed at once.
+        if self.addresses.len() > self.bound.len() + 2 * REMEMBERED {
+            let bound: BTreeSet<_> = self.bound.values().map(|it| it.stats().address).collect();
+            self.forget_oldest(|address| bound.contains(address));
+        }
     }
 
-    /// Forgets the address that was closed first, if too many are.
-    fn forget_oldest(&mut self) {
-        let bound: BTreeSet<_> = self.bound.values().map(|it| it.stats().address).collect();
-        let closed = || self.addresses.iter().filter(|(address, _)| !bound.contains(*address));
-        if closed().count() > REMEMBERED {
-            let oldest =
-                closed().min_by_key(|(_, it)| it.closed).map(|(address, _)| address.clone());
-            oldest.map(|oldest| self.addresses.remove(&oldest));
+    /// Forgets the addresses that were closed first, if too many are.
+    fn forget_oldest(&mut self, is_bound: impl Fn(&str) -> bool) {
+        let addresses = self.addresses.iter().filter(|(address, _)| !is_bound(address));
+        let mut closed: Vec<_> =
+            addresses.map(|(address, it)| (it.closed, address.clone())).collect();
+        closed.sort_unstable();
+        let surplus = closed.len().saturating_sub(REMEMBERED);
+        for (_, address) in &closed[..surplus] {
+            self.addresses.remove(address);
         }
     }
 
     fn observe(&mut self) -> (Vec<AddressStats>, Total) {
-        let all: Vec<_> = self.bound.values().map(|it| it.stats()).collect();
-        let sum = |total: Total, it: &ListenerStats| total.plus(it.total());
-        let total = self.total.show(all.iter().fold(Total::default(), sum));
-        for it in &all {
-            self.addresses.entry(it.address.clone()).or_default();
+        // Listeners of one address count together.
+        let mut bound = BTreeMap::<String, AddressStats>::new();
+        let mut sum = Total::default();
+        for it in self.bound.values().map(|it| it.stats()) {
+            let total = it.total();
+            sum = sum.plus(total);
+            let address = it.address.clone();
+            let same = bound.entry(it.address).or_insert_with(|| AddressStats::closed(address));
+            same.is_bound = true;
+            same.workers.extend(it.workers);
+            same.total = same.total.plus(total);
+            same.waiting += it.waiting;
+            same.parked += it.parked;
         }
+        for address in bound.keys() {
+            self.addresses.entry(address.clone()).or_default();
+        }
+        self.forget_oldest(|address| bound.contains_key(address));
         let addresses = self.addresses.iter_mut().map(|(address, kept)| {
-            // Listeners of one address count together.
-            let same = || all.iter().filter(|it| it.address == *address);
-            let mut workers: Vec<_> = same().flat_map(|it| it.workers.iter().copied()).collect();
-            workers.sort_unstable();
-            workers.dedup();
-            AddressStats {
-                address: address.clone(),
-                is_bound: same().next().is_some(),
-                workers,
-                total: kept.total.show(same().fold(Total::default(), sum)),
-                waiting: same().map(|it| it.waiting).sum(),
-                parked: same().map(|it| it.parked).sum(),
-            }
+            let now = bound.remove(address);
+            let mut shown = now.unwrap_or_else(|| AddressStats::closed(address.clone()));
+            shown.workers.sort_unstable();
+            shown.workers.dedup();
+            shown.total = kept.total.show(shown.total);
+            shown
         });
-        (addresses.collect(), total)
+        (addresses.collect(), self.total.show(sum))
     }
 }
 
@@ -596,6 +614,7 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::thread_time;
 
     /// A worker that says that it has accepted so many.
     struct Says(AtomicU64);
@@ -712,6 +731,25 @@ mod tests {
         let has = |name: &str| observed.addresses.iter().any(|it| it.address == name);
         assert!(has("bound") && has("199") && !has("2"));
         assert_eq!(observed.total.accepted, 199);
+    }
+
+    #[test]
+    fn many_addresses_cost_no_more_than_their_number() {
+        const MANY: u32 = 4000;
+        let counters = Counters::default();
+        let start = thread_time();
+        for id in 0..MANY {
+            bind(&counters, id, &format!("{id}")).add_accepted();
+        }
+        assert_eq!(counters.observe().addresses.len(), MANY as usize);
+        for id in 0..MANY {
+            counters.remove_listener(id);
+        }
+        let observed = counters.observe();
+        assert_eq!(observed.addresses.len(), REMEMBERED);
+        assert_eq!(observed.total.accepted, u64::from(MANY));
+        let time = thread_time() - start;
+        assert!(time < Duration::from_secs(3), "{time:?}");
     }
 
     #[test]
