@@ -25,7 +25,7 @@ if (!isBuiltin) {
     const lines = await move(t, 'race', { clients: RACING, timeout: 90_000 });
     t.deepEqual(lines, [
       ...Array.from({ length: ROUNDS }, () => ({ served: RACING, cut: 0 })),
-      { parked: 0, more: 0 },
+      { parked: 0, more: false },
     ]);
   });
 
