@@ -218,6 +218,7 @@ fn run(woken: &OwnedFd, orders: &Mutex<Orders>, mut outputs: Outputs<'_>) {
         let deadline = relayed.iter().filter_map(Relayed::deadline).min();
         let timeout = deadline.map(|it| it.saturating_duration_since(Instant::now()));
         let mut ready = wait_readable(&all, timeout).into_iter();
+        let now = Instant::now();
         let mut are_readable: Vec<_> = ready.by_ref().take(relayed.len()).collect();
         let mut flushes = Vec::new();
         if ready.next() == Some(true) {
@@ -228,13 +229,17 @@ fn run(woken: &OwnedFd, orders: &Mutex<Orders>, mut outputs: Outputs<'_>) {
             // Something may be unwritten that another thread has read.
             are_readable = vec![true; relayed.len()];
         }
-        let mut are_readable = are_readable.into_iter();
-        relayed.retain_mut(|it| !are_readable.next().unwrap_or(false) || it.relay(&mut outputs));
-        let now = Instant::now();
-        for it in &mut relayed {
-            if !flushes.is_empty() || it.deadline().is_some_and(|deadline| deadline <= now) {
+        // What waits too long is written, but not while more is in the pipe: the rest of its line may have come while
+        // this thread waited for the target.
+        for (it, is_readable) in relayed.iter_mut().zip(&are_readable) {
+            if !is_readable && it.deadline().is_some_and(|deadline| deadline <= now) {
                 it.flush(&mut outputs);
             }
+        }
+        let mut are_readable = are_readable.into_iter();
+        relayed.retain_mut(|it| !are_readable.next().unwrap_or(false) || it.relay(&mut outputs));
+        if !flushes.is_empty() {
+            relayed.iter_mut().for_each(|it| it.flush(&mut outputs));
         }
         for done in flushes {
             // The caller may have ceased to wait.

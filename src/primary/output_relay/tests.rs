@@ -186,3 +186,30 @@ fn lines_of_both_outputs_get_a_prefix_and_do_not_mix() {
     assert!(thread.flush(DEADLINE));
     expect("0 | last");
 }
+
+#[test]
+fn a_line_stays_whole_whose_rest_comes_while_the_thread_waits_for_the_target() {
+    let (mut output, target) = io::pipe().unwrap();
+    let thread = Thread::start(target, io::stderr()).unwrap();
+    let long = [&[b'x'; 150_000][..], b"\n"].concat();
+    let pipes = [(2, &b""[..]), (0, b"begun"), (1, &long)].map(|(slot, text)| {
+        let (reader, writer) = output_pipe().unwrap();
+        let mut writer = File::from(writer);
+        writer.write_all(text).unwrap();
+        let prefix = Some(Prefix { slot, may_have_color: false });
+        let pipe = Arc::new(Pipe { reader, text: Mutex::default() });
+        (writer, (pipe, Way { target: Target::Stdout, prefix }))
+    });
+    let [(mut third, its), (mut first, one), (second, other)] = pipes;
+    // All at once.
+    lock(&thread.orders).new.extend([its, one, other]);
+    wake(&thread.waker);
+    // The thread is at the last, for which the target has no room.
+    wait_readable_or_end(&output);
+    third.write_all(b"other\n").unwrap();
+    first.write_all(b" ended\n").unwrap();
+    thread::sleep(Duration::from_millis(200));
+    let expected = [b"1 | ", &long[..], b"2 | other\n0 | begun ended\n"].concat();
+    assert!(read(&mut output, expected.len()) == expected);
+    drop((first, second, third));
+}
