@@ -46,6 +46,11 @@ const WRONG = [
   [['run', 'syntax.mjs'], 1, /^\/.*\/syntax\.mjs:1: SyntaxError: /],
   [['run', '-w', '0', 'good.js'], 2, /^--workers must be from 1 to 4096\. Received 0$/],
   [
+    ['run', '-w', '1', '--max-surge', '0', 'good.js'],
+    2,
+    /^--workers must be more than 1 with --max-surge 0\. Received 1$/,
+  ],
+  [
     ['run', '--max-memory', '5Q', 'good.js'],
     2,
     /^--max-memory must be a number of bytes, or a size/,

@@ -1,26 +1,42 @@
 'use strict';
 
 const { spawnSync } = require('node:child_process');
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { startSupervised } = require('../helpers/supervised');
+const { temporaryDirectory } = require('../helpers/temporary');
 const { becomesTrue, isAlive } = require('../../tools/process-group');
 
 const hasScript = spawnSync('script', ['--version']).status === 0;
 
-/** Starts the program with a terminal of its own; `app.primary` is the pid of the primary. */
-async function startOnTerminal(t, options) {
+/**
+ * Starts the program with a terminal of its own; `app.primary` is the pid of the primary. Its exit code is written to
+ * `codeFile`, if there is one.
+ */
+async function startOnTerminal(t, { codeFile, ...options } = {}) {
+  const first = codeFile === undefined ? 'exec' : 'trap : HUP;';
+  const last = codeFile === undefined ? '' : `; echo \\$? > '${codeFile}'`;
   const app = await startSupervised(t, {
     ...options,
     launcher: [
       'sh',
       '-c',
-      `command="stty -echo; exec"; for it; do command="$command '$it'"; done; exec script -qec "$command" /dev/null`,
+      `command="stty -echo; ${first}"; for it; do command="$command '$it'"; done; exec script -qec "$command${last}" /dev/null`,
       'sh',
     ],
   });
   app.primary = (await app.perform('identity')).pid;
   return app;
+}
+
+function codeIn(file) {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 // The built-in module does not supervise.
@@ -56,10 +72,13 @@ if (!isBuiltin && hasScript) {
   });
 
   test('a terminal that is closed stops the program', async (t) => {
-    const app = await startOnTerminal(t);
+    const codeFile = path.join(temporaryDirectory(t), 'code');
+    const app = await startOnTerminal(t, { codeFile });
     app.signal('SIGKILL');
     await app.exited.catch(() => {});
     const { primary } = app;
     t.true(await becomesTrue(() => !isAlive(primary), 10_000));
+    t.true(await becomesTrue(() => codeIn(codeFile) !== '', 10_000));
+    t.is(codeIn(codeFile), '0');
   });
 }

@@ -4,6 +4,7 @@
 
 const { lstatSync } = require('node:fs');
 const http = require('node:http');
+const { setTimeout: pause } = require('node:timers/promises');
 const { CliError } = require('./errors.js');
 
 /** What to do about errors that the primary answers with. */
@@ -14,6 +15,7 @@ const HINTS = {
 const MOST_BYTES = 64 * 1024 * 1024;
 /** How long an answer to a question may take, which the engine gives at once. In milliseconds. */
 const STATUS_TIMEOUT = 5_000;
+const RETRY_INTERVAL = 20;
 
 class Client {
   #control;
@@ -47,7 +49,7 @@ class Client {
   }
 
   async #ask(method, path, body, timeout) {
-    const { statusCode, text } = await this.#request(method, path, body, timeout);
+    const { statusCode, text } = await this.#untilAccepted(method, path, body, timeout);
     const answer = parse(text);
     if (answer === undefined) throw this.#foreign();
     if (statusCode === 200) return answer;
@@ -57,6 +59,21 @@ class Client {
     }
     const hint = HINTS[code];
     throw new CliError(message.split('. The end of its stderr:\n')[0], { code, details, hint });
+  }
+
+  /** Tries again while the queue of the socket is full, when no byte of the request has been sent. */
+  async #untilAccepted(method, path, body, timeout) {
+    const patience = timeout ?? STATUS_TIMEOUT;
+    const deadline = Date.now() + patience;
+    for (;;) {
+      try {
+        return await this.#request(method, path, body, timeout);
+      } catch (error) {
+        if (error.code !== 'EAGAIN') throw error;
+        if (Date.now() >= deadline) throw this.#silent(patience);
+        await pause(RETRY_INTERVAL);
+      }
+    }
   }
 
   #request(method, path, body, timeout) {

@@ -1,6 +1,6 @@
 'use strict';
 
-const { readFileSync, statSync } = require('node:fs');
+const { accessSync, constants, readFileSync, statSync } = require('node:fs');
 const path = require('node:path');
 const { CliError } = require('./errors.js');
 
@@ -20,7 +20,7 @@ const LOADING =
 function findProgram(given, directory) {
   const place = path.resolve(directory, given);
   try {
-    require.resolve(place);
+    accessSync(require.resolve(place), constants.R_OK);
   } catch (error) {
     throw explain(error, given, place);
   }

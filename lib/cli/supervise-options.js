@@ -92,7 +92,7 @@ function explainOption(error) {
     )
     .replace(/ is out of range\. It must/, ' must')
     .replace(/>= (\S+) && <= (\S+)\./, 'from $1 to $2.')
-    .replaceAll(/\boptions\.(\w+)/g, (_all, key) => optionOf(key));
+    .replaceAll(/\boptions\.(\w+):?/g, (_all, key) => optionOf(key));
   return new CliError(message, { exitCode: EXIT.usage, code: error.code });
 }
 

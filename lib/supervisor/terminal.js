@@ -1,9 +1,12 @@
 'use strict';
 
-const { closeSync, openSync } = require('node:fs');
+const { closeSync, fstatSync, openSync } = require('node:fs');
+const { isatty } = require('node:tty');
 
 /** How long to wait for a terminal that is blocked when this process exits, in milliseconds. */
 const PATIENCE = 1000;
+/** The descriptors of the standard input, output and error. */
+const STANDARD = [0, 1, 2];
 
 const ignore = () => {};
 
@@ -27,7 +30,24 @@ function ignoreOutputErrors() {
 
 /** Before this process exits, writes what workers have written to pipes that the engine copies. */
 function flushOutputOnExit(engine) {
-  process.on('exit', () => engine.flushOutput(PATIENCE));
+  process.on('exit', () => {
+    engine.flushOutput(PATIENCE);
+    for (const descriptor of STANDARD) replaceLostTerminal(descriptor);
+  });
+}
+
+/**
+ * Node resets the terminals that it was started with when it exits, and before version 22 aborts if one of them has
+ * been closed. It leaves a descriptor of another file alone.
+ */
+function replaceLostTerminal(descriptor) {
+  try {
+    if (isatty(descriptor) || !fstatSync(descriptor).isCharacterDevice()) return;
+    closeSync(descriptor);
+    openSync('/dev/null', 'r+');
+  } catch {
+    // The descriptor was closed before, or the system has no such device: there is nothing to replace it by.
+  }
 }
 
 module.exports = { flushOutputOnExit, hasTerminal, ignoreOutputErrors };
