@@ -147,4 +147,11 @@ if (!isBuiltin) {
     });
     t.deepEqual([code, stderr], [0, '']);
   });
+
+  test('output to a full disk: one line, and exit code 1', async (t) => {
+    const { code, stderr } = await runCli(t, ['completion', 'bash'], {
+      launcher: ['sh', '-c', '"$@" > /dev/full', 'sh'],
+    });
+    t.deepEqual([code, stderr], [1, "rs-cluster: the output can't be written: ENOSPC\n"]);
+  });
 }

@@ -71,9 +71,11 @@ function print(text) {
 /** What reads the output may end before it has read everything: `rs-cluster status | head -1`. */
 function endWithOutput() {
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', ({ code }) =>
-      process.exit(code === 'EPIPE' ? process.exitCode : EXIT.failed),
-    );
+    stream.on('error', ({ code }) => {
+      if (code === 'EPIPE') process.exit();
+      if (stream === process.stdout) writeError(`the output can't be written: ${code}`);
+      process.exit(EXIT.failed);
+    });
   }
 }
 
