@@ -129,7 +129,9 @@ if (!isBuiltin) {
   test('files for workers that something removes are made again', async (t) => {
     const TMPDIR = temporaryDirectory(t);
     const env = { RUNTIME_DIRECTORY: '', XDG_RUNTIME_DIR: '', TMPDIR };
-    const app = await startSupervised(t, { env, options: { minUptime: 50, control: false } });
+    // The primary makes the files again when it hears of the crash, which must be before the next start.
+    const options = { minUptime: 50, restartDelay: 1_000, control: false };
+    const app = await startSupervised(t, { env, options });
     const [name] = fs.readdirSync(TMPDIR);
     const clear = () => fs.rmSync(path.join(TMPDIR, name), { recursive: true });
     clear();
