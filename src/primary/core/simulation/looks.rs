@@ -175,6 +175,20 @@ fn a_worker_with_an_inspector_is_not_judged_until_that_is_gone() {
 }
 
 #[test]
+fn the_time_at_a_breakpoint_counts_for_nothing_once_the_debugger_has_left() {
+    for at in (3_000..5_000).step_by(50) {
+        let mut program = Program::start(1_000, 0);
+        program.lanes.is_inspected.set(true);
+        program.pass(at, true);
+        program.lanes.is_inspected.set(false);
+        program.pass(900, true);
+        assert_eq!(program.take_reports(), [], "left after {at} ms");
+        program.pass(2_500, true);
+        assert_eq!(program.take_reports().len(), 1, "left after {at} ms");
+    }
+}
+
+#[test]
 fn a_blocked_worker_is_reported_at_most_once_a_second_with_a_new_stack() {
     let mut program = Program::start(0, 200);
     program.lanes.asked.set(Some(0));

@@ -1,6 +1,9 @@
 //! Looks at the event loops of workers, at regular times: reports those that are blocked, and those that hang.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem::replace,
+    time::{Duration, Instant},
+};
 
 use super::{
     super::{
@@ -105,6 +108,7 @@ impl<D: Driver> Core<D> {
             Finding::Well => {
                 worker.counters.set_blocked(false);
                 watched.forget_stacks();
+                watched.was_debugged = false;
             }
             Finding::Unknown => {
                 watched.forget_stacks();
@@ -171,8 +175,10 @@ impl<D: Driver> Core<D> {
         if !is_hung && (!is_blocked || is_awaited) {
             return;
         }
-        // A breakpoint looks like a loop without an end.
-        if worker.lanes.has_inspector_client() {
+        // A breakpoint looks like a loop without an end. When the debugger leaves, what there was before counts
+        // for nothing, because the worker may have been at one until now.
+        let is_debugged = worker.lanes.has_inspector_client();
+        if replace(&mut watched.was_debugged, is_debugged) || is_debugged {
             watched.pulse.forgive();
             return;
         }

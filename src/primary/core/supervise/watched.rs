@@ -80,6 +80,8 @@ pub(super) struct Watched {
     /// The stack of the last report, in case another is not told in time.
     pub(super) last_stack: Option<String>,
     pub(super) reported: Option<Instant>,
+    /// Whether a debugger was there when this was last asked.
+    pub(super) was_debugged: bool,
 }
 
 /// The JavaScript stack at which a worker is blocked.
@@ -94,7 +96,13 @@ pub(super) enum Stack {
 
 impl Watched {
     pub(super) fn new(now: Instant) -> Self {
-        Self { pulse: Pulse::new(now), stack: Stack::NotAsked, last_stack: None, reported: None }
+        Self {
+            pulse: Pulse::new(now),
+            stack: Stack::NotAsked,
+            last_stack: None,
+            reported: None,
+            was_debugged: false,
+        }
     }
 
     /// Its event loop turns, so where it was blocked is no longer of interest.
