@@ -1,6 +1,6 @@
 'use strict';
 
-// Compares with PM2 itself, where the benchmark has fetched it (`npm run bench -- reload`).
+// Compares with PM2 itself, which npm fetches.
 
 const { copyFileSync, mkdirSync, readdirSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
@@ -9,15 +9,19 @@ const { loadConfig } = require('../../lib/cli/config');
 const { UNUSED, USED, isNamedEnvironment, nameOf } = require('../../lib/cli/ecosystem-fields');
 const supervisionOf = require('../../lib/cli/ecosystem-options');
 const { toWords } = require('../../lib/cli/ecosystem-values');
-const { find } = require('../../tools/cache');
+const { fetchPackage } = require('../../tools/package');
 const { temporaryDirectory } = require('../helpers/temporary');
 
-const cached = find('pm2@7');
-const pm2 = cached && path.join(cached, 'node_modules', 'pm2');
-const testWithPm2 = pm2 ? test : test.skip;
+/** The directory of the package. */
+let pm2;
 const load = (name) => require(path.join(pm2, name));
 
-testWithPm2("each field of PM2's schema, and each alias, is known by the same name", (t) => {
+test.before('npm fetches PM2', async (t) => {
+  t.timeout(300_000);
+  pm2 = await fetchPackage('pm2@7');
+});
+
+test("each field of PM2's schema, and each alias, is known by the same name", (t) => {
   const { schema } = load('lib/tools/Config.js');
   const fields = Object.entries(schema).filter(([name]) => !name.includes('\\'));
   t.true(fields.length > 60);
@@ -27,7 +31,7 @@ testWithPm2("each field of PM2's schema, and each alias, is known by the same na
   }
 });
 
-testWithPm2('a field of PM2 is either used, or named in a warning', (t) => {
+test('a field of PM2 is either used, or named in a warning', (t) => {
   const { schema } = load('lib/tools/Config.js');
   const names = Object.keys(schema).filter((name) => !name.includes('\\'));
   t.deepEqual(Object.keys({ ...USED, ...UNUSED }).sort(), names.sort());
@@ -57,7 +61,7 @@ const TEXTS = [
   'a\tb\nc',
 ];
 
-testWithPm2('arguments are split as PM2 splits them', (t) => {
+test('arguments are split as PM2 splits them', (t) => {
   const { validateJSON } = load('lib/tools/Config.js');
   const Config = load('lib/tools/Config.js');
   for (const args of TEXTS) {
@@ -67,7 +71,7 @@ testWithPm2('arguments are split as PM2 splits them', (t) => {
   }
 });
 
-testWithPm2('sizes and times have the values that PM2 gives them', (t) => {
+test('sizes and times have the values that PM2 gives them', (t) => {
   const Config = load('lib/tools/Config.js');
   const values = [
     ...['300M', '1G', '2000K', '160', 4096].map((max_memory_restart) => ({ max_memory_restart })),
@@ -81,7 +85,7 @@ testWithPm2('sizes and times have the values that PM2 gives them', (t) => {
   }
 });
 
-testWithPm2("PM2's templates of the file are accepted", async (t) => {
+test("PM2's templates of the file are accepted", async (t) => {
   const folder = path.join(pm2, 'lib', 'templates');
   const templates = readdirSync(folder).filter((name) => /^ecosystem.*\.tpl$/.test(name));
   t.true(templates.length > 0);
