@@ -1187,7 +1187,11 @@ fn an_address_in_use_is_told_to_the_worker_which_may_try_again() {
     let target = loopback(port);
     assert_eq!(worker.ask(target.clone()).0.errno, -libc::EADDRINUSE);
     drop(foreign);
-    assert_eq!(worker.ask(target.clone()).0.errno, 0);
+    // A process that another test is starting has a copy of it until it executes its program.
+    let begun = Instant::now();
+    while worker.ask(target.clone()).0.errno != 0 {
+        assert!(begun.elapsed() < DEADLINE, "the address is free");
+    }
     let again = worker.ask(target).0.errno;
     assert_eq!(again, -libc::EADDRINUSE, "a second server of one worker");
 }
