@@ -4,12 +4,7 @@
 
 const Client = require('./client.js');
 const { findControl } = require('./find-control.js');
-const { time } = require('./values.js');
-
-/** A plain number of `--timeout` is seconds. */
-function seconds(name, text) {
-  return time(name, /^\d+(?:\.\d+)?$/.test(text) ? `${text}s` : text);
-}
+const { seconds } = require('./values.js');
 
 const CLIENT_OPTIONS = [
   { name: 'name', value: 'NAME', is: 'primary', help: 'which primary, if several run' },

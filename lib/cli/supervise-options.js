@@ -2,6 +2,7 @@
 
 // From the options of the command line to those of `supervise()`.
 
+const { statSync } = require('node:fs');
 const path = require('node:path');
 const { CliError, EXIT, usageError } = require('./errors.js');
 const { checkSyntax, findProgram } = require('./program.js');
@@ -22,6 +23,7 @@ async function toSuperviseOptions(command, values, positionals) {
   const { program, args, config } = await sourcesOf(command, values, positionals);
   const options = { ...config.options, ...ofValues(values) };
   const place = findProgram(program, options.directory ?? currentDirectory());
+  checkWorkingDirectory(options);
   const nodeArgs = [...(values['node-args'] ?? []), ...(values['exec-argv'] ?? [])].flat();
   const execArgv = [...process.execArgv, ...(options.execArgv ?? []), ...nodeArgs];
   checkSyntax(place, execArgv);
@@ -34,6 +36,13 @@ async function toSuperviseOptions(command, values, positionals) {
     slotEnv: config.slotEnv ?? [],
     warnings: config.warnings ?? [],
   };
+}
+
+function checkWorkingDirectory({ cwd, directory = '' }) {
+  if (cwd === undefined) return;
+  const place = path.resolve(directory, cwd);
+  if (statSync(place, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw usageError(`--cwd ${cwd} is not a directory`, `Looked for ${place}`);
 }
 
 /** The program and its arguments, from the command line or a configuration file. */

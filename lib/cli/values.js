@@ -8,12 +8,21 @@ const TIME = /^(\d+(?:\.\d+)?) ?(ms|s|m|min|h|d)?$/;
 const UNITS = { ms: 1, s: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 const WHOLE = /^\d+$/;
 
-/** Milliseconds: a plain number, or one with a unit such as `30s`. */
+/** Milliseconds, of a plain number or one with a unit such as `30s`. */
 function time(name, text) {
-  const [, count, unit = 'ms'] = TIME.exec(text) ?? [];
+  return timeOf(name, text, { unit: 'ms', units: 'milliseconds' });
+}
+
+/** The same, where a plain number is seconds. */
+function seconds(name, text) {
+  return timeOf(name, text, { unit: 's', units: 'seconds' });
+}
+
+function timeOf(name, text, plain) {
+  const [, count, unit = plain.unit] = TIME.exec(text) ?? [];
   if (count === undefined) {
     throw usageError(
-      `${name} takes milliseconds, or a time such as 500ms, 30s, 5m or 1h, not '${text}'`,
+      `${name} takes ${plain.units}, or a time such as 500ms, 30s, 5m or 1h, not '${text}'`,
     );
   }
   return Math.round(Number(count) * UNITS[unit]);
@@ -87,4 +96,4 @@ function words(name, text) {
 
 const text = (_name, value) => value;
 
-module.exports = { listed, number, oneOf, restarts, text, time, whole, words, workers };
+module.exports = { listed, number, oneOf, restarts, seconds, text, time, whole, words, workers };
