@@ -56,8 +56,13 @@ function prepare(name) {
   for (const directory of [bin, project]) fs.mkdirSync(directory, { recursive: true });
   fs.symlinkSync(process.execPath, path.join(bin, 'node'));
   fs.symlinkSync(which('npm'), path.join(bin, 'npm'));
-  const env = { PATH: bin, HOME: place, npm_config_registry: registry.url };
-  return { project, env };
+  return { project, env: environmentOf(name) };
+}
+
+/** The environment that `prepare()` has made for a directory. */
+function environmentOf(name) {
+  const PATH = path.join(place, name, 'bin');
+  return { PATH, HOME: place, npm_config_registry: registry.url };
 }
 
 async function install(name, ...what) {
@@ -68,11 +73,11 @@ async function install(name, ...what) {
   return project;
 }
 
-/** The first program of the README, on a free port. */
+/** The first program of the README that loads the package, on a free port. */
 async function exampleOfReadme() {
-  const [, program] = /^```js\n(.*?)^```$/ms.exec(
-    fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8'),
-  );
+  const readme = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  const programs = [...readme.matchAll(/^```js\n(.*?)^```$/gms)].map(([, program]) => program);
+  const program = programs.find((text) => text.includes("require('rs-cluster')"));
   const port = await freePort();
   return { port, program: program.replaceAll('8000', `${port}`) };
 }
@@ -111,7 +116,9 @@ async function askExample(t, project, node, env = {}) {
 
 test('npx finds the command, which runs a program', async (t) => {
   const project = await install('command', 'rs-cluster');
-  const { env } = prepare('command');
+  const env = environmentOf('command');
+  // npm starts commands by a shell.
+  fs.symlinkSync(which('sh'), path.join(env.PATH, 'sh'));
   const npx = path.join(path.dirname(which('npm')), 'npx-cli.js');
   const run = (...args) =>
     runTool(process.execPath, [npx, '--no', '--', ...args], { cwd: project, env });
