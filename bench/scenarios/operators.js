@@ -29,7 +29,7 @@ const ASKED = ['/metrics', '/status'];
 const REQUESTS = 200;
 /** Between two requests, in ms. */
 const PAUSE = 5;
-const BLOCK_MS = 60_000;
+const BLOCK_MS = 180_000;
 
 const COLUMNS = [
   ...PERCENTILES,
