@@ -145,7 +145,7 @@ if (!isBuiltin) {
     t.is((await runCli(t, ['status'], { env })).code, 0);
   });
 
-  test('files, and directories of other users, are no control sockets', async (t) => {
+  test('files, and directories of other users, are not control sockets', async (t) => {
     const { env, control } = place(t);
     mkdirSync(path.dirname(control));
     writeFileSync(control, '');

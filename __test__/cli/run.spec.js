@@ -208,27 +208,14 @@ if (!isBuiltin) {
         args: ['run', '-w', '1', SERVER, `${port}`],
       });
       const ask = (url) => getText({ host: '127.0.0.1', port, path: url });
-      t.true(
-        await becomesTrue(
-          () =>
-            ask('/').then(
-              () => true,
-              () => false,
-            ),
-          LIMIT,
-        ),
-      );
+      const answers = () =>
+        ask('/').then(
+          () => true,
+          () => false,
+        );
+      t.true(await becomesTrue(answers, LIMIT));
       await ask('/exit').catch(() => {});
-      t.true(
-        await becomesTrue(
-          () =>
-            ask('/').then(
-              () => true,
-              () => false,
-            ),
-          LIMIT,
-        ),
-      );
+      t.true(await becomesTrue(answers, LIMIT));
       await stop(t, app);
     });
   }
