@@ -16,11 +16,12 @@ async function freePort() {
     // Another call may go on with the next one meanwhile.
     const port = lastPort;
     const server = net.createServer().listen(port);
-    const isFree = await Promise.race([
-      once(server, 'listening').then(() => true),
-      once(server, 'error').then(() => false),
-    ]);
-    if (!isFree) continue;
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      if (error.code !== 'EADDRINUSE') throw error;
+      continue;
+    }
     server.close();
     await once(server, 'close');
     return port;

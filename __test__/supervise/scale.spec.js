@@ -114,7 +114,7 @@ if (!isBuiltin) {
   test('while it is held, no worker is replaced, and release() fills the slots', async (t) => {
     const app = await startSupervised(t, { options: { workers: 3 } });
     await app.perform('hold');
-    t.true((await app.status()).held);
+    await app.statusWhen((it) => it.held);
     const [, pid] = await app.pids();
     process.kill(pid, 'SIGKILL');
     await app.line({ on: 'cluster', event: 'exit', id: 2 });

@@ -160,7 +160,7 @@ if (!isBuiltin) {
     const app = await startOperated(t, { options: { shutdownDelay: 1_000 } });
     const admin = await adminOf(app);
     await app.perform('hold');
-    t.true((await app.status()).held);
+    await app.statusWhen(({ held }) => held);
     const stopped = app.perform('stop');
     await app.statusWhen(({ state }) => state === 'stopping');
     const { body, status } = await request(admin, '/readyz');
