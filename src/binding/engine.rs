@@ -27,7 +27,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     primary::{
-        Command, Engine as Core, Event, Order, Reply, Scheduling, Settings,
+        Command, Engine as Core, Event, OperatorOrder, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
         operator::sockets::OperatorSockets,
         recipe::{Outputs, Recipe, Started},
@@ -118,7 +118,7 @@ impl Engine {
     /// A reload has failed before there was a recipe, which operators and the service manager are told.
     #[napi]
     pub fn no_reload(&self, reason: String) {
-        let _ = self.order(Order::NoReload(reason));
+        self.send(Command::Operator(OperatorOrder::NoReload(reason)));
     }
 
     /// Closes the duplicates of descriptors that recipes name, because no worker is started by them any more.
@@ -209,7 +209,8 @@ impl Engine {
     #[napi]
     pub fn reply(&self, token: u32, status: u32, body: String) {
         let status = u16::try_from(status).unwrap_or(500);
-        let _ = self.order(Order::Reply(token, Reply { status, body }));
+        let reply = Reply { status, body };
+        self.send(Command::Operator(OperatorOrder::Reply(token, reply)));
     }
 
     /// The state of supervision as JSON; null before it begins. Does not wait for the engine.

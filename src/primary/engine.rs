@@ -24,7 +24,7 @@ use super::{
         reading::{now, read_use},
     },
     forker::{Forker, OutputRelay},
-    messages::{Command, Emit, Event, Order, RunOptions, Settings},
+    messages::{Command, Emit, Event, OperatorOrder, Order, RunOptions, Settings, Supervise},
     operator::{
         board::SharedBoard,
         identity::{Identity, Program},
@@ -142,7 +142,7 @@ impl Engine {
         recipe: Recipe,
         program: Program,
     ) -> Result<()> {
-        let sockets = Box::new(take(&mut self.sockets));
+        let sockets = take(&mut self.sockets);
         let commands = self.commands.as_ref().ok_or(Error::Stopped)?.downgrade();
         let forker = Forker::start(move |worker, started| {
             let started = started.map(Box::new);
@@ -157,7 +157,7 @@ impl Engine {
             }
         })?;
         self.output.get_or_init(|| forker.output());
-        let (options, recipe, ids) = (Box::new(options), Arc::new(recipe), self.ids.clone());
+        let (recipe, ids) = (Arc::new(recipe), self.ids.clone());
         let Program { name, node } = program;
         let identity = Arc::new(Identity {
             name,
@@ -167,15 +167,17 @@ impl Engine {
             started: SystemTime::now(),
             since: Instant::now(),
         });
-        self.send_and_wait(|done| Command::Supervise {
-            options,
-            run,
-            recipe,
-            forker,
-            ids,
-            identity,
-            sockets,
-            done,
+        self.send_and_wait(|done| {
+            Command::Supervise(Box::new(Supervise {
+                options,
+                run,
+                recipe,
+                forker,
+                ids,
+                identity,
+                sockets,
+                done,
+            }))
         })
     }
 
@@ -187,7 +189,7 @@ impl Engine {
     /// The program is about to do what an operator has asked for. Returns whether the operator still waits.
     pub fn take(&self, token: Token) -> bool {
         let (done, is_awaited) = sync_channel(1);
-        self.send(Command::Supervision(Order::Take(token, done))).is_ok()
+        self.send(Command::Operator(OperatorOrder::Take(token, done))).is_ok()
             && is_awaited.recv_timeout(PATIENCE).unwrap_or(false)
     }
 

@@ -53,32 +53,37 @@ pub enum Command {
     Pause(WorkerId),
     /// Give this worker connections again.
     Resume(WorkerId),
-    /// Keep a program's slots filled with workers that are started by this recipe.
-    Supervise {
-        /// How.
-        options: Box<SuperviseOptions>,
-        /// What else there is to do for the program.
-        run: RunOptions,
-        /// By which workers are started.
-        recipe: Arc<Recipe>,
-        /// What starts them.
-        forker: Forker,
-        /// Where their ids come from.
-        ids: WorkerIds,
-        /// Which primary this is.
-        identity: Arc<Identity>,
-        /// Where operators ask.
-        sockets: Box<OperatorSockets>,
-        /// Told when it has begun, and its status can be read.
-        done: SyncSender<()>,
-    },
+    /// Keep a program's slots filled with workers.
+    Supervise(Box<Supervise>),
     /// A worker that the engine wanted to be started has been started, or could not be.
     Forked(WorkerId, Result<Box<Started>>),
     /// What the program wants of supervision.
     Supervision(Order),
+    /// What the program says about something that operators want of it.
+    Operator(OperatorOrder),
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),
+}
+
+/// All that it takes to supervise a program.
+pub struct Supervise {
+    /// How.
+    pub options: SuperviseOptions,
+    /// What else there is to do for the program.
+    pub run: RunOptions,
+    /// By which workers are started.
+    pub recipe: Arc<Recipe>,
+    /// What starts them.
+    pub forker: Forker,
+    /// Where their ids come from.
+    pub ids: WorkerIds,
+    /// Which primary this is.
+    pub identity: Arc<Identity>,
+    /// Where operators ask.
+    pub sockets: OperatorSockets,
+    /// Told when it has begun, and its status can be read.
+    pub done: SyncSender<()>,
 }
 
 /// How a supervised program is run, apart from the rules of supervision.
@@ -106,8 +111,6 @@ pub struct NotifySocket {
 pub enum Order {
     /// Replace all workers by those of this recipe.
     Reload(Token, Arc<Recipe>),
-    /// A reload has failed before there was a recipe, for this reason.
-    NoReload(String),
     /// Have so many slots.
     Scale(Token, u32),
     /// Replace the worker of this slot, or with this id.
@@ -127,11 +130,18 @@ pub enum Order {
     },
     /// The program itself ends this worker. The sender is told when that is known.
     Leaves(WorkerId, SyncSender<()>),
-    /// The program begins with what an operator has asked for ([`Event::Asked`]). The sender is told whether
-    /// the operator still waits for it.
+}
+
+/// What the program says about something that operators want of it.
+#[derive(Debug)]
+pub enum OperatorOrder {
+    /// It begins with what an operator has asked for ([`Event::Asked`]). The sender is told whether the operator
+    /// still waits for it.
     Take(Token, SyncSender<bool>),
-    /// What the program says to the operator.
+    /// Its answer.
     Reply(Token, Reply),
+    /// A reload has failed before there was a recipe, for this reason.
+    NoReload(String),
 }
 
 /// The program's answer to an operator.

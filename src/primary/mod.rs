@@ -29,6 +29,8 @@ pub use self::{
         supervise::{options, report, status},
     },
     engine::Engine,
-    messages::{Command, Event, NotifySocket, Order, Reply, RunOptions, Settings},
+    messages::{
+        Command, Event, NotifySocket, OperatorOrder, Order, Reply, RunOptions, Settings, Supervise,
+    },
 };
 pub use crate::scheduler::Scheduling;

@@ -50,8 +50,7 @@ use tokio::{
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
-    supervised::{begin, carry_out, forked},
-    supervision::Supervision,
+    supervised::{answer_operators, begin, carry_out, forked},
     timers::run_timers,
     worker_task::{Attending, adopt, leave},
 };
@@ -114,25 +113,12 @@ pub(super) fn run(
                 Command::Resume(worker) => {
                     context.decide(|core| core.resume(worker, Instant::now()));
                 }
-                Command::Supervise {
-                    options,
-                    run,
-                    recipe,
-                    forker,
-                    ids,
-                    identity,
-                    sockets,
-                    done,
-                } => {
-                    let supervision = Supervision::new(forker, identity);
-                    begin(&context, *options, run, recipe, supervision, ids);
-                    http::open(&context, *sockets);
-                    let _ = done.try_send(());
-                }
+                Command::Supervise(supervise) => begin(&context, *supervise),
                 Command::Forked(worker, started) => {
                     forked(&context, worker, started, attending.clone()).await;
                 }
                 Command::Supervision(order) => carry_out(&context, order),
+                Command::Operator(order) => answer_operators(&context, order),
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());
                     context.emit(Event::Passed(token));

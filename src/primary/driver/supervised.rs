@@ -6,12 +6,12 @@ use tokio::{sync::mpsc, task::spawn_local};
 
 use super::{
     super::{
-        core::supervise::{options::SuperviseOptions, supervisor::Supervisor},
-        messages::{Event, Order, RunOptions},
-        recipe::{Recipe, Started},
-        worker_ids::WorkerIds,
+        core::supervise::supervisor::Supervisor,
+        messages::{Event, OperatorOrder, Order, Supervise},
+        recipe::Started,
     },
     context::Context,
+    http,
     orphans::reap_orphans,
     reading,
     supervision::{Limits, Supervision},
@@ -24,14 +24,9 @@ use crate::{
 };
 
 /// Begins to supervise.
-pub(super) fn begin(
-    context: &Rc<Context>,
-    options: SuperviseOptions,
-    run: RunOptions,
-    recipe: Arc<Recipe>,
-    mut supervision: Supervision,
-    ids: WorkerIds,
-) {
+pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
+    let Supervise { options, run, recipe, forker, ids, identity, sockets, done } = supervise;
+    let mut supervision = Supervision::new(forker, identity);
     let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
     if run.reaps_orphans {
         drop(spawn_local(reap_orphans(Rc::clone(context))));
@@ -49,33 +44,14 @@ pub(super) fn begin(
     *context.supervision.borrow_mut() = Some(supervision);
     let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
+    http::open(context, sockets);
+    // The caller may have ceased to wait.
+    let _ = done.try_send(());
 }
 
 /// Does what the program wants.
 pub(super) fn carry_out(context: &Context, order: Order) {
     let now = Instant::now();
-    let order = match order {
-        Order::Take(token, is_awaited) => {
-            let taken = with_supervision(context, |it| it.asks.take(token));
-            // The caller may have ceased to wait.
-            let _ = is_awaited.try_send(taken.unwrap_or(false));
-            return;
-        }
-        Order::Reply(token, reply) => {
-            with_supervision(context, |it| it.asks.reply(token, reply));
-            return;
-        }
-        Order::NoReload(reason) => {
-            context.board.has_not_reloaded(&reason, reading::now());
-            with_supervision(context, |it| {
-                if let Some(systemd) = &it.systemd {
-                    systemd.borrow_mut().refuse_reload(reason);
-                }
-            });
-            return;
-        }
-        order => order,
-    };
     context.decide(|core| {
         core.supervise(now, |supervisor| match order {
             Order::Reload(token, recipe) => {
@@ -93,9 +69,30 @@ pub(super) fn carry_out(context: &Context, order: Order) {
                 // The caller may have ceased to wait.
                 let _ = done.try_send(());
             }
-            Order::Take(..) | Order::Reply(..) | Order::NoReload(_) => {}
         });
     });
+}
+
+/// Does what the program says about operators.
+pub(super) fn answer_operators(context: &Context, order: OperatorOrder) {
+    match order {
+        OperatorOrder::Take(token, is_awaited) => {
+            let taken = with_supervision(context, |it| it.asks.take(token));
+            // The caller may have ceased to wait.
+            let _ = is_awaited.try_send(taken.unwrap_or(false));
+        }
+        OperatorOrder::Reply(token, reply) => {
+            with_supervision(context, |it| it.asks.reply(token, reply));
+        }
+        OperatorOrder::NoReload(reason) => {
+            context.board.has_not_reloaded(&reason, reading::now());
+            with_supervision(context, |it| {
+                if let Some(systemd) = &it.systemd {
+                    systemd.borrow_mut().refuse_reload(reason);
+                }
+            });
+        }
+    }
 }
 
 fn with_supervision<T>(context: &Context, with: impl FnOnce(&mut Supervision) -> T) -> Option<T> {
