@@ -13,6 +13,7 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
+    activation::{ActivatedDescriptor, RefusedDescriptor},
     callback::reason,
     engine_drain::EngineDrain,
     engine_event::EngineEvent,
@@ -29,6 +30,7 @@ use crate::{
     primary::{
         Command, Engine as Core, Event, OperatorOrder, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
+        inherit::{Inherited, activation::Given},
         operator::sockets::OperatorSockets,
         recipe::{Outputs, Recipe, Started},
         stdio::HeldDescriptors,
@@ -190,6 +192,24 @@ impl Engine {
             Err(_) => core.sockets().listen_admin_path(&place),
         };
         listening.err().map(ListenFailure::from)
+    }
+
+    /// Takes over descriptors of the service manager, before `supervise`. Their numbers stay open, and become
+    /// close-on-exec. Returns those that it can't, with the reason, which completes the sentence after "it".
+    #[napi]
+    pub fn activate(&self, given: Vec<ActivatedDescriptor>) -> Vec<RefusedDescriptor> {
+        let mut core = self.core.borrow_mut();
+        let activated = given.into_iter().map(|ActivatedDescriptor { fd, name }| {
+            let taken = core.inherited().activate(Given { fd, name });
+            taken.err().map(|reason| RefusedDescriptor { fd, reason })
+        });
+        activated.flatten().collect()
+    }
+
+    /// Closes what `activate` has duplicated, because `supervise` has failed.
+    #[napi]
+    pub fn close_activated(&self) {
+        *self.core.borrow_mut().inherited() = Inherited::default();
     }
 
     /// Closes what `listenControl` and `listenAdmin` have bound, because `supervise` has failed.

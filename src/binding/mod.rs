@@ -4,6 +4,7 @@
 //! Failed system calls return negated errnos, as Node's own handles do, so that JavaScript can create
 //! the same errors as Node.
 
+mod activation;
 mod callback;
 mod engine;
 mod engine_drain;

@@ -24,6 +24,7 @@ use super::{
         reading::{now, read_use},
     },
     forker::{Forker, OutputRelay},
+    inherit::Inherited,
     messages::{Command, Emit, Event, OperatorOrder, Order, RunOptions, Settings, Supervise},
     operator::{
         board::SharedBoard,
@@ -59,6 +60,8 @@ pub struct Engine {
     ids: WorkerIds,
     /// Where operators will ask, bound before supervision begins.
     sockets: OperatorSockets,
+    /// Sockets that come from elsewhere, until supervision begins.
+    inherited: Inherited,
     /// What copies the output of supervised workers.
     output: OnceLock<Arc<OutputRelay>>,
 }
@@ -75,6 +78,7 @@ impl Engine {
             commands: None,
             ids: WorkerIds::default(),
             sockets: OperatorSockets::default(),
+            inherited: Inherited::default(),
             output: OnceLock::new(),
         }
     }
@@ -167,6 +171,7 @@ impl Engine {
             started: SystemTime::now(),
             since: Instant::now(),
         });
+        let inherited = take(&mut self.inherited);
         self.send_and_wait(|done| {
             Command::Supervise(Box::new(Supervise {
                 options,
@@ -175,6 +180,7 @@ impl Engine {
                 forker,
                 ids,
                 identity,
+                inherited,
                 sockets,
                 done,
             }))
@@ -184,6 +190,11 @@ impl Engine {
     /// Where operators will ask, to be bound before [`supervise`](Self::supervise).
     pub fn sockets(&mut self) -> &mut OperatorSockets {
         &mut self.sockets
+    }
+
+    /// Sockets that come from elsewhere, for the workers that [`supervise`](Self::supervise) starts.
+    pub fn inherited(&mut self) -> &mut Inherited {
+        &mut self.inherited
     }
 
     /// The program is about to do what an operator has asked for. Returns whether the operator still waits.

@@ -17,6 +17,7 @@ use super::{
     },
     fork::Adopted,
     forker::Forker,
+    inherit::Inherited,
     operator::{identity::Identity, sockets::OperatorSockets},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
@@ -80,6 +81,8 @@ pub struct Supervise {
     pub ids: WorkerIds,
     /// Which primary this is.
     pub identity: Arc<Identity>,
+    /// Sockets that come from elsewhere.
+    pub inherited: Inherited,
     /// Where operators ask.
     pub sockets: OperatorSockets,
     /// Told when it has begun, and its status can be read.
@@ -104,6 +107,8 @@ pub struct NotifySocket {
     pub name: String,
     /// How long it waits for a sign of life; `None` for ever.
     pub watchdog: Option<Duration>,
+    /// How many descriptors it stores.
+    pub stores: usize,
 }
 
 /// What the program wants of supervision. A token is for the [`Report`] that answers.
@@ -207,6 +212,9 @@ pub enum Event {
         /// Why, above all `EMFILE`.
         error: io::Error,
     },
+    /// The service manager has bound these addresses, and no worker has asked for them. Reported once, when all
+    /// workers are ready.
+    Unwanted(Vec<String>),
     /// The worker broke the protocol. It gets no more connections, and the engine reads no more requests of
     /// it.
     Faulted {

@@ -8,6 +8,7 @@
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
 //! - [`operator`]: what operators see,
+//! - [`inherit`]: listening sockets that come from elsewhere,
 //! - [`stats`]: what is counted, for any thread to read.
 
 mod core;
@@ -15,6 +16,7 @@ mod driver;
 mod engine;
 pub mod fork;
 pub mod forker;
+pub mod inherit;
 mod messages;
 pub mod operator;
 mod output_relay;

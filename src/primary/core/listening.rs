@@ -84,10 +84,20 @@ impl<D: Driver> Core<D> {
         may_take(of_worker + queued(worker) + more, of_all + all_queued + more, limit)
     }
 
-    /// What hands out the connections of an address, unless workers accept them from a shared socket.
-    pub(crate) fn new_distribution(&self, target: &Target) -> Option<Distribution<D>> {
-        // Datagrams have no connections to hand over.
-        let policy = if target.has_datagrams() { None } else { self.scheduling.policy() };
+    /// What hands out the connections of an address that has so many sockets, unless workers accept them from a shared
+    /// one.
+    pub(crate) fn new_distribution(
+        &self,
+        target: &Target,
+        sockets: usize,
+    ) -> Option<Distribution<D>> {
+        let policy = match self.scheduling.policy() {
+            // Datagrams have no connections to hand over.
+            _ if target.has_datagrams() => None,
+            // A worker can't accept from several.
+            None if sockets > 1 => Scheduling::RoundRobin.policy(),
+            policy => policy,
+        };
         let has_port = matches!(target, Target::Tcp { .. });
         let has_own = has_port && self.scheduling == Scheduling::ReusePort;
         policy.map(|policy| Distribution::new(policy, has_own, self.driver.new_acceptors()))

@@ -214,6 +214,11 @@ impl<D: Driver> Core<D> {
         Some(address)
     }
 
+    /// All addresses that are served, or wait for a worker.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = &Listener<D>> {
+        self.listeners.values()
+    }
+
     pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener<D>> {
         self.listeners.get(&id)
     }

@@ -12,19 +12,27 @@ use tokio::{
 
 use super::{
     super::{
-        core::{state::Core, stats::Counters, supervise::report::Ended},
+        core::{
+            listener::{Delivery, Listener},
+            state::Core,
+            stats::Counters,
+            supervise::report::Ended,
+        },
+        inherit::Inherited,
         messages::{Emit, Event, RunOptions, Settings},
         operator::{board::SharedBoard, record::End},
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     engine_driver::EngineDriver,
+    fd_store::FdStore,
+    listening_socket::ListeningSocket,
     reading::now,
     supervision::Supervision,
 };
 use crate::{
     error::Error,
-    protocol::{ListenerId, WorkerId},
+    protocol::{ListenerId, WorkerId, control::Target},
     sys::{cpu_time_of, exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve, signal_name},
 };
 
@@ -44,6 +52,10 @@ pub(super) struct Context {
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// Sockets that come from elsewhere.
+    pub(super) inherited: Rc<RefCell<Inherited>>,
+    /// Where the service manager stores sockets, if it does.
+    pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
     /// What is counted.
     pub(super) counters: Arc<Counters>,
     /// What operators see.
@@ -72,6 +84,7 @@ impl Context {
         let (reserve, released) = (Rc::clone(&driver.reserve), Rc::clone(&driver.released));
         let guard = Rc::clone(&driver.guard);
         let supervision = Rc::clone(&driver.supervision);
+        let (inherited, store) = (Rc::clone(&driver.inherited), Rc::clone(&driver.store));
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
             core: RefCell::new(Core::new(driver, scheduling, Arc::clone(&counters))),
@@ -81,6 +94,8 @@ impl Context {
             released,
             guard,
             supervision,
+            inherited,
+            store,
             counters,
             board,
             run: RefCell::default(),
@@ -107,6 +122,55 @@ impl Context {
     /// Asks the core.
     pub(super) fn ask<T>(&self, ask: impl FnOnce(&Core<EngineDriver>) -> T) -> T {
         ask(&self.core.borrow())
+    }
+
+    /// Has the service manager store a listening socket, if it does that.
+    pub(super) fn keep(&self, socket: &ListeningSocket) {
+        if let Some(store) = &*self.store.borrow() {
+            socket.keep_in(store);
+        }
+    }
+
+    /// Leaves what the service manager stores to the next primary.
+    pub(super) fn leave_stored(&self) {
+        self.each_socket(|_, socket| socket.leave_stored());
+    }
+
+    /// This process has taken the place of the other primary: what workers serve is its own from now on.
+    pub(super) fn own_inherited(&self) {
+        self.inherited.borrow_mut().commit();
+        self.each_socket(|listener, socket| {
+            socket.own();
+            if !matches!(listener.query.target, Target::Descriptor { .. }) {
+                self.keep(socket);
+            }
+        });
+    }
+
+    /// The other primary has ended: closes what it has offered and no worker here has asked for.
+    pub(super) fn close_upgraded(&self) {
+        let names = self.inherited.borrow_mut().close_upgraded();
+        if let Some(store) = &*self.store.borrow() {
+            names.into_iter().for_each(|name| store.remove(name));
+        }
+    }
+
+    /// Another primary takes the place of this one: it decides about all sockets from now on.
+    pub(super) fn disown_sockets(&self) {
+        self.each_socket(|_, socket| socket.disown());
+    }
+
+    fn each_socket(&self, mut with: impl FnMut(&Listener<EngineDriver>, &ListeningSocket)) {
+        self.ask(|core| {
+            for listener in core.listeners() {
+                match &listener.delivery {
+                    Delivery::Shared(socket) => with(listener, socket),
+                    Delivery::Distributed(it) => {
+                        it.sockets.iter().for_each(|it| with(listener, &it.socket));
+                    }
+                }
+            }
+        });
     }
 
     pub(super) fn emit(&self, event: Event) {

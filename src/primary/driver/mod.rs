@@ -10,7 +10,8 @@
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
-//! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
+//! - [`systemd`]: what the service manager is told; [`fd_store`]: what it stores; [`orphans`]: what process 1 has to
+//!   reap,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -22,6 +23,7 @@ mod context;
 mod debug_log;
 mod engine_driver;
 mod faults;
+mod fd_store;
 mod http;
 mod lanes;
 mod listening_socket;
@@ -125,6 +127,8 @@ pub(super) fn run(
                 }
             }
         }
+        // This process ends without a stop, so the service manager gives what it stores to the next one.
+        context.leave_stored();
         // The workers' lanes have to stay open, as long as this process is there: see `Watchdog`. And
         // without JavaScript no other code reaps them.
         context.decide(|core| {

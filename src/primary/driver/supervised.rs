@@ -11,6 +11,7 @@ use super::{
         recipe::Started,
     },
     context::Context,
+    fd_store::{FdStore, send_again},
     http,
     orphans::reap_orphans,
     reading,
@@ -25,9 +26,16 @@ use crate::{
 
 /// Begins to supervise.
 pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
-    let Supervise { options, run, recipe, forker, ids, identity, sockets, done } = supervise;
+    let Supervise { options, run, recipe, forker, ids, identity, inherited, sockets, done } =
+        supervise;
     let mut supervision = Supervision::new(forker, identity);
     let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
+    *context.inherited.borrow_mut() = inherited;
+    if let Some(store) = run.systemd.as_ref().and_then(FdStore::new) {
+        let store = Rc::new(store);
+        drop(spawn_local(send_again(Rc::clone(&store))));
+        *context.store.borrow_mut() = Some(store);
+    }
     if run.reaps_orphans {
         drop(spawn_local(reap_orphans(Rc::clone(context))));
     }
