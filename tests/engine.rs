@@ -15,6 +15,8 @@ mod hostile;
 mod shell;
 #[path = "engine/supervise.rs"]
 mod supervise;
+#[path = "engine/takeover.rs"]
+mod takeover;
 
 use std::{
     io::{ErrorKind, Read},

@@ -23,6 +23,7 @@ use super::{
     recipe::EngineRecipe,
     stats::EngineStats,
     supervision::EngineSupervise,
+    takeover::{EnginePredecessor, EngineSuccessor},
     worker_process::WorkerProcess,
 };
 use crate::{
@@ -89,6 +90,22 @@ impl Engine {
         let scheduling = scheduling.ok_or_else(|| reason(format_args!("no policy {policy}")))?;
         let started = self.core.borrow_mut().start(Settings { scheduling, debug_log });
         Ok(started.err().map(ForkFailure::from))
+    }
+
+    /// Receives what the primary offers whose place this one is to take, before `listenControl`, `listenAdmin` and
+    /// `supervise`. Blocks until everything is there, for 10 s at most. Returns null if there is no such primary.
+    /// Throws where it does not offer everything, or something else.
+    #[napi]
+    pub fn take_over(&self, own: EngineSuccessor) -> napi::Result<Option<EnginePredecessor>> {
+        let offered = self.core.borrow_mut().take_over(&own.version, &own.node).map_err(reason)?;
+        Ok(offered.map(EnginePredecessor::from))
+    }
+
+    /// Tells that primary why this one does not take its place, and kills the workers. Does nothing once the place is
+    /// taken.
+    #[napi]
+    pub fn take_over_failed(&self, message: String) {
+        self.core.borrow_mut().take_over_failed(&message);
     }
 
     /// Keeps a program's slots filled with workers that are started by the recipe, after `start`. Returns null,

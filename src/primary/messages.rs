@@ -17,7 +17,7 @@ use super::{
     },
     fork::Adopted,
     forker::Forker,
-    inherit::Inherited,
+    inherit::{Inherited, takeover::Takeover},
     operator::{identity::Identity, sockets::OperatorSockets},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
@@ -62,6 +62,9 @@ pub enum Command {
     Supervision(Order),
     /// What the program says about something that operators want of it.
     Operator(OperatorOrder),
+    /// The place of the primary before this one is not to be taken, for this reason. The sender is told when that is
+    /// done.
+    TakeOverFailed(String, SyncSender<()>),
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),
@@ -85,6 +88,8 @@ pub struct Supervise {
     pub inherited: Inherited,
     /// Where operators ask.
     pub sockets: OperatorSockets,
+    /// The primary whose place this one is to take, if there is one.
+    pub(super) takeover: Option<Takeover>,
     /// Told when it has begun, and its status can be read.
     pub done: SyncSender<()>,
 }

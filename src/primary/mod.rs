@@ -4,6 +4,7 @@
 //!   started; what the engine and JavaScript each get of it,
 //! - `worker_ids`: the ids of workers, for both threads,
 //! - [`forker`]: the thread that starts workers for the engine; `output_relay`: what they write,
+//! - [`inherit`]: sockets that come from elsewhere,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
@@ -30,7 +31,7 @@ pub use self::{
         stats,
         supervise::{options, report, status},
     },
-    engine::Engine,
+    engine::{Engine, Offered},
     messages::{
         Command, Event, NotifySocket, OperatorOrder, Order, Reply, RunOptions, Settings, Supervise,
     },

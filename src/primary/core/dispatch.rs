@@ -45,6 +45,9 @@ impl<D: Driver> Core<D> {
     /// Whether connections of the listener may be accepted now: a worker serves it, and there is room for
     /// those that are accepted already.
     pub(crate) fn may_accept(&self, listener: ListenerId) -> bool {
+        if self.stands_by {
+            return false;
+        }
         let listener = self.listeners.get(&listener).filter(|listener| listener.is_served());
         listener.and_then(|it| it.distribution()).is_some_and(|it| !it.has_pending())
     }

@@ -139,7 +139,10 @@ impl<D: Driver> Core<D> {
         listener: ListenerId,
         worker: WorkerId,
     ) -> Option<Need<D::Socket>> {
-        let listener = self.listeners.get(&listener).filter(|it| it.needs_sibling(worker))?;
+        let listener = self.listeners.get(&listener).filter(|_| !self.stands_by)?;
+        if !listener.needs_sibling(worker) {
+            return None;
+        }
         Some(match listener.distribution()?.sockets.listening() {
             Some(socket) => Need::Sibling(socket.clone(), listener.query.clone()),
             None => Need::Anew(listener.query.clone(), listener.address.clone()),
@@ -204,7 +207,8 @@ impl<D: Driver> Core<D> {
         let given = match &listener.delivery {
             Delivery::Shared(socket) => Some((SocketKind::Shared, socket.duplicate())),
             Delivery::Distributed(distribution) => {
-                let can_count = worker.lanes.has_shared_counters();
+                // While another primary serves, its workers have the sockets.
+                let can_count = worker.lanes.has_shared_counters() && !self.stands_by;
                 distribution.sockets.free_for(id).filter(|_| can_count).map(|free| {
                     let slot = worker.assign(listener_id, &free.socket);
                     owner = Some(worker.owner(id, slot));
@@ -273,7 +277,9 @@ impl<D: Driver> Core<D> {
     /// Whether the worker is to accept from a socket of its own, and has none.
     pub(crate) fn lacks_socket(&self, id: WorkerId, listener: ListenerId) -> bool {
         let can_count = self.workers.get(&id).is_some_and(|it| it.lanes.has_shared_counters());
-        can_count && self.listeners.get(&listener).is_some_and(|it| it.lacks_socket(id))
+        can_count
+            && !self.stands_by
+            && self.listeners.get(&listener).is_some_and(|it| it.lacks_socket(id))
     }
 
     /// Gives the worker a socket that is free, in place of one that it has lost.

@@ -52,6 +52,8 @@ pub(crate) struct Core<D: Driver> {
     pub(super) flush: Option<Instant>,
     /// Workers that are started, and get no connections until they are ready.
     pub(super) withheld: HashSet<WorkerId>,
+    /// Whether nothing is accepted, because another primary still serves the addresses.
+    pub(super) stands_by: bool,
 }
 
 impl<D: Driver> Core<D> {
@@ -73,6 +75,7 @@ impl<D: Driver> Core<D> {
             supervised: Awaited::default(),
             flush: None,
             withheld: HashSet::new(),
+            stands_by: false,
         }
     }
 
@@ -107,7 +110,7 @@ impl<D: Driver> Core<D> {
         let mut worker = Worker::new(new, now);
         worker.generation = generation;
         self.workers.insert(id, worker);
-        if self.withheld.contains(&id) {
+        if self.stands_by || self.withheld.contains(&id) {
             self.withhold(id, now);
         }
         self.supervise(now, |supervisor| supervisor.started(id));

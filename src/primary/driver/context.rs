@@ -16,7 +16,7 @@ use super::{
             listener::{Delivery, Listener},
             state::Core,
             stats::Counters,
-            supervise::report::Ended,
+            supervise::report::{Ended, Report},
         },
         inherit::Inherited,
         messages::{Emit, Event, RunOptions, Settings},
@@ -27,6 +27,7 @@ use super::{
     engine_driver::EngineDriver,
     fd_store::FdStore,
     listening_socket::ListeningSocket,
+    predecessor::Predecessor,
     reading::now,
     supervision::Supervision,
 };
@@ -56,6 +57,10 @@ pub(super) struct Context {
     pub(super) inherited: Rc<RefCell<Inherited>>,
     /// Where the service manager stores sockets, if it does.
     pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
+    /// The primary whose place this one takes, until it is done.
+    pub(super) predecessor: RefCell<Option<Rc<Predecessor>>>,
+    /// Tells that the workers of a primary that stands by are well.
+    pub(super) prepared: Rc<Notify>,
     /// What is counted.
     pub(super) counters: Arc<Counters>,
     /// What operators see.
@@ -85,6 +90,7 @@ impl Context {
         let guard = Rc::clone(&driver.guard);
         let supervision = Rc::clone(&driver.supervision);
         let (inherited, store) = (Rc::clone(&driver.inherited), Rc::clone(&driver.store));
+        let prepared = Rc::clone(&driver.prepared);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
             core: RefCell::new(Core::new(driver, scheduling, Arc::clone(&counters))),
@@ -96,6 +102,8 @@ impl Context {
             supervision,
             inherited,
             store,
+            predecessor: RefCell::default(),
+            prepared,
             counters,
             board,
             run: RefCell::default(),
@@ -201,6 +209,13 @@ impl Context {
             None => Ended::Unknown,
         };
         self.decide(|core| core.tell_exited(worker, how, Instant::now()));
+    }
+
+    /// Tells the program what happened, and operators.
+    pub(super) fn tell(&self, report: Report) {
+        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
+            supervision.report(report, &self.emit, &self.board);
+        }
     }
 
     /// Reports what a worker did wrong, or why it can't begin.

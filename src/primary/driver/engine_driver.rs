@@ -60,6 +60,8 @@ pub(crate) struct EngineDriver {
     pub(super) inherited: Rc<RefCell<Inherited>>,
     /// Where sockets are stored, if there is such a place.
     pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
+    /// Tells that the workers of a primary that stands by are well.
+    pub(super) prepared: Rc<Notify>,
     /// Keeps sockets that workers have as well from making this thread wait.
     pub(super) guard: Rc<AcceptGuard>,
 }
@@ -68,8 +70,8 @@ impl EngineDriver {
     pub(super) fn new(log: DebugLog, emit: Emit, reserve: Reserve, board: SharedBoard) -> Self {
         let reserve = Rc::new(RefCell::new(reserve));
         let (released, supervision, guard) = Default::default();
-        let (inherited, store) = Default::default();
-        Self { log, reserve, released, emit, supervision, board, inherited, store, guard }
+        let (inherited, store, prepared) = Default::default();
+        Self { log, reserve, released, emit, supervision, board, inherited, store, prepared, guard }
     }
 
     /// Tells which addresses of the service manager no worker has asked for, now that all workers are ready.
@@ -115,6 +117,10 @@ impl Driver for EngineDriver {
         if let Some(supervision) = &mut *self.supervision.borrow_mut() {
             supervision.forget_recipe(recipe);
         }
+    }
+
+    fn prepared(&self) {
+        self.prepared.notify_one();
     }
 
     fn report(&self, report: Report) {

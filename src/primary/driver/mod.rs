@@ -10,6 +10,7 @@
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
+//! - [`predecessor`]: the primary whose place this one takes; [`carried`]: counts that go on,
 //! - [`systemd`]: what the service manager is told; [`fd_store`]: what it stores; [`orphans`]: what process 1 has to
 //!   reap,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
@@ -19,6 +20,7 @@ mod accept_guard;
 mod acceptor;
 mod asks;
 mod bind;
+mod carried;
 mod context;
 mod debug_log;
 mod engine_driver;
@@ -31,6 +33,7 @@ mod observe;
 mod orphans;
 mod parked_connections;
 mod parked_task;
+mod predecessor;
 pub(super) mod reading;
 mod rehearsal;
 mod requests;
@@ -121,6 +124,11 @@ pub(super) fn run(
                 }
                 Command::Supervision(order) => carry_out(&context, order),
                 Command::Operator(order) => answer_operators(&context, order),
+                Command::TakeOverFailed(reason, done) => {
+                    predecessor::give_up(&context, &reason);
+                    // The caller may have ceased to wait.
+                    let _ = done.try_send(());
+                }
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());
                     context.emit(Event::Passed(token));

@@ -33,14 +33,28 @@ pub(super) struct Systemd {
     notices: Notices,
     unsent: VecDeque<String>,
     changed: Rc<Notify>,
+    /// Whether another process speaks for the service.
+    is_silent: bool,
 }
 
 impl Systemd {
     /// `None` where the socket is of an unknown kind.
-    pub(super) fn new(socket: &NotifySocket, options: &SuperviseOptions) -> Option<Self> {
+    pub(super) fn new(
+        socket: &NotifySocket,
+        options: &SuperviseOptions,
+        speaks: bool,
+    ) -> Option<Self> {
         let notices = Notices::new(options, socket.watchdog, Instant::now());
         let (unsent, changed) = Default::default();
-        Notifier::open(&socket.name).map(|notifier| Self { notifier, notices, unsent, changed })
+        let is_silent = !speaks;
+        let notifier = Notifier::open(&socket.name)?;
+        Some(Self { notifier, notices, unsent, changed, is_silent })
+    }
+
+    /// Tells everything that it has not told.
+    pub(super) fn speak(&mut self) {
+        self.is_silent = false;
+        self.changed.notify_one();
     }
 
     /// Tells that there is something to tell.
@@ -65,6 +79,9 @@ impl Systemd {
 
     /// Tells what there is to tell. Returns when to do so again.
     fn tell(&mut self, now: Instant) -> Option<Instant> {
+        if self.is_silent {
+            return None;
+        }
         for message in self.notices.take(now) {
             self.send(text(&message));
         }

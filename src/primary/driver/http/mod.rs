@@ -41,7 +41,7 @@ pub(super) fn open(context: &Rc<Context>, sockets: OperatorSockets) {
 }
 
 fn start(context: &Rc<Context>, sockets: OperatorSockets) -> Vec<AbortHandle> {
-    let OperatorSockets { control, admin } = sockets;
+    let OperatorSockets { control, admin, .. } = sockets;
     let reports = Rc::new(Reports::default());
     let mut tasks = Vec::new();
     if let Some(listening) = control.and_then(|(bound, _)| watched(bound)) {

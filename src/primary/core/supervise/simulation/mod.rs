@@ -3,6 +3,7 @@
 //! slot is lost, and every operation ends.
 
 mod cases;
+mod standby;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -87,6 +88,10 @@ struct World {
     /// The operation that was under way, by its own words.
     before: Option<String>,
     is_flushing: bool,
+    /// Workers that get no connections.
+    withheld: BTreeSet<WorkerId>,
+    /// Whether the workers of a primary that stands by are well.
+    is_prepared: bool,
     reports: Vec<Report>,
 }
 
@@ -120,19 +125,27 @@ pub(super) fn options(
     }
 }
 
+/// Ids of workers, from 1 on.
+fn next_ids() -> Box<dyn FnMut() -> WorkerId> {
+    let mut ids = 0;
+    Box::new(move || {
+        ids += 1;
+        ids
+    })
+}
+
 impl World {
     fn new(options: SuperviseOptions, seed: u64) -> Self {
         Self::with(Program::Good, options, seed)
     }
 
     fn with(program: Program, options: SuperviseOptions, seed: u64) -> Self {
-        let mut ids = 0;
-        let next_id = move || {
-            ids += 1;
-            ids
-        };
+        Self::of(Supervisor::new(options, 0, next_ids()), program, seed)
+    }
+
+    fn of(supervisor: Supervisor, program: Program, seed: u64) -> Self {
         let mut world = Self {
-            supervisor: Supervisor::new(options, 0, Box::new(next_id)),
+            supervisor,
             now: Instant::now(),
             random: Random::seeded(seed),
             programs: HashMap::from([(0, program)]),
@@ -143,6 +156,8 @@ impl World {
             floor: 0,
             before: None,
             is_flushing: false,
+            withheld: BTreeSet::new(),
+            is_prepared: false,
             reports: Vec::new(),
         };
         world.tell(|_, _| {});
@@ -168,7 +183,8 @@ impl World {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Start { worker, recipe, .. } => {
+            Effect::Start { worker, recipe, is_withheld, .. } => {
+                self.withheld.extend(is_withheld.then_some(worker));
                 let program = self.programs[&recipe];
                 let process =
                     Process { program, is_forked: false, is_leaving: false, is_ready: false };
@@ -184,7 +200,9 @@ impl World {
             }
             Effect::Report(report) => self.reports.push(report),
             Effect::Withhold(_) | Effect::Flush => self.is_flushing = true,
-            Effect::Admit(_) | Effect::DrainOthers { .. } => {}
+            Effect::Prepared => self.is_prepared = true,
+            Effect::Admit(worker) => _ = self.withheld.remove(&worker),
+            Effect::DrainOthers { .. } => {}
         }
     }
 
