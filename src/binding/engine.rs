@@ -166,6 +166,13 @@ impl Engine {
         let _ = self.order(Order::Stop { token, delay, timeout });
     }
 
+    /// Passes a signal on to the primary that has followed this one, once there is one. A `successorExited` report
+    /// comes when that has ended.
+    #[napi]
+    pub fn signal_successor(&self, signal: i32) {
+        self.send(Command::SignalSuccessor(signal));
+    }
+
     /// The program is about to end this worker itself, so it is replaced at once, and has not failed.
     #[napi]
     pub fn leaves(&self, worker: u32) {

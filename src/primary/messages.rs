@@ -61,6 +61,8 @@ pub enum Command {
     Supervision(Order),
     /// What the program says about something that operators want of it.
     Operator(OperatorOrder),
+    /// Pass this signal on to the primary that has followed this one.
+    SignalSuccessor(i32),
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),

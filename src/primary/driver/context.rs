@@ -19,6 +19,7 @@ use super::{
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     engine_driver::EngineDriver,
+    primaries::Primaries,
     reading::now,
     supervision::Supervision,
 };
@@ -50,6 +51,8 @@ pub(super) struct Context {
     pub(super) board: SharedBoard,
     /// How the supervised program is run.
     pub(super) run: RefCell<RunOptions>,
+    /// Which primaries were before this one, and come after it.
+    pub(super) primaries: RefCell<Primaries>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -84,6 +87,7 @@ impl Context {
             counters,
             board,
             run: RefCell::default(),
+            primaries: RefCell::default(),
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),

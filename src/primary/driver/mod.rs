@@ -11,6 +11,8 @@
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
 //! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
+//! - [`succession`]: one primary follows another, as the service manager sees it; [`primaries`]: what a primary has of
+//!   the others; [`parent`]: the process that stays,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -27,11 +29,14 @@ mod lanes;
 mod listening_socket;
 mod observe;
 mod orphans;
+mod parent;
 mod parked_connections;
 mod parked_task;
+mod primaries;
 pub(super) mod reading;
 mod rehearsal;
 mod requests;
+mod succession;
 mod supervised;
 mod supervision;
 mod systemd;
@@ -119,6 +124,7 @@ pub(super) fn run(
                 }
                 Command::Supervision(order) => carry_out(&context, order),
                 Command::Operator(order) => answer_operators(&context, order),
+                Command::SignalSuccessor(signal) => context.primaries.borrow_mut().signal(signal),
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());
                     context.emit(Event::Passed(token));

@@ -27,7 +27,7 @@ use crate::{
 pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
     let Supervise { options, run, recipe, forker, ids, identity, sockets, done } = supervise;
     let mut supervision = Supervision::new(forker, identity);
-    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
+    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options, true));
     if run.reaps_orphans {
         drop(spawn_local(reap_orphans(Rc::clone(context))));
     }

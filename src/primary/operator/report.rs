@@ -37,6 +37,14 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
             json!({ "type": "blocked", "worker": worker, "ms": whole(*time), "stack": stack })
         }
         Report::Stopped => json!({ "type": "stopped" }),
+        Report::SuccessorExited(how) => {
+            let (code, signal) = match how {
+                Ended::Code(code) => (Some(code), None),
+                Ended::Signal(signal) => (None, Some(signal)),
+                Ended::Unknown => (None, None),
+            };
+            json!({ "type": "successorExited", "code": code, "signal": signal })
+        }
         Report::Answer(token, outcome) => answer_json(*token, outcome, stderr),
     }
 }

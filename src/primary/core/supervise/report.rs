@@ -195,6 +195,8 @@ pub enum Report {
     },
     /// All workers have ended.
     Stopped,
+    /// The primary that has followed this one has ended, and so have those that have followed it.
+    SuccessorExited(Ended),
     /// The answer to a request.
     Answer(Token, Outcome),
 }
