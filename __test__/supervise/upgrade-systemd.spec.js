@@ -56,29 +56,32 @@ linux('each new primary becomes the main process, and the old one ends', async (
   t.true(linesOf(manager).includes('STOPPING=1'));
 });
 
-linux('the new primary says nothing before MAINPID, and the old one nothing after it', async (t) => {
-  const env = { WATCHDOG_USEC: `${WATCHDOG}` };
-  const { manager, app } = await startService(t, { env, args: ['--drain-timeout', '2s'] });
-  const cut = app.ask({ path: '/never' }).catch(({ code }) => code);
-  await app.untilStatus(({ slots }) => slots[0].open > 0);
-  const { length } = manager.messages;
-  const { pid } = await app.command('upgrade');
-  await manager.next(`MAINPID=${pid}`);
-  const index = manager.messages.findIndex(([line]) => line === `MAINPID=${pid}`);
-  const words = manager.messages.slice(length, index).flat();
-  t.deepEqual(
-    words.filter((line) => /generation 2|READY/.test(line)),
-    [],
-  );
-  t.is(await cut, 'ECONNRESET');
-  await app.untilPrimaries(1);
-  // The first word of the new one, with the sign of life.
-  const [first] = manager.messages.slice(index + 1);
-  t.deepEqual(first, ['READY=1', 'STATUS=1 worker ready, generation 2', 'WATCHDOG=1']);
-  const after = manager.messages.slice(index + 2).flat();
-  t.deepEqual(new Set(after), new Set(['WATCHDOG=1']));
-  await stop(app, pid);
-});
+linux(
+  'the new primary says nothing before MAINPID, and the old one nothing after it',
+  async (t) => {
+    const env = { WATCHDOG_USEC: `${WATCHDOG}` };
+    const { manager, app } = await startService(t, { env, args: ['--drain-timeout', '2s'] });
+    const cut = app.ask({ path: '/never' }).catch(({ code }) => code);
+    await app.untilStatus(({ slots }) => slots[0].open > 0);
+    const { length } = manager.messages;
+    const { pid } = await app.command('upgrade');
+    await manager.next(`MAINPID=${pid}`);
+    const index = manager.messages.findIndex(([line]) => line === `MAINPID=${pid}`);
+    const words = manager.messages.slice(length, index).flat();
+    t.deepEqual(
+      words.filter((line) => /generation 2|READY/.test(line)),
+      [],
+    );
+    t.is(await cut, 'ECONNRESET');
+    await app.untilPrimaries(1);
+    // The first word of the new one, with the sign of life.
+    const [first] = manager.messages.slice(index + 1);
+    t.deepEqual(first, ['READY=1', 'STATUS=1 worker ready, generation 2', 'WATCHDOG=1']);
+    const after = manager.messages.slice(index + 2).flat();
+    t.deepEqual(new Set(after), new Set(['WATCHDOG=1']));
+    await stop(app, pid);
+  },
+);
 
 linux('an upgrade that fails changes nothing for the service manager', async (t) => {
   const { manager, app, main } = await startService(t);
