@@ -309,6 +309,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::zombie_processes, reason = "reaped by the code under test")]
     fn a_process_of_another_parent_is_watched_and_signalled_with_and_without_pidfds() {
         for has_pidfds in [true, false] {
             let (pid, mut parent) = grandchild();
