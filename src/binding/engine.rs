@@ -19,7 +19,7 @@ use super::{
     fork::ForkFailure,
     ipc_channel::IpcChannel,
     operator::{EngineProgram, ListenFailure},
-    recipe::EngineRecipe,
+    recipe::{EnginePrimaryRecipe, EngineRecipe},
     stats::EngineStats,
     supervision::EngineSupervise,
     worker_process::WorkerProcess,
@@ -132,6 +132,22 @@ impl Engine {
     #[napi]
     pub fn flush_output(&self, timeout: u32) -> bool {
         self.core.borrow().flush_output(Duration::from_millis(timeout.into()))
+    }
+
+    /// Has another primary take over, which is started by the recipe, and whose workers have to be ready within
+    /// `timeout` milliseconds. A report with the token answers; before that, an `upgraded` report says that it serves.
+    #[napi]
+    pub fn upgrade(
+        &self,
+        token: u32,
+        recipe: EnginePrimaryRecipe,
+        timeout: u32,
+    ) -> Option<ForkFailure> {
+        let timeout = Duration::from_millis(timeout.into());
+        let sent = recipe
+            .into_recipe()
+            .and_then(|recipe| self.order(Order::Upgrade(token, Arc::new(recipe), timeout)));
+        sent.err().map(ForkFailure::from)
     }
 
     /// Has so many slots.

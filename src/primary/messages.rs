@@ -18,6 +18,7 @@ use super::{
     fork::Adopted,
     forker::Forker,
     operator::{identity::Identity, sockets::OperatorSockets},
+    primary_recipe::{PrimaryRecipe, StartedPrimary},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
@@ -57,6 +58,8 @@ pub enum Command {
     Supervise(Box<Supervise>),
     /// A worker that the engine wanted to be started has been started, or could not be.
     Forked(WorkerId, Result<Box<Started>>),
+    /// The primary that is to take over has been started, or could not be.
+    SuccessorStarted(Result<StartedPrimary>),
     /// What the program wants of supervision.
     Supervision(Order),
     /// What the program says about something that operators want of it.
@@ -115,6 +118,8 @@ pub enum Order {
     Scale(Token, u32),
     /// Replace the worker of this slot, or with this id.
     Restart(Token, u32),
+    /// Have another primary take over, which is started by this recipe and has so much time to get ready.
+    Upgrade(Token, Arc<PrimaryRecipe>, Duration),
     /// Start nothing in the place of workers that end.
     Hold,
     /// Start workers again.

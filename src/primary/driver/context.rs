@@ -20,6 +20,7 @@ use super::{
     debug_log::DebugLog,
     engine_driver::EngineDriver,
     reading::now,
+    successor::Succession,
     supervision::Supervision,
 };
 use crate::{
@@ -44,6 +45,8 @@ pub(super) struct Context {
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// What is about to take over from this primary.
+    pub(super) succession: Rc<RefCell<Succession>>,
     /// What is counted.
     pub(super) counters: Arc<Counters>,
     /// What operators see.
@@ -72,6 +75,7 @@ impl Context {
         let (reserve, released) = (Rc::clone(&driver.reserve), Rc::clone(&driver.released));
         let guard = Rc::clone(&driver.guard);
         let supervision = Rc::clone(&driver.supervision);
+        let succession = Rc::clone(&driver.succession);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
             core: RefCell::new(Core::new(driver, scheduling, Arc::clone(&counters))),
@@ -81,6 +85,7 @@ impl Context {
             released,
             guard,
             supervision,
+            succession,
             counters,
             board,
             run: RefCell::default(),

@@ -61,6 +61,11 @@ pub(super) fn carry_out(context: &Context, order: Order) {
             }
             Order::Scale(token, workers) => supervisor.scale(token, workers),
             Order::Restart(token, slot_or_id) => supervisor.restart(token, slot_or_id),
+            Order::Upgrade(token, recipe, timeout) => {
+                if supervisor.upgrade(token, now) {
+                    context.succession.borrow_mut().plan(recipe, now + timeout);
+                }
+            }
             Order::Hold => supervisor.hold(),
             Order::Release => supervisor.release(),
             Order::Stop { token, delay, timeout } => supervisor.stop(token, delay, timeout, now),

@@ -190,6 +190,7 @@ impl Notices {
                     extension.next = now;
                 }
             }
+            State::Upgrading => {}
             State::Starting | State::Ready | State::Failed => {
                 if before == State::Reloading {
                     self.has_reloaded = true;
@@ -254,6 +255,7 @@ impl Notices {
             }
             State::Ready => format!("{ready} of {slots} workers ready, generation {generation}"),
             State::Reloading => format!("reloading: {new} of {slots} workers replaced"),
+            State::Upgrading => String::from("upgrading: another primary starts"),
             State::Stopping => format!("stopping: {} left", workers(*left)),
             State::Failed => String::from("failed: all workers have failed too often"),
             State::Stopped => String::from("stopped"),
@@ -289,6 +291,11 @@ fn describe(Rejection { cause, worker, slot, .. }: &Rejection) -> String {
         Cause::Fault => format!("{who}{place} broke the protocol"),
         Cause::Stopping => String::from("the supervisor stops"),
         Cause::NoSuchWorker => String::from("there is no such worker"),
+        Cause::Busy => String::from("another operation is under way"),
+        Cause::Upgraded => String::from("another primary has taken over"),
+        Cause::NoCommonVersion(reason) | Cause::GaveUp(reason) | Cause::BrokeProtocol(reason) => {
+            reason.clone()
+        }
     }
 }
 

@@ -228,6 +228,10 @@ impl Control {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 Ok(answer::value(json!({ "generation": generation, "ms": ms })))
             }
+            Outcome::Upgraded { pid, generation, time } => {
+                let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                Ok(answer::value(json!({ "pid": pid, "generation": generation, "ms": ms })))
+            }
             Outcome::Rejected(rejection) => Err(failed(&rejection, stderr)),
         }
     }
