@@ -35,6 +35,7 @@ class Signals {
     const isAttached = hasTerminal();
     this.#listeners = {
       SIGHUP: () => this.#run(isAttached ? this.#stop() : supervisor.reload()),
+      SIGUSR2: () => this.#run(supervisor.upgrade()),
       SIGTERM: () => this.#run(this.#stop()),
       SIGINT: () => this.#interrupt(),
       SIGQUIT: () => this.#end('SIGQUIT'),

@@ -169,6 +169,8 @@ pub enum Event {
         token: Token,
         /// What, as the path of the request has it.
         operation: &'static str,
+        /// What the request says of it: an object, as JSON.
+        options: Option<String>,
     },
     /// The process of a supervised worker runs.
     Started {
