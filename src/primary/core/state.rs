@@ -10,6 +10,7 @@ use super::{
     listener::{Distribution, Listener},
     quota::{DESCRIPTOR_SHARE, Exceeded, MAX_LISTENERS},
     stats::Counters,
+    successor::Successor,
     supervise::supervisor::Supervisor,
     supervise::watched::Looks,
     worker::Worker,
@@ -54,6 +55,8 @@ pub(crate) struct Core<D: Driver> {
     pub(super) withheld: HashSet<WorkerId>,
     /// Whether nothing is accepted, because another primary still serves the addresses.
     pub(super) stands_by: bool,
+    /// The primary that is about to take over, or has.
+    pub(super) successor: Option<Successor>,
 }
 
 impl<D: Driver> Core<D> {
@@ -76,6 +79,7 @@ impl<D: Driver> Core<D> {
             flush: None,
             withheld: HashSet::new(),
             stands_by: false,
+            successor: None,
         }
     }
 
@@ -100,6 +104,7 @@ impl<D: Driver> Core<D> {
                 Due::Supervision => self.look_at_supervision(now),
                 Due::Use => self.look_at_use(now),
                 Due::Flush => self.look_at_flush(now),
+                Due::HandOver => self.look_at_hand_over(now),
             }
         }
     }

@@ -28,7 +28,9 @@ use super::{
     fd_store::FdStore,
     listening_socket::ListeningSocket,
     predecessor::Predecessor,
+    primaries::Primaries,
     reading::now,
+    successor::Succession,
     supervision::Supervision,
 };
 use crate::{
@@ -61,12 +63,16 @@ pub(super) struct Context {
     pub(super) predecessor: RefCell<Option<Rc<Predecessor>>>,
     /// Tells that the workers of a primary that stands by are well.
     pub(super) prepared: Rc<Notify>,
+    /// What is about to take over from this primary.
+    pub(super) succession: Rc<RefCell<Succession>>,
     /// What is counted.
     pub(super) counters: Arc<Counters>,
     /// What operators see.
     pub(super) board: SharedBoard,
     /// How the supervised program is run.
     pub(super) run: RefCell<RunOptions>,
+    /// Which primaries were before this one, and come after it.
+    pub(super) primaries: RefCell<Primaries>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -91,6 +97,7 @@ impl Context {
         let supervision = Rc::clone(&driver.supervision);
         let (inherited, store) = (Rc::clone(&driver.inherited), Rc::clone(&driver.store));
         let prepared = Rc::clone(&driver.prepared);
+        let succession = Rc::clone(&driver.succession);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
             core: RefCell::new(Core::new(driver, scheduling, Arc::clone(&counters))),
@@ -104,9 +111,11 @@ impl Context {
             store,
             predecessor: RefCell::default(),
             prepared,
+            succession,
             counters,
             board,
             run: RefCell::default(),
+            primaries: RefCell::default(),
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),

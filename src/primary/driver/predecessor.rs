@@ -2,7 +2,7 @@
 //! offered until its last worker has ended.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     os::fd::{AsRawFd, OwnedFd},
     rc::Rc,
@@ -30,6 +30,7 @@ use super::{
     context::Context,
     http,
     parked_task::attend,
+    succession,
     worker_task::{receive, watch},
 };
 use crate::{
@@ -64,6 +65,8 @@ pub(super) struct Predecessor {
     sockets: RefCell<Option<OperatorSockets>>,
     /// How long connections may wait for a worker that serves their address.
     queue_timeout: Duration,
+    /// Whether this primary speaks for the service.
+    speaks: Cell<bool>,
 }
 
 /// What the lane brings next.
@@ -92,7 +95,10 @@ pub(super) fn follow(
     sockets: OperatorSockets,
     queue_timeout: Duration,
 ) {
-    let Takeover { lane, predecessor: who, addresses, counted, .. } = takeover;
+    let Takeover { lane, predecessor: who, addresses, counted, parent, .. } = takeover;
+    if let Some(parent) = parent {
+        context.primaries.borrow_mut().keep(parent);
+    }
     for counted in &counted {
         carried::add(context, counted);
     }
@@ -102,6 +108,7 @@ pub(super) fn follow(
         addresses,
         sockets: RefCell::new(Some(sockets)),
         queue_timeout,
+        speaks: Cell::new(false),
     });
     *context.predecessor.borrow_mut() = Some(Rc::clone(&predecessor));
     drop(spawn_local(attend_to(Rc::clone(context), predecessor)));
@@ -268,10 +275,12 @@ impl Predecessor {
 
     /// This primary may tell the service manager what happens.
     fn let_speak(&self, context: &Context) {
-        if let Some(supervision) = &*context.supervision.borrow()
-            && let Some(systemd) = &supervision.systemd
-        {
-            systemd.borrow_mut().speak();
+        if self.speaks.replace(true) {
+            return;
+        }
+        succession::take_place(context);
+        if let Some(store) = &*context.store.borrow() {
+            store.speak();
         }
     }
 

@@ -44,6 +44,9 @@ pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
     *context.inherited.borrow_mut() = inherited;
     if let Some(store) = run.systemd.as_ref().and_then(FdStore::new) {
         let store = Rc::new(store);
+        if !speaks {
+            store.be_silent();
+        }
         drop(spawn_local(send_again(Rc::clone(&store))));
         *context.store.borrow_mut() = Some(store);
     }
@@ -91,6 +94,11 @@ pub(super) fn carry_out(context: &Context, order: Order) {
             }
             Order::Scale(token, workers) => supervisor.scale(token, workers),
             Order::Restart(token, slot_or_id) => supervisor.restart(token, slot_or_id),
+            Order::Upgrade(token, recipe, timeout) => {
+                if supervisor.upgrade(token, now) {
+                    context.succession.borrow_mut().plan(recipe, now + timeout);
+                }
+            }
             Order::Hold => supervisor.hold(),
             Order::Release => supervisor.release(),
             Order::Stop { token, delay, timeout } => supervisor.stop(token, delay, timeout, now),

@@ -33,28 +33,18 @@ pub(super) struct Systemd {
     notices: Notices,
     unsent: VecDeque<String>,
     changed: Rc<Notify>,
-    /// Whether another process speaks for the service.
-    is_silent: bool,
 }
 
 impl Systemd {
-    /// `None` where the socket is of an unknown kind.
+    /// `None` where the socket is of an unknown kind. `speaks`: whether this process is the service already.
     pub(super) fn new(
         socket: &NotifySocket,
         options: &SuperviseOptions,
         speaks: bool,
     ) -> Option<Self> {
-        let notices = Notices::new(options, socket.watchdog, Instant::now());
+        let notices = Notices::new(options, socket.watchdog, speaks, Instant::now());
         let (unsent, changed) = Default::default();
-        let is_silent = !speaks;
-        let notifier = Notifier::open(&socket.name)?;
-        Some(Self { notifier, notices, unsent, changed, is_silent })
-    }
-
-    /// Tells everything that it has not told.
-    pub(super) fn speak(&mut self) {
-        self.is_silent = false;
-        self.changed.notify_one();
+        Notifier::open(&socket.name).map(|notifier| Self { notifier, notices, unsent, changed })
     }
 
     /// Tells that there is something to tell.
@@ -77,11 +67,21 @@ impl Systemd {
         self.changed.notify_one();
     }
 
+    /// This process is the service from now on.
+    pub(super) fn speak(&mut self) {
+        self.notices.speak(Instant::now());
+        self.changed.notify_one();
+    }
+
+    /// Another process is the service from now on: the service manager is told its `pid`, if there is one, when this
+    /// returns, unless it has no room for that. Nothing else is told.
+    pub(super) fn hand_over(&mut self, pid: Option<u32>) {
+        self.notices.hand_over(pid);
+        self.tell(Instant::now());
+    }
+
     /// Tells what there is to tell. Returns when to do so again.
     fn tell(&mut self, now: Instant) -> Option<Instant> {
-        if self.is_silent {
-            return None;
-        }
         for message in self.notices.take(now) {
             self.send(text(&message));
         }
@@ -137,6 +137,7 @@ fn text(notices: &[Notice]) -> String {
             let time = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
             vec![NotifyState::ExtendTimeoutUsec(time).to_string()]
         }
+        Notice::MainPid(pid) => vec![NotifyState::MainPid(*pid).to_string()],
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -152,6 +153,7 @@ mod tests {
         let stopping = text(&[Notice::Stopping, status, extend]);
         assert_eq!(stopping, "STOPPING=1\nSTATUS=2 workers ready\nEXTEND_TIMEOUT_USEC=35000000");
         assert_eq!(text(&[Notice::Ready, Notice::Watchdog]), "READY=1\nWATCHDOG=1");
+        assert_eq!(text(&[Notice::MainPid(77)]), "MAINPID=77");
         let reloading = text(&[Notice::Reloading]);
         let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
         assert!(time.parse::<u64>().unwrap() > 0);

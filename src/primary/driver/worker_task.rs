@@ -109,7 +109,7 @@ pub(super) async fn adopt(
     }
 }
 
-/// Waits on what a new worker has, as soon as the kernel has memory for that.
+/// Waits on what a new process has, as soon as the kernel has memory for that.
 pub(super) async fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>> {
     let deadline = Instant::now() + WATCH_PATIENCE;
     let mut unwatched = inner;
@@ -218,7 +218,7 @@ async fn attend(
 }
 
 /// A lane has room, and it is time to try.
-async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
+pub(super) async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
     if let Some(retry) = retry {
         sleep_until(retry.into()).await;
     }

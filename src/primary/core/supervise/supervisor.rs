@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     member::{Address, Member},
-    operation::{Operation, RecipeId, Request},
+    operation::{Deferred, Operation, RecipeId, Request, Succession},
     options::SuperviseOptions,
     random::Random,
     report::{Generation, Outcome, Reason, Report, SlotNumber, State, Token},
@@ -40,6 +40,7 @@ pub(crate) enum Effect {
     /// Drain all workers that have no slot.
     DrainOthers {
         timeout: Duration,
+        reason: Reason,
     },
     /// The worker gets no more connections, though it does not leave yet.
     Withhold(WorkerId),
@@ -49,6 +50,18 @@ pub(crate) enum Effect {
     Forget(RecipeId),
     /// The workers of a primary that stands by are well.
     Prepared,
+    /// Start the primary that is to take over.
+    StartSuccessor,
+    /// Accept nothing more, and tell the successor to.
+    CommitSuccessor,
+    /// End the successor, and accept again.
+    AbandonSuccessor,
+    /// The successor gets whatever waits here, or comes, from now on.
+    HandOver,
+    /// Tell the successor when it has got everything, and say when that is done.
+    EndHandOver,
+    /// The successor is to stop as well.
+    StopSuccessor,
     Report(Report),
 }
 
@@ -99,6 +112,10 @@ pub(crate) struct Supervisor {
     pub(super) was_ready: bool,
     pub(super) stopping: Stopping,
     pub(super) standby: Standby,
+    /// Whether another primary has taken over.
+    pub(super) succession: Succession,
+    /// A stop that waits until it is known whether one does.
+    pub(super) deferred: Option<Deferred>,
     /// Who waits for the end.
     pub(super) stop_tokens: Vec<Token>,
     /// How many workers there are that have no slot.
@@ -139,6 +156,8 @@ impl Supervisor {
             was_ready: false,
             stopping: Stopping::No,
             standby: Standby::Over,
+            succession: Succession::None,
+            deferred: None,
             stop_tokens: Vec::new(),
             others: 0,
             reloads: 0,
@@ -214,6 +233,7 @@ impl Supervisor {
             ) => State::Stopping,
             (Stopping::No, Some(Operation::Reload(_))) => State::Reloading,
             (Stopping::No, _) if self.standby == Standby::Failed => State::Failed,
+            (Stopping::No, Some(Operation::Upgrade(_))) => State::Upgrading,
             (Stopping::No, _) if self.slots.values().all(has_failed) => State::Failed,
             (Stopping::No, _) if self.was_ready => State::Ready,
             (Stopping::No, _) => State::Starting,
