@@ -295,13 +295,14 @@ class Workers {
     const { kind, id, code, signal, cut, reason } = event;
     if (kind === 'exited') this.#onProcessExited(id, code, signal, cut);
     else if (kind === 'started') this.#supervision.adopt(event);
-    else if (kind === 'asked') this.#supervision.onAsked(id, reason);
+    else if (kind === 'asked') this.#supervision.onAsked(event);
     else if (kind === 'report') this.#supervision.onReport(reason);
     else if (kind === 'staying') this.#kills.stays(id);
     else if (kind === 'left') this.#processes.get(id)?.left();
     else if (kind === 'faulted') this.#processes.get(id)?.fail(reason);
     else if (kind === 'unable') this.#onUnable(id, reason);
     else if (kind === 'unaccepted') warnOfWaiting(reason, code);
+    else if (kind === 'unwanted') warnOfUnwanted(reason);
     else this.#shutdown.allClosed(id);
   }
 
@@ -337,6 +338,12 @@ function warnOfWaiting(address, errno) {
   const [code, why] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error'];
   const waits = `connections to ${address} wait until they can be accepted: ${why}`;
   process.emitWarning(waits, { type: 'ConnectionsWaitWarning', code });
+}
+
+/** The service manager has bound these addresses. Their clients wait for a worker that accepts. */
+function warnOfUnwanted(addresses) {
+  const text = `no worker listens on what the service manager has bound: ${addresses}`;
+  process.emitWarning(text, { type: 'ActivationWarning', code: 'ERR_RS_CLUSTER_ACTIVATION' });
 }
 
 module.exports = Workers;

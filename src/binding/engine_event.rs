@@ -8,13 +8,13 @@ use crate::{
 
 /// An event of the engine: `asked` (with `id`, the token, and `reason`, the operation), `started` (with `slot`, `generation` and `process`), `report` (JSON, as `reason`),
 /// `exited` (with `code` or `signal`), `left`, `passed` (`id` is the token),
-/// `staying`, `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`,
-/// and the address as `reason`).
+/// `staying`, `faulted` or `unable` (with `reason`), `unaccepted` (with a negated errno as `code`,
+/// and the address as `reason`), or `unwanted` (with the addresses as `reason`).
 #[napi(object, object_from_js = false)]
 pub struct EngineEvent {
     /// The kind of event.
     #[napi(
-        ts_type = "'asked' | 'started' | 'report' | 'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
+        ts_type = "'asked' | 'started' | 'report' | 'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted' | 'unwanted'"
     )]
     pub kind: String,
     /// The worker's id, or the token.
@@ -27,6 +27,8 @@ pub struct EngineEvent {
     pub cut: u32,
     /// The error, the address, or the report.
     pub reason: Option<String>,
+    /// What an operator says of the operation, as JSON.
+    pub options: Option<String>,
     /// The slot of a supervised worker.
     pub slot: u32,
     /// Its generation.
@@ -44,6 +46,7 @@ impl From<Event> for EngineEvent {
             signal: None,
             cut: 0,
             reason: None,
+            options: None,
             slot: 0,
             generation: 0,
             process: None,
@@ -53,8 +56,8 @@ impl From<Event> for EngineEvent {
                 let process = WorkerProcess::new(process, IpcChannel::new(*channel), pipes);
                 Self { slot, generation, process: Some(process), ..plain("started", worker) }
             }
-            Event::Asked { token, operation } => {
-                Self { reason: Some(operation.into()), ..plain("asked", token) }
+            Event::Asked { token, operation, options } => {
+                Self { reason: Some(operation.into()), options, ..plain("asked", token) }
             }
             Event::Report { report, stderr } => {
                 let report = report_json(&report, stderr.as_deref()).to_string();
@@ -65,6 +68,9 @@ impl From<Event> for EngineEvent {
             Event::Staying(worker) => plain("staying", worker),
             Event::Unaccepted { address, error } => {
                 Self { code: Some(errno(&error)), reason: Some(address), ..plain("unaccepted", 0) }
+            }
+            Event::Unwanted(addresses) => {
+                Self { reason: Some(addresses.join(", ")), ..plain("unwanted", 0) }
             }
             Event::Faulted { worker, error } => {
                 Self { reason: Some(error.to_string()), ..plain("faulted", worker) }

@@ -22,6 +22,8 @@ use super::{
         primary_recipe::StartedPrimary,
     },
     context::Context,
+    parent::Watched,
+    succession,
     successor::Successor,
     worker_task::{has_room, receive, watch},
 };
@@ -73,7 +75,7 @@ pub(super) fn end_now(process: &Process) {
 async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant) {
     let StartedPrimary { process, lane } = started;
     let watched = async {
-        let watched = watch(Arc::clone(&process), Interest::READABLE).await?;
+        let watched = Rc::new(watch(Arc::clone(&process), Interest::READABLE).await?);
         let lane = watch(lane, Interest::READABLE | Interest::WRITABLE).await?;
         Ok::<_, Error>((watched, lane))
     };
@@ -110,6 +112,7 @@ async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant
         None => {
             peer.end(false).await;
             context.succession.borrow_mut().set(None);
+            succession::keep_place(&context);
         }
     }
 }
@@ -117,6 +120,7 @@ async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant
 /// The upgrade has failed, and nothing is left of it.
 fn fail(context: &Context, (phase, cause): Failure) {
     context.succession.borrow_mut().set(None);
+    succession::keep_place(context);
     let rejection = Rejection { cause, phase, worker: None, slot: None };
     context.log().write(format_args!("the upgrade has failed: {rejection:?}"));
     let now = Instant::now();
@@ -137,7 +141,7 @@ fn cause_of(error: &Error) -> Cause {
 struct Peer<'a> {
     context: &'a Rc<Context>,
     successor: &'a Rc<Successor>,
-    process: &'a AsyncFd<Arc<Process>>,
+    process: &'a Watched,
 }
 
 impl Peer<'_> {
@@ -154,6 +158,7 @@ impl Peer<'_> {
         self.offer().map_err(|cause| (Handshake, cause))?;
         let takes = in_time(deadline, self.ready()).await.map_err(|cause| (Ready, cause))?;
         let now = Instant::now();
+        self.send_counted();
         self.context.decide(|core| core.successor_ready(takes, now));
         in_time(now + COMMIT, self.serving()).await.map_err(|cause| (Commit, cause))
     }
@@ -199,6 +204,9 @@ impl Peer<'_> {
         };
         for offer in self.context.decide(|core| core.offer()) {
             let Offer { listener, query, address, data, has_file, sockets } = offer;
+            // A file that is there may be another's.
+            let has_file = has_file && sockets.iter().any(|it| it.has_file());
+            let is_activated = sockets.iter().any(|it| it.is_activated());
             let sockets: Result<Vec<_>, _> = sockets.iter().map(|it| it.copy()).collect();
             let sockets = sockets.map_err(copied)?;
             let message = ToSuccessor::Listener(Listener {
@@ -207,7 +215,7 @@ impl Peer<'_> {
                 address,
                 data,
                 has_file,
-                is_activated: false,
+                is_activated,
                 sockets: u32::try_from(sockets.len()).unwrap_or(u32::MAX),
             });
             self.successor.send(&message, None);
@@ -221,8 +229,18 @@ impl Peer<'_> {
                 self.successor.send(&ToSuccessor::Operator { kind, address }, Some(socket));
             }
         }
+        let parent = succession::lane_for_successor(self.context).map_err(copied)?;
+        if let Some(lane) = parent {
+            self.successor.send(&ToSuccessor::Parent, Some(lane));
+        }
+        self.successor.begin_to_count();
+        self.send_counted();
         self.successor.send(&ToSuccessor::Offered, None);
         Ok(())
+    }
+
+    fn send_counted(&self) {
+        self.successor.send_counted(&self.context.counters, &self.context.board);
     }
 
     /// Waits until its workers are ready. Returns where they listen.
@@ -287,12 +305,13 @@ impl Peer<'_> {
     async fn hand_over(&self) {
         let Self { context, successor, process } = self;
         successor.set_serving();
+        let stays = succession::stays(context);
+        succession::give_place(context, process);
         successor.send(&ToSuccessor::Main, None);
         if let Some(supervision) = &mut *context.supervision.borrow_mut() {
             supervision.hand_over_operators();
         }
         let (now, pid) = (Instant::now(), successor.pid());
-        let stays = false;
         context.decide(|core| core.supervise(now, |it| it.successor_serves(pid, stays, now)));
         let mut is_lost = false;
         while !successor.has_everything(Instant::now()) {

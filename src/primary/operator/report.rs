@@ -34,6 +34,12 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
         Report::Failed(rejection) => {
             json!({ "type": "failed", "reason": rejection_json(rejection, stderr) })
         }
+        Report::StandbyFailed(rejection) => {
+            json!({ "type": "standbyFailed", "reason": rejection_json(rejection, stderr) })
+        }
+        Report::TakenOver { pid, version, node } => {
+            json!({ "type": "takenOver", "pid": pid, "version": version, "node": node })
+        }
         Report::Hung { worker, time, stack } => {
             json!({ "type": "hung", "worker": worker, "ms": whole(*time), "stack": stack })
         }
@@ -41,6 +47,14 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
             json!({ "type": "blocked", "worker": worker, "ms": whole(*time), "stack": stack })
         }
         Report::Stopped => json!({ "type": "stopped" }),
+        Report::SuccessorExited(how) => {
+            let (code, signal) = match how {
+                Ended::Code(code) => (Some(code), None),
+                Ended::Signal(signal) => (None, Some(signal)),
+                Ended::Unknown => (None, None),
+            };
+            json!({ "type": "successorExited", "code": code, "signal": signal })
+        }
         Report::Answer(token, outcome) => answer_json(*token, outcome, stderr),
     }
 }
@@ -95,6 +109,10 @@ pub(crate) fn rejection_json(rejection: &Rejection, stderr: Option<&str>) -> Val
         Cause::Hung => "hung",
         Cause::Memory => "memory",
         Cause::Fault => "fault",
+        Cause::Predecessor(message) => {
+            value["message"] = json!(message);
+            "predecessor"
+        }
         Cause::Stopping => "stopping",
         Cause::NoSuchWorker => "noSuchWorker",
         Cause::Busy => "busy",
