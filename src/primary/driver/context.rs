@@ -172,11 +172,6 @@ impl Context {
         }
     }
 
-    /// Another primary takes the place of this one: it decides about all sockets from now on.
-    pub(super) fn disown_sockets(&self) {
-        self.each_socket(|_, socket| socket.disown());
-    }
-
     fn each_socket(&self, mut with: impl FnMut(&Listener<EngineDriver>, &ListeningSocket)) {
         self.ask(|core| {
             for listener in core.listeners() {
@@ -217,6 +212,9 @@ impl Context {
             Some(Exit::Signal(signal)) => Ended::Signal(signal),
             None => Ended::Unknown,
         };
+        if let Some(successor) = self.succession.borrow().successor() {
+            successor.send_counted(&self.counters, &self.board);
+        }
         self.decide(|core| core.tell_exited(worker, how, Instant::now()));
     }
 
