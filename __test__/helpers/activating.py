@@ -3,10 +3,10 @@ killed.
 
     activating.py CONFIG COMMAND [ARGUMENT...]
 
-CONFIG is JSON: `sockets`, a list of {"name", "tcp" | "udp" | "unix" | "abstract" | "file" | "silent" | "connection":
-address}, `notify`, the path of the socket for notifications, `stores`, how many descriptors it stores, and
-`env`, more variables. It prints a line of JSON for each thing that happens, and ends as the service does, unless that
-ends by SIGKILL.
+CONFIG is JSON: `sockets`, a list of {"name", "tcp" | "udp" | "unix" | "abstract" | "silent": address, or "connection" |
+"other": true}; `notify`, the path of the socket for notifications; `stores`, how many descriptors it stores; and `env`,
+more variables. It prints a line of JSON for each thing that happens, and ends as the service does, unless that ends by
+SIGKILL.
 """
 import array
 import json
@@ -18,6 +18,7 @@ import sys
 
 CONFIG, COMMAND = json.loads(sys.argv[1]), sys.argv[2:]
 MOST_DESCRIPTORS = 16
+PEERS = []
 
 
 def report(**facts):
@@ -48,9 +49,10 @@ def bind(wanted):
     elif "udp" in wanted:
         made = internet(wanted["udp"], socket.SOCK_DGRAM)
     elif "connection" in wanted:
-        made, made.other = socket.socketpair()
-    elif "file" in wanted:
-        made = socket.socket(fileno=None, family=socket.AF_UNIX, type=socket.SOCK_DGRAM)
+        made, other = socket.socketpair()
+        PEERS.append(other)
+    elif "other" in wanted:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     else:
         name = wanted.get("unix") or "\0" + wanted["abstract"]
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
