@@ -16,6 +16,12 @@ server.listen(JSON.parse(process.argv[2]));
 process.on('message', () => server.close(() => process.send('closed')));
 `;
 
+/** A command that executes another one as a service of such a manager. */
+function managerOf(t, config) {
+  const notify = path.join(temporaryDirectory(t), 'notify');
+  return ['python3', MANAGER, JSON.stringify({ notify, ...config })];
+}
+
 /**
  * Starts a supervised program as a service of a manager that has bound sockets for it: see activating.py.
  *
@@ -28,15 +34,20 @@ process.on('message', () => server.close(() => process.send('closed')));
  * @param {object} [options.variables] more variables of the service
  */
 async function startActivated(t, { sockets = [], stores, listen, variables, ...how }) {
-  const notify = path.join(temporaryDirectory(t), 'notify');
-  const config = { sockets, stores, notify, env: variables };
   const app = await startSupervised(t, {
     program: PROGRAM,
-    launcher: ['python3', MANAGER, JSON.stringify(config)],
+    launcher: managerOf(t, { sockets, stores, env: variables }),
     ...how,
     options: { args: [JSON.stringify(listen)], ...how.options },
   });
+  return addManager(app);
+}
+
+/** Adds to a running program what the manager says of it. */
+function addManager(app) {
   return Object.assign(app, {
+    /** Waits until the service is ready after so many restarts. */
+    untilReady: (restarts) => app.linesLike({ on: 'supervisor', event: 'ready' }, restarts + 1),
     /** The process of the service, after so many restarts. */
     async service(restarts = 0) {
       const started = await app.linesLike({ manager: 'started' }, restarts + 1);
@@ -50,4 +61,4 @@ async function startActivated(t, { sockets = [], stores, listen, variables, ...h
   });
 }
 
-module.exports = { PROGRAM, startActivated };
+module.exports = { PROGRAM, addManager, managerOf, startActivated };

@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import sys
+import time
 
 CONFIG, COMMAND = json.loads(sys.argv[1]), sys.argv[2:]
 MOST_DESCRIPTORS = 16
@@ -59,6 +60,29 @@ def bind(wanted):
         made.bind(name)
         made.listen(4096)
     return made
+
+
+def end_session():
+    """Ends what the service has left."""
+    while True:
+        left = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_left(pid)]
+        if not left:
+            return
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
+
+
+def is_left(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            state = stat.read().rsplit(")", 1)[1].split()[0]
+        return pid != os.getpid() and os.getsid(pid) == os.getsid(0) and state not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Manager:
@@ -143,10 +167,12 @@ class Manager:
         self.poll.unregister(self.pidfd)
         os.close(self.pidfd)
         code = os.waitstatus_to_exitcode(status)
+        end_session()
         if code == -signal.SIGKILL:
             return self.start()
         sockets = {name: self.listens(made) for name, made in self.sockets}
-        report(manager="ended", code=code, sockets=sockets, stored=len(self.stored))
+        stored = [name for name, made in self.stored if self.listens(made)]
+        report(manager="ended", code=code, sockets=sockets, stored=stored)
         sys.exit(code if code >= 0 else 128 - code)
 
     @staticmethod

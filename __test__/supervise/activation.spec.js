@@ -42,7 +42,7 @@ for (const policy of isBuiltin ? [] : POLICIES) {
     t.deepEqual(address, { address: HOST, family: 'IPv4', port });
     for (const name of NAMES) t.is(env[name], undefined);
     const ended = await app.leave();
-    t.deepEqual(ended, { manager: 'ended', code: 0, sockets: { 'app.socket': true }, stored: 0 });
+    t.deepEqual(ended, { manager: 'ended', code: 0, sockets: { 'app.socket': true }, stored: [] });
   });
 
   test(`a path of the service manager is never removed: ${policy}`, async (t) => {
