@@ -13,8 +13,14 @@ mod groups;
 mod hostile;
 #[path = "engine/shell.rs"]
 mod shell;
+#[path = "engine/successor.rs"]
+mod successor;
 #[path = "engine/supervise.rs"]
 mod supervise;
+#[path = "engine/takeover.rs"]
+mod takeover;
+#[path = "engine/upgrade.rs"]
+mod upgrade;
 
 use std::{
     io::{ErrorKind, Read},

@@ -20,9 +20,10 @@ use super::{
     fork::ForkFailure,
     ipc_channel::IpcChannel,
     operator::{EngineProgram, ListenFailure},
-    recipe::EngineRecipe,
+    recipe::{EnginePrimaryRecipe, EngineRecipe},
     stats::EngineStats,
     supervision::EngineSupervise,
+    takeover::{EnginePredecessor, EngineSuccessor},
     worker_process::WorkerProcess,
 };
 use crate::{
@@ -91,6 +92,22 @@ impl Engine {
         Ok(started.err().map(ForkFailure::from))
     }
 
+    /// Receives what the primary offers whose place this one is to take, before `listenControl`, `listenAdmin` and
+    /// `supervise`. Blocks until everything is there, for 10 s at most. Returns null if there is no such primary.
+    /// Throws where it does not offer everything, or something else.
+    #[napi]
+    pub fn take_over(&self, own: EngineSuccessor) -> napi::Result<Option<EnginePredecessor>> {
+        let offered = self.core.borrow_mut().take_over(&own.version, &own.node).map_err(reason)?;
+        Ok(offered.map(EnginePredecessor::from))
+    }
+
+    /// Tells that primary why this one does not take its place, and kills the workers. Does nothing once the place is
+    /// taken.
+    #[napi]
+    pub fn take_over_failed(&self, message: String) {
+        self.core.borrow_mut().take_over_failed(&message);
+    }
+
     /// Keeps a program's slots filled with workers that are started by the recipe, after `start`. Returns null,
     /// or why that is not possible.
     #[napi]
@@ -136,6 +153,22 @@ impl Engine {
         self.core.borrow().flush_output(Duration::from_millis(timeout.into()))
     }
 
+    /// Has another primary take over, which is started by the recipe, and whose workers have to be ready within
+    /// `timeout` milliseconds. A report with the token answers; before that, an `upgraded` report says that it serves.
+    #[napi]
+    pub fn upgrade(
+        &self,
+        token: u32,
+        recipe: EnginePrimaryRecipe,
+        timeout: u32,
+    ) -> Option<ForkFailure> {
+        let timeout = Duration::from_millis(timeout.into());
+        let sent = recipe
+            .into_recipe()
+            .and_then(|recipe| self.order(Order::Upgrade(token, Arc::new(recipe), timeout)));
+        sent.err().map(ForkFailure::from)
+    }
+
     /// Has so many slots.
     #[napi]
     pub fn scale(&self, token: u32, workers: u32) {
@@ -166,6 +199,13 @@ impl Engine {
         let delay = Duration::from_millis(shutdown_delay.into());
         let timeout = Duration::from_millis(timeout.into());
         let _ = self.order(Order::Stop { token, delay, timeout });
+    }
+
+    /// Passes a signal on to the primary that has followed this one, once there is one. A `successorExited` report
+    /// comes when that has ended.
+    #[napi]
+    pub fn signal_successor(&self, signal: i32) {
+        self.send(Command::SignalSuccessor(signal));
     }
 
     /// The program is about to end this worker itself, so it is replaced at once, and has not failed.

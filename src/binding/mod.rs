@@ -18,5 +18,6 @@ mod operator;
 mod recipe;
 mod stats;
 mod supervision;
+mod takeover;
 mod worker_lanes;
 mod worker_process;

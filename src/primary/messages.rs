@@ -17,8 +17,9 @@ use super::{
     },
     fork::Adopted,
     forker::Forker,
-    inherit::Inherited,
+    inherit::{Inherited, takeover::Takeover},
     operator::{identity::Identity, sockets::OperatorSockets},
+    primary_recipe::{PrimaryRecipe, StartedPrimary},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
@@ -58,10 +59,17 @@ pub enum Command {
     Supervise(Box<Supervise>),
     /// A worker that the engine wanted to be started has been started, or could not be.
     Forked(WorkerId, Result<Box<Started>>),
+    /// The primary that is to take over has been started, or could not be.
+    SuccessorStarted(Result<StartedPrimary>),
     /// What the program wants of supervision.
     Supervision(Order),
     /// What the program says about something that operators want of it.
     Operator(OperatorOrder),
+    /// The place of the primary before this one is not to be taken, for this reason. The sender is told when that is
+    /// done.
+    TakeOverFailed(String, SyncSender<()>),
+    /// Pass this signal on to the primary that has followed this one.
+    SignalSuccessor(i32),
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),
@@ -85,6 +93,8 @@ pub struct Supervise {
     pub inherited: Inherited,
     /// Where operators ask.
     pub sockets: OperatorSockets,
+    /// The primary whose place this one is to take, if there is one.
+    pub(super) takeover: Option<Takeover>,
     /// Told when it has begun, and its status can be read.
     pub done: SyncSender<()>,
 }
@@ -120,6 +130,8 @@ pub enum Order {
     Scale(Token, u32),
     /// Replace the worker of this slot, or with this id.
     Restart(Token, u32),
+    /// Have another primary take over, which is started by this recipe and has so much time to get ready.
+    Upgrade(Token, Arc<PrimaryRecipe>, Duration),
     /// Start nothing in the place of workers that end.
     Hold,
     /// Start workers again.
@@ -167,6 +179,8 @@ pub enum Event {
         token: Token,
         /// What, as the path of the request has it.
         operation: &'static str,
+        /// What the request says of it: an object, as JSON.
+        options: Option<String>,
     },
     /// The process of a supervised worker runs.
     Started {

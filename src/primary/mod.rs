@@ -1,9 +1,10 @@
 //! The primary's side: forking on the caller's thread, everything after it on the engine's thread.
 //!
 //! - [`recipe`]: what it takes to start a worker; [`stdio`]: its descriptors; [`fork`]: lanes made, process
-//!   started; what the engine and JavaScript each get of it,
+//!   started; what the engine and JavaScript each get of it; [`primary_recipe`]: the same for another primary,
 //! - `worker_ids`: the ids of workers, for both threads,
 //! - [`forker`]: the thread that starts workers for the engine; `output_relay`: what they write,
+//! - [`inherit`]: sockets that come from elsewhere,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
@@ -20,6 +21,7 @@ pub mod inherit;
 mod messages;
 pub mod operator;
 mod output_relay;
+pub mod primary_recipe;
 pub mod recipe;
 pub mod stdio;
 mod worker_ids;
@@ -30,7 +32,7 @@ pub use self::{
         stats,
         supervise::{options, report, status},
     },
-    engine::Engine,
+    engine::{Engine, Offered},
     messages::{
         Command, Event, NotifySocket, OperatorOrder, Order, Reply, RunOptions, Settings, Supervise,
     },

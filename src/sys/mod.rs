@@ -11,7 +11,8 @@
 //!   that were bound elsewhere,
 //!   [`socket`]: the type of a descriptor, [`operator_socket`]: where operators ask,
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
-//!   it runs, [`Orphans`]: those that other processes have left, `usage`: what it takes, [`unread`]: what it has not read,
+//!   it runs, [`Orphans`]: those that other processes have left,
+//!   `usage`: what it takes, [`unread`]: what it has not read,
 //! - [`pipe`]: the output of children, copied,
 //! - [`Notifier`]: datagrams for a service manager,
 //! - [`thread`]: whether a thread of this process waits,
@@ -69,7 +70,7 @@ pub use self::{
     failure::{errno, errno_name},
     inherit::{duplicate_inherited, inherit},
     notify::{Notifier, Sent},
-    platform::orphans::Orphans,
+    platform::orphans::{Orphans, become_subreaper, orphans_run},
     platform::use_batch_scheduling,
     usage::{cpu_time_of, memory_of, thread_time},
 };

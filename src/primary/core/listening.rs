@@ -139,6 +139,9 @@ impl<D: Driver> Core<D> {
         listener: ListenerId,
         worker: WorkerId,
     ) -> Option<Need<D::Socket>> {
+        if self.stands_by || self.is_offered(listener) {
+            return None;
+        }
         let listener = self.listeners.get(&listener).filter(|it| it.needs_sibling(worker))?;
         Some(match listener.distribution()?.sockets.listening() {
             Some(socket) => Need::Sibling(socket.clone(), listener.query.clone()),
@@ -204,7 +207,8 @@ impl<D: Driver> Core<D> {
         let given = match &listener.delivery {
             Delivery::Shared(socket) => Some((SocketKind::Shared, socket.duplicate())),
             Delivery::Distributed(distribution) => {
-                let can_count = worker.lanes.has_shared_counters();
+                // While another primary serves, its workers have the sockets.
+                let can_count = worker.lanes.has_shared_counters() && !self.stands_by;
                 distribution.sockets.free_for(id).filter(|_| can_count).map(|free| {
                     let slot = worker.assign(listener_id, &free.socket);
                     owner = Some(worker.owner(id, slot));
@@ -273,7 +277,9 @@ impl<D: Driver> Core<D> {
     /// Whether the worker is to accept from a socket of its own, and has none.
     pub(crate) fn lacks_socket(&self, id: WorkerId, listener: ListenerId) -> bool {
         let can_count = self.workers.get(&id).is_some_and(|it| it.lanes.has_shared_counters());
-        can_count && self.listeners.get(&listener).is_some_and(|it| it.lacks_socket(id))
+        can_count
+            && !self.stands_by
+            && self.listeners.get(&listener).is_some_and(|it| it.lacks_socket(id))
     }
 
     /// Gives the worker a socket that is free, in place of one that it has lost.
@@ -341,12 +347,17 @@ impl<D: Driver> Core<D> {
     pub(super) fn left(&mut self, id: ListenerId, timeout: Duration, now: Instant) {
         self.driver.socket_released();
         let expects_parked = self.expects_parked(id);
+        let is_handed_over = self.is_handed_over(id);
+        let is_unserved = self.listeners.get(&id).is_some_and(|it| !it.is_served());
+        if is_unserved && self.keep_offered(id, timeout) {
+            return;
+        }
         let Some(listener) = self.listeners.get_mut(&id).filter(|it| !it.is_served()) else {
             return;
         };
         let is_lingering = listener.is_lingering();
         if !is_lingering {
-            if !timeout.is_zero() {
+            if !timeout.is_zero() && !is_handed_over {
                 listener.accept_backlogs(now);
             }
             listener.close_sockets();
@@ -358,6 +369,10 @@ impl<D: Driver> Core<D> {
             }
             return;
         };
+        // More may come for the successor.
+        if is_handed_over {
+            return;
+        }
         // A client that sees its connection closed finds the address free.
         if timeout.is_zero() {
             distribution.close_waiting(&mut self.driver);
@@ -398,7 +413,10 @@ impl<D: Driver> Core<D> {
 
     /// No worker is to come any more: closes what waits for one.
     pub(crate) fn close_unserved_all(&mut self) {
-        let unserved = self.listeners.iter().filter(|(_, it)| !it.is_served());
+        let is_unserved = |(id, it): &(&ListenerId, &Listener<D>)| {
+            !it.is_served() && !self.is_offered(**id) && !self.is_handed_over(**id)
+        };
+        let unserved = self.listeners.iter().filter(is_unserved);
         for id in unserved.map(|(&id, _)| id).collect::<Vec<_>>() {
             self.shut(id);
         }
@@ -407,6 +425,9 @@ impl<D: Driver> Core<D> {
     /// Closes a listener that the worker which asked for it could not join. Connections that waited for
     /// such a worker go on waiting.
     pub(crate) fn close_unserved(&mut self, id: ListenerId) {
+        if self.is_offered(id) {
+            return;
+        }
         let is_unused = |it: &&mut Listener<D>| !it.is_served() && !it.is_lingering();
         match self.listeners.get_mut(&id).filter(is_unused) {
             Some(listener) if listener.is_waiting() => listener.close_sockets(),
@@ -416,7 +437,7 @@ impl<D: Driver> Core<D> {
     }
 
     /// Closes the listener, with all that waits for it.
-    fn shut(&mut self, id: ListenerId) {
+    pub(super) fn shut(&mut self, id: ListenerId) {
         let Some(mut listener) = self.forget_listener(id) else {
             return;
         };

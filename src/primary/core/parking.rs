@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     deadlines::Due,
-    driver::{Acceptors, Connection, Driver, Received},
+    driver::{Acceptors, Connection, Driver, Forwarded, Received},
     listener::{Distribution, Listener},
     parked::{ParkedId, Waiting},
     state::Core,
@@ -17,6 +17,15 @@ use crate::protocol::{ListenerId, WorkerId};
 /// How long a connection that was ended here stays open for its client to read the end, before it is
 /// closed: a request that crosses the end would otherwise make the kernel reset the connection.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long an idle connection may wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    /// For how long its client may expect it to stay open; `None` if that has no end.
+    pub(crate) time: Option<Duration>,
+    /// For how long it waits if no worker can take it.
+    pub(crate) timeout: Duration,
+}
 
 impl<D: Driver> Core<D> {
     /// A worker that drains leaves an idle connection to the engine. `left` is for how long its client may
@@ -32,7 +41,22 @@ impl<D: Driver> Core<D> {
         now: Instant,
     ) {
         self.count(id, listener, |counts| counts.moved += 1);
+        if self.is_handed_over(listener) {
+            return self.driver.forward(listener, connection, Forwarded::Idle { left });
+        }
         let timeout = self.queue_timeout_of(id);
+        self.keep_parked(listener, connection, Left { time: left, timeout }, has_room, now);
+    }
+
+    /// As [`park`](Self::park), wherever the connection comes from.
+    pub(crate) fn keep_parked(
+        &mut self,
+        listener: ListenerId,
+        connection: D::Connection,
+        Left { time: left, timeout }: Left,
+        has_room: bool,
+        now: Instant,
+    ) {
         let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
         // A time that can't be represented does not end.
         let until = left.and_then(|left| now.checked_add(left));
@@ -179,6 +203,17 @@ impl<D: Driver> Distribution<D> {
         let Waiting { connection, .. } = self.parked.remove(id)?;
         self.forget_parked(id, &connection);
         Some(connection)
+    }
+
+    /// Takes out all that wait for their clients.
+    pub(super) fn take_parked(&mut self) -> Vec<Waiting<D::Connection>> {
+        let ids = self.parked.ids().into_iter();
+        let taken = ids.filter_map(|id| {
+            let waiting = self.parked.remove(id)?;
+            self.forget_parked(id, &waiting.connection);
+            Some(waiting)
+        });
+        taken.collect()
     }
 
     fn forget_parked(&self, id: ParkedId, connection: &D::Connection) {

@@ -10,6 +10,7 @@ use super::{
     listener::{Distribution, Listener},
     quota::{DESCRIPTOR_SHARE, Exceeded, MAX_LISTENERS},
     stats::Counters,
+    successor::Successor,
     supervise::supervisor::Supervisor,
     supervise::watched::Looks,
     worker::Worker,
@@ -52,6 +53,10 @@ pub(crate) struct Core<D: Driver> {
     pub(super) flush: Option<Instant>,
     /// Workers that are started, and get no connections until they are ready.
     pub(super) withheld: HashSet<WorkerId>,
+    /// Whether nothing is accepted, because another primary still serves the addresses.
+    pub(super) stands_by: bool,
+    /// The primary that is about to take over, or has.
+    pub(super) successor: Option<Successor>,
 }
 
 impl<D: Driver> Core<D> {
@@ -73,6 +78,8 @@ impl<D: Driver> Core<D> {
             supervised: Awaited::default(),
             flush: None,
             withheld: HashSet::new(),
+            stands_by: false,
+            successor: None,
         }
     }
 
@@ -97,6 +104,7 @@ impl<D: Driver> Core<D> {
                 Due::Supervision => self.look_at_supervision(now),
                 Due::Use => self.look_at_use(now),
                 Due::Flush => self.look_at_flush(now),
+                Due::HandOver => self.look_at_hand_over(now),
             }
         }
     }
@@ -107,7 +115,7 @@ impl<D: Driver> Core<D> {
         let mut worker = Worker::new(new, now);
         worker.generation = generation;
         self.workers.insert(id, worker);
-        if self.withheld.contains(&id) {
+        if self.stands_by || self.withheld.contains(&id) {
             self.withhold(id, now);
         }
         self.supervise(now, |supervisor| supervisor.started(id));

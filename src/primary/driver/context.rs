@@ -16,7 +16,7 @@ use super::{
             listener::{Delivery, Listener},
             state::Core,
             stats::Counters,
-            supervise::report::Ended,
+            supervise::report::{Ended, Report},
         },
         inherit::Inherited,
         messages::{Emit, Event, RunOptions, Settings},
@@ -27,7 +27,10 @@ use super::{
     engine_driver::EngineDriver,
     fd_store::FdStore,
     listening_socket::ListeningSocket,
+    predecessor::Predecessor,
+    primaries::Primaries,
     reading::now,
+    successor::Succession,
     supervision::Supervision,
 };
 use crate::{
@@ -56,12 +59,20 @@ pub(super) struct Context {
     pub(super) inherited: Rc<RefCell<Inherited>>,
     /// Where the service manager stores sockets, if it does.
     pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
+    /// The primary whose place this one takes, until it is done.
+    pub(super) predecessor: RefCell<Option<Rc<Predecessor>>>,
+    /// Tells that the workers of a primary that stands by are well.
+    pub(super) prepared: Rc<Notify>,
+    /// What is about to take over from this primary.
+    pub(super) succession: Rc<RefCell<Succession>>,
     /// What is counted.
     pub(super) counters: Arc<Counters>,
     /// What operators see.
     pub(super) board: SharedBoard,
     /// How the supervised program is run.
     pub(super) run: RefCell<RunOptions>,
+    /// Which primaries were before this one, and come after it.
+    pub(super) primaries: RefCell<Primaries>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -85,6 +96,8 @@ impl Context {
         let guard = Rc::clone(&driver.guard);
         let supervision = Rc::clone(&driver.supervision);
         let (inherited, store) = (Rc::clone(&driver.inherited), Rc::clone(&driver.store));
+        let prepared = Rc::clone(&driver.prepared);
+        let succession = Rc::clone(&driver.succession);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
             core: RefCell::new(Core::new(driver, scheduling, Arc::clone(&counters))),
@@ -96,9 +109,13 @@ impl Context {
             supervision,
             inherited,
             store,
+            predecessor: RefCell::default(),
+            prepared,
+            succession,
             counters,
             board,
             run: RefCell::default(),
+            primaries: RefCell::default(),
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),
@@ -155,11 +172,6 @@ impl Context {
         }
     }
 
-    /// Another primary takes the place of this one: it decides about all sockets from now on.
-    pub(super) fn disown_sockets(&self) {
-        self.each_socket(|_, socket| socket.disown());
-    }
-
     fn each_socket(&self, mut with: impl FnMut(&Listener<EngineDriver>, &ListeningSocket)) {
         self.ask(|core| {
             for listener in core.listeners() {
@@ -200,7 +212,17 @@ impl Context {
             Some(Exit::Signal(signal)) => Ended::Signal(signal),
             None => Ended::Unknown,
         };
+        if let Some(successor) = self.succession.borrow().successor() {
+            successor.send_counted(&self.counters, &self.board);
+        }
         self.decide(|core| core.tell_exited(worker, how, Instant::now()));
+    }
+
+    /// Tells the program what happened, and operators.
+    pub(super) fn tell(&self, report: Report) {
+        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
+            supervision.report(report, &self.emit, &self.board);
+        }
     }
 
     /// Reports what a worker did wrong, or why it can't begin.

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::{
     super::{
         core::{
-            driver::{Acceptors, Connection, Driver, Received},
+            driver::{Acceptors, Connection, Driver, Forwarded, Received, SuccessorOrder},
             listener::Listener,
             parked::ParkedId,
             stats::Total,
@@ -32,10 +32,11 @@ use super::{
     lanes::WorkerLanes,
     listening_socket::ListeningSocket,
     parked_connections::ParkedConnections,
+    successor::Succession,
     supervision::Supervision,
 };
 use crate::{
-    protocol::{WorkerId, control::Target},
+    protocol::{ListenerId, WorkerId, control::Target, upgrade::ToSuccessor},
     sys::{
         listen::{self, Endpoint, Origin},
         reserve::Reserve,
@@ -54,12 +55,16 @@ pub(crate) struct EngineDriver {
     emit: Emit,
     /// What starts supervised workers, if there is supervision.
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// What is about to take over from this primary.
+    pub(super) succession: Rc<RefCell<Succession>>,
     /// What operators see.
     board: SharedBoard,
     /// Sockets that come from elsewhere.
     pub(super) inherited: Rc<RefCell<Inherited>>,
     /// Where sockets are stored, if there is such a place.
     pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
+    /// Tells that the workers of a primary that stands by are well.
+    pub(super) prepared: Rc<Notify>,
     /// Keeps sockets that workers have as well from making this thread wait.
     pub(super) guard: Rc<AcceptGuard>,
 }
@@ -67,9 +72,21 @@ pub(crate) struct EngineDriver {
 impl EngineDriver {
     pub(super) fn new(log: DebugLog, emit: Emit, reserve: Reserve, board: SharedBoard) -> Self {
         let reserve = Rc::new(RefCell::new(reserve));
-        let (released, supervision, guard) = Default::default();
-        let (inherited, store) = Default::default();
-        Self { log, reserve, released, emit, supervision, board, inherited, store, guard }
+        let (released, supervision, succession, guard) = Default::default();
+        let (inherited, store, prepared) = Default::default();
+        Self {
+            log,
+            reserve,
+            released,
+            emit,
+            supervision,
+            succession,
+            board,
+            inherited,
+            store,
+            prepared,
+            guard,
+        }
     }
 
     /// Tells which addresses of the service manager no worker has asked for, now that all workers are ready.
@@ -95,6 +112,34 @@ impl Driver for EngineDriver {
         self.log.write(line);
     }
 
+    fn forward(&mut self, listener: ListenerId, connection: OwnedFd, how: Forwarded) {
+        if let Some(successor) = self.succession.borrow().successor() {
+            successor.forward(listener, connection, how);
+        }
+    }
+
+    fn successor(&self, order: SuccessorOrder) {
+        match order {
+            SuccessorOrder::Start => {
+                let recipe = self.succession.borrow().recipe();
+                if let Some((recipe, supervision)) = recipe.zip(self.supervision.borrow().as_ref())
+                {
+                    supervision.start_primary(recipe);
+                }
+            }
+            SuccessorOrder::Abandon => self.succession.borrow_mut().abandon(),
+            SuccessorOrder::Commit | SuccessorOrder::Stop | SuccessorOrder::End => {
+                let succession = self.succession.borrow();
+                let Some(successor) = succession.successor() else { return };
+                match order {
+                    SuccessorOrder::Commit => successor.send(&ToSuccessor::Commit, None),
+                    SuccessorOrder::Stop => successor.stop(),
+                    _ => successor.end(),
+                }
+            }
+        }
+    }
+
     fn close(&mut self, connection: OwnedFd) {
         drop(connection);
         self.reserve.borrow_mut().refill();
@@ -115,6 +160,10 @@ impl Driver for EngineDriver {
         if let Some(supervision) = &mut *self.supervision.borrow_mut() {
             supervision.forget_recipe(recipe);
         }
+    }
+
+    fn prepared(&self) {
+        self.prepared.notify_one();
     }
 
     fn report(&self, report: Report) {

@@ -147,6 +147,11 @@ impl ListeningSocket {
         })
     }
 
+    /// A further descriptor of it, for a process that is to take over.
+    pub(super) fn copy(&self) -> io::Result<OwnedFd> {
+        self.with(|bound| bound.socket.try_clone())
+    }
+
     /// The number of its descriptor, while it is open.
     pub(super) fn number(&self) -> Option<RawFd> {
         self.open.borrow().as_ref().map(|open| open.bound.as_raw_fd())
@@ -265,6 +270,10 @@ impl Socket for Rc<ListeningSocket> {
             }
         }
         true
+    }
+
+    fn disown(&self) {
+        ListeningSocket::disown(self);
     }
 
     fn close(&self, is_last: bool) {

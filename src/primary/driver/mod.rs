@@ -7,11 +7,15 @@
 //! - [`acceptor`]: one listening socket; [`parked_task`]: connections that wait
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
-//! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
+//! - [`supervised`]: how supervision begins; [`orders`]: what the program wants of it; [`supervision`]: what the core sees of it,
+//! - [`successor`]: the process that is to take over; [`successor_task`]: how it does,
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
+//! - [`predecessor`]: the primary whose place this one takes; [`carried`]: counts that go on,
 //! - [`systemd`]: what the service manager is told; [`fd_store`]: what it stores; [`orphans`]: what process 1 has to
 //!   reap,
+//! - [`succession`]: one primary follows another, as the service manager sees it; [`primaries`]: what a primary has of
+//!   the others; [`parent`]: the process that stays,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -19,6 +23,7 @@ mod accept_guard;
 mod acceptor;
 mod asks;
 mod bind;
+mod carried;
 mod context;
 mod debug_log;
 mod engine_driver;
@@ -28,12 +33,19 @@ mod http;
 mod lanes;
 mod listening_socket;
 mod observe;
+mod orders;
 mod orphans;
+mod parent;
 mod parked_connections;
 mod parked_task;
+mod predecessor;
+mod primaries;
 pub(super) mod reading;
 mod rehearsal;
 mod requests;
+mod succession;
+mod successor;
+mod successor_task;
 mod supervised;
 mod supervision;
 mod systemd;
@@ -52,7 +64,9 @@ use tokio::{
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
-    supervised::{answer_operators, begin, carry_out, forked},
+    orders::carry_out,
+    successor_task::end_now,
+    supervised::{answer_operators, begin, forked},
     timers::run_timers,
     worker_task::{Attending, adopt, leave},
 };
@@ -119,8 +133,15 @@ pub(super) fn run(
                 Command::Forked(worker, started) => {
                     forked(&context, worker, started, attending.clone()).await;
                 }
+                Command::SuccessorStarted(started) => successor_task::started(&context, started),
                 Command::Supervision(order) => carry_out(&context, order),
                 Command::Operator(order) => answer_operators(&context, order),
+                Command::TakeOverFailed(reason, done) => {
+                    predecessor::give_up(&context, &reason);
+                    // The caller may have ceased to wait.
+                    let _ = done.try_send(());
+                }
+                Command::SignalSuccessor(signal) => context.primaries.borrow_mut().signal(signal),
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());
                     context.emit(Event::Passed(token));
@@ -129,6 +150,7 @@ pub(super) fn run(
         }
         // This process ends without a stop, so the service manager gives what it stores to the next one.
         context.leave_stored();
+        context.succession.borrow_mut().abandon();
         // The workers' lanes have to stay open, as long as this process is there: see `Watchdog`. And
         // without JavaScript no other code reaps them.
         context.decide(|core| {
@@ -138,5 +160,10 @@ pub(super) fn run(
         *context.supervision.borrow_mut() = None;
         drop(attending);
         let _: Option<Attending> = all_ended.recv().await;
+        let abandoned =
+            context.succession.borrow().successor().filter(|it| it.is_abandoned()).cloned();
+        if let Some(successor) = abandoned {
+            end_now(&successor.process);
+        }
     });
 }

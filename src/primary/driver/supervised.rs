@@ -1,4 +1,4 @@
-//! Supervision as the program sees it: what it wants, and workers that have been started.
+//! Supervision as the program sees it: how it begins, and workers that have been started.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
@@ -7,14 +7,14 @@ use tokio::{sync::mpsc, task::spawn_local};
 use super::{
     super::{
         core::supervise::supervisor::Supervisor,
-        messages::{Event, OperatorOrder, Order, Supervise},
+        messages::{Event, OperatorOrder, Supervise},
         recipe::Started,
     },
     context::Context,
     fd_store::{FdStore, send_again},
     http,
     orphans::reap_orphans,
-    reading,
+    predecessor, reading,
     supervision::{Limits, Supervision},
     systemd::{Systemd, tell_changes},
     worker_task::{Attending, adopt},
@@ -26,13 +26,27 @@ use crate::{
 
 /// Begins to supervise.
 pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
-    let Supervise { options, run, recipe, forker, ids, identity, inherited, sockets, done } =
-        supervise;
+    let Supervise {
+        options,
+        run,
+        recipe,
+        forker,
+        ids,
+        identity,
+        sockets,
+        inherited,
+        takeover,
+        done,
+    } = supervise;
     let mut supervision = Supervision::new(forker, identity);
-    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
+    let speaks = takeover.is_none();
+    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options, speaks));
     *context.inherited.borrow_mut() = inherited;
     if let Some(store) = run.systemd.as_ref().and_then(FdStore::new) {
         let store = Rc::new(store);
+        if !speaks {
+            store.be_silent();
+        }
         drop(spawn_local(send_again(Rc::clone(&store))));
         *context.store.borrow_mut() = Some(store);
     }
@@ -47,38 +61,25 @@ pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
         systemd
     });
     supervision.limits = Limits::from(&options);
+    let queue_timeout = recipe.queue_timeout;
     let recipe = supervision.add_recipe(recipe);
     context.board.begin(Arc::clone(&supervision.identity), context.counters.total());
     *context.supervision.borrow_mut() = Some(supervision);
-    let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
+    let next_id = Box::new(move || ids.next());
+    let supervisor = match &takeover {
+        None => Supervisor::new(options, recipe, next_id),
+        Some(takeover) => {
+            let generation = takeover.predecessor.generation.saturating_add(1);
+            Supervisor::standing_by(options, recipe, next_id, generation)
+        }
+    };
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
-    http::open(context, sockets);
+    match takeover {
+        None => http::open(context, sockets),
+        Some(takeover) => predecessor::follow(context, takeover, sockets, queue_timeout),
+    }
     // The caller may have ceased to wait.
     let _ = done.try_send(());
-}
-
-/// Does what the program wants.
-pub(super) fn carry_out(context: &Context, order: Order) {
-    let now = Instant::now();
-    context.decide(|core| {
-        core.supervise(now, |supervisor| match order {
-            Order::Reload(token, recipe) => {
-                if let Some(supervision) = &mut *context.supervision.borrow_mut() {
-                    supervisor.reload(token, supervision.add_recipe(recipe));
-                }
-            }
-            Order::Scale(token, workers) => supervisor.scale(token, workers),
-            Order::Restart(token, slot_or_id) => supervisor.restart(token, slot_or_id),
-            Order::Hold => supervisor.hold(),
-            Order::Release => supervisor.release(),
-            Order::Stop { token, delay, timeout } => supervisor.stop(token, delay, timeout, now),
-            Order::Leaves(worker, done) => {
-                supervisor.leaves(worker);
-                // The caller may have ceased to wait.
-                let _ = done.try_send(());
-            }
-        });
-    });
 }
 
 /// Does what the program says about operators.

@@ -1,7 +1,7 @@
 //! The task of one worker: from its start until its process has ended and all that it has sent is read.
 
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -109,8 +109,8 @@ pub(super) async fn adopt(
     }
 }
 
-/// Waits on what a new worker has, as soon as the kernel has memory for that.
-async fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>> {
+/// Waits on what a new process has, as soon as the kernel has memory for that.
+pub(super) async fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>> {
     let deadline = Instant::now() + WATCH_PATIENCE;
     let mut unwatched = inner;
     loop {
@@ -218,7 +218,7 @@ async fn attend(
 }
 
 /// A lane has room, and it is time to try.
-async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
+pub(super) async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
     if let Some(retry) = retry {
         sleep_until(retry.into()).await;
     }
@@ -291,9 +291,12 @@ async fn exited(context: &Context, id: WorkerId, process: &AsyncFd<Arc<Process>>
     }
 }
 
-/// The next packet of a worker, or `None` when it has closed its end.
-async fn receive(context: &Context, control: &AsyncFd<OwnedFd>) -> Result<Option<WholePacket>> {
-    let receive = |socket: &OwnedFd| receive_packet(context, socket);
+/// The next packet of a worker, or of another primary, or `None` when it has closed its end.
+pub(super) async fn receive<T: Watchable + AsFd>(
+    context: &Context,
+    control: &AsyncFd<T>,
+) -> Result<Option<WholePacket>> {
+    let receive = |socket: &T| receive_packet(context, socket);
     loop {
         match watched::when_ready(control, Interest::READABLE, receive).await {
             Ok(packet) if !packet.is_end => return Ok(Some(packet)),
@@ -320,12 +323,12 @@ fn hear(
 /// A packet of a worker, with its descriptor: where there is no number for that, it stays in the socket.
 fn receive_packet(
     context: &Context,
-    control: &OwnedFd,
+    control: impl AsFd,
 ) -> std::result::Result<WholePacket, Failure> {
-    match lane::receive_packet_with_descriptor(control, MAX_PACKET) {
+    match lane::receive_packet_with_descriptor(&control, MAX_PACKET) {
         Err(shortage @ Failure::Shortage(_)) => {
             let mut reserve = context.reserve.borrow_mut();
-            let lent = reserve.lend(|| lane::receive_packet_with_descriptor(control, MAX_PACKET));
+            let lent = reserve.lend(|| lane::receive_packet_with_descriptor(&control, MAX_PACKET));
             lent.unwrap_or(Err(shortage))
         }
         received => received,

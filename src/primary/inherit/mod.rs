@@ -1,8 +1,10 @@
 //! Listening sockets that come from elsewhere, until workers ask for their addresses: from the service manager
-//! ([`activation`]), or from the primary before this one.
+//! ([`activation`]), or from the primary before this one
+//! ([`takeover`]).
 
 pub mod activation;
 mod store_name;
+pub mod takeover;
 
 use std::{
     collections::HashMap,

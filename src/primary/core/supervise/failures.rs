@@ -20,7 +20,8 @@ impl Supervisor {
         let Some(member) = self.members.get_mut(&worker) else {
             // Of the program's own, which is late.
             if let Stopping::Draining { timeout, .. } = self.stopping {
-                self.effects.push_back(Effect::DrainOthers { timeout });
+                let reason = self.reason_to_leave();
+                self.effects.push_back(Effect::DrainOthers { timeout, reason });
             }
             return;
         };
@@ -93,7 +94,7 @@ impl Supervisor {
         member.leaves = Some(Reason::Hung);
         let number = member.slot;
         let is_ready = failed.ready_since().is_some();
-        let concerns_operation = self.concerns_operation(&failed);
+        let concerns_operation = self.concerns_operation(&failed) || self.stands_by();
         if let Some(slot) = self.slots.get_mut(&number) {
             if kills_first || !is_ready {
                 self.effects.push_back(Effect::Kill(worker));
@@ -140,7 +141,7 @@ impl Supervisor {
             Some(Operation::Restart { slot, .. } | Operation::Recycle { slot }) => {
                 *slot == member.slot
             }
-            None => false,
+            Some(Operation::Upgrade(_)) | None => false,
         }
     }
 
@@ -172,6 +173,9 @@ impl Supervisor {
         if self.is_stopping() {
             return;
         }
+        if self.stands_by() {
+            return self.fail_standby(rejection);
+        }
         if self.concerns_operation(failed) && self.fail_operation(failed, was_coming, &rejection) {
             return;
         }
@@ -194,7 +198,7 @@ impl Supervisor {
             Some(Operation::Reload(_) | Operation::Scale { .. }) => true,
             Some(Operation::Recycle { .. }) => true,
             Some(Operation::Restart { .. }) => was_coming,
-            None => false,
+            Some(Operation::Upgrade(_)) | None => false,
         };
         let token = self.operation.as_ref().and_then(Operation::token);
         if !fails {
@@ -230,7 +234,7 @@ impl Supervisor {
                 self.reject(token, rejection.clone());
                 false
             }
-            None => false,
+            Some(Operation::Upgrade(_)) | None => false,
         }
     }
 

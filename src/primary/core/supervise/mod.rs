@@ -8,10 +8,11 @@
 //! - [`options`], [`report`]: the vocabulary,
 //! - [`slot`], [`member`], [`operation`]: the states,
 //! - [`supervisor`]: the registries; [`filling`]: how slots get workers; [`readiness`]: when a worker is ready;
-//!   [`failures`]: what follows when one fails; [`operations`]: reload, scale, restart, stop; [`deadlines`]:
-//!   what happens by time alone,
+//!   [`failures`]: what follows when one fails; [`operations`]: reload, scale, restart, stop; [`upgrading`]: how
+//!   another primary takes over; [`deadlines`]: what happens by time alone,
 //! - [`beat`]: whether a worker's event loop turns; [`watched`]: what is known of that; [`looks`]: when workers
 //!   are looked at, and what follows,
+//! - [`standby`]: workers that wait until another primary leaves its place to this one,
 //! - [`status`]: what the program can read at any time; [`notices`]: what a service manager is told.
 
 mod beat;
@@ -33,7 +34,9 @@ pub mod report;
 #[cfg(test)]
 mod simulation;
 mod slot;
+mod standby;
 /// The state of supervision, for other threads.
 pub mod status;
 pub(crate) mod supervisor;
+mod upgrading;
 pub(super) mod watched;

@@ -22,6 +22,8 @@ pub enum State {
     Ready,
     /// The workers are being replaced by those of another generation.
     Reloading,
+    /// Another primary is about to take over.
+    Upgrading,
     /// The workers are about to end.
     Stopping,
     /// Every slot has failed too often.
@@ -57,6 +59,8 @@ pub enum Reason {
     Ended,
     /// All workers end.
     Stop,
+    /// Another primary has taken over.
+    Upgrade,
 }
 
 /// How a process ended.
@@ -85,10 +89,22 @@ pub enum Cause {
     Memory,
     /// It broke the protocol.
     Fault,
+    /// The primary before this one broke the protocol between the two, in this way.
+    Predecessor(String),
     /// The supervisor stops.
     Stopping,
     /// There is no such worker.
     NoSuchWorker,
+    /// Another operation is under way, or the supervisor has failed.
+    Busy,
+    /// Another primary has taken over.
+    Upgraded,
+    /// The successor and this primary have no version of the protocol in common, for people.
+    NoCommonVersion(String),
+    /// The successor has given up, and said why.
+    GaveUp(String),
+    /// The successor has broken the protocol in this way.
+    BrokeProtocol(String),
 }
 
 /// How far a worker had come when it failed.
@@ -102,6 +118,10 @@ pub enum FailedPhase {
     Canary,
     /// The workers were being drained.
     Drain,
+    /// The successor was started, and had not been offered everything.
+    Handshake,
+    /// The successor was told to serve.
+    Commit,
 }
 
 /// Why an operation failed.
@@ -126,6 +146,15 @@ pub enum Outcome {
     Scaled(u32),
     /// All workers are of this generation, after so long.
     Reloaded(Generation, Duration),
+    /// Another primary has taken over.
+    Upgraded {
+        /// Its process.
+        pid: u32,
+        /// The generation of its workers.
+        generation: Generation,
+        /// How long that took.
+        time: Duration,
+    },
     /// It has failed.
     Rejected(Rejection),
 }
@@ -143,6 +172,17 @@ pub enum Report {
         generation: Generation,
         /// How long that took.
         time: Duration,
+    },
+    /// Another primary has taken over, and all workers of this one leave.
+    Upgraded {
+        /// Its process.
+        pid: u32,
+        /// The generation of its workers.
+        generation: Generation,
+        /// How long that took.
+        time: Duration,
+        /// Whether this process stays as the parent of the other one.
+        stays: bool,
     },
     /// A slot has another worker than before.
     Replaced {
@@ -175,6 +215,17 @@ pub enum Report {
     },
     /// Every slot has failed too often, the last one like this.
     Failed(Rejection),
+    /// A worker has failed while this primary stood by, so it does not take the place of the one before it.
+    StandbyFailed(Rejection),
+    /// This primary serves in the place of another.
+    TakenOver {
+        /// The process of the other.
+        pid: u32,
+        /// The version of its package.
+        version: String,
+        /// Its version of Node.
+        node: String,
+    },
     /// A worker's event loop is stuck for so long that the worker is replaced.
     Hung {
         /// Which one.
@@ -195,6 +246,8 @@ pub enum Report {
     },
     /// All workers have ended.
     Stopped,
+    /// The primary that has followed this one has ended, and so have those that have followed it.
+    SuccessorExited(Ended),
     /// The answer to a request.
     Answer(Token, Outcome),
 }

@@ -8,11 +8,12 @@ use std::{
 
 use super::{
     member::{Address, Member},
-    operation::{Operation, RecipeId, Request},
+    operation::{Deferred, Operation, RecipeId, Request, Succession},
     options::SuperviseOptions,
     random::Random,
     report::{Generation, Outcome, Reason, Report, SlotNumber, State, Token},
     slot::{Rest, Slot},
+    standby::Standby,
 };
 use crate::protocol::WorkerId;
 
@@ -39,6 +40,7 @@ pub(crate) enum Effect {
     /// Drain all workers that have no slot.
     DrainOthers {
         timeout: Duration,
+        reason: Reason,
     },
     /// The worker gets no more connections, though it does not leave yet.
     Withhold(WorkerId),
@@ -46,6 +48,20 @@ pub(crate) enum Effect {
     Kill(WorkerId),
     /// No worker will be started by this recipe any more.
     Forget(RecipeId),
+    /// The workers of a primary that stands by are well.
+    Prepared,
+    /// Start the primary that is to take over.
+    StartSuccessor,
+    /// Accept nothing more, and tell the successor to.
+    CommitSuccessor,
+    /// End the successor, and accept again.
+    AbandonSuccessor,
+    /// The successor gets whatever waits here, or comes, from now on.
+    HandOver,
+    /// Tell the successor when it has got everything, and say when that is done.
+    EndHandOver,
+    /// The successor is to stop as well.
+    StopSuccessor,
     Report(Report),
 }
 
@@ -95,6 +111,11 @@ pub(crate) struct Supervisor {
     /// Whether the first workers have been ready.
     pub(super) was_ready: bool,
     pub(super) stopping: Stopping,
+    pub(super) standby: Standby,
+    /// Whether another primary has taken over.
+    pub(super) succession: Succession,
+    /// A stop that waits until it is known whether one does.
+    pub(super) deferred: Option<Deferred>,
     /// Who waits for the end.
     pub(super) stop_tokens: Vec<Token>,
     /// How many workers there are that have no slot.
@@ -134,6 +155,9 @@ impl Supervisor {
             is_held: false,
             was_ready: false,
             stopping: Stopping::No,
+            standby: Standby::Over,
+            succession: Succession::None,
+            deferred: None,
             stop_tokens: Vec::new(),
             others: 0,
             reloads: 0,
@@ -189,7 +213,7 @@ impl Supervisor {
 
     /// Does all that follows from what has changed.
     pub(crate) fn settle(&mut self, now: Instant) {
-        while self.advance(now) || self.begin_next(now) || self.fill(now) {}
+        while self.prepare(now) || self.advance(now) || self.begin_next(now) || self.fill(now) {}
         self.report_state();
         self.effects.append(&mut self.outcomes);
     }
@@ -208,6 +232,8 @@ impl Supervisor {
                 _,
             ) => State::Stopping,
             (Stopping::No, Some(Operation::Reload(_))) => State::Reloading,
+            (Stopping::No, _) if self.standby == Standby::Failed => State::Failed,
+            (Stopping::No, Some(Operation::Upgrade(_))) => State::Upgrading,
             (Stopping::No, _) if self.slots.values().all(has_failed) => State::Failed,
             (Stopping::No, _) if self.was_ready => State::Ready,
             (Stopping::No, _) => State::Starting,
@@ -218,7 +244,7 @@ impl Supervisor {
         let is_settled = |slot: &Slot| slot.serving.is_some() || slot.rest == Rest::Failed;
         let serves = |slot: &Slot| slot.serving.is_some();
         let is_ready = self.slots.values().all(is_settled) && self.slots.values().any(serves);
-        if !self.was_ready && is_ready {
+        if !self.was_ready && is_ready && self.standby == Standby::Over {
             self.was_ready = true;
             self.outcomes.push_front(Effect::Report(Report::Ready));
         }

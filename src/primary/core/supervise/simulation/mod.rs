@@ -3,6 +3,8 @@
 //! slot is lost, and every operation ends.
 
 mod cases;
+mod standby;
+mod upgrades;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,7 +17,7 @@ use super::{
     member::Phase,
     operation::{Operation, RecipeId},
     options::{ReadyWhen, RestartLimit, SuperviseOptions},
-    report::{Cause, Ended, Outcome, Report, State, Token},
+    report::{Cause, Ended, FailedPhase, Outcome, Reason, Rejection, Report, State, Token},
     supervisor::{Effect, Supervisor},
 };
 use crate::{
@@ -45,6 +47,7 @@ enum Step {
     Reload(Program),
     Scale(u32),
     Restart(u32),
+    Upgrade(Fate),
     Hold,
     Release,
     /// The worker at this place among those that run, of any kind, dies, hangs, or is ended by the program.
@@ -56,6 +59,15 @@ enum Step {
     Wait(u64),
 }
 
+/// What becomes of a primary that is to take over, after so many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Serves(u64),
+    FailsEarly(u64),
+    /// When it has been told to serve.
+    FailsLate(u64),
+}
+
 /// What comes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Coming {
@@ -63,7 +75,14 @@ enum Coming {
     Listens,
     Dies,
     Grows,
+    SuccessorReady,
+    SuccessorServes,
+    SuccessorFails,
+    HasEverything,
 }
+
+/// In the place of a worker.
+const SUCCESSOR: WorkerId = 0;
 
 #[derive(Debug)]
 struct Process {
@@ -87,6 +106,13 @@ struct World {
     /// The operation that was under way, by its own words.
     before: Option<String>,
     is_flushing: bool,
+    /// Workers that get no connections.
+    withheld: BTreeSet<WorkerId>,
+    /// Whether the workers of a primary that stands by are well.
+    is_prepared: bool,
+    fate: Fate,
+    /// Whether the successor's process runs.
+    has_successor: bool,
     reports: Vec<Report>,
 }
 
@@ -120,19 +146,27 @@ pub(super) fn options(
     }
 }
 
+/// Ids of workers, from 1 on.
+fn next_ids() -> Box<dyn FnMut() -> WorkerId> {
+    let mut ids = 0;
+    Box::new(move || {
+        ids += 1;
+        ids
+    })
+}
+
 impl World {
     fn new(options: SuperviseOptions, seed: u64) -> Self {
         Self::with(Program::Good, options, seed)
     }
 
     fn with(program: Program, options: SuperviseOptions, seed: u64) -> Self {
-        let mut ids = 0;
-        let next_id = move || {
-            ids += 1;
-            ids
-        };
+        Self::of(Supervisor::new(options, 0, next_ids()), program, seed)
+    }
+
+    fn of(supervisor: Supervisor, program: Program, seed: u64) -> Self {
         let mut world = Self {
-            supervisor: Supervisor::new(options, 0, Box::new(next_id)),
+            supervisor,
             now: Instant::now(),
             random: Random::seeded(seed),
             programs: HashMap::from([(0, program)]),
@@ -143,6 +177,10 @@ impl World {
             floor: 0,
             before: None,
             is_flushing: false,
+            withheld: BTreeSet::new(),
+            is_prepared: false,
+            fate: Fate::Serves(0),
+            has_successor: false,
             reports: Vec::new(),
         };
         world.tell(|_, _| {});
@@ -168,7 +206,8 @@ impl World {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Start { worker, recipe, .. } => {
+            Effect::Start { worker, recipe, is_withheld, .. } => {
+                self.withheld.extend(is_withheld.then_some(worker));
                 let program = self.programs[&recipe];
                 let process =
                     Process { program, is_forked: false, is_leaving: false, is_ready: false };
@@ -184,8 +223,36 @@ impl World {
             }
             Effect::Report(report) => self.reports.push(report),
             Effect::Withhold(_) | Effect::Flush => self.is_flushing = true,
-            Effect::Admit(_) | Effect::DrainOthers { .. } => {}
+            Effect::Prepared => self.is_prepared = true,
+            Effect::Admit(worker) => _ = self.withheld.remove(&worker),
+            Effect::DrainOthers { .. } | Effect::HandOver => {}
+            Effect::StartSuccessor => {
+                assert!(!std::mem::replace(&mut self.has_successor, true), "one at a time");
+                let (after, what) = match self.fate {
+                    Fate::FailsEarly(after) => (after, Coming::SuccessorFails),
+                    Fate::Serves(after) | Fate::FailsLate(after) => (after, Coming::SuccessorReady),
+                };
+                self.expect(after, what);
+            }
+            Effect::CommitSuccessor => self.expect(
+                3,
+                match self.fate {
+                    Fate::Serves(_) => Coming::SuccessorServes,
+                    _ => Coming::SuccessorFails,
+                },
+            ),
+            Effect::AbandonSuccessor => {
+                assert!(std::mem::take(&mut self.has_successor));
+                self.coming.retain(|(_, worker, _)| *worker != SUCCESSOR);
+            }
+            Effect::EndHandOver => self.expect(20, Coming::HasEverything),
+            Effect::StopSuccessor => self.has_successor = false,
         }
+    }
+
+    fn expect(&mut self, milliseconds: u64, what: Coming) {
+        let at = self.after(milliseconds);
+        self.coming.insert((at, SUCCESSOR, what));
     }
 
     fn leave(&mut self, worker: WorkerId, milliseconds: u64) {
@@ -260,6 +327,9 @@ impl World {
     }
 
     fn happens(&mut self, worker: WorkerId, what: Coming) {
+        if worker == SUCCESSOR {
+            return self.successor_comes(what);
+        }
         let Some(process) = self.processes.get_mut(&worker) else {
             return;
         };
@@ -292,6 +362,7 @@ impl World {
             }
             Coming::Grows => self.tell(|it, now| it.uses(worker, Some(2000), 0, now)),
             Coming::Dies => self.die(worker),
+            _ => unreachable!("of the successor"),
         }
     }
 
@@ -333,6 +404,7 @@ impl World {
                 let token = self.token();
                 self.tell(|it, _| it.restart(token, slot));
             }
+            Step::Upgrade(fate) => _ = self.upgrade(fate),
             Step::Hold => self.tell(|it, _| it.hold()),
             Step::Release => self.tell(|it, _| it.release()),
             Step::Wait(milliseconds) => self.run(self.now + Duration::from_millis(milliseconds)),
@@ -422,6 +494,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => any_program().prop_map(Step::Reload),
         2 => (1..6_u32).prop_map(Step::Scale),
         2 => (0..40_u32).prop_map(Step::Restart),
+        1 => any_failure().prop_map(Step::Upgrade),
         1 => Just(Step::Hold),
         2 => Just(Step::Release),
         4 => any::<usize>().prop_map(Step::Die),
@@ -430,6 +503,10 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Grow),
         12 => (0..4000_u64).prop_map(Step::Wait),
     ]
+}
+
+fn any_failure() -> impl Strategy<Value = Fate> {
+    prop_oneof![(0..4000_u64).prop_map(Fate::FailsEarly), (0..4000_u64).prop_map(Fate::FailsLate),]
 }
 
 fn any_limit() -> impl Strategy<Value = Option<RestartLimit>> {
