@@ -7,6 +7,7 @@
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
+//! - [`ticket_keys`]: the keys of TLS session tickets,
 //! - [`operator`]: what operators see,
 //! - [`stats`]: what is counted, for any thread to read.
 
@@ -20,6 +21,7 @@ pub mod operator;
 mod output_relay;
 pub mod recipe;
 pub mod stdio;
+pub mod ticket_keys;
 mod worker_ids;
 
 pub use self::{

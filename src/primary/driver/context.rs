@@ -21,10 +21,11 @@ use super::{
     engine_driver::EngineDriver,
     reading::now,
     supervision::Supervision,
+    ticket_keys::SharedTicketKeys,
 };
 use crate::{
     error::Error,
-    protocol::{ListenerId, WorkerId},
+    protocol::{ListenerId, WorkerId, upgrade::TicketKey},
     sys::{cpu_time_of, exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve, signal_name},
 };
 
@@ -50,6 +51,8 @@ pub(super) struct Context {
     pub(super) board: SharedBoard,
     /// How the supervised program is run.
     pub(super) run: RefCell<RunOptions>,
+    /// The keys of TLS session tickets.
+    pub(super) shared_ticket_keys: Rc<SharedTicketKeys>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -84,6 +87,7 @@ impl Context {
             counters,
             board,
             run: RefCell::default(),
+            shared_ticket_keys: Rc::new(SharedTicketKeys::new(settings.ticket_key_period, log)),
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),
@@ -107,6 +111,16 @@ impl Context {
     /// Asks the core.
     pub(super) fn ask<T>(&self, ask: impl FnOnce(&Core<EngineDriver>) -> T) -> T {
         ask(&self.core.borrow())
+    }
+
+    /// The keys of TLS session tickets, for the next primary.
+    pub(super) fn ticket_keys(&self) -> Vec<TicketKey> {
+        self.shared_ticket_keys.offer()
+    }
+
+    /// Goes on with the keys of the primary before this one.
+    pub(super) fn set_ticket_keys(&self, keys: &[TicketKey]) {
+        self.shared_ticket_keys.adopt(keys);
     }
 
     pub(super) fn emit(&self, event: Event) {

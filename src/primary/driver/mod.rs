@@ -11,6 +11,7 @@
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
 //! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
+//! - [`ticket_keys`]: which workers have the keys of TLS session tickets,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -35,6 +36,7 @@ mod requests;
 mod supervised;
 mod supervision;
 mod systemd;
+mod ticket_keys;
 mod timers;
 mod watchdog_lane;
 mod worker_task;
