@@ -7,15 +7,15 @@ const { fixturePath } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { PROGRAM, startSupervised } = require('../helpers/supervised');
 const { temporaryDirectory } = require('../helpers/temporary');
-const { resumed, visits } = require('../helpers/tls-client');
+const { resumed, visit, visits } = require('../helpers/tls-client');
 
 const ENOUGH = 200;
 const RELOADS = 3;
 
-/** A program with a TLS server of this kind. */
-const secure = (kind) => `
+/** A program with a TLS server; `how` as in fixtures/listen/tls-worker.js. */
+const secure = (how) => `
 const start = require(${JSON.stringify(fixturePath('listen/tls-worker'))});
-start({ kind: ${JSON.stringify(kind)} }, { port: process.argv[2], host: '127.0.0.1' });
+start(${JSON.stringify(how)}, { port: process.argv[2], host: '127.0.0.1' });
 `;
 
 /** Makes a release, and lets the link `current` lead to it. */
@@ -38,16 +38,16 @@ if (!isBuiltin) {
   ]) {
     test(`sessions of ${kind} are resumed by ${version} while releases replace each other`, async (t) => {
       const base = temporaryDirectory(t);
-      const directory = release(base, 0, secure(kind));
+      const directory = release(base, 0, secure({ kind }));
       const app = await startSupervised(t, {
-        program: secure(kind),
+        program: secure({ kind }),
         directory,
         options: { directory: path.join(base, 'current'), workers: 4, maxSurge: 2, minUptime: 50 },
       });
       let reloads = 0;
       const reload = async () => {
         for (; reloads < RELOADS; reloads += 1) {
-          release(base, reloads + 1, secure(kind));
+          release(base, reloads + 1, secure({ kind }));
           await app.perform('reload');
         }
       };
@@ -62,4 +62,15 @@ if (!isBuiltin) {
       await app.end();
     });
   }
+
+  test('keys of the program itself are those of its newest release', async (t) => {
+    const [first, second] = ['1a', '2b'].map((byte) => byte.repeat(48));
+    const app = await startSupervised(t, { program: secure({ options: { ticketKeys: first } }) });
+    t.true(first.startsWith((await visit(app.target)).key));
+    app.deploy(secure({ options: { ticketKeys: second } }));
+    await app.perform('reload');
+    const after = await visits(app.target, {}, (all) => all.length > 8);
+    t.true(after.every(({ key }) => second.startsWith(key)));
+    await app.end();
+  });
 }
