@@ -51,7 +51,7 @@ function addOperations(app, { file, settings, control }) {
     status: async () => (await request(control, '/status')).json(),
     /** The pids of its workers, by slot. */
     pids: async () => (await app.status()).slots.map(({ pid }) => pid),
-    /** Waits until no process is left but the first, the primary that serves, and as many workers as it is to have. */
+    /** Waits until the session has only its leader, the primary that serves, and as many workers as that is to have. */
     async untilSettled() {
       let seen;
       const isSettled = async () => {
@@ -110,8 +110,8 @@ async function startUpgraded(t, { program, settings, node, env, ...how }) {
   });
   const control = { socketPath: path.join(runtime, 'rs-cluster', `${NAME}.sock`) };
   addOperations(app, { file, settings: all, control });
-  await app.line({ serves: app.pid });
-  return Object.assign(app, { admin, runtime });
+  const { serves } = await app.line({ successor: false });
+  return Object.assign(app, { admin, runtime, first: serves });
 }
 
 module.exports = { HOST, UpgradeError, byNode, startUpgraded };
