@@ -3,7 +3,14 @@
 // Releases as they were: `scripts/freeze.js` has packed their sources.
 
 const { createHash } = require('node:crypto');
-const { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } = require('node:fs');
+const {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} = require('node:fs');
 const path = require('node:path');
 const { targetOf } = require('../../lib/addon/binary');
 const { cached } = require('../../tools/cache');

@@ -64,7 +64,10 @@ async function startTrafficProgram(t, { node, options, ...how } = {}) {
 async function startUpgradedTraffic(t, { settings, ...how } = {}) {
   const { at, servers } = await addresses(t);
   const logs = logsOf(t);
-  const wide = servers.map(({ kind, listen }) => ({ kind, listen: { ...listen, backlog: BACKLOG } }));
+  const wide = servers.map(({ kind, listen }) => ({
+    kind,
+    listen: { ...listen, backlog: BACKLOG },
+  }));
   const app = await startUpgraded(t, {
     program: trafficProgram(),
     settings: {

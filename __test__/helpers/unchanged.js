@@ -70,8 +70,7 @@ async function noteState(app, ports) {
 }
 
 /** Shapes whose clients keep their connections, or open new ones; few, so that the machine is not always busy. */
-const shapesFor = (at) =>
-  everyShape(at).filter(({ shape, name = shape }) => SHAPES.includes(name));
+const shapesFor = (at) => everyShape(at).filter(({ shape, name = shape }) => SHAPES.includes(name));
 
 /** The ports of all servers of the program. */
 const portsOf = ({ http, https, h2c, h2 }) =>

@@ -7,7 +7,11 @@ const { serial: test } = require('ava');
 const { archives, build } = require('../helpers/frozen');
 const { isBuiltin, specifier } = require('../helpers/implementation');
 const { assertNoneClosed, assertNothingLost, load, shapesWith } = require('../helpers/load');
-const { POST_CLIENTS, answerLimit, startUpgradedTraffic } = require('../helpers/supervised-traffic');
+const {
+  POST_CLIENTS,
+  answerLimit,
+  startUpgradedTraffic,
+} = require('../helpers/supervised-traffic');
 const { HAS_PROC } = require('../../tools/process-group');
 
 const LIMIT = 300_000;

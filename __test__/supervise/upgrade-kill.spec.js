@@ -15,35 +15,35 @@ const { HAS_PROC, becomesTrue } = require('../../tools/process-group');
 const POLICIES = ['SCHED_RR', 'SCHED_REUSEPORT'];
 const WORKERS = 2;
 
+/** A program whose first primary may be killed: another process leads the session. */
+const startKillable = async (t, settings) => {
+  t.timeout(LIMIT);
+  const started = await startUpgradedTraffic(t, {
+    launcher: [execPath, fixturePath('supervise/session')],
+    settings: { minUptime: MIN_UPTIME, ...settings },
+    timeout: LIMIT,
+  });
+  const { app } = started;
+  const end = async () => {
+    const { pid } = await app.status();
+    process.kill(pid, 'SIGTERM');
+    await untilGone(pid);
+    app.signal('SIGTERM');
+    return app.exited;
+  };
+  return { ...started, end };
+};
+
+/** Only requests that workers of the killed primary had can fail. */
+function assertFailures(t, { shapes }) {
+  for (const { name, failures } of Object.values(shapes)) {
+    const { reset, closed, truncated, ...others } = failures;
+    t.deepEqual(others, {}, name);
+  }
+}
+
 // The built-in module does not supervise.
 if (!isBuiltin && HAS_PROC) {
-  /** A program whose first primary may be killed: another process leads the session. */
-  const startKillable = async (t, settings) => {
-    t.timeout(LIMIT);
-    const started = await startUpgradedTraffic(t, {
-      launcher: [execPath, fixturePath('supervise/session')],
-      settings: { minUptime: MIN_UPTIME, ...settings },
-      timeout: LIMIT,
-    });
-    const { app } = started;
-    const end = async () => {
-      const { pid } = await app.status();
-      process.kill(pid, 'SIGTERM');
-      await untilGone(pid);
-      app.signal('SIGTERM');
-      return app.exited;
-    };
-    return { ...started, end };
-  };
-
-  /** Only requests that workers of the killed primary had can fail. */
-  function assertFailures(t, { shapes }) {
-    for (const { name, failures } of Object.values(shapes)) {
-      const { reset, closed, truncated, ...others } = failures;
-      t.deepEqual(others, {}, name);
-    }
-  }
-
   for (const policy of POLICIES) {
     for (const at of ['supervise', 'fork', 'online', 'listening', 'serve']) {
       test(`${policy}: the new primary serves when the old one is killed: ${at}`, async (t) => {

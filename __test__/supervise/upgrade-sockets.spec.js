@@ -97,7 +97,10 @@ if (!isBuiltin && HAS_PROC) {
         await app.untilSettled();
         t.is(statSync(file).ino, ino, 'the file of the socket');
         // Under SCHED_REUSEPORT there is one for each worker.
-        t.true(listeningOn(port).every((it) => inodes.includes(it)), 'bound anew');
+        t.true(
+          listeningOn(port).every((it) => inodes.includes(it)),
+          'bound anew',
+        );
         const isEchoed = async () => {
           client.send('x', udp, HOST);
           return echoed > before;

@@ -85,7 +85,8 @@ if (!isBuiltin && HAS_PROC) {
         await traffic.burst();
         const upgraded = app.upgrade(broken.isTooLate ? { timeout: SOON } : {});
         const error = await rejection(t, upgraded, name);
-        if (!broken.isTooLate) t.true(`${error.message}${error.stderr}`.includes(broken.stderr), name);
+        if (!broken.isTooLate)
+          t.true(`${error.message}${error.stderr}`.includes(broken.stderr), name);
         await assertUnchanged(t, name);
       }
       app.deploy(trafficProgram());
@@ -106,7 +107,7 @@ if (!isBuiltin && HAS_PROC) {
     }));
 
   test('what an operator gets wrong starts nothing', (t) =>
-    unnoticed(t, {}, async (app, assertUnchanged) => {
+    unnoticed(t, {}, async (app) => {
       const file = path.join(app.runtime, 'not-executable');
       writeFileSync(file, '', { mode: 0o600 });
       const assertStill = await noteState(app, []);

@@ -7,7 +7,11 @@ const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
 const { assertNoneClosed, assertNothingLost, load, shapesWith } = require('../helpers/load');
 const { startScraping } = require('../helpers/scraping');
-const { POST_CLIENTS, answerLimit, startUpgradedTraffic } = require('../helpers/supervised-traffic');
+const {
+  POST_CLIENTS,
+  answerLimit,
+  startUpgradedTraffic,
+} = require('../helpers/supervised-traffic');
 const { descriptorsOf, memoryOf, processesOf } = require('../helpers/traces');
 const { HAS_PROC } = require('../../tools/process-group');
 const { findNode } = require('../../tools/node-binary');

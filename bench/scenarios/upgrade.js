@@ -3,7 +3,7 @@
 // Every shape of traffic while the whole program is replaced, its primary too, by each opponent in its own way.
 
 const { replacementScenario } = require('../lib/replacement-scenario.js');
-const { findUpgraders } = require('../lib/upgraders.js');
+const { findUpgraded } = require('../lib/upgraded.js');
 
 module.exports = replacementScenario({
   name: 'upgrade',
@@ -12,7 +12,7 @@ module.exports = replacementScenario({
   what: 'upgraded',
   duration: 's to upgrade',
   times: 2,
-  find: findUpgraders,
+  find: findUpgraded,
   figures: [
     { key: 'failedShare', label: 'failed requests', unit: 'per 100,000', digits: 1 },
     { key: 'closed', label: 'closed connections', unit: 'connections', digits: 0 },

@@ -14,7 +14,7 @@ const PM2 = {
 };
 
 /** The opponents that can take part here, and the reasons why others can't. */
-async function findUpgraders({ against }) {
+async function findUpgraded({ against }) {
   const ours = implementations({ against }).flatMap(({ name, implementation }) => {
     const own = { program: PROGRAM, env: { RS_CLUSTER: implementation } };
     return [
@@ -32,4 +32,4 @@ async function findUpgraders({ against }) {
   };
 }
 
-module.exports = { findUpgraders };
+module.exports = { findUpgraded };
