@@ -5,7 +5,13 @@
 
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
-const { assertNoneClosed, assertNothingLost, load, shapesWith } = require('../helpers/load');
+const {
+  assertNoneClosed,
+  assertNothingLost,
+  assertResumed,
+  load,
+  shapesWith,
+} = require('../helpers/load');
 const { startScraping } = require('../helpers/scraping');
 const {
   POST_CLIENTS,
@@ -86,6 +92,7 @@ if (!isBuiltin && HAS_PROC) {
     t.is(code, 0);
     assertNothingLost(t, played);
     assertNoneClosed(t, played, shapes);
+    assertResumed(t, played, shapes);
     t.true(played.total.requests >= REQUESTS);
     t.is(served.length, UPGRADES);
     t.is(served.at(-1).serves, last.pid);
