@@ -301,11 +301,19 @@ declare namespace cluster {
    * - `'starting'`: the first workers are not all ready yet.
    * - `'ready'`: no operation is running. Workers may be about to be replaced.
    * - `'reloading'`: a reload is running.
+   * - `'upgrading'`: another primary is about to take over.
    * - `'stopping'`: the workers are to leave.
    * - `'failed'`: every slot has failed more often than `maxRestarts` allows.
    * - `'stopped'`: all workers have exited.
    */
-  type SupervisorState = 'starting' | 'ready' | 'reloading' | 'stopping' | 'failed' | 'stopped';
+  type SupervisorState =
+    | 'starting'
+    | 'ready'
+    | 'reloading'
+    | 'upgrading'
+    | 'stopping'
+    | 'failed'
+    | 'stopped';
 
   /**
    * What keeps the workers of one program running. Promises are rejected with a `SupervisorError`, or with Node's
@@ -318,7 +326,7 @@ declare namespace cluster {
     prependListener: Listen<this, SupervisorEvents>;
     prependOnceListener: Listen<this, SupervisorEvents>;
     readonly state: SupervisorState;
-    /** The number of the program's version that is in force: 1 at first, one more for each reload. */
+    /** The number of the program's version that is in force: 1 at first, one more for each reload and upgrade. */
     readonly generation: number;
     /** Waits until all workers of the first generation are ready. */
     ready(): Promise<void>;
@@ -328,6 +336,13 @@ declare namespace cluster {
      * during a reload become one, which begins after it, with the options of the last.
      */
     reload(options?: ReloadOptions): Promise<ReloadResult>;
+    /**
+     * Starts another primary, by the command that has started this one, and lets it take over: its own workers start
+     * beside those that serve, and when they are well, it gets all sockets and connections. Then the workers of this
+     * primary drain, and this process ends, unless it has to stay for what has started it. If the new primary fails
+     * before it has taken over, this one goes on, and the promise is rejected.
+     */
+    upgrade(options?: UpgradeOptions): Promise<UpgradeResult>;
     /**
      * Changes the number of workers. More: waits until the new ones are ready; if one of them fails, there are as
      * many as before. Fewer: those of the highest slots drain, and the promise does not wait for that.
@@ -373,6 +388,8 @@ declare namespace cluster {
       | 'replace'
       | 'state'
       | 'stopped'
+      | 'takeover'
+      | 'upgrade'
       | 'warning';
     /** The text for people, in one line. */
     message: string;
@@ -387,6 +404,46 @@ declare namespace cluster {
   }
 
   interface ReloadResult {
+    generation: number;
+    /** How long it took. */
+    ms: number;
+  }
+
+  /** What differs from the command that has started the primary. */
+  interface UpgradeOptions {
+    /**
+     * Where the program lives. Paths of the command line below the current directory of it lead there.
+     * @default the option `directory` of `supervise()`, resolved anew
+     */
+    directory?: string | undefined;
+    /**
+     * Node: a path, or a name to look up in `$PATH`.
+     * @default what the command that has started the primary finds now; otherwise `process.execPath`
+     */
+    execPath?: string | undefined;
+    /**
+     * Options of Node.
+     * @default process.execArgv
+     */
+    execArgv?: string[] | undefined;
+    /**
+     * The program of the primary, and its arguments.
+     * @default process.argv.slice(1)
+     */
+    args?: string[] | undefined;
+    /** Added to the environment of the primary; undefined removes a variable. */
+    env?: object | undefined;
+    /**
+     * How long it may take until the new primary serves.
+     * @default 120_000
+     */
+    timeout?: number | undefined;
+  }
+
+  interface UpgradeResult {
+    /** The process of the new primary. */
+    pid: number;
+    /** Of its workers. */
     generation: number;
     /** How long it took. */
     ms: number;
@@ -410,6 +467,9 @@ declare namespace cluster {
      * - `ERR_RS_CLUSTER_WORKER_HUNG`: a worker was blocked for `hungTimeout`.
      * - `ERR_RS_CLUSTER_WORKER_MEMORY`: a worker had more than `maxMemory`.
      * - `ERR_RS_CLUSTER_NO_SUCH_WORKER`: `restart()` was given neither a slot nor the id of a worker.
+     * - `ERR_RS_CLUSTER_UPGRADE_FAILED`: the new primary has not taken over, or there was nothing to start it by.
+     * - `ERR_RS_CLUSTER_BUSY`: `upgrade()` was called during another operation.
+     * - `ERR_RS_CLUSTER_UPGRADED`: another primary has taken over.
      * - `ERR_RS_CLUSTER_FAILED`: every slot has failed.
      * - `ERR_RS_CLUSTER_SUPERVISOR_STOPPED`: the supervisor stops, or has stopped.
      */
@@ -419,12 +479,15 @@ declare namespace cluster {
     slot?: number | undefined;
     /**
      * When it failed: before it was ready, after that, as the first of its generation within `minUptime`, or while
-     * it drained.
+     * it drained. Of an upgrade: when the new primary was started (`'start'`), before it had called `supervise()`
+     * (`'handshake'`), before its workers were well (`'ready'`), or when it took over (`'commit'`).
      */
-    phase?: 'start' | 'ready' | 'canary' | 'drain' | undefined;
+    phase?: 'start' | 'ready' | 'canary' | 'drain' | 'handshake' | 'commit' | undefined;
     exitCode?: number | undefined;
     /** The name of the signal that has ended it. */
     signal?: string | undefined;
+    /** Why the new primary gives up, in its own words. For `ERR_RS_CLUSTER_UPGRADE_FAILED`. */
+    reason?: string | undefined;
     /** The last 4096 bytes that it has written to its stderr, unless that goes elsewhere by `stdio` or `silent`. */
     stderr?: string | undefined;
     /** The addresses that it does not listen on. For `ERR_RS_CLUSTER_READY_TIMEOUT`. */
@@ -466,6 +529,8 @@ declare namespace cluster {
     /** `to`, the id of a worker, is ready in the place of `from`, which is null if the slot was empty. */
     replace: [info: { slot: number; from: number | null; to: number; reason: ReplaceReason }];
     stopped: [];
+    /** Another primary has taken over. This one only lets its workers drain. */
+    upgrade: [result: UpgradeResult];
   }
 
   interface WorkerBlock {
@@ -523,7 +588,7 @@ declare namespace cluster {
     slot: number;
     generation: number;
     /** Why it leaves. */
-    reason: ReplaceReason | 'stop' | null;
+    reason: ReplaceReason | 'stop' | 'upgrade' | null;
     /** For how many milliseconds it has been leaving. */
     since: number | null;
   }
@@ -548,7 +613,7 @@ declare namespace cluster {
     /** Milliseconds since 1970. */
     time: number;
     /** An event of the supervisor, `'state'`, `'exit'`, or `'rejected'`: an operation has failed. */
-    type: keyof SupervisorEvents | 'state' | 'exit' | 'rejected';
+    type: keyof SupervisorEvents | 'state' | 'exit' | 'rejected' | 'takeover';
     [field: string]: unknown;
   }
 

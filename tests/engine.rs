@@ -13,8 +13,12 @@ mod groups;
 mod hostile;
 #[path = "engine/shell.rs"]
 mod shell;
+#[path = "engine/successor.rs"]
+mod successor;
 #[path = "engine/supervise.rs"]
 mod supervise;
+#[path = "engine/upgrade.rs"]
+mod upgrade;
 
 use std::{
     io::{ErrorKind, Read},

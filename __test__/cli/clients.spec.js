@@ -20,6 +20,12 @@ const REQUESTS = [
   [['scale', '-1'], '/scale', { workers: '-1' }],
   [['scale', 'auto'], '/scale', { workers: 'auto' }],
   [['restart', '1'], '/restart', { slot: 1 }],
+  [['upgrade'], '/upgrade', {}],
+  [
+    ['upgrade', '--node', process.execPath, '--directory', '/srv', '--timeout', '5'],
+    '/upgrade',
+    { execPath: process.execPath, directory: '/srv', timeout: 5_000 },
+  ],
   [['hold'], '/hold', {}],
   [['release'], '/release', {}],
 ];
@@ -34,7 +40,9 @@ if (!isBuiltin) {
   for (const [args, url, body] of REQUESTS) {
     test(`rs-cluster ${args.join(' ')} asks for ${url}`, async (t) => {
       const { env, control } = place(t);
-      const value = { '/reload': { generation: 4, ms: 1_234 }, '/scale': 4 }[url] ?? null;
+      const result = { generation: 4, ms: 1_234 };
+      const values = { '/reload': result, '/upgrade': { pid: 7, ...result }, '/scale': 4 };
+      const value = values[url] ?? null;
       const { requests } = await startControlServer(t, control, (asked, response) => {
         if (asked.url === url) sendJson(response, 200, { value });
         return asked.url === url;

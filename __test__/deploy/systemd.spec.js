@@ -12,11 +12,13 @@ const { freePort } = require('../helpers/free-port');
 const { execPath } = require('../helpers/implementation');
 const { temporaryDirectory } = require('../helpers/temporary');
 const { ask } = require('../helpers/deploy/daemon');
+const { becomesTrue } = require('../../tools/process-group');
 
 const PROGRAM = path.join(__dirname, '../fixtures/deploy/answers.js');
 const NAME = 'rs-cluster-test';
 const UNIT = `${NAME}.service`;
 const HOST = '127.0.0.1';
+const LIMIT = 20_000;
 
 function printUnit(...args) {
   const options = ['--name', NAME, ...args];
@@ -77,5 +79,47 @@ test('systemd starts the service, reloads it, replaces it when it hangs, and sto
   t.is(await manager.property(UNIT, 'ActiveState'), 'inactive');
   t.is(await manager.property(UNIT, 'Result'), 'success');
   t.is(await manager.property(UNIT, 'ExecMainStatus'), '0');
+  t.is((await ask({ host: HOST, port })).status, 0);
+});
+
+test('systemd follows upgrades: the new primary is the main process, until it stops', async (t) => {
+  t.timeout(240_000);
+  const port = await freePort();
+  const manager = await startUserManager(t, temporaryDirectory(t), {
+    [UNIT]: printUnit('-w', '2', '--min-uptime', '200ms', '--drain-timeout', '2s'),
+    [`${UNIT}.d/test.conf`]: changes(port),
+  });
+  const upgrade = async () => {
+    const words = [execPath, BIN, 'upgrade', '--json', '--name', NAME];
+    return JSON.parse(await manager.run(...words));
+  };
+  const hasEnded = async (pid) =>
+    (await manager.run('sh', '-c', `kill -0 ${pid} 2>/dev/null || echo gone`)).trim() === 'gone';
+  const mainPid = async () => Number(await manager.property(UNIT, 'MainPID'));
+  const isMain = async (pid) => {
+    t.is(await mainPid(), pid);
+    t.is(await manager.property(UNIT, 'ActiveState'), 'active');
+    t.regex((await ask({ host: HOST, port })).body, /^\d+\n$/);
+  };
+  await manager.systemctl('start', UNIT);
+  let before = await mainPid();
+  for (let generation = 2; generation <= 4; generation += 1) {
+    const { pid } = await upgrade();
+    t.not(pid, before);
+    await isMain(pid);
+    await manager.until(UNIT, 'StatusText', `2 workers ready, generation ${generation}`);
+    // The old primary ends, and is not missed.
+    t.true(await becomesTrue(() => hasEnded(before), LIMIT));
+    await isMain(pid);
+    before = pid;
+  }
+  t.is(await manager.property(UNIT, 'NRestarts'), '0');
+  // The watchdog looks after the new one.
+  await manager.systemctl('kill', '--kill-who', 'main', '--signal', 'SIGSTOP', UNIT);
+  await manager.until(UNIT, 'NRestarts', '1');
+  await manager.until(UNIT, 'ActiveState', 'active');
+  await manager.systemctl('stop', UNIT);
+  t.is(await manager.property(UNIT, 'ActiveState'), 'inactive');
+  t.is(await manager.property(UNIT, 'Result'), 'success');
   t.is((await ask({ host: HOST, port })).status, 0);
 });

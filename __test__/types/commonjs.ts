@@ -70,6 +70,12 @@ if (cluster.isPrimary) {
   reloaded.catch(({ code, phase, stderr }: cluster.SupervisorError) => {
     console.log(code, phase === 'canary', stderr?.length);
   });
+  supervisor
+    .on('upgrade', ({ pid, generation, ms }) => console.log(pid.toFixed(), generation, ms))
+    .upgrade({ directory: '/srv/app', execPath: 'node', args: ['app.js'], timeout: 60_000 })
+    .then(({ pid }: cluster.UpgradeResult) => console.log(pid.toFixed()));
+  // @ts-expect-error
+  supervisor.upgrade({ node: '/usr/bin/node' });
   supervisor.scale('+1').then((count) => console.log(count.toFixed()));
   const { slots, draining, blocked, events, history }: cluster.Status = supervisor.status();
   console.log(slots[0]?.state === 'waiting', draining[0]?.memory?.toFixed(), blocked[0]?.at);

@@ -8,6 +8,7 @@ const COMMANDS = {
   check: () => require('./commands/check.js'),
   status: () => require('./commands/status.js'),
   reload: () => require('./commands/reload.js'),
+  upgrade: () => require('./commands/upgrade.js'),
   scale: () => require('./commands/scale.js'),
   restart: () => require('./commands/restart.js'),
   hold: () => require('./commands/hold.js'),

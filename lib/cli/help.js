@@ -9,7 +9,7 @@ const GROUPS = [
   ['Run a program', ['run', 'check', 'systemd']],
   [
     'Speak to a running primary',
-    ['status', 'reload', 'scale', 'restart', 'hold', 'release', 'stop'],
+    ['status', 'reload', 'upgrade', 'scale', 'restart', 'hold', 'release', 'stop'],
   ],
   ['Others', ['completion', 'help']],
 ];

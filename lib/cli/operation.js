@@ -16,16 +16,17 @@ const GONE_INTERVAL = 20;
  * @param {object} what
  * @param {string} what.operation of the control socket
  * @param {object} [what.body]
+ * @param {number} [what.patience] how long to wait, in milliseconds, if not for the option `timeout`
  * @param {string} what.title while it runs
  * @param {(value: unknown, status: object) => string} what.done what to print
  */
-async function perform(values, { operation, body, title, done }) {
+async function perform(values, { operation, body, patience = values.timeout, title, done }) {
   const client = await connect(values);
   // A primary that does not answer is noticed by this, however long the operation may take.
   const before = await client.status(values.timeout);
   const { showProgress } = require('./progress.js');
   const isStop = operation === 'stop';
-  const answer = client.perform(operation, body, values.timeout);
+  const answer = client.perform(operation, body, patience);
   const outcome = isStop ? untilGone(answer, before.pid, values.timeout) : answer;
   let value;
   try {

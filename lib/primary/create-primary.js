@@ -3,6 +3,7 @@
 const EventEmitter = require('node:events');
 const { defineWorker, markPaused } = require('../define-worker.js');
 const { nextTick } = require('../real-timers.js');
+const UPGRADE_VARIABLE = require('../supervisor/upgrade-variable.js');
 const lazyEngine = require('./engine.js');
 const { POLICIES, checkPolicy, defaultPolicy } = require('./policies.js');
 const { checkSettings, mergeSettings } = require('./settings.js');
@@ -44,6 +45,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
     stats,
   });
   internals.set(cluster, superviseWith);
+  // Before the program starts other processes.
+  if (UPGRADE_VARIABLE in process.env) require('../supervisor/takeover.js').claim();
   loadSoon();
   return cluster;
 
@@ -101,14 +104,18 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
 
   function superviseWith(options, internal) {
     const all = workers();
-    const checked = require('../supervisor/options.js').checkOptions(
-      options,
-      cluster.settings,
-      defaults,
-      internal,
-    );
-    cluster.setupPrimary();
-    return all.supervise(checked, policy);
+    const { checkOptions } = require('../supervisor/options.js');
+    try {
+      const checked = checkOptions(options, cluster.settings, defaults, internal);
+      cluster.setupPrimary();
+      return all.supervise(checked, policy);
+    } catch (error) {
+      // Otherwise the first call goes on.
+      if (error.code !== 'ERR_RS_CLUSTER_SUPERVISED') {
+        require('../supervisor/takeover.js').fail(error, engine());
+      }
+      throw error;
+    }
   }
 
   function disconnectAll(callback) {

@@ -1,11 +1,13 @@
 'use strict';
 
 const errors = require('../errors.js');
+const PrimaryRecipe = require('../supervisor/primary-recipe.js');
 const { OperatorSockets } = require('../supervisor/operator-sockets.js');
 const PackageCopy = require('../supervisor/package-copy.js');
 const Recipes = require('../supervisor/recipe.js');
 const { returnServiceManager, takeServiceManager } = require('../supervisor/service-manager.js');
 const Supervisor = require('../supervisor/supervisor.js');
+const takeover = require('../supervisor/takeover.js');
 const { flushOutputOnExit } = require('../supervisor/terminal.js');
 
 /** The workers under supervision: the engine starts them, and here they become members of the cluster. */
@@ -56,8 +58,18 @@ class Supervision {
       const serviceManager = options.systemd ? takeServiceManager() : {};
       const recipes = new Recipes(options, defaults, copy.files);
       const recipe = recipes.make();
-      sockets = new OperatorSockets(this.#engine(), options);
-      return this.#start(options, { recipes, recipe, copy, sockets, serviceManager });
+      const primary = new PrimaryRecipe(options.directory);
+      const predecessor = takeover.takeOver(this.#engine());
+      sockets = new OperatorSockets(this.#engine(), options, predecessor);
+      return this.#start(options, {
+        recipes,
+        recipe,
+        primary,
+        predecessor,
+        copy,
+        sockets,
+        serviceManager,
+      });
     } catch (error) {
       sockets?.close();
       copy.remove();
@@ -66,7 +78,7 @@ class Supervision {
     }
   }
 
-  #start(options, { recipes, recipe, copy, sockets, serviceManager }) {
+  #start(options, { recipes, recipe, primary, predecessor, copy, sockets, serviceManager }) {
     this.#newestRequest = recipe.request;
     const program = { name: sockets.name, node: process.version };
     // The service is another process then.
@@ -78,18 +90,21 @@ class Supervision {
     );
     if (failure !== null) throw errors.errnoException(failure.errno, failure.syscall);
     flushOutputOnExit(this.#engine());
-    this.#supervisor = new Supervisor(this.#engine(), options, recipes, {
+    const how = { recipes, primary, predecessor };
+    this.#supervisor = new Supervisor(this.#engine(), options, how, {
       ...this.#host,
       workerOf: (id) => this.#workerOf(id),
       startsBy: ({ request }) => this.#startsBy(request),
       markDraining: (id) => this.#markDraining(id),
-      kill: (pids) => {
-        this.#kill(pids);
+      kill: () => {
+        this.#kill();
         // This process ends by a signal, so it does not emit 'exit'.
         copy.remove();
         sockets.remove();
       },
       restoreFiles: () => copy.restore(),
+      tookOver: () => sockets.tookOver(),
+      handedOver: () => sockets.closed(),
       ended: () => {
         copy.remove();
         sockets.closed();
@@ -113,8 +128,8 @@ class Supervision {
   }
 
   /** An operator asks for something. */
-  onAsked(token, operation) {
-    this.#supervisor.onAsked(token, operation);
+  onAsked({ id, reason, options }) {
+    this.#supervisor.onAsked(id, reason, options ? JSON.parse(options) : undefined);
   }
 
   /** The program itself ends this worker, which is to be replaced at once. */
@@ -142,8 +157,15 @@ class Supervision {
     }
   }
 
-  /** Kills all workers at once: those that are known here, and those that the engine has started since. */
-  #kill(pids) {
+  /**
+   * Kills all workers at once, those that are known here, and those that the engine has started since, because this
+   * process is about to end.
+   */
+  #kill() {
+    const engine = this.#engine();
+    engine.hold();
+    const { slots, draining } = JSON.parse(engine.status());
+    const pids = [...slots, ...draining].map(({ pid }) => pid).filter((pid) => pid !== null);
     const known = [...this.#workers.values()].map((worker) => worker.process.pid);
     this.#host.kill(new Set([...known, ...pids]));
   }

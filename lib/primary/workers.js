@@ -295,7 +295,7 @@ class Workers {
     const { kind, id, code, signal, cut, reason } = event;
     if (kind === 'exited') this.#onProcessExited(id, code, signal, cut);
     else if (kind === 'started') this.#supervision.adopt(event);
-    else if (kind === 'asked') this.#supervision.onAsked(id, reason);
+    else if (kind === 'asked') this.#supervision.onAsked(event);
     else if (kind === 'report') this.#supervision.onReport(reason);
     else if (kind === 'staying') this.#kills.stays(id);
     else if (kind === 'left') this.#processes.get(id)?.left();

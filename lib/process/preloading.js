@@ -87,4 +87,4 @@ function isSea() {
   }
 }
 
-module.exports = { addTo, check, original };
+module.exports = { addTo, check, isSingleExecutable, original };

@@ -25,15 +25,19 @@ class Asked {
     this.#engine = engine;
     this.#operations = {
       '/reload': (token) => this.#reply(token, () => supervisor.reload()),
+      '/upgrade': (token, options) => this.#reply(token, () => supervisor.upgrade(options)),
       '/scale': (token) => this.#reply(token, () => supervisor.scale('auto')),
       // The engine does it, and the process has to end as it does after SIGTERM.
       '/stop': once(() => supervisor.once('stopped', () => exitIn(exitTimeout))),
     };
   }
 
-  /** @param {string} operation as the path of the request has it */
-  handle(token, operation) {
-    this.#operations[operation](token);
+  /**
+   * @param {string} operation as the path of the request has it
+   * @param {object} [options] what the body of the request says
+   */
+  handle(token, operation, options) {
+    this.#operations[operation](token, options);
   }
 
   /** Does something unless the operator has gone meanwhile, and answers. */

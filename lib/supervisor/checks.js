@@ -36,6 +36,22 @@ function checkObject(name, value) {
   }
 }
 
+/** Checks a path of the system. */
+function checkPath(name, value) {
+  if (typeof value !== 'string') throw errors.invalidArgType(name, 'of type string', value);
+  if (value === '' || value.includes('\0')) {
+    throw errors.invalidArgValue(name, value, 'must be a path');
+  }
+}
+
+function checkStrings(name, value) {
+  if (!Array.isArray(value)) throw errors.invalidArgType(name, 'an instance of Array', value);
+  for (const [index, member] of value.entries()) {
+    if (typeof member === 'string') continue;
+    throw errors.invalidArgType(`${name}[${index}]`, 'of type string', member);
+  }
+}
+
 /** The number of bytes that a number, or a text such as '512M' or '1.5 GiB', stands for. */
 function bytesOf(name, value) {
   if (typeof value === 'number') {
@@ -58,4 +74,13 @@ function bytesOf(name, value) {
   return bytes;
 }
 
-module.exports = { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime };
+module.exports = {
+  bytesOf,
+  checkBoolean,
+  checkInteger,
+  checkNumber,
+  checkObject,
+  checkPath,
+  checkStrings,
+  checkTime,
+};

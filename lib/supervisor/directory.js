@@ -11,7 +11,7 @@ class Directory {
   /** What to resolve: an absolute path, which may be or contain a link. */
   path;
   /** Where that led at first. `process.argv[1]` and the like name files there. */
-  #first;
+  first;
 
   /**
    * @param {string} [given] the option `directory`
@@ -20,7 +20,7 @@ class Directory {
   constructor(given) {
     const base = workingDirectory();
     this.path = given === undefined ? base : path.resolve(base, given);
-    this.#first = this.resolve();
+    this.first = this.resolve();
   }
 
   /**
@@ -44,7 +44,7 @@ class Directory {
 
   /** The file of the release in `real` that stands for a file of the first one, or below the link. */
   map(file, real) {
-    for (const folder of [this.path, this.#first]) {
+    for (const folder of [this.path, this.first]) {
       const rest = path.relative(folder, file);
       const isBelow = rest !== '..' && !rest.startsWith(`..${path.sep}`) && !path.isAbsolute(rest);
       if (path.isAbsolute(file) && isBelow) return path.join(real, rest);

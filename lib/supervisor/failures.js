@@ -21,6 +21,15 @@ const WORDS = {
   memory: ['WORKER_MEMORY', (it) => `${who(it)} used more than maxMemory ${when(it)}`],
   fault: ['PROTOCOL', (it) => `${who(it)} broke the protocol ${when(it)}`],
   noSuchWorker: ['NO_SUCH_WORKER', (it) => `there is no slot and no worker ${it.slotOrId}`],
+  busy: [
+    'BUSY',
+    () =>
+      'upgrade() waits for nothing: another operation is under way, or the supervisor has failed',
+  ],
+  upgraded: [
+    'UPGRADED',
+    ({ pid }) => `another primary has taken over${isNumber(pid) ? `: process ${pid}` : ''}`,
+  ],
   stopping: ['SUPERVISOR_STOPPED', () => 'the supervisor stops, or has stopped'],
 };
 
@@ -60,6 +69,11 @@ function allFailed(rejection, options) {
 function noRecipe(cause) {
   const message = `no worker can be started: ${cause?.message ?? cause}`;
   return errors.supervision('WORKER_NOT_STARTED', message, { phase: 'start', stderr: '', cause });
+}
+
+/** Another primary serves, and this one does nothing any more. */
+function upgraded(pid) {
+  return failure({ what: 'upgraded', pid }, {});
 }
 
 /** Why the engine does not do what was asked for: the supervisor has stopped. */
@@ -107,4 +121,12 @@ function withoutNulls(details) {
   return Object.fromEntries(Object.entries(details).filter(([, it]) => it != null));
 }
 
-module.exports = { STDERR_FOLLOWS, allFailed, failure, noRecipe, signalName, stopped };
+module.exports = {
+  STDERR_FOLLOWS,
+  allFailed,
+  failure,
+  noRecipe,
+  signalName,
+  stopped,
+  upgraded,
+};

@@ -13,6 +13,11 @@ const EVENTS = {
   state: ['info', ({ state }) => state],
   ready: ['info', readyText],
   reload: ['info', ({ generation, ms }) => `generation ${generation} is in force after ${ms} ms`],
+  upgrade: [
+    'info',
+    ({ pid, generation, ms }) => `process ${pid} serves generation ${generation} after ${ms} ms`,
+  ],
+  takeover: ['info', (it) => `took over from process ${it.pid} (Node ${it.node})`],
   replace: ['info', replaceText],
   backoff: ['warn', ({ message, delay }) => `${message}, next start in ${delay} ms`],
   draining: ['info', ({ worker, reason }) => `worker ${worker} drains (${reason})`],
@@ -29,25 +34,27 @@ const EVENTS = {
   warning: ['warn', ({ message }) => message],
 };
 /** States that no other event tells of. */
-const TOLD_STATES = ['reloading', 'stopping'];
+const TOLD_STATES = ['reloading', 'upgrading', 'stopping'];
+/** Events that reports of the engine have other names for. */
+const RENAMED = { upgraded: 'upgrade', takenOver: 'takeover' };
 
 class Log {
   #write;
   #options;
-  #facts;
+  #status;
 
   /**
    * @param {'text' | 'json' | false | ((entry: object) => void)} log the option
    * @param {object} options those of the supervisor
    * @param {EventContext} context in which a function is called
-   * @param {() => object} facts what an entry of 'ready' has besides: `workers`, `listeners`
+   * @param {() => object} status of the supervisor
    */
-  constructor(log, options, context, facts) {
+  constructor(log, options, context, status) {
     const write = writerOf(log);
     const isFunction = typeof log === 'function';
     this.#write = isFunction ? (entry) => context.nextTick(log, entry) : write;
     this.#options = options;
-    this.#facts = facts;
+    this.#status = status;
   }
 
   get isOn() {
@@ -55,7 +62,8 @@ class Log {
   }
 
   /** Logs a report of the engine, or an event like one. */
-  add(type, { token: _token, ...report }) {
+  add(reported, { token: _token, stays: _stays, ...report }) {
+    const type = RENAMED[reported] ?? reported;
     if (!this.isOn || !Object.hasOwn(EVENTS, type)) return;
     this.#write(entryOf(type, this.#fieldsOf(type, report)));
   }
@@ -69,8 +77,18 @@ class Log {
     this.#write(entryOf('rejected', { operation, ...facts, message }));
   }
 
+  /** Waits for an operation, and logs that it has failed, if it does. */
+  async watch(operation, promise) {
+    try {
+      return await promise;
+    } catch (error) {
+      this.rejected(operation, error);
+      throw error;
+    }
+  }
+
   #fieldsOf(type, report) {
-    if (type === 'ready') return this.#facts();
+    if (type === 'ready') return readyFields(this.#status());
     if (type === 'backoff') {
       const { failure: reason, ...facts } = report;
       return { ...facts, ...this.#failureOf(reason) };
@@ -84,6 +102,10 @@ class Log {
     const { message, ...details } = failure({ ...report, stderr: '' }, this.#options);
     return { ...details, message, stderr: report.stderr ?? '' };
   }
+}
+
+function readyFields({ generation, workers, listeners, admin = null }) {
+  return { generation, workers, listeners: listeners.map(({ address }) => address), admin };
 }
 
 /** The function that writes an entry; undefined for none. */

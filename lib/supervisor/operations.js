@@ -12,7 +12,7 @@ class Operations {
 
   /**
    * @param {(token: number) => void} ask asks the engine, whose report of the outcome has this token, or throws
-   * @param {object} [given] what an error has to name
+   * @param {object} [given] what an error has to name, and `describe`, which makes it of a report
    * @returns {Promise<unknown>}
    */
   begin(ask, given) {
@@ -33,10 +33,12 @@ class Operations {
     this.#take(token)?.resolve(value);
   }
 
-  /** `describe` makes an error of a report. */
+  /** `describe` makes an error of a report, unless the operation has its own. */
   failed({ token, ...report }, describe) {
     const operation = this.#take(token);
-    operation?.reject(describe({ ...report, ...operation.given }));
+    if (operation === undefined) return;
+    const { describe: own = describe, ...given } = operation.given ?? {};
+    operation.reject(own({ ...report, ...given }));
   }
 
   /** The engine carries out nothing more. */

@@ -83,25 +83,43 @@ class OperatorSockets {
   #engine;
   /** The files that have been bound: by path, what tells each from a later one. */
   #files = new Map();
+  /** The files of the primary that this one is to replace, which has them until then. */
+  #offered = new Map();
+  /** Those of them that this primary goes on with. */
+  #adopted = new Set();
   #onExit = () => this.remove();
 
   /**
    * @param {Engine} engine
    * @param {object} options as `checkOptions()` returns them
+   * @param {object} [offered] what the primary has that this one is to replace; the engine uses it for the same address
+   * @param {string | null} [offered.control]
+   * @param {string | null} [offered.admin]
    * @throws an error that says which socket is in use, or can't be bound
    */
-  constructor(engine, { name, control, admin, directory, settings }) {
+  constructor(engine, { name, control, admin, directory, settings }, offered = {}) {
     this.#engine = engine;
+    for (const place of [offered.control, offered.admin]) {
+      if (place?.startsWith('/')) this.#offered.set(place, identityOf(place));
+    }
     this.name = name ?? programName({ directory, settings });
     try {
       if (control !== undefined && control !== false) this.#listenControl(control);
-      else if (control === undefined) this.#listenByName(name !== undefined);
-      if (admin !== false) this.#listenAdmin(admin);
+      else if (control === undefined) this.#listenByName(name !== undefined, offered.control);
+      if (admin !== false) this.#listenAdmin(samePlace(admin, offered.admin));
     } catch (error) {
       this.close();
       throw error;
     }
-    if (this.#files.size > 0) process.on('exit', this.#onExit);
+    if (this.#files.size + this.#offered.size > 0) process.on('exit', this.#onExit);
+  }
+
+  /** The primary before this one has left its files to it. */
+  tookOver() {
+    for (const [file, identity] of this.#offered) {
+      if (this.#adopted.has(file)) this.#files.set(file, identity);
+      else remove(file, identity);
+    }
   }
 
   /** Closes what has been bound, because supervision does not begin. */
@@ -117,29 +135,32 @@ class OperatorSockets {
 
   /** This process ends before the engine can close them, or before it hears that the engine has. */
   remove() {
-    for (const [file, identity] of this.#files) {
-      try {
-        if (identityOf(file) === identity) fs.unlinkSync(file);
-      } catch {
-        // It is gone.
-      }
-    }
+    for (const [file, identity] of this.#files) remove(file, identity);
   }
 
   #listenControl(file) {
     const failure = this.#engine.listenControl(file);
     if (failure !== null) throw controlFailure(file, failure);
-    this.#files.set(file, identityOf(file));
+    this.#bound(file);
   }
 
   #listenAdmin(place) {
     const failure = this.#engine.listenAdmin(place);
     if (failure !== null) throw adminFailure(place, failure);
-    if (place.startsWith('/')) this.#files.set(place, identityOf(place));
+    if (place.startsWith('/')) this.#bound(place);
   }
 
-  /** Binds the control socket in the first directory that allows it. */
-  #listenByName(isGiven) {
+  #bound(file) {
+    if (this.#offered.has(file)) this.#adopted.add(file);
+    else this.#files.set(file, identityOf(file));
+  }
+
+  /** Binds the control socket in the first directory that allows it, or goes on with the one that is there. */
+  #listenByName(isGiven, offered) {
+    if (offered && isNameOf(this.name, offered) && directories().includes(path.dirname(offered))) {
+      this.#listenControl(offered);
+      return;
+    }
     const problems = [];
     for (const directory of directories()) {
       try {
@@ -172,6 +193,28 @@ class OperatorSockets {
         if (isGiven || !isTaken || number === MOST_NAMESAKES) throw error;
       }
     }
+  }
+}
+
+/** Whether a control socket has that name, or another because another program had that. */
+function isNameOf(name, file) {
+  const given = path.basename(file, SUFFIX);
+  return (
+    given === name || (given.startsWith(`${name}-`) && /^\d+$/.test(given.slice(name.length + 1)))
+  );
+}
+
+/** The address that is in use already, where the port does not matter. */
+function samePlace(place, offered) {
+  const host = place.replace(/:0$/, ':');
+  return host !== place && offered?.replace(/\d+$/, '') === host ? offered : place;
+}
+
+function remove(file, identity) {
+  try {
+    if (identityOf(file) === identity) fs.unlinkSync(file);
+  } catch {
+    // It is gone.
   }
 }
 

@@ -4,8 +4,16 @@ const { randomInt } = require('node:crypto');
 const { isUint8Array } = require('node:util/types');
 const errors = require('../errors.js');
 const { checkSettings, mergeSettings, ownSettings } = require('../primary/settings.js');
-const { bytesOf, checkBoolean, checkInteger, checkNumber, checkObject, checkTime } =
-  require('./checks.js');
+const {
+  bytesOf,
+  checkBoolean,
+  checkInteger,
+  checkNumber,
+  checkObject,
+  checkPath,
+  checkStrings,
+  checkTime,
+} = require('./checks.js');
 const checkInternal = require('./internal.js');
 const { checkLog } = require('./log.js');
 const { checkAdmin, checkControl, checkName } = require('./operator-sockets.js');
@@ -201,13 +209,6 @@ function automatic() {
   );
 }
 
-function checkPath(name, value) {
-  if (typeof value !== 'string') throw errors.invalidArgType(name, 'of type string', value);
-  if (value === '' || value.includes('\0')) {
-    throw errors.invalidArgValue(name, value, 'must be a path');
-  }
-}
-
 function checkFile(name, value) {
   if (isUint8Array(value) || value instanceof URL) return;
   if (typeof value !== 'string') {
@@ -221,14 +222,6 @@ function checkFile(name, value) {
 function checkArgs(name, value) {
   if (value !== null && !Array.isArray(value)) {
     throw errors.invalidArgType(name, 'an instance of Array', value);
-  }
-}
-
-function checkStrings(name, value) {
-  if (!Array.isArray(value)) throw errors.invalidArgType(name, 'an instance of Array', value);
-  for (const [index, member] of value.entries()) {
-    if (typeof member === 'string') continue;
-    throw errors.invalidArgType(`${name}[${index}]`, 'of type string', member);
   }
 }
 

@@ -35,6 +35,13 @@ function returnServiceManager() {
   found = undefined;
 }
 
+/** What was removed from `process.env`, for the process that becomes the service in place of this one. */
+function serviceManagerOfSuccessor() {
+  // The watchdog waits for the main process, and its pid is not known yet.
+  const { WATCHDOG_PID: _pid, ...rest } = found ?? {};
+  return Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+}
+
 /** The environment of a worker, without what the service manager has given to this process. */
 function withoutServiceManager(env) {
   if (found === undefined) return env;
@@ -42,4 +49,9 @@ function withoutServiceManager(env) {
   return Object.fromEntries(Object.entries(env).filter((entry) => !isTaken(entry)));
 }
 
-module.exports = { returnServiceManager, takeServiceManager, withoutServiceManager };
+module.exports = {
+  returnServiceManager,
+  serviceManagerOfSuccessor,
+  takeServiceManager,
+  withoutServiceManager,
+};

@@ -2,13 +2,11 @@
 
 const { constants } = require('node:os');
 const { now, setTimeout } = require('../real-timers.js');
+const { endBySignal } = require('./end-by-signal.js');
 const { hasTerminal } = require('./terminal.js');
 
 // A signal that comes again so soon may be one: a shell and the terminal may both send it.
 const SAME_SIGNAL = 500;
-// How long the system may take to end this process by a signal. Process 1 ignores its own signals.
-const SIGNAL_TIMEOUT = 100;
-const SIGNALED = 128;
 
 /** What signals to the primary do. */
 class Signals {
@@ -37,6 +35,7 @@ class Signals {
     const isAttached = hasTerminal();
     this.#listeners = {
       SIGHUP: () => this.#run(isAttached ? this.#stop() : supervisor.reload()),
+      SIGUSR2: () => this.#run(supervisor.upgrade()),
       SIGTERM: () => this.#run(this.#stop()),
       SIGINT: () => this.#interrupt(),
       SIGQUIT: () => this.#end('SIGQUIT'),
@@ -72,9 +71,7 @@ class Signals {
   /** Ends this process by the signal, as it would have ended without a listener. */
   #end(name) {
     this.#kill();
-    process.removeAllListeners(name);
-    process.kill(process.pid, name);
-    setTimeout(() => process.exit(SIGNALED + constants.signals[name]), SIGNAL_TIMEOUT);
+    endBySignal(constants.signals[name]);
   }
 
   /** Reports a failure, because no caller gets it. */

@@ -1,36 +1,37 @@
 'use strict';
 
 const EventEmitter = require('node:events');
-const errors = require('../errors.js');
 const EventContext = require('../event-context.js');
 const LoopRef = require('../loop-ref.js');
 const Asked = require('./asked.js');
 const { checkInteger, checkObject, checkTime } = require('./checks.js');
-const { allFailed, failure, noRecipe, signalName, stopped } = require('./failures.js');
+const deferred = require('./deferred.js');
+const ExitCode = require('./exit-code.js');
+const { allFailed, failure, signalName, stopped, upgraded } = require('./failures.js');
 const { Log } = require('./log.js');
 const Operations = require('./operations.js');
-const { MOST_WORKERS, checkSurge, resolveWorkers } = require('./options.js');
+const { checkReload, reload } = require('./reload.js');
 const Reloads = require('./reloads.js');
+const Scales = require('./scales.js');
 const Signals = require('./signals.js');
 const SilentFailures = require('./silent-failures.js');
+const takeover = require('./takeover.js');
 const { ignoreOutputErrors } = require('./terminal.js');
-
-const RELATIVE = /^[+-]\d+$/;
+const checkUpgrade = require('./upgrade-options.js');
+const Upgrades = require('./upgrades.js');
 
 /** What `cluster.supervise()` returns. The engine does the work, and reports it. */
 class Supervisor extends EventEmitter {
   #engine;
   #options;
-  #recipes;
   #host;
   #context = new EventContext();
   #state = 'starting';
-  #generation = 1;
-  /** How many workers there are to be, once all calls of `scale()` have been carried out, if there are any. */
-  #target;
-  #scaling = 0;
+  #generation;
   #operations = new Operations();
-  #reloads = new Reloads((options) => this.#logged('reload', this.#reload(options)));
+  #reloads;
+  #scales;
+  #upgrades;
   /** Keeps the primary running. */
   #loopRef = new LoopRef();
   #ready = deferred();
@@ -39,21 +40,44 @@ class Supervisor extends EventEmitter {
   #asked;
   #silentFailures;
   #log;
-  /** What the exit code was before the supervisor failed. */
-  #exitCode;
+  /** What reports of the engine do, by their types. The others are events of this object. */
+  #handlers = {
+    state: ({ state }) => this.#setState(state),
+    done: (report) => this.#operations.done(report),
+    rejected: (report) => this.#operations.failed(report, (facts) => failure(facts, this.#options)),
+    ready: () => this.#onReady(),
+    reload: (report) => this.#onReload(report),
+    upgraded: (report) => this.#onUpgraded(report),
+    takenOver: () => this.#onTakenOver(),
+    standbyFailed: ({ reason }) => this.#giveUp(failure(reason, this.#options)),
+    backoff: (report) => this.#onBackOff(report),
+    failed: ({ reason }) => this.#fail(allFailed(reason, this.#options)),
+    stopped: () => this.#setState('stopped'),
+    draining: (report) => this.#onDraining(report),
+    hung: (report) => this.#emitOf('hung', report),
+    blocked: (report) => this.#emitOf('blocked', report),
+  };
+  #exitCode = new ExitCode();
 
   /**
    * @param {object} options as `checkOptions()` returns them
-   * @param {Recipes} recipes
-   * @param {object} host the primary: `workerOf(id)`, `markDraining(worker)`, `kill()` and `ended()`
+   * @param {object} how
+   * @param {Recipes} how.recipes of the workers
+   * @param {PrimaryRecipe} how.primary of this process
+   * @param {{ generation: number }} [how.predecessor] the primary that this one is to replace
+   * @param {object} host the primary: `workerOf(id)`, `markDraining(worker)`, `kill()`, `ended()` and so on
    */
-  constructor(engine, options, recipes, host) {
+  constructor(engine, options, { recipes, primary, predecessor }, host) {
     super();
     this.#engine = engine;
     this.#options = options;
-    this.#recipes = recipes;
     this.#host = host;
-    this.#log = new Log(options.log, options, this.#context, () => this.#readyFacts());
+    const parts = { engine, recipes, host, operations: this.#operations, primary };
+    this.#reloads = new Reloads((given) => this.#log.watch('reload', reload(parts, given)));
+    this.#scales = new Scales(() => this.status().workers, options.engine.maxSurge);
+    this.#upgrades = new Upgrades(parts, options.engine.killTimeout);
+    this.#generation = (predecessor?.generation ?? 0) + 1;
+    this.#log = new Log(options.log, options, this.#context, () => this.status());
     this.#silentFailures = new SilentFailures(options);
     this.#loopRef.ref();
     ignoreOutputErrors();
@@ -61,7 +85,7 @@ class Supervisor extends EventEmitter {
     this.#asked = new Asked(engine, this, exitTimeout);
     if (options.signals)
       this.#signals = new Signals(this, {
-        kill: () => this.#kill(),
+        kill: () => host.kill(),
         exitTimeout,
         isLogged: this.#log.isOn,
       });
@@ -85,27 +109,24 @@ class Supervisor extends EventEmitter {
   }
 
   async reload(options = {}) {
-    checkObject('options', options);
-    const { env, signal } = options;
-    if (env !== undefined) checkObject('options.env', env);
-    if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-      throw errors.invalidArgType('options.signal', 'an instance of AbortSignal', signal);
-    }
+    checkReload(options);
     this.#checkRunning();
+    const { env, signal } = options;
     return this.#reloads.add({ env }, signal);
   }
 
-  async scale(workers) {
-    const target = this.#targetOf(workers);
-    checkSurge('workers', target, this.#options.engine.maxSurge);
+  async upgrade(options = {}) {
+    const checked = checkUpgrade(options);
     this.#checkRunning();
-    this.#target = target;
-    this.#scaling += 1;
-    try {
-      return await this.#begin('scale', (token) => this.#engine.scale(token, target));
-    } finally {
-      this.#scaling -= 1;
-    }
+    return this.#log.watch('upgrade', this.#upgrades.begin(checked));
+  }
+
+  async scale(workers) {
+    const target = this.#scales.targetOf(workers);
+    this.#checkRunning();
+    return this.#scales.run(target, () =>
+      this.#begin('scale', (token) => this.#engine.scale(token, target)),
+    );
   }
 
   async restart(slotOrId) {
@@ -143,50 +164,14 @@ class Supervisor extends EventEmitter {
 
   /** A report of the engine. */
   onReport({ type, ...report }) {
-    const { worker } = report;
     if (type !== 'rejected') this.#log.add(type, report);
-    switch (type) {
-      case 'state':
-        this.#setState(report.state);
-        break;
-      case 'done':
-        this.#operations.done(report);
-        break;
-      case 'rejected':
-        this.#operations.failed(report, (facts) => failure(facts, this.#options));
-        break;
-      case 'ready':
-        this.#onReady();
-        break;
-      case 'reload':
-        this.#generation = report.generation;
-        this.#emitSoon('reload', report);
-        break;
-      case 'backoff':
-        this.#onBackOff(report);
-        break;
-      case 'failed':
-        this.#fail(allFailed(report.reason, this.#options));
-        break;
-      case 'stopped':
-        this.#setState('stopped');
-        break;
-      case 'draining':
-        this.#host.markDraining(worker);
-        this.#emitOf(worker, type, report);
-        break;
-      case 'hung':
-      case 'blocked':
-        this.#emitOf(worker, type, report);
-        break;
-      default:
-        this.#emitSoon(type, report);
-    }
+    if (Object.hasOwn(this.#handlers, type)) this.#handlers[type](report);
+    else this.#emitSoon(type, report);
   }
 
   /** An operator asks for something by the control socket. */
-  onAsked(token, operation) {
-    this.#asked.handle(token, operation);
+  onAsked(token, operation, options) {
+    this.#asked.handle(token, operation, options);
   }
 
   /** The end of a worker has cut connections off. */
@@ -200,18 +185,43 @@ class Supervisor extends EventEmitter {
     this.#log.add('exit', { worker, code: code ?? null, signal: signalName(signal) });
   }
 
-  #readyFacts() {
-    const { workers, listeners, admin = null } = JSON.parse(this.#engine.status());
-    const addresses = listeners.map(({ address }) => address);
-    return { generation: this.#generation, workers, listeners: addresses, admin };
-  }
-
   #onReady() {
     this.#ready.resolve();
     // It had been rejected if every slot had failed before.
     this.#ready = deferred();
     this.#ready.resolve();
     this.#emitSoon('ready');
+  }
+
+  #onReload(report) {
+    this.#generation = report.generation;
+    this.#emitSoon('reload', report);
+  }
+
+  #onDraining(report) {
+    this.#host.markDraining(report.worker);
+    this.#emitOf('draining', report);
+  }
+
+  /** Another primary serves in place of this one. */
+  #onUpgraded({ stays, ...facts }) {
+    this.#upgrades.succeeded(facts.pid, { stays, supervisor: this });
+    this.#reloads.cancel(upgraded(facts.pid));
+    this.#emitSoon('upgrade', facts);
+  }
+
+  /** This primary serves in place of another one. */
+  #onTakenOver() {
+    takeover.end();
+    this.#host.tookOver();
+  }
+
+  /** This primary can't take the place of another one, which goes on. */
+  #giveUp(error) {
+    this.#log.rejected('takeover', error);
+    takeover.fail(error, this.#engine);
+    this.#fail(error);
+    this.#context.nextTick(() => process.exit(1));
   }
 
   #onBackOff({ failure: reason, ...facts }) {
@@ -230,8 +240,8 @@ class Supervisor extends EventEmitter {
   }
 
   /** Emits an event about a worker, with the object in place of its id. */
-  #emitOf(id, type, report) {
-    const worker = this.#host.workerOf(id);
+  #emitOf(type, report) {
+    const worker = this.#host.workerOf(report.worker);
     if (worker !== undefined) this.#emitSoon(type, { ...report, worker });
   }
 
@@ -243,13 +253,7 @@ class Supervisor extends EventEmitter {
     const before = this.#state;
     if (state === before || before === 'stopped') return;
     this.#state = state;
-    if (before === 'failed' && state !== 'stopping' && state !== 'stopped') {
-      process.exitCode = this.#exitCode;
-    }
-    if (state === 'failed') {
-      this.#exitCode = process.exitCode;
-      process.exitCode = 1;
-    }
+    this.#exitCode.onState(before, state);
     if (state === 'stopping') this.#reloads.cancel(stopped());
     if (state === 'stopped') this.#end();
     // `#fail()` lets the process end, once its listeners have been called.
@@ -270,72 +274,20 @@ class Supervisor extends EventEmitter {
     });
   }
 
-  /** Kills the workers, without waiting for anything, because this process is about to end. */
-  #kill() {
-    this.#engine.hold();
-    const { slots, draining } = JSON.parse(this.#engine.status());
-    this.#host.kill([...slots, ...draining].map(({ pid }) => pid).filter((pid) => pid !== null));
-  }
-
-  async #reload({ env }) {
-    let recipe;
-    this.#host.restoreFiles();
-    try {
-      recipe = this.#recipes.make(env);
-    } catch (error) {
-      const failed = noRecipe(error);
-      this.#engine.noReload(failed.message);
-      throw failed;
-    }
-    this.#host.startsBy(recipe);
-    const result = await this.#operations.begin((token) => {
-      const refusal = this.#engine.reload(token, recipe.engine);
-      if (refusal) throw noRecipe(errors.errnoException(refusal.errno, refusal.syscall));
-    });
-    this.#recipes.commit(env);
-    return result;
-  }
-
   /** Asks the engine for what may need new workers. */
   #begin(name, ask, given) {
     this.#host.restoreFiles();
-    return this.#logged(name, this.#operations.begin(ask, given));
-  }
-
-  /** Logs the failure of an operation. */
-  async #logged(operation, promise) {
-    try {
-      return await promise;
-    } catch (error) {
-      this.#log.rejected(operation, error);
-      throw error;
-    }
-  }
-
-  #targetOf(workers) {
-    const isRelative = typeof workers === 'string' && RELATIVE.test(workers);
-    if (!isRelative) return resolveWorkers('workers', workers);
-    const current = this.#scaling > 0 ? this.#target : JSON.parse(this.#engine.status()).workers;
-    const target = current + Number(workers);
-    checkInteger('workers', target, 1, MOST_WORKERS);
-    return target;
+    return this.#log.watch(name, this.#operations.begin(ask, given));
   }
 
   #checkRunning() {
+    this.#upgrades.check();
     if (this.#state === 'stopping' || this.#state === 'stopped') throw stopped();
   }
 }
 
 if (Symbol.asyncDispose !== undefined) {
   Supervisor.prototype[Symbol.asyncDispose] = Supervisor.prototype.stop;
-}
-
-/** A promise, and how to settle it. A program that does not wait for it need not handle its rejection. */
-function deferred() {
-  const it = {};
-  it.promise = new Promise((resolve, reject) => Object.assign(it, { resolve, reject }));
-  it.promise.catch(() => {});
-  return it;
 }
 
 module.exports = Supervisor;

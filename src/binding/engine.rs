@@ -19,7 +19,7 @@ use super::{
     fork::ForkFailure,
     ipc_channel::IpcChannel,
     operator::{EngineProgram, ListenFailure},
-    recipe::EngineRecipe,
+    recipe::{EnginePrimaryRecipe, EngineRecipe},
     stats::EngineStats,
     supervision::EngineSupervise,
     worker_process::WorkerProcess,
@@ -134,6 +134,22 @@ impl Engine {
         self.core.borrow().flush_output(Duration::from_millis(timeout.into()))
     }
 
+    /// Has another primary take over, which is started by the recipe, and whose workers have to be ready within
+    /// `timeout` milliseconds. A report with the token answers; before that, an `upgraded` report says that it serves.
+    #[napi]
+    pub fn upgrade(
+        &self,
+        token: u32,
+        recipe: EnginePrimaryRecipe,
+        timeout: u32,
+    ) -> Option<ForkFailure> {
+        let timeout = Duration::from_millis(timeout.into());
+        let sent = recipe
+            .into_recipe()
+            .and_then(|recipe| self.order(Order::Upgrade(token, Arc::new(recipe), timeout)));
+        sent.err().map(ForkFailure::from)
+    }
+
     /// Has so many slots.
     #[napi]
     pub fn scale(&self, token: u32, workers: u32) {
@@ -164,6 +180,13 @@ impl Engine {
         let delay = Duration::from_millis(shutdown_delay.into());
         let timeout = Duration::from_millis(timeout.into());
         let _ = self.order(Order::Stop { token, delay, timeout });
+    }
+
+    /// Passes a signal on to the primary that has followed this one, once there is one. A `successorExited` report
+    /// comes when that has ended.
+    #[napi]
+    pub fn signal_successor(&self, signal: i32) {
+        self.send(Command::SignalSuccessor(signal));
     }
 
     /// The program is about to end this worker itself, so it is replaced at once, and has not failed.

@@ -27,6 +27,8 @@ pub struct EngineEvent {
     pub cut: u32,
     /// The error, the address, or the report.
     pub reason: Option<String>,
+    /// What an operator says of the operation, as JSON.
+    pub options: Option<String>,
     /// The slot of a supervised worker.
     pub slot: u32,
     /// Its generation.
@@ -44,6 +46,7 @@ impl From<Event> for EngineEvent {
             signal: None,
             cut: 0,
             reason: None,
+            options: None,
             slot: 0,
             generation: 0,
             process: None,
@@ -53,8 +56,8 @@ impl From<Event> for EngineEvent {
                 let process = WorkerProcess::new(process, IpcChannel::new(*channel), pipes);
                 Self { slot, generation, process: Some(process), ..plain("started", worker) }
             }
-            Event::Asked { token, operation } => {
-                Self { reason: Some(operation.into()), ..plain("asked", token) }
+            Event::Asked { token, operation, options } => {
+                Self { reason: Some(operation.into()), options, ..plain("asked", token) }
             }
             Event::Report { report, stderr } => {
                 let report = report_json(&report, stderr.as_deref()).to_string();

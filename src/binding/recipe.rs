@@ -11,6 +11,7 @@ use crate::{
     error::{Error, Result},
     primary::{
         fork::LaneNumbers,
+        primary_recipe::PrimaryRecipe,
         recipe::{InspectPort, LinePrefix, Recipe, SlotVariable},
     },
 };
@@ -113,6 +114,34 @@ impl EngineRecipe {
                 .then_some(LinePrefix { may_have_color: self.prefix_color.unwrap_or(false) }),
             inspect,
             slot_env: self.slot_env.into_iter().flatten().map(SlotVariable::from).collect(),
+        })
+    }
+}
+
+/// What it takes to start the primary that is to take over.
+#[napi(object, object_to_js = false)]
+pub struct EnginePrimaryRecipe {
+    /// Path of the executable.
+    pub file: String,
+    /// All arguments, `argv[0]` included.
+    pub args: Vec<String>,
+    /// The environment, as `NAME=value`. `RS_CLUSTER_UPGRADE` is added.
+    pub env: Vec<String>,
+    /// The directory to start in.
+    pub cwd: Option<String>,
+    /// The child's descriptors, by number: -1 leaves the number closed, -2 is `/dev/null`, any other number that
+    /// descriptor of this process.
+    pub stdio: Vec<i32>,
+}
+
+impl EnginePrimaryRecipe {
+    pub(super) fn into_recipe(self) -> Result<PrimaryRecipe> {
+        Ok(PrimaryRecipe {
+            file: text(self.file)?,
+            args: texts(self.args)?,
+            env: texts(self.env)?,
+            cwd: self.cwd.map(text).transpose()?,
+            stdio: self.stdio,
         })
     }
 }

@@ -23,7 +23,7 @@ use super::{
         self, Equipment,
         reading::{now, read_use},
     },
-    forker::{Forker, OutputRelay},
+    forker::{Done, Forker, OutputRelay},
     messages::{Command, Emit, Event, OperatorOrder, Order, RunOptions, Settings, Supervise},
     operator::{
         board::SharedBoard,
@@ -32,7 +32,7 @@ use super::{
         sockets::OperatorSockets,
         status::{Audience, status_json},
     },
-    recipe::{Recipe, Started},
+    recipe::Recipe,
     worker_ids::WorkerIds,
 };
 use crate::{
@@ -144,16 +144,17 @@ impl Engine {
     ) -> Result<()> {
         let sockets = take(&mut self.sockets);
         let commands = self.commands.as_ref().ok_or(Error::Stopped)?.downgrade();
-        let forker = Forker::start(move |worker, started| {
-            let started = started.map(Box::new);
+        let forker = Forker::start(move |done| {
+            let command = match done {
+                Done::Worker(worker, started) => Command::Forked(worker, started),
+                Done::Primary(started) => Command::SuccessorStarted(started),
+            };
             // Without the engine, the process has no other end.
             let Some(commands) = commands.upgrade() else {
-                return end(started);
+                return end(command);
             };
-            if let Err(SendError(Command::Forked(_, started))) =
-                commands.send(Command::Forked(worker, started))
-            {
-                end(started);
+            if let Err(SendError(command)) = commands.send(command) {
+                end(command);
             }
         })?;
         self.output.get_or_init(|| forker.output());
@@ -243,9 +244,12 @@ impl Engine {
     }
 }
 
-fn end(started: Result<Box<Started>>) {
-    if let Ok(started) = started {
-        started.forked.adopted.process.end();
+/// Ends a process that was started in vain.
+fn end(started: Command) {
+    match started {
+        Command::Forked(_, Ok(started)) => started.forked.adopted.process.end(),
+        Command::SuccessorStarted(Ok(started)) => started.process.end(),
+        _ => {}
     }
 }
 

@@ -10,7 +10,11 @@ use std::{
 };
 
 use super::core::supervise::report::SlotNumber;
-use super::{output_relay::Target, recipe::Outputs};
+use super::{
+    output_relay::Target,
+    primary_recipe::{PrimaryRecipe, StartedPrimary},
+    recipe::Outputs,
+};
 pub use super::{
     output_relay::{OutputRelay, StderrTail},
     recipe::{Recipe, Started},
@@ -20,14 +24,27 @@ use crate::{
     protocol::WorkerId,
 };
 
-/// A worker to be started.
-struct Order {
+/// What is to be started.
+enum Order {
+    Worker(WorkerOrder),
+    Primary(Arc<PrimaryRecipe>),
+}
+
+struct WorkerOrder {
     id: WorkerId,
     slot: SlotNumber,
     recipe: Arc<Recipe>,
 }
 
-/// Starts workers, one after the other. Dropping it ends the thread; workers that are not begun by then are
+/// What has been started, or could not be.
+pub enum Done {
+    /// The worker with this id.
+    Worker(WorkerId, Result<Box<Started>>),
+    /// Another primary.
+    Primary(Result<StartedPrimary>),
+}
+
+/// Starts workers and other primaries, one after the other. Dropping it ends the thread; what is not begun by then is
 /// not started.
 pub struct Forker {
     orders: Sender<Order>,
@@ -37,12 +54,12 @@ pub struct Forker {
 
 impl Forker {
     /// Starts the thread. Workers inherit the scheduling class of the thread that calls this, so that must not
-    /// be the engine's. `done` is called on the forker's thread with each worker, or with why it could not be
-    /// started. It has to end the process of a worker that it can't pass on.
+    /// be the engine's. `done` is called on the forker's thread with each process, or with why it could not be
+    /// started. It has to end a process that it can't pass on.
     ///
     /// # Errors
     /// When the process can have no more threads.
-    pub fn start(done: impl Fn(WorkerId, Result<Started>) + Send + 'static) -> Result<Self> {
+    pub fn start(done: impl Fn(Done) + Send + 'static) -> Result<Self> {
         let (orders, ordered) = channel();
         let relay = Arc::new(OutputRelay::default());
         let is_dropped = Arc::new(AtomicBool::new(false));
@@ -58,7 +75,12 @@ impl Forker {
     /// Starts worker `id` for this slot. Returns at once.
     pub fn fork(&self, id: WorkerId, slot: SlotNumber, recipe: Arc<Recipe>) {
         // The thread takes orders until this is dropped.
-        let _ = self.orders.send(Order { id, slot, recipe });
+        let _ = self.orders.send(Order::Worker(WorkerOrder { id, slot, recipe }));
+    }
+
+    /// Starts another primary. Returns at once.
+    pub fn start_primary(&self, recipe: Arc<PrimaryRecipe>) {
+        let _ = self.orders.send(Order::Primary(recipe));
     }
 
     /// What copies the workers' output.
@@ -73,22 +95,20 @@ impl Drop for Forker {
     }
 }
 
-fn run(
-    ordered: &Receiver<Order>,
-    relay: &OutputRelay,
-    is_over: &AtomicBool,
-    done: impl Fn(WorkerId, Result<Started>),
-) {
+fn run(ordered: &Receiver<Order>, relay: &OutputRelay, is_over: &AtomicBool, done: impl Fn(Done)) {
     for order in ordered {
         if is_over.load(Ordering::Relaxed) {
             break;
         }
-        done(order.id, start(&order, relay));
+        done(match order {
+            Order::Worker(order) => Done::Worker(order.id, start(&order, relay).map(Box::new)),
+            Order::Primary(recipe) => Done::Primary(recipe.start()),
+        });
     }
 }
 
-fn start(order: &Order, relay: &OutputRelay) -> Result<Started> {
-    let Order { id, slot, recipe } = order;
+fn start(order: &WorkerOrder, relay: &OutputRelay) -> Result<Started> {
+    let WorkerOrder { id, slot, recipe } = order;
     let open = |target| {
         let prefix = recipe.prefix_of(*slot);
         recipe.relays(target).then(|| relay.open(target, prefix)).transpose()
@@ -122,7 +142,8 @@ mod tests {
     #[test]
     fn workers_are_started_in_order_and_a_failure_is_reported() {
         let (sender, done) = mpsc::channel();
-        let forker = Forker::start(move |id, started| {
+        let forker = Forker::start(move |done| {
+            let Done::Worker(id, started) = done else { panic!("no primary was started") };
             sender.send((id, std::thread::current().name().map(String::from), started)).unwrap();
         })
         .unwrap();

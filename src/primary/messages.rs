@@ -18,6 +18,7 @@ use super::{
     fork::Adopted,
     forker::Forker,
     operator::{identity::Identity, sockets::OperatorSockets},
+    primary_recipe::{PrimaryRecipe, StartedPrimary},
     recipe::{Recipe, Started},
     worker_ids::WorkerIds,
 };
@@ -57,10 +58,14 @@ pub enum Command {
     Supervise(Box<Supervise>),
     /// A worker that the engine wanted to be started has been started, or could not be.
     Forked(WorkerId, Result<Box<Started>>),
+    /// The primary that is to take over has been started, or could not be.
+    SuccessorStarted(Result<StartedPrimary>),
     /// What the program wants of supervision.
     Supervision(Order),
     /// What the program says about something that operators want of it.
     Operator(OperatorOrder),
+    /// Pass this signal on to the primary that has followed this one.
+    SignalSuccessor(i32),
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),
@@ -115,6 +120,8 @@ pub enum Order {
     Scale(Token, u32),
     /// Replace the worker of this slot, or with this id.
     Restart(Token, u32),
+    /// Have another primary take over, which is started by this recipe and has so much time to get ready.
+    Upgrade(Token, Arc<PrimaryRecipe>, Duration),
     /// Start nothing in the place of workers that end.
     Hold,
     /// Start workers again.
@@ -162,6 +169,8 @@ pub enum Event {
         token: Token,
         /// What, as the path of the request has it.
         operation: &'static str,
+        /// What the request says of it: an object, as JSON.
+        options: Option<String>,
     },
     /// The process of a supervised worker runs.
     Started {

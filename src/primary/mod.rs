@@ -1,7 +1,7 @@
 //! The primary's side: forking on the caller's thread, everything after it on the engine's thread.
 //!
 //! - [`recipe`]: what it takes to start a worker; [`stdio`]: its descriptors; [`fork`]: lanes made, process
-//!   started; what the engine and JavaScript each get of it,
+//!   started; what the engine and JavaScript each get of it; [`primary_recipe`]: the same for another primary,
 //! - `worker_ids`: the ids of workers, for both threads,
 //! - [`forker`]: the thread that starts workers for the engine; `output_relay`: what they write,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
@@ -18,6 +18,7 @@ pub mod forker;
 mod messages;
 pub mod operator;
 mod output_relay;
+pub mod primary_recipe;
 pub mod recipe;
 pub mod stdio;
 mod worker_ids;

@@ -19,6 +19,10 @@
 //! Before `Serving` the old primary can go on as if nothing had happened. The end of the lane says that the other one
 //! is gone: a successor that was offered everything then serves.
 //!
+//! Where the first primary has to stay, because whatever watches it knows only that process, it becomes the parent of
+//! all later ones. The lane that comes with `Parent` leads to it: each primary passes its end on to the next one, and
+//! tells on it which process is the primary ([`ToParent`]). The parent hears the end of the lane when no primary is left.
+//!
 //! Both ends may be of different releases. Within one version of the protocol, fields may be added that have defaults,
 //! and unknown fields are ignored; all else takes a new version.
 
@@ -149,6 +153,30 @@ pub enum ToSuccessor {
     },
     /// "My workers have ended; nothing else comes."
     Done,
+}
+
+/// What primaries tell the process that stays their parent. No versions are negotiated for this, because the parent may be
+/// of any earlier release: the messages stay as they are, and the parent ignores those that it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "camelCase")]
+pub enum ToParent {
+    /// "This process is the primary now." Sent by the old one when the new one serves, and by the new one when it may
+    /// speak for the service: the old one may have ended in between.
+    Successor {
+        /// The new primary.
+        pid: u32,
+    },
+    /// "My successor has ended." As long as the old primary lives, only that knows how.
+    Ended {
+        /// The successor.
+        pid: u32,
+        /// Its exit code.
+        #[serde(default)]
+        code: Option<i32>,
+        /// The signal that has ended it.
+        #[serde(default)]
+        signal: Option<i32>,
+    },
 }
 
 /// An address that workers listen on.
@@ -353,6 +381,23 @@ mod tests {
         for (message, wanted) in messages {
             assert_eq!(to_value(&message).unwrap(), wanted);
         }
+    }
+
+    #[test]
+    fn what_the_parent_is_told_stays_what_it_is() {
+        let ended = |code, signal| ToParent::Ended { pid: 8, code, signal };
+        let messages = [
+            (ToParent::Successor { pid: 7 }, r#"{"act":"successor","pid":7}"#),
+            (ended(Some(1), None), r#"{"act":"ended","pid":8,"code":1,"signal":null}"#),
+            (ended(None, Some(9)), r#"{"act":"ended","pid":8,"code":null,"signal":9}"#),
+        ];
+        for (message, wanted) in messages {
+            let packet = encode(&message).unwrap();
+            assert_eq!(String::from_utf8_lossy(&packet), wanted);
+            assert_eq!(decode::<ToParent>(&packet, packet.len()).unwrap(), message);
+        }
+        let packet = br#"{"act":"ended","pid":8,"later":1}"#;
+        assert_eq!(decode::<ToParent>(packet, packet.len()).unwrap(), ended(None, None));
     }
 
     #[test]

@@ -36,11 +36,17 @@ const DEFAULT_BACKLOG: u32 = 511;
 pub struct Bound {
     /// The socket; it does not block.
     pub socket: OwnedFd,
-    #[expect(dead_code, reason = "does its work when it is dropped")]
     file: Option<SocketFile>,
 }
 
 impl Bound {
+    /// The file, if there is one, stays when the socket is closed.
+    pub fn disown(&self) {
+        if let Some(file) = &self.file {
+            file.keep();
+        }
+    }
+
     /// The same socket, whose file is removed now.
     #[must_use]
     pub fn without_file(self) -> Self {

@@ -10,7 +10,8 @@
 //! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`),
 //!   [`socket`]: the type of a descriptor, [`operator_socket`]: where operators ask,
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
-//!   it runs, [`Orphans`]: those that other processes have left, `usage`: what it takes, [`unread`]: what it has not read,
+//!   it runs, [`Orphans`]: those that other processes have left,
+//!   `usage`: what it takes, [`unread`]: what it has not read,
 //! - [`pipe`]: the output of children, copied,
 //! - [`Notifier`]: datagrams for a service manager,
 //! - [`thread`]: whether a thread of this process waits,
@@ -67,7 +68,7 @@ pub use self::{
     failure::{errno, errno_name},
     inherit::inherit,
     notify::{Notifier, Sent},
-    platform::orphans::Orphans,
+    platform::orphans::{Orphans, become_subreaper, orphans_run},
     platform::use_batch_scheduling,
     usage::{cpu_time_of, memory_of, thread_time},
 };

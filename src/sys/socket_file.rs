@@ -3,6 +3,7 @@
 //! created, changed and removed.
 
 use std::{
+    cell::Cell,
     ffi::{OsStr, OsString},
     io,
     os::{
@@ -34,6 +35,8 @@ pub(super) struct SocketFile {
     identity: (i128, u64),
     /// While this is open, no other file gets the same inode.
     kept: platform::KeptOpen,
+    /// Whether another process removes it.
+    is_disowned: Cell<bool>,
 }
 
 impl SocketFile {
@@ -73,9 +76,16 @@ impl SocketFile {
         if !is_socket(&found) {
             return Err(Errno::EACCES.into());
         }
-        let file = Self { directory, name: name.to_owned(), identity: identity(&found), kept };
+        let (name, identity) = (name.to_owned(), identity(&found));
+        let is_disowned = Cell::new(false);
+        let file = Self { directory, name, identity, kept, is_disowned };
         file.share(query, &found)?;
         Ok(Some(file))
+    }
+
+    /// Does not remove it, because another process does.
+    pub(super) fn keep(&self) {
+        self.is_disowned.set(true);
     }
 
     /// `readableAll` and `writableAll`, as libuv's `uv_pipe_chmod` does them.
@@ -101,6 +111,9 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if self.is_disowned.get() {
+            return;
+        }
         remove(&self.directory, &self.name, |found| identity(found) == self.identity);
     }
 }

@@ -46,7 +46,7 @@ impl Worker {
     }
 
     /// As [`listen`](Self::listen), with a server that speaks HTTP.
-    fn listen_http(&mut self, port: u16) -> (ListenerId, u16) {
+    pub(super) fn listen_http(&mut self, port: u16) -> (ListenerId, u16) {
         let query = Query::new(loopback(0));
         self.send(&ToPrimary::Listen { seq: 5, query, data: None, is_http: true }, None);
         let (reply, _) = self.reply();
@@ -69,7 +69,7 @@ impl Worker {
         }
     }
 
-    fn park(&mut self, listener: ListenerId, connection: OwnedFd, left: Option<u32>) {
+    pub(super) fn park(&mut self, listener: ListenerId, connection: OwnedFd, left: Option<u32>) {
         self.send(&ToPrimary::Park { listener, left }, Some(connection));
     }
 }

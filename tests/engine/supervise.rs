@@ -16,7 +16,7 @@ const READY: &str = "printf '{\"act\":\"ready\"}' >&4;";
 
 const SOON: Duration = Duration::from_millis(20);
 
-fn options(workers: u32) -> SuperviseOptions {
+pub(super) fn options(workers: u32) -> SuperviseOptions {
     SuperviseOptions {
         workers,
         ready_when: ReadyWhen::Ready,
@@ -42,19 +42,27 @@ fn options(workers: u32) -> SuperviseOptions {
 }
 
 /// A worker that is ready at once, and runs until it is told to end.
-fn good() -> Recipe {
+pub(super) fn good() -> Recipe {
     shell(&format!("{READY} exec sleep 60"))
 }
 
 /// What the program hears, and what it keeps of it.
-struct Program {
-    primary: Primary,
-    processes: Vec<(WorkerId, Arc<exit::Process>)>,
+pub(super) struct Program {
+    pub(super) primary: Primary,
+    pub(super) processes: Vec<(WorkerId, Arc<exit::Process>)>,
 }
 
 impl Program {
     fn supervise(options: SuperviseOptions, recipe: Recipe) -> Self {
-        let mut primary = Primary::start(Scheduling::RoundRobin);
+        Self::supervise_by(Scheduling::RoundRobin, options, recipe)
+    }
+
+    pub(super) fn supervise_by(
+        scheduling: Scheduling,
+        options: SuperviseOptions,
+        recipe: Recipe,
+    ) -> Self {
+        let mut primary = Primary::start(scheduling);
         let program = identity::Program { name: "program".into(), node: "none".into() };
         let run = RunOptions::default();
         primary.engine.supervise(options, run, recipe, program).expect("a running engine");
@@ -62,7 +70,7 @@ impl Program {
     }
 
     /// The next event that `pick` wants.
-    fn hear<T>(&mut self, pick: impl Fn(&Event) -> Option<T>) -> T {
+    pub(super) fn hear<T>(&mut self, pick: impl Fn(&Event) -> Option<T>) -> T {
         loop {
             let event = self.primary.event();
             if let Event::Started { worker, process, .. } = &event {
@@ -74,22 +82,22 @@ impl Program {
         }
     }
 
-    fn report<T>(&mut self, pick: impl Fn(&Report) -> Option<T>) -> T {
+    pub(super) fn report<T>(&mut self, pick: impl Fn(&Report) -> Option<T>) -> T {
         self.hear(|event| match event {
             Event::Report { report, .. } => pick(report),
             _ => None,
         })
     }
 
-    fn until_ready(&mut self) {
+    pub(super) fn until_ready(&mut self) {
         self.report(|report| (*report == Report::Ready).then_some(()));
     }
 
-    fn order(&self, order: Order) {
+    pub(super) fn order(&self, order: Order) {
         self.primary.command(Command::Supervision(order));
     }
 
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.order(Order::Stop { token: 99, delay: Duration::ZERO, timeout: DEADLINE });
         let done = Report::Answer(99, Outcome::Done);
         self.report(|report| (*report == done).then_some(()));

@@ -1,5 +1,6 @@
 'use strict';
 
+const UPGRADE_VARIABLE = require('../../supervisor/upgrade-variable.js');
 const { whenNpmEnds } = require('../npm.js');
 const { RUN_OPTIONS } = require('../run-options.js');
 
@@ -33,26 +34,43 @@ module.exports = {
   isDense: true,
   notOurs,
   async run(values, positionals) {
-    const { toSuperviseOptions } = require('../supervise-options.js');
-    const made = await toSuperviseOptions('run', values, positionals);
-    const log = values.log ?? made.options.log ?? 'text';
-    const write = startLog(log === 'none' ? false : log);
-    for (const warning of made.warnings) process.emitWarning(warning, 'ConfigWarning');
-    const options = { ...made.options, log: write ?? false };
-    const supervise = require('../supervise.js');
-    const { programName } = require('../../supervisor/program-name.js');
-    const supervisor = supervise(options, made.policy, {
-      prefix: values.prefix ?? false,
-      slotEnv: made.slotEnv,
-      reapOrphans: process.pid === 1,
-    });
-    const name = options.name ?? programName({ settings: options });
-    process.title = `rs-cluster: ${name}`;
-    // As after SIGTERM, which is what has ended it.
-    whenNpmEnds(() => supervisor.stop());
-    if (write === undefined) supervisor.on('failed', reportFailure);
+    if (UPGRADE_VARIABLE in process.env) return takeOver(() => start(values, positionals, true));
+    return start(values, positionals);
   },
 };
+
+/** As the successor of a primary, which goes on if this one does not start, and is told why. */
+async function takeOver(begin) {
+  const takeover = require('../../supervisor/takeover.js');
+  takeover.claim();
+  try {
+    await begin();
+  } catch (error) {
+    takeover.fail(error);
+    throw error;
+  }
+}
+
+async function start(values, positionals, isSuccessor = false) {
+  const { toSuperviseOptions } = require('../supervise-options.js');
+  const made = await toSuperviseOptions('run', values, positionals);
+  const log = values.log ?? made.options.log ?? 'text';
+  const write = startLog(log === 'none' ? false : log);
+  for (const warning of made.warnings) process.emitWarning(warning, 'ConfigWarning');
+  const options = { ...made.options, log: write ?? false };
+  const supervise = require('../supervise.js');
+  const { programName } = require('../../supervisor/program-name.js');
+  const supervisor = supervise(options, made.policy, {
+    prefix: values.prefix ?? false,
+    slotEnv: made.slotEnv,
+    reapOrphans: process.pid === 1,
+  });
+  const name = options.name ?? programName({ settings: options });
+  process.title = `rs-cluster: ${name}`;
+  // A primary that has been upgraded to is not a child of npm.
+  if (!isSuccessor) whenNpmEnds(() => process.kill(process.pid, 'SIGTERM'));
+  if (write === undefined) supervisor.on('failed', reportFailure);
+}
 
 /** The function that logs an entry. Warnings of this process are entries, too. */
 function startLog(log) {

@@ -27,6 +27,8 @@ pub(crate) enum Due {
     Use,
     /// What waits in the engine may have reached workers.
     Flush,
+    /// All may have come that the successor is to get.
+    HandOver,
     /// The stall detector looks at workers for which connections wait.
     Sweep,
     /// What could not be taken back for want of descriptors is tried again.
@@ -79,7 +81,8 @@ impl Deadlines {
             | Due::LookAt(_)
             | Due::Supervision
             | Due::Use
-            | Due::Flush => {
+            | Due::Flush
+            | Due::HandOver => {
                 return self.queue.push(Reverse((at, due)));
             }
         };

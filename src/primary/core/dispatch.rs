@@ -45,6 +45,9 @@ impl<D: Driver> Core<D> {
     /// Whether connections of the listener may be accepted now: a worker serves it, and there is room for
     /// those that are accepted already.
     pub(crate) fn may_accept(&self, listener: ListenerId) -> bool {
+        if self.has_stopped_accepting(listener) {
+            return false;
+        }
         let listener = self.listeners.get(&listener).filter(|listener| listener.is_served());
         listener.and_then(|it| it.distribution()).is_some_and(|it| !it.has_pending())
     }
@@ -77,6 +80,9 @@ impl<D: Driver> Core<D> {
 
     /// Hands out what waits at the listener, as far as workers can take it.
     pub(super) fn dispatch(&mut self, id: ListenerId, now: Instant) {
+        if self.is_handed_over(id) {
+            return self.forward_pending(id);
+        }
         loop {
             match self.place_first(id, now) {
                 Placed::At(worker) => self.begin_to_wait(worker, now),

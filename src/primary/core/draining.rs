@@ -64,16 +64,16 @@ impl<D: Driver> Core<D> {
     fn served_by(&self, id: WorkerId, hands_over: bool) -> (Vec<ListenerId>, Vec<ListenerId>) {
         let is_served = |it: &Listener<D>| hands_over && it.distribution().is_some() && it.has(id);
         let served = self.listeners.iter().filter(|(_, it)| is_served(it));
-        let served: Vec<_> = served.map(|(&listener, it)| (listener, it)).collect();
-        let takers = served.iter().filter(|(_, it)| it.has_taker_beside(id));
-        let takers = takers.map(|(listener, _)| *listener).collect();
-        (served.into_iter().map(|(listener, _)| listener).collect(), takers)
+        let served: Vec<_> = served.map(|(&listener, _)| listener).collect();
+        let takers = served.iter().copied();
+        let takers = takers.filter(|it| self.has_taker_beside(Some(id), *it)).collect();
+        (served, takers)
     }
 
     /// A worker has joined the listener, or left it: those that drain hear whether others can take their idle
     /// connections. Those that wait already do so for `timeout` at most, if none can.
     pub(super) fn tell_takers(&mut self, listener: ListenerId, timeout: Duration, now: Instant) {
-        let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
+        let has_taker = self.has_taker_beside(None, listener);
         for worker in self.workers.values_mut() {
             if let Some(drain) = &mut worker.drain
                 && drain.set_taker(listener, has_taker)

@@ -33,6 +33,12 @@ pub(crate) trait Driver: Sized {
     /// Writes a line to the debug log.
     fn debug_log(&self, line: fmt::Arguments<'_>);
 
+    /// The successor serves this connection.
+    fn forward(&mut self, listener: ListenerId, connection: Self::Connection, how: Forwarded);
+
+    /// Has the process do something that is about to take over, or has.
+    fn successor(&self, order: SuccessorOrder);
+
     /// The core needs the connection no more: closes this process's descriptor of it.
     fn close(&mut self, connection: Self::Connection);
 
@@ -68,6 +74,36 @@ pub(crate) trait Connection {
 
     /// Ends our side of it. The client sees that after all that was sent.
     fn end(&self);
+}
+
+/// A connection that the successor gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forwarded {
+    /// No worker has served it, or one has returned it.
+    New {
+        /// Whether it was at a worker that serves HTTP.
+        prefers_http: bool,
+    },
+    /// It waits for its client.
+    Idle {
+        /// For how long the client may expect it to stay open; `None` if that has no end.
+        left: Option<Duration>,
+    },
+}
+
+/// What becomes of the process that is to take over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SuccessorOrder {
+    /// It is started. The core is told when its workers are ready, or that it has failed.
+    Start,
+    /// It is to serve.
+    Commit,
+    /// It is ended, with all that it has started.
+    Abandon,
+    /// It is to stop, as this primary does.
+    Stop,
+    /// It has been sent everything. The core is told when it has it.
+    End,
 }
 
 /// What the client of a connection has sent.
@@ -206,7 +242,11 @@ pub(crate) trait Socket: Clone {
     /// false when there are no more.
     fn accept_backlog(&self, query: &Query, take: &mut dyn FnMut(Self::Connection)) -> bool;
 
-    /// Closes it in this process; if `is_last`, it ends listening wherever it is open.
+    /// It belongs to another process from now on: closing it ends listening nowhere, and leaves its file.
+    fn disown(&self);
+
+    /// Closes it in this process; if `is_last`, it ends listening wherever it is open, unless it belongs to another
+    /// process.
     fn close(&self, is_last: bool);
 }
 

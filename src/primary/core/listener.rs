@@ -94,6 +94,13 @@ pub(crate) enum Origin {
     },
 }
 
+impl Origin {
+    /// Whether a worker had it that served HTTP.
+    pub(super) fn prefers_http(self) -> bool {
+        matches!(self, Self::Queue { prefers_http: true })
+    }
+}
+
 impl<D: Driver> Listener<D> {
     pub(crate) fn new(query: Query, address: Option<BoundAddress>, delivery: Delivery<D>) -> Self {
         let name = name(address.as_ref(), &query.target);
@@ -192,6 +199,14 @@ impl<D: Driver> Listener<D> {
             Delivery::Distributed(distribution) => distribution.sockets.close(is_last),
             Delivery::Shared(socket) if is_last => socket.close(true),
             Delivery::Shared(_) => {}
+        }
+    }
+
+    /// Its sockets belong to another primary: closing them ends nothing.
+    pub(crate) fn disown_sockets(&self) {
+        match &self.delivery {
+            Delivery::Shared(socket) => socket.disown(),
+            Delivery::Distributed(it) => it.sockets.iter().for_each(|it| it.socket.disown()),
         }
     }
 

@@ -129,6 +129,9 @@ impl<D: Driver> Core<D> {
         listener: ListenerId,
         worker: WorkerId,
     ) -> Option<Need<D::Socket>> {
+        if self.is_offered(listener) {
+            return None;
+        }
         let listener = self.listeners.get(&listener).filter(|it| it.needs_sibling(worker))?;
         Some(match listener.distribution()?.sockets.listening() {
             Some(socket) => Need::Sibling(socket.clone(), listener.query.clone()),
@@ -331,12 +334,17 @@ impl<D: Driver> Core<D> {
     pub(super) fn left(&mut self, id: ListenerId, timeout: Duration, now: Instant) {
         self.driver.socket_released();
         let expects_parked = self.expects_parked(id);
+        let is_handed_over = self.is_handed_over(id);
+        let is_unserved = self.listeners.get(&id).is_some_and(|it| !it.is_served());
+        if is_unserved && self.keep_offered(id, timeout) {
+            return;
+        }
         let Some(listener) = self.listeners.get_mut(&id).filter(|it| !it.is_served()) else {
             return;
         };
         let is_lingering = listener.is_lingering();
         if !is_lingering {
-            if !timeout.is_zero() {
+            if !timeout.is_zero() && !is_handed_over {
                 listener.accept_backlogs(now);
             }
             listener.close_sockets();
@@ -348,6 +356,10 @@ impl<D: Driver> Core<D> {
             }
             return;
         };
+        // More may come for the successor.
+        if is_handed_over {
+            return;
+        }
         // A client that sees its connection closed finds the address free.
         if timeout.is_zero() {
             distribution.close_waiting(&mut self.driver);
@@ -388,7 +400,10 @@ impl<D: Driver> Core<D> {
 
     /// No worker is to come any more: closes what waits for one.
     pub(crate) fn close_unserved_all(&mut self) {
-        let unserved = self.listeners.iter().filter(|(_, it)| !it.is_served());
+        let is_unserved = |(id, it): &(&ListenerId, &Listener<D>)| {
+            !it.is_served() && !self.is_offered(**id) && !self.is_handed_over(**id)
+        };
+        let unserved = self.listeners.iter().filter(is_unserved);
         for id in unserved.map(|(&id, _)| id).collect::<Vec<_>>() {
             self.shut(id);
         }
@@ -397,6 +412,9 @@ impl<D: Driver> Core<D> {
     /// Closes a listener that the worker which asked for it could not join. Connections that waited for
     /// such a worker go on waiting.
     pub(crate) fn close_unserved(&mut self, id: ListenerId) {
+        if self.is_offered(id) {
+            return;
+        }
         let is_unused = |it: &&mut Listener<D>| !it.is_served() && !it.is_lingering();
         match self.listeners.get_mut(&id).filter(is_unused) {
             Some(listener) if listener.is_waiting() => listener.close_sockets(),
@@ -406,7 +424,7 @@ impl<D: Driver> Core<D> {
     }
 
     /// Closes the listener, with all that waits for it.
-    fn shut(&mut self, id: ListenerId) {
+    pub(super) fn shut(&mut self, id: ListenerId) {
         let Some(mut listener) = self.forget_listener(id) else {
             return;
         };

@@ -10,10 +10,11 @@
 //! - [`members`]: what follows when a worker's availability changes, when it joins or leaves a listener,
 //! - [`draining`]: how a worker leaves, and when it is ended; [`parking`]: the idle connections that it
 //!   leaves to others; [`flush`]: what waits here goes to workers before all of these leave,
-//! - [`listening`]: binding, sharing and closing addresses,
+//! - [`listening`]: binding, sharing and closing addresses; [`handover`]: how another primary gets them, and what
+//!   waits here,
 //! - [`stalls`]: workers that take nothing; [`suspicion`]: whether one of them is stuck or only waits for
 //!   a processor,
-//! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`]: what the registries of [`state`] consist of,
+//! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`], [`successor`]: what the registries of [`state`] consist of,
 //! - [`supervise`]: slots, their workers, and what the program has done with them,
 //! - [`deadlines`]: when to call [`state::Core::expire`]; [`quota`]: what one worker may ask for;
 //!   [`stats`]: what is counted.
@@ -25,6 +26,7 @@ pub(super) mod drain;
 pub(super) mod draining;
 pub(super) mod driver;
 mod flush;
+pub(super) mod handover;
 pub(super) mod listener;
 pub(super) mod listening;
 pub(super) mod members;
@@ -40,6 +42,7 @@ pub(super) mod stalls;
 pub(super) mod state;
 /// Counts of connections.
 pub mod stats;
+pub(super) mod successor;
 /// Slots, and their workers.
 pub(super) mod supervise;
 pub(super) mod suspicion;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     deadlines::Due,
-    driver::{Acceptors, Connection, Driver, Received},
+    driver::{Acceptors, Connection, Driver, Forwarded, Received},
     listener::{Distribution, Listener},
     parked::{ParkedId, Waiting},
     state::Core,
@@ -32,6 +32,9 @@ impl<D: Driver> Core<D> {
         now: Instant,
     ) {
         self.count(id, listener, |counts| counts.moved += 1);
+        if self.is_handed_over(listener) {
+            return self.driver.forward(listener, connection, Forwarded::Idle { left });
+        }
         let timeout = self.queue_timeout_of(id);
         let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
         // A time that can't be represented does not end.
@@ -179,6 +182,17 @@ impl<D: Driver> Distribution<D> {
         let Waiting { connection, .. } = self.parked.remove(id)?;
         self.forget_parked(id, &connection);
         Some(connection)
+    }
+
+    /// Takes out all that wait for their clients.
+    pub(super) fn take_parked(&mut self) -> Vec<Waiting<D::Connection>> {
+        let ids = self.parked.ids().into_iter();
+        let taken = ids.filter_map(|id| {
+            let waiting = self.parked.remove(id)?;
+            self.forget_parked(id, &waiting.connection);
+            Some(waiting)
+        });
+        taken.collect()
     }
 
     fn forget_parked(&self, id: ParkedId, connection: &D::Connection) {

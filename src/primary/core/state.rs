@@ -10,6 +10,7 @@ use super::{
     listener::{Distribution, Listener},
     quota::{DESCRIPTOR_SHARE, Exceeded, MAX_LISTENERS},
     stats::Counters,
+    successor::Successor,
     supervise::supervisor::Supervisor,
     supervise::watched::Looks,
     worker::Worker,
@@ -52,6 +53,8 @@ pub(crate) struct Core<D: Driver> {
     pub(super) flush: Option<Instant>,
     /// Workers that are started, and get no connections until they are ready.
     pub(super) withheld: HashSet<WorkerId>,
+    /// The primary that is about to take over, or has.
+    pub(super) successor: Option<Successor>,
 }
 
 impl<D: Driver> Core<D> {
@@ -73,6 +76,7 @@ impl<D: Driver> Core<D> {
             supervised: Awaited::default(),
             flush: None,
             withheld: HashSet::new(),
+            successor: None,
         }
     }
 
@@ -97,6 +101,7 @@ impl<D: Driver> Core<D> {
                 Due::Supervision => self.look_at_supervision(now),
                 Due::Use => self.look_at_use(now),
                 Due::Flush => self.look_at_flush(now),
+                Due::HandOver => self.look_at_hand_over(now),
             }
         }
     }

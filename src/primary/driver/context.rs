@@ -19,7 +19,9 @@ use super::{
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     engine_driver::EngineDriver,
+    primaries::Primaries,
     reading::now,
+    successor::Succession,
     supervision::Supervision,
 };
 use crate::{
@@ -44,12 +46,16 @@ pub(super) struct Context {
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// What is about to take over from this primary.
+    pub(super) succession: Rc<RefCell<Succession>>,
     /// What is counted.
     pub(super) counters: Arc<Counters>,
     /// What operators see.
     pub(super) board: SharedBoard,
     /// How the supervised program is run.
     pub(super) run: RefCell<RunOptions>,
+    /// Which primaries were before this one, and come after it.
+    pub(super) primaries: RefCell<Primaries>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -72,6 +78,7 @@ impl Context {
         let (reserve, released) = (Rc::clone(&driver.reserve), Rc::clone(&driver.released));
         let guard = Rc::clone(&driver.guard);
         let supervision = Rc::clone(&driver.supervision);
+        let succession = Rc::clone(&driver.succession);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
             core: RefCell::new(Core::new(driver, scheduling, Arc::clone(&counters))),
@@ -81,9 +88,11 @@ impl Context {
             released,
             guard,
             supervision,
+            succession,
             counters,
             board,
             run: RefCell::default(),
+            primaries: RefCell::default(),
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),

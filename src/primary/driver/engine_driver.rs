@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::{
     super::{
         core::{
-            driver::{Acceptors, Connection, Driver, Received},
+            driver::{Acceptors, Connection, Driver, Forwarded, Received, SuccessorOrder},
             listener::Listener,
             parked::ParkedId,
             stats::Total,
@@ -30,10 +30,11 @@ use super::{
     lanes::WorkerLanes,
     listening_socket::ListeningSocket,
     parked_connections::ParkedConnections,
+    successor::Succession,
     supervision::Supervision,
 };
 use crate::{
-    protocol::{WorkerId, control::Target},
+    protocol::{ListenerId, WorkerId, control::Target, upgrade::ToSuccessor},
     sys::{
         listen::{self, Endpoint, Origin},
         reserve::Reserve,
@@ -52,6 +53,8 @@ pub(crate) struct EngineDriver {
     emit: Emit,
     /// What starts supervised workers, if there is supervision.
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// What is about to take over from this primary.
+    pub(super) succession: Rc<RefCell<Succession>>,
     /// What operators see.
     board: SharedBoard,
     /// Keeps sockets that workers have as well from making this thread wait.
@@ -61,8 +64,8 @@ pub(crate) struct EngineDriver {
 impl EngineDriver {
     pub(super) fn new(log: DebugLog, emit: Emit, reserve: Reserve, board: SharedBoard) -> Self {
         let reserve = Rc::new(RefCell::new(reserve));
-        let (released, supervision, guard) = Default::default();
-        Self { log, reserve, released, emit, supervision, board, guard }
+        let (released, supervision, succession, guard) = Default::default();
+        Self { log, reserve, released, emit, supervision, succession, board, guard }
     }
 }
 
@@ -74,6 +77,34 @@ impl Driver for EngineDriver {
 
     fn debug_log(&self, line: fmt::Arguments<'_>) {
         self.log.write(line);
+    }
+
+    fn forward(&mut self, listener: ListenerId, connection: OwnedFd, how: Forwarded) {
+        if let Some(successor) = self.succession.borrow().successor() {
+            successor.forward(listener, connection, how);
+        }
+    }
+
+    fn successor(&self, order: SuccessorOrder) {
+        match order {
+            SuccessorOrder::Start => {
+                let recipe = self.succession.borrow().recipe();
+                if let Some((recipe, supervision)) = recipe.zip(self.supervision.borrow().as_ref())
+                {
+                    supervision.start_primary(recipe);
+                }
+            }
+            SuccessorOrder::Abandon => self.succession.borrow_mut().abandon(),
+            SuccessorOrder::Commit | SuccessorOrder::Stop | SuccessorOrder::End => {
+                let succession = self.succession.borrow();
+                let Some(successor) = succession.successor() else { return };
+                match order {
+                    SuccessorOrder::Commit => successor.send(&ToSuccessor::Commit, None),
+                    SuccessorOrder::Stop => successor.stop(),
+                    _ => successor.end(),
+                }
+            }
+        }
     }
 
     fn close(&mut self, connection: OwnedFd) {

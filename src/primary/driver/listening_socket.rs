@@ -33,6 +33,8 @@ pub(crate) struct ListeningSocket {
     used_by: UsedBy,
     /// Whether workers have it, or have had it, as well.
     is_lent: Cell<bool>,
+    /// Whether it belongs to another process, which goes on listening when this one closes it.
+    is_disowned: Cell<bool>,
     guard: Rc<AcceptGuard>,
     /// The task that waits for its connections.
     task: OnceCell<AbortHandle>,
@@ -56,7 +58,8 @@ struct Open {
 impl ListeningSocket {
     pub(super) fn new(bound: Bound, used_by: UsedBy, guard: Rc<AcceptGuard>) -> Self {
         let open = RefCell::new(Some(Open { watch: None, bound: Rc::new(bound) }));
-        Self { open, used_by, is_lent: Cell::new(false), guard, task: OnceCell::new() }
+        let (is_lent, is_disowned, task) = Default::default();
+        Self { open, used_by, is_lent, is_disowned, guard, task }
     }
 
     /// The task ends when the socket is closed.
@@ -86,6 +89,11 @@ impl ListeningSocket {
     /// Another socket on the same address; see [`listen::sibling`].
     pub(super) fn sibling(&self, query: &Query) -> io::Result<Bound> {
         self.with(|bound| listen::sibling(bound, query))
+    }
+
+    /// A further descriptor of it, for a process that is to take over.
+    pub(super) fn copy(&self) -> io::Result<OwnedFd> {
+        self.with(|bound| bound.socket.try_clone())
     }
 
     /// The number of its descriptor, while it is open.
@@ -204,11 +212,18 @@ impl Socket for Rc<ListeningSocket> {
         true
     }
 
+    fn disown(&self) {
+        self.is_disowned.set(true);
+        if let Some(open) = self.open.borrow().as_ref() {
+            open.bound.disown();
+        }
+    }
+
     fn close(&self, is_last: bool) {
         if let Some(task) = self.task.get() {
             task.abort();
         }
-        if is_last {
+        if is_last && !self.is_disowned.get() {
             self.stop();
         }
         self.close_descriptor();

@@ -8,9 +8,12 @@
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
+//! - [`successor`]: the process that is to take over; [`successor_task`]: how it does,
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
 //! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
+//! - [`succession`]: one primary follows another, as the service manager sees it; [`primaries`]: what a primary has of
+//!   the others; [`parent`]: the process that stays,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -27,11 +30,16 @@ mod lanes;
 mod listening_socket;
 mod observe;
 mod orphans;
+mod parent;
 mod parked_connections;
 mod parked_task;
+mod primaries;
 pub(super) mod reading;
 mod rehearsal;
 mod requests;
+mod succession;
+mod successor;
+mod successor_task;
 mod supervised;
 mod supervision;
 mod systemd;
@@ -50,6 +58,7 @@ use tokio::{
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
+    successor_task::end_now,
     supervised::{answer_operators, begin, carry_out, forked},
     timers::run_timers,
     worker_task::{Attending, adopt, leave},
@@ -117,14 +126,17 @@ pub(super) fn run(
                 Command::Forked(worker, started) => {
                     forked(&context, worker, started, attending.clone()).await;
                 }
+                Command::SuccessorStarted(started) => successor_task::started(&context, started),
                 Command::Supervision(order) => carry_out(&context, order),
                 Command::Operator(order) => answer_operators(&context, order),
+                Command::SignalSuccessor(signal) => context.primaries.borrow_mut().signal(signal),
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());
                     context.emit(Event::Passed(token));
                 }
             }
         }
+        context.succession.borrow_mut().abandon();
         // The workers' lanes have to stay open, as long as this process is there: see `Watchdog`. And
         // without JavaScript no other code reaps them.
         context.decide(|core| {
@@ -134,5 +146,10 @@ pub(super) fn run(
         *context.supervision.borrow_mut() = None;
         drop(attending);
         let _: Option<Attending> = all_ended.recv().await;
+        let abandoned =
+            context.succession.borrow().successor().filter(|it| it.is_abandoned()).cloned();
+        if let Some(successor) = abandoned {
+            end_now(&successor.process);
+        }
     });
 }

@@ -27,7 +27,7 @@ use crate::{
 pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
     let Supervise { options, run, recipe, forker, ids, identity, sockets, done } = supervise;
     let mut supervision = Supervision::new(forker, identity);
-    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options));
+    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options, true));
     if run.reaps_orphans {
         drop(spawn_local(reap_orphans(Rc::clone(context))));
     }
@@ -61,6 +61,11 @@ pub(super) fn carry_out(context: &Context, order: Order) {
             }
             Order::Scale(token, workers) => supervisor.scale(token, workers),
             Order::Restart(token, slot_or_id) => supervisor.restart(token, slot_or_id),
+            Order::Upgrade(token, recipe, timeout) => {
+                if supervisor.upgrade(token, now) {
+                    context.succession.borrow_mut().plan(recipe, now + timeout);
+                }
+            }
             Order::Hold => supervisor.hold(),
             Order::Release => supervisor.release(),
             Order::Stop { token, delay, timeout } => supervisor.stop(token, delay, timeout, now),

@@ -4,7 +4,7 @@
 use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     time::Duration,
 };
@@ -23,11 +23,15 @@ use super::{
         forker::{Forker, Recipe, StderrTail},
         messages::{Emit, Event},
         operator::{board::Board, identity::Identity},
+        primary_recipe::PrimaryRecipe,
     },
     asks::Asks,
     reading::now,
 };
-use crate::protocol::WorkerId;
+use crate::{
+    protocol::{WorkerId, upgrade::OperatorKind},
+    sys::listen::Bound,
+};
 
 /// Of how many workers that have ended the last of their stderr is kept: an operation that fails with one of
 /// them may go on for a while.
@@ -51,6 +55,14 @@ impl From<&SuperviseOptions> for Limits {
     }
 }
 
+/// A socket on which operators ask, as long as it is open.
+pub(super) struct OperatorSocket {
+    pub(super) kind: OperatorKind,
+    /// A path, or `address:port`.
+    pub(super) address: String,
+    pub(super) bound: Weak<Bound>,
+}
+
 /// The recipes, and the workers that were started by them.
 pub(super) struct Supervision {
     /// Which primary this is.
@@ -60,6 +72,8 @@ pub(super) struct Supervision {
     pub(super) asks: Asks,
     /// What answers operators.
     pub(super) servers: Vec<AbortHandle>,
+    /// The sockets that they listen on.
+    pub(super) operators: Vec<OperatorSocket>,
     /// Until no worker is started any more.
     forker: Option<Forker>,
     recipes: HashMap<RecipeId, Arc<Recipe>>,
@@ -79,6 +93,7 @@ impl Supervision {
             limits: Limits::default(),
             asks: Asks::default(),
             servers: Vec::new(),
+            operators: Vec::new(),
             forker: Some(forker),
             recipes: HashMap::new(),
             last_recipe: 0,
@@ -105,13 +120,43 @@ impl Supervision {
         }
     }
 
+    /// Starts the primary that is to take over.
+    pub(super) fn start_primary(&self, recipe: Arc<PrimaryRecipe>) {
+        if let Some(forker) = &self.forker {
+            forker.start_primary(recipe);
+        }
+    }
+
+    /// The sockets on which operators ask.
+    pub(super) fn operator_sockets(
+        &self,
+    ) -> impl Iterator<Item = (OperatorKind, String, Rc<Bound>)> {
+        let open = |it: &OperatorSocket| Some((it.kind, it.address.clone(), it.bound.upgrade()?));
+        self.operators.iter().filter_map(open)
+    }
+
+    /// Another primary answers operators from now on, at the same sockets. Connections that they have get their
+    /// answers.
+    pub(super) fn hand_over_operators(&mut self) {
+        for socket in self.operators.drain(..) {
+            if let Some(bound) = socket.bound.upgrade() {
+                bound.disown();
+            }
+        }
+        self.close_operators();
+    }
+
+    fn close_operators(&mut self) {
+        for server in self.servers.drain(..) {
+            server.abort();
+        }
+    }
+
     /// No worker is started any more, so the thread that starts them ends, and operators find no sockets.
     /// Connections that they have get their answers.
     pub(super) fn end(&mut self) {
         self.forker = None;
-        for server in self.servers.drain(..) {
-            server.abort();
-        }
+        self.close_operators();
     }
 
     /// The worker's process runs.

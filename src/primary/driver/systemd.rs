@@ -36,9 +36,13 @@ pub(super) struct Systemd {
 }
 
 impl Systemd {
-    /// `None` where the socket is of an unknown kind.
-    pub(super) fn new(socket: &NotifySocket, options: &SuperviseOptions) -> Option<Self> {
-        let notices = Notices::new(options, socket.watchdog, Instant::now());
+    /// `None` where the socket is of an unknown kind. `speaks`: whether this process is the service already.
+    pub(super) fn new(
+        socket: &NotifySocket,
+        options: &SuperviseOptions,
+        speaks: bool,
+    ) -> Option<Self> {
+        let notices = Notices::new(options, socket.watchdog, speaks, Instant::now());
         let (unsent, changed) = Default::default();
         Notifier::open(&socket.name).map(|notifier| Self { notifier, notices, unsent, changed })
     }
@@ -61,6 +65,19 @@ impl Systemd {
     pub(super) fn refuse_reload(&mut self, reason: String) {
         self.notices.refuse_reload(reason);
         self.changed.notify_one();
+    }
+
+    /// This process is the service from now on.
+    pub(super) fn speak(&mut self) {
+        self.notices.speak(Instant::now());
+        self.changed.notify_one();
+    }
+
+    /// Another process is the service from now on: the service manager is told its `pid`, if there is one, when this
+    /// returns, unless it has no room for that. Nothing else is told.
+    pub(super) fn hand_over(&mut self, pid: Option<u32>) {
+        self.notices.hand_over(pid);
+        self.tell(Instant::now());
     }
 
     /// Tells what there is to tell. Returns when to do so again.
@@ -120,6 +137,7 @@ fn text(notices: &[Notice]) -> String {
             let time = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
             vec![NotifyState::ExtendTimeoutUsec(time).to_string()]
         }
+        Notice::MainPid(pid) => vec![NotifyState::MainPid(*pid).to_string()],
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -135,6 +153,7 @@ mod tests {
         let stopping = text(&[Notice::Stopping, status, extend]);
         assert_eq!(stopping, "STOPPING=1\nSTATUS=2 workers ready\nEXTEND_TIMEOUT_USEC=35000000");
         assert_eq!(text(&[Notice::Ready, Notice::Watchdog]), "READY=1\nWATCHDOG=1");
+        assert_eq!(text(&[Notice::MainPid(77)]), "MAINPID=77");
         let reloading = text(&[Notice::Reloading]);
         let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
         assert!(time.parse::<u64>().unwrap() > 0);

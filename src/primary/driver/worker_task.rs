@@ -109,8 +109,8 @@ pub(super) async fn adopt(
     }
 }
 
-/// Waits on what a new worker has, as soon as the kernel has memory for that.
-async fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>> {
+/// Waits on what a new process has, as soon as the kernel has memory for that.
+pub(super) async fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>> {
     let deadline = Instant::now() + WATCH_PATIENCE;
     let mut unwatched = inner;
     loop {
@@ -218,7 +218,7 @@ async fn attend(
 }
 
 /// A lane has room, and it is time to try.
-async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
+pub(super) async fn has_room(lane: &AsyncFd<OwnedFd>, retry: Option<Instant>) {
     if let Some(retry) = retry {
         sleep_until(retry.into()).await;
     }
@@ -291,8 +291,11 @@ async fn exited(context: &Context, id: WorkerId, process: &AsyncFd<Arc<Process>>
     }
 }
 
-/// The next packet of a worker, or `None` when it has closed its end.
-async fn receive(context: &Context, control: &AsyncFd<OwnedFd>) -> Result<Option<WholePacket>> {
+/// The next packet of a worker, or of a successor, or `None` when it has closed its end.
+pub(super) async fn receive(
+    context: &Context,
+    control: &AsyncFd<OwnedFd>,
+) -> Result<Option<WholePacket>> {
     let receive = |socket: &OwnedFd| receive_packet(context, socket);
     loop {
         match watched::when_ready(control, Interest::READABLE, receive).await {

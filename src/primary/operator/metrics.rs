@@ -33,10 +33,11 @@ use super::{
 const PREFIX: &str = "rs_cluster";
 
 /// All states, by their words.
-const STATES: [State; 6] = [
+const STATES: [State; 7] = [
     State::Starting,
     State::Ready,
     State::Reloading,
+    State::Upgrading,
     State::Stopping,
     State::Failed,
     State::Stopped,

@@ -18,7 +18,7 @@ pub(super) fn readiness(
         State::Stopping => return Err("stopping"),
         State::Stopped => return Err("stopped"),
         State::Failed => return Err("failed"),
-        State::Starting | State::Ready | State::Reloading => {}
+        State::Starting | State::Ready | State::Reloading | State::Upgrading => {}
     }
     let ready = status.slots.iter().filter(|slot| slot.state == SlotState::Ready);
     let ready: Vec<_> = ready.filter_map(|slot| slot.worker).collect();

@@ -17,6 +17,10 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
         Report::Reloaded { generation, time } => {
             json!({ "type": "reload", "generation": generation, "ms": whole(*time) })
         }
+        Report::Upgraded { pid, generation, time, stays } => json!({
+            "type": "upgraded", "pid": pid, "generation": generation, "ms": whole(*time),
+            "stays": stays,
+        }),
         Report::Replaced { slot, from, to, reason } => json!({
             "type": "replace", "slot": slot, "from": from, "to": to, "reason": reason.as_str(),
         }),
@@ -37,6 +41,14 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
             json!({ "type": "blocked", "worker": worker, "ms": whole(*time), "stack": stack })
         }
         Report::Stopped => json!({ "type": "stopped" }),
+        Report::SuccessorExited(how) => {
+            let (code, signal) = match how {
+                Ended::Code(code) => (Some(code), None),
+                Ended::Signal(signal) => (None, Some(signal)),
+                Ended::Unknown => (None, None),
+            };
+            json!({ "type": "successorExited", "code": code, "signal": signal })
+        }
         Report::Answer(token, outcome) => answer_json(*token, outcome, stderr),
     }
 }
@@ -54,6 +66,9 @@ fn answer_json(token: u32, outcome: &Outcome, stderr: Option<&str>) -> Value {
         Outcome::Reloaded(generation, time) => {
             json!({ "generation": generation, "ms": whole(*time) })
         }
+        Outcome::Upgraded { pid, generation, time } => {
+            json!({ "pid": pid, "generation": generation, "ms": whole(*time) })
+        }
     };
     json!({ "type": "done", "token": token, "value": value })
 }
@@ -64,6 +79,7 @@ pub(crate) fn rejection_json(rejection: &Rejection, stderr: Option<&str>) -> Val
     let mut value = json!({
         "worker": worker, "slot": slot, "phase": phase_name(*phase), "stderr": stderr,
         "exitCode": null, "signal": null, "errno": null, "syscall": null, "missing": [],
+        "reason": null,
     });
     let what = match cause {
         Cause::Exited(how) => {
@@ -89,6 +105,20 @@ pub(crate) fn rejection_json(rejection: &Rejection, stderr: Option<&str>) -> Val
         Cause::Fault => "fault",
         Cause::Stopping => "stopping",
         Cause::NoSuchWorker => "noSuchWorker",
+        Cause::Busy => "busy",
+        Cause::Upgraded => "upgraded",
+        Cause::NoCommonVersion(reason) => {
+            value["reason"] = json!(reason);
+            "noCommonVersion"
+        }
+        Cause::GaveUp(reason) => {
+            value["reason"] = json!(reason);
+            "gaveUp"
+        }
+        Cause::BrokeProtocol(reason) => {
+            value["reason"] = json!(reason);
+            "brokeProtocol"
+        }
     };
     value["what"] = json!(what);
     value
@@ -99,6 +129,7 @@ pub(super) fn state_name(state: State) -> &'static str {
         State::Starting => "starting",
         State::Ready => "ready",
         State::Reloading => "reloading",
+        State::Upgrading => "upgrading",
         State::Stopping => "stopping",
         State::Failed => "failed",
         State::Stopped => "stopped",
@@ -121,6 +152,8 @@ fn phase_name(phase: FailedPhase) -> &'static str {
         FailedPhase::Ready => "ready",
         FailedPhase::Canary => "canary",
         FailedPhase::Drain => "drain",
+        FailedPhase::Handshake => "handshake",
+        FailedPhase::Commit => "commit",
     }
 }
 

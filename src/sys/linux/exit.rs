@@ -3,6 +3,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     sync::{Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use nix::{
@@ -20,11 +21,16 @@ use crate::sys::wait::{Exit, waitid};
 /// Enough for the thread that waits for a child on kernels without pidfds.
 const STACK: usize = 64 * 1024;
 
-/// A child process, and a descriptor that becomes readable when it ends.
+/// How often to look for the end of a process that is not a child, on kernels without pidfds.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// A process, mostly a child, and a descriptor that becomes readable when it ends.
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
     end: End,
+    /// Whether it was started by this process. Only then it is certainly a zombie until it is reaped here.
+    is_own: bool,
     /// Whether it was started as the leader of a process group.
     pub(in crate::sys) leads_group: bool,
     /// The number may belong to another process from then on. Locked while the number is used.
@@ -57,6 +63,23 @@ impl Process {
         }
     }
 
+    /// Watches a process that may be a child of another one, or become a child of this one later. Only while it is a
+    /// child, [`status`](Self::status) says how it ended.
+    ///
+    /// # Errors
+    /// As [`watch`](Self::watch).
+    pub fn watch_other(pid: i32) -> io::Result<Self> {
+        let other = child(pid)?;
+        let end = match pidfd_open(other) {
+            Ok(pidfd) => End::Pidfd(pidfd),
+            Err(Errno::ENOSYS | Errno::EPERM) => End::EventFd(when_gone(other)?),
+            Err(error) => return Err(error.into()),
+        };
+        let mut process = Self::new(other, end);
+        process.is_own = false;
+        Ok(process)
+    }
+
     /// A child that was started together with its pidfd.
     pub(in crate::sys) fn with_pidfd(pid: i32, pidfd: OwnedFd) -> io::Result<Self> {
         Ok(Self::new(child(pid)?, End::Pidfd(pidfd)))
@@ -64,7 +87,7 @@ impl Process {
 
     fn new(pid: Pid, end: End) -> Self {
         let kept = Mutex::new(Some(Kept::new(pid.as_raw())));
-        Self { pid, end, leads_group: false, is_reaped: Mutex::new(false), kept }
+        Self { pid, end, is_own: true, leads_group: false, is_reaped: Mutex::new(false), kept }
     }
 
     /// The thread does not reap the child, so its pid stays valid while it is used here.
@@ -116,11 +139,13 @@ impl Process {
     fn signal_number(&self, number: i32, signal: i32) -> io::Result<()> {
         // Other code may have reaped it.
         match self.wait(libc::WNOHANG | libc::WNOWAIT) {
-            Err(Errno::ECHILD) => return Err(Errno::ESRCH.into()),
+            Err(Errno::ECHILD) if self.is_own => return Err(Errno::ESRCH.into()),
+            Err(Errno::ECHILD) => None,
             result => result?,
         };
         // By `libc`, because `nix` does not know the numbers of real-time signals.
-        // SAFETY: numbers only. The child is not reaped, so the number is still its own.
+        // SAFETY: numbers only. A child is not reaped, so the number is still its own; that of another process is, if
+        // that runs.
         let result = unsafe { libc::kill(number, signal) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -172,6 +197,27 @@ fn child(pid: i32) -> io::Result<Pid> {
     if pid > 0 { Ok(Pid::from_raw(pid)) } else { Err(Errno::ESRCH.into()) }
 }
 
+/// What becomes readable when a process is gone, or is a child that has ended. A thread looks from time to time.
+fn when_gone(pid: Pid) -> io::Result<OwnedFd> {
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    let event = OwnedFd::from(EventFd::from_value_and_flags(0, flags)?);
+    let copy = event.try_clone()?;
+    kill(pid, None)?;
+    let has_gone = move || match waitid(libc::P_PID, pid.as_raw(), libc::WNOHANG | libc::WNOWAIT) {
+        Err(Errno::ECHILD) => kill(pid, None) == Err(Errno::ESRCH),
+        status => matches!(status, Ok(Some(_))),
+    };
+    let wait = move || {
+        while !has_gone() {
+            thread::sleep(INTERVAL);
+        }
+        // Fails only if the counter is full.
+        let _ = write(&copy, &1u64.to_ne_bytes());
+    };
+    thread::Builder::new().name("rs-cluster-wait".into()).stack_size(STACK).spawn(wait)?;
+    Ok(event)
+}
+
 /// A descriptor for a child, which `nix` can't make.
 fn pidfd_open(child: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: numbers only.
@@ -202,11 +248,17 @@ pub(in crate::sys) fn kill_and_reap(pid: i32) {
     }
 }
 
+impl AsFd for End {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Pidfd(end) | Self::EventFd(end) => end.as_fd(),
+        }
+    }
+}
+
 impl AsFd for Process {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.end {
-            End::Pidfd(end) | End::EventFd(end) => end.as_fd(),
-        }
+        self.end.as_fd()
     }
 }
 
@@ -218,7 +270,10 @@ impl AsRawFd for Process {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Child, Command, Stdio},
+    };
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -237,6 +292,52 @@ mod tests {
         process.reap();
         assert_eq!(process.signal(0).unwrap_err().raw_os_error(), Some(libc::ESRCH));
         assert_eq!(process.status().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+    }
+
+    /// The pid of a process whose parent is another one, and what keeps it running.
+    fn grandchild() -> (i32, Child) {
+        let script = "cat <&3 >/dev/null & echo $!; wait";
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("exec 3<&0; {script}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (line.trim().parse().unwrap(), child)
+    }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "reaped by the code under test")]
+    fn a_process_of_another_parent_is_watched_and_signalled_with_and_without_pidfds() {
+        for has_pidfds in [true, false] {
+            let (pid, mut parent) = grandchild();
+            let process = if has_pidfds {
+                Process::watch_other(pid).unwrap()
+            } else {
+                let end = End::EventFd(when_gone(Pid::from_raw(pid)).unwrap());
+                let mut process = Process::new(Pid::from_raw(pid), end);
+                process.is_own = false;
+                process
+            };
+            let is_readable = |timeout: PollTimeout| {
+                poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], timeout).unwrap() == 1
+            };
+            assert!(!is_readable(PollTimeout::ZERO));
+            process.signal(0).unwrap();
+            process.signal(libc::SIGTERM).unwrap();
+            assert!(is_readable(PollTimeout::NONE));
+            assert_eq!(process.status().unwrap_err().raw_os_error(), Some(libc::ECHILD));
+            parent.wait().unwrap();
+            assert_eq!(process.signal(0).unwrap_err().raw_os_error(), Some(libc::ESRCH));
+        }
+        // One that is a child has a status.
+        let child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let end = End::EventFd(when_gone(Pid::from_raw(child.id().cast_signed())).unwrap());
+        poll(&mut [PollFd::new(end.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+        let process = Process::watch_other(child.id().cast_signed()).unwrap();
+        assert_eq!(process.status().unwrap(), Some(Exit::Code(7)));
     }
 
     #[test]

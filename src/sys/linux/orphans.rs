@@ -9,6 +9,8 @@ use std::{
     },
 };
 
+use nix::sys::prctl::set_child_subreaper;
+
 use crate::sys::wait::{first_ended, waitid};
 
 /// How many processes are being started: they have no [`Kept`] yet.
@@ -55,6 +57,17 @@ impl Drop for Kept {
 
 fn is_kept(pid: i32) -> bool {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).contains(&pid)
+}
+
+/// Makes this process inherit the descendants whose parents end, as process 1 does. Returns whether it does.
+pub fn become_subreaper() -> bool {
+    set_child_subreaper(true).is_ok()
+}
+
+/// Whether children run that something else has started, as far as the kernel lists them.
+pub fn orphans_run() -> bool {
+    let runs = |pid: &i32| !is_kept(*pid) && !has_ended(*pid);
+    children().is_some_and(|pids| pids.iter().any(runs))
 }
 
 /// Reaps children that have ended, and that nothing else in this process reaps.

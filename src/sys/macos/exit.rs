@@ -46,6 +46,14 @@ impl Process {
         Ok(Self { queue, pid: child, leads_group: false, is_reaped: Mutex::new(false) })
     }
 
+    /// Watches a process that is a child of another one. How it ends is not known.
+    ///
+    /// # Errors
+    /// As [`watch`](Self::watch).
+    pub fn watch_other(pid: i32) -> io::Result<Self> {
+        Self::watch(pid)
+    }
+
     /// The process id: the child's own until [`reap`](Self::reap).
     pub fn pid(&self) -> i32 {
         self.pid.as_raw()

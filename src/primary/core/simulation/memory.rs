@@ -16,8 +16,8 @@ use std::{
 
 use super::super::{
     driver::{
-        Acceptors, Connection, Driver, EndSignal, HandOver, Lanes, Received, Socket, TakenBack,
-        Unread,
+        Acceptors, Connection, Driver, EndSignal, Forwarded, HandOver, Lanes, Received, Socket,
+        SuccessorOrder, TakenBack, Unread,
     },
     parked::ParkedId,
     stats::{AcceptCounter, Total, WorkerView},
@@ -50,14 +50,16 @@ pub(super) enum Place {
     Closed,
     /// Idle, in the engine.
     Parked,
+    /// At the primary that has taken over.
+    Successor,
 }
 
 /// All clients that there have been.
 #[derive(Default)]
 pub(super) struct Clients {
     places: RefCell<Vec<Place>>,
-    /// How many are in the engine, in queues, at servers, closed, and parked.
-    counts: Cell<[usize; 5]>,
+    /// How many are in the engine, in queues, at servers, closed, parked, and at the successor.
+    counts: Cell<[usize; 6]>,
     /// Those that have sent something since they were parked.
     pub(super) spoken: RefCell<HashSet<u32>>,
     /// Those that were parked, and have been ended because their time was over.
@@ -123,6 +125,7 @@ fn index(place: Place) -> Option<usize> {
         Place::Served => Some(2),
         Place::Closed => Some(3),
         Place::Parked => Some(4),
+        Place::Successor => Some(5),
     }
 }
 
@@ -152,6 +155,8 @@ impl Connection for Client {
 pub(super) struct Memory {
     pub(super) clients: Rc<Clients>,
     pub(super) reports: Rc<RefCell<Vec<Report>>>,
+    /// What was ordered of the successor.
+    pub(super) orders: Rc<RefCell<Vec<SuccessorOrder>>>,
 }
 
 impl Driver for Memory {
@@ -161,6 +166,15 @@ impl Driver for Memory {
     type Acceptors = Rc<Notices>;
 
     fn debug_log(&self, _line: fmt::Arguments<'_>) {}
+
+    fn forward(&mut self, _listener: ListenerId, connection: Client, _how: Forwarded) {
+        assert_eq!(self.clients.place(connection.0), Place::Engine);
+        self.clients.put(connection.0, Place::Successor);
+    }
+
+    fn successor(&self, order: SuccessorOrder) {
+        self.orders.borrow_mut().push(order);
+    }
 
     fn close(&mut self, connection: Client) {
         if self.clients.place(connection.0) == Place::Engine {
@@ -232,6 +246,8 @@ pub(super) struct MemorySocket {
     pub(super) listens: Cell<bool>,
     /// Whether the engine has it open.
     pub(super) is_open: Cell<bool>,
+    /// Whether it belongs to the successor.
+    pub(super) is_disowned: Cell<bool>,
     pub(super) clients: Rc<Clients>,
 }
 
@@ -241,6 +257,7 @@ impl MemorySocket {
             backlog: RefCell::default(),
             listens: Cell::new(true),
             is_open: Cell::new(true),
+            is_disowned: Cell::new(false),
             clients: Rc::clone(clients),
         })
     }
@@ -287,9 +304,13 @@ impl Socket for Rc<MemorySocket> {
         true
     }
 
+    fn disown(&self) {
+        self.is_disowned.set(true);
+    }
+
     fn close(&self, is_last: bool) {
         self.is_open.set(false);
-        if is_last {
+        if is_last && !self.is_disowned.get() {
             let may_close = self.clients.may_close.get();
             assert!(may_close || self.backlog.borrow().is_empty(), "clients in a backlog are lost");
             self.shut();

@@ -4,6 +4,7 @@
 
 mod cases;
 mod checks;
+mod handover;
 mod looks;
 mod many_workers;
 mod memory;
@@ -159,7 +160,8 @@ struct Simulation {
 impl Simulation {
     fn new(scheduling: Scheduling) -> Self {
         let (counters, clients) = (Arc::<Counters>::default(), Rc::<Clients>::default());
-        let driver = Memory { clients: Rc::clone(&clients), reports: Rc::default() };
+        let (reports, orders) = Default::default();
+        let driver = Memory { clients: Rc::clone(&clients), reports, orders };
         Self {
             core: Core::new(driver, scheduling, Arc::clone(&counters)),
             counters,

@@ -6,7 +6,7 @@ use super::{
     super::{
         deadlines::Due,
         drain::DrainOptions,
-        driver::{Driver, EndSignal, Lanes},
+        driver::{Driver, EndSignal, Lanes, SuccessorOrder},
         listener::Listener,
         state::Core,
     },
@@ -35,6 +35,7 @@ impl Reason {
             Self::Requests => "requests",
             Self::Ended => "ended",
             Self::Stop => "stop",
+            Self::Upgrade => "upgrade",
         }
     }
 }
@@ -101,7 +102,9 @@ impl<D: Driver> Core<D> {
                 self.drain(worker, options, now);
             }
             Effect::Flush => self.begin_flush(now),
-            Effect::DrainOthers { timeout } => self.drain_others(supervisor, timeout, now),
+            Effect::DrainOthers { timeout, reason } => {
+                self.drain_others(supervisor, timeout, reason, now);
+            }
             Effect::Kill(worker) => {
                 if let Some(worker) = self.workers.get_mut(&worker) {
                     worker.is_killed = true;
@@ -109,6 +112,18 @@ impl<D: Driver> Core<D> {
                 }
             }
             Effect::Forget(recipe) => self.driver.forget_recipe(recipe),
+            Effect::StartSuccessor => self.driver.successor(SuccessorOrder::Start),
+            Effect::CommitSuccessor => {
+                self.stop_accepting();
+                self.driver.successor(SuccessorOrder::Commit);
+            }
+            Effect::AbandonSuccessor => {
+                self.driver.successor(SuccessorOrder::Abandon);
+                self.accept_again(now);
+            }
+            Effect::HandOver => self.begin_hand_over(now),
+            Effect::EndHandOver => self.end_hand_over(now),
+            Effect::StopSuccessor => self.driver.successor(SuccessorOrder::Stop),
             Effect::Report(report) => self.driver.report(report),
         }
     }
@@ -118,17 +133,27 @@ impl<D: Driver> Core<D> {
         self.supervisor.as_ref()?.place_of(id)
     }
 
+    /// The last generation that has been tried.
+    pub(crate) fn latest_generation(&self) -> Generation {
+        self.supervisor.as_ref().map_or(0, Supervisor::latest_generation)
+    }
+
     /// How many slots there are.
     pub(crate) fn slots(&self) -> u32 {
         let slots = self.supervisor.as_ref().map_or(0, |it| it.slots.len());
         u32::try_from(slots).unwrap_or(u32::MAX)
     }
 
-    fn drain_others(&mut self, supervisor: &Supervisor, timeout: Duration, now: Instant) {
+    fn drain_others(
+        &mut self,
+        supervisor: &Supervisor,
+        timeout: Duration,
+        reason: Reason,
+        now: Instant,
+    ) {
         let others = self.workers.iter().filter(|(id, _)| !supervisor.has(**id));
         let others: Vec<_> = others.map(|(&id, worker)| (id, worker.drain.is_some())).collect();
         for (worker, drains_already) in others {
-            let reason = Reason::Stop;
             self.carry_out(supervisor, Effect::Drain { worker, timeout, reason }, now);
             if !drains_already {
                 self.driver.report(Report::Draining { worker, reason });

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{
     member::{Member, Phase},
+    operation::Succession,
     report::{Cause, Reason},
     slot::Rest,
     supervisor::{Stopping, Supervisor},
@@ -20,7 +21,10 @@ impl Supervisor {
         });
         let stop = match self.stopping {
             Stopping::Announced { at, .. } => Some(at),
-            Stopping::Draining { until, .. } => Some(until),
+            // Of what is left then the driver says when it is over.
+            Stopping::Draining { until, .. } => {
+                (self.succession != Succession::Ending).then_some(until)
+            }
             Stopping::No | Stopping::Flushing { .. } | Stopping::Stopped => None,
         };
         members.chain(slots.filter(|_| !self.is_stopping())).chain(stop).min()

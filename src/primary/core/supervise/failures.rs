@@ -20,7 +20,8 @@ impl Supervisor {
         let Some(member) = self.members.get_mut(&worker) else {
             // Of the program's own, which is late.
             if let Stopping::Draining { timeout, .. } = self.stopping {
-                self.effects.push_back(Effect::DrainOthers { timeout });
+                let reason = self.reason_to_leave();
+                self.effects.push_back(Effect::DrainOthers { timeout, reason });
             }
             return;
         };
@@ -140,7 +141,7 @@ impl Supervisor {
             Some(Operation::Restart { slot, .. } | Operation::Recycle { slot }) => {
                 *slot == member.slot
             }
-            None => false,
+            Some(Operation::Upgrade(_)) | None => false,
         }
     }
 
@@ -194,7 +195,7 @@ impl Supervisor {
             Some(Operation::Reload(_) | Operation::Scale { .. }) => true,
             Some(Operation::Recycle { .. }) => true,
             Some(Operation::Restart { .. }) => was_coming,
-            None => false,
+            Some(Operation::Upgrade(_)) | None => false,
         };
         let token = self.operation.as_ref().and_then(Operation::token);
         if !fails {
@@ -230,7 +231,7 @@ impl Supervisor {
                 self.reject(token, rejection.clone());
                 false
             }
-            None => false,
+            Some(Operation::Upgrade(_)) | None => false,
         }
     }
 

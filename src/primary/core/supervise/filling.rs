@@ -82,7 +82,7 @@ impl Supervisor {
             Some(Operation::Reload(_)) => slot.wanted != self.committed,
             Some(Operation::Scale { slots, .. }) => slots.contains(&number),
             Some(Operation::Restart { slot, .. } | Operation::Recycle { slot }) => *slot == number,
-            None => false,
+            Some(Operation::Upgrade(_)) | None => false,
         };
         is_due && is_wanted
     }

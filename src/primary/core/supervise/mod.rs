@@ -8,8 +8,8 @@
 //! - [`options`], [`report`]: the vocabulary,
 //! - [`slot`], [`member`], [`operation`]: the states,
 //! - [`supervisor`]: the registries; [`filling`]: how slots get workers; [`readiness`]: when a worker is ready;
-//!   [`failures`]: what follows when one fails; [`operations`]: reload, scale, restart, stop; [`deadlines`]:
-//!   what happens by time alone,
+//!   [`failures`]: what follows when one fails; [`operations`]: reload, scale, restart, stop; [`upgrading`]: how
+//!   another primary takes over; [`deadlines`]: what happens by time alone,
 //! - [`beat`]: whether a worker's event loop turns; [`watched`]: what is known of that; [`looks`]: when workers
 //!   are looked at, and what follows,
 //! - [`status`]: what the program can read at any time; [`notices`]: what a service manager is told.
@@ -36,4 +36,5 @@ mod slot;
 /// The state of supervision, for other threads.
 pub mod status;
 pub(crate) mod supervisor;
+mod upgrading;
 pub(super) mod watched;

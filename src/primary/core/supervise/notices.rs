@@ -23,6 +23,18 @@ pub(crate) enum Notice {
     Status(String),
     /// The service manager is to wait for so long.
     Extend(Duration),
+    /// This process is the service from now on.
+    MainPid(u32),
+}
+
+/// Whether this process speaks for the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    /// Another primary still does.
+    NotYet,
+    Now,
+    /// Another primary does, which the service manager is told if that is possible.
+    After,
 }
 
 /// For how long the service manager is asked to wait, at most.
@@ -46,6 +58,7 @@ pub(crate) struct Notices {
     /// Whether it is known when all is over.
     is_ending: bool,
     state: State,
+    voice: Voice,
     /// Whether the first workers have been ready.
     is_ready: bool,
     /// Changes that it has not been told, in their order.
@@ -79,10 +92,12 @@ struct Counts {
 }
 
 impl Notices {
-    /// `watchdog`: how long the service manager waits for a sign that the engine turns.
+    /// `watchdog`: how long the service manager waits for a sign that the engine turns. `speaks`: whether this process
+    /// is the service; if not, nothing is told before [`speak`](Self::speak).
     pub(crate) fn new(
         options: &SuperviseOptions,
         watchdog: Option<Duration>,
+        speaks: bool,
         now: Instant,
     ) -> Self {
         let mut notices = Self {
@@ -94,6 +109,7 @@ impl Notices {
             extension: None,
             is_ending: false,
             state: State::Starting,
+            voice: if speaks { Voice::Now } else { Voice::NotYet },
             is_ready: false,
             changes: Vec::new(),
             has_reloaded: false,
@@ -107,9 +123,37 @@ impl Notices {
 
     /// When to [`take`](Self::take) notices, unless something changes before.
     pub(crate) fn next_due(&self) -> Option<Instant> {
+        if self.voice != Voice::Now {
+            return None;
+        }
         let watchdog = self.watchdog.map(|(_, next)| next);
         let extension = self.extension.as_ref().map(|it| it.next);
         [watchdog, extension].into_iter().flatten().min()
+    }
+
+    /// This process is the service now. The service manager is told the state anew.
+    pub(crate) fn speak(&mut self, now: Instant) {
+        if self.voice == Voice::NotYet {
+            self.voice = Voice::Now;
+            self.changes = self.state_anew().into_iter().collect();
+            if let Some((_, next)) = &mut self.watchdog {
+                *next = now;
+            }
+        }
+    }
+
+    fn state_anew(&self) -> Option<Notice> {
+        match self.state {
+            State::Stopping | State::Stopped => Some(Notice::Stopping),
+            State::Reloading if self.is_ready => Some(Notice::Reloading),
+            _ => self.is_ready.then_some(Notice::Ready),
+        }
+    }
+
+    /// Another process is the service now: `pid`, if that can be told. That is the last notice.
+    pub(crate) fn hand_over(&mut self, pid: Option<u32>) {
+        self.voice = Voice::After;
+        self.changes = pid.map(Notice::MainPid).into_iter().collect();
     }
 
     /// This is the status now.
@@ -190,6 +234,7 @@ impl Notices {
                     extension.next = now;
                 }
             }
+            State::Upgrading => {}
             State::Starting | State::Ready | State::Failed => {
                 if before == State::Reloading {
                     self.has_reloaded = true;
@@ -211,6 +256,14 @@ impl Notices {
 
     /// Takes what is to be told now, message by message.
     pub(crate) fn take(&mut self, now: Instant) -> Vec<Vec<Notice>> {
+        match self.voice {
+            Voice::NotYet => return Vec::new(),
+            Voice::Now => {}
+            Voice::After => {
+                let last = take(&mut self.changes);
+                return last.into_iter().filter(is_last).map(|it| vec![it]).collect();
+            }
+        }
         let mut messages: Vec<_> = take(&mut self.changes).into_iter().map(|it| vec![it]).collect();
         self.has_reloaded = false;
         let mut rest = Vec::new();
@@ -254,6 +307,7 @@ impl Notices {
             }
             State::Ready => format!("{ready} of {slots} workers ready, generation {generation}"),
             State::Reloading => format!("reloading: {new} of {slots} workers replaced"),
+            State::Upgrading => String::from("upgrading: another primary starts"),
             State::Stopping => format!("stopping: {} left", workers(*left)),
             State::Failed => String::from("failed: all workers have failed too often"),
             State::Stopped => String::from("stopped"),
@@ -269,6 +323,11 @@ impl Notices {
         }
         line
     }
+}
+
+/// Whether this is told although another process is the service.
+fn is_last(notice: &Notice) -> bool {
+    matches!(notice, Notice::MainPid(_))
 }
 
 fn workers(count: usize) -> String {
@@ -289,6 +348,11 @@ fn describe(Rejection { cause, worker, slot, .. }: &Rejection) -> String {
         Cause::Fault => format!("{who}{place} broke the protocol"),
         Cause::Stopping => String::from("the supervisor stops"),
         Cause::NoSuchWorker => String::from("there is no such worker"),
+        Cause::Busy => String::from("another operation is under way"),
+        Cause::Upgraded => String::from("another primary has taken over"),
+        Cause::NoCommonVersion(reason) | Cause::GaveUp(reason) | Cause::BrokeProtocol(reason) => {
+            reason.clone()
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the supervisor is asked to do, one thing at a time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::report::{Generation, Rejection, SlotNumber, Token};
 
@@ -33,6 +33,7 @@ pub(super) enum Operation {
     Recycle {
         slot: SlotNumber,
     },
+    Upgrade(Upgrade),
 }
 
 /// A reload.
@@ -55,6 +56,43 @@ pub(super) enum ReloadPhase {
     RollingBack(Rejection),
 }
 
+/// Another primary is to take over.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    pub(super) token: Token,
+    pub(super) began: Instant,
+    pub(super) phase: UpgradePhase,
+}
+
+/// How far an upgrade has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UpgradePhase {
+    /// The successor starts, and gets ready. Nothing is taken from this primary.
+    Preparing,
+    /// It has been told to serve, and this primary accepts nothing meanwhile.
+    Committing,
+}
+
+/// Whether another primary has taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Succession {
+    /// None has.
+    None,
+    /// One has, and gets all that still comes.
+    HandingOver,
+    /// All workers have ended; the last that the successor gets is on its way.
+    Ending,
+    /// It has everything.
+    Done,
+}
+
+/// A stop that was asked for while it was not known whether the successor serves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deferred {
+    pub(super) at: Instant,
+    pub(super) timeout: Duration,
+}
+
 impl Request {
     pub(super) fn token(&self) -> Token {
         match self {
@@ -71,7 +109,8 @@ impl Operation {
         match self {
             Self::Reload(Reload { token, .. })
             | Self::Scale { token, .. }
-            | Self::Restart { token, .. } => Some(*token),
+            | Self::Restart { token, .. }
+            | Self::Upgrade(Upgrade { token, .. }) => Some(*token),
             Self::Recycle { .. } => None,
         }
     }

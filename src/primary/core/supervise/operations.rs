@@ -58,17 +58,11 @@ impl Supervisor {
         }
         self.stop_tokens.push(token);
         let at = now + delay;
+        if self.defer_stop(at, timeout) {
+            return;
+        }
         match &mut self.stopping {
-            Stopping::No => {
-                self.stopping = Stopping::Announced { at, timeout };
-                let token = self.operation.take().and_then(|operation| operation.token());
-                if let Some(token) = token {
-                    self.answer(token, Outcome::Rejected(stopping()));
-                }
-                while let Some(request) = self.requests.pop_front() {
-                    self.refuse(&request);
-                }
-            }
+            Stopping::No => self.announce_stop(at, timeout),
             Stopping::Announced { at: before, timeout: time } => {
                 *before = at.min(*before);
                 *time = timeout.min(*time);
@@ -78,6 +72,21 @@ impl Supervisor {
             Stopping::Stopped => {}
         }
         self.stop_in_time(now);
+    }
+
+    /// All workers are to end at this time, which nothing else is done before.
+    pub(super) fn announce_stop(&mut self, at: Instant, timeout: Duration) {
+        self.stopping = Stopping::Announced { at, timeout };
+        let operation = self.operation.take();
+        if matches!(operation, Some(Operation::Upgrade(_))) {
+            self.effects.push_back(Effect::AbandonSuccessor);
+        }
+        if let Some(token) = operation.and_then(|operation| operation.token()) {
+            self.answer(token, Outcome::Rejected(refused(Cause::Stopping)));
+        }
+        while let Some(request) = self.requests.pop_front() {
+            self.refuse(&request);
+        }
     }
 
     /// Ends all workers, if that has been announced for now or earlier.
@@ -97,11 +106,12 @@ impl Supervisor {
         }
     }
 
-    fn refuse(&mut self, request: &Request) {
+    pub(super) fn refuse(&mut self, request: &Request) {
         if let Request::Reload { recipe, .. } = request {
             self.effects.push_back(Effect::Forget(*recipe));
         }
-        self.answer(request.token(), Outcome::Rejected(stopping()));
+        let cause = self.reason_to_refuse();
+        self.answer(request.token(), Outcome::Rejected(refused(cause)));
     }
 
     /// There are so many workers that have no slot.
@@ -117,6 +127,7 @@ impl Supervisor {
             }
             _ => Stopping::Draining { timeout, until },
         };
+        let reason = self.reason_to_leave();
         let mut workers: Vec<_> = self.members.keys().copied().collect();
         workers.sort_unstable();
         for worker in workers {
@@ -124,16 +135,16 @@ impl Supervisor {
                 Some(Phase::Hung) => self.effects.push_back(Effect::Kill(worker)),
                 // It has been told to leave; the shorter time applies.
                 Some(Phase::Leaving) => {
-                    self.effects.push_back(Effect::Drain { worker, timeout, reason: Reason::Stop });
+                    self.effects.push_back(Effect::Drain { worker, timeout, reason });
                 }
-                Some(_) => self.retire_within(worker, timeout, Reason::Stop),
+                Some(_) => self.retire_within(worker, timeout, reason),
                 None => {}
             }
         }
         for slot in self.slots.values_mut() {
             (slot.serving, slot.coming, slot.hung) = (None, None, None);
         }
-        self.effects.push_back(Effect::DrainOthers { timeout });
+        self.effects.push_back(Effect::DrainOthers { timeout, reason });
     }
 
     /// While everything ends: when it has, at the latest.
@@ -151,6 +162,7 @@ impl Supervisor {
     pub(super) fn advance(&mut self, now: Instant) -> bool {
         if let Stopping::Draining { until, .. } = self.stopping
             && (now >= until || (self.members.is_empty() && self.others == 0))
+            && self.is_succession_over()
         {
             self.stopping = Stopping::Stopped;
             let recipes = self.recipes.drain().map(|(_, recipe)| Effect::Forget(recipe));
@@ -174,6 +186,7 @@ impl Supervisor {
                 ReloadPhase::RollingBack(_) => self.is_rolled_back(),
             },
             Some(Operation::Scale { slots, .. }) => slots.iter().all(serves),
+            Some(Operation::Upgrade(_)) => false,
             Some(Operation::Restart { slot, .. } | Operation::Recycle { slot }) => {
                 serves(slot) && self.slots.get(slot).is_some_and(|slot| slot.renew.is_none())
             }
@@ -222,7 +235,7 @@ impl Supervisor {
                 self.answer(token, Outcome::Scaled(count));
             }
             Operation::Restart { token, .. } => self.answer(token, Outcome::Done),
-            Operation::Recycle { .. } => {}
+            Operation::Recycle { .. } | Operation::Upgrade(_) => {}
         }
     }
 
@@ -398,7 +411,7 @@ impl Supervisor {
     }
 }
 
-/// Why nothing else is done while the supervisor stops.
-fn stopping() -> Rejection {
-    Rejection { cause: Cause::Stopping, phase: FailedPhase::Drain, worker: None, slot: None }
+/// Nothing else is done while the supervisor stops.
+fn refused(cause: Cause) -> Rejection {
+    Rejection { cause, phase: FailedPhase::Drain, worker: None, slot: None }
 }

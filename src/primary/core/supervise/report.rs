@@ -22,6 +22,8 @@ pub enum State {
     Ready,
     /// The workers are being replaced by those of another generation.
     Reloading,
+    /// Another primary is about to take over.
+    Upgrading,
     /// The workers are about to end.
     Stopping,
     /// Every slot has failed too often.
@@ -57,6 +59,8 @@ pub enum Reason {
     Ended,
     /// All workers end.
     Stop,
+    /// Another primary has taken over.
+    Upgrade,
 }
 
 /// How a process ended.
@@ -89,6 +93,16 @@ pub enum Cause {
     Stopping,
     /// There is no such worker.
     NoSuchWorker,
+    /// Another operation is under way, or the supervisor has failed.
+    Busy,
+    /// Another primary has taken over.
+    Upgraded,
+    /// The successor and this primary have no version of the protocol in common, for people.
+    NoCommonVersion(String),
+    /// The successor has given up, and said why.
+    GaveUp(String),
+    /// The successor has broken the protocol in this way.
+    BrokeProtocol(String),
 }
 
 /// How far a worker had come when it failed.
@@ -102,6 +116,10 @@ pub enum FailedPhase {
     Canary,
     /// The workers were being drained.
     Drain,
+    /// The successor was started, and had not been offered everything.
+    Handshake,
+    /// The successor was told to serve.
+    Commit,
 }
 
 /// Why an operation failed.
@@ -126,6 +144,15 @@ pub enum Outcome {
     Scaled(u32),
     /// All workers are of this generation, after so long.
     Reloaded(Generation, Duration),
+    /// Another primary has taken over.
+    Upgraded {
+        /// Its process.
+        pid: u32,
+        /// The generation of its workers.
+        generation: Generation,
+        /// How long that took.
+        time: Duration,
+    },
     /// It has failed.
     Rejected(Rejection),
 }
@@ -143,6 +170,17 @@ pub enum Report {
         generation: Generation,
         /// How long that took.
         time: Duration,
+    },
+    /// Another primary has taken over, and all workers of this one leave.
+    Upgraded {
+        /// Its process.
+        pid: u32,
+        /// The generation of its workers.
+        generation: Generation,
+        /// How long that took.
+        time: Duration,
+        /// Whether this process stays as the parent of the other one.
+        stays: bool,
     },
     /// A slot has another worker than before.
     Replaced {
@@ -195,6 +233,8 @@ pub enum Report {
     },
     /// All workers have ended.
     Stopped,
+    /// The primary that has followed this one has ended, and so have those that have followed it.
+    SuccessorExited(Ended),
     /// The answer to a request.
     Answer(Token, Outcome),
 }

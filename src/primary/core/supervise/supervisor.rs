@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     member::{Address, Member},
-    operation::{Operation, RecipeId, Request},
+    operation::{Deferred, Operation, RecipeId, Request, Succession},
     options::SuperviseOptions,
     random::Random,
     report::{Generation, Outcome, Reason, Report, SlotNumber, State, Token},
@@ -39,6 +39,7 @@ pub(crate) enum Effect {
     /// Drain all workers that have no slot.
     DrainOthers {
         timeout: Duration,
+        reason: Reason,
     },
     /// The worker gets no more connections, though it does not leave yet.
     Withhold(WorkerId),
@@ -46,6 +47,18 @@ pub(crate) enum Effect {
     Kill(WorkerId),
     /// No worker will be started by this recipe any more.
     Forget(RecipeId),
+    /// Start the primary that is to take over.
+    StartSuccessor,
+    /// Accept nothing more, and tell the successor to.
+    CommitSuccessor,
+    /// End the successor, and accept again.
+    AbandonSuccessor,
+    /// The successor gets whatever waits here, or comes, from now on.
+    HandOver,
+    /// Tell the successor when it has got everything, and say when that is done.
+    EndHandOver,
+    /// The successor is to stop as well.
+    StopSuccessor,
     Report(Report),
 }
 
@@ -95,6 +108,10 @@ pub(crate) struct Supervisor {
     /// Whether the first workers have been ready.
     pub(super) was_ready: bool,
     pub(super) stopping: Stopping,
+    /// Whether another primary has taken over.
+    pub(super) succession: Succession,
+    /// A stop that waits until it is known whether one does.
+    pub(super) deferred: Option<Deferred>,
     /// Who waits for the end.
     pub(super) stop_tokens: Vec<Token>,
     /// How many workers there are that have no slot.
@@ -134,6 +151,8 @@ impl Supervisor {
             is_held: false,
             was_ready: false,
             stopping: Stopping::No,
+            succession: Succession::None,
+            deferred: None,
             stop_tokens: Vec::new(),
             others: 0,
             reloads: 0,
@@ -208,6 +227,7 @@ impl Supervisor {
                 _,
             ) => State::Stopping,
             (Stopping::No, Some(Operation::Reload(_))) => State::Reloading,
+            (Stopping::No, Some(Operation::Upgrade(_))) => State::Upgrading,
             (Stopping::No, _) if self.slots.values().all(has_failed) => State::Failed,
             (Stopping::No, _) if self.was_ready => State::Ready,
             (Stopping::No, _) => State::Starting,

@@ -3,7 +3,7 @@
 use std::{cell::RefMut, rc::Rc, time::Duration};
 
 use hyper::{Method, Request, StatusCode, body::Incoming};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
@@ -53,6 +53,7 @@ enum Operation {
     Hold,
     Release,
     Stop,
+    Upgrade,
 }
 
 impl Operation {
@@ -64,6 +65,7 @@ impl Operation {
             "/hold" => Self::Hold,
             "/release" => Self::Release,
             "/stop" => Self::Stop,
+            "/upgrade" => Self::Upgrade,
             _ => return None,
         })
     }
@@ -77,6 +79,7 @@ impl Operation {
             Self::Hold => "hold",
             Self::Release => "release",
             Self::Stop => "stop",
+            Self::Upgrade => "upgrade",
         }
     }
 }
@@ -108,6 +111,19 @@ struct ToStop {
     timeout: Option<u32>,
 }
 
+/// The program checks the values.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ToUpgrade {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exec_path: Option<String>,
+    /// In milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<u32>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
@@ -122,12 +138,12 @@ impl Control {
         match operation {
             Operation::Reload => {
                 parse::<Nothing>(body)?;
-                self.ask_program("/reload").await
+                self.ask_program("/reload", None).await
             }
             Operation::Scale => {
                 let ToScale { workers } = required(body, r#"{"workers": 4}"#)?;
                 match self.wanted(workers)? {
-                    None => self.ask_program("/scale").await,
+                    None => self.ask_program("/scale", None).await,
                     Some(workers) => {
                         let (token, outcome) = self.asks(|asks| asks.scale(workers))?;
                         self.order(Order::Scale(token, workers), outcome).await
@@ -156,9 +172,14 @@ impl Control {
                 let timeout = given.unwrap_or(limits.drain_timeout);
                 let (token, outcome) = self.asks(Asks::operation)?;
                 // The program ends when the last worker has, as after SIGTERM.
-                self.context.emit(Event::Asked { token: 0, operation: "/stop" });
+                self.context.emit(Event::Asked { token: 0, operation: "/stop", options: None });
                 let delay = limits.shutdown_delay;
                 self.order(Order::Stop { token, delay, timeout }, outcome).await
+            }
+            Operation::Upgrade => {
+                let given = parse::<ToUpgrade>(body)?;
+                let options = serde_json::to_string(&given).ok();
+                self.ask_program("/upgrade", options).await
             }
         }
     }
@@ -207,16 +228,24 @@ impl Control {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 Ok(answer::value(json!({ "generation": generation, "ms": ms })))
             }
+            Outcome::Upgraded { pid, generation, time } => {
+                let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                Ok(answer::value(json!({ "pid": pid, "generation": generation, "ms": ms })))
+            }
             Outcome::Rejected(rejection) => Err(failed(&rejection, stderr)),
         }
     }
 
     /// Has the program do something, and waits for its answer. A program whose event loop is stuck does not
     /// begin with it, and does not do it later either.
-    async fn ask_program(&self, operation: &'static str) -> Result<Answer, Refusal> {
+    async fn ask_program(
+        &self,
+        operation: &'static str,
+        options: Option<String>,
+    ) -> Result<Answer, Refusal> {
         let OfProgram { token, taken, replied } = self.asks(Asks::of_program)?;
         let asked = Asked { control: self, token };
-        self.context.emit(Event::Asked { token, operation });
+        self.context.emit(Event::Asked { token, operation, options });
         if !matches!(timeout(PATIENCE, taken).await, Ok(Ok(()))) {
             let what = "only the primary's JavaScript can do this, and its event loop is blocked";
             return Err(Refusal::new(
@@ -280,7 +309,7 @@ impl Routes for Control {
             }
             (None, None) => {
                 let what = "the paths are /status, /metrics, /livez and /readyz, and for POST /reload, \
-                            /scale, /restart, /hold, /release and /stop";
+                            /scale, /restart, /hold, /release, /stop and /upgrade";
                 Refusal::new(StatusCode::NOT_FOUND, "ERR_RS_CLUSTER_NO_SUCH_OPERATION", what).into()
             }
             (readable, _) => {

@@ -29,36 +29,53 @@ use self::{
 use super::{
     super::operator::sockets::{AdminSocket, OperatorSockets},
     context::Context,
+    supervision::OperatorSocket,
 };
-use crate::sys::{listen::Bound, watched::watch};
+use crate::{
+    protocol::upgrade::OperatorKind,
+    sys::{listen::Bound, watched::watch},
+};
 
 /// Begins to answer operators of a program that is supervised, until that ends.
 pub(super) fn open(context: &Rc<Context>, sockets: OperatorSockets) {
-    let servers = start(context, sockets);
+    let (servers, operators) = start(context, sockets);
     if let Some(supervision) = &mut *context.supervision.borrow_mut() {
         supervision.servers = servers;
+        supervision.operators = operators;
     }
 }
 
-fn start(context: &Rc<Context>, sockets: OperatorSockets) -> Vec<AbortHandle> {
+fn start(
+    context: &Rc<Context>,
+    sockets: OperatorSockets,
+) -> (Vec<AbortHandle>, Vec<OperatorSocket>) {
     let OperatorSockets { control, admin } = sockets;
     let reports = Rc::new(Reports::default());
-    let mut tasks = Vec::new();
-    if let Some(listening) = control.and_then(|(bound, _)| watched(bound)) {
+    let (mut tasks, mut operators) = (Vec::new(), Vec::new());
+    let mut keep = |kind, address, listening: &AsyncFd<Rc<Bound>>| {
+        let bound = Rc::downgrade(listening.get_ref());
+        operators.push(OperatorSocket { kind, address, bound });
+    };
+    if let Some((listening, path)) = control.and_then(|(bound, path)| Some((watched(bound)?, path)))
+    {
+        keep(OperatorKind::Control, path, &listening);
         let routes = Rc::new(Control::new(Rc::clone(context), Rc::clone(&reports)));
         tasks.push(spawn_local(server::serve(listening, Kind::Unix, routes)).abort_handle());
     }
     if let Some(admin) = admin {
-        let (bound, kind, is_local) = match admin {
-            AdminSocket::Path(bound, _) => (bound, Kind::Unix, false),
-            AdminSocket::Tcp(bound, address) => (bound, Kind::Tcp, address.ip().is_loopback()),
+        let (bound, kind, is_local, address) = match admin {
+            AdminSocket::Path(bound, path) => (bound, Kind::Unix, false, path),
+            AdminSocket::Tcp(bound, address) => {
+                (bound, Kind::Tcp, address.ip().is_loopback(), address.to_string())
+            }
         };
         if let Some(listening) = watched(bound) {
+            keep(OperatorKind::Admin, address, &listening);
             let routes = Rc::new(Admin::new(Rc::clone(context), reports, is_local));
             tasks.push(spawn_local(server::serve(listening, kind, routes)).abort_handle());
         }
     }
-    tasks
+    (tasks, operators)
 }
 
 /// Without memory for another watch, operators find a socket that does not answer.

@@ -20,6 +20,10 @@ struct Told {
 
 impl Told {
     fn new(watchdog: Option<Duration>) -> Self {
+        Self::speaking(true, watchdog)
+    }
+
+    fn speaking(speaks: bool, watchdog: Option<Duration>) -> Self {
         let now = Instant::now();
         let slot = |slot| SlotStatus {
             slot,
@@ -41,7 +45,7 @@ impl Told {
             reloads: 0,
             failed_reloads: 0,
         };
-        Self { notices: Notices::new(&options(2, 1, None), watchdog, now), now, status }
+        Self { notices: Notices::new(&options(2, 1, None), watchdog, speaks, now), now, status }
     }
 
     /// What is told after this change.
@@ -200,4 +204,35 @@ fn the_watchdog_hears_of_the_engine_at_half_of_its_time_in_every_state() {
     }
     told.after(|_| {}, &[Report::State(State::Stopping)]);
     assert_eq!(told.later(seconds(2)), [[Notice::Watchdog]]);
+}
+
+#[test]
+fn a_primary_that_is_not_the_service_yet_says_nothing_and_then_all_at_once() {
+    let mut told = Told::speaking(false, Some(seconds(4)));
+    assert_eq!(told.after(|_| {}, &[]), Vec::<Vec<Notice>>::new());
+    assert_eq!(told.ready(), Vec::<Vec<Notice>>::new());
+    assert_eq!(told.notices.next_due(), None);
+    assert_eq!(told.later(seconds(10)), Vec::<Vec<Notice>>::new());
+    told.notices.speak(told.now);
+    let ready = line("2 workers ready, generation 1");
+    assert_eq!(told.later(seconds(0)), [[Notice::Ready, ready, Notice::Watchdog]]);
+    assert_eq!(told.notices.next_due(), Some(told.now + seconds(2)));
+    // Only once.
+    told.notices.speak(told.now);
+    assert_eq!(told.later(seconds(0)), Vec::<Vec<Notice>>::new());
+}
+
+#[test]
+fn a_primary_that_hands_over_says_so_last() {
+    for pid in [Some(77), None] {
+        let mut told = Told::new(Some(seconds(4)));
+        told.ready();
+        told.notices.hand_over(pid);
+        // The state has changed before that is told.
+        let last = told.after(|_| {}, &[Report::State(State::Stopping)]);
+        assert_eq!(last.concat(), pid.map(Notice::MainPid).into_iter().collect::<Vec<_>>());
+        assert_eq!(told.notices.next_due(), None);
+        assert_eq!(told.later(seconds(10)), Vec::<Vec<Notice>>::new());
+        assert_eq!(told.after(|_| {}, &[Report::State(State::Stopped)]).len(), 0);
+    }
 }

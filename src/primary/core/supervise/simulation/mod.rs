@@ -3,6 +3,7 @@
 //! slot is lost, and every operation ends.
 
 mod cases;
+mod upgrades;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,7 +16,7 @@ use super::{
     member::Phase,
     operation::{Operation, RecipeId},
     options::{ReadyWhen, RestartLimit, SuperviseOptions},
-    report::{Cause, Ended, Outcome, Report, State, Token},
+    report::{Cause, Ended, FailedPhase, Outcome, Rejection, Report, State, Token},
     supervisor::{Effect, Supervisor},
 };
 use crate::{
@@ -45,6 +46,7 @@ enum Step {
     Reload(Program),
     Scale(u32),
     Restart(u32),
+    Upgrade(Fate),
     Hold,
     Release,
     /// The worker at this place among those that run, of any kind, dies, hangs, or is ended by the program.
@@ -56,6 +58,15 @@ enum Step {
     Wait(u64),
 }
 
+/// What becomes of a primary that is to take over, after so many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Serves(u64),
+    FailsEarly(u64),
+    /// When it has been told to serve.
+    FailsLate(u64),
+}
+
 /// What comes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Coming {
@@ -63,7 +74,14 @@ enum Coming {
     Listens,
     Dies,
     Grows,
+    SuccessorReady,
+    SuccessorServes,
+    SuccessorFails,
+    HasEverything,
 }
+
+/// In the place of a worker.
+const SUCCESSOR: WorkerId = 0;
 
 #[derive(Debug)]
 struct Process {
@@ -87,6 +105,9 @@ struct World {
     /// The operation that was under way, by its own words.
     before: Option<String>,
     is_flushing: bool,
+    fate: Fate,
+    /// Whether the successor's process runs.
+    has_successor: bool,
     reports: Vec<Report>,
 }
 
@@ -143,6 +164,8 @@ impl World {
             floor: 0,
             before: None,
             is_flushing: false,
+            fate: Fate::Serves(0),
+            has_successor: false,
             reports: Vec::new(),
         };
         world.tell(|_, _| {});
@@ -184,8 +207,34 @@ impl World {
             }
             Effect::Report(report) => self.reports.push(report),
             Effect::Withhold(_) | Effect::Flush => self.is_flushing = true,
-            Effect::Admit(_) | Effect::DrainOthers { .. } => {}
+            Effect::Admit(_) | Effect::DrainOthers { .. } | Effect::HandOver => {}
+            Effect::StartSuccessor => {
+                assert!(!std::mem::replace(&mut self.has_successor, true), "one at a time");
+                let (after, what) = match self.fate {
+                    Fate::FailsEarly(after) => (after, Coming::SuccessorFails),
+                    Fate::Serves(after) | Fate::FailsLate(after) => (after, Coming::SuccessorReady),
+                };
+                self.expect(after, what);
+            }
+            Effect::CommitSuccessor => self.expect(
+                3,
+                match self.fate {
+                    Fate::Serves(_) => Coming::SuccessorServes,
+                    _ => Coming::SuccessorFails,
+                },
+            ),
+            Effect::AbandonSuccessor => {
+                assert!(std::mem::take(&mut self.has_successor));
+                self.coming.retain(|(_, worker, _)| *worker != SUCCESSOR);
+            }
+            Effect::EndHandOver => self.expect(20, Coming::HasEverything),
+            Effect::StopSuccessor => self.has_successor = false,
         }
+    }
+
+    fn expect(&mut self, milliseconds: u64, what: Coming) {
+        let at = self.after(milliseconds);
+        self.coming.insert((at, SUCCESSOR, what));
     }
 
     fn leave(&mut self, worker: WorkerId, milliseconds: u64) {
@@ -260,6 +309,9 @@ impl World {
     }
 
     fn happens(&mut self, worker: WorkerId, what: Coming) {
+        if worker == SUCCESSOR {
+            return self.successor_comes(what);
+        }
         let Some(process) = self.processes.get_mut(&worker) else {
             return;
         };
@@ -292,6 +344,7 @@ impl World {
             }
             Coming::Grows => self.tell(|it, now| it.uses(worker, Some(2000), 0, now)),
             Coming::Dies => self.die(worker),
+            _ => unreachable!("of the successor"),
         }
     }
 
@@ -333,6 +386,7 @@ impl World {
                 let token = self.token();
                 self.tell(|it, _| it.restart(token, slot));
             }
+            Step::Upgrade(fate) => _ = self.upgrade(fate),
             Step::Hold => self.tell(|it, _| it.hold()),
             Step::Release => self.tell(|it, _| it.release()),
             Step::Wait(milliseconds) => self.run(self.now + Duration::from_millis(milliseconds)),
@@ -422,6 +476,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => any_program().prop_map(Step::Reload),
         2 => (1..6_u32).prop_map(Step::Scale),
         2 => (0..40_u32).prop_map(Step::Restart),
+        1 => any_failure().prop_map(Step::Upgrade),
         1 => Just(Step::Hold),
         2 => Just(Step::Release),
         4 => any::<usize>().prop_map(Step::Die),
@@ -430,6 +485,10 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Grow),
         12 => (0..4000_u64).prop_map(Step::Wait),
     ]
+}
+
+fn any_failure() -> impl Strategy<Value = Fate> {
+    prop_oneof![(0..4000_u64).prop_map(Fate::FailsEarly), (0..4000_u64).prop_map(Fate::FailsLate),]
 }
 
 fn any_limit() -> impl Strategy<Value = Option<RestartLimit>> {

@@ -1,0 +1,76 @@
+'use strict';
+
+const errors = require('../errors.js');
+const { setTimeout } = require('../real-timers.js');
+const { upgraded } = require('./failures.js');
+const { notUpgraded, upgradeFailure } = require('./upgrade-failures.js');
+
+/** Upgrades of this primary: a new one is started, and takes over. */
+class Upgrades {
+  #engine;
+  #operations;
+  #recipe;
+  #host;
+  #exitTimeout;
+  /** The pid of the primary that has taken over. */
+  #successor;
+
+  /**
+   * @param {object} parts of the supervisor: `engine`, `operations`, `primary`, which is its recipe, and `host`
+   * @param {number} exitTimeout how long the program may keep this process running once its workers have ended, in
+   *   milliseconds
+   */
+  constructor({ engine, operations, primary, host }, exitTimeout) {
+    this.#engine = engine;
+    this.#operations = operations;
+    this.#recipe = primary;
+    this.#host = host;
+    this.#exitTimeout = exitTimeout;
+  }
+
+  /**
+   * Starts another primary, and waits until it serves.
+   *
+   * @param {object} options as `checkUpgrade()` returns them
+   * @returns {Promise<{ pid: number, generation: number, ms: number }>}
+   */
+  async begin({ timeout, ...options }) {
+    const recipe = this.#make(options);
+    const ask = (token) => {
+      const refusal = this.#engine.upgrade(token, recipe, timeout);
+      if (refusal) throw notUpgraded(errors.errnoException(refusal.errno, refusal.syscall));
+    };
+    return this.#operations.begin(ask, { describe: upgradeFailure });
+  }
+
+  /** @throws an error if another primary has taken over */
+  check() {
+    if (this.#successor !== undefined) throw upgraded(this.#successor);
+  }
+
+  /**
+   * Another primary serves, so this process has nothing to do once its workers have ended.
+   *
+   * @param {number} pid of that primary
+   * @param {object} how
+   * @param {boolean} how.stays whether this process has to stay nevertheless
+   * @param {Supervisor} how.supervisor
+   */
+  succeeded(pid, { stays, supervisor }) {
+    this.#successor = pid;
+    this.#host.handedOver();
+    if (stays) return;
+    const exit = () => process.exit();
+    supervisor.once('stopped', () => setTimeout(exit, this.#exitTimeout).unref());
+  }
+
+  #make(options) {
+    try {
+      return this.#recipe.make(options);
+    } catch (error) {
+      throw notUpgraded(error);
+    }
+  }
+}
+
+module.exports = Upgrades;

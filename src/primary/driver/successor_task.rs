@@ -1,0 +1,364 @@
+//! The task of an upgrade: from the start of the process that is to take over until it has everything, or is gone.
+
+use std::{
+    future::Future,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    task::spawn_local,
+    time::{sleep_until, timeout, timeout_at},
+};
+
+use super::{
+    super::{
+        core::{
+            successor::Offer,
+            supervise::report::{Cause, Ended, FailedPhase, Rejection},
+        },
+        primary_recipe::StartedPrimary,
+    },
+    context::Context,
+    successor::Successor,
+    worker_task::{has_room, receive, watch},
+};
+use crate::{
+    error::{Error, Result as SystemResult},
+    protocol::{
+        ListenerId, control,
+        upgrade::{self, Listener, MAX_REASON, ToPredecessor, ToSuccessor},
+    },
+    sys::{
+        exit::{Exit, Process},
+        lane::WholePacket,
+    },
+};
+
+/// How long a successor that was told to serve may take to say that it does.
+const COMMIT: Duration = Duration::from_secs(5);
+
+/// How long a process whose lane has ended, or that has given up, may take to end.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// How long a process may take to end after `SIGKILL`. One in an uninterruptible sleep may never end.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// Why an upgrade fails, and when.
+type Failure = (FailedPhase, Cause);
+
+/// The successor's process has been started, or could not be.
+pub(super) fn started(context: &Rc<Context>, started: SystemResult<StartedPrimary>) {
+    let deadline = context.succession.borrow_mut().started();
+    match (started, deadline) {
+        (Ok(started), Some(deadline)) => {
+            drop(spawn_local(attend(Rc::clone(context), started, deadline)));
+        }
+        (Ok(StartedPrimary { process, .. }), None) => end_now(&process),
+        (Err(error), Some(_)) => fail(context, (FailedPhase::Start, cause_of(&error))),
+        (Err(_), None) => {}
+    }
+}
+
+/// Kills the process with its group, and waits for its end.
+pub(super) fn end_now(process: &Process) {
+    // It fails for one that has ended.
+    let _ = process.signal_group(libc::SIGKILL);
+    process.end();
+    process.kill_rest_of_group();
+}
+
+async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant) {
+    let StartedPrimary { process, lane } = started;
+    let watched = async {
+        let watched = watch(Arc::clone(&process), Interest::READABLE).await?;
+        let lane = watch(lane, Interest::READABLE | Interest::WRITABLE).await?;
+        Ok::<_, Error>((watched, lane))
+    };
+    let (watched, lane) = match watched.await {
+        Ok(watched) => watched,
+        Err(error) => {
+            end_now(&process);
+            return fail(&context, (FailedPhase::Start, cause_of(&error)));
+        }
+    };
+    let successor = Rc::new(Successor::new(process, lane, Rc::clone(&context.reserve)));
+    context.log().write(format_args!("process {} is to take over", successor.pid()));
+    context.succession.borrow_mut().set(Some(Rc::clone(&successor)));
+    let peer = Peer { context: &context, successor: &successor, process: &watched };
+    let negotiated = tokio::select! {
+        biased;
+        () = peer.abandoned() => None,
+        negotiated = peer.negotiate(deadline) => Some(negotiated),
+    };
+    match negotiated {
+        Some(Ok(())) => peer.hand_over().await,
+        Some(Err(failure)) => {
+            // Connections do not wait until it has ended.
+            context.decide(|core| core.accept_again(Instant::now()));
+            let gives_up = matches!(failure, (_, Cause::GaveUp(_)));
+            peer.end(gives_up).await;
+            drop((successor, watched));
+            fail(&context, failure);
+        }
+        // It has been answered already that it is.
+        None => {
+            peer.end(false).await;
+            context.succession.borrow_mut().set(None);
+        }
+    }
+}
+
+/// The upgrade has failed, and nothing is left of it.
+fn fail(context: &Context, (phase, cause): Failure) {
+    context.succession.borrow_mut().set(None);
+    let rejection = Rejection { cause, phase, worker: None, slot: None };
+    context.log().write(format_args!("the upgrade has failed: {rejection:?}"));
+    let now = Instant::now();
+    context.decide(|core| core.supervise(now, |it| it.successor_failed(rejection, now)));
+}
+
+fn cause_of(error: &Error) -> Cause {
+    match error {
+        Error::System { syscall, source } => {
+            Cause::Fork(syscall, source.raw_os_error().unwrap_or_default())
+        }
+        Error::Fault(fault) => Cause::Fork("epoll_ctl", fault.errno),
+        _ => Cause::Fork("clone", 0),
+    }
+}
+
+/// The process at the other end of the lane.
+struct Peer<'a> {
+    context: &'a Rc<Context>,
+    successor: &'a Rc<Successor>,
+    process: &'a AsyncFd<Arc<Process>>,
+}
+
+impl Peer<'_> {
+    async fn abandoned(&self) {
+        while !self.successor.is_abandoned() {
+            self.successor.changed.notified().await;
+        }
+    }
+
+    /// Until the successor serves.
+    async fn negotiate(&self, deadline: Instant) -> Result<(), Failure> {
+        use FailedPhase::{Commit, Handshake, Ready};
+        in_time(deadline, self.greet()).await.map_err(|cause| (Handshake, cause))?;
+        self.offer().map_err(|cause| (Handshake, cause))?;
+        let takes = in_time(deadline, self.ready()).await.map_err(|cause| (Ready, cause))?;
+        let now = Instant::now();
+        self.context.decide(|core| core.successor_ready(takes, now));
+        in_time(now + COMMIT, self.serving()).await.map_err(|cause| (Commit, cause))
+    }
+
+    /// Agrees on a version of the protocol.
+    async fn greet(&self) -> Result<(), Cause> {
+        let (oldest, newest) = match self.next().await? {
+            ToPredecessor::Hello { oldest, newest, version, node } => {
+                let log = self.context.log();
+                log.write(format_args!("the successor is of version {version}, Node {node}"));
+                (oldest, newest)
+            }
+            other => return Err(unexpected(&other, "a hello")),
+        };
+        let Some(protocol) = upgrade::common(oldest, newest) else {
+            let reason = format!(
+                "the new primary speaks the versions {oldest} to {newest} of the protocol between primaries, this \
+                 one {} to {}",
+                upgrade::OLDEST,
+                upgrade::NEWEST
+            );
+            self.successor.send(&ToSuccessor::Refused { reason: reason.clone() }, None);
+            return Err(Cause::NoCommonVersion(reason));
+        };
+        let supervision = self.context.supervision.borrow();
+        let node = supervision.as_ref().map(|it| it.identity.node.clone()).unwrap_or_default();
+        drop(supervision);
+        let welcome = ToSuccessor::Welcome {
+            protocol,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node,
+            pid: std::process::id(),
+            generation: self.context.ask(|core| core.latest_generation()),
+        };
+        self.successor.send(&welcome, None);
+        Ok(())
+    }
+
+    /// Sends all that a successor needs to get ready.
+    fn offer(&self) -> Result<(), Cause> {
+        let copied = |error: std::io::Error| {
+            Cause::Fork("fcntl", error.raw_os_error().unwrap_or(libc::EMFILE))
+        };
+        for offer in self.context.decide(|core| core.offer()) {
+            let Offer { listener, query, address, data, has_file, sockets } = offer;
+            let sockets: Result<Vec<_>, _> = sockets.iter().map(|it| it.copy()).collect();
+            let sockets = sockets.map_err(copied)?;
+            let message = ToSuccessor::Listener(Listener {
+                listener,
+                query,
+                address,
+                data,
+                has_file,
+                is_activated: false,
+                sockets: u32::try_from(sockets.len()).unwrap_or(u32::MAX),
+            });
+            self.successor.send(&message, None);
+            for socket in sockets {
+                self.successor.send(&ToSuccessor::Socket { listener }, Some(socket));
+            }
+        }
+        if let Some(supervision) = &*self.context.supervision.borrow() {
+            for (kind, address, socket) in supervision.operator_sockets() {
+                let socket = socket.socket.try_clone().map_err(copied)?;
+                self.successor.send(&ToSuccessor::Operator { kind, address }, Some(socket));
+            }
+        }
+        self.successor.send(&ToSuccessor::Offered, None);
+        Ok(())
+    }
+
+    /// Waits until its workers are ready. Returns where they listen.
+    async fn ready(&self) -> Result<Vec<(ListenerId, bool)>, Cause> {
+        match self.next().await? {
+            ToPredecessor::Ready { takes } => {
+                Ok(takes.into_iter().map(|it| (it.listener, it.is_http)).collect())
+            }
+            other => Err(unexpected(&other, "that it is ready")),
+        }
+    }
+
+    async fn serving(&self) -> Result<(), Cause> {
+        match self.next().await? {
+            ToPredecessor::Serving => Ok(()),
+            other => Err(unexpected(&other, "that it serves")),
+        }
+    }
+
+    /// The next message.
+    async fn next(&self) -> Result<ToPredecessor, Cause> {
+        let Self { context, successor, process } = self;
+        loop {
+            let flush = successor.flush_at();
+            tokio::select! {
+                biased;
+                received = receive(context, &successor.lane) => {
+                    return match received {
+                        Ok(Some(packet)) => understand(packet),
+                        Ok(None) => Err(self.lane_ended().await),
+                        Err(error) => Err(Cause::BrokeProtocol(error.to_string())),
+                    };
+                }
+                how = exited(process) => return Err(Cause::Exited(how)),
+                () = has_room(&successor.lane, flush), if flush.is_some() => successor.flush(),
+            }
+        }
+    }
+
+    /// The lane has ended: as a rule because the process has.
+    async fn lane_ended(&self) -> Cause {
+        match timeout(LEAVING, exited(self.process)).await {
+            Ok(how) => Cause::Exited(how),
+            Err(_) => Cause::BrokeProtocol("it has closed its end of the lane".into()),
+        }
+    }
+
+    /// Ends the process, and all of its group. One that ends by itself takes its workers along.
+    async fn end(&self, ends_itself: bool) {
+        if ends_itself {
+            let _ = timeout(LEAVING, exited(self.process)).await;
+        }
+        let process = self.process.get_ref();
+        // It fails for one that has ended.
+        let _ = process.signal_group(libc::SIGKILL);
+        let _ = timeout(ENDING, exited(self.process)).await;
+        process.kill_rest_of_group();
+        process.reap();
+    }
+
+    /// The successor serves, and gets all that is left here.
+    async fn hand_over(&self) {
+        let Self { context, successor, process } = self;
+        successor.set_serving();
+        successor.send(&ToSuccessor::Main, None);
+        if let Some(supervision) = &mut *context.supervision.borrow_mut() {
+            supervision.hand_over_operators();
+        }
+        let (now, pid) = (Instant::now(), successor.pid());
+        let stays = false;
+        context.decide(|core| core.supervise(now, |it| it.successor_serves(pid, stays, now)));
+        let mut is_lost = false;
+        while !successor.has_everything(Instant::now()) {
+            if successor.is_deaf() && !is_lost {
+                is_lost = true;
+                successor.lose();
+                context.log().write(format_args!("the successor is gone"));
+                context.decide(|core| core.lose_successor(Instant::now()));
+            }
+            let flush = successor.flush_at();
+            let ending = successor.ending();
+            tokio::select! {
+                _ = exited(process), if !is_lost => successor.lose(),
+                () = has_room(&successor.lane, flush), if flush.is_some() => successor.flush(),
+                () = successor.changed.notified() => {}
+                () = sleep_until(ending.unwrap_or_else(Instant::now).into()), if ending.is_some() => {}
+            }
+        }
+        let now = Instant::now();
+        context.decide(|core| core.supervise(now, |it| it.handed_over()));
+    }
+}
+
+/// Waits until the deadline, at most.
+async fn in_time<T>(
+    deadline: Instant,
+    what: impl Future<Output = Result<T, Cause>>,
+) -> Result<T, Cause> {
+    timeout_at(deadline.into(), what).await.unwrap_or(Err(Cause::TimedOut(Vec::new())))
+}
+
+fn understand(packet: WholePacket) -> Result<ToPredecessor, Cause> {
+    if packet.descriptor.is_some() {
+        return Err(Cause::BrokeProtocol("it has sent a descriptor".into()));
+    }
+    match control::decode(&packet.bytes, packet.length) {
+        Ok(ToPredecessor::Failed { mut reason }) => {
+            while reason.len() > MAX_REASON {
+                reason.pop();
+            }
+            Err(Cause::GaveUp(reason))
+        }
+        Ok(message) => Ok(message),
+        Err(error) => Err(Cause::BrokeProtocol(format!("it has sent something else: {error}"))),
+    }
+}
+
+fn unexpected(message: &ToPredecessor, wanted: &str) -> Cause {
+    let what = match message {
+        ToPredecessor::Hello { .. } => "hello",
+        ToPredecessor::Ready { .. } => "ready",
+        ToPredecessor::Failed { .. } => "failed",
+        ToPredecessor::Serving => "serving",
+    };
+    Cause::BrokeProtocol(format!("it has said {what:?}, and was to say {wanted}"))
+}
+
+/// Waits until the process has ended.
+async fn exited(process: &AsyncFd<Arc<Process>>) -> Ended {
+    loop {
+        // It fails only when the runtime ends.
+        let Ok(mut ready) = process.readable().await else { return Ended::Unknown };
+        match process.get_ref().status() {
+            Ok(Some(Exit::Code(code))) => return Ended::Code(code),
+            Ok(Some(Exit::Signal(signal))) => return Ended::Signal(signal),
+            Ok(None) => ready.clear_ready(),
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            // Other code of this process has reaped it.
+            Err(_) => return Ended::Unknown,
+        }
+    }
+}
