@@ -74,6 +74,9 @@ pub enum Error {
     /// The worker can't load the addon. The text is its reason.
     #[error("{0}")]
     Unable(String),
+    /// The primary before this one has sent what does not belong there.
+    #[error("it has sent {0}, which does not belong there")]
+    Predecessor(&'static str),
     /// The engine thread could not be started, or is gone.
     #[error("the engine has stopped")]
     Stopped,

@@ -17,6 +17,8 @@ mod shell;
 mod successor;
 #[path = "engine/supervise.rs"]
 mod supervise;
+#[path = "engine/takeover.rs"]
+mod takeover;
 #[path = "engine/upgrade.rs"]
 mod upgrade;
 

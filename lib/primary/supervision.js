@@ -1,6 +1,7 @@
 'use strict';
 
 const errors = require('../errors.js');
+const { returnActivated, takeActivated } = require('../supervisor/activation.js');
 const PrimaryRecipe = require('../supervisor/primary-recipe.js');
 const { OperatorSockets } = require('../supervisor/operator-sockets.js');
 const PackageCopy = require('../supervisor/package-copy.js');
@@ -56,6 +57,8 @@ class Supervision {
     let sockets;
     try {
       const serviceManager = options.systemd ? takeServiceManager() : {};
+      // A rehearsal is not the service.
+      if (options.systemd && !options.internal.rehearse) takeActivated(this.#engine());
       const recipes = new Recipes(options, defaults, copy.files);
       const recipe = recipes.make();
       const primary = new PrimaryRecipe(options.directory);
@@ -74,6 +77,7 @@ class Supervision {
       sockets?.close();
       copy.remove();
       returnServiceManager();
+      returnActivated(this.#engine());
       throw error;
     }
   }

@@ -302,6 +302,7 @@ class Workers {
     else if (kind === 'faulted') this.#processes.get(id)?.fail(reason);
     else if (kind === 'unable') this.#onUnable(id, reason);
     else if (kind === 'unaccepted') warnOfWaiting(reason, code);
+    else if (kind === 'unwanted') warnOfUnwanted(reason);
     else this.#shutdown.allClosed(id);
   }
 
@@ -337,6 +338,12 @@ function warnOfWaiting(address, errno) {
   const [code, why] = getSystemErrorMap().get(errno) ?? [`${errno}`, 'unknown error'];
   const waits = `connections to ${address} wait until they can be accepted: ${why}`;
   process.emitWarning(waits, { type: 'ConnectionsWaitWarning', code });
+}
+
+/** The service manager has bound these addresses. Their clients wait for a worker that accepts. */
+function warnOfUnwanted(addresses) {
+  const text = `no worker listens on what the service manager has bound: ${addresses}`;
+  process.emitWarning(text, { type: 'ActivationWarning', code: 'ERR_RS_CLUSTER_ACTIVATION' });
 }
 
 module.exports = Workers;

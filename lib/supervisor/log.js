@@ -17,6 +17,10 @@ const EVENTS = {
     'info',
     ({ pid, generation, ms }) => `process ${pid} serves generation ${generation} after ${ms} ms`,
   ],
+  successorExit: [
+    'info',
+    ({ code, signal }) => `the primary that followed has ended with ${how(code, signal)}`,
+  ],
   takeover: ['info', (it) => `took over from process ${it.pid} (Node ${it.node})`],
   replace: ['info', replaceText],
   backoff: ['warn', ({ message, delay }) => `${message}, next start in ${delay} ms`],

@@ -1,8 +1,11 @@
 'use strict';
 
-// What systemd tells a service by its environment (sd_notify(3), sd_watchdog_enabled(3)).
+// What systemd tells a service by its environment: sd_notify(3), sd_watchdog_enabled(3), and systemd.exec(5) for FDSTORE.
 
-const NAMES = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'];
+const { isActivation } = require('./activation.js');
+
+const NAMES = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'FDSTORE'];
+const MOST_STORED = 2 ** 16;
 const MICROSECONDS = 1000;
 
 /** What was in the environment, once it has been read. */
@@ -12,19 +15,25 @@ let found;
  * Where the service manager of this process listens, if it has one: read once, and removed from `process.env`, because
  * child processes are not the service.
  *
- * @returns {{ notifySocket?: string, watchdog?: number }} for the engine; the watchdog's time is in milliseconds
+ * @returns {{ notifySocket?: string, watchdog?: number, stores?: number }} for the engine; the watchdog's time is in
+ *   milliseconds, and `stores` says how many descriptors are stored
  */
 function takeServiceManager() {
   if (found === undefined) {
     found = Object.fromEntries(NAMES.map((name) => [name, process.env[name]]));
     for (const name of NAMES) delete process.env[name];
   }
-  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = found;
+  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, FDSTORE } = found;
   if (!NOTIFY_SOCKET) return {};
   const isOurs = WATCHDOG_PID === undefined || Number(WATCHDOG_PID) === process.pid;
   const watchdog = Number(WATCHDOG_USEC) / MICROSECONDS;
   const isWatched = isOurs && watchdog > 0 && Number.isFinite(watchdog);
-  return { notifySocket: NOTIFY_SOCKET, ...(isWatched && { watchdog }) };
+  const stores = Math.min(Number(FDSTORE), MOST_STORED);
+  return {
+    notifySocket: NOTIFY_SOCKET,
+    ...(isWatched && { watchdog }),
+    ...(Number.isInteger(stores) && stores > 0 && { stores }),
+  };
 }
 
 /** Puts back what was removed from `process.env`, because supervision does not begin: the program may need it. */
@@ -44,8 +53,9 @@ function serviceManagerOfSuccessor() {
 
 /** The environment of a worker, without what the service manager has given to this process. */
 function withoutServiceManager(env) {
-  if (found === undefined) return env;
-  const isTaken = ([name, value]) => NAMES.includes(name) && value === found[name];
+  const isTaken = ([name, value]) =>
+    (found !== undefined && NAMES.includes(name) && value === found[name]) ||
+    isActivation(name, value);
   return Object.fromEntries(Object.entries(env).filter((entry) => !isTaken(entry)));
 }
 

@@ -20,6 +20,9 @@ const { ignoreOutputErrors } = require('./terminal.js');
 const checkUpgrade = require('./upgrade-options.js');
 const Upgrades = require('./upgrades.js');
 
+/** Reports that are logged when more is known. */
+const LOGGED_LATER = ['rejected', 'stopped'];
+
 /** What `cluster.supervise()` returns. The engine does the work, and reports it. */
 class Supervisor extends EventEmitter {
   #engine;
@@ -49,6 +52,7 @@ class Supervisor extends EventEmitter {
     reload: (report) => this.#onReload(report),
     upgraded: (report) => this.#onUpgraded(report),
     takenOver: () => this.#onTakenOver(),
+    successorExited: (report) => this.#onSuccessorExited(report),
     standbyFailed: ({ reason }) => this.#giveUp(failure(reason, this.#options)),
     backoff: (report) => this.#onBackOff(report),
     failed: ({ reason }) => this.#fail(allFailed(reason, this.#options)),
@@ -149,7 +153,7 @@ class Supervisor extends EventEmitter {
     const { shutdownDelay, drainTimeout } = this.#options;
     const { timeout = drainTimeout } = options;
     checkTime('options.timeout', timeout);
-    if (this.#state !== 'stopped') {
+    if (!this.#upgrades.stop() && this.#state !== 'stopped') {
       this.#reloads.cancel(stopped());
       this.#operations
         .begin((token) => this.#engine.stop(token, shutdownDelay, timeout))
@@ -164,7 +168,7 @@ class Supervisor extends EventEmitter {
 
   /** A report of the engine. */
   onReport({ type, ...report }) {
-    if (type !== 'rejected') this.#log.add(type, report);
+    if (!LOGGED_LATER.includes(type)) this.#log.add(type, report);
     if (Object.hasOwn(this.#handlers, type)) this.#handlers[type](report);
     else this.#emitSoon(type, report);
   }
@@ -205,9 +209,26 @@ class Supervisor extends EventEmitter {
 
   /** Another primary serves in place of this one. */
   #onUpgraded({ stays, ...facts }) {
-    this.#upgrades.succeeded(facts.pid, { stays, supervisor: this });
+    this.#signals?.remove();
+    this.#upgrades.succeeded(facts.pid, {
+      stays,
+      forwards: this.#signals !== undefined,
+      supervisor: this,
+      whenOver: (then) => this.#endAsParent(then),
+    });
     this.#reloads.cancel(upgraded(facts.pid));
     this.#emitSoon('upgrade', facts);
+  }
+
+  /** The last primary has ended. */
+  #onSuccessorExited({ code, signal }) {
+    this.#log.add('successorExit', { code, signal: signalName(signal) });
+    this.#upgrades.successorExited({ code, signal });
+  }
+
+  #endAsParent(then) {
+    this.#setState('stopped');
+    this.#context.nextTick(then);
   }
 
   /** This primary serves in place of another one. */
@@ -252,6 +273,7 @@ class Supervisor extends EventEmitter {
   #setState(state) {
     const before = this.#state;
     if (state === before || before === 'stopped') return;
+    if (state === 'stopped' && this.#upgrades.workersEnded()) return;
     this.#state = state;
     this.#exitCode.onState(before, state);
     if (state === 'stopping') this.#reloads.cancel(stopped());
@@ -262,6 +284,7 @@ class Supervisor extends EventEmitter {
 
   /** The last worker has gone. */
   #end() {
+    this.#log.add('stopped', {});
     this.#signals?.remove();
     this.#host.ended();
     this.#reloads.cancel(stopped());

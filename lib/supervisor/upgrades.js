@@ -3,6 +3,8 @@
 const errors = require('../errors.js');
 const { setTimeout } = require('../real-timers.js');
 const { upgraded } = require('./failures.js');
+const ForwardedSignals = require('./forwarded-signals.js');
+const Parent = require('./parent.js');
 const { notUpgraded, upgradeFailure } = require('./upgrade-failures.js');
 
 /** Upgrades of this primary: a new one is started, and takes over. */
@@ -14,6 +16,8 @@ class Upgrades {
   #exitTimeout;
   /** The pid of the primary that has taken over. */
   #successor;
+  /** If this process stays. */
+  #parent;
 
   /**
    * @param {object} parts of the supervisor: `engine`, `operations`, `primary`, which is its recipe, and `host`
@@ -54,14 +58,43 @@ class Upgrades {
    * @param {number} pid of that primary
    * @param {object} how
    * @param {boolean} how.stays whether this process has to stay nevertheless
+   * @param {boolean} how.forwards whether signals to this process, if it does not stay, are for that primary
    * @param {Supervisor} how.supervisor
+   * @param {(then: () => void) => void} how.whenOver called when a process that stays is not needed any more; calls back
+   *   when the program knows
    */
-  succeeded(pid, { stays, supervisor }) {
+  succeeded(pid, { stays, forwards, supervisor, whenOver }) {
     this.#successor = pid;
     this.#host.handedOver();
-    if (stays) return;
-    const exit = () => process.exit();
-    supervisor.once('stopped', () => setTimeout(exit, this.#exitTimeout).unref());
+    const kill = () => this.#host.kill();
+    if (stays) {
+      this.#parent = new Parent(this.#engine, { kill, whenOver });
+      return;
+    }
+    const signals = forwards ? new ForwardedSignals(this.#engine, kill) : undefined;
+    supervisor.once('stopped', () => {
+      signals?.remove();
+      setTimeout(() => process.exit(), this.#exitTimeout).unref();
+    });
+  }
+
+  /** Stops the primary whose parent this process is. Returns false if it is not a parent. */
+  stop() {
+    this.#parent?.stop();
+    return this.#parent !== undefined;
+  }
+
+  /** The workers of this process have ended. Returns whether the process has to stay. */
+  workersEnded() {
+    if (!this.#parent?.isNeeded) return false;
+    this.#host.ended();
+    this.#parent.workersEnded();
+    return true;
+  }
+
+  /** The last primary that has followed this one has ended: `{ code, signal }`. */
+  successorExited(how) {
+    this.#parent?.successorExited(how);
   }
 
   #make(options) {

@@ -13,6 +13,7 @@ use napi::{
 use napi_derive::napi;
 
 use super::{
+    activation::{ActivatedDescriptor, RefusedDescriptor},
     callback::reason,
     engine_drain::EngineDrain,
     engine_event::EngineEvent,
@@ -22,6 +23,7 @@ use super::{
     recipe::{EnginePrimaryRecipe, EngineRecipe},
     stats::EngineStats,
     supervision::EngineSupervise,
+    takeover::{EnginePredecessor, EngineSuccessor},
     worker_process::WorkerProcess,
 };
 use crate::{
@@ -29,6 +31,7 @@ use crate::{
     primary::{
         Command, Engine as Core, Event, OperatorOrder, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
+        inherit::{Inherited, activation::Given},
         operator::sockets::OperatorSockets,
         recipe::{Outputs, Recipe, Started},
         stdio::HeldDescriptors,
@@ -87,6 +90,22 @@ impl Engine {
         let scheduling = scheduling.ok_or_else(|| reason(format_args!("no policy {policy}")))?;
         let started = self.core.borrow_mut().start(Settings { scheduling, debug_log });
         Ok(started.err().map(ForkFailure::from))
+    }
+
+    /// Receives what the primary offers whose place this one is to take, before `listenControl`, `listenAdmin` and
+    /// `supervise`. Blocks until everything is there, for 10 s at most. Returns null if there is no such primary.
+    /// Throws where it does not offer everything, or something else.
+    #[napi]
+    pub fn take_over(&self, own: EngineSuccessor) -> napi::Result<Option<EnginePredecessor>> {
+        let offered = self.core.borrow_mut().take_over(&own.version, &own.node).map_err(reason)?;
+        Ok(offered.map(EnginePredecessor::from))
+    }
+
+    /// Tells that primary why this one does not take its place, and kills the workers. Does nothing once the place is
+    /// taken.
+    #[napi]
+    pub fn take_over_failed(&self, message: String) {
+        self.core.borrow_mut().take_over_failed(&message);
     }
 
     /// Keeps a program's slots filled with workers that are started by the recipe, after `start`. Returns null,
@@ -213,6 +232,24 @@ impl Engine {
             Err(_) => core.sockets().listen_admin_path(&place),
         };
         listening.err().map(ListenFailure::from)
+    }
+
+    /// Takes over descriptors of the service manager, before `supervise`. Their numbers stay open, and become
+    /// close-on-exec. Returns those that it can't, with the reason, which completes the sentence after "it".
+    #[napi]
+    pub fn activate(&self, given: Vec<ActivatedDescriptor>) -> Vec<RefusedDescriptor> {
+        let mut core = self.core.borrow_mut();
+        let activated = given.into_iter().map(|ActivatedDescriptor { fd, name }| {
+            let taken = core.inherited().activate(Given { fd, name });
+            taken.err().map(|reason| RefusedDescriptor { fd, reason })
+        });
+        activated.flatten().collect()
+    }
+
+    /// Closes what `activate` has duplicated, because `supervise` has failed.
+    #[napi]
+    pub fn close_activated(&self) {
+        *self.core.borrow_mut().inherited() = Inherited::default();
     }
 
     /// Closes what `listenControl` and `listenAdmin` have bound, because `supervise` has failed.

@@ -8,13 +8,13 @@ use crate::{
 
 /// An event of the engine: `asked` (with `id`, the token, and `reason`, the operation), `started` (with `slot`, `generation` and `process`), `report` (JSON, as `reason`),
 /// `exited` (with `code` or `signal`), `left`, `passed` (`id` is the token),
-/// `staying`, `faulted` or `unable` (with `reason`), or `unaccepted` (with a negated errno as `code`,
-/// and the address as `reason`).
+/// `staying`, `faulted` or `unable` (with `reason`), `unaccepted` (with a negated errno as `code`,
+/// and the address as `reason`), or `unwanted` (with the addresses as `reason`).
 #[napi(object, object_from_js = false)]
 pub struct EngineEvent {
     /// The kind of event.
     #[napi(
-        ts_type = "'asked' | 'started' | 'report' | 'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted'"
+        ts_type = "'asked' | 'started' | 'report' | 'exited' | 'left' | 'passed' | 'staying' | 'faulted' | 'unable' | 'unaccepted' | 'unwanted'"
     )]
     pub kind: String,
     /// The worker's id, or the token.
@@ -68,6 +68,9 @@ impl From<Event> for EngineEvent {
             Event::Staying(worker) => plain("staying", worker),
             Event::Unaccepted { address, error } => {
                 Self { code: Some(errno(&error)), reason: Some(address), ..plain("unaccepted", 0) }
+            }
+            Event::Unwanted(addresses) => {
+                Self { reason: Some(addresses.join(", ")), ..plain("unwanted", 0) }
             }
             Event::Faulted { worker, error } => {
                 Self { reason: Some(error.to_string()), ..plain("faulted", worker) }

@@ -4,6 +4,7 @@
 //! Failed system calls return negated errnos, as Node's own handles do, so that JavaScript can create
 //! the same errors as Node.
 
+mod activation;
 mod callback;
 mod engine;
 mod engine_drain;
@@ -17,5 +18,6 @@ mod operator;
 mod recipe;
 mod stats;
 mod supervision;
+mod takeover;
 mod worker_lanes;
 mod worker_process;

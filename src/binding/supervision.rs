@@ -61,13 +61,17 @@ pub struct EngineSupervise {
     pub notify_socket: Option<String>,
     /// How many milliseconds it waits for a sign of life; absent for ever.
     pub watchdog: Option<f64>,
+    /// How many descriptors it stores; absent for none.
+    pub stores: Option<u32>,
 }
 
 impl EngineSupervise {
     pub(super) fn run(&self) -> RunOptions {
         let watchdog = self.watchdog.filter(|it| *it > 0.0);
         let watchdog = watchdog.and_then(|it| Duration::try_from_secs_f64(it / 1e3).ok());
-        let systemd = self.notify_socket.clone().map(|name| NotifySocket { name, watchdog });
+        let stores = self.stores.map_or(0, |it| it as usize);
+        let systemd =
+            self.notify_socket.clone().map(|name| NotifySocket { name, watchdog, stores });
         RunOptions {
             rehearses: self.rehearse.unwrap_or(false),
             reaps_orphans: self.reap_orphans.unwrap_or(false),

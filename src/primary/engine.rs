@@ -1,5 +1,6 @@
 use std::{
     mem::take,
+    os::fd::OwnedFd,
     sync::{
         Arc, OnceLock,
         mpsc::{SyncSender, sync_channel},
@@ -24,6 +25,10 @@ use super::{
         reading::{now, read_use},
     },
     forker::{Done, Forker, OutputRelay},
+    inherit::{
+        Inherited, InheritedListener, Source,
+        takeover::{self, Address, Predecessor, Takeover, TakeoverError},
+    },
     messages::{Command, Emit, Event, OperatorOrder, Order, RunOptions, Settings, Supervise},
     operator::{
         board::SharedBoard,
@@ -37,12 +42,26 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    protocol::WorkerId,
+    protocol::{
+        WorkerId,
+        upgrade::{Listener, OperatorKind},
+    },
     sys::{reserve::Reserve, watched::NEW_WATCH},
 };
 
 /// How long a caller waits for the thread.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The primary whose place this one is to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Which one.
+    pub predecessor: Predecessor,
+    /// The path of its control socket, if there is one.
+    pub control: Option<String>,
+    /// The address of its admin endpoint, if there is one.
+    pub admin: Option<String>,
+}
 
 /// The engine of one primary. Dropping it ends the thread, which closes all it holds.
 pub struct Engine {
@@ -59,8 +78,12 @@ pub struct Engine {
     ids: WorkerIds,
     /// Where operators will ask, bound before supervision begins.
     sockets: OperatorSockets,
+    /// Sockets that come from elsewhere, until supervision begins.
+    inherited: Inherited,
     /// What copies the output of supervised workers.
     output: OnceLock<Arc<OutputRelay>>,
+    /// The primary whose place this one is to take, if there is one, before supervision begins.
+    takeover: Option<Takeover>,
 }
 
 impl Engine {
@@ -75,7 +98,78 @@ impl Engine {
             commands: None,
             ids: WorkerIds::default(),
             sockets: OperatorSockets::default(),
+            inherited: Inherited::default(),
             output: OnceLock::new(),
+            takeover: None,
+        }
+    }
+
+    /// Receives what the primary before this one offers, if this process was started to take its place; blocks until
+    /// it has. Before operators' sockets are bound, and supervision begins.
+    ///
+    /// # Errors
+    /// When that primary offers nothing, not everything, or something else.
+    pub fn take_over(
+        &mut self,
+        version: &str,
+        node: &str,
+    ) -> std::result::Result<Option<Offered>, TakeoverError> {
+        let Some(lane) = takeover::claimed() else { return Ok(None) };
+        self.take_over_from(lane, version, node, takeover::PATIENCE).map(Some)
+    }
+
+    /// As [`take_over`](Self::take_over), by this lane.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn take_over_from(
+        &mut self,
+        lane: OwnedFd,
+        version: &str,
+        node: &str,
+        within: Duration,
+    ) -> std::result::Result<Offered, TakeoverError> {
+        let offer = takeover::receive_offer(lane, version, node, within)?;
+        let address = |kind| {
+            let mut operators = offer.operators.iter();
+            operators.find(|it| it.kind == kind).map(|it| it.address.clone())
+        };
+        let offered = Offered {
+            predecessor: offer.predecessor.clone(),
+            control: address(OperatorKind::Control),
+            admin: address(OperatorKind::Admin),
+        };
+        self.sockets.offer(offer.operators);
+        let addresses = offer.listeners.iter().map(|(it, _)| {
+            (it.listener, Address { query: it.query.clone(), bound: it.address.clone() })
+        });
+        self.takeover = Some(Takeover {
+            lane: offer.lane,
+            predecessor: offer.predecessor,
+            addresses: addresses.collect(),
+            ticket_keys: offer.ticket_keys,
+            counted: offer.counted,
+            parent: offer.parent,
+        });
+        for (listener, sockets) in offer.listeners {
+            let Listener { listener, query, address, data, has_file, is_activated, .. } = listener;
+            let source = Source::Upgraded { listener, has_file, is_activated };
+            let query = Some(query);
+            self.inherited.add(InheritedListener { source, query, address, data, sockets });
+        }
+        Ok(offered)
+    }
+
+    /// The place of the primary before this one is not to be taken, for this reason, so that one goes on. Does nothing
+    /// once it is taken.
+    pub fn take_over_failed(&mut self, reason: &str) {
+        match self.takeover.take() {
+            Some(takeover) => takeover::send_failed(&takeover.lane, reason),
+            None => {
+                let reason = reason.to_owned();
+                // Without its thread the engine takes no place.
+                let _ = self.send_and_wait(|done| Command::TakeOverFailed(reason, done));
+            }
         }
     }
 
@@ -168,6 +262,7 @@ impl Engine {
             started: SystemTime::now(),
             since: Instant::now(),
         });
+        let (inherited, takeover) = (take(&mut self.inherited), self.takeover.take());
         self.send_and_wait(|done| {
             Command::Supervise(Box::new(Supervise {
                 options,
@@ -176,7 +271,9 @@ impl Engine {
                 forker,
                 ids,
                 identity,
+                inherited,
                 sockets,
+                takeover,
                 done,
             }))
         })
@@ -185,6 +282,11 @@ impl Engine {
     /// Where operators will ask, to be bound before [`supervise`](Self::supervise).
     pub fn sockets(&mut self) -> &mut OperatorSockets {
         &mut self.sockets
+    }
+
+    /// Sockets that come from elsewhere, for the workers that [`supervise`](Self::supervise) starts.
+    pub fn inherited(&mut self) -> &mut Inherited {
+        &mut self.inherited
     }
 
     /// The program is about to do what an operator has asked for. Returns whether the operator still waits.

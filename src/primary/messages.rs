@@ -17,6 +17,7 @@ use super::{
     },
     fork::Adopted,
     forker::Forker,
+    inherit::{Inherited, takeover::Takeover},
     operator::{identity::Identity, sockets::OperatorSockets},
     primary_recipe::{PrimaryRecipe, StartedPrimary},
     recipe::{Recipe, Started},
@@ -64,6 +65,9 @@ pub enum Command {
     Supervision(Order),
     /// What the program says about something that operators want of it.
     Operator(OperatorOrder),
+    /// The place of the primary before this one is not to be taken, for this reason. The sender is told when that is
+    /// done.
+    TakeOverFailed(String, SyncSender<()>),
     /// Pass this signal on to the primary that has followed this one.
     SignalSuccessor(i32),
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
@@ -85,8 +89,12 @@ pub struct Supervise {
     pub ids: WorkerIds,
     /// Which primary this is.
     pub identity: Arc<Identity>,
+    /// Sockets that come from elsewhere.
+    pub inherited: Inherited,
     /// Where operators ask.
     pub sockets: OperatorSockets,
+    /// The primary whose place this one is to take, if there is one.
+    pub(super) takeover: Option<Takeover>,
     /// Told when it has begun, and its status can be read.
     pub done: SyncSender<()>,
 }
@@ -109,6 +117,8 @@ pub struct NotifySocket {
     pub name: String,
     /// How long it waits for a sign of life; `None` for ever.
     pub watchdog: Option<Duration>,
+    /// How many descriptors it stores.
+    pub stores: usize,
 }
 
 /// What the program wants of supervision. A token is for the [`Report`] that answers.
@@ -216,6 +226,9 @@ pub enum Event {
         /// Why, above all `EMFILE`.
         error: io::Error,
     },
+    /// The service manager has bound these addresses, and no worker has asked for them. Reported once, when all
+    /// workers are ready.
+    Unwanted(Vec<String>),
     /// The worker broke the protocol. It gets no more connections, and the engine reads no more requests of
     /// it.
     Faulted {

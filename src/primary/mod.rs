@@ -4,10 +4,12 @@
 //!   started; what the engine and JavaScript each get of it; [`primary_recipe`]: the same for another primary,
 //! - `worker_ids`: the ids of workers, for both threads,
 //! - [`forker`]: the thread that starts workers for the engine; `output_relay`: what they write,
+//! - [`inherit`]: sockets that come from elsewhere,
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
 //! - [`operator`]: what operators see,
+//! - [`inherit`]: listening sockets that come from elsewhere,
 //! - [`stats`]: what is counted, for any thread to read.
 
 mod core;
@@ -15,6 +17,7 @@ mod driver;
 mod engine;
 pub mod fork;
 pub mod forker;
+pub mod inherit;
 mod messages;
 pub mod operator;
 mod output_relay;
@@ -29,7 +32,7 @@ pub use self::{
         stats,
         supervise::{options, report, status},
     },
-    engine::Engine,
+    engine::{Engine, Offered},
     messages::{
         Command, Event, NotifySocket, OperatorOrder, Order, Reply, RunOptions, Settings, Supervise,
     },

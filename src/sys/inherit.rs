@@ -31,6 +31,19 @@ pub fn inherit(fd: RawFd, lane: lane::Kind) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// A duplicate of a descriptor that this process was started with, whose number becomes close-on-exec and stays open:
+/// the program may know it.
+///
+/// # Errors
+/// `EBADF` when `fd` is not open, `EMFILE` when no descriptor is left.
+pub fn duplicate_inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    let copy = duplicate(fd)?;
+    // By `libc`, because the number belongs to other code of this process.
+    // SAFETY: numbers only. It is open, as seen above, so this does not fail.
+    unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    Ok(copy)
+}
+
 /// Moves the standard stream `fd` to another number, and opens `/dev/null` in its place. If the number
 /// were free, the next file that the program opens would get it, and would receive what is printed.
 fn move_from_standard_stream(fd: RawFd) -> io::Result<OwnedFd> {

@@ -120,10 +120,14 @@ pub fn send(
 
 /// Blocks until the socket can be written to, or its peer is gone. Returns false after `within`.
 pub fn wait_writable(socket: impl AsFd, within: Duration) -> bool {
+    wait_within(socket, PollFlags::POLLOUT, within)
+}
+
+fn wait_within(socket: impl AsFd, flags: PollFlags, within: Duration) -> bool {
     let deadline = Instant::now() + within;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+        let mut polled = [PollFd::new(socket.as_fd(), flags)];
         match poll(&mut polled, whole_milliseconds(left)) {
             Ok(count) => return count > 0,
             Err(_) if left.is_zero() => return false,
@@ -155,6 +159,11 @@ pub fn wait_readable(lane: &OwnedFd) {
             Err(_) => thread::sleep(SHORTAGE_PAUSE),
         }
     }
+}
+
+/// Blocks until there is something to read from a lane, or its end. Returns false after `within`.
+pub fn wait_readable_within(lane: &OwnedFd, within: Duration) -> bool {
+    wait_within(lane, PollFlags::POLLIN, within)
 }
 
 /// Sends one packet on a control socket, with at most one descriptor, for [`receive_whole_packet`].

@@ -1,6 +1,7 @@
 //! Binds addresses as libuv binds them, and listens on them.
 
 use std::{
+    cell::RefCell,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
@@ -9,8 +10,8 @@ use std::{
 use nix::{
     errno::Errno,
     sys::socket::{
-        AddressFamily, Shutdown, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, setsockopt,
-        shutdown, sockopt,
+        AddressFamily, Shutdown, SockType, SockaddrIn, SockaddrIn6, SockaddrLike, bind, getsockopt,
+        setsockopt, shutdown, sockopt,
     },
 };
 
@@ -36,21 +37,75 @@ const DEFAULT_BACKLOG: u32 = 511;
 pub struct Bound {
     /// The socket; it does not block.
     pub socket: OwnedFd,
-    file: Option<SocketFile>,
+    file: RefCell<Option<SocketFile>>,
+    keeper: RefCell<Option<Keeper>>,
+}
+
+/// What keeps a socket open in addition to the engine, and decides when its address is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keeper {
+    /// The service manager, which has bound it.
+    ServiceManager,
+    /// The program, which has opened it in this process.
+    Program,
+    /// Another primary: until this one takes its place, or since it has taken the place of this one.
+    OtherPrimary {
+        /// The file to remove once this process decides.
+        file: Option<String>,
+    },
 }
 
 impl Bound {
-    /// The file, if there is one, stays when the socket is closed.
-    pub fn disown(&self) {
-        if let Some(file) = &self.file {
-            file.keep();
-        }
+    fn new(socket: OwnedFd, file: Option<SocketFile>) -> Self {
+        Self { socket, file: RefCell::new(file), keeper: RefCell::new(None) }
+    }
+
+    /// A socket that was bound elsewhere. This process decides about it if it has no `keeper`, and then removes
+    /// the `file` when it closes.
+    ///
+    /// # Errors
+    /// When its mode can't be changed.
+    pub fn adopt(socket: OwnedFd, keeper: Option<Keeper>, file: Option<&str>) -> io::Result<Self> {
+        set_nonblocking(&socket, true)?;
+        let file = file.and_then(SocketFile::find);
+        Ok(Self { keeper: RefCell::new(keeper), ..Self::new(socket, file) })
     }
 
     /// The same socket, whose file is removed now.
     #[must_use]
     pub fn without_file(self) -> Self {
-        Self { file: None, ..self }
+        self.file.take();
+        self
+    }
+
+    /// Whether its file is removed when it closes.
+    pub fn has_file(&self) -> bool {
+        self.file.borrow().is_some()
+    }
+
+    /// What else keeps it, and decides when its address is closed; `None` where this process does.
+    pub fn keeper(&self) -> Option<Keeper> {
+        self.keeper.borrow().clone()
+    }
+
+    /// This process decides about it from now on, if another primary has until now.
+    pub fn own(&self) {
+        let mut keeper = self.keeper.borrow_mut();
+        if let Some(Keeper::OtherPrimary { file }) = &mut *keeper {
+            *self.file.borrow_mut() = file.take().as_deref().and_then(SocketFile::find);
+            *keeper = None;
+        }
+    }
+
+    /// Another primary decides about it from now on, if this process has until now. Its file stays.
+    pub fn disown(&self) {
+        let mut keeper = self.keeper.borrow_mut();
+        if keeper.is_none() {
+            *keeper = Some(Keeper::OtherPrimary { file: None });
+            if let Some(file) = self.file.take() {
+                file.leave();
+            }
+        }
     }
 }
 
@@ -92,7 +147,8 @@ pub fn bind_query(query: &Query, is_contested: bool) -> io::Result<Bound> {
             socket
         }
     };
-    Ok(Bound { socket, file: None })
+    let keeper = matches!(query.target, Target::Descriptor { .. }).then_some(Keeper::Program);
+    Ok(Bound { keeper: RefCell::new(keeper), ..Bound::new(socket, None) })
 }
 
 /// Whether a socket has an address of its own.
@@ -147,6 +203,11 @@ pub fn is_listening(socket: impl AsFd) -> bool {
     platform_socket::is_listening(socket.as_fd())
 }
 
+/// How many connections the kernel queues at a TCP socket; `None` where it does not say.
+pub fn backlog_limit(listening: impl AsFd) -> Option<u32> {
+    platform::backlog_limit(listening.as_fd().as_raw_fd())
+}
+
 /// How many connections wait to be accepted from a TCP socket; on macOS 1 if there are any.
 pub fn backlog(listening: impl AsFd) -> usize {
     backlog_of(listening.as_fd().as_raw_fd())
@@ -172,11 +233,17 @@ pub fn allow_siblings(listening: &Bound) -> io::Result<()> {
 /// As [`bind_query`] and [`start`].
 pub fn sibling(bound: &Bound, query: &Query) -> io::Result<Bound> {
     let address = internet_address(&name_of(bound)?).ok_or(Errno::EAFNOSUPPORT)?;
-    let reusing = Query { reuse_port: true, ..query.clone() };
+    let ipv6_only = is_ipv6_only(bound);
+    let reusing = Query { reuse_port: true, ipv6_only, ..query.clone() };
     let socket = bind_internet(SockType::Stream, address, &reusing)?;
-    let sibling = Bound { socket, file: None };
+    let sibling = Bound::new(socket, None);
     start(&sibling, query)?;
     Ok(sibling)
+}
+
+/// Whether a socket serves IPv6 alone. Sockets of other families do not.
+pub(super) fn is_ipv6_only(socket: impl AsFd) -> bool {
+    getsockopt(&socket, sockopt::Ipv6V6Only).unwrap_or(false)
 }
 
 /// The socket's own address; `None` for sockets that are neither IPv4 nor IPv6.
@@ -184,7 +251,15 @@ pub fn sibling(bound: &Bound, query: &Query) -> io::Result<Bound> {
 /// # Errors
 /// `ENOTSOCK`.
 pub fn bound_address(bound: &Bound) -> io::Result<Option<BoundAddress>> {
-    Ok(internet_address(&name_of(bound)?).map(|address| BoundAddress {
+    socket_address(bound)
+}
+
+/// As [`bound_address`].
+///
+/// # Errors
+/// `ENOTSOCK`.
+pub fn socket_address(socket: impl AsFd) -> io::Result<Option<BoundAddress>> {
+    Ok(internet_address(&name_of(socket)?).map(|address| BoundAddress {
         address: text_of(&address),
         family: if address.is_ipv4() { "IPv4" } else { "IPv6" }.into(),
         port: address.port(),
@@ -250,5 +325,5 @@ fn bind_unix(path: &str, query: &Query, is_contested: bool) -> io::Result<Bound>
         }
         None => SocketFile::bind(&socket, path, query, is_contested)?,
     };
-    Ok(Bound { socket, file })
+    Ok(Bound::new(socket, file))
 }

@@ -7,7 +7,8 @@
 //! - `descriptor`: operations on any descriptor, `inherit`: descriptors that this process was started
 //!   with,
 //! - [`reserve`]: a spare descriptor for when there is no other,
-//! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`),
+//! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`), [`adopt`]: sockets
+//!   that were bound elsewhere,
 //!   [`socket`]: the type of a descriptor, [`operator_socket`]: where operators ask,
 //! - [`spawn`] and [`exit`]: how a child process begins and ends (`program`, `wait`), [`load`]: whether
 //!   it runs, [`Orphans`]: those that other processes have left,
@@ -24,6 +25,7 @@
 
 mod accept;
 mod address;
+pub mod adopt;
 mod call;
 mod descriptor;
 pub mod exit;
@@ -66,7 +68,7 @@ pub use self::{
     descriptor::{descriptor_limit, duplicate, duplicate_above, scarce_descriptors},
     exit::{exit_now, signal_name},
     failure::{errno, errno_name},
-    inherit::inherit,
+    inherit::{duplicate_inherited, inherit},
     notify::{Notifier, Sent},
     platform::orphans::{Orphans, become_subreaper, orphans_run},
     platform::use_batch_scheduling,

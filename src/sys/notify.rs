@@ -1,8 +1,14 @@
 //! Datagrams for a service manager.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::{
+    io::IoSlice,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+};
 
-use nix::sys::socket::{AddressFamily, MsgFlags, SockType, UnixAddr, sendto};
+use nix::{
+    errno::Errno,
+    sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockType, UnixAddr, sendmsg, sendto},
+};
 
 use super::platform::listen as platform;
 
@@ -39,11 +45,24 @@ impl Notifier {
     pub fn send(&self, text: &str) -> Sent {
         // The socket does not block, and no one is connected who could hang up.
         let none = MsgFlags::empty();
-        let sent = sendto(self.socket.as_raw_fd(), text.as_bytes(), &self.address, none);
-        match sent {
-            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::ENOBUFS) => Sent::Full,
-            _ => Sent::Done,
-        }
+        outcome(sendto(self.socket.as_raw_fd(), text.as_bytes(), &self.address, none))
+    }
+
+    /// Sends a datagram with a descriptor. Does not wait.
+    pub fn send_descriptor(&self, text: &str, descriptor: impl AsFd) -> Sent {
+        let descriptors = [descriptor.as_fd().as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&descriptors)];
+        let bytes = [IoSlice::new(text.as_bytes())];
+        let (socket, to) = (self.socket.as_raw_fd(), Some(&self.address));
+        outcome(sendmsg(socket, &bytes, &rights, MsgFlags::empty(), to))
+    }
+}
+
+fn outcome(sent: nix::Result<usize>) -> Sent {
+    match sent {
+        // The last is for descriptors: too many of this user are on their way.
+        Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ETOOMANYREFS) => Sent::Full,
+        _ => Sent::Done,
     }
 }
 

@@ -3,7 +3,6 @@
 //! created, changed and removed.
 
 use std::{
-    cell::Cell,
     ffi::{OsStr, OsString},
     io,
     os::{
@@ -31,12 +30,10 @@ use crate::protocol::control::Query;
 pub(super) struct SocketFile {
     directory: OwnedFd,
     name: OsString,
-    /// Device and inode: another file that has the name by then must not be removed.
-    identity: (i128, u64),
+    /// Device and inode: another file that has the name by then must not be removed. `None` for a file that stays.
+    identity: Option<(i128, u64)>,
     /// While this is open, no other file gets the same inode.
     kept: platform::KeptOpen,
-    /// Whether another process removes it.
-    is_disowned: Cell<bool>,
 }
 
 impl SocketFile {
@@ -76,16 +73,25 @@ impl SocketFile {
         if !is_socket(&found) {
             return Err(Errno::EACCES.into());
         }
-        let (name, identity) = (name.to_owned(), identity(&found));
-        let is_disowned = Cell::new(false);
-        let file = Self { directory, name, identity, kept, is_disowned };
+        let file =
+            Self { directory, name: name.to_owned(), identity: Some(identity(&found)), kept };
         file.share(query, &found)?;
         Ok(Some(file))
     }
 
-    /// Does not remove it, because another process does.
-    pub(super) fn keep(&self) {
-        self.is_disowned.set(true);
+    /// The file at a path, if that is the file of a socket.
+    pub(super) fn find(path: &str) -> Option<Self> {
+        let path = Path::new(path);
+        let (folder, name) = (path.parent()?, path.file_name()?);
+        let directory = open(folder, platform::DIRECTORY, Mode::empty()).ok()?;
+        let (kept, found) = platform::keep_open(&directory, name).ok()?;
+        let identity = is_socket(&found).then(|| identity(&found))?;
+        Some(Self { directory, name: name.to_owned(), identity: Some(identity), kept })
+    }
+
+    /// Leaves the file where it is.
+    pub(super) fn leave(mut self) {
+        self.identity = None;
     }
 
     /// `readableAll` and `writableAll`, as libuv's `uv_pipe_chmod` does them.
@@ -111,10 +117,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if self.is_disowned.get() {
-            return;
-        }
-        remove(&self.directory, &self.name, |found| identity(found) == self.identity);
+        remove(&self.directory, &self.name, |found| Some(identity(found)) == self.identity);
     }
 }
 

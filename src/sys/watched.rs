@@ -23,6 +23,7 @@ pub trait Watchable: sealed::OwnsDescriptor {}
 impl<T: sealed::OwnsDescriptor> Watchable for T {}
 
 impl sealed::OwnsDescriptor for OwnedFd {}
+impl sealed::OwnsDescriptor for Rc<OwnedFd> {}
 impl sealed::OwnsDescriptor for Arc<Process> {}
 impl sealed::OwnsDescriptor for Rc<Bound> {}
 impl sealed::OwnsDescriptor for Rc<ReadinessSet> {}
@@ -48,11 +49,11 @@ pub fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>, (
 ///
 /// # Errors
 /// As `call`, and never [`Failure::WouldBlock`].
-pub async fn when_ready<T>(
-    watched: &AsyncFd<OwnedFd>,
+pub async fn when_ready<T: Watchable, R>(
+    watched: &AsyncFd<T>,
     interest: Interest,
-    mut call: impl FnMut(&OwnedFd) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    mut call: impl FnMut(&T) -> Result<R, Failure>,
+) -> Result<R, Failure> {
     let done = watched.async_io(interest, |fd| match call(fd) {
         Err(Failure::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
         done => Ok(done),

@@ -6,9 +6,7 @@ use std::{
     process::{Command as Child, exit},
 };
 
-use nix::{
-    sys::signal::{Signal, raise},
-};
+use nix::sys::signal::{Signal, raise};
 use rs_cluster::{
     protocol::{
         control::{MAX_PACKET, decode, encode},

@@ -45,7 +45,7 @@ impl<D: Driver> Core<D> {
     /// Whether connections of the listener may be accepted now: a worker serves it, and there is room for
     /// those that are accepted already.
     pub(crate) fn may_accept(&self, listener: ListenerId) -> bool {
-        if self.has_stopped_accepting(listener) {
+        if self.stands_by || self.has_stopped_accepting(listener) {
             return false;
         }
         let listener = self.listeners.get(&listener).filter(|listener| listener.is_served());

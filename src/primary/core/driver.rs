@@ -51,6 +51,9 @@ pub(crate) trait Driver: Sized {
     /// No worker will be started by this recipe any more.
     fn forget_recipe(&self, recipe: RecipeId);
 
+    /// This primary stands by, and its workers are well.
+    fn prepared(&self);
+
     /// Tells the program what happened.
     fn report(&self, report: Report);
 

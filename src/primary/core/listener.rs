@@ -128,6 +128,11 @@ impl<D: Driver> Listener<D> {
         !self.http_members.is_empty()
     }
 
+    /// Whether this worker can.
+    pub(crate) fn serves_http(&self, worker: WorkerId) -> bool {
+        self.http_members.contains(&worker)
+    }
+
     /// Whether a worker other than this one can.
     pub(crate) fn has_taker_beside(&self, worker: WorkerId) -> bool {
         self.http_members.iter().any(|it| *it != worker)

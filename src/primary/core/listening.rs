@@ -84,10 +84,20 @@ impl<D: Driver> Core<D> {
         may_take(of_worker + queued(worker) + more, of_all + all_queued + more, limit)
     }
 
-    /// What hands out the connections of an address, unless workers accept them from a shared socket.
-    pub(crate) fn new_distribution(&self, target: &Target) -> Option<Distribution<D>> {
-        // Datagrams have no connections to hand over.
-        let policy = if target.has_datagrams() { None } else { self.scheduling.policy() };
+    /// What hands out the connections of an address that has so many sockets, unless workers accept them from a shared
+    /// one.
+    pub(crate) fn new_distribution(
+        &self,
+        target: &Target,
+        sockets: usize,
+    ) -> Option<Distribution<D>> {
+        let policy = match self.scheduling.policy() {
+            // Datagrams have no connections to hand over.
+            _ if target.has_datagrams() => None,
+            // A worker can't accept from several.
+            None if sockets > 1 => Scheduling::RoundRobin.policy(),
+            policy => policy,
+        };
         let has_port = matches!(target, Target::Tcp { .. });
         let has_own = has_port && self.scheduling == Scheduling::ReusePort;
         policy.map(|policy| Distribution::new(policy, has_own, self.driver.new_acceptors()))
@@ -129,7 +139,7 @@ impl<D: Driver> Core<D> {
         listener: ListenerId,
         worker: WorkerId,
     ) -> Option<Need<D::Socket>> {
-        if self.is_offered(listener) {
+        if self.stands_by || self.is_offered(listener) {
             return None;
         }
         let listener = self.listeners.get(&listener).filter(|it| it.needs_sibling(worker))?;
@@ -197,7 +207,8 @@ impl<D: Driver> Core<D> {
         let given = match &listener.delivery {
             Delivery::Shared(socket) => Some((SocketKind::Shared, socket.duplicate())),
             Delivery::Distributed(distribution) => {
-                let can_count = worker.lanes.has_shared_counters();
+                // While another primary serves, its workers have the sockets.
+                let can_count = worker.lanes.has_shared_counters() && !self.stands_by;
                 distribution.sockets.free_for(id).filter(|_| can_count).map(|free| {
                     let slot = worker.assign(listener_id, &free.socket);
                     owner = Some(worker.owner(id, slot));
@@ -266,7 +277,9 @@ impl<D: Driver> Core<D> {
     /// Whether the worker is to accept from a socket of its own, and has none.
     pub(crate) fn lacks_socket(&self, id: WorkerId, listener: ListenerId) -> bool {
         let can_count = self.workers.get(&id).is_some_and(|it| it.lanes.has_shared_counters());
-        can_count && self.listeners.get(&listener).is_some_and(|it| it.lacks_socket(id))
+        can_count
+            && !self.stands_by
+            && self.listeners.get(&listener).is_some_and(|it| it.lacks_socket(id))
     }
 
     /// Gives the worker a socket that is free, in place of one that it has lost.

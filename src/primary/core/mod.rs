@@ -12,6 +12,7 @@
 //!   leaves to others; [`flush`]: what waits here goes to workers before all of these leave,
 //! - [`listening`]: binding, sharing and closing addresses; [`handover`]: how another primary gets them, and what
 //!   waits here,
+//! - [`standby`]: nothing is accepted before another primary leaves its place; what comes from that one,
 //! - [`stalls`]: workers that take nothing; [`suspicion`]: whether one of them is stuck or only waits for
 //!   a processor,
 //! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`], [`successor`]: what the registries of [`state`] consist of,
@@ -39,6 +40,7 @@ pub(super) mod round;
 mod simulation;
 pub(super) mod sockets;
 pub(super) mod stalls;
+pub(super) mod standby;
 pub(super) mod state;
 /// Counts of connections.
 pub mod stats;

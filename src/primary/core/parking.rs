@@ -18,6 +18,15 @@ use crate::protocol::{ListenerId, WorkerId};
 /// closed: a request that crosses the end would otherwise make the kernel reset the connection.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long an idle connection may wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    /// For how long its client may expect it to stay open; `None` if that has no end.
+    pub(crate) time: Option<Duration>,
+    /// For how long it waits if no worker can take it.
+    pub(crate) timeout: Duration,
+}
+
 impl<D: Driver> Core<D> {
     /// A worker that drains leaves an idle connection to the engine. `left` is for how long its client may
     /// expect it to stay open; `None` if that has no end. Without `has_room` there are too few descriptors to
@@ -36,6 +45,18 @@ impl<D: Driver> Core<D> {
             return self.driver.forward(listener, connection, Forwarded::Idle { left });
         }
         let timeout = self.queue_timeout_of(id);
+        self.keep_parked(listener, connection, Left { time: left, timeout }, has_room, now);
+    }
+
+    /// As [`park`](Self::park), wherever the connection comes from.
+    pub(crate) fn keep_parked(
+        &mut self,
+        listener: ListenerId,
+        connection: D::Connection,
+        Left { time: left, timeout }: Left,
+        has_room: bool,
+        now: Instant,
+    ) {
         let has_taker = self.listeners.get(&listener).is_some_and(Listener::has_taker);
         // A time that can't be represented does not end.
         let until = left.and_then(|left| now.checked_add(left));

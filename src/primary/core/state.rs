@@ -53,6 +53,8 @@ pub(crate) struct Core<D: Driver> {
     pub(super) flush: Option<Instant>,
     /// Workers that are started, and get no connections until they are ready.
     pub(super) withheld: HashSet<WorkerId>,
+    /// Whether nothing is accepted, because another primary still serves the addresses.
+    pub(super) stands_by: bool,
     /// The primary that is about to take over, or has.
     pub(super) successor: Option<Successor>,
 }
@@ -76,6 +78,7 @@ impl<D: Driver> Core<D> {
             supervised: Awaited::default(),
             flush: None,
             withheld: HashSet::new(),
+            stands_by: false,
             successor: None,
         }
     }
@@ -112,7 +115,7 @@ impl<D: Driver> Core<D> {
         let mut worker = Worker::new(new, now);
         worker.generation = generation;
         self.workers.insert(id, worker);
-        if self.withheld.contains(&id) {
+        if self.stands_by || self.withheld.contains(&id) {
             self.withhold(id, now);
         }
         self.supervise(now, |supervisor| supervisor.started(id));
@@ -217,6 +220,11 @@ impl<D: Driver> Core<D> {
         }
         distribution.warned = Some(now);
         Some(address)
+    }
+
+    /// All addresses that are served, or wait for a worker.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = &Listener<D>> {
+        self.listeners.values()
     }
 
     pub(crate) fn listener(&self, id: ListenerId) -> Option<&Listener<D>> {

@@ -3,9 +3,11 @@
 //!
 //! - [`values`]: what they read; [`shared`]: how it is counted,
 //! - [`worker`], [`listener`]: what is counted of each; [`addresses`]: what stays of those that are gone,
+//! - [`carried`]: what goes on in another primary,
 //! - here: all of them.
 
 mod addresses;
+mod carried;
 mod listener;
 mod shared;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use self::{
     shared::lock,
 };
 pub(crate) use self::{
+    carried::Carrier,
     listener::ListenerCounters,
     worker::{AcceptCounter, Owner, WorkerCounters, WorkerView},
 };

@@ -43,6 +43,7 @@ pub(super) fn add(context: &Rc<Context>, listener: ListenerId, bound: Bound) {
     };
     let socket = ListeningSocket::new(bound, UsedBy::One, Rc::clone(&context.guard));
     let socket = Rc::new(socket);
+    context.keep(&socket);
     let task = Acceptor {
         context: Rc::clone(context),
         listener,
@@ -240,7 +241,7 @@ mod tests {
         let context = Rc::new(context);
         let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
         let query = Query::new(target.clone());
-        let distribution = context.ask(|core| core.new_distribution(&target)).unwrap();
+        let distribution = context.ask(|core| core.new_distribution(&target, 1)).unwrap();
         let delivery = Delivery::Distributed(Box::new(distribution));
         let mut listener = Listener::new(query.clone(), None, delivery);
         listener.join(1, false, None);

@@ -1,14 +1,17 @@
-//! Binds what workers ask to listen on.
+//! Binds what workers ask to listen on, or adopts it where it was bound elsewhere.
 
-use std::{io, rc::Rc, time::Duration};
+use std::{io, mem::take, rc::Rc, time::Duration};
 
 use tokio::{sync::mpsc::UnboundedReceiver, task::spawn_local, time::sleep};
 
 use super::{
-    super::core::{
-        listener::{Delivery, Listener},
-        listening::{Need, Plan},
-        quota::descriptors_at,
+    super::{
+        core::{
+            listener::{Delivery, Listener},
+            listening::{Need, Plan},
+            quota::descriptors_at,
+        },
+        inherit::Adopted,
     },
     acceptor,
     context::{Context, LostSocket},
@@ -23,8 +26,8 @@ use crate::{
         control::{BoundAddress, Query, Target},
     },
     sys::{
-        descriptor_limit,
-        listen::{self, Bound},
+        adopt, descriptor_limit,
+        listen::{self, Bound, Keeper},
     },
 };
 
@@ -61,6 +64,20 @@ pub(super) fn listener_for(
     }
 }
 
+/// What listens on an address.
+struct Place {
+    /// Where it comes from: at least one.
+    sockets: Vec<Bound>,
+    /// What was asked for.
+    query: Query,
+    /// The address that workers see.
+    address: Option<BoundAddress>,
+    /// What a worker offered to the others.
+    data: Option<serde_json::Value>,
+    /// Whether it was bound elsewhere.
+    is_adopted: bool,
+}
+
 fn bind(context: &Rc<Context>, worker: WorkerId, query: &Query) -> io::Result<ListenerId> {
     // In a rehearsal the system does not know.
     if context.run.borrow().rehearses
@@ -68,33 +85,54 @@ fn bind(context: &Rc<Context>, worker: WorkerId, query: &Query) -> io::Result<Li
     {
         return Err(io::Error::from_raw_os_error(libc::EADDRINUSE));
     }
-    let distribution = context.ask(|core| core.new_distribution(&query.target));
-    let Some(distribution) = distribution else {
-        let (bound, address) = bind_query(context, worker, query)?;
-        let guard = Rc::clone(&context.guard);
-        let socket = ListeningSocket::new(bound, UsedBy::AllWorkers, guard);
-        let delivery = Delivery::Shared(Rc::new(socket));
-        return Ok(insert(context, query, address, delivery));
+    let mut place = find(context, worker, query)?;
+    let sockets = place.sockets.len();
+    let distribution = context.ask(|core| core.new_distribution(&query.target, sockets));
+    let Some(mut distribution) = distribution else {
+        return share(context, place);
     };
-    let (bound, address) = start(context, worker, query, distribution.sockets.are_own)?;
-    let id = insert(context, query, address, Delivery::Distributed(Box::new(distribution)));
+    let are_own = distribution.sockets.are_own && place.may_have_siblings();
+    distribution.sockets.are_own = are_own;
+    place.listen(are_own)?;
+    let sockets = take(&mut place.sockets);
+    let id = insert(context, place, Delivery::Distributed(Box::new(distribution)));
     context.decide(|core| core.inherit(id));
     attend(context, id);
-    acceptor::add(context, id, bound);
+    for bound in sockets {
+        acceptor::add(context, id, bound);
+    }
     Ok(id)
 }
 
-fn insert(
-    context: &Context,
-    query: &Query,
-    address: Option<BoundAddress>,
-    delivery: Delivery<EngineDriver>,
-) -> ListenerId {
-    context.decide(|core| {
+/// Lets all workers accept from one socket, or receive datagrams.
+fn share(context: &Rc<Context>, mut place: Place) -> io::Result<ListenerId> {
+    let has_datagrams = place.query.target.has_datagrams();
+    // The workers listen themselves. What does not listen can't be stored.
+    if !has_datagrams && (place.is_adopted || context.store.borrow().is_some()) {
+        place.listen(false)?;
+    }
+    // Datagrams that come to others are not for this program.
+    let first = take(&mut place.sockets).into_iter().next();
+    let bound = first.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let guard = Rc::clone(&context.guard);
+    let socket = ListeningSocket::new(bound, UsedBy::AllWorkers, guard);
+    context.keep(&socket);
+    Ok(insert(context, place, Delivery::Shared(Rc::new(socket))))
+}
+
+fn insert(context: &Context, place: Place, delivery: Delivery<EngineDriver>) -> ListenerId {
+    let Place { query, address, data, is_adopted, .. } = place;
+    let id = context.decide(|core| {
         let id = core.next_listener();
-        core.insert_listener(id, Listener::new(query.clone(), address, delivery));
+        let mut listener = Listener::new(query.clone(), address, delivery);
+        listener.data = data;
+        core.insert_listener(id, listener);
         id
-    })
+    });
+    if is_adopted {
+        context.inherited.borrow_mut().serve(&query, id);
+    }
+    id
 }
 
 /// Binds the address again of a listener whose connections wait for a worker.
@@ -109,10 +147,20 @@ fn rebind(
     // Clients know the port that the kernel has chosen, which it would not choose again.
     let same =
         same_port(query, address).and_then(|query| start(context, worker, &query, has_own).ok());
-    let (bound, address) = same.map_or_else(|| start(context, worker, query, has_own), Ok)?;
-    context.decide(|core| core.rebind(id, query.clone(), address));
-    acceptor::add(context, id, bound);
+    let place = same.map_or_else(|| start(context, worker, query, has_own), Ok)?;
+    context.decide(|core| core.rebind(id, query.clone(), place.address.clone()));
+    add_all(context, id, place);
     Ok(())
+}
+
+/// Accepts from all sockets of an address.
+fn add_all(context: &Rc<Context>, id: ListenerId, place: Place) {
+    if place.is_adopted {
+        context.inherited.borrow_mut().serve(&place.query, id);
+    }
+    for bound in place.sockets {
+        acceptor::add(context, id, bound);
+    }
 }
 
 /// The query for the port that was bound for one that leaves the choice to the kernel.
@@ -126,36 +174,68 @@ fn same_port(query: &Query, bound: Option<BoundAddress>) -> Option<Query> {
     }
 }
 
-/// Binds an address and listens there. `has_siblings`: further sockets are to have it as well.
+/// Finds an address, and listens there. `has_siblings`: further sockets are to have it as well.
 fn start(
     context: &Context,
     worker: WorkerId,
     query: &Query,
     has_siblings: bool,
-) -> io::Result<(Bound, Option<BoundAddress>)> {
-    let (bound, address) = bind_query(context, worker, query)?;
-    listen::start(&bound, query)?;
-    if has_siblings {
-        listen::allow_siblings(&bound)?;
-    }
-    Ok((bound, address))
+) -> io::Result<Place> {
+    let place = find(context, worker, query)?;
+    place.listen(has_siblings)?;
+    Ok(place)
 }
 
-/// Binds what the query of a worker asks for. Also returns the address that workers see. Descriptors of the engine are not for workers to name.
-fn bind_query(
-    context: &Context,
-    worker: WorkerId,
-    query: &Query,
-) -> io::Result<(Bound, Option<BoundAddress>)> {
+/// Adopts what was bound elsewhere for the query of a worker, or binds what it asks for. Descriptors of the engine are
+/// not for workers to name.
+fn find(context: &Context, worker: WorkerId, query: &Query) -> io::Result<Place> {
     if let Target::Descriptor { fd, .. } = query.target
-        && context.ask(|core| core.owns(fd))
+        && (context.ask(|core| core.owns(fd)) || context.inherited.borrow().owns(fd))
     {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
     check_descriptors(context, worker, descriptors_at(&query.target))?;
+    let (run, query) = (context.run.borrow(), query.clone());
+    if !run.rehearses
+        && let Some(adopted) = context.inherited.borrow().adopt(&query)?
+    {
+        let Adopted { sockets, address, data } = adopted;
+        context.log().write(format_args!("{} sockets adopted for {query:?}", sockets.len()));
+        return Ok(Place { sockets, query, address, data, is_adopted: true });
+    }
     let is_contested =
         context.ask(|core| core.worker(worker).is_some_and(|worker| worker.is_other_user));
-    rehearsal::bind(&context.run.borrow(), query, is_contested)
+    let (bound, address) = rehearsal::bind(&run, &query, is_contested)?;
+    Ok(Place { sockets: vec![bound], query, address, data: None, is_adopted: false })
+}
+
+impl Place {
+    fn listen(&self, has_siblings: bool) -> io::Result<()> {
+        for bound in &self.sockets {
+            if self.is_adopted {
+                adopt::resume(bound, &self.query)?;
+                continue;
+            }
+            listen::start(bound, &self.query)?;
+            if has_siblings {
+                listen::allow_siblings(bound)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether further sockets can have the address and the options of these. The options of the service manager's are
+    /// not known.
+    fn may_have_siblings(&self) -> bool {
+        let address = |bound: &Bound| listen::bound_address(bound).ok();
+        let first = self.sockets.first().and_then(address);
+        !self.is_adopted
+            || self.sockets.iter().all(|bound| {
+                bound.keeper() != Some(Keeper::ServiceManager)
+                    && adopt::may_have_siblings(bound)
+                    && address(bound) == first
+            })
+    }
 }
 
 /// Whether listeners may take so many more descriptors, for this worker.
@@ -171,19 +251,18 @@ fn check_descriptors(context: &Context, worker: WorkerId, more: usize) -> io::Re
 
 /// Binds a further socket of the listener where the worker needs one to have one of its own.
 fn add_own_socket(context: &Rc<Context>, listener: ListenerId, worker: WorkerId) -> io::Result<()> {
-    let bound = match context.ask(|core| core.need_of_socket(listener, worker)) {
-        None => return Ok(()),
+    match context.ask(|core| core.need_of_socket(listener, worker)) {
+        None => {}
         Some(Need::Sibling(socket, query)) => {
             check_descriptors(context, worker, 1)?;
-            socket.sibling(&query)?
+            acceptor::add(context, listener, socket.sibling(&query)?);
         }
         Some(Need::Anew(query, address)) => {
             // Clients know the port.
             let query = same_port(&query, address).unwrap_or(query);
-            start(context, worker, &query, true)?.0
+            add_all(context, listener, start(context, worker, &query, true)?);
         }
-    };
-    acceptor::add(context, listener, bound);
+    }
     Ok(())
 }
 

@@ -12,13 +12,22 @@ use tokio::{
 
 use super::{
     super::{
-        core::{state::Core, stats::Counters, supervise::report::Ended},
+        core::{
+            listener::{Delivery, Listener},
+            state::Core,
+            stats::Counters,
+            supervise::report::{Ended, Report},
+        },
+        inherit::Inherited,
         messages::{Emit, Event, RunOptions, Settings},
         operator::{board::SharedBoard, record::End},
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
     engine_driver::EngineDriver,
+    fd_store::FdStore,
+    listening_socket::ListeningSocket,
+    predecessor::Predecessor,
     primaries::Primaries,
     reading::now,
     successor::Succession,
@@ -26,7 +35,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    protocol::{ListenerId, WorkerId},
+    protocol::{ListenerId, WorkerId, control::Target},
     sys::{cpu_time_of, exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve, signal_name},
 };
 
@@ -46,6 +55,14 @@ pub(super) struct Context {
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
+    /// Sockets that come from elsewhere.
+    pub(super) inherited: Rc<RefCell<Inherited>>,
+    /// Where the service manager stores sockets, if it does.
+    pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
+    /// The primary whose place this one takes, until it is done.
+    pub(super) predecessor: RefCell<Option<Rc<Predecessor>>>,
+    /// Tells that the workers of a primary that stands by are well.
+    pub(super) prepared: Rc<Notify>,
     /// What is about to take over from this primary.
     pub(super) succession: Rc<RefCell<Succession>>,
     /// What is counted.
@@ -78,6 +95,8 @@ impl Context {
         let (reserve, released) = (Rc::clone(&driver.reserve), Rc::clone(&driver.released));
         let guard = Rc::clone(&driver.guard);
         let supervision = Rc::clone(&driver.supervision);
+        let (inherited, store) = (Rc::clone(&driver.inherited), Rc::clone(&driver.store));
+        let prepared = Rc::clone(&driver.prepared);
         let succession = Rc::clone(&driver.succession);
         let scheduling = settings.scheduling.available(SPREADS_CONNECTIONS);
         Self {
@@ -88,6 +107,10 @@ impl Context {
             released,
             guard,
             supervision,
+            inherited,
+            store,
+            predecessor: RefCell::default(),
+            prepared,
             succession,
             counters,
             board,
@@ -118,6 +141,55 @@ impl Context {
         ask(&self.core.borrow())
     }
 
+    /// Has the service manager store a listening socket, if it does that.
+    pub(super) fn keep(&self, socket: &ListeningSocket) {
+        if let Some(store) = &*self.store.borrow() {
+            socket.keep_in(store);
+        }
+    }
+
+    /// Leaves what the service manager stores to the next primary.
+    pub(super) fn leave_stored(&self) {
+        self.each_socket(|_, socket| socket.leave_stored());
+    }
+
+    /// This process has taken the place of the other primary: what workers serve is its own from now on.
+    pub(super) fn own_inherited(&self) {
+        self.inherited.borrow_mut().commit();
+        self.each_socket(|listener, socket| {
+            socket.own();
+            if !matches!(listener.query.target, Target::Descriptor { .. }) {
+                self.keep(socket);
+            }
+        });
+    }
+
+    /// The other primary has ended: closes what it has offered and no worker here has asked for.
+    pub(super) fn close_upgraded(&self) {
+        let names = self.inherited.borrow_mut().close_upgraded();
+        if let Some(store) = &*self.store.borrow() {
+            names.into_iter().for_each(|name| store.remove(name));
+        }
+    }
+
+    /// Another primary takes the place of this one: it decides about all sockets from now on.
+    pub(super) fn disown_sockets(&self) {
+        self.each_socket(|_, socket| socket.disown());
+    }
+
+    fn each_socket(&self, mut with: impl FnMut(&Listener<EngineDriver>, &ListeningSocket)) {
+        self.ask(|core| {
+            for listener in core.listeners() {
+                match &listener.delivery {
+                    Delivery::Shared(socket) => with(listener, socket),
+                    Delivery::Distributed(it) => {
+                        it.sockets.iter().for_each(|it| with(listener, &it.socket));
+                    }
+                }
+            }
+        });
+    }
+
     pub(super) fn emit(&self, event: Event) {
         (self.emit)(event);
     }
@@ -146,6 +218,13 @@ impl Context {
             None => Ended::Unknown,
         };
         self.decide(|core| core.tell_exited(worker, how, Instant::now()));
+    }
+
+    /// Tells the program what happened, and operators.
+    pub(super) fn tell(&self, report: Report) {
+        if let Some(supervision) = &mut *self.supervision.borrow_mut() {
+            supervision.report(report, &self.emit, &self.board);
+        }
     }
 
     /// Reports what a worker did wrong, or why it can't begin.

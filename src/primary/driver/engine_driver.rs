@@ -22,11 +22,13 @@ use super::{
                 status::Status,
             },
         },
-        messages::Emit,
+        inherit::{Inherited, Unwanted},
+        messages::{Emit, Event},
         operator::board::SharedBoard,
     },
     accept_guard::AcceptGuard,
     debug_log::DebugLog,
+    fd_store::FdStore,
     lanes::WorkerLanes,
     listening_socket::ListeningSocket,
     parked_connections::ParkedConnections,
@@ -57,6 +59,12 @@ pub(crate) struct EngineDriver {
     pub(super) succession: Rc<RefCell<Succession>>,
     /// What operators see.
     board: SharedBoard,
+    /// Sockets that come from elsewhere.
+    pub(super) inherited: Rc<RefCell<Inherited>>,
+    /// Where sockets are stored, if there is such a place.
+    pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
+    /// Tells that the workers of a primary that stands by are well.
+    pub(super) prepared: Rc<Notify>,
     /// Keeps sockets that workers have as well from making this thread wait.
     pub(super) guard: Rc<AcceptGuard>,
 }
@@ -65,7 +73,32 @@ impl EngineDriver {
     pub(super) fn new(log: DebugLog, emit: Emit, reserve: Reserve, board: SharedBoard) -> Self {
         let reserve = Rc::new(RefCell::new(reserve));
         let (released, supervision, succession, guard) = Default::default();
-        Self { log, reserve, released, emit, supervision, succession, board, guard }
+        let (inherited, store, prepared) = Default::default();
+        Self {
+            log,
+            reserve,
+            released,
+            emit,
+            supervision,
+            succession,
+            board,
+            inherited,
+            store,
+            prepared,
+            guard,
+        }
+    }
+
+    /// Tells which addresses of the service manager no worker has asked for, now that all workers are ready.
+    fn tell_unwanted(&self) {
+        let Unwanted { activated, stored } = self.inherited.borrow_mut().end_wait();
+        if let Some(store) = &*self.store.borrow() {
+            stored.into_iter().for_each(|name| store.remove(name));
+        }
+        if !activated.is_empty() {
+            self.log.write(format_args!("no worker listens on {}", activated.join(", ")));
+            (self.emit)(Event::Unwanted(activated));
+        }
     }
 }
 
@@ -129,8 +162,15 @@ impl Driver for EngineDriver {
         }
     }
 
+    fn prepared(&self) {
+        self.prepared.notify_one();
+    }
+
     fn report(&self, report: Report) {
         self.log.write(format_args!("{report:?}"));
+        if report == Report::Ready {
+            self.tell_unwanted();
+        }
         if let Some(supervision) = &mut *self.supervision.borrow_mut() {
             if report == Report::Stopped {
                 supervision.end();

@@ -14,13 +14,17 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{super::core::driver::Socket, accept_guard::AcceptGuard};
+use super::{
+    super::core::driver::Socket,
+    accept_guard::AcceptGuard,
+    fd_store::{FdStore, Stored},
+};
 use crate::{
     protocol::control::Query,
     sys::{
         errno,
         failure::Failure,
-        listen::{self, Bound, Endpoint},
+        listen::{self, Bound, Endpoint, Keeper},
         scarce_descriptors, watched,
     },
 };
@@ -33,9 +37,9 @@ pub(crate) struct ListeningSocket {
     used_by: UsedBy,
     /// Whether workers have it, or have had it, as well.
     is_lent: Cell<bool>,
-    /// Whether it belongs to another process, which goes on listening when this one closes it.
-    is_disowned: Cell<bool>,
     guard: Rc<AcceptGuard>,
+    /// Until it is closed, where the service manager stores it as well.
+    stored: RefCell<Option<Stored>>,
     /// The task that waits for its connections.
     task: OnceCell<AbortHandle>,
 }
@@ -58,8 +62,53 @@ struct Open {
 impl ListeningSocket {
     pub(super) fn new(bound: Bound, used_by: UsedBy, guard: Rc<AcceptGuard>) -> Self {
         let open = RefCell::new(Some(Open { watch: None, bound: Rc::new(bound) }));
-        let (is_lent, is_disowned, task) = Default::default();
-        Self { open, used_by, is_lent, is_disowned, guard, task }
+        let (is_lent, stored, task) = Default::default();
+        Self { open, used_by, is_lent, guard, stored, task }
+    }
+
+    /// Has the service manager store it until it is closed, if this process decides about it.
+    pub(super) fn keep_in(&self, store: &Rc<FdStore>) {
+        if let Some(open) = self.open.borrow().as_ref() {
+            *self.stored.borrow_mut() = store.store(&open.bound);
+        }
+    }
+
+    /// This process decides about it from now on: the other primary has until now.
+    pub(super) fn own(&self) {
+        if let Some(open) = self.open.borrow().as_ref() {
+            open.bound.own();
+        }
+    }
+
+    /// Another process decides about it from now on, so this one neither ends listening nor removes a file.
+    pub(super) fn disown(&self) {
+        if let Some(open) = self.open.borrow().as_ref() {
+            open.bound.disown();
+        }
+        if let Some(stored) = self.stored.take() {
+            stored.leave();
+        }
+    }
+
+    /// As [`disown`](Self::disown), where the service manager stores it for the next primary.
+    pub(super) fn leave_stored(&self) {
+        if self.stored.borrow().is_some() {
+            self.disown();
+        }
+    }
+
+    /// Whether the service manager has bound it.
+    pub(super) fn is_activated(&self) -> bool {
+        self.keeper() == Some(Keeper::ServiceManager)
+    }
+
+    /// Whether the file of a Unix socket is removed when this closes.
+    pub(super) fn has_file(&self) -> bool {
+        self.open.borrow().as_ref().is_some_and(|open| open.bound.has_file())
+    }
+
+    fn keeper(&self) -> Option<Keeper> {
+        self.open.borrow().as_ref().and_then(|open| open.bound.keeper())
     }
 
     /// The task ends when the socket is closed.
@@ -73,9 +122,11 @@ impl ListeningSocket {
         self.open.borrow().is_some()
     }
 
-    /// Ends listening; see [`listen::stop`].
+    /// Ends listening, unless something else keeps the socket; see [`listen::stop`].
     pub(super) fn stop(&self) {
-        if let Some(open) = self.open.borrow().as_ref() {
+        if let Some(open) = self.open.borrow().as_ref()
+            && open.bound.keeper().is_none()
+        {
             listen::stop(open.bound.socket.as_raw_fd());
         }
     }
@@ -84,11 +135,16 @@ impl ListeningSocket {
     /// or wait for ever.
     pub(super) fn close_descriptor(&self) {
         drop(self.open.take());
+        drop(self.stored.take());
     }
 
     /// Another socket on the same address; see [`listen::sibling`].
     pub(super) fn sibling(&self, query: &Query) -> io::Result<Bound> {
-        self.with(|bound| listen::sibling(bound, query))
+        self.with(|bound| {
+            // One that was adopted may not have allowed it.
+            listen::allow_siblings(bound)?;
+            listen::sibling(bound, query)
+        })
     }
 
     /// A further descriptor of it, for a process that is to take over.
@@ -193,6 +249,10 @@ impl Socket for Rc<ListeningSocket> {
     }
 
     fn accept_backlog(&self, query: &Query, take: &mut dyn FnMut(OwnedFd)) -> bool {
+        // There they go on waiting, for whoever has the socket next.
+        if self.keeper().is_some() {
+            return true;
+        }
         let scarce = scarce_descriptors();
         // The kernel keeps one more than it is asked for; those that come meanwhile come too late.
         for _ in 0..=listen::wanted_backlog(query) {
@@ -213,17 +273,14 @@ impl Socket for Rc<ListeningSocket> {
     }
 
     fn disown(&self) {
-        self.is_disowned.set(true);
-        if let Some(open) = self.open.borrow().as_ref() {
-            open.bound.disown();
-        }
+        ListeningSocket::disown(self);
     }
 
     fn close(&self, is_last: bool) {
         if let Some(task) = self.task.get() {
             task.abort();
         }
-        if is_last && !self.is_disowned.get() {
+        if is_last {
             self.stop();
         }
         self.close_descriptor();

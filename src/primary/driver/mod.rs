@@ -11,7 +11,9 @@
 //! - [`successor`]: the process that is to take over; [`successor_task`]: how it does,
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
-//! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
+//! - [`predecessor`]: the primary whose place this one takes; [`carried`]: counts that go on,
+//! - [`systemd`]: what the service manager is told; [`fd_store`]: what it stores; [`orphans`]: what process 1 has to
+//!   reap,
 //! - [`succession`]: one primary follows another, as the service manager sees it; [`primaries`]: what a primary has of
 //!   the others; [`parent`]: the process that stays,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
@@ -21,10 +23,12 @@ mod accept_guard;
 mod acceptor;
 mod asks;
 mod bind;
+mod carried;
 mod context;
 mod debug_log;
 mod engine_driver;
 mod faults;
+mod fd_store;
 mod http;
 mod lanes;
 mod listening_socket;
@@ -33,6 +37,7 @@ mod orphans;
 mod parent;
 mod parked_connections;
 mod parked_task;
+mod predecessor;
 mod primaries;
 pub(super) mod reading;
 mod rehearsal;
@@ -129,6 +134,11 @@ pub(super) fn run(
                 Command::SuccessorStarted(started) => successor_task::started(&context, started),
                 Command::Supervision(order) => carry_out(&context, order),
                 Command::Operator(order) => answer_operators(&context, order),
+                Command::TakeOverFailed(reason, done) => {
+                    predecessor::give_up(&context, &reason);
+                    // The caller may have ceased to wait.
+                    let _ = done.try_send(());
+                }
                 Command::SignalSuccessor(signal) => context.primaries.borrow_mut().signal(signal),
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());
@@ -136,6 +146,8 @@ pub(super) fn run(
                 }
             }
         }
+        // This process ends without a stop, so the service manager gives what it stores to the next one.
+        context.leave_stored();
         context.succession.borrow_mut().abandon();
         // The workers' lanes have to stay open, as long as this process is there: see `Watchdog`. And
         // without JavaScript no other code reaps them.

@@ -35,6 +35,9 @@ const ADOPTION: Duration = Duration::from_secs(1);
 /// How often to look at that.
 const INTERVAL: Duration = Duration::from_millis(20);
 
+/// A process that tasks wait for.
+pub(super) type Watched = Rc<AsyncFd<Arc<Process>>>;
+
 /// What the parent hears.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -87,7 +90,7 @@ impl Primary {
 pub(super) struct Parent {
     primary: RefCell<Primary>,
     /// Those that are watched, by their pids.
-    processes: RefCell<BTreeMap<i32, Arc<Process>>>,
+    processes: RefCell<BTreeMap<i32, Watched>>,
     /// Where signals go.
     recipient: Rc<RefCell<Recipient>>,
     send: UnboundedSender<Heard>,
@@ -97,14 +100,14 @@ pub(super) struct Parent {
 impl Parent {
     /// Begins to watch the first of the later primaries, and to read what they tell.
     pub(super) fn new(
-        first: Arc<Process>,
+        first: Watched,
         lane: OwnedFd,
         recipient: Rc<RefCell<Recipient>>,
         log: DebugLog,
     ) -> (Self, UnboundedReceiver<Heard>) {
         let (send, heard) = unbounded_channel();
         drop(spawn_local(hear_lane(lane, send.clone())));
-        let primary = RefCell::new(Primary::new(first.pid()));
+        let primary = RefCell::new(Primary::new(first.get_ref().pid()));
         let parent = Self { primary, processes: RefCell::default(), recipient, send, log };
         parent.attend(first);
         (parent, heard)
@@ -123,8 +126,7 @@ impl Parent {
                 }
                 Some(Heard::LaneEnd) => self.primary.borrow_mut().is_last = true,
                 Some(Heard::End(pid)) => {
-                    let process = self.processes.borrow().get(&pid).cloned();
-                    let exit = process.and_then(|it| it.status().ok().flatten());
+                    let exit = self.process(pid).and_then(|it| it.status().ok().flatten());
                     self.end(pid, exit);
                 }
                 // This holds a sender.
@@ -135,9 +137,13 @@ impl Parent {
         self.exit().await
     }
 
-    fn attend(&self, process: Arc<Process>) {
-        self.processes.borrow_mut().insert(process.pid(), Arc::clone(&process));
+    fn attend(&self, process: Watched) {
+        self.processes.borrow_mut().insert(process.get_ref().pid(), Rc::clone(&process));
         drop(spawn_local(hear_end(process, self.send.clone())));
+    }
+
+    fn process(&self, pid: i32) -> Option<Arc<Process>> {
+        self.processes.borrow().get(&pid).map(|it| Arc::clone(it.get_ref()))
     }
 
     /// A process says that it is the primary, or its predecessor says so.
@@ -157,7 +163,7 @@ impl Parent {
         match process {
             Some(process) => {
                 self.recipient.borrow_mut().become_primary(Arc::clone(&process));
-                self.attend(process);
+                self.attend(Rc::new(wait_on(process).await));
             }
             None => self.end(pid, None),
         }
@@ -183,7 +189,7 @@ impl Parent {
             let primary = self.primary.borrow();
             (primary.pid, primary.exit)
         };
-        let process = self.processes.borrow().get(&pid).cloned();
+        let process = self.process(pid);
         while exit.is_none()
             && let Some(process) = &process
             && Instant::now() < deadline
@@ -221,16 +227,14 @@ async fn hear_lane(lane: OwnedFd, send: UnboundedSender<Heard>) {
     let _ = send.send(Heard::LaneEnd);
 }
 
-async fn hear_end(process: Arc<Process>, send: UnboundedSender<Heard>) {
-    let pid = process.pid();
-    when_ended(process).await;
+async fn hear_end(process: Watched, send: UnboundedSender<Heard>) {
+    when_ended(&process).await;
     // The parent may have ceased to listen.
-    let _ = send.send(Heard::End(pid));
+    let _ = send.send(Heard::End(process.get_ref().pid()));
 }
 
 /// Waits until a process has ended.
-pub(super) async fn when_ended(process: Arc<Process>) {
-    let process = wait_on(process).await;
+pub(super) async fn when_ended(process: &AsyncFd<Arc<Process>>) {
     // Fails only when the runtime ends.
     let _ = process.readable().await;
 }

@@ -18,14 +18,10 @@ use super::{
     },
     context::Context,
     orphans::reap_orphans,
-    parent::{Parent, when_ended},
+    parent::{Parent, Watched, when_ended},
     systemd::Systemd,
 };
-use crate::sys::{
-    become_subreaper,
-    exit::{Exit, Process},
-    orphans_run,
-};
+use crate::sys::{become_subreaper, exit::Exit, orphans_run};
 
 /// How long processes that a primary has left may take to end.
 const LEFT_PATIENCE: Duration = Duration::from_secs(2);
@@ -62,13 +58,14 @@ pub(super) fn keep_place(context: &Context) {
 }
 
 /// The successor serves. Tells the service manager or the parent of it, or becomes the parent itself.
-pub(super) fn give_place(context: &Rc<Context>, successor: Arc<Process>) {
-    let pid = successor.pid();
+pub(super) fn give_place(context: &Rc<Context>, successor: &Watched) {
+    let pid = successor.get_ref().pid();
     let is_main = can_leave(context) && !context.primaries.borrow().has_parent();
     if let Some(systemd) = systemd(context) {
         systemd.borrow_mut().hand_over(is_main.then_some(pid.unsigned_abs()));
     }
-    let lane = context.primaries.borrow_mut().announce(&successor);
+    let lane = context.primaries.borrow_mut().announce(successor.get_ref());
+    let successor = Rc::clone(successor);
     match lane {
         None => drop(spawn_local(watch_successor(Rc::clone(context), successor))),
         Some(lane) => {
@@ -92,8 +89,9 @@ pub(super) fn take_place(context: &Context) {
 }
 
 /// Reports how the successor ends, while another process is the parent of all, or none.
-async fn watch_successor(context: Rc<Context>, successor: Arc<Process>) {
-    when_ended(Arc::clone(&successor)).await;
+async fn watch_successor(context: Rc<Context>, watched: Watched) {
+    when_ended(&watched).await;
+    let successor = Arc::clone(watched.get_ref());
     let exit = successor.status().ok().flatten();
     let primaries = context.primaries.borrow();
     primaries.announce_end(successor.pid(), exit);
@@ -108,7 +106,7 @@ async fn watch_successor(context: Rc<Context>, successor: Arc<Process>) {
 }
 
 /// Looks after all later primaries, until the last one has ended.
-async fn be_parent(context: Rc<Context>, first: Arc<Process>, lane: OwnedFd) {
+async fn be_parent(context: Rc<Context>, first: Watched, lane: OwnedFd) {
     let recipient = context.primaries.borrow().recipient();
     let (parent, heard) = Parent::new(first, lane, recipient, context.log());
     let exit = parent.run(heard).await;

@@ -22,6 +22,8 @@ use super::{
         primary_recipe::StartedPrimary,
     },
     context::Context,
+    parent::Watched,
+    succession,
     successor::Successor,
     worker_task::{has_room, receive, watch},
 };
@@ -73,7 +75,7 @@ pub(super) fn end_now(process: &Process) {
 async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant) {
     let StartedPrimary { process, lane } = started;
     let watched = async {
-        let watched = watch(Arc::clone(&process), Interest::READABLE).await?;
+        let watched = Rc::new(watch(Arc::clone(&process), Interest::READABLE).await?);
         let lane = watch(lane, Interest::READABLE | Interest::WRITABLE).await?;
         Ok::<_, Error>((watched, lane))
     };
@@ -107,6 +109,7 @@ async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant
         None => {
             peer.end(false).await;
             context.succession.borrow_mut().set(None);
+            succession::keep_place(&context);
         }
     }
 }
@@ -114,6 +117,7 @@ async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant
 /// The upgrade has failed, and nothing is left of it.
 fn fail(context: &Context, (phase, cause): Failure) {
     context.succession.borrow_mut().set(None);
+    succession::keep_place(context);
     let rejection = Rejection { cause, phase, worker: None, slot: None };
     context.log().write(format_args!("the upgrade has failed: {rejection:?}"));
     let now = Instant::now();
@@ -134,7 +138,7 @@ fn cause_of(error: &Error) -> Cause {
 struct Peer<'a> {
     context: &'a Rc<Context>,
     successor: &'a Rc<Successor>,
-    process: &'a AsyncFd<Arc<Process>>,
+    process: &'a Watched,
 }
 
 impl Peer<'_> {
@@ -218,6 +222,10 @@ impl Peer<'_> {
                 self.successor.send(&ToSuccessor::Operator { kind, address }, Some(socket));
             }
         }
+        let parent = succession::lane_for_successor(self.context).map_err(copied)?;
+        if let Some(lane) = parent {
+            self.successor.send(&ToSuccessor::Parent, Some(lane));
+        }
         self.successor.send(&ToSuccessor::Offered, None);
         Ok(())
     }
@@ -284,12 +292,13 @@ impl Peer<'_> {
     async fn hand_over(&self) {
         let Self { context, successor, process } = self;
         successor.set_serving();
+        let stays = succession::stays(context);
+        succession::give_place(context, process);
         successor.send(&ToSuccessor::Main, None);
         if let Some(supervision) = &mut *context.supervision.borrow_mut() {
             supervision.hand_over_operators();
         }
         let (now, pid) = (Instant::now(), successor.pid());
-        let stays = false;
         context.decide(|core| core.supervise(now, |it| it.successor_serves(pid, stays, now)));
         let mut is_lost = false;
         while !successor.has_everything(Instant::now()) {

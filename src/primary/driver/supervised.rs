@@ -11,9 +11,10 @@ use super::{
         recipe::Started,
     },
     context::Context,
+    fd_store::{FdStore, send_again},
     http,
     orphans::reap_orphans,
-    reading,
+    predecessor, reading,
     supervision::{Limits, Supervision},
     systemd::{Systemd, tell_changes},
     worker_task::{Attending, adopt},
@@ -25,9 +26,30 @@ use crate::{
 
 /// Begins to supervise.
 pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
-    let Supervise { options, run, recipe, forker, ids, identity, sockets, done } = supervise;
+    let Supervise {
+        options,
+        run,
+        recipe,
+        forker,
+        ids,
+        identity,
+        sockets,
+        inherited,
+        takeover,
+        done,
+    } = supervise;
     let mut supervision = Supervision::new(forker, identity);
-    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options, true));
+    let speaks = takeover.is_none();
+    let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options, speaks));
+    *context.inherited.borrow_mut() = inherited;
+    if let Some(store) = run.systemd.as_ref().and_then(FdStore::new) {
+        let store = Rc::new(store);
+        if !speaks {
+            store.be_silent();
+        }
+        drop(spawn_local(send_again(Rc::clone(&store))));
+        *context.store.borrow_mut() = Some(store);
+    }
     if run.reaps_orphans {
         drop(spawn_local(reap_orphans(Rc::clone(context))));
     }
@@ -39,12 +61,23 @@ pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
         systemd
     });
     supervision.limits = Limits::from(&options);
+    let queue_timeout = recipe.queue_timeout;
     let recipe = supervision.add_recipe(recipe);
     context.board.begin(Arc::clone(&supervision.identity), context.counters.total());
     *context.supervision.borrow_mut() = Some(supervision);
-    let supervisor = Supervisor::new(options, recipe, Box::new(move || ids.next()));
+    let next_id = Box::new(move || ids.next());
+    let supervisor = match &takeover {
+        None => Supervisor::new(options, recipe, next_id),
+        Some(takeover) => {
+            let generation = takeover.predecessor.generation.saturating_add(1);
+            Supervisor::standing_by(options, recipe, next_id, generation)
+        }
+    };
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
-    http::open(context, sockets);
+    match takeover {
+        None => http::open(context, sockets),
+        Some(takeover) => predecessor::follow(context, takeover, sockets, queue_timeout),
+    }
     // The caller may have ceased to wait.
     let _ = done.try_send(());
 }

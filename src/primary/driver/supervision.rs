@@ -211,9 +211,9 @@ fn text(tail: &StderrTail) -> String {
 
 fn rejection(report: &Report) -> Option<&Rejection> {
     match report {
-        Report::Failed(rejection) | Report::Answer(_, Outcome::Rejected(rejection)) => {
-            Some(rejection)
-        }
+        Report::Failed(rejection)
+        | Report::StandbyFailed(rejection)
+        | Report::Answer(_, Outcome::Rejected(rejection)) => Some(rejection),
         _ => None,
     }
 }

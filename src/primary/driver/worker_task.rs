@@ -1,7 +1,7 @@
 //! The task of one worker: from its start until its process has ended and all that it has sent is read.
 
 use std::{
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -291,12 +291,12 @@ async fn exited(context: &Context, id: WorkerId, process: &AsyncFd<Arc<Process>>
     }
 }
 
-/// The next packet of a worker, or of a successor, or `None` when it has closed its end.
-pub(super) async fn receive(
+/// The next packet of a worker, or of another primary, or `None` when it has closed its end.
+pub(super) async fn receive<T: Watchable + AsFd>(
     context: &Context,
-    control: &AsyncFd<OwnedFd>,
+    control: &AsyncFd<T>,
 ) -> Result<Option<WholePacket>> {
-    let receive = |socket: &OwnedFd| receive_packet(context, socket);
+    let receive = |socket: &T| receive_packet(context, socket);
     loop {
         match watched::when_ready(control, Interest::READABLE, receive).await {
             Ok(packet) if !packet.is_end => return Ok(Some(packet)),
@@ -323,12 +323,12 @@ fn hear(
 /// A packet of a worker, with its descriptor: where there is no number for that, it stays in the socket.
 fn receive_packet(
     context: &Context,
-    control: &OwnedFd,
+    control: impl AsFd,
 ) -> std::result::Result<WholePacket, Failure> {
-    match lane::receive_packet_with_descriptor(control, MAX_PACKET) {
+    match lane::receive_packet_with_descriptor(&control, MAX_PACKET) {
         Err(shortage @ Failure::Shortage(_)) => {
             let mut reserve = context.reserve.borrow_mut();
-            let lent = reserve.lend(|| lane::receive_packet_with_descriptor(control, MAX_PACKET));
+            let lent = reserve.lend(|| lane::receive_packet_with_descriptor(&control, MAX_PACKET));
             lent.unwrap_or(Err(shortage))
         }
         received => received,

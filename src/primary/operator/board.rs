@@ -13,12 +13,13 @@ use super::{
             status::Status,
         },
     },
+    carried::Carrier,
     identity::Identity,
     readiness::readiness,
     record::{End, Moment, Record, Usage},
     snapshot::Snapshot,
 };
-use crate::protocol::WorkerId;
+use crate::protocol::{WorkerId, upgrade::Counted};
 
 /// How long it is known what processes use.
 const FRESH: Duration = Duration::from_millis(500);
@@ -81,7 +82,19 @@ impl Board {
 
     /// An operator has asked for this.
     pub fn count_request(&self, endpoint: &'static str) {
-        *self.lock().record.requests.entry(endpoint).or_default() += 1;
+        self.lock().record.count_request(endpoint);
+    }
+
+    /// What has happened since the last call for this carrier, for another primary.
+    pub(in super::super) fn carried(&self, carrier: &mut Carrier) -> Vec<Counted> {
+        let inner = self.lock();
+        let reloads = inner.status.as_ref().map(|it| (it.reloads, it.failed_reloads));
+        carrier.carried(&inner.record, reloads.unwrap_or_default())
+    }
+
+    /// This has happened in another primary.
+    pub(in super::super) fn add_carried(&self, counted: &Counted) {
+        self.lock().record.add_carried(counted);
     }
 
     /// The processes of workers, if it is to be read again what they use.

@@ -255,16 +255,18 @@ impl Families<'_, '_> {
     }
 
     fn events(&mut self) -> fmt::Result {
-        let Snapshot { status, tally, requests, .. } = self.snapshot;
+        let Snapshot { tally, requests, .. } = self.snapshot;
         let help = "Connections and requests that a deadline has ended.";
         self.counter("connections_cut", help, tally.cut)?;
-        let outcomes = [("done", status.reloads), ("failed", self.snapshot.failed_reloads())];
+        let outcomes =
+            [("done", self.snapshot.reloads()), ("failed", self.snapshot.failed_reloads())];
         let reloads = outcomes.map(|(outcome, count)| ([("outcome", outcome)], count));
         self.counters("reloads", "Reloads, by what they came to.", None, reloads)?;
         self.counter("workers_hung", "Workers that were replaced because they hung.", tally.hung)?;
         let help = "Reports of event loops that were blocked for blockedTimeout.";
         self.counter("event_loops_blocked", help, tally.blocked)?;
-        let requests = requests.iter().map(|(&endpoint, &count)| ([("endpoint", endpoint)], count));
+        let requests =
+            requests.iter().map(|(endpoint, &count)| ([("endpoint", &**endpoint)], count));
         let help = "Requests to the control socket and the admin endpoint.";
         self.counters("operator_requests", help, None, requests)
     }

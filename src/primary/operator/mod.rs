@@ -4,12 +4,13 @@
 //! - [`record`]: what is remembered of the past (`history`: of the last two minutes),
 //! - [`snapshot`]: everything at one moment, which [`status`] shows as JSON, and [`metrics`] as OpenMetrics
 //!   ([`text_format`]: as the older format);
-//!   `readiness`: whether the program serves,
+//!   [`carried`]: what goes on in another primary; `readiness`: whether the program serves,
 //! - [`report`]: what supervision reports, as JSON,
 //! - [`page`](mod@page): a page that shows the status,
 //! - [`identity`]: which primary this is; [`sockets`]: where operators ask.
 
 pub mod board;
+pub(super) mod carried;
 mod history;
 pub mod identity;
 pub mod metrics;

@@ -83,8 +83,8 @@ pub struct Tally {
 
 /// A count that begins again with each slot of the same number.
 #[derive(Debug, Clone, Copy, Default)]
-struct Restarts {
-    before: u64,
+pub(super) struct Restarts {
+    pub(super) before: u64,
     last: u32,
 }
 
@@ -110,13 +110,24 @@ pub(super) struct Record {
     /// When the use of processes was read last.
     pub(super) read: Option<Instant>,
     /// The processor time of workers that have ended.
-    ended_cpu: BTreeMap<SlotNumber, Duration>,
-    restarts: BTreeMap<SlotNumber, Restarts>,
+    pub(super) ended_cpu: BTreeMap<SlotNumber, Duration>,
+    pub(super) restarts: BTreeMap<SlotNumber, Restarts>,
     /// How often operators have asked, by what they asked for.
-    pub(super) requests: BTreeMap<&'static str, u64>,
+    pub(super) requests: BTreeMap<String, u64>,
+    /// How many reloads other primaries have made before this one, and how many of theirs have failed.
+    pub(super) reloads_before: u64,
+    pub(super) failed_reloads_before: u64,
 }
 
 impl Record {
+    /// An operator has asked for this.
+    pub(super) fn count_request(&mut self, endpoint: &str) {
+        match self.requests.get_mut(endpoint) {
+            Some(count) => *count += 1,
+            None => _ = self.requests.insert(endpoint.to_owned(), 1),
+        }
+    }
+
     pub(super) fn add_process(&mut self, id: WorkerId, pid: i32, slot: Option<SlotNumber>) {
         let (usage, leaves) = Default::default();
         self.processes.insert(id, Process { pid, slot, usage, leaves });

@@ -34,6 +34,12 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
         Report::Failed(rejection) => {
             json!({ "type": "failed", "reason": rejection_json(rejection, stderr) })
         }
+        Report::StandbyFailed(rejection) => {
+            json!({ "type": "standbyFailed", "reason": rejection_json(rejection, stderr) })
+        }
+        Report::TakenOver { pid, version, node } => {
+            json!({ "type": "takenOver", "pid": pid, "version": version, "node": node })
+        }
         Report::Hung { worker, time, stack } => {
             json!({ "type": "hung", "worker": worker, "ms": whole(*time), "stack": stack })
         }
@@ -103,6 +109,10 @@ pub(crate) fn rejection_json(rejection: &Rejection, stderr: Option<&str>) -> Val
         Cause::Hung => "hung",
         Cause::Memory => "memory",
         Cause::Fault => "fault",
+        Cause::Predecessor(message) => {
+            value["message"] = json!(message);
+            "predecessor"
+        }
         Cause::Stopping => "stopping",
         Cause::NoSuchWorker => "noSuchWorker",
         Cause::Busy => "busy",

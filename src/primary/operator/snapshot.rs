@@ -54,13 +54,23 @@ pub struct Snapshot {
     /// The last seconds, oldest first.
     pub seconds: Vec<Second>,
     /// How often operators have asked, by what they asked for.
-    pub requests: BTreeMap<&'static str, u64>,
+    pub requests: BTreeMap<String, u64>,
+    /// How many reloads other primaries have made before this one.
+    pub(super) reloads_before: u64,
+    /// How many of those that failed were theirs.
+    pub(super) failed_reloads_before: u64,
 }
 
 impl Snapshot {
+    /// Reloads that have ended well.
+    pub(super) fn reloads(&self) -> u64 {
+        self.status.reloads + self.reloads_before
+    }
+
     /// Reloads that have failed, in whatever way.
     pub(super) fn failed_reloads(&self) -> u64 {
-        self.status.failed_reloads + self.tally.unprepared_reloads
+        let here = self.status.failed_reloads + self.tally.unprepared_reloads;
+        here + self.failed_reloads_before
     }
 
     pub(super) fn new(
@@ -86,6 +96,8 @@ impl Snapshot {
             events: record.events.iter().cloned().collect(),
             seconds: record.history.seconds(),
             requests: record.requests.clone(),
+            reloads_before: record.reloads_before,
+            failed_reloads_before: record.failed_reloads_before,
         }
     }
 }

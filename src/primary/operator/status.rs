@@ -283,12 +283,12 @@ impl From<Total> for Connections {
 
 impl Totals {
     fn new(snapshot: &Snapshot) -> Self {
-        let Snapshot { observed, restarts, status, tally, .. } = snapshot;
+        let Snapshot { observed, restarts, tally, .. } = snapshot;
         Self {
             connections: observed.total.into(),
             restarts: restarts.values().sum(),
             cut: tally.cut,
-            reloads: status.reloads,
+            reloads: snapshot.reloads(),
             reloads_failed: snapshot.failed_reloads(),
             hung: tally.hung,
             blocked: tally.blocked,

@@ -110,7 +110,9 @@ fn snapshot(slots: u32) -> Snapshot {
         tally: Tally { cut: 5, hung: 6, blocked: 7, unprepared_reloads: 1 },
         events: vec![Arc::new(hung)],
         seconds: Vec::new(),
-        requests: BTreeMap::from([("metrics", 8)]),
+        requests: BTreeMap::from([("metrics".into(), 8)]),
+        reloads_before: 0,
+        failed_reloads_before: 0,
     }
 }
 

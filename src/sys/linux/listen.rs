@@ -36,6 +36,18 @@ pub(in crate::sys) fn abstract_name(name: &[u8]) -> io::Result<UnixAddr> {
 }
 
 pub(in crate::sys) fn backlog(listening: RawFd) -> usize {
+    // For a listening socket this is the length of its backlog.
+    tcp_info(listening).map_or(0, |info| info.tcpi_unacked as usize)
+}
+
+/// How many connections the kernel queues at a TCP socket.
+pub(in crate::sys) fn backlog_limit(listening: RawFd) -> Option<u32> {
+    // For a listening socket this is the limit of its backlog.
+    tcp_info(listening).map(|info| info.tcpi_sacked)
+}
+
+/// What the kernel says of a TCP socket.
+fn tcp_info(listening: RawFd) -> Option<libc::tcp_info> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     // By `libc`, because `nix` takes only descriptors that are known to be open.
@@ -50,7 +62,5 @@ pub(in crate::sys) fn backlog(listening: RawFd) -> usize {
         )
     };
     // SAFETY: plain numbers, for which zeros do.
-    let info = unsafe { info.assume_init() };
-    // For a listening socket this is the length of its backlog.
-    if result == 0 { info.tcpi_unacked as usize } else { 0 }
+    (result == 0).then(|| unsafe { info.assume_init() })
 }

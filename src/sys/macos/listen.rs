@@ -59,3 +59,8 @@ pub(in crate::sys) fn backlog(listening: RawFd) -> usize {
     let found = unsafe { libc::poll(&raw mut polled, 1, 0) };
     usize::from(found == 1 && polled.revents & libc::POLLIN != 0)
 }
+
+/// The kernel does not report it.
+pub(in crate::sys) fn backlog_limit(_: RawFd) -> Option<u32> {
+    None
+}

@@ -190,6 +190,8 @@ impl Driver for Memory {
 
     fn forget_recipe(&self, _recipe: RecipeId) {}
 
+    fn prepared(&self) {}
+
     fn report(&self, report: Report) {
         self.reports.borrow_mut().push(report);
     }

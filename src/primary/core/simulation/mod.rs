@@ -235,7 +235,7 @@ impl Simulation {
                 listener
             }
             Plan::Bind => {
-                let distribution = self.core.new_distribution(&query.target).unwrap();
+                let distribution = self.core.new_distribution(&query.target, 1).unwrap();
                 let delivery = Delivery::Distributed(Box::new(distribution));
                 let listener = self.core.next_listener();
                 self.core.insert_listener(listener, Listener::new(query, None, delivery));

@@ -65,6 +65,12 @@ impl Listeners {
         }
     }
 
+    /// So much was counted at an address by another primary.
+    pub(super) fn add(&mut self, address: &str, total: Total) {
+        let ended = &mut self.addresses.entry(address.to_owned()).or_default().total.ended;
+        *ended = ended.plus(total);
+    }
+
     /// Forgets the addresses that were closed first, if too many are.
     fn forget_oldest(&mut self, is_bound: impl Fn(&str) -> bool) {
         let addresses = self.addresses.iter().filter(|(address, _)| !is_bound(address));

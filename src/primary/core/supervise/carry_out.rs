@@ -43,6 +43,7 @@ impl Reason {
 impl<D: Driver> Core<D> {
     /// Begins to supervise.
     pub(crate) fn begin_supervision(&mut self, supervisor: Supervisor, now: Instant) {
+        self.stands_by = supervisor.stands_by();
         self.supervisor = Some(supervisor);
         self.supervise(now, |_| {});
         self.look_at_use(now);
@@ -112,6 +113,7 @@ impl<D: Driver> Core<D> {
                 }
             }
             Effect::Forget(recipe) => self.driver.forget_recipe(recipe),
+            Effect::Prepared => self.driver.prepared(),
             Effect::StartSuccessor => self.driver.successor(SuccessorOrder::Start),
             Effect::CommitSuccessor => {
                 self.stop_accepting();

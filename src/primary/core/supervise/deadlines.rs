@@ -27,7 +27,8 @@ impl Supervisor {
             }
             Stopping::No | Stopping::Flushing { .. } | Stopping::Stopped => None,
         };
-        members.chain(slots.filter(|_| !self.is_stopping())).chain(stop).min()
+        let slots = slots.filter(|_| !self.is_stopping());
+        members.chain(slots).chain(stop).chain(self.prepared_at()).min()
     }
 
     fn deadline_of(&self, member: &Member) -> Option<Instant> {

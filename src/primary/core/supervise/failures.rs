@@ -94,7 +94,7 @@ impl Supervisor {
         member.leaves = Some(Reason::Hung);
         let number = member.slot;
         let is_ready = failed.ready_since().is_some();
-        let concerns_operation = self.concerns_operation(&failed);
+        let concerns_operation = self.concerns_operation(&failed) || self.stands_by();
         if let Some(slot) = self.slots.get_mut(&number) {
             if kills_first || !is_ready {
                 self.effects.push_back(Effect::Kill(worker));
@@ -172,6 +172,9 @@ impl Supervisor {
         }
         if self.is_stopping() {
             return;
+        }
+        if self.stands_by() {
+            return self.fail_standby(rejection);
         }
         if self.concerns_operation(failed) && self.fail_operation(failed, was_coming, &rejection) {
             return;

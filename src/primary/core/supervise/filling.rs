@@ -9,6 +9,7 @@ use super::{
     options::ReadyWhen,
     report::{Reason, Report, SlotNumber},
     slot::{Rest, Slot},
+    standby::Standby,
     supervisor::{Effect, Supervisor},
 };
 use crate::protocol::WorkerId;
@@ -25,7 +26,7 @@ impl Supervisor {
 
     /// Starts and replaces workers as far as they are wanted, and may be. Says whether it did.
     pub(super) fn fill(&mut self, now: Instant) -> bool {
-        if self.is_stopping() {
+        if self.is_stopping() || self.standby == Standby::Failed {
             return false;
         }
         let is_startable = |(number, slot): &(&SlotNumber, &Slot)| {
@@ -115,8 +116,9 @@ impl Supervisor {
         if slot.last.is_some() || slot.failures.count > 0 {
             slot.restarts = slot.restarts.saturating_add(1);
         }
-        let is_withheld =
-            self.options.ready_when == ReadyWhen::Ready || generation != self.committed;
+        let is_withheld = self.options.ready_when == ReadyWhen::Ready
+            || generation != self.committed
+            || self.stands_by();
         let member = Member {
             slot: number,
             generation,
@@ -173,12 +175,13 @@ impl Supervisor {
 
     /// The worker is ready: it serves in its slot, and what was there before leaves.
     pub(super) fn enter_service(&mut self, worker: WorkerId, now: Instant) {
+        let waits = self.stands_by();
         let Some(member) = self.members.get_mut(&worker) else {
             return;
         };
         member.phase = Phase::Ready { since: now };
         let (number, generation) = (member.slot, member.generation);
-        if !std::mem::replace(&mut member.is_admitted, true) {
+        if !waits && !std::mem::replace(&mut member.is_admitted, true) {
             self.effects.push_back(Effect::Admit(worker));
         }
         let Some(reason) = self.slots.get(&number).map(|slot| self.reason(slot)) else {

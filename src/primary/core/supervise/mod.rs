@@ -12,6 +12,7 @@
 //!   another primary takes over; [`deadlines`]: what happens by time alone,
 //! - [`beat`]: whether a worker's event loop turns; [`watched`]: what is known of that; [`looks`]: when workers
 //!   are looked at, and what follows,
+//! - [`standby`]: workers that wait until another primary leaves its place to this one,
 //! - [`status`]: what the program can read at any time; [`notices`]: what a service manager is told.
 
 mod beat;
@@ -33,6 +34,7 @@ pub mod report;
 #[cfg(test)]
 mod simulation;
 mod slot;
+mod standby;
 /// The state of supervision, for other threads.
 pub mod status;
 pub(crate) mod supervisor;

@@ -346,6 +346,7 @@ fn describe(Rejection { cause, worker, slot, .. }: &Rejection) -> String {
         Cause::Hung => format!("{who}{place} was blocked for too long"),
         Cause::Memory => format!("{who}{place} took too much memory"),
         Cause::Fault => format!("{who}{place} broke the protocol"),
+        Cause::Predecessor(message) => message.clone(),
         Cause::Stopping => String::from("the supervisor stops"),
         Cause::NoSuchWorker => String::from("there is no such worker"),
         Cause::Busy => String::from("another operation is under way"),

@@ -9,6 +9,7 @@ use super::{
         Cause, FailedPhase, Generation, Outcome, Reason, Rejection, Report, SlotNumber, Token,
     },
     slot::{Rest, Slot},
+    standby::Standby,
     supervisor::{Effect, Stopping, Supervisor},
 };
 use crate::protocol::WorkerId;
@@ -250,7 +251,7 @@ impl Supervisor {
 
     /// Begins the next operation. Says whether there was one to begin.
     pub(super) fn begin_next(&mut self, now: Instant) -> bool {
-        if self.operation.is_some() || self.is_stopping() {
+        if self.operation.is_some() || self.is_stopping() || self.standby != Standby::Over {
             return false;
         }
         let reloads = matches!(self.requests.front(), Some(Request::Reload { .. }));

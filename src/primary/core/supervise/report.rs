@@ -89,6 +89,8 @@ pub enum Cause {
     Memory,
     /// It broke the protocol.
     Fault,
+    /// The primary before this one broke the protocol between the two, in this way.
+    Predecessor(String),
     /// The supervisor stops.
     Stopping,
     /// There is no such worker.
@@ -213,6 +215,17 @@ pub enum Report {
     },
     /// Every slot has failed too often, the last one like this.
     Failed(Rejection),
+    /// A worker has failed while this primary stood by, so it does not take the place of the one before it.
+    StandbyFailed(Rejection),
+    /// This primary serves in the place of another.
+    TakenOver {
+        /// The process of the other.
+        pid: u32,
+        /// The version of its package.
+        version: String,
+        /// Its version of Node.
+        node: String,
+    },
     /// A worker's event loop is stuck for so long that the worker is replaced.
     Hung {
         /// Which one.

@@ -13,6 +13,7 @@ use super::{
     random::Random,
     report::{Generation, Outcome, Reason, Report, SlotNumber, State, Token},
     slot::{Rest, Slot},
+    standby::Standby,
 };
 use crate::protocol::WorkerId;
 
@@ -47,6 +48,8 @@ pub(crate) enum Effect {
     Kill(WorkerId),
     /// No worker will be started by this recipe any more.
     Forget(RecipeId),
+    /// The workers of a primary that stands by are well.
+    Prepared,
     /// Start the primary that is to take over.
     StartSuccessor,
     /// Accept nothing more, and tell the successor to.
@@ -108,6 +111,7 @@ pub(crate) struct Supervisor {
     /// Whether the first workers have been ready.
     pub(super) was_ready: bool,
     pub(super) stopping: Stopping,
+    pub(super) standby: Standby,
     /// Whether another primary has taken over.
     pub(super) succession: Succession,
     /// A stop that waits until it is known whether one does.
@@ -151,6 +155,7 @@ impl Supervisor {
             is_held: false,
             was_ready: false,
             stopping: Stopping::No,
+            standby: Standby::Over,
             succession: Succession::None,
             deferred: None,
             stop_tokens: Vec::new(),
@@ -208,7 +213,7 @@ impl Supervisor {
 
     /// Does all that follows from what has changed.
     pub(crate) fn settle(&mut self, now: Instant) {
-        while self.advance(now) || self.begin_next(now) || self.fill(now) {}
+        while self.prepare(now) || self.advance(now) || self.begin_next(now) || self.fill(now) {}
         self.report_state();
         self.effects.append(&mut self.outcomes);
     }
@@ -227,6 +232,7 @@ impl Supervisor {
                 _,
             ) => State::Stopping,
             (Stopping::No, Some(Operation::Reload(_))) => State::Reloading,
+            (Stopping::No, _) if self.standby == Standby::Failed => State::Failed,
             (Stopping::No, Some(Operation::Upgrade(_))) => State::Upgrading,
             (Stopping::No, _) if self.slots.values().all(has_failed) => State::Failed,
             (Stopping::No, _) if self.was_ready => State::Ready,
@@ -238,7 +244,7 @@ impl Supervisor {
         let is_settled = |slot: &Slot| slot.serving.is_some() || slot.rest == Rest::Failed;
         let serves = |slot: &Slot| slot.serving.is_some();
         let is_ready = self.slots.values().all(is_settled) && self.slots.values().any(serves);
-        if !self.was_ready && is_ready {
+        if !self.was_ready && is_ready && self.standby == Standby::Over {
             self.was_ready = true;
             self.outcomes.push_front(Effect::Report(Report::Ready));
         }

@@ -47,6 +47,7 @@ pub(super) fn describe(rejection: &Rejection) -> (&'static str, String) {
             ("ERR_RS_CLUSTER_WORKER_MEMORY", format!("{who} used more than maxMemory {when}"))
         }
         Cause::Fault => ("ERR_RS_CLUSTER_PROTOCOL", format!("{who} broke the protocol {when}")),
+        Cause::Predecessor(message) => ("ERR_RS_CLUSTER_PROTOCOL", message.clone()),
         Cause::Stopping => {
             ("ERR_RS_CLUSTER_SUPERVISOR_STOPPED", "the supervisor stops, or has stopped".into())
         }

@@ -49,7 +49,7 @@ fn start(
     context: &Rc<Context>,
     sockets: OperatorSockets,
 ) -> (Vec<AbortHandle>, Vec<OperatorSocket>) {
-    let OperatorSockets { control, admin } = sockets;
+    let OperatorSockets { control, admin, .. } = sockets;
     let reports = Rc::new(Reports::default());
     let (mut tasks, mut operators) = (Vec::new(), Vec::new());
     let mut keep = |kind, address, listening: &AsyncFd<Rc<Bound>>| {

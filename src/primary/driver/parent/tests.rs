@@ -48,7 +48,7 @@ impl Played {
         let (ours, lane) = lane::packet_pair().unwrap();
         let recipient = Rc::new(RefCell::new(Recipient::Primary(Arc::clone(first))));
         let (parent, heard) =
-            Parent::new(Arc::clone(first), ours, Rc::clone(&recipient), DebugLog::new(false));
+            Parent::new(watched(first), ours, Rc::clone(&recipient), DebugLog::new(false));
         let exit = spawn_local(async move { parent.run(heard).await });
         Self { lane, recipient, exit }
     }
@@ -86,13 +86,18 @@ impl Played {
     }
 }
 
+fn watched(process: &Arc<Process>) -> Watched {
+    Rc::new(watch(Arc::clone(process), Interest::READABLE).unwrap())
+}
+
 fn run(test: impl Future<Output = ()>) {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build().unwrap();
     LocalSet::new().block_on(&runtime, test);
 }
 
 async fn ends(process: &Arc<Process>) {
-    timeout(SOON, when_ended(Arc::clone(process))).await.unwrap();
+    let other = Process::watch_other(process.pid()).unwrap();
+    timeout(SOON, when_ended(&watched(&Arc::new(other)))).await.unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! slot is lost, and every operation ends.
 
 mod cases;
+mod standby;
 mod upgrades;
 
 use std::{
@@ -105,6 +106,10 @@ struct World {
     /// The operation that was under way, by its own words.
     before: Option<String>,
     is_flushing: bool,
+    /// Workers that get no connections.
+    withheld: BTreeSet<WorkerId>,
+    /// Whether the workers of a primary that stands by are well.
+    is_prepared: bool,
     fate: Fate,
     /// Whether the successor's process runs.
     has_successor: bool,
@@ -141,19 +146,27 @@ pub(super) fn options(
     }
 }
 
+/// Ids of workers, from 1 on.
+fn next_ids() -> Box<dyn FnMut() -> WorkerId> {
+    let mut ids = 0;
+    Box::new(move || {
+        ids += 1;
+        ids
+    })
+}
+
 impl World {
     fn new(options: SuperviseOptions, seed: u64) -> Self {
         Self::with(Program::Good, options, seed)
     }
 
     fn with(program: Program, options: SuperviseOptions, seed: u64) -> Self {
-        let mut ids = 0;
-        let next_id = move || {
-            ids += 1;
-            ids
-        };
+        Self::of(Supervisor::new(options, 0, next_ids()), program, seed)
+    }
+
+    fn of(supervisor: Supervisor, program: Program, seed: u64) -> Self {
         let mut world = Self {
-            supervisor: Supervisor::new(options, 0, Box::new(next_id)),
+            supervisor,
             now: Instant::now(),
             random: Random::seeded(seed),
             programs: HashMap::from([(0, program)]),
@@ -164,6 +177,8 @@ impl World {
             floor: 0,
             before: None,
             is_flushing: false,
+            withheld: BTreeSet::new(),
+            is_prepared: false,
             fate: Fate::Serves(0),
             has_successor: false,
             reports: Vec::new(),
@@ -191,7 +206,8 @@ impl World {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Start { worker, recipe, .. } => {
+            Effect::Start { worker, recipe, is_withheld, .. } => {
+                self.withheld.extend(is_withheld.then_some(worker));
                 let program = self.programs[&recipe];
                 let process =
                     Process { program, is_forked: false, is_leaving: false, is_ready: false };
@@ -207,7 +223,9 @@ impl World {
             }
             Effect::Report(report) => self.reports.push(report),
             Effect::Withhold(_) | Effect::Flush => self.is_flushing = true,
-            Effect::Admit(_) | Effect::DrainOthers { .. } | Effect::HandOver => {}
+            Effect::Prepared => self.is_prepared = true,
+            Effect::Admit(worker) => _ = self.withheld.remove(&worker),
+            Effect::DrainOthers { .. } | Effect::HandOver => {}
             Effect::StartSuccessor => {
                 assert!(!std::mem::replace(&mut self.has_successor, true), "one at a time");
                 let (after, what) = match self.fate {

@@ -1,0 +1,126 @@
+//! A primary that stands by: its workers start and become ready, but serve nothing yet, because the primary before it
+//! (the predecessor) does. When they are well, the predecessor leaves its place by a commit, or is gone by then.
+
+use std::time::Instant;
+
+use super::{
+    member::{Member, Phase},
+    operation::RecipeId,
+    options::{ReadyWhen, SuperviseOptions},
+    report::{Generation, Rejection, Report},
+    supervisor::{Effect, Supervisor},
+};
+use crate::protocol::WorkerId;
+
+/// Whether the primary stands by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standby {
+    /// It does not, or no longer.
+    Over,
+    /// Its workers start, and get no connections.
+    Preparing,
+    /// They are well, which the predecessor knows.
+    Prepared,
+    /// One of them has failed, so all have been killed.
+    Failed,
+}
+
+impl Supervisor {
+    /// Starts workers of this generation, and admits none before [`take_place`](Self::take_place).
+    pub(crate) fn standing_by(
+        options: SuperviseOptions,
+        recipe: RecipeId,
+        next_id: Box<dyn FnMut() -> WorkerId>,
+        generation: Generation,
+    ) -> Self {
+        let mut supervisor = Self::new(options, recipe, next_id);
+        supervisor.committed = generation;
+        supervisor.latest = generation;
+        supervisor.recipes = [(generation, recipe)].into();
+        for slot in supervisor.slots.values_mut() {
+            slot.wanted = generation;
+        }
+        supervisor.standby = Standby::Preparing;
+        supervisor
+    }
+
+    /// Whether its workers get no connections yet.
+    pub(crate) fn stands_by(&self) -> bool {
+        matches!(self.standby, Standby::Preparing | Standby::Prepared)
+    }
+
+    /// Whether the predecessor has been told that the workers are well.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.standby == Standby::Prepared
+    }
+
+    /// Says that the workers are well, if they are, and it has not been said.
+    pub(super) fn prepare(&mut self, now: Instant) -> bool {
+        let is_due = self.prepared_at().is_some_and(|at| at <= now);
+        if is_due {
+            self.standby = Standby::Prepared;
+            self.effects.push_back(Effect::Prepared);
+        }
+        is_due
+    }
+
+    /// When the workers are well, if nothing happens meanwhile: all are ready, and the first has been for a while.
+    pub(super) fn prepared_at(&self) -> Option<Instant> {
+        let serves =
+            self.slots.values().all(|slot| slot.serving.is_some() && slot.coming.is_none());
+        if self.standby != Standby::Preparing || !serves {
+            return None;
+        }
+        let first = self.members.values().filter_map(Member::ready_since).min();
+        first.map(|since| since + self.options.min_uptime)
+    }
+
+    /// The predecessor serves no longer: workers get connections from now on.
+    pub(crate) fn take_place(&mut self) {
+        if !self.stands_by() {
+            return;
+        }
+        self.standby = Standby::Over;
+        let listening = self.options.ready_when == ReadyWhen::Listening;
+        let may_serve = |member: &Member| match member.phase {
+            Phase::Ready { .. } => true,
+            Phase::Starting { .. } => listening,
+            Phase::OnTrial { .. } | Phase::Hung | Phase::Leaving => false,
+        };
+        let members = self.members.iter_mut().filter(|(_, member)| may_serve(member));
+        let mut admitted: Vec<_> = members
+            .map(|(&worker, member)| {
+                member.is_admitted = true;
+                worker
+            })
+            .collect();
+        admitted.sort_unstable();
+        self.effects.extend(admitted.into_iter().map(Effect::Admit));
+    }
+
+    /// A worker has failed, and so has all: nothing else is started.
+    pub(super) fn fail_standby(&mut self, rejection: Rejection) {
+        self.end_standby();
+        self.outcomes.push_back(Effect::Report(Report::StandbyFailed(rejection)));
+    }
+
+    /// The primary gives up: all workers are killed, unless they serve.
+    pub(crate) fn end_standby(&mut self) {
+        if !self.stands_by() {
+            return;
+        }
+        self.standby = Standby::Failed;
+        let mut forked = Vec::new();
+        for (&worker, member) in &mut self.members {
+            member.phase = Phase::Leaving;
+            if member.is_forked {
+                forked.push(worker);
+            }
+        }
+        forked.sort_unstable();
+        self.effects.extend(forked.into_iter().map(Effect::Kill));
+        for slot in self.slots.values_mut() {
+            (slot.serving, slot.coming, slot.hung) = (None, None, None);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Keeps listening sockets open at the service manager, so that they outlive a crash of this process: `FDSTORE` of
+//! `sd_notify(3)`.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    os::fd::OwnedFd,
+    rc::Rc,
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::sleep};
+
+use super::super::{inherit::store_name, messages::NotifySocket};
+use crate::sys::{Notifier, Sent, listen::Bound};
+
+/// How soon a message is sent again for which there was no room.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// What the service manager stores for this process.
+pub(super) struct FdStore {
+    notifier: Notifier,
+    /// How many descriptors it takes.
+    limit: usize,
+    /// How many sockets with each name are open here.
+    stored: RefCell<HashMap<String, usize>>,
+    /// In their order.
+    unsent: RefCell<VecDeque<Unsent>>,
+    /// Whether another process speaks for the service.
+    is_silent: Cell<bool>,
+    changed: Notify,
+}
+
+enum Unsent {
+    Store { name: String, socket: OwnedFd },
+    Remove { name: String },
+}
+
+/// A socket that the service manager stores. It removes all of a name when the last of them is dropped.
+pub(super) struct Stored {
+    store: Rc<FdStore>,
+    name: String,
+    is_left: Cell<bool>,
+}
+
+impl FdStore {
+    /// `None` where the service manager takes no descriptors.
+    pub(super) fn new(socket: &NotifySocket) -> Option<Self> {
+        let limit = socket.stores;
+        let notifier = Notifier::open(&socket.name).filter(|_| limit > 0)?;
+        let (stored, unsent, is_silent, changed) = Default::default();
+        Some(Self { notifier, limit, stored, unsent, is_silent, changed })
+    }
+
+    /// Says nothing until [`speak`](Self::speak), because another process is the service.
+    pub(super) fn be_silent(&self) {
+        self.is_silent.set(true);
+    }
+
+    /// This process is the service: says what it has not said.
+    pub(super) fn speak(&self) {
+        self.is_silent.set(false);
+        self.changed.notify_one();
+    }
+
+    /// Stores a socket until what this returns is dropped; `None` for one that something else keeps, and where there is
+    /// no room.
+    pub(super) fn store(self: &Rc<Self>, bound: &Bound) -> Option<Stored> {
+        let count = self.stored.borrow().values().sum::<usize>();
+        if bound.keeper().is_some() || count >= self.limit {
+            return None;
+        }
+        let name = store_name(bound)?;
+        let socket = bound.socket.try_clone().ok()?;
+        self.unsent.borrow_mut().push_back(Unsent::Store { name: name.clone(), socket });
+        *self.stored.borrow_mut().entry(name.clone()).or_default() += 1;
+        self.tell();
+        Some(Stored { store: Rc::clone(self), name, is_left: Cell::new(false) })
+    }
+
+    /// Removes what is stored by this name, unless a socket here has it.
+    pub(super) fn remove(&self, name: String) {
+        if self.stored.borrow().contains_key(&name) {
+            return;
+        }
+        let mut unsent = self.unsent.borrow_mut();
+        // What has not been sent would keep the address open.
+        unsent.retain(|it| !matches!(it, Unsent::Store { name: other, .. } if *other == name));
+        unsent.push_back(Unsent::Remove { name });
+        drop(unsent);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        if !self.is_silent.get() && !self.send() {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Sends what there is room for. Says whether that was all.
+    fn send(&self) -> bool {
+        let mut unsent = self.unsent.borrow_mut();
+        while let Some(message) = unsent.front() {
+            let sent = match message {
+                Unsent::Store { name, socket } => {
+                    self.notifier.send_descriptor(&format!("FDSTORE=1\nFDNAME={name}"), socket)
+                }
+                Unsent::Remove { name } => {
+                    self.notifier.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"))
+                }
+            };
+            if sent == Sent::Full {
+                return false;
+            }
+            unsent.pop_front();
+        }
+        true
+    }
+
+    fn forget(&self, name: &str) {
+        let mut stored = self.stored.borrow_mut();
+        if let Some(count) = stored.get_mut(name) {
+            *count -= 1;
+            if *count == 0 {
+                stored.remove(name);
+            }
+        }
+    }
+}
+
+impl Stored {
+    /// Another process goes on with the socket, or the service manager is to give it to the next one.
+    pub(super) fn leave(self) {
+        self.is_left.set(true);
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        self.store.forget(&self.name);
+        if !self.is_left.get() {
+            self.store.remove(std::mem::take(&mut self.name));
+        }
+    }
+}
+
+/// Sends what there was no room for.
+pub(super) async fn send_again(store: Rc<FdStore>) {
+    loop {
+        store.changed.notified().await;
+        while !store.is_silent.get() && !store.send() {
+            sleep(RETRY).await;
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What goes on in another primary of what is counted here.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::record::Record;
+use crate::{
+    primary::core::supervise::report::SlotNumber,
+    protocol::upgrade::{Counted, CountedOf},
+};
+
+/// The names of what is counted of a slot: the workers started after the first, and the processor time of those that
+/// have ended, in microseconds.
+const RESTARTS: &str = "restarts";
+const CPU_TIME: &str = "cpuTime";
+
+/// The names of what is counted of the whole.
+const CUT: &str = "cut";
+const HUNG: &str = "hung";
+const BLOCKED: &str = "blocked";
+const RELOADS: &str = "reloads";
+const FAILED_RELOADS: &str = "failedReloads";
+
+/// Before the name of what operators have asked for.
+const REQUESTS: &str = "requests.";
+
+/// For how many different things operators may have asked.
+const MOST_REQUESTS: usize = 100;
+
+/// What another primary has been told already.
+#[derive(Debug, Default)]
+pub(in super::super) struct Carrier {
+    told: BTreeMap<(CountedOf, String), u64>,
+}
+
+impl Carrier {
+    /// What has happened since the last call. `reloads`: those of this primary that ended well, and that failed.
+    pub(super) fn carried(&mut self, record: &Record, (done, failed): (u64, u64)) -> Vec<Counted> {
+        let Record { tally, requests, .. } = record;
+        let mut counts = BTreeMap::<CountedOf, BTreeMap<String, u64>>::new();
+        let mut add = |of: CountedOf, name: &str, count: u64| {
+            let told = self.told.entry((of.clone(), name.to_owned())).or_default();
+            let more = count.saturating_sub(*told);
+            *told = count.max(*told);
+            if more > 0 {
+                counts.entry(of).or_default().insert(name.to_owned(), more);
+            }
+        };
+        for (slot, restarts) in record.restarts() {
+            add(CountedOf::Slot(slot), RESTARTS, restarts);
+        }
+        for (slot, time) in record.cpu() {
+            add(CountedOf::Slot(slot), CPU_TIME, micros(time));
+        }
+        let failed = failed + tally.unprepared_reloads + record.failed_reloads_before;
+        for (name, count) in [
+            (CUT, tally.cut),
+            (HUNG, tally.hung),
+            (BLOCKED, tally.blocked),
+            (RELOADS, done + record.reloads_before),
+            (FAILED_RELOADS, failed),
+        ] {
+            add(CountedOf::Program, name, count);
+        }
+        for (endpoint, count) in requests {
+            add(CountedOf::Program, &format!("{REQUESTS}{endpoint}"), *count);
+        }
+        let counted = |(of, counts)| Counted { of, counts, buckets: Vec::new() };
+        counts.into_iter().map(counted).collect()
+    }
+}
+
+impl Record {
+    /// This has happened in another primary.
+    pub(super) fn add_carried(&mut self, counted: &Counted) {
+        match &counted.of {
+            CountedOf::Slot(slot) => self.add_of_slot(*slot, &counted.counts),
+            CountedOf::Program => {
+                for (name, count) in &counted.counts {
+                    self.add_of_program(name, *count);
+                }
+            }
+            CountedOf::Address(_) => {}
+        }
+    }
+
+    fn add_of_slot(&mut self, slot: SlotNumber, counts: &BTreeMap<String, u64>) {
+        if let Some(restarts) = counts.get(RESTARTS) {
+            let before = &mut self.restarts.entry(slot).or_default().before;
+            *before = before.saturating_add(*restarts);
+        }
+        if let Some(time) = counts.get(CPU_TIME) {
+            let ended = self.ended_cpu.entry(slot).or_default();
+            *ended = ended.saturating_add(Duration::from_micros(*time));
+        }
+    }
+
+    fn add_of_program(&mut self, name: &str, more: u64) {
+        let count = match name {
+            CUT => &mut self.tally.cut,
+            HUNG => &mut self.tally.hung,
+            BLOCKED => &mut self.tally.blocked,
+            RELOADS => &mut self.reloads_before,
+            FAILED_RELOADS => &mut self.failed_reloads_before,
+            _ => {
+                let endpoint = name.strip_prefix(REQUESTS);
+                let has_room = self.requests.len() < MOST_REQUESTS;
+                let known = |it: &&str| has_room || self.requests.contains_key(*it);
+                let Some(endpoint) = endpoint.filter(known) else { return };
+                self.requests.entry(endpoint.to_owned()).or_default()
+            }
+        };
+        *count = count.saturating_add(more);
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
