@@ -189,6 +189,9 @@ fn belongings(program: &mut Program) -> (usize, Vec<i32>) {
     (descriptors, children)
 }
 
+/// What a primary plays, how much time it has, when it fails, and why.
+type Case = (&'static str, Duration, FailedPhase, fn(&Cause) -> bool);
+
 fn broke(cause: &Cause) -> bool {
     matches!(cause, Cause::BrokeProtocol(_))
 }
@@ -225,7 +228,7 @@ fn a_primary_that_fails_leaves_nothing_and_the_old_one_serves_on() {
     let mut worker = program.worker();
     let (_, port) = worker.listen_http(0);
     let before = belongings(&mut program);
-    let cases: [(&str, Duration, FailedPhase, fn(&Cause) -> bool); 26] = [
+    let cases: [Case; 26] = [
         ("exit:3", DEADLINE, Handshake, exited),
         ("kill", DEADLINE, Handshake, killed),
         ("hang", SOON, Handshake, timed_out),
