@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{
     member::{Member, Phase},
-    operation::{Operation, Reload, ReloadPhase},
+    operation::{Operation, Reload, ReloadPhase, Standby},
     options::ReadyWhen,
     report::{Reason, Report, SlotNumber},
     slot::{Rest, Slot},
-    standby::Standby,
     supervisor::{Effect, Supervisor},
 };
 use crate::protocol::WorkerId;

@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::{
     member::{Member, Phase},
-    operation::{Operation, RecipeId, Reload, ReloadPhase, Request},
+    operation::{Operation, RecipeId, Reload, ReloadPhase, Request, Standby},
     report::{
         Cause, FailedPhase, Generation, Outcome, Reason, Rejection, Report, SlotNumber, Token,
     },
     slot::{Rest, Slot},
-    standby::Standby,
     supervisor::{Effect, Stopping, Supervisor},
 };
 use crate::protocol::WorkerId;

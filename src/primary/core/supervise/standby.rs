@@ -5,25 +5,12 @@ use std::time::Instant;
 
 use super::{
     member::{Member, Phase},
-    operation::RecipeId,
+    operation::{RecipeId, Standby},
     options::{ReadyWhen, SuperviseOptions},
     report::{Generation, Rejection, Report},
     supervisor::{Effect, Supervisor},
 };
 use crate::protocol::WorkerId;
-
-/// Whether the primary stands by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standby {
-    /// It does not, or no longer.
-    Over,
-    /// Its workers start, and get no connections.
-    Preparing,
-    /// They are well, which the predecessor knows.
-    Prepared,
-    /// One of them has failed, so all have been killed.
-    Failed,
-}
 
 impl Supervisor {
     /// Starts workers of this generation, and admits none before [`take_place`](Self::take_place).

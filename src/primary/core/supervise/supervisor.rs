@@ -8,12 +8,11 @@ use std::{
 
 use super::{
     member::{Address, Member},
-    operation::{Deferred, Operation, RecipeId, Request, Succession},
+    operation::{Deferred, Operation, RecipeId, Request, Standby, Succession},
     options::SuperviseOptions,
     random::Random,
     report::{Generation, Outcome, Reason, Report, SlotNumber, State, Token},
     slot::{Rest, Slot},
-    standby::Standby,
 };
 use crate::protocol::WorkerId;
 

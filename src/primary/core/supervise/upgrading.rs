@@ -4,9 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    operation::{Deferred, Operation, Succession, Upgrade, UpgradePhase},
+    operation::{Deferred, Operation, Standby, Succession, Upgrade, UpgradePhase},
     report::{Cause, FailedPhase, Outcome, Reason, Rejection, Report, State, Token},
-    standby::Standby,
     supervisor::{Effect, Stopping, Supervisor},
 };
 
