@@ -52,6 +52,9 @@ class Supervisor extends EventEmitter {
     reload: (report) => this.#onReload(report),
     upgraded: (report) => this.#onUpgraded(report),
     takenOver: () => this.#onTakenOver(),
+    predecessorFaulted: ({ message }) => {
+      process.emitWarning(message, { type: 'SupervisorWarning', code: 'ERR_RS_CLUSTER_PROTOCOL' });
+    },
     successorExited: (report) => this.#onSuccessorExited(report),
     standbyFailed: ({ reason }) => this.#giveUp(failure(reason, this.#options)),
     backoff: (report) => this.#onBackOff(report),
