@@ -99,7 +99,10 @@ async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant
         Some(Ok(())) => peer.hand_over().await,
         Some(Err(failure)) => {
             // Connections do not wait until it has ended.
-            context.decide(|core| core.accept_again(Instant::now()));
+            let lacking = context.decide(|core| core.accept_again(Instant::now()));
+            for (listener, worker) in lacking {
+                context.replace_socket(listener, worker);
+            }
             let gives_up = matches!(failure, (_, Cause::GaveUp(_)));
             peer.end(gives_up).await;
             drop((successor, watched));
@@ -229,6 +232,10 @@ impl Peer<'_> {
         let parent = succession::lane_for_successor(self.context).map_err(copied)?;
         if let Some(lane) = parent {
             self.successor.send(&ToSuccessor::Parent, Some(lane));
+        }
+        let keys = self.context.ticket_keys();
+        if !keys.is_empty() {
+            self.successor.send(&ToSuccessor::TicketKeys { keys }, None);
         }
         self.successor.begin_to_count();
         self.send_counted();
