@@ -3,7 +3,7 @@
 // The option `log` of `supervise()`: an entry for each event, as a line of text or JSON on stderr.
 
 const errors = require('../errors.js');
-const { STDERR_FOLLOWS, failure } = require('./failures.js');
+const { STDERR_FOLLOWS, failure, signalName } = require('./failures.js');
 const LogOutput = require('./log-output.js');
 
 const FORMATS = { text: toText, json: toJson };
@@ -40,7 +40,7 @@ const EVENTS = {
 /** States that no other event tells of. */
 const TOLD_STATES = ['reloading', 'upgrading', 'stopping'];
 /** Events that reports of the engine have other names for. */
-const RENAMED = { upgraded: 'upgrade', takenOver: 'takeover' };
+const RENAMED = { upgraded: 'upgrade', takenOver: 'takeover', successorExited: 'successorExit' };
 
 class Log {
   #write;
@@ -98,6 +98,7 @@ class Log {
       return { ...facts, ...this.#failureOf(reason) };
     }
     if (type === 'failed') return this.#failureOf(report.reason);
+    if (type === 'successorExit') return { ...report, signal: signalName(report.signal) };
     return report;
   }
 
