@@ -19,7 +19,6 @@ class TicketCallback {
   #own = new WeakMap();
   #pool;
   #used = VECTORS;
-  #isInstalled = false;
 
   /** @param {Buffer[]} keys of 48 bytes, the current one first */
   setKeys(keys) {
@@ -34,25 +33,11 @@ class TicketCallback {
   /** Has Node ask for the tickets of this context. Without effect where a version of Node can't. */
   enable(context) {
     if (typeof context.enableTicketKeyCallback !== 'function') return;
-    if (!this.#isInstalled) this.#install(Object.getPrototypeOf(context));
+    context.onticketkeycallback = (name, _vector, isNew) => {
+      const keys = this.#own.get(context) ?? this.#keys;
+      return isNew ? this.#toMake(keys[0]) : toTake(keys, name);
+    };
     context.enableTicketKeyCallback();
-  }
-
-  /**
-   * Node asks the context of the name that the client has asked for, which the program may have made at any time;
-   * so all contexts inherit the function.
-   */
-  #install(prototype) {
-    this.#isInstalled = true;
-    const callback = this;
-    Object.defineProperty(prototype, 'onticketkeycallback', {
-      configurable: true,
-      writable: true,
-      value(name, _iv, isNew) {
-        const keys = callback.#own.get(this) ?? callback.#keys;
-        return isNew ? callback.#toMake(keys[0]) : toTake(keys, name);
-      },
-    });
   }
 
   #toMake({ name, hmac, aes }) {

@@ -88,12 +88,9 @@ class TlsTickets {
   }
 
   #getsKeys(server) {
-    return (
-      server.ticketKeys === undefined &&
-      !hasNoTickets(server) &&
-      !this.#withOwnKeys.has(contextOf(server)) &&
-      !Object.hasOwn(contextOf(server), 'onticketkeycallback')
-    );
+    const context = contextOf(server);
+    if (server.ticketKeys !== undefined || this.#withOwnKeys.has(context)) return false;
+    return !hasNoTickets(server) && (this.#contexts.has(context) || !answersItself(context));
   }
 
   /** A server listens, or has another context since. */
@@ -152,6 +149,11 @@ function prototypeWith(object, name) {
 
 function contextOf(server) {
   return server._sharedCreds.context;
+}
+
+/** Whether the program itself tells Node the keys of tickets. */
+function answersItself(context) {
+  return context.onticketkeycallback !== undefined;
 }
 
 function hasNoTickets({ secureOptions }) {
