@@ -39,8 +39,6 @@ const EVENTS = {
 };
 /** States that no other event tells of. */
 const TOLD_STATES = ['reloading', 'upgrading', 'stopping'];
-/** Events that reports of the engine have other names for. */
-const RENAMED = { upgraded: 'upgrade', takenOver: 'takeover', successorExited: 'successorExit' };
 
 class Log {
   #write;
@@ -66,8 +64,7 @@ class Log {
   }
 
   /** Logs a report of the engine, or an event like one. */
-  add(reported, { token: _token, stays: _stays, ...report }) {
-    const type = RENAMED[reported] ?? reported;
+  add(type, { token: _token, stays: _stays, ...report }) {
     if (!this.isOn || !Object.hasOwn(EVENTS, type)) return;
     this.#write(entryOf(type, this.#fieldsOf(type, report)));
   }
