@@ -36,7 +36,7 @@ test('a unit has three sections, and what a supervised program needs', (t) => {
     ExecReload: '/bin/kill -HUP $MAINPID',
     User: 'shop',
     WorkingDirectory: '/srv',
-    Environment: 'NODE_ENV=production',
+    FileDescriptorStoreMax: '1024',
     RuntimeDirectory: 'shop',
     RuntimeDirectoryMode: '0700',
     Restart: 'on-failure',
@@ -50,6 +50,7 @@ test('a unit has three sections, and what a supervised program needs', (t) => {
     WantedBy: 'multi-user.target',
   };
   for (const [key, value] of Object.entries(expected)) t.deepEqual(valuesOf(text, key), [value]);
+  t.deepEqual(valuesOf(text, 'Environment'), ['NODE_ENV=production', 'FDSTORE=1024']);
   // Node compiles JavaScript to memory that it executes.
   t.false(text.includes('MemoryDenyWriteExecute'));
 });
@@ -92,6 +93,7 @@ test('variables have quotes, and dollars that stay', (t) => {
   const text = unit({ ...SERVICE, environment, environmentFile: '/etc/shop env' });
   t.deepEqual(valuesOf(text, 'Environment'), [
     'NODE_ENV=production',
+    'FDSTORE=1024',
     String.raw`"GREETING=say \"hi\" for 5 $ (100 %%)"`,
     'EMPTY=',
   ]);

@@ -3,10 +3,13 @@
 // The unit that `rs-cluster systemd` prints: checked by systemd's tool, and run by a real systemd.
 
 const { execFileSync, spawnSync } = require('node:child_process');
+const { once } = require('node:events');
 const { writeFileSync } = require('node:fs');
+const net = require('node:net');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { BIN } = require('../helpers/deploy/machine');
+const { text } = require('../helpers/client');
 const { startUserManager } = require('../helpers/deploy/user-manager');
 const { freePort } = require('../helpers/free-port');
 const { execPath } = require('../helpers/implementation');
@@ -38,6 +41,50 @@ test('systemd accepts the unit', (t) => {
   t.deepEqual(complaints(t, printUnit('--user', 'daemon', '--admin', '127.0.0.1:9100')), []);
   const wrong = printUnit('-w', '2').replace('Type=notify', 'Type=notified');
   t.regex(complaints(t, wrong).join('\n'), /notified/);
+});
+
+/** Connects, and sends a request; resolves to a function that returns the answer. */
+async function begin(port) {
+  const socket = net.connect(port, HOST);
+  await once(socket, 'connect');
+  socket.write('GET / HTTP/1.0\r\n\r\n');
+  const answer = text(socket);
+  return async () => (await answer).split('\r\n\r\n')[1];
+}
+
+const SOCKET = `${NAME}.socket`;
+const socketUnit = (port) => `[Socket]
+ListenStream=${HOST}:${port}
+`;
+
+test('systemd keeps the sockets of a primary that is killed, and those of a socket unit', async (t) => {
+  t.timeout(240_000);
+  const [port, activated] = [await freePort(), await freePort()];
+  // systemd has the second of the ports, so the service could not bind it.
+  const change = `[Service]\nEnvironment=HOST=${HOST} PORT=${port},${activated}\n`;
+  const manager = await startUserManager(t, temporaryDirectory(t), {
+    [UNIT]: printUnit('-w', '2', '--min-uptime', '200ms'),
+    [`${UNIT}.d/test.conf`]: change,
+    [SOCKET]: socketUnit(activated),
+  });
+  await manager.systemctl('start', SOCKET);
+  // A connection starts the service.
+  const first = await begin(activated);
+  t.regex(await first(), /^\d+\n$/);
+  await manager.until(UNIT, 'ActiveState', 'active');
+  t.regex(await (await begin(port))(), /^\d+\n$/);
+  await manager.until(UNIT, 'NFileDescriptorStore', '1');
+
+  await manager.systemctl('kill', '--kill-who', 'all', '--signal', 'SIGSTOP', UNIT);
+  const waiting = await Promise.all([port, activated].map(begin));
+  await manager.systemctl('kill', '--kill-who', 'all', '--signal', 'SIGKILL', UNIT);
+  for (const answer of waiting) t.regex(await answer(), /^\d+\n$/);
+  await manager.until(UNIT, 'NRestarts', '1');
+  await manager.until(UNIT, 'ActiveState', 'active');
+
+  await manager.systemctl('stop', SOCKET, UNIT);
+  t.is(await manager.property(UNIT, 'Result'), 'success');
+  t.is(await manager.property(UNIT, 'NFileDescriptorStore'), '0');
 });
 
 /** What this test changes of the unit: a port, and less time for the watchdog. */

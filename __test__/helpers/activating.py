@@ -3,10 +3,10 @@ killed.
 
     activating.py CONFIG COMMAND [ARGUMENT...]
 
-CONFIG is JSON: `sockets`, a list of {"name", "tcp" | "udp" | "unix" | "abstract" | "file" | "silent" | "connection":
-address}, `notify`, the path of the socket for notifications, `stores`, how many descriptors it stores, and
-`env`, more variables. It prints a line of JSON for each thing that happens, and ends as the service does, unless that
-ends by SIGKILL.
+CONFIG is JSON: `sockets`, a list of {"name", "tcp" | "udp" | "unix" | "abstract" | "silent": address, or "connection" |
+"other": true}; `notify`, the path of the socket for notifications; `stores`, how many descriptors it stores; and `env`,
+more variables. It prints a line of JSON for each thing that happens, and ends as the service does, unless that ends by
+SIGKILL.
 """
 import array
 import json
@@ -15,9 +15,11 @@ import select
 import signal
 import socket
 import sys
+import time
 
 CONFIG, COMMAND = json.loads(sys.argv[1]), sys.argv[2:]
 MOST_DESCRIPTORS = 16
+PEERS = []
 
 
 def report(**facts):
@@ -48,15 +50,39 @@ def bind(wanted):
     elif "udp" in wanted:
         made = internet(wanted["udp"], socket.SOCK_DGRAM)
     elif "connection" in wanted:
-        made, made.other = socket.socketpair()
-    elif "file" in wanted:
-        made = socket.socket(fileno=None, family=socket.AF_UNIX, type=socket.SOCK_DGRAM)
+        made, other = socket.socketpair()
+        PEERS.append(other)
+    elif "other" in wanted:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     else:
         name = wanted.get("unix") or "\0" + wanted["abstract"]
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         made.bind(name)
         made.listen(4096)
     return made
+
+
+def end_session():
+    """Ends what the service has left."""
+    while True:
+        left = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_left(pid)]
+        if not left:
+            return
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
+
+
+def is_left(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            state = stat.read().rsplit(")", 1)[1].split()[0]
+        return pid != os.getpid() and os.getsid(pid) == os.getsid(0) and state not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class Manager:
@@ -141,10 +167,12 @@ class Manager:
         self.poll.unregister(self.pidfd)
         os.close(self.pidfd)
         code = os.waitstatus_to_exitcode(status)
+        end_session()
         if code == -signal.SIGKILL:
             return self.start()
         sockets = {name: self.listens(made) for name, made in self.sockets}
-        report(manager="ended", code=code, sockets=sockets, stored=len(self.stored))
+        stored = [name for name, made in self.stored if self.listens(made)]
+        report(manager="ended", code=code, sockets=sockets, stored=stored)
         sys.exit(code if code >= 0 else 128 - code)
 
     @staticmethod

@@ -7,6 +7,8 @@ const SECOND = 1000;
 const MARGIN = 10 * SECOND;
 const WATCHDOG = 30;
 const OPEN_FILES = 65536;
+/** Listening sockets that systemd stores while the primary is started again. */
+const STORED = 1024;
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -86,7 +88,8 @@ function serviceSection(it) {
   const { environment, environmentFile, workingDirectory, openFiles = OPEN_FILES } = it;
   const { readyTimeout = 60 * SECOND, drainTimeout = 30 * SECOND } = it;
   const { shutdownDelay = 0, killTimeout = 5 * SECOND } = it;
-  const variables = Object.entries({ NODE_ENV: 'production', ...environment });
+  // systemd says itself how many it stores, but only from 254 on.
+  const variables = Object.entries({ NODE_ENV: 'production', FDSTORE: STORED, ...environment });
   return [
     'Service',
     ['Type', 'notify'],
@@ -109,6 +112,7 @@ function serviceSection(it) {
     ['WatchdogSec', WATCHDOG],
     // The primary ends the workers; what is left after that gets SIGKILL.
     ['KillMode', 'mixed'],
+    ['FileDescriptorStoreMax', STORED],
     // It replaces a worker that the kernel has killed, too.
     ['OOMPolicy', 'continue'],
     ['LimitNOFILE', openFiles],

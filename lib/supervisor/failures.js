@@ -20,6 +20,7 @@ const WORDS = {
   ],
   memory: ['WORKER_MEMORY', (it) => `${who(it)} used more than maxMemory ${when(it)}`],
   fault: ['PROTOCOL', (it) => `${who(it)} broke the protocol ${when(it)}`],
+  predecessor: ['PROTOCOL', (it) => it.message],
   noSuchWorker: ['NO_SUCH_WORKER', (it) => `there is no slot and no worker ${it.slotOrId}`],
   busy: [
     'BUSY',

@@ -5,7 +5,7 @@ use crate::primary::{Offered, inherit::takeover::claim};
 /// Keeps the lane to the primary whose place this process is to take, which is open at this number, for
 /// `Engine#takeOver`. Returns whether it is such a lane.
 #[napi]
-pub fn claim_lane(fd: i32) -> bool {
+pub(super) fn claim_lane(fd: i32) -> bool {
     claim(fd)
 }
 

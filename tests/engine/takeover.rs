@@ -9,7 +9,7 @@ use rs_cluster::{
         operator::identity,
         options::{ReadyWhen, SuperviseOptions},
         recipe::Recipe,
-        report::{Outcome, Rejection, Report, State},
+        report::{Cause, Ended, Outcome, Rejection, Report, State},
     },
     protocol::{
         control::{BoundAddress, MAX_PACKET, decode, encode},
@@ -35,23 +35,21 @@ enum Play {
     ServeHttp,
     /// Exits when it listens.
     ExitListening,
-    /// Does not listen.
-    Silent,
 }
 
 /// Not a test, but the program of the workers: it listens, answers each connection by its id, and closes it.
 #[test]
 fn plays_a_worker() {
     let Ok(query) = env::var(WORKER) else { return };
-    let (play, query) = query.split_once(' ').expect("two words");
-    let query: Query = serde_json::from_str(query).expect("a query");
+    let (play, queries) = query.split_once(' ').expect("two words");
+    let queries: Vec<Query> = serde_json::from_str(queries).expect("queries");
     let take = |fd| inherit(fd, Kind::Packets).expect("a lane");
     let mut control = Control::new(take(4));
     let connections = Connections::new(take(5));
     let counters = ring::inherit(6).expect("memory").counters;
     let id: u8 = env::var("NODE_UNIQUE_ID").expect("an id").parse().expect("a small number");
-    if play != "Silent" {
-        let is_http = play == "ServeHttp";
+    let is_http = play == "ServeHttp";
+    for query in queries {
         let listen = ToPrimary::Listen { seq: 1, query, data: None, is_http };
         control.send(&listen, None).expect("a request");
     }
@@ -123,15 +121,15 @@ fn first_readable_ever(fds: &[BorrowedFd<'_>]) {
     poll(&mut polled, PollTimeout::NONE).expect("poll");
 }
 
-/// Workers that listen on this address.
-fn workers(play: Play, query: &Query) -> Recipe {
+/// Workers that listen on these addresses.
+fn workers(play: Play, queries: &[&Query]) -> Recipe {
     let c = |text: &str| CString::new(text).expect("a text");
     let file = env::current_exe().expect("a path").display().to_string();
-    let query = serde_json::to_string(query).expect("JSON");
+    let queries = serde_json::to_string(queries).expect("JSON");
     Recipe {
         file: c(&file),
         args: vec![c(&file), c("takeover::plays_a_worker"), c("--exact"), c("--nocapture")],
-        env: vec![c(&format!("{WORKER}={play:?} {query}"))],
+        env: vec![c(&format!("{WORKER}={play:?} {queries}"))],
         cwd: None,
         uid: None,
         gid: None,
@@ -219,11 +217,10 @@ impl Old {
         self.say(&message, None);
     }
 
-    fn offer(&self) {
-        self.welcome();
+    fn offer_listener(&self, listener: ListenerId) {
         self.say(
             &ToSuccessor::Listener(Listener {
-                listener: 9,
+                listener,
                 query: self.query.clone(),
                 address: Some(self.address.clone()),
                 data: None,
@@ -234,8 +231,13 @@ impl Old {
             None,
         );
         for socket in &self.sockets {
-            self.say(&ToSuccessor::Socket { listener: 9 }, Some(socket.as_fd()));
+            self.say(&ToSuccessor::Socket { listener }, Some(socket.as_fd()));
         }
+    }
+
+    fn offer(&self) {
+        self.welcome();
+        self.offer_listener(9);
         let counts = [("accepted".into(), 1000), ("cut".into(), 5), ("reloads".into(), 2)].into();
         let of = CountedOf::Program;
         self.say(&ToSuccessor::Counted(Counted { of, counts, buckets: vec![1, 2] }), None);
@@ -251,9 +253,41 @@ impl Old {
         }
     }
 
+    /// What it hears when the new primary has failed.
+    fn until_failed(&self) -> ToPredecessor {
+        loop {
+            match self.hear() {
+                ToPredecessor::Hello { .. } | ToPredecessor::Ready { .. } => {}
+                other => return other,
+            }
+        }
+    }
+
     fn commit(&self) {
         self.say(&ToSuccessor::Commit, None);
         assert_eq!(self.hear(), ToPredecessor::Serving);
+    }
+
+    /// Sends what is not a message.
+    fn say_garbage(&self) {
+        lane::send_packet(&self.lane, b"garbage", None).expect("a lane with room");
+    }
+
+    fn end(&self) {
+        self.say(&ToSuccessor::Main, None);
+        self.say(&ToSuccessor::Done, None);
+        wait_readable(self.lane.as_fd());
+        let packet = lane::receive_whole_packet(&self.lane, MAX_PACKET).expect("an end");
+        assert!(packet.is_end, "the lane is closed when all is done");
+    }
+
+    fn send_connection(&self, listener: ListenerId, connection: OwnedFd) {
+        let message = ToSuccessor::Connection { listener, prefers_http: false };
+        self.say(&message, Some(connection.as_fd()));
+    }
+
+    fn park(&self, listener: ListenerId, connection: OwnedFd, left: Option<u32>) {
+        self.say(&ToSuccessor::Parked { listener, left }, Some(connection.as_fd()));
     }
 
     /// Accepts a connection as the old primary.
@@ -327,7 +361,7 @@ fn an_upgrade_hands_over_the_port_and_loses_no_connection() {
     let (old, lane) = Old::new(1);
     let before: Vec<_> = (0..100).map(|_| connect(old.port)).collect();
     old.offer();
-    let recipe = workers(Play::Serve, &old.query);
+    let recipe = workers(Play::Serve, &[&old.query]);
     let new = New::start(Scheduling::RoundRobin, lane, options(2), recipe);
     assert_eq!(old.until_ready(), [Taking { listener: 9, is_http: false }]);
     let during: Vec<_> = (0..100).map(|_| connect(old.port)).collect();
@@ -336,18 +370,11 @@ fn an_upgrade_hands_over_the_port_and_loses_no_connection() {
     old.commit();
     new.report(|report| matches!(report, Report::TakenOver { .. }).then_some(()));
     new.until_ready();
-    for connection in accepted {
-        let message = ToSuccessor::Connection { listener: 9, prefers_http: false };
-        old.say(&message, Some(connection.as_fd()));
-    }
+    accepted.into_iter().for_each(|connection| old.send_connection(9, connection));
     for client in before.into_iter().chain(during) {
         served_by(client);
     }
-    old.say(&ToSuccessor::Main, None);
-    old.say(&ToSuccessor::Done, None);
-    wait_readable(old.lane.as_fd());
-    let packet = lane::receive_whole_packet(&old.lane, MAX_PACKET).expect("an end");
-    assert!(packet.is_end, "the lane is closed when all is done");
+    old.end();
     let port = old.port;
     drop(old);
     served_by(connect(port));
@@ -366,4 +393,298 @@ fn is_silent(client: &TcpStream) -> bool {
     let read = (&*client).read(&mut [0]);
     client.set_nonblocking(false).expect("a socket");
     read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+const ALL: [Scheduling; 5] = [
+    Scheduling::RoundRobin,
+    Scheduling::LeastConnections,
+    Scheduling::SourceHash,
+    Scheduling::ReusePort,
+    Scheduling::Shared,
+];
+
+#[test]
+#[cfg_attr(target_os = "macos", ignore = "the kernel spreads no connections")]
+fn every_policy_takes_the_sockets_of_every_other_and_serves_what_waits_there() {
+    for (scheduling, sockets) in ALL.into_iter().flat_map(|it| [(it, 1), (it, 3)]) {
+        let (old, lane) = Old::new(sockets);
+        let before: Vec<_> = (0..100).map(|_| connect(old.port)).collect();
+        old.offer();
+        let count = if sockets == 1 { 2 } else { 1 };
+        let recipe = workers(Play::Serve, &[&old.query]);
+        let new = New::start(scheduling, lane, options(count), recipe);
+        assert_eq!(old.until_ready(), [Taking { listener: 9, is_http: false }], "{scheduling:?}");
+        let during: Vec<_> = (0..100).map(|_| connect(old.port)).collect();
+        assert!(before.iter().chain(&during).all(is_silent), "{scheduling:?} waits");
+        let accepted = old.accept();
+        old.commit();
+        old.send_connection(9, accepted);
+        before.into_iter().chain(during).for_each(|client| _ = served_by(client));
+        old.end();
+        let port = old.port;
+        drop(old);
+        for _ in 0..20 {
+            served_by(connect(port));
+        }
+        new.stop();
+        expect_closed(port);
+    }
+}
+
+#[test]
+fn an_old_primary_that_dies_leaves_its_place() {
+    for step in 1..5 {
+        let (old, lane) = Old::new(1);
+        let clients: Vec<_> = (0..20).map(|_| connect(old.port)).collect();
+        old.offer();
+        let (port, query) = (old.port, old.query.clone());
+        // It dies before the workers are ready, when they are, when it has told to serve, or is told that it is.
+        let recipe = workers(Play::Serve, &[&query]);
+        let new = New::start(Scheduling::RoundRobin, lane, options(2), recipe);
+        if step >= 2 {
+            old.until_ready();
+        }
+        if step >= 3 {
+            old.say(&ToSuccessor::Commit, None);
+        }
+        if step >= 4 {
+            assert_eq!(old.hear(), ToPredecessor::Serving);
+            old.say(&ToSuccessor::Main, None);
+        }
+        drop(old);
+        new.expect_to_serve(clients);
+        served_by(connect(port));
+        new.stop();
+        expect_closed(port);
+    }
+}
+
+impl New {
+    fn expect_to_serve(&self, clients: Vec<TcpStream>) {
+        self.report(|report| matches!(report, Report::TakenOver { .. }).then_some(()));
+        self.until_ready();
+        clients.into_iter().for_each(|client| _ = served_by(client));
+    }
+}
+
+#[test]
+fn a_new_primary_fails_with_its_workers_and_the_old_one_goes_on() {
+    let missing = CString::new("/no/such/file").expect("a text");
+    let (old, lane) = Old::new(1);
+    let client = connect(old.port);
+    old.offer();
+    let recipe = workers(Play::ExitListening, &[&old.query]);
+    let mut new = New::start(Scheduling::RoundRobin, lane, options(3), recipe);
+    assert_eq!(new.until_failed().cause, Cause::Exited(Ended::Code(3)));
+    new.primary.engine.take_over_failed("no luck");
+    let ToPredecessor::Failed { reason } = old.until_failed() else { panic!("it has failed") };
+    assert_eq!(reason, "no luck");
+    drop(new);
+    let accepted = old.accept();
+    write(&accepted, &[42]).expect("an open connection");
+    assert_eq!(served_by(client), 42);
+    let (other, lane) = Old::new(1);
+    other.offer();
+    let recipe = Recipe { file: missing, ..workers(Play::Serve, &[&other.query]) };
+    let new = New::start(Scheduling::RoundRobin, lane, options(1), recipe);
+    assert!(matches!(new.until_failed().cause, Cause::Fork(..)));
+    connect(other.port);
+}
+
+#[test]
+fn an_old_primary_that_breaks_the_protocol_keeps_its_place() {
+    type Break = fn(&Old);
+    let cases: [(bool, Break); 5] = [
+        (false, Old::say_garbage),
+        (true, Old::say_garbage),
+        (false, |old| old.say(&ToSuccessor::Commit, None)),
+        (true, |old| old.say(&ToSuccessor::Main, None)),
+        (true, |old| old.say(&ToSuccessor::Offered, None)),
+    ];
+    for (waits, play) in cases {
+        let (old, lane) = Old::new(1);
+        old.offer();
+        let recipe = workers(Play::Serve, &[&old.query]);
+        let new = New::start(Scheduling::RoundRobin, lane, options(2), recipe);
+        if waits {
+            old.until_ready();
+        }
+        play(&old);
+        let rejection = new.until_failed();
+        assert!(matches!(rejection.cause, Cause::Predecessor(_)), "{rejection:?}");
+        let ToPredecessor::Failed { reason } = old.until_failed() else { panic!("it has failed") };
+        assert!(reason.starts_with("invalid data from the primary before this one"), "{reason}");
+        connect(old.port);
+    }
+}
+
+#[test]
+fn a_primary_that_serves_goes_on_whatever_the_old_one_sends() {
+    let (old, lane) = Old::new(1);
+    old.offer();
+    let recipe = workers(Play::Serve, &[&old.query]);
+    let new = New::start(Scheduling::RoundRobin, lane, options(1), recipe);
+    old.until_ready();
+    old.commit();
+    old.say_garbage();
+    old.say(&ToSuccessor::Commit, None);
+    old.say(&ToSuccessor::Connection { listener: 9, prefers_http: false }, None);
+    let client = connect(old.port);
+    let stray = connect(old.port);
+    served_by(client);
+    served_by(stray);
+    old.end();
+    new.stop();
+}
+
+#[test]
+fn idle_connections_wait_in_the_new_primary_for_their_clients() {
+    for scheduling in [Scheduling::RoundRobin, Scheduling::Shared] {
+        let (old, lane) = Old::new(1);
+        old.offer();
+        let recipe = workers(Play::ServeHttp, &[&old.query]);
+        let new = New::start(scheduling, lane, options(2), recipe);
+        assert_eq!(old.until_ready(), [Taking { listener: 9, is_http: true }]);
+        let clients: Vec<_> = (0..6)
+            .map(|_| {
+                let client = connect(old.port);
+                (client, old.accept())
+            })
+            .collect();
+        old.commit();
+        let mut idle = Vec::new();
+        for (at, (client, accepted)) in clients.into_iter().enumerate() {
+            // The last one may not wait for long.
+            old.park(9, accepted, (at == 5).then_some(50));
+            idle.push(client);
+        }
+        let mut last = idle.pop().expect("a client");
+        expect_end(&mut last);
+        drop(idle.pop());
+        for mut client in idle {
+            assert!(is_silent(&client));
+            std::io::Write::write_all(&mut client, b"x").expect("an open connection");
+            served_by(client);
+        }
+        old.end();
+        new.stop();
+    }
+}
+
+#[test]
+fn addresses_may_be_added_and_dropped() {
+    let (old, lane) = Old::new(1);
+    let (dropped, _) = Old::new(1);
+    old.welcome();
+    old.offer_listener(9);
+    let message = ToSuccessor::Listener(Listener {
+        listener: 10,
+        query: dropped.query.clone(),
+        address: Some(dropped.address.clone()),
+        data: None,
+        has_file: false,
+        is_activated: false,
+        sockets: 1,
+    });
+    old.say(&message, None);
+    old.say(&ToSuccessor::Socket { listener: 10 }, Some(dropped.sockets[0].as_fd()));
+    old.say(&ToSuccessor::Offered, None);
+    let added = Query::new(loopback(0));
+    let recipe = workers(Play::Serve, &[&old.query, &added]);
+    let new = New::start(Scheduling::RoundRobin, lane, options(2), recipe);
+    assert_eq!(old.until_ready(), [Taking { listener: 9, is_http: false }]);
+    let mut client = connect(dropped.port);
+    let accepted = dropped.accept();
+    old.commit();
+    // No worker serves it, and none is going to.
+    old.send_connection(10, accepted);
+    expect_end(&mut client);
+    old.end();
+    let port = dropped.port;
+    drop(dropped);
+    expect_closed(port);
+    let listeners = new.primary.engine.stats().listeners;
+    assert_eq!(listeners.len(), 2);
+    for listener in listeners {
+        let port = listener.address.rsplit(':').next().expect("a port").parse().expect("a number");
+        served_by(connect(port));
+    }
+    new.stop();
+}
+
+#[test]
+fn a_connection_whose_listener_has_no_worker_now_waits_for_the_next_one() {
+    let (old, lane) = Old::new(1);
+    old.offer();
+    let recipe = workers(Play::Serve, &[&old.query]);
+    let new = New::start(Scheduling::RoundRobin, lane, options(1), recipe);
+    old.until_ready();
+    let client = connect(old.port);
+    let accepted = old.accept();
+    old.commit();
+    new.until_ready();
+    let pids = new.primary.engine.snapshot().expect("a status").processes;
+    for process in pids.values() {
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(process.pid),
+            nix::sys::signal::Signal::SIGKILL,
+        )
+        .expect("a running worker");
+    }
+    new.report(|report| matches!(report, Report::BackOff { .. }).then_some(()));
+    old.send_connection(9, accepted);
+    served_by(client);
+    old.end();
+    new.stop();
+}
+
+/// Makes the test count descriptors in a process of its own.
+const COUNTS: &str = "RS_CLUSTER_COUNTS_DESCRIPTORS";
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/dev/fd").expect("descriptors").count()
+}
+
+#[test]
+fn no_descriptor_is_left_over() {
+    if env::var(COUNTS).is_err() {
+        let name = "takeover::no_descriptor_is_left_over";
+        let program = env::current_exe().expect("a path");
+        let status = Process::new(program).args([name, "--exact"]).env(COUNTS, "1").status();
+        assert!(status.expect("a process").success());
+        return;
+    }
+    let upgrade = |commits: bool| {
+        let (old, lane) = Old::new(3);
+        old.offer();
+        let recipe = workers(Play::Serve, &[&old.query]);
+        let mut new = New::start(Scheduling::RoundRobin, lane, options(2), recipe);
+        old.until_ready();
+        if commits {
+            old.commit();
+            let mut client = connect(old.port);
+            client.read_exact(&mut [0]).expect("an answer");
+            old.end();
+            new.until_ready();
+            new.stop();
+        } else {
+            new.primary.engine.take_over_failed("enough");
+        }
+    };
+    let settled = || {
+        let begin = Instant::now();
+        let mut count = descriptors();
+        while begin.elapsed() < Duration::from_millis(500) {
+            std::thread::sleep(Duration::from_millis(10));
+            count = count.min(descriptors());
+        }
+        count
+    };
+    upgrade(true);
+    upgrade(false);
+    let before = settled();
+    for commits in [true, false, true, false, true, false] {
+        upgrade(commits);
+    }
+    assert_eq!(settled(), before);
 }

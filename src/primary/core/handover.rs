@@ -67,10 +67,11 @@ impl<D: Driver> Core<D> {
         }
     }
 
-    /// The successor is gone before it has served: everything is as it was.
-    pub(crate) fn accept_again(&mut self, now: Instant) {
-        let Some(Successor { phase, takes, unserved, .. }) = self.successor.take() else {
-            return;
+    /// The successor is gone before it has served: everything is as it was. Returns the workers that are to get sockets
+    /// of their own, which they could not meanwhile.
+    pub(crate) fn accept_again(&mut self, now: Instant) -> Vec<(ListenerId, WorkerId)> {
+        let Some(Successor { phase, offered, takes, unserved }) = self.successor.take() else {
+            return Vec::new();
         };
         if phase == Phase::Committing {
             for listener in takes.into_keys() {
@@ -82,6 +83,10 @@ impl<D: Driver> Core<D> {
         for (listener, timeout) in unserved {
             self.left(listener, timeout, now);
         }
+        let listeners = offered.into_iter().filter_map(|id| Some((id, self.listeners.get(&id)?)));
+        let members =
+            listeners.flat_map(|(id, listener)| listener.members.keys().map(move |&it| (id, it)));
+        members.filter(|&(listener, worker)| self.lacks_socket(worker, listener)).collect()
     }
 
     /// Whether the engine accepts no connections of the listener, because the successor does, or is about to.

@@ -1,8 +1,8 @@
 //! What one primary counts and another goes on with.
 
-use super::{
-    super::{core::stats, operator::carried},
-    context::Context,
+use super::super::{
+    core::stats::{self, Counters},
+    operator::{board::Board, carried},
 };
 use crate::protocol::upgrade::Counted;
 
@@ -15,15 +15,15 @@ pub(super) struct Carrier {
 
 impl Carrier {
     /// What has been counted since the last call.
-    pub(super) fn carried(&mut self, context: &Context) -> Vec<Counted> {
-        let mut carried = context.counters.carried(&mut self.connections);
-        carried.extend(context.board.carried(&mut self.events));
+    pub(super) fn carried(&mut self, counters: &Counters, board: &Board) -> Vec<Counted> {
+        let mut carried = counters.carried(&mut self.connections);
+        carried.extend(board.carried(&mut self.events));
         carried
     }
 }
 
 /// Goes on with what another primary has counted.
-pub(super) fn add(context: &Context, counted: &Counted) {
-    context.counters.add_carried(counted);
-    context.board.add_carried(counted);
+pub(super) fn add(counters: &Counters, board: &Board, counted: &Counted) {
+    counters.add_carried(counted);
+    board.add_carried(counted);
 }

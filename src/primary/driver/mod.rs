@@ -7,7 +7,7 @@
 //! - [`acceptor`]: one listening socket; [`parked_task`]: connections that wait
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
-//! - [`supervised`]: what the program wants of supervision; [`supervision`]: what the core sees of it,
+//! - [`supervised`]: how supervision begins; [`orders`]: what the program wants of it; [`supervision`]: what the core sees of it,
 //! - [`successor`]: the process that is to take over; [`successor_task`]: how it does,
 //! - [`http`]: what operators ask; [`asks`]: until it is done; [`observe`]: what they are told; [`reading`]:
 //!   the clocks, and what processes use,
@@ -16,6 +16,8 @@
 //!   reap,
 //! - [`succession`]: one primary follows another, as the service manager sees it; [`primaries`]: what a primary has of
 //!   the others; [`parent`]: the process that stays,
+//! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
+//! - [`ticket_keys`]: which workers have the keys of TLS session tickets,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.
 
@@ -33,6 +35,7 @@ mod http;
 mod lanes;
 mod listening_socket;
 mod observe;
+mod orders;
 mod orphans;
 mod parent;
 mod parked_connections;
@@ -48,6 +51,7 @@ mod successor_task;
 mod supervised;
 mod supervision;
 mod systemd;
+mod ticket_keys;
 mod timers;
 mod watchdog_lane;
 mod worker_task;
@@ -63,8 +67,9 @@ use tokio::{
 use self::{
     bind::replace_lost,
     context::{Context, all_read},
+    orders::carry_out,
     successor_task::end_now,
-    supervised::{answer_operators, begin, carry_out, forked},
+    supervised::{answer_operators, begin, forked},
     timers::run_timers,
     worker_task::{Attending, adopt, leave},
 };

@@ -100,7 +100,7 @@ pub(super) fn follow(
         context.primaries.borrow_mut().keep(parent);
     }
     for counted in &counted {
-        carried::add(context, counted);
+        carried::add(&context.counters, &context.board, counted);
     }
     let predecessor = Rc::new(Predecessor {
         lane: Rc::new(lane),
@@ -208,7 +208,9 @@ impl Following<'_> {
         let (stands_by, is_prepared) = context.ask(|core| (core.stands_by(), core.is_prepared()));
         let misplaced = |message: &ToSuccessor| Err(Error::Predecessor(name_of(message)));
         match (message, descriptor) {
-            (ToSuccessor::Counted(counted), None) => carried::add(context, &counted),
+            (ToSuccessor::Counted(counted), None) => {
+                carried::add(&context.counters, &context.board, &counted);
+            }
             (ToSuccessor::Commit, None) if stands_by && is_prepared => {
                 predecessor.take_place(context);
                 self.send(&ToPredecessor::Serving).await?;

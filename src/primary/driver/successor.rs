@@ -13,7 +13,14 @@ use tokio::{
     sync::Notify,
 };
 
-use super::super::{core::driver::Forwarded, primary_recipe::PrimaryRecipe};
+use super::{
+    super::{
+        core::{driver::Forwarded, stats::Counters},
+        operator::board::Board,
+        primary_recipe::PrimaryRecipe,
+    },
+    carried::Carrier,
+};
 use crate::{
     ipc::Packets,
     protocol::{ListenerId, control, upgrade::ToSuccessor},
@@ -102,6 +109,8 @@ pub(super) struct Successor {
     pub(super) changed: Notify,
     /// Which connections had to be taken by, when there were no other descriptors.
     reserve: Rc<RefCell<Reserve>>,
+    /// What it has been told of what was counted here, once it is told of that.
+    carrier: RefCell<Option<Carrier>>,
 }
 
 impl Successor {
@@ -119,6 +128,7 @@ impl Successor {
             is_deaf: Cell::new(false),
             changed: Notify::new(),
             reserve,
+            carrier: RefCell::default(),
         }
     }
 
@@ -136,6 +146,20 @@ impl Successor {
         let Ok(packet) = control::encode(message) else { return };
         self.outgoing.borrow_mut().push(packet, descriptor);
         self.flush();
+    }
+
+    /// Tells it what is counted from now on.
+    pub(super) fn begin_to_count(&self) {
+        *self.carrier.borrow_mut() = Some(Carrier::default());
+    }
+
+    /// Sends what has been counted since the last time.
+    pub(super) fn send_counted(&self, counters: &Counters, board: &Board) {
+        let mut carrier = self.carrier.borrow_mut();
+        let carried = carrier.as_mut().map(|it| it.carried(counters, board));
+        for counted in carried.unwrap_or_default() {
+            self.send(&ToSuccessor::Counted(counted), None);
+        }
     }
 
     /// Sends a connection.

@@ -99,7 +99,10 @@ async fn attend(context: Rc<Context>, started: StartedPrimary, deadline: Instant
         Some(Ok(())) => peer.hand_over().await,
         Some(Err(failure)) => {
             // Connections do not wait until it has ended.
-            context.decide(|core| core.accept_again(Instant::now()));
+            let lacking = context.decide(|core| core.accept_again(Instant::now()));
+            for (listener, worker) in lacking {
+                context.replace_socket(listener, worker);
+            }
             let gives_up = matches!(failure, (_, Cause::GaveUp(_)));
             peer.end(gives_up).await;
             drop((successor, watched));
@@ -155,6 +158,7 @@ impl Peer<'_> {
         self.offer().map_err(|cause| (Handshake, cause))?;
         let takes = in_time(deadline, self.ready()).await.map_err(|cause| (Ready, cause))?;
         let now = Instant::now();
+        self.send_counted();
         self.context.decide(|core| core.successor_ready(takes, now));
         in_time(now + COMMIT, self.serving()).await.map_err(|cause| (Commit, cause))
     }
@@ -200,6 +204,9 @@ impl Peer<'_> {
         };
         for offer in self.context.decide(|core| core.offer()) {
             let Offer { listener, query, address, data, has_file, sockets } = offer;
+            // A file that is there may be another's.
+            let has_file = has_file && sockets.iter().any(|it| it.has_file());
+            let is_activated = sockets.iter().any(|it| it.is_activated());
             let sockets: Result<Vec<_>, _> = sockets.iter().map(|it| it.copy()).collect();
             let sockets = sockets.map_err(copied)?;
             let message = ToSuccessor::Listener(Listener {
@@ -208,7 +215,7 @@ impl Peer<'_> {
                 address,
                 data,
                 has_file,
-                is_activated: false,
+                is_activated,
                 sockets: u32::try_from(sockets.len()).unwrap_or(u32::MAX),
             });
             self.successor.send(&message, None);
@@ -226,8 +233,18 @@ impl Peer<'_> {
         if let Some(lane) = parent {
             self.successor.send(&ToSuccessor::Parent, Some(lane));
         }
+        let keys = self.context.ticket_keys();
+        if !keys.is_empty() {
+            self.successor.send(&ToSuccessor::TicketKeys { keys }, None);
+        }
+        self.successor.begin_to_count();
+        self.send_counted();
         self.successor.send(&ToSuccessor::Offered, None);
         Ok(())
+    }
+
+    fn send_counted(&self) {
+        self.successor.send_counted(&self.context.counters, &self.context.board);
     }
 
     /// Waits until its workers are ready. Returns where they listen.

@@ -1,4 +1,4 @@
-//! Supervision as the program sees it: what it wants, and workers that have been started.
+//! Supervision as the program sees it: how it begins, and workers that have been started.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, task::spawn_local};
 use super::{
     super::{
         core::supervise::supervisor::Supervisor,
-        messages::{Event, OperatorOrder, Order, Supervise},
+        messages::{Event, OperatorOrder, Supervise},
         recipe::Started,
     },
     context::Context,
@@ -73,6 +73,10 @@ pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
             Supervisor::standing_by(options, recipe, next_id, generation)
         }
     };
+    if let Some(takeover) = &takeover {
+        // Before workers ask for them.
+        context.set_ticket_keys(&takeover.ticket_keys);
+    }
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
     match takeover {
         None => http::open(context, sockets),
@@ -80,35 +84,6 @@ pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
     }
     // The caller may have ceased to wait.
     let _ = done.try_send(());
-}
-
-/// Does what the program wants.
-pub(super) fn carry_out(context: &Context, order: Order) {
-    let now = Instant::now();
-    context.decide(|core| {
-        core.supervise(now, |supervisor| match order {
-            Order::Reload(token, recipe) => {
-                if let Some(supervision) = &mut *context.supervision.borrow_mut() {
-                    supervisor.reload(token, supervision.add_recipe(recipe));
-                }
-            }
-            Order::Scale(token, workers) => supervisor.scale(token, workers),
-            Order::Restart(token, slot_or_id) => supervisor.restart(token, slot_or_id),
-            Order::Upgrade(token, recipe, timeout) => {
-                if supervisor.upgrade(token, now) {
-                    context.succession.borrow_mut().plan(recipe, now + timeout);
-                }
-            }
-            Order::Hold => supervisor.hold(),
-            Order::Release => supervisor.release(),
-            Order::Stop { token, delay, timeout } => supervisor.stop(token, delay, timeout, now),
-            Order::Leaves(worker, done) => {
-                supervisor.leaves(worker);
-                // The caller may have ceased to wait.
-                let _ = done.try_send(());
-            }
-        });
-    });
 }
 
 /// Does what the program says about operators.

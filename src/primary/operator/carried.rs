@@ -116,3 +116,57 @@ impl Record {
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Instant, SystemTime};
+
+    use super::{
+        super::record::{End, Moment, epoch},
+        *,
+    };
+    use crate::primary::core::supervise::report::Report;
+
+    /// What the slots and the whole show.
+    fn shown(record: &Record) -> String {
+        let Record { tally, requests, reloads_before, failed_reloads_before, .. } = record;
+        let (restarts, cpu) = (record.restarts(), record.cpu());
+        format!(
+            "{tally:?} {requests:?} {reloads_before} {failed_reloads_before} {restarts:?} {cpu:?}"
+        )
+    }
+
+    #[test]
+    fn another_primary_goes_on_with_what_has_happened() {
+        let (mut old, mut new) = (Record::default(), Record::default());
+        let now = Moment { instant: Instant::now(), epoch: epoch(SystemTime::now()) };
+        let mut carrier = Carrier::default();
+        old.add_process(1, 7, Some(2));
+        let cpu = Some(Duration::from_millis(1500));
+        old.exited(1, End { cut: 3, cpu, ..End::default() }, now);
+        let hung = Report::Hung { worker: 1, time: Duration::ZERO, stack: None };
+        old.report(&hung, None, now);
+        old.count_request("metrics");
+        for (reloads, lines) in [((4, 1), 2), ((4, 1), 0), ((5, 1), 1)] {
+            let carried = carrier.carried(&old, reloads);
+            assert_eq!(carried.len(), lines);
+            carried.iter().for_each(|it| new.add_carried(it));
+        }
+        let wanted = Record { reloads_before: 5, failed_reloads_before: 1, ..old };
+        assert_eq!(shown(&new), shown(&wanted));
+        // And so does the one after that.
+        let mut third = Record::default();
+        let carried = Carrier::default().carried(&new, (0, 0));
+        carried.iter().for_each(|it| third.add_carried(it));
+        assert_eq!(shown(&third), shown(&new));
+    }
+
+    #[test]
+    fn unknown_names_do_no_harm() {
+        let mut record = Record::default();
+        let counts = (0..200).map(|at| (format!("{REQUESTS}{at}"), 1));
+        let counts = counts.chain([("later".to_owned(), 1)]).collect();
+        record.add_carried(&Counted { of: CountedOf::Program, counts, buckets: Vec::new() });
+        assert_eq!(record.requests.len(), MOST_REQUESTS);
+    }
+}

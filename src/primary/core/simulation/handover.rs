@@ -125,7 +125,9 @@ proptest! {
             simulation.commit();
             simulation.play(committing);
         }
-        simulation.core.accept_again(simulation.now);
+        for (listener, worker) in simulation.core.accept_again(simulation.now) {
+            simulation.assign_again(worker, listener);
+        }
         simulation.left(|_, _| false);
         simulation.play(after);
         simulation.settle();

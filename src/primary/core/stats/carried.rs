@@ -115,3 +115,115 @@ fn total_of(counted: &Counted) -> Total {
     };
     Total { accepted: count(ACCEPTED), counts, handover }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::{
+        super::{AcceptCounter, ListenerCounters, WorkerCounters, WorkerView},
+        *,
+    };
+
+    struct Accepts(u64);
+
+    impl WorkerView for Accepts {
+        fn accepted(&self) -> u64 {
+            self.0
+        }
+
+        fn waiting(&self) -> usize {
+            0
+        }
+
+        fn open(&self) -> usize {
+            0
+        }
+    }
+
+    impl AcceptCounter for Accepts {
+        fn accepted(&self) -> u64 {
+            self.0
+        }
+    }
+
+    /// One address, with connections and times, and a worker in slot 3.
+    fn counting(counters: &Counters, times: u64) -> Arc<ListenerCounters> {
+        let listener = Arc::new(ListenerCounters::default());
+        listener.set_members("[::]:80", vec![1], Vec::new());
+        counters.add_listener(1, Arc::clone(&listener));
+        count(&listener, times);
+        let worker = Arc::new(WorkerCounters::new(Arc::new(Accepts(7))));
+        counters.add_worker(1, Some(3), Arc::clone(&worker));
+        worker.count(|counts| counts.moved += 2);
+        listener
+    }
+
+    fn count(listener: &ListenerCounters, times: u64) {
+        for _ in 0..times {
+            listener.add_accepted();
+            listener.count(|counts| counts.handed_over += 1);
+            listener.add_handover(Duration::from_micros(5));
+        }
+    }
+
+    fn carry(from: &Counters, carrier: &mut Carrier, to: &Counters) -> usize {
+        let carried = from.carried(carrier);
+        carried.iter().for_each(|counted| to.add_carried(counted));
+        carried.len()
+    }
+
+    #[test]
+    fn another_primary_goes_on_with_what_was_counted_once() {
+        let (old, new, mut carrier) =
+            (Counters::default(), Counters::default(), Carrier::default());
+        let listener = counting(&old, 5);
+        assert_eq!(carry(&old, &mut carrier, &new), 3);
+        assert_eq!(carry(&old, &mut carrier, &new), 0, "nothing has been counted since");
+        count(&listener, 2);
+        assert_eq!(carry(&old, &mut carrier, &new), 2);
+        // What is gone stays counted, and is not counted again.
+        old.remove_worker(1);
+        old.remove_listener(1);
+        assert_eq!(carry(&old, &mut carrier, &new), 0);
+        let (before, after) = (old.observe(), new.observe());
+        assert_eq!(after.slots, before.slots);
+        assert_eq!(after.addresses, before.addresses);
+        assert_eq!(after.total, before.total);
+        assert_eq!(new.total(), old.total());
+    }
+
+    #[test]
+    fn both_count_at_the_same_address_and_in_the_same_slot() {
+        let (old, new, mut carrier) =
+            (Counters::default(), Counters::default(), Carrier::default());
+        counting(&new, 3);
+        counting(&old, 5);
+        let shown = new.observe();
+        carry(&old, &mut carrier, &new);
+        let sum = new.observe();
+        assert_eq!(sum.total.accepted, 8);
+        assert_eq!(sum.addresses[0].total.handover.buckets[3], 8);
+        assert_eq!(sum.addresses[0].workers, shown.addresses[0].workers);
+        assert_eq!(sum.slots[&3].counts.moved, 4);
+        assert_eq!(sum.slots[&3].accepted, 14);
+    }
+
+    #[test]
+    fn names_and_buckets_of_other_releases_do_no_harm() {
+        let counters = Counters::default();
+        let counts = [("later".into(), 5), (ACCEPTED.into(), u64::MAX)].into();
+        let buckets = vec![1; 30];
+        let counted = Counted { of: CountedOf::Address("@a".into()), counts, buckets };
+        counters.add_carried(&counted);
+        counters.add_carried(&counted);
+        let shown = &counters.observe().addresses[0];
+        assert_eq!((&*shown.address, shown.is_bound), ("@a", false));
+        assert_eq!(shown.total.accepted, u64::MAX);
+        assert_eq!(shown.total.handover.buckets[23], 14);
+        let program =
+            Counted { of: CountedOf::Program, counts: Default::default(), buckets: vec![] };
+        counters.add_carried(&program);
+        assert_eq!(counters.total(), Total::default());
+    }
+}

@@ -121,7 +121,8 @@ impl<D: Driver> Core<D> {
             }
             Effect::AbandonSuccessor => {
                 self.driver.successor(SuccessorOrder::Abandon);
-                self.accept_again(now);
+                // All workers are about to leave.
+                let _ = self.accept_again(now);
             }
             Effect::HandOver => self.begin_hand_over(now),
             Effect::EndHandOver => self.end_hand_over(now),

@@ -17,7 +17,7 @@ use super::{
         asks::{Answered, Asks, OfProgram},
         context::Context,
         observe::Audience,
-        supervised::carry_out,
+        orders::carry_out,
         supervision::{Limits, Supervision},
     },
     admin::{Readable, Reports, is_read},

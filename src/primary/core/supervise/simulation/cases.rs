@@ -362,7 +362,10 @@ fn a_worker_without_a_slot_that_comes_while_all_drain_drains_too() {
     world.wait(0);
     let effects = effects(&mut world, |it, _| it.started(77));
     let timeout = Duration::from_secs(10);
-    assert!(effects.contains(&Effect::DrainOthers { timeout }), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::DrainOthers { timeout, reason: Reason::Stop }),
+        "{effects:?}"
+    );
 }
 
 #[test]

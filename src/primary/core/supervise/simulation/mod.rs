@@ -17,7 +17,7 @@ use super::{
     member::Phase,
     operation::{Operation, RecipeId},
     options::{ReadyWhen, RestartLimit, SuperviseOptions},
-    report::{Cause, Ended, FailedPhase, Outcome, Rejection, Report, State, Token},
+    report::{Cause, Ended, FailedPhase, Outcome, Reason, Rejection, Report, State, Token},
     supervisor::{Effect, Supervisor},
 };
 use crate::{

@@ -172,7 +172,8 @@ proptest! {
         }
         if has_begun {
             world.run(world.now + Duration::from_secs(100));
-            prop_assert!(matches!(world.answers[&upgrade], Outcome::Upgraded { .. }));
+            let is_upgraded = matches!(world.answers[&upgrade], Outcome::Upgraded { .. });
+            prop_assert!(is_upgraded);
             world.expect_stopped();
         } else {
             world.end();

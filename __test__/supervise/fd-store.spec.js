@@ -1,0 +1,189 @@
+'use strict';
+
+// Sockets that the service manager stores, so that they outlive a primary that is killed.
+
+const { once } = require('node:events');
+const { existsSync, readFileSync, readdirSync } = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+const { serial: test } = require('ava');
+const { addManager, managerOf, startActivated } = require('../helpers/activated');
+const { connectionError, get, text } = require('../helpers/client');
+const { freePort } = require('../helpers/free-port');
+const { isBuiltin } = require('../helpers/implementation');
+const { load } = require('../helpers/load');
+const { POLICIES } = require('../helpers/policies');
+const { answerLimit, startTrafficProgram } = require('../helpers/supervised-traffic');
+const { temporaryDirectory } = require('../helpers/temporary');
+const { becomesTrue } = require('../../tools/process-group');
+
+const HOST = '127.0.0.1';
+const STORES = 64;
+const CLIENTS = 40;
+const LIMIT = 20_000;
+const KILLS = 3;
+/** How many connections the primary and its workers have at a time, at most. */
+const IN_FLIGHT = 20;
+
+/** The name by which a port is stored. */
+const nameOf = (port) => `rs-cluster tcp ${HOST}%3A${port}`;
+
+/** Connects, and sends a request; resolves to a function that returns the answer. */
+async function begin(target) {
+  const socket = net.connect(target);
+  await once(socket, 'connect');
+  socket.write('GET / HTTP/1.0\r\n\r\n');
+  const answer = text(socket);
+  answer.catch(() => {});
+  return async () => JSON.parse((await answer).split('\r\n\r\n')[1]);
+}
+
+/** Waits until no more requests are under way than there are at any time. */
+async function untilServed(traffic) {
+  const isSo = async () => {
+    const { requests, answered, failed } = await traffic.status();
+    return requests - answered - failed < IN_FLIGHT;
+  };
+  if (!(await becomesTrue(isSo, LIMIT))) throw new Error('requests are not served');
+}
+
+/** Whether no thread of a process runs. */
+function isStopped(pid) {
+  return readdirSync(`/proc/${pid}/task`).every((thread) =>
+    /^State:\s+T/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')),
+  );
+}
+
+/** What serves no connection from now on, until the primary is killed. */
+async function stopAll(app) {
+  const [service, pids] = [await app.service(), await app.pids()];
+  for (const pid of [service, ...pids]) process.kill(pid, 'SIGSTOP');
+  const areStopped = () => [service, ...pids].every(isStopped);
+  if (!(await becomesTrue(areStopped, LIMIT))) throw new Error('they do not stop');
+  return service;
+}
+
+// The built-in module does not supervise.
+for (const policy of isBuiltin ? [] : POLICIES) {
+  const sockets = policy === 'SCHED_REUSEPORT' ? 2 : 1;
+
+  test(`no connection of a backlog is lost when the primary is killed: ${policy}`, async (t) => {
+    const port = await freePort();
+    const listen = { host: HOST, port };
+    const app = await startActivated(t, { stores: STORES, listen, options: { policy } });
+    await app.linesLike({ manager: 'stored', name: nameOf(port) }, sockets);
+    const service = await stopAll(app);
+    const waiting = await Promise.all(Array.from({ length: CLIENTS }, () => begin(listen)));
+    process.kill(service, 'SIGKILL');
+    await app.untilReady(1);
+    const pids = await app.pids();
+    for (const answer of waiting) t.true(pids.includes((await answer()).pid));
+    // The next one stores nothing twice.
+    t.is(app.seen({ manager: 'stored' }).length, sockets);
+    const { stored } = await app.leave();
+    t.deepEqual(stored, []);
+    t.is(app.seen({ manager: 'removed', name: nameOf(port) }).length, sockets);
+    t.is(await connectionError(listen), 'ECONNREFUSED');
+  });
+
+  test(`only what workers have begun fails when the primary is killed under load: ${policy}`, async (t) => {
+    t.timeout(240_000);
+    const { app, at, logs } = await startTrafficProgram(t, {
+      options: { policy },
+      launcher: managerOf(t, { stores: STORES }),
+    });
+    addManager(app);
+    const shapes = [
+      { shape: 'connections', address: at.http, count: 8, think: [5, 15] },
+      { shape: 'connections', name: 'open', address: at.http, rate: 200 },
+      { shape: 'connections', name: 'unix', address: at.unix, count: 4, think: [5, 15] },
+    ];
+    const played = await load(t, shapes, {
+      logs,
+      answerLimitMs: answerLimit(),
+      async operate(traffic) {
+        for (let restarts = 1; restarts <= KILLS; restarts += 1) {
+          process.kill(await app.service(restarts - 1), 'SIGKILL');
+          await app.untilReady(restarts);
+          // What has come meanwhile waits in the backlogs.
+          await untilServed(traffic);
+        }
+      },
+    });
+    await app.leave();
+    const refused = Object.values(played.shapes).map(({ failures }) => failures.refused ?? 0);
+    t.deepEqual(refused, [0, 0, 0]);
+    t.deepEqual(played.ids.twice, []);
+    t.true(played.failed <= KILLS * IN_FLIGHT, `${played.failed} have failed`);
+  });
+}
+
+if (!isBuiltin) {
+  test('a path is stored with its file', async (t) => {
+    const file = path.join(temporaryDirectory(t), 'socket');
+    const app = await startActivated(t, { stores: STORES, listen: { path: file } });
+    await app.line({ manager: 'stored', name: `rs-cluster unix ${file}` });
+    const service = await stopAll(app);
+    const answer = await begin({ path: file });
+    process.kill(service, 'SIGKILL');
+    await app.untilReady(1);
+    t.true((await app.pids()).includes((await answer()).pid));
+    t.deepEqual((await app.leave()).stored, []);
+    t.false(existsSync(file));
+  });
+
+  test('a reload removes nothing, and an address that is closed for good is removed', async (t) => {
+    const port = await freePort();
+    const listen = { host: HOST, port };
+    const app = await startActivated(t, { stores: STORES, listen, options: { workers: 1 } });
+    await app.line({ manager: 'stored', name: nameOf(port) });
+    await app.perform('reload');
+    await app.untilSettled();
+    t.deepEqual(app.seen({ manager: 'removed' }), []);
+    const [id] = await app.ids();
+    await app.perform('tell', id, 'close');
+    await app.line({ from: id, message: 'closed' });
+    await app.line({ manager: 'removed', name: nameOf(port) });
+    await app.leave();
+  });
+
+  for (const listens of [{ host: HOST }, {}]) {
+    const title = listens.host ? 'a port' : 'a path';
+    test(`a primary that exits without a stop leaves the sockets to the next one: ${title}`, async (t) => {
+      const listen = listens.host
+        ? { host: HOST, port: await freePort() }
+        : { path: path.join(temporaryDirectory(t), 'socket') };
+      const app = await startActivated(t, { stores: STORES, listen });
+      const { name } = await app.line({ manager: 'stored' });
+      app.send({ token: 'exit', do: 'exit' });
+      const { stored } = await app.line({ manager: 'ended' });
+      t.deepEqual(stored, [name]);
+      if (listen.path) t.true(existsSync(listen.path));
+      await app.exited;
+    });
+  }
+
+  test('what the next program does not ask for is removed when it is ready', async (t) => {
+    const [port, other] = [await freePort(), await freePort()];
+    const serving = (ports) =>
+      `for (const port of ${JSON.stringify(ports)}) {
+        require('node:http').createServer((_, response) => response.end('{}')).listen(port, '${HOST}');
+      }`;
+    const app = await startActivated(t, { stores: STORES, program: serving([port, other]) });
+    await app.linesLike({ manager: 'stored' }, 2);
+    app.deploy(serving([port]));
+    process.kill(await app.service(), 'SIGKILL');
+    await app.untilReady(1);
+    await app.line({ manager: 'removed', name: nameOf(other) });
+    t.is(await connectionError({ host: HOST, port: other }), 'ECONNREFUSED');
+    t.deepEqual(await get({ host: HOST, port }), {});
+    t.deepEqual((await app.leave()).stored, []);
+  });
+
+  test('without room in the store sockets are closed with the primary', async (t) => {
+    const port = await freePort();
+    const app = await startActivated(t, { listen: { host: HOST, port } });
+    await app.leave();
+    t.deepEqual(app.seen({ manager: 'stored' }), []);
+  });
+}
