@@ -107,8 +107,8 @@ async fn watch_successor(context: Rc<Context>, watched: Watched) {
 
 /// Looks after all later primaries, until the last one has ended.
 async fn be_parent(context: Rc<Context>, first: Watched, lane: OwnedFd) {
-    let recipient = context.primaries.borrow().recipient();
-    let (parent, heard) = Parent::new(first, lane, recipient, context.log());
+    let recipients = context.primaries.borrow().recipients();
+    let (parent, heard) = Parent::new(first, lane, recipients, context.log());
     let exit = parent.run(heard).await;
     left_behind_ends().await;
     report(&context, exit);
