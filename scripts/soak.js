@@ -27,6 +27,7 @@ const SUPERVISE_TIMES = {
   SCALES: '500',
   BROKEN: '50',
   STOPS: '200',
+  UPGRADES: '300',
   CRASH_LOOP_RATIO: '1',
 };
 const SUPERVISE_SPECS = '__test__/supervise/*.spec.js';

@@ -48,6 +48,7 @@ use rs_cluster::{
         Command, Engine, Event, Scheduling, Settings,
         fork::Adopted,
         stats::{Counts, Stats, WorkerStats},
+        ticket_keys::PERIOD,
     },
     protocol::{
         ListenerId, WorkerId, connection,
@@ -89,7 +90,9 @@ impl Primary {
             hear(&event);
             drop(sender.send(event));
         });
-        engine.start(Settings { scheduling, debug_log: false }).expect("a thread");
+        engine
+            .start(Settings { scheduling, debug_log: false, ticket_key_period: PERIOD })
+            .expect("a thread");
         Self { engine, events, thread, queue_timeout: DEADLINE }
     }
 

@@ -21,7 +21,7 @@ use nix::{
     unistd::{read, write},
 };
 use rs_cluster::{
-    primary::{Command, Engine, Scheduling, Settings, fork::Adopted},
+    primary::{Command, Engine, Scheduling, Settings, fork::Adopted, ticket_keys::PERIOD},
     protocol::control::{Query, Target, ToPrimary},
     sys::{
         exit, lane,
@@ -81,7 +81,11 @@ fn wait_readable(fd: &OwnedFd) {
 fn the_number_of_waiting_connections_is_bounded() {
     let (sender, _events) = mpsc::channel();
     let mut engine = Engine::new(move |event| drop(sender.send(event)));
-    let settings = Settings { scheduling: Scheduling::RoundRobin, debug_log: false };
+    let settings = Settings {
+        scheduling: Scheduling::RoundRobin,
+        debug_log: false,
+        ticket_key_period: PERIOD,
+    };
     engine.start(settings).expect("a thread");
     let (control, their_control) = lane::packet_pair().expect("a lane");
     let (hand_off, their_hand_off) = lane::packet_pair().expect("a lane");

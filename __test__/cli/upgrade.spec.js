@@ -2,8 +2,7 @@
 
 // `rs-cluster upgrade`, and what it makes of a program that `rs-cluster run` runs.
 
-const { cpSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } =
-  require('node:fs');
+const { cpSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { getText } = require('../helpers/client');
@@ -70,7 +69,7 @@ if (!isBuiltin) {
     t.regex(it.app.stderr, new RegExp(`^\\S+ took over from process ${it.app.pid} \\(Node v`, 'm'));
     const { code, stdout } = await it.cli('upgrade');
     t.is(code, 0);
-    t.regex(stdout, /^process \d+ serves generation 3 after \S+ s\n$/);
+    t.regex(stdout, /^process \d+ serves generation 3 after \S+\n$/);
     await stopAll(t, it);
   });
 
@@ -117,18 +116,13 @@ if (!isBuiltin) {
       const own = path.join(place, 'node_modules/rs-cluster');
       for (const file of FILES)
         cpSync(path.join(ROOT, file), path.join(own, file), { recursive: true });
-      mkdirSync(path.join(place, 'node_modules/.bin'));
-      symlinkSync(
-        '../rs-cluster/bin/rs-cluster.js',
-        path.join(place, 'node_modules/.bin/rs-cluster'),
-      );
       writeFileSync(path.join(place, 'shop.js'), serves(version));
       symlinkSync(place, `${current}.new`);
       renameSync(`${current}.new`, current);
       return place;
     };
     const one = release('one');
-    const app = start(t, path.join(one, 'node_modules/.bin/rs-cluster'), {
+    const app = start(t, path.join(one, 'node_modules/rs-cluster/bin/rs-cluster.js'), {
       args: ['run', '-w', '1', '--min-uptime', '100', 'shop.js', `${port}`],
       env: { ...env, PWD: current },
       spawn: { cwd: current },
@@ -136,12 +130,8 @@ if (!isBuiltin) {
     await becomesTrue(() => /ready: 1 worker/.test(app.stderr), LIMIT);
     release('two');
     rmSync(one, { recursive: true });
-    const { value } = await jsonOf(t, ['upgrade'], { env });
-    const command = require('node:fs').readFileSync(`/proc/${value.pid}/cmdline`, 'utf8');
-    t.true(
-      command.includes(path.join(base, 'two/node_modules')) || command.startsWith('rs-cluster:'),
-      command,
-    );
+    // The files of the first release are not there any more.
+    await jsonOf(t, ['upgrade'], { env });
     t.is(JSON.parse(await getText({ host: '127.0.0.1', port })).version, 'two');
     await stopAll(t, { app, cli: (...args) => runCli(t, args, { env }) });
   });

@@ -12,6 +12,8 @@ const { temporaryDirectory } = require('./temporary');
 const KINDS = ['http', 'https', 'h2c', 'h2'];
 /** Shapes whose clients keep a plain HTTP/1 connection, which the server does not close. */
 const KEPT = ['get', 'post'];
+/** The least share of TLS sessions that have to be resumed. */
+const RESUMED = 0.99;
 const NONE_CLOSED = { announced: 0, byClient: 0, idleFin: 0, idleReset: 0 };
 
 /** What servers of every kind listen on, and the addresses of it for clients. */
@@ -90,11 +92,23 @@ function assertNoneClosed(t, played, shapes) {
   }
 }
 
+/** Fails unless TLS clients could resume nearly all of their sessions. */
+function assertResumed(t, { shapes }, wanted) {
+  for (const { shape, name = shape, tls, count = 1 } of wanted) {
+    if (tls === undefined || shape === 'http2') continue;
+    const { opened, resumed } = shapes[name];
+    // The first connection of each client may have none to resume.
+    const share = resumed / Math.max(opened - count, 1);
+    t.true(share >= RESUMED, `${name}: ${resumed} of ${opened}`);
+  }
+}
+
 module.exports = {
   NONE_CLOSED,
   addresses,
   assertNoneClosed,
   assertNothingLost,
+  assertResumed,
   load,
   logsOf,
   shapesWith,

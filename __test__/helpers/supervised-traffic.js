@@ -3,6 +3,7 @@
 const path = require('node:path');
 const { addresses, logsOf } = require('./load');
 const { startSupervised } = require('./supervised');
+const { startUpgraded } = require('./upgraded');
 const { slowdown } = require('../../tools/time-limit');
 
 const PARTS = path.join(__dirname, '../../bench/servers/parts/traffic-worker.js');
@@ -21,6 +22,8 @@ const MIN_UPTIME = 200;
 const DRAIN_TIMEOUT = 60_000;
 // How long a request may wait for its answer on an idle machine, in ms.
 const ANSWER_LIMIT = 10_000;
+// More connections than a burst has.
+const BACKLOG = 4_096;
 
 /** Fewer than in the benchmark, so that the machine is not always busy: other specs run beside these. */
 const POST_CLIENTS = 16;
@@ -53,4 +56,36 @@ async function startTrafficProgram(t, { node, options, ...how } = {}) {
   return { app, at, logs };
 }
 
-module.exports = { POST_CLIENTS, answerLimit, startTrafficProgram, trafficProgram };
+/**
+ * The same, but the primary can be upgraded, and its sockets have room for a burst.
+ *
+ * @param {object} [options] of `startUpgraded()`
+ */
+async function startUpgradedTraffic(t, { settings, ...how } = {}) {
+  const { at, servers } = await addresses(t);
+  const logs = logsOf(t);
+  const wide = servers.map(({ kind, listen }) => ({
+    kind,
+    listen: { ...listen, backlog: BACKLOG },
+  }));
+  const app = await startUpgraded(t, {
+    program: trafficProgram(),
+    settings: {
+      args: [JSON.stringify({ servers: wide, log: logs.server })],
+      minUptime: MIN_UPTIME,
+      drainTimeout: DRAIN_TIMEOUT,
+      ...settings,
+    },
+    timeout: 240_000,
+    ...how,
+  });
+  return { app, at, logs };
+}
+
+module.exports = {
+  POST_CLIENTS,
+  answerLimit,
+  startTrafficProgram,
+  startUpgradedTraffic,
+  trafficProgram,
+};

@@ -4,9 +4,10 @@ const net = require('node:net');
 const { setTimeout } = require('node:timers/promises');
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
-const { countersOf, parseMetrics, sumOf } = require('../helpers/open-metrics');
+const { parseMetrics, sumOf } = require('../helpers/open-metrics');
 const { OPEN_METRICS, adminOf, request, startOperated } = require('../helpers/operator');
 const { serves } = require('../helpers/programs');
+const { startScraping } = require('../helpers/scraping');
 
 const CLIENTS = 8;
 const LONG = 120_000;
@@ -37,35 +38,6 @@ function startClients(t, target) {
     async stop() {
       controller.abort();
       await all;
-    },
-  };
-}
-
-/** Scrapes all the time, and keeps what went down, or away. */
-function startScraping(t, admin) {
-  const found = { scrapes: 0, wrong: [] };
-  let before = new Map();
-  let isOver = false;
-  t.teardown(() => {
-    isOver = true;
-  });
-  const scrape = async () => {
-    const { body } = await request(admin, '/metrics', OPEN_METRICS);
-    const counters = countersOf(parseMetrics(body));
-    for (const [key, value] of before) {
-      if (!(counters.get(key) >= value)) found.wrong.push([key, value, counters.get(key)]);
-    }
-    before = counters;
-    found.scrapes += 1;
-  };
-  const scraping = (async () => {
-    while (!isOver) await scrape();
-  })();
-  return {
-    found,
-    async stop() {
-      isOver = true;
-      await scraping;
     },
   };
 }

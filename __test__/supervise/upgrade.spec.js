@@ -35,7 +35,7 @@ async function endUpgraded(t, app, pid, pids) {
 }
 
 /** The error of an upgrade that fails, after which everything is as before. */
-async function failsToUpgrade(t, app, options) {
+async function failsToUpgrade(t, app, options = {}) {
   const pids = await app.pids();
   const error = await t.throwsAsync(app.perform('upgrade', options));
   t.deepEqual(await app.pids(), pids);
@@ -193,10 +193,10 @@ if (!isBuiltin) {
     ['exit', { phase: 'handshake', exitCode: 3 }, /exited with code 3/],
     ['signal', { phase: 'handshake', signal: 'SIGKILL' }, /signal SIGKILL/],
     ['throw', { phase: 'handshake', reason: 'no settings' }, /no settings/],
-    ['reject', { phase: 'handshake', reason: 'no promise' }, /no promise/],
+    ['reject', { phase: 'ready', reason: 'no promise' }, /no promise/],
     ['hang', { phase: 'handshake' }, /within the timeout/],
   ]) {
-    test(`a new primary that does not come to supervise() fails the upgrade: ${breaks}`, async (t) => {
+    test(`a new primary that ends too early fails the upgrade: ${breaks}`, async (t) => {
       const app = await startApp(t);
       const timeout = breaks === 'hang' ? 1_000 : 20_000;
       const error = await failsToUpgrade(t, app, { args: like(app, { breaks }), timeout });

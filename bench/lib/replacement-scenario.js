@@ -31,9 +31,26 @@ const KEPT = [
   'h2',
 ];
 
+// Requests of these shapes are answered at once.
+const PROMPT = [
+  'connections',
+  'open',
+  'get',
+  'post',
+  'late',
+  'pipeline',
+  'silent',
+  'unix',
+  'tls-1-3',
+  'tls-1-2',
+  'h2c',
+  'h2',
+];
+
 const COLUMNS = [
   { key: 'failedShare', title: 'failed per 100,000', digits: 1 },
   { key: 'closed', title: 'connections closed', digits: 0 },
+  { key: 'longest', title: 'longest wait ms', digits: 0 },
   { key: 'requests', title: 'requests', digits: 0 },
 ];
 
@@ -44,6 +61,12 @@ function countClosed(shapes, wanted) {
   const clients = new Map(wanted.map(({ name, shape, count = 1 }) => [name ?? shape, count]));
   const kept = shapes.filter(({ name }) => KEPT.includes(name));
   return sum(kept.map(({ name, opened, closed }) => opened - closed.byClient - clients.get(name)));
+}
+
+/** The longest time in which a request was answered that needs none, in ms. */
+function longestWait(shapes) {
+  const prompt = shapes.filter(({ name }) => PROMPT.includes(name));
+  return Math.max(...prompt.map(({ latency }) => latency.max ?? 0)) / 1e3;
 }
 
 /**
@@ -73,6 +96,7 @@ async function play(server, pace) {
     return {
       failedShare: (total.failed / total.requests) * 1e5,
       closed: countClosed(played, shapes),
+      longest: longestWait(played),
       requests: total.requests,
       failed: total.failed,
       replaced,
@@ -131,14 +155,17 @@ function formatShapes({ name, rounds }) {
  * @param {object} scenario
  * @param {string} scenario.name
  * @param {string} scenario.summary
- * @param {string} scenario.what what happens to the workers, as the report says
+ * @param {string} [scenario.subject] what is replaced
+ * @param {string} scenario.what what happens to that, as the report says
  * @param {string} scenario.duration the title of the column of the time that this takes
  * @param {number} scenario.times how often it happens in a round
  * @param {(options: object) => Promise<{ opponents: object[], skipped: string[] }>} scenario.find
  * @param {object[]} scenario.figures for the report: `key`, `label`, `unit` and `digits`
  * @param {object} scenario.defaults
  */
-function replacementScenario({ name, summary, what, duration, times, find, figures, defaults }) {
+function replacementScenario(scenario) {
+  const { name, summary, subject = 'all workers', what } = scenario;
+  const { duration, times, find, figures, defaults } = scenario;
   const columns = [...COLUMNS, { key: 'replaced', title: duration, digits: 1 }];
 
   const summarize = ({ name: opponent, rounds }) => {
@@ -169,8 +196,8 @@ function replacementScenario({ name, summary, what, duration, times, find, figur
 
   function format({ settings: { rounds, workers, seconds }, skipped, opponents }) {
     const heading =
-      `Rounds: ${rounds} of ${seconds} s; in each, all ${workers} workers are ${what} ${times} times, ` +
-      `and may take ${TIMEOUT / 1e3} s to leave\n`;
+      `Rounds: ${rounds} of ${seconds} s with ${workers} workers; ${subject} ${what} ${times} times in each; ` +
+      `workers may take ${TIMEOUT / 1e3} s to leave\n`;
     const remarks = skipped.map((line) => `${line}\n`);
     const tables = [formatSummary(opponents, columns), ...opponents.map(formatShapes)];
     return [heading, ...tables, ...remarks].join('\n');
@@ -179,7 +206,7 @@ function replacementScenario({ name, summary, what, duration, times, find, figur
   const figuresOf = ({ opponents }) =>
     figures.map(({ key, label, ...figure }) => ({
       ...figure,
-      label: `all workers ${what}, ${label}`,
+      label: `${subject} ${what}, ${label}`,
       better: 'less',
       values: opponents.map(({ name: opponent, [key]: value }) => ({ name: opponent, ...value })),
     }));

@@ -46,4 +46,4 @@ const findReplacers = (options) => find(options, { program: CLUSTER, way: 'drain
 /** Opponents that reload the program, each in its own way, and say when the new workers serve. */
 const findReloaders = (options) => find(options, { program: 'traffic-supervise.js' }, 'listening');
 
-module.exports = { findReloaders, findReplacers };
+module.exports = { fetchReplacer, findReloaders, findReplacers };

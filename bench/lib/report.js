@@ -39,7 +39,7 @@ const SUMMARY_CHART = [
 const SUMMARY_NAMES = ['rs-cluster', 'node:cluster round-robin'];
 
 // Scenarios whose opponents are not those of the others: each has a table of its own.
-const APART = ['drain', 'reload', 'operators'];
+const APART = ['drain', 'reload', 'upgrade', 'operators'];
 
 function namesOf(results) {
   const values = results.flatMap(({ figures }) => figures.flatMap((figure) => figure.values));

@@ -12,6 +12,7 @@ const NAMES = [
   'stalled-worker',
   'drain',
   'reload',
+  'upgrade',
   'operators',
   'footprint',
   'fork',

@@ -16,6 +16,8 @@ const SERVERS = path.join(__dirname, '..', 'servers');
 const KINDS = ['http', 'https', 'h2c', 'h2'];
 const HOST = '127.0.0.1';
 const START_LIMIT_MS = 30_000;
+/** How long it may take to end what it has started. */
+const END_LIMIT_MS = 10_000;
 
 async function freePort() {
   const server = net.createServer().listen(0, HOST);
@@ -73,8 +75,11 @@ async function startTrafficServer({ name, program, way, until, env }, { node, wo
     return replaced;
   };
   const stop = async () => {
-    killGroup(child);
+    // What it has started may be in a session of its own.
+    child.stdin.end();
+    const timer = setTimeout(killGroup, END_LIMIT_MS, child);
     await closed;
+    clearTimeout(timer);
     fs.rmSync(directory, { recursive: true, force: true });
   };
   try {

@@ -99,23 +99,23 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function supervise(options) {
-    return superviseWith(options);
+    try {
+      return superviseWith(options);
+    } catch (error) {
+      // A second call changes nothing.
+      if (error.code !== 'ERR_RS_CLUSTER_SUPERVISED') {
+        require('../supervisor/takeover.js').fail(error);
+      }
+      throw error;
+    }
   }
 
   function superviseWith(options, internal) {
     const all = workers();
     const { checkOptions } = require('../supervisor/options.js');
-    try {
-      const checked = checkOptions(options, cluster.settings, defaults, internal);
-      cluster.setupPrimary();
-      return all.supervise(checked, policy);
-    } catch (error) {
-      // Otherwise the first call goes on.
-      if (error.code !== 'ERR_RS_CLUSTER_SUPERVISED') {
-        require('../supervisor/takeover.js').fail(error, engine());
-      }
-      throw error;
-    }
+    const checked = checkOptions(options, cluster.settings, defaults, internal);
+    cluster.setupPrimary();
+    return all.supervise(checked, policy);
   }
 
   function disconnectAll(callback) {

@@ -88,7 +88,9 @@ class Workers {
 
   /** Starts the engine. Returns why it can't be started. */
   #start(policy) {
-    const failure = this.#engine().start(policy, debug.enabled) ?? undefined;
+    // For tests.
+    const period = Number(process.env.RS_CLUSTER_TICKET_KEY_PERIOD) || undefined;
+    const failure = this.#engine().start(policy, debug.enabled, period) ?? undefined;
     this.#isStarted ||= failure === undefined;
     return failure;
   }

@@ -240,7 +240,7 @@ class Supervisor extends EventEmitter {
   /** This primary can't take the place of another one, which goes on. */
   #giveUp(error) {
     this.#log.rejected('takeover', error);
-    takeover.fail(error, this.#engine);
+    takeover.fail(error);
     this.#fail(error);
     this.#context.nextTick(() => process.exit(1));
   }

@@ -14,6 +14,8 @@ const MOST_BYTES = 8192;
 
 /** Whether another primary waits for this one. */
 let isAwaited = false;
+/** Has the lane once it has taken over what it was offered. */
+let engine;
 
 /** Removes the variable from the environment, which child processes get, and keeps the lane to this process. */
 function claim() {
@@ -32,8 +34,9 @@ function claim() {
  *   admin: string | null } | undefined}
  * @throws if it offers nothing
  */
-function takeOver(engine) {
+function takeOver(ownEngine) {
   if (!isAwaited) return undefined;
+  engine = ownEngine;
   try {
     return engine.takeOver({ version, node: process.version });
   } catch ({ message }) {
@@ -48,9 +51,10 @@ function end() {
 }
 
 /** Tells the other primary, which then goes on, why this one does not take its place. */
-function fail(error, engine = new binding.Engine(() => {})) {
+function fail(error) {
   if (!isAwaited) return;
   end();
+  engine ??= new binding.Engine(() => {});
   engine.takeOverFailed(fit(`${error?.message ?? error}`));
 }
 

@@ -14,14 +14,12 @@ const { handleOf } = require('../node/handles.js');
 const { followRequests } = require('../node/http-requests.js');
 const {
   denialOf,
-  getSharedData,
   hasHandle,
   isDatagram,
   isFull,
   isPipe,
   isPlainHttp,
   protocolOf,
-  setSharedData,
   toBacklog,
   toQuery,
 } = require('../node/servers.js');
@@ -31,6 +29,7 @@ const {
   passConnection,
   showAddress,
 } = require('../node/listening-handles.js');
+const TlsTickets = require('../node/tls-tickets.js');
 const { nextTick } = require('../real-timers.js');
 const deferClose = require('./defer-close.js');
 const followServer = require('./followed-servers.js');
@@ -60,6 +59,7 @@ class Listeners {
   #queries = new Map();
   #indexes = new Indexes();
   #datagrams = new Datagrams();
+  #tickets;
 
   /** @param {boolean} it.rehearses whether sockets have other addresses than the program is to see */
   constructor({ lanes, channel, context, worker, rehearses }) {
@@ -70,6 +70,7 @@ class Listeners {
     this.#rehearses = rehearses;
     this.#connections = new Connections(() => lanes.connectionClosed());
     followRequests(this.#connections);
+    this.#tickets = new TlsTickets(() => lanes.askForTicketKeys());
   }
 
   /** The connections of this worker. */
@@ -93,6 +94,7 @@ class Listeners {
       onGarbage: (reason) => this.#channel.fail(reason),
       onDrain,
       onWithheld: (isWithheld) => this.#datagrams.withhold(isWithheld),
+      onTicketKeys: (keys) => this.#tickets.setKeys(keys),
     });
     this.#connections.keepStatesIn(this.#lanes.connectionStates);
   }
@@ -116,7 +118,7 @@ class Listeners {
     const address = addressOf(options);
     const key = [address, port, addressType, fd].join(':');
     const index = this.#indexes.take(key);
-    const data = getSharedData(server);
+    const data = this.#tickets.getSharedData(server);
     const query = toQuery(options, address, port === 0 ? index : 0);
     const seq = this.#lanes.listen({
       ...query,
@@ -161,7 +163,7 @@ class Listeners {
       query.release();
       return;
     }
-    if (data !== undefined) setSharedData(query.server, JSON.parse(data));
+    if (data !== undefined) this.#tickets.setSharedData(query.server, JSON.parse(data));
     if (errno !== 0) {
       query.release();
       query.callback(errno, null);

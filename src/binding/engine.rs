@@ -35,6 +35,7 @@ use crate::{
         operator::sockets::OperatorSockets,
         recipe::{Outputs, Recipe, Started},
         stdio::HeldDescriptors,
+        ticket_keys,
     },
     sys::{errno, lane, node},
 };
@@ -82,13 +83,22 @@ impl Engine {
         })
     }
 
-    /// Starts the engine's thread with the number of the policy, and whether to log on stderr. These
-    /// settings are final. Returns null, or why the thread can't be started.
+    /// Starts the engine's thread with the number of the policy, whether to log on stderr, and for how many
+    /// milliseconds a key of TLS session tickets is the current one, if not for the usual time. These settings are
+    /// final. Returns null, or why the thread can't be started.
     #[napi]
-    pub fn start(&self, policy: u32, debug_log: bool) -> napi::Result<Option<ForkFailure>> {
+    pub fn start(
+        &self,
+        policy: u32,
+        debug_log: bool,
+        ticket_key_period: Option<u32>,
+    ) -> napi::Result<Option<ForkFailure>> {
+        let period = ticket_key_period.map(|it| Duration::from_millis(it.into()));
+        let ticket_key_period = period.unwrap_or(ticket_keys::PERIOD);
         let scheduling = Scheduling::from_number(policy);
         let scheduling = scheduling.ok_or_else(|| reason(format_args!("no policy {policy}")))?;
-        let started = self.core.borrow_mut().start(Settings { scheduling, debug_log });
+        let started =
+            self.core.borrow_mut().start(Settings { scheduling, debug_log, ticket_key_period });
         Ok(started.err().map(ForkFailure::from))
     }
 

@@ -163,8 +163,9 @@ impl Engine {
     /// The place of the primary before this one is not to be taken, for this reason, so that one goes on. Does nothing
     /// once it is taken.
     pub fn take_over_failed(&mut self, reason: &str) {
-        match self.takeover.take() {
-            Some(takeover) => takeover::send_failed(&takeover.lane, reason),
+        let offered = self.takeover.take().map(|takeover| takeover.lane);
+        match offered.or_else(takeover::claimed) {
+            Some(lane) => takeover::send_failed(&lane, reason),
             None => {
                 let reason = reason.to_owned();
                 // Without its thread the engine takes no place.

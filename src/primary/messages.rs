@@ -258,4 +258,6 @@ pub struct Settings {
     pub scheduling: Scheduling,
     /// Whether to report on stderr what happens (`NODE_DEBUG=cluster`).
     pub debug_log: bool,
+    /// How long a key of TLS session tickets is the current one.
+    pub ticket_key_period: Duration,
 }

@@ -8,6 +8,7 @@
 //! - [`Engine`]: what JavaScript holds; [`Command`]s go down, [`Event`]s come up (`messages`),
 //! - `core`: the rules, which decide and do nothing else,
 //! - `driver`: the engine's thread, which carries them out,
+//! - [`ticket_keys`]: the keys of TLS session tickets,
 //! - [`operator`]: what operators see,
 //! - [`inherit`]: listening sockets that come from elsewhere,
 //! - [`stats`]: what is counted, for any thread to read.
@@ -24,6 +25,7 @@ mod output_relay;
 pub mod primary_recipe;
 pub mod recipe;
 pub mod stdio;
+pub mod ticket_keys;
 mod worker_ids;
 
 pub use self::{

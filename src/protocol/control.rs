@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::ListenerId;
+use super::{ListenerId, secret::Secret};
 
 /// The largest packet that either side accepts, in bytes. It has room for an address, a path and TLS
 /// ticket keys.
@@ -78,6 +78,9 @@ pub enum ToPrimary {
         /// The listener.
         listener: ListenerId,
     },
+    /// "I have a TLS server: tell me the keys of session tickets, now and whenever they change." Answered by
+    /// [`ToWorker::TicketKeys`].
+    TicketKeys,
     /// "My event loop runs": the answer to [`ToWorker::Probe`].
     Alive,
     /// "I have no descriptor for another connection, and take and accept none until
@@ -124,6 +127,11 @@ pub enum ToWorker {
     Withhold,
     /// "Receive datagrams."
     Admit,
+    /// The keys of TLS session tickets. Servers make tickets by the first, and take those of all.
+    TicketKeys {
+        /// Each is 48 bytes in hexadecimal digits, as Node's `ticketKeys`.
+        keys: Vec<Secret>,
+    },
     /// "Finish what you have, and leave. Accept nothing more." Sent again when the time gets shorter.
     Drain(DrainOrder),
 }
@@ -351,6 +359,7 @@ mod tests {
             ToPrimary::Park { listener: 1, left: None },
             ToPrimary::Drained,
             ToPrimary::Lost { listener: u32::MAX },
+            ToPrimary::TicketKeys,
             ToPrimary::Alive,
             ToPrimary::Exhausted,
             ToPrimary::Recovered,
@@ -373,6 +382,7 @@ mod tests {
             ToWorker::Resume,
             ToWorker::Withhold,
             ToWorker::Admit,
+            ToWorker::TicketKeys { keys: vec!["00ff".into(), "ff00".into()] },
             ToWorker::Drain(DrainOrder {
                 time_left: u32::MAX,
                 reason: Some("\u{1}".repeat(MAX_REASON)),

@@ -4,12 +4,14 @@
 //! - [`control`]: the packets of the control socket,
 //! - [`connection`]: the packets of the hand-off queue,
 //! - [`watchdog`]: the packets of the watchdog lane,
-//! - [`upgrade`]: the packets between two primaries, one of which takes the place of the other.
+//! - [`upgrade`]: the packets between two primaries, one of which takes the place of the other,
+//! - [`secret`]: what no log shows.
 
 pub mod connection;
 pub mod control;
 pub mod frame;
 pub mod handle;
+pub mod secret;
 pub mod upgrade;
 pub mod watchdog;
 

@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ListenerId, control::BoundAddress, control::Query};
+use super::{ListenerId, control::BoundAddress, control::Query, secret::Secret};
 
 /// The oldest version of the protocol that this release speaks.
 pub const OLDEST: u32 = 1;
@@ -217,7 +217,7 @@ pub enum OperatorKind {
 #[serde(rename_all = "camelCase")]
 pub struct TicketKey {
     /// 48 bytes in hexadecimal digits: the name, the key of the HMAC, and that of AES, 16 each.
-    pub key: String,
+    pub key: Secret,
     /// When it was made, in milliseconds since 1970.
     pub made: u64,
 }

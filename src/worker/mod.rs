@@ -16,6 +16,7 @@ use crate::{
         ListenerId,
         connection::{self, PACKET},
         control::{self, DrainOrder, MAX_PACKET, Reply, ToPrimary, ToWorker},
+        secret::Secret,
     },
     sys::{
         failure::{Failure, Fault},
@@ -126,6 +127,7 @@ impl Control {
             ToWorker::Resume => Ok(Received::Resume),
             ToWorker::Withhold => Ok(Received::Withhold),
             ToWorker::Admit => Ok(Received::Admit),
+            ToWorker::TicketKeys { keys } => Ok(Received::TicketKeys(keys)),
             ToWorker::Drain(order) => Ok(Received::Drain(order)),
         }
     }
@@ -157,6 +159,8 @@ pub enum Received {
     Withhold,
     /// Receive them again.
     Admit,
+    /// The keys of TLS session tickets, the current one first.
+    TicketKeys(Vec<Secret>),
     /// Finish what there is, and leave.
     Drain(DrainOrder),
     /// Nothing yet.

@@ -51,4 +51,4 @@ async function replaceWorkers(cluster, { way, timeout, servers, until = 'exit' }
   return { replaced: leaving.length, cut, ms: Date.now() - started };
 }
 
-module.exports = { forkListening, replaceWorkers };
+module.exports = { WAYS, forkListening, replaceWorkers };

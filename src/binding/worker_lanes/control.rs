@@ -110,6 +110,7 @@ impl Inner {
                 Ok(Received::Resume) => self.set_paused(false),
                 Ok(Received::Withhold) => handlers.withheld(true),
                 Ok(Received::Admit) => handlers.withheld(false),
+                Ok(Received::TicketKeys(keys)) => handlers.ticket_keys(&keys),
                 Ok(Received::Drain(order)) => {
                     self.drains.set(true);
                     self.watch_sockets();

@@ -4,7 +4,11 @@ use napi::bindgen_prelude::{FnArgs, Function, FunctionRef};
 use napi_derive::napi;
 
 use super::{drain::WorkerDrain, query::ListenReply};
-use crate::{binding::callback::Caller, protocol::ListenerId, sys::node::EventLoop};
+use crate::{
+    binding::callback::Caller,
+    protocol::{ListenerId, secret::Secret},
+    sys::node::EventLoop,
+};
 
 /// The answer of the engine.
 type OnReply = FnArgs<(ListenReply,)>;
@@ -16,6 +20,8 @@ type OnClosed = FnArgs<(u32,)>;
 type OnGarbage = FnArgs<(String,)>;
 /// Whether the worker is withheld.
 type OnWithheld = FnArgs<(bool,)>;
+/// The keys of session tickets.
+type OnTicketKeys = FnArgs<(Vec<String>,)>;
 /// How the worker is to drain.
 type OnDrain = FnArgs<(WorkerDrain,)>;
 
@@ -39,6 +45,9 @@ pub struct WorkerHandlers<'a> {
     /// Is called with true when the worker is not to have anything from sockets that it shares with others, and
     /// with false when it may again.
     pub on_withheld: Function<'a, OnWithheld, ()>,
+    /// Gets the keys of TLS session tickets after `askForTicketKeys`, and whenever they change: in hexadecimal
+    /// digits, the current one first.
+    pub on_ticket_keys: Function<'a, OnTicketKeys, ()>,
 }
 
 /// The JavaScript functions to call.
@@ -52,6 +61,7 @@ pub(super) struct Handlers {
     pub(super) on_garbage: FunctionRef<OnGarbage, ()>,
     pub(super) on_drain: FunctionRef<OnDrain, ()>,
     pub(super) on_withheld: FunctionRef<OnWithheld, ()>,
+    pub(super) on_ticket_keys: FunctionRef<OnTicketKeys, ()>,
 }
 
 impl Handlers {
@@ -70,6 +80,7 @@ impl Handlers {
             on_garbage: handlers.on_garbage.create_ref()?,
             on_drain: handlers.on_drain.create_ref()?,
             on_withheld: handlers.on_withheld.create_ref()?,
+            on_ticket_keys: handlers.on_ticket_keys.create_ref()?,
         })
     }
 
@@ -85,6 +96,11 @@ impl Handlers {
     /// The worker is withheld, or is not any more.
     pub(super) fn withheld(&self, is_withheld: bool) {
         self.caller.enter(|| _ = self.caller.call(&self.on_withheld, (is_withheld,).into()));
+    }
+
+    pub(super) fn ticket_keys(&self, keys: &[Secret]) {
+        let keys = keys.iter().map(|key| key.reveal().to_owned()).collect::<Vec<_>>();
+        self.caller.enter(|| _ = self.caller.call(&self.on_ticket_keys, (keys,).into()));
     }
 
     /// The worker is to drain.

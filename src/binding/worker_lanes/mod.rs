@@ -225,6 +225,12 @@ impl WorkerLanes {
         sent.map_err(reason)
     }
 
+    /// Asks for the keys of TLS session tickets, which `onTicketKeys` gets.
+    #[napi]
+    pub fn ask_for_ticket_keys(&self) -> napi::Result<()> {
+        self.inner.send(&ToPrimary::TicketKeys, None)
+    }
+
     /// Reports that the program is ready to serve.
     #[napi]
     pub fn ready(&self) -> napi::Result<()> {

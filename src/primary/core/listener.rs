@@ -10,6 +10,7 @@ use super::{
     quota::descriptors_at,
     sockets::{SocketId, Sockets},
     stats::{ListenerCounters, Owner},
+    supervise::report::Generation,
 };
 use crate::{
     protocol::{
@@ -25,8 +26,10 @@ pub(crate) struct Listener<D: Driver> {
     /// The address, for people.
     pub(crate) name: String,
     pub(crate) address: Option<BoundAddress>,
-    /// What the first worker offered to the others (TLS ticket keys).
+    /// What the first worker of the newest generation offered to the others (TLS ticket keys).
     pub(crate) data: Option<serde_json::Value>,
+    /// That generation.
+    data_of: Generation,
     /// The workers that serve it.
     pub(crate) members: HashMap<WorkerId, Membership>,
     /// Those of them that serve HTTP/1 without TLS, so that they can take parked connections.
@@ -105,7 +108,17 @@ impl<D: Driver> Listener<D> {
     pub(crate) fn new(query: Query, address: Option<BoundAddress>, delivery: Delivery<D>) -> Self {
         let name = name(address.as_ref(), &query.target);
         let (members, http_members, holders) = Default::default();
-        Self { query, name, address, data: None, members, http_members, holders, delivery }
+        let (data, data_of) = (None, 0);
+        Self { query, name, address, data, data_of, members, http_members, holders, delivery }
+    }
+
+    /// A worker offers this to the others, unless one of its generation, or of a newer one, has done so.
+    pub(super) fn offer(&mut self, data: Option<serde_json::Value>, generation: Generation) {
+        if generation > self.data_of {
+            self.data_of = generation;
+            self.data = None;
+        }
+        self.data = self.data.take().or(data);
     }
 
     /// Whether it is the address of the query.

@@ -202,7 +202,8 @@ impl<D: Driver> Core<D> {
         let Some(worker) = self.workers.get_mut(&id) else {
             return Ok(());
         };
-        listener.data = listener.data.take().or(data);
+        // Workers that the program forks itself are of no generation.
+        listener.offer(data, worker.generation.unwrap_or(0));
         let mut owner = None;
         let given = match &listener.delivery {
             Delivery::Shared(socket) => Some((SocketKind::Shared, socket.duplicate())),

@@ -215,6 +215,7 @@ mod tests {
         primary::{
             core::listener::{Delivery, Listener},
             messages::Settings,
+            ticket_keys::PERIOD,
         },
         protocol::control::{Query, Target},
         scheduler::Scheduling,
@@ -227,7 +228,11 @@ mod tests {
     #[tokio::test]
     #[cfg_attr(target_os = "macos", ignore = "workers have no sockets of their own")]
     async fn a_socket_that_listens_no_more_is_removed() {
-        let settings = Settings { scheduling: Scheduling::ReusePort, debug_log: false };
+        let settings = Settings {
+            scheduling: Scheduling::ReusePort,
+            debug_log: false,
+            ticket_key_period: PERIOD,
+        };
         let (emit, counters) = (Arc::new(drop), Arc::default());
         let (lost_sockets, _lost) = unbounded_channel();
         let context = Context::new(

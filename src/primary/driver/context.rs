@@ -32,10 +32,11 @@ use super::{
     reading::now,
     successor::Succession,
     supervision::Supervision,
+    ticket_keys::SharedTicketKeys,
 };
 use crate::{
     error::Error,
-    protocol::{ListenerId, WorkerId, control::Target},
+    protocol::{ListenerId, WorkerId, control::Target, upgrade::TicketKey},
     sys::{cpu_time_of, exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve, signal_name},
 };
 
@@ -73,6 +74,8 @@ pub(super) struct Context {
     pub(super) run: RefCell<RunOptions>,
     /// Which primaries were before this one, and come after it.
     pub(super) primaries: RefCell<Primaries>,
+    /// The keys of TLS session tickets.
+    pub(super) shared_ticket_keys: Rc<SharedTicketKeys>,
     /// Where workers get another socket.
     lost_sockets: UnboundedSender<LostSocket>,
     /// Tells that the next deadline of the core is sooner than the one that is waited for.
@@ -116,6 +119,7 @@ impl Context {
             board,
             run: RefCell::default(),
             primaries: RefCell::default(),
+            shared_ticket_keys: Rc::new(SharedTicketKeys::new(settings.ticket_key_period, log)),
             lost_sockets,
             sooner: Notify::new(),
             awaited: Cell::new(None),
@@ -186,6 +190,16 @@ impl Context {
                 }
             }
         });
+    }
+
+    /// The keys of TLS session tickets, for the next primary.
+    pub(super) fn ticket_keys(&self) -> Vec<TicketKey> {
+        self.shared_ticket_keys.offer()
+    }
+
+    /// Goes on with the keys of the primary before this one.
+    pub(super) fn set_ticket_keys(&self, keys: &[TicketKey]) {
+        self.shared_ticket_keys.adopt(keys);
     }
 
     pub(super) fn emit(&self, event: Event) {

@@ -94,6 +94,7 @@ pub(super) fn answer(
             }
             Ok(())
         }
+        ToPrimary::TicketKeys => Ok(context.shared_ticket_keys.give(lanes)?),
         ToPrimary::Alive => {
             context.decide(|core| core.answered(id, now));
             Ok(())

@@ -241,6 +241,10 @@ impl Peer<'_> {
         if let Some(lane) = parent {
             self.successor.send(&ToSuccessor::Parent, Some(lane));
         }
+        let keys = self.context.ticket_keys();
+        if !keys.is_empty() {
+            self.successor.send(&ToSuccessor::TicketKeys { keys }, None);
+        }
         self.successor.begin_to_count();
         self.send_counted();
         self.successor.send(&ToSuccessor::Offered, None);

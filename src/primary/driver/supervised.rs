@@ -78,6 +78,10 @@ pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
             Supervisor::standing_by(options, recipe, next_id, generation)
         }
     };
+    if let Some(takeover) = &takeover {
+        // Before workers ask for them.
+        context.set_ticket_keys(&takeover.ticket_keys);
+    }
     context.decide(|core| core.begin_supervision(supervisor, Instant::now()));
     match takeover {
         None => http::open(context, sockets),

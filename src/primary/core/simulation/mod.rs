@@ -479,7 +479,8 @@ impl Simulation {
                 ToWorker::Closed { .. }
                 | ToWorker::Drain(_)
                 | ToWorker::Withhold
-                | ToWorker::Admit => {}
+                | ToWorker::Admit
+                | ToWorker::TicketKeys { .. } => {}
             }
         }
     }
