@@ -19,10 +19,16 @@ const OPTIONS = ['-w', '2', '--policy', 'source-hash', '--drain-timeout', '5s'];
 
 async function startChat(t) {
   const REDIS = await startRedis(t);
-  return startMachines(t, HOSTS, {
+  const machines = await startMachines(t, HOSTS, {
     run: () => [...OPTIONS, deployFile('socket.io/server.js')],
     env: ({ host, port }) => ({ HOST: host, PORT: `${port}`, REDIS }),
   });
+  // A client that has come before the last worker keeps its connection to one worker, and would get the next
+  // connection to another: then no worker has its session.
+  for (const machine of machines) {
+    await come(async () => (await machine.status()).state === 'ready', 'all workers are ready');
+  }
+  return machines;
 }
 
 /** A client with an address of its own that polls, joins the room whenever it connects, and notes what it receives. */
