@@ -57,6 +57,7 @@ impl Player {
         Self { lane, stream: stream.into(), listeners, sockets, counts, idle }
     }
 
+    #[expect(clippy::zombie_processes, reason = "ended with this process")]
     fn play(&mut self, step: &str) {
         let (step, number) = step.split_once(':').unwrap_or((step, "1"));
         let number: u32 = number.parse().expect("a number");
