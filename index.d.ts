@@ -388,6 +388,7 @@ declare namespace cluster {
       | 'replace'
       | 'state'
       | 'stopped'
+      | 'successorExit'
       | 'takeover'
       | 'upgrade'
       | 'warning';
@@ -613,7 +614,7 @@ declare namespace cluster {
     /** Milliseconds since 1970. */
     time: number;
     /** An event of the supervisor, `'state'`, `'exit'`, or `'rejected'`: an operation has failed. */
-    type: keyof SupervisorEvents | 'state' | 'exit' | 'rejected' | 'takeover';
+    type: keyof SupervisorEvents | 'state' | 'exit' | 'rejected' | 'successorExit' | 'takeover';
     [field: string]: unknown;
   }
 

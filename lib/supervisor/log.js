@@ -3,7 +3,7 @@
 // The option `log` of `supervise()`: an entry for each event, as a line of text or JSON on stderr.
 
 const errors = require('../errors.js');
-const { STDERR_FOLLOWS, failure } = require('./failures.js');
+const { STDERR_FOLLOWS, failure, signalName } = require('./failures.js');
 const LogOutput = require('./log-output.js');
 
 const FORMATS = { text: toText, json: toJson };
@@ -39,8 +39,6 @@ const EVENTS = {
 };
 /** States that no other event tells of. */
 const TOLD_STATES = ['reloading', 'upgrading', 'stopping'];
-/** Events that reports of the engine have other names for. */
-const RENAMED = { upgraded: 'upgrade', takenOver: 'takeover' };
 
 class Log {
   #write;
@@ -66,8 +64,7 @@ class Log {
   }
 
   /** Logs a report of the engine, or an event like one. */
-  add(reported, { token: _token, stays: _stays, ...report }) {
-    const type = RENAMED[reported] ?? reported;
+  add(type, { token: _token, stays: _stays, ...report }) {
     if (!this.isOn || !Object.hasOwn(EVENTS, type)) return;
     this.#write(entryOf(type, this.#fieldsOf(type, report)));
   }
@@ -98,6 +95,7 @@ class Log {
       return { ...facts, ...this.#failureOf(reason) };
     }
     if (type === 'failed') return this.#failureOf(report.reason);
+    if (type === 'successorExit') return { ...report, signal: signalName(report.signal) };
     return report;
   }
 
