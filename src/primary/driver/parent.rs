@@ -175,9 +175,8 @@ impl Parent {
         primary.end(pid, exit);
         if primary.pid == pid {
             self.recipient.borrow_mut().wait_for_next();
-        } else {
-            // That reaps it, if it is a child.
-            self.processes.borrow_mut().remove(&pid);
+        } else if let Some(process) = self.processes.borrow_mut().remove(&pid) {
+            process.get_ref().reap();
         }
     }
 

@@ -124,6 +124,12 @@ fn a_later_primary_gets_the_signals_and_decides_the_end() {
         first.signal(libc::SIGKILL).unwrap();
         ends(&first).await;
         played.until_primary(second.pid()).await;
+        let is_reaped = async {
+            while first.signal(0).is_ok() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(SOON, is_reaped).await.unwrap();
         played.signal(libc::SIGTERM);
         ends(&second).await;
         assert_eq!(played.exit().await, Some(Exit::Signal(libc::SIGTERM)));
