@@ -9,6 +9,7 @@ more variables. It prints a line of JSON for each thing that happens, and ends a
 SIGKILL.
 """
 import array
+import ctypes
 import json
 import os
 import select
@@ -20,6 +21,7 @@ import time
 CONFIG, COMMAND = json.loads(sys.argv[1]), sys.argv[2:]
 MOST_DESCRIPTORS = 16
 PEERS = []
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def report(**facts):
@@ -134,6 +136,15 @@ class Manager:
             self.remove(lambda other, _: other == name)
         else:
             report(manager="notice", lines=lines)
+            main = next((it[8:] for it in lines if it.startswith("MAINPID=")), None)
+            if main:
+                self.follow(int(main))
+
+    def follow(self, pid):
+        """Another process is the service from now on. This one inherits it when its parent ends."""
+        self.poll.unregister(self.pidfd)
+        self.pid, self.pidfd = pid, os.pidfd_open(pid)
+        self.poll.register(self.pidfd, select.POLLIN)
 
     def store(self, name, made):
         inode = os.fstat(made.fileno()).st_ino
@@ -163,7 +174,7 @@ class Manager:
                     self.remove(lambda _, made: made.fileno() == fd)
 
     def ended(self):
-        _, status = os.waitpid(self.pid, 0)
+        status = self.reap()
         self.poll.unregister(self.pidfd)
         os.close(self.pidfd)
         code = os.waitstatus_to_exitcode(status)
@@ -175,9 +186,16 @@ class Manager:
         report(manager="ended", code=code, sockets=sockets, stored=stored)
         sys.exit(code if code >= 0 else 128 - code)
 
+    def reap(self):
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == self.pid:
+                return status
+
     @staticmethod
     def listens(made):
         return made.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
 
 
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 Manager().run()

@@ -14,6 +14,7 @@ const { isBuiltin } = require('../helpers/implementation');
 const { load } = require('../helpers/load');
 const { POLICIES } = require('../helpers/policies');
 const { answerLimit, startTrafficProgram } = require('../helpers/supervised-traffic');
+const { untilGone } = require('../helpers/supervised');
 const { temporaryDirectory } = require('../helpers/temporary');
 const { becomesTrue } = require('../../tools/process-group');
 
@@ -145,6 +146,23 @@ if (!isBuiltin) {
     await app.line({ from: id, message: 'closed' });
     await app.line({ manager: 'removed', name: nameOf(port) });
     await app.leave();
+  });
+
+  test('the next primary has them stored, and removes what it closes', async (t) => {
+    const port = await freePort();
+    const listen = { host: HOST, port };
+    const app = await startActivated(t, { stores: STORES, listen, options: { minUptime: 100 } });
+    await app.line({ manager: 'stored', name: nameOf(port) });
+    const pids = await app.pids();
+    const { pid } = await app.perform('upgrade');
+    for (const old of pids) await untilGone(old);
+    t.deepEqual(app.seen({ manager: 'removed' }), []);
+    await untilGone(await app.service());
+    process.kill(pid, 'SIGKILL');
+    // The second was that of the next primary.
+    await app.untilReady(2);
+    t.is(typeof (await get(listen)).pid, 'number');
+    t.deepEqual((await app.leave()).stored, []);
   });
 
   for (const listens of [{ host: HOST }, {}]) {
