@@ -663,7 +663,7 @@ fn a_primary_that_is_stopped_before_it_serves_leaves_the_place_to_the_old_one() 
     assert_eq!(reason, "the new primary stops");
     old.say(&ToSuccessor::Commit, None);
     let client = connect(old.port);
-    write(&old.accept(), &[42]).expect("an open connection");
+    write(old.accept(), &[42]).expect("an open connection");
     assert_eq!(served_by(client), 42);
 }
 
