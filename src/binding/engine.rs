@@ -31,6 +31,7 @@ use crate::{
     primary::{
         Command, Engine as Core, Event, OperatorOrder, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
+        inherit::takeover::claim,
         inherit::{Inherited, activation::Given},
         operator::sockets::OperatorSockets,
         recipe::{Outputs, Recipe, Started},
@@ -100,6 +101,13 @@ impl Engine {
         let started =
             self.core.borrow_mut().start(Settings { scheduling, debug_log, ticket_key_period });
         Ok(started.err().map(ForkFailure::from))
+    }
+
+    /// Keeps the lane to the primary whose place this process is to take, which is open at this number, for
+    /// `takeOver`. Returns whether it is such a lane.
+    #[napi]
+    pub fn claim_lane(fd: i32) -> bool {
+        claim(fd)
     }
 
     /// Receives what the primary offers whose place this one is to take, before `listenControl`, `listenAdmin` and
@@ -212,10 +220,11 @@ impl Engine {
     }
 
     /// Passes a signal on to the primary that has followed this one, once there is one. A `successorExited` report
-    /// comes when that has ended.
+    /// comes when that has ended. `endsNow`: whether everything ends at once by that, so that primaries between the two
+    /// do not drain either.
     #[napi]
-    pub fn signal_successor(&self, signal: i32) {
-        self.send(Command::SignalSuccessor(signal));
+    pub fn signal_successor(&self, signal: i32, ends_now: bool) {
+        self.send(Command::SignalSuccessor(signal, ends_now));
     }
 
     /// The program is about to end this worker itself, so it is replaced at once, and has not failed.

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::{
     member::{Member, Phase},
-    operation::{Operation, Reload, ReloadPhase, Standby},
+    operation::{Operation, Reload, ReloadPhase},
     options::ReadyWhen,
     report::{Reason, Report, SlotNumber},
     slot::{Rest, Slot},
-    supervisor::{Effect, Supervisor},
+    supervisor::{Effect, Standby, Supervisor},
 };
 use crate::protocol::WorkerId;
 

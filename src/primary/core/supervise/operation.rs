@@ -93,19 +93,6 @@ pub(super) struct Deferred {
     pub(super) timeout: Duration,
 }
 
-/// Whether the primary stands by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standby {
-    /// It does not, or no longer.
-    Over,
-    /// Its workers start, and get no connections.
-    Preparing,
-    /// They are well, which the predecessor knows.
-    Prepared,
-    /// One of them has failed, so all have been killed.
-    Failed,
-}
-
 impl Request {
     pub(super) fn token(&self) -> Token {
         match self {

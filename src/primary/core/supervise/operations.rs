@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::{
     member::{Member, Phase},
-    operation::{Operation, RecipeId, Reload, ReloadPhase, Request, Standby},
+    operation::{Operation, RecipeId, Reload, ReloadPhase, Request},
     report::{
         Cause, FailedPhase, Generation, Outcome, Reason, Rejection, Report, SlotNumber, Token,
     },
     slot::{Rest, Slot},
-    supervisor::{Effect, Stopping, Supervisor},
+    supervisor::{Effect, Standby, Stopping, Supervisor},
 };
 use crate::protocol::WorkerId;
 

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use super::{
     member::{Member, Phase},
-    operation::{RecipeId, Standby},
+    operation::RecipeId,
     options::{ReadyWhen, SuperviseOptions},
     report::{Generation, Rejection, Report},
-    supervisor::{Effect, Supervisor},
+    supervisor::{Effect, Standby, Supervisor},
 };
 use crate::protocol::WorkerId;
 
@@ -34,6 +34,16 @@ impl Supervisor {
     /// Whether its workers get no connections yet.
     pub(crate) fn stands_by(&self) -> bool {
         matches!(self.standby, Standby::Preparing | Standby::Prepared)
+    }
+
+    /// Whether this primary neither has failed before it has served, nor stops.
+    pub(crate) fn may_take_place(&self) -> bool {
+        self.stands_by() && !self.is_stopping()
+    }
+
+    /// Whether not all workers have been ready yet, and may still become so.
+    pub(crate) fn waits_for_workers(&self) -> bool {
+        !self.was_ready && !self.is_stopping() && self.standby != Standby::Failed
     }
 
     /// Whether the predecessor has been told that the workers are well.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     member::{Address, Member},
-    operation::{Deferred, Operation, RecipeId, Request, Standby, Succession},
+    operation::{Deferred, Operation, RecipeId, Request, Succession},
     options::SuperviseOptions,
     random::Random,
     report::{Generation, Outcome, Reason, Report, SlotNumber, State, Token},
@@ -84,6 +84,19 @@ pub(super) enum Stopping {
         until: Instant,
     },
     Stopped,
+}
+
+/// Whether the primary stands by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standby {
+    /// It does not, or no longer.
+    Over,
+    /// Its workers start, and get no connections.
+    Preparing,
+    /// They are well, which the predecessor knows.
+    Prepared,
+    /// One of them has failed, so all have been killed.
+    Failed,
 }
 
 /// Keeps the slots of a program filled with workers.

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    operation::{Deferred, Operation, Standby, Succession, Upgrade, UpgradePhase},
+    operation::{Deferred, Operation, Succession, Upgrade, UpgradePhase},
     report::{Cause, FailedPhase, Outcome, Reason, Rejection, Report, State, Token},
-    supervisor::{Effect, Stopping, Supervisor},
+    supervisor::{Effect, Standby, Stopping, Supervisor},
 };
 
 impl Supervisor {
