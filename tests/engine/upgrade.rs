@@ -488,39 +488,45 @@ fn without_descriptors_an_upgrade_fails_and_leaves_nothing() {
     program.stop();
 }
 
-#[test]
+/// System calls of the engine's thread fail.
 #[cfg(feature = "inject")]
-fn a_shortage_on_the_lane_loses_nothing() {
+mod faults {
     use rs_cluster::sys::{
         failure::Call,
         inject::{SHORTAGES, fail_in, forget},
         lane::Lane,
     };
-    for errno in SHORTAGES {
-        let mut program = Program::of_one(Scheduling::RoundRobin);
-        let mut worker = program.worker();
-        let (listener, port) = worker.listen_http(0);
-        let (clients, taken): (Vec<_>, Vec<_>) = (0..5)
-            .map(|_| {
-                let client = connect(port);
-                (client, worker.take().1)
-            })
-            .unzip();
-        let mut part = program.upgrade("hello offered ready commit serving main serve");
-        program.until_upgraded();
-        assert!(worker.is_to_drain());
-        let thread = *program.primary.thread.get().expect("an engine that has run");
-        fail_in(thread, Call::Send(Lane::Control), errno, 3);
-        for connection in taken {
-            worker.park(listener, connection, None);
+
+    use super::*;
+
+    #[test]
+    fn a_shortage_on_the_lane_loses_nothing() {
+        for errno in SHORTAGES {
+            let mut program = Program::of_one(Scheduling::RoundRobin);
+            let mut worker = program.worker();
+            let (listener, port) = worker.listen_http(0);
+            let (clients, taken): (Vec<_>, Vec<_>) = (0..5)
+                .map(|_| {
+                    let client = connect(port);
+                    (client, worker.take().1)
+                })
+                .unzip();
+            let mut part = program.upgrade("hello offered ready commit serving main serve");
+            program.until_upgraded();
+            assert!(worker.is_to_drain());
+            let thread = *program.primary.thread.get().expect("an engine that has run");
+            fail_in(thread, Call::Send(Lane::Control), errno, 3);
+            for connection in taken {
+                worker.park(listener, connection, None);
+            }
+            for mut client in clients {
+                client.write_all(b"x").expect("a connection");
+                assert_eq!(served_by(client), SUCCESSOR);
+            }
+            assert_eq!(forget(thread), 0, "the calls have failed");
+            drop(worker);
+            program.until_stopped();
+            assert!(part.line().ends_with("5 idle"));
         }
-        for mut client in clients {
-            client.write_all(b"x").expect("a connection");
-            assert_eq!(served_by(client), SUCCESSOR);
-        }
-        assert_eq!(forget(thread), 0, "the calls have failed");
-        drop(worker);
-        program.until_stopped();
-        assert!(part.line().ends_with("5 idle"));
     }
 }
