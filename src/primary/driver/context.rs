@@ -156,6 +156,9 @@ impl Context {
     /// Leaves what the service manager stores to the next primary.
     pub(super) fn leave_stored(&self) {
         self.each_socket(|_, socket| socket.leave_stored());
+        if let Some(store) = &*self.store.borrow() {
+            store.be_silent();
+        }
     }
 
     /// This process has taken the place of the other primary: what workers serve is its own from now on.

@@ -2,6 +2,8 @@
 
 use std::{
     future::Future,
+    io,
+    os::fd::OwnedFd,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -34,6 +36,7 @@ use crate::{
         upgrade::{self, Listener, MAX_REASON, ToPredecessor, ToSuccessor},
     },
     sys::{
+        adopt::are_same,
         exit::{Exit, Process},
         lane::WholePacket,
     },
@@ -206,6 +209,7 @@ impl Peer<'_> {
         let copied = |error: std::io::Error| {
             Cause::Fork("fcntl", error.raw_os_error().unwrap_or(libc::EMFILE))
         };
+        let mut offered = Vec::new();
         for offer in self.context.decide(|core| core.offer()) {
             let Offer { listener, query, address, data, has_file, sockets } = offer;
             // A file that is there may be another's.
@@ -223,10 +227,14 @@ impl Peer<'_> {
                 sockets: u32::try_from(sockets.len()).unwrap_or(u32::MAX),
             });
             self.successor.send(&message, None);
+            if is_activated {
+                offered.extend(sockets.iter().filter_map(|it| it.try_clone().ok()));
+            }
             for socket in sockets {
                 self.successor.send(&ToSuccessor::Socket { listener }, Some(socket));
             }
         }
+        self.offer_unserved(&offered).map_err(copied)?;
         if let Some(supervision) = &*self.context.supervision.borrow() {
             for (kind, address, socket) in supervision.operator_sockets() {
                 let socket = socket.socket.try_clone().map_err(copied)?;
@@ -244,6 +252,30 @@ impl Peer<'_> {
         self.successor.begin_to_count();
         self.send_counted();
         self.successor.send(&ToSuccessor::Offered, None);
+        Ok(())
+    }
+
+    /// Sends the sockets of the service manager that no worker serves here: one of the next primary may.
+    fn offer_unserved(&self, offered: &[OwnedFd]) -> io::Result<()> {
+        for unserved in self.context.inherited.borrow().activated() {
+            let Some(query) = unserved.query.clone() else { continue };
+            let is_new = |socket: &&OwnedFd| !offered.iter().any(|it| are_same(it, socket));
+            for socket in unserved.sockets.iter().filter(is_new) {
+                let listener = self.context.decide(|core| core.next_listener());
+                let message = ToSuccessor::Listener(Listener {
+                    listener,
+                    query: query.clone(),
+                    address: unserved.address.clone(),
+                    data: None,
+                    has_file: false,
+                    is_activated: true,
+                    sockets: 1,
+                });
+                self.successor.send(&message, None);
+                let socket = socket.try_clone()?;
+                self.successor.send(&ToSuccessor::Socket { listener }, Some(socket));
+            }
+        }
         Ok(())
     }
 
