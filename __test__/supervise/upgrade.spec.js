@@ -249,6 +249,14 @@ if (!isBuiltin) {
     await other.end();
   });
 
+  test('a control socket that something has removed does not keep a primary from taking over', async (t) => {
+    const app = await startApp(t);
+    const pids = await app.pids();
+    rmSync((await app.status()).control);
+    const { pid } = await app.perform('upgrade');
+    await endUpgraded(t, app, pid, pids);
+  });
+
   test('a supervisor that has failed is not upgraded', async (t) => {
     const app = await startApp(t, {
       program: 'process.exit(3);\n',
