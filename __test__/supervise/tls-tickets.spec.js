@@ -5,12 +5,14 @@ const path = require('node:path');
 const { serial: test } = require('ava');
 const { fixturePath } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
+const { startPrimary } = require('../helpers/primaries');
 const { PROGRAM, startSupervised } = require('../helpers/supervised');
 const { temporaryDirectory } = require('../helpers/temporary');
 const { resumed, visit, visits } = require('../helpers/tls-client');
 
 const ENOUGH = 200;
 const RELOADS = 3;
+const UPGRADES = 2;
 
 /** A program with a TLS server; `how` as in fixtures/listen/tls-worker.js. */
 const secure = (how) => `
@@ -60,6 +62,26 @@ if (!isBuiltin) {
       t.true(new Set(rest.map(({ argv }) => argv[1])).size > RELOADS);
       t.is(new Set(rest.map(({ key }) => key)).size, 1);
       await app.end();
+    });
+  }
+
+  for (const version of ['TLSv1.2', 'TLSv1.3']) {
+    test(`sessions are resumed by ${version} while primaries replace each other`, async (t) => {
+      const app = await startPrimary(t, { args: ['-w', '4'], program: secure({}) });
+      let upgrades = 0;
+      const upgrade = async () => {
+        for (; upgrades < UPGRADES; upgrades += 1) await app.command('upgrade');
+      };
+      const upgrading = upgrade();
+      const isEnough = (all) => all.length > ENOUGH && upgrades === UPGRADES;
+      const [first, ...rest] = await visits(app.target, { version }, isEnough);
+      await upgrading;
+      const [last] = rest.slice(-1);
+      t.not(last.ppid, first.ppid);
+      t.is(last.key, first.key);
+      t.true(resumed(rest) >= 0.99, `${resumed(rest)}`);
+      await app.command('stop');
+      t.is((await app.exited).code, 0);
     });
   }
 

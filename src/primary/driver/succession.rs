@@ -61,6 +61,9 @@ pub(super) fn keep_place(context: &Context) {
 pub(super) fn give_place(context: &Rc<Context>, successor: &Watched) {
     let pid = successor.get_ref().pid();
     let is_main = can_leave(context) && !context.primaries.borrow().has_parent();
+    if let Some(store) = &*context.store.borrow() {
+        store.hand_over();
+    }
     if let Some(systemd) = systemd(context) {
         systemd.borrow_mut().hand_over(is_main.then_some(pid.unsigned_abs()));
     }

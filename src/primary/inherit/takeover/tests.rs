@@ -69,7 +69,7 @@ fn what_is_offered_is_received() {
         let operator =
             ToSuccessor::Operator { kind: OperatorKind::Admin, address: "127.0.0.1:9".into() };
         say(lane, &operator, Some(&listening()));
-        let keys = vec![TicketKey { key: "00".into(), made: 1 }];
+        let keys = vec![TicketKey { key: String::from("00").into(), made: 1 }];
         say(lane, &ToSuccessor::TicketKeys { keys }, None);
         let (parent, _) = lane::packet_pair().unwrap();
         say(lane, &ToSuccessor::Parent, Some(&parent));
@@ -117,7 +117,7 @@ fn an_old_primary_that_says_nothing_is_not_waited_for() {
 fn an_offer_without_end_is_given_up() {
     let (result, _lane) = offered(PATIENCE, |lane| {
         say(lane, &welcome(), None);
-        let keys = vec![TicketKey { key: "0".repeat(60_000), made: 1 }];
+        let keys = vec![TicketKey { key: "0".repeat(60_000).into(), made: 1 }];
         let packet = encode(&ToSuccessor::TicketKeys { keys }).unwrap();
         loop {
             match lane::send_packet(lane, &packet, None) {
