@@ -4,6 +4,7 @@ const { execFileSync } = require('node:child_process');
 const { readFileSync, readdirSync } = require('node:fs');
 const { serial: test } = require('ava');
 const { hasScript, onTerminal } = require('../helpers/cli');
+const { start } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { startPrimary } = require('../helpers/primaries');
 const { becomesTrue, isAlive } = require('../../tools/process-group');
@@ -157,6 +158,20 @@ linux('the parent ends with the exit code of the last primary', async (t) => {
   const { code, signal } = await app.exited;
   t.deepEqual([code, signal], [1, null]);
 });
+
+linux(
+  'a program that handles signals, and ends when it has stopped, stops the last primary',
+  async (t) => {
+    const app = start(t, 'supervise/stays');
+    await app.line({ pid: app.pid, event: 'upgrade' });
+    const [, { pid }] = await app.linesLike({ event: 'ready' }, 2);
+    app.signal('SIGTERM');
+    const { code, signal, lines } = await app.exited;
+    t.deepEqual([code, signal], [0, null]);
+    const stopped = lines.filter(({ event }) => event === 'stopped').map((line) => line.pid);
+    t.deepEqual(stopped, [pid, app.pid]);
+  },
+);
 
 linux('a primary that is killed while its workers drain does not end the service', async (t) => {
   const app = await startPrimary(t, { args: LONG });
