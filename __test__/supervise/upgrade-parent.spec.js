@@ -190,6 +190,24 @@ linux('a primary that is killed while its workers drain does not end the service
   t.deepEqual([code, signal], [0, null]);
 });
 
+linux('a successor serves whose predecessor is killed during an upgrade', async (t) => {
+  const app = await startPrimary(t, { args: ['--min-uptime', '2s'] });
+  const { pid } = await app.command('upgrade');
+  await app.untilPrimaries(2);
+  const upgrade = app.attempt('upgrade');
+  await app.untilWritten(/(upgrading[\s\S]* is ready [\s\S]*){2}/);
+  const [last] = app.primaries().filter((it) => it !== pid && it !== app.pid);
+  process.kill(pid, 'SIGKILL');
+  await app.untilPrimaries(2);
+  await app.untilStatus((status) => status.pid === last && status.ready);
+  t.is(await serving(app), last);
+  await upgrade;
+  app.signal('SIGTERM');
+  const { code, signal } = await app.exited;
+  t.deepEqual([code, signal], [0, null]);
+  t.false(isAlive(last));
+});
+
 linux('the last primary goes on when the parent is killed', async (t) => {
   // What keeps the session.
   const launcher = ['sh', '-c', '"$@" & cat >/dev/null; wait', 'sh'];
