@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use nix::sys::resource::{Resource, setrlimit};
 use rs_cluster::primary::{
     Order,
     options::SuperviseOptions,
@@ -430,5 +431,102 @@ fn a_unix_socket_and_an_address_that_is_not_taken() {
             assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
         }
         drop(part);
+    }
+}
+
+/// Leaves this process so many free numbers for descriptors.
+fn leave_descriptors(spare: usize) {
+    let used: Vec<i32> = fs::read_dir("/proc/self/fd")
+        .expect("a folder")
+        .flatten()
+        .filter_map(|it| it.file_name().to_str()?.parse().ok())
+        .collect();
+    // One of those is that of the folder, which is closed by now.
+    let mut free = (0..).filter(|number| !used.contains(number));
+    let limit = free.nth(spare).expect("a number").unsigned_abs().into();
+    setrlimit(Resource::RLIMIT_NOFILE, limit, DESCRIPTORS).expect("a lower limit");
+}
+
+/// As many as tests need.
+const DESCRIPTORS: u64 = 1024;
+
+#[test]
+#[cfg_attr(target_os = "macos", ignore = "reads /proc")]
+fn without_descriptors_an_upgrade_fails_and_leaves_nothing() {
+    if !is_alone("upgrade::without_descriptors_an_upgrade_fails_and_leaves_nothing") {
+        return;
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("a limit");
+    let mut program = Program::of_one(Scheduling::RoundRobin);
+    let mut worker = program.worker();
+    let (_, port) = worker.listen_http(0);
+    let before = belongings(&mut program);
+    let mut failures = 0;
+    for spare in 0..40 {
+        let (ours, theirs) = UnixStream::pair().expect("a stream");
+        let recipe = Arc::new(recipe("hello offered exit:3", &theirs));
+        leave_descriptors(spare);
+        program.order(Order::Upgrade(TOKEN, recipe, DEADLINE));
+        let Rejection { cause, phase, .. } = program.rejection();
+        setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("a limit");
+        drop((ours, theirs));
+        match cause {
+            Cause::Fork(_, libc::EMFILE) => failures += 1,
+            Cause::Exited(Ended::Code(3)) => assert_eq!(phase, FailedPhase::Ready),
+            other => panic!("{spare} free: {other:?}"),
+        }
+        let client = connect(port);
+        worker.serve();
+        assert_eq!(served_by(client), worker.id);
+        assert_eq!(belongings(&mut program), before, "{spare} free");
+        if matches!(cause, Cause::Exited(_)) {
+            break;
+        }
+    }
+    assert!((3..30).contains(&failures), "{failures}");
+    drop(worker);
+    program.stop();
+}
+
+/// System calls of the engine's thread fail.
+#[cfg(feature = "inject")]
+mod faults {
+    use rs_cluster::sys::{
+        failure::Call,
+        inject::{SHORTAGES, fail_in, forget},
+        lane::Lane,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_shortage_on_the_lane_loses_nothing() {
+        for errno in SHORTAGES {
+            let mut program = Program::of_one(Scheduling::RoundRobin);
+            let mut worker = program.worker();
+            let (listener, port) = worker.listen_http(0);
+            let (clients, taken): (Vec<_>, Vec<_>) = (0..5)
+                .map(|_| {
+                    let client = connect(port);
+                    (client, worker.take().1)
+                })
+                .unzip();
+            let mut part = program.upgrade("hello offered ready commit serving main serve");
+            program.until_upgraded();
+            assert!(worker.is_to_drain());
+            let thread = *program.primary.thread.get().expect("an engine that has run");
+            fail_in(thread, Call::Send(Lane::Control), errno, 3);
+            for connection in taken {
+                worker.park(listener, connection, None);
+            }
+            for mut client in clients {
+                client.write_all(b"x").expect("a connection");
+                assert_eq!(served_by(client), SUCCESSOR);
+            }
+            assert_eq!(forget(thread), 0, "the calls have failed");
+            drop(worker);
+            program.until_stopped();
+            assert!(part.line().ends_with("5 idle"));
+        }
     }
 }

@@ -9,6 +9,7 @@ mod looks;
 mod many_workers;
 mod memory;
 mod parking;
+mod standby;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
