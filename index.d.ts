@@ -290,8 +290,10 @@ declare namespace cluster {
     log?: 'text' | 'json' | false | ((entry: LogEntry) => void) | undefined;
     /**
      * Whether systemd, or another service manager that sets `NOTIFY_SOCKET`, is told when the service is ready,
-     * reloads and stops, what its workers do, and for `WATCHDOG_USEC` that the engine turns. Removes these
-     * variables from `process.env` and from the environment of workers. Does nothing without them.
+     * reloads and stops, what its workers do, and for `WATCHDOG_USEC` that the engine turns; and whether sockets
+     * that it gives by `LISTEN_FDS` serve workers which listen on their addresses, and it stores others (`FDSTORE`),
+     * so that they outlive a crash of the primary. Removes these variables from `process.env` and from the
+     * environment of workers. Does nothing without them.
      * @default true
      */
     systemd?: boolean | undefined;
@@ -388,6 +390,7 @@ declare namespace cluster {
       | 'replace'
       | 'state'
       | 'stopped'
+      | 'successorExit'
       | 'takeover'
       | 'upgrade'
       | 'warning';
@@ -613,7 +616,7 @@ declare namespace cluster {
     /** Milliseconds since 1970. */
     time: number;
     /** An event of the supervisor, `'state'`, `'exit'`, or `'rejected'`: an operation has failed. */
-    type: keyof SupervisorEvents | 'state' | 'exit' | 'rejected' | 'takeover';
+    type: keyof SupervisorEvents | 'state' | 'exit' | 'rejected' | 'successorExit' | 'takeover';
     [field: string]: unknown;
   }
 

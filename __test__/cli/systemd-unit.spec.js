@@ -1,6 +1,7 @@
 'use strict';
 
 const test = require('ava');
+const socketUnit = require('../../lib/cli/systemd-socket.js');
 const unit = require('../../lib/cli/systemd-unit.js');
 
 const SERVICE = {
@@ -124,5 +125,16 @@ test('what a unit can not express is an error', (t) => {
       { instanceOf: RangeError },
       JSON.stringify(options),
     );
+  }
+});
+
+test('a socket unit lists the addresses, and refuses what systemd would not take', (t) => {
+  const addresses = ['80', '127.0.0.1:8080', '[::1]:8080', '/run/shop.sock', '@shop'];
+  const text = socketUnit('shop', addresses);
+  t.deepEqual(valuesOf(text, 'ListenStream'), addresses);
+  t.deepEqual(text.match(/^\[.*\]$/gm), ['[Unit]', '[Socket]', '[Install]']);
+  t.deepEqual(valuesOf(text, 'WantedBy'), ['sockets.target']);
+  for (const bad of ['', '0', '65536', 'shop:80', '::1:80', '[127.0.0.1]:80', '@', '/a b', '/%n']) {
+    t.throws(() => socketUnit('shop', [bad]), { instanceOf: RangeError }, bad);
   }
 });

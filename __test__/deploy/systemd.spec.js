@@ -53,9 +53,6 @@ async function begin(port) {
 }
 
 const SOCKET = `${NAME}.socket`;
-const socketUnit = (port) => `[Socket]
-ListenStream=${HOST}:${port}
-`;
 
 test('systemd keeps the sockets of a primary that is killed, and those of a socket unit', async (t) => {
   t.timeout(240_000);
@@ -65,7 +62,7 @@ test('systemd keeps the sockets of a primary that is killed, and those of a sock
   const manager = await startUserManager(t, temporaryDirectory(t), {
     [UNIT]: printUnit('-w', '2', '--min-uptime', '200ms'),
     [`${UNIT}.d/test.conf`]: change,
-    [SOCKET]: socketUnit(activated),
+    [SOCKET]: printUnit('--socket', `${HOST}:${activated}`),
   });
   await manager.systemctl('start', SOCKET);
   // A connection starts the service.
@@ -138,7 +135,7 @@ test('systemd follows upgrades: the new primary is the main process, until it st
   });
   const upgrade = async () => {
     const words = [execPath, BIN, 'upgrade', '--json', '--name', NAME];
-    return JSON.parse(await manager.run(...words));
+    return JSON.parse(await manager.run(...words)).value;
   };
   const hasEnded = async (pid) =>
     (await manager.run('sh', '-c', `kill -0 ${pid} 2>/dev/null || echo gone`)).trim() === 'gone';

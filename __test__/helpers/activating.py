@@ -9,6 +9,7 @@ more variables. It prints a line of JSON for each thing that happens, and ends a
 SIGKILL.
 """
 import array
+import ctypes
 import json
 import os
 import select
@@ -20,6 +21,7 @@ import time
 CONFIG, COMMAND = json.loads(sys.argv[1]), sys.argv[2:]
 MOST_DESCRIPTORS = 16
 PEERS = []
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def report(**facts):
@@ -89,6 +91,7 @@ class Manager:
     def __init__(self):
         self.sockets = [(it["name"], bind(it)) for it in CONFIG.get("sockets", [])]
         self.stored = []
+        self.polled = set()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(CONFIG["notify"])
         self.poll = select.poll()
@@ -129,25 +132,38 @@ class Manager:
         name = next((it[7:] for it in lines if it.startswith("FDNAME=")), "stored")
         if "FDSTORE=1" in lines:
             for fd in fds:
-                self.store(name, socket.socket(fileno=fd))
+                self.store(name, socket.socket(fileno=fd), "FDPOLL=0" not in lines)
         elif "FDSTOREREMOVE=1" in lines:
             self.remove(lambda other, _: other == name)
         else:
             report(manager="notice", lines=lines)
+            main = next((it[8:] for it in lines if it.startswith("MAINPID=")), None)
+            if main:
+                self.follow(int(main))
 
-    def store(self, name, made):
+    def follow(self, pid):
+        """Another process is the service from now on. This one inherits it when its parent ends."""
+        self.poll.unregister(self.pidfd)
+        self.pid, self.pidfd = pid, os.pidfd_open(pid)
+        self.poll.register(self.pidfd, select.POLLIN)
+
+    def store(self, name, made, is_polled):
         inode = os.fstat(made.fileno()).st_ino
         if any(os.fstat(other.fileno()).st_ino == inode for _, other in self.stored):
             return
         self.stored.append((name, made))
-        # Reports the end of a socket, whatever is asked for.
-        self.poll.register(made, 0)
+        if is_polled:
+            # Reports the end of a socket, whatever is asked for.
+            self.poll.register(made, 0)
+            self.polled.add(made.fileno())
         report(manager="stored", name=name, count=len(self.stored))
 
     def remove(self, is_it):
         for name, made in [it for it in self.stored if is_it(*it)]:
             self.stored.remove((name, made))
-            self.poll.unregister(made)
+            if made.fileno() in self.polled:
+                self.polled.remove(made.fileno())
+                self.poll.unregister(made)
             made.close()
             report(manager="removed", name=name, count=len(self.stored))
 
@@ -163,7 +179,7 @@ class Manager:
                     self.remove(lambda _, made: made.fileno() == fd)
 
     def ended(self):
-        _, status = os.waitpid(self.pid, 0)
+        status = self.reap()
         self.poll.unregister(self.pidfd)
         os.close(self.pidfd)
         code = os.waitstatus_to_exitcode(status)
@@ -175,9 +191,16 @@ class Manager:
         report(manager="ended", code=code, sockets=sockets, stored=stored)
         sys.exit(code if code >= 0 else 128 - code)
 
+    def reap(self):
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == self.pid:
+                return status
+
     @staticmethod
     def listens(made):
         return made.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
 
 
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 Manager().run()

@@ -38,8 +38,11 @@ async function startPrimary(t, { args = [], program = serves('one'), env, ...how
   Object.assign(app, {
     target: { host: HOST, port },
     ask: (request) => get(app.target, request),
-    /** Runs a command of the command line, and resolves to what it prints. */
-    command: (...words) => jsonOf(t, [...words, '--name', NAME], options),
+    /** Runs a command of the command line, and resolves to what comes of it. */
+    command: async (...words) => {
+      const printed = await jsonOf(t, [...words, '--name', NAME], options);
+      return printed.value ?? printed;
+    },
     /** Runs a command of the command line that may fail. */
     attempt: (...words) => runCli(t, [...words, '--name', NAME], options),
     status: () => app.command('status'),

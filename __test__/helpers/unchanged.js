@@ -90,12 +90,14 @@ async function rejection(t, promise, what) {
  *
  * @param {object} settings of the primary
  * @param {(app: object, assertUnchanged: Function, traffic: object) => Promise<void>} operate
+ * @param {object} [how] it starts, as `start()` of a fixture takes it
  */
-async function unnoticed(t, settings, operate) {
+async function unnoticed(t, settings, operate, how) {
   t.timeout(LIMIT);
   const { app, at, logs } = await startUpgradedTraffic(t, {
     settings: { minUptime: MIN_UPTIME, ...settings },
     timeout: LIMIT,
+    ...how,
   });
   const assertUnchanged = await noteState(app, portsOf(at));
   const shapes = shapesFor(at);

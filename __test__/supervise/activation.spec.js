@@ -10,7 +10,7 @@ const { askDatagrams, connectionError, get } = require('../helpers/client');
 const { freePort } = require('../helpers/free-port');
 const { isBuiltin } = require('../helpers/implementation');
 const { POLICIES } = require('../helpers/policies');
-const { startSupervised } = require('../helpers/supervised');
+const { startSupervised, untilGone } = require('../helpers/supervised');
 const { temporaryDirectory } = require('../helpers/temporary');
 
 const HOST = '127.0.0.1';
@@ -158,6 +158,35 @@ if (!isBuiltin) {
     t.deepEqual((await app.leave()).sockets, { 'one.socket': true, 'other.socket': true });
     const text = 'no worker listens on what the service manager has bound: tcp';
     t.deepEqual(warnings(app), [`${text} ${HOST}:${other}`]);
+  });
+
+  test('the next primary gets the sockets, those that no worker asks for too', async (t) => {
+    const [port, other] = [await freePort(), await freePort()];
+    const app = await startActivated(t, {
+      sockets: [
+        { name: 'one.socket', tcp: `${HOST}:${port}` },
+        { name: 'other.socket', tcp: `${HOST}:${other}` },
+      ],
+      listen: { host: HOST, port },
+      options: { minUptime: 100 },
+      warns: true,
+    });
+    const pids = await app.pids();
+    const { pid } = await app.perform('upgrade');
+    for (const old of pids) await untilGone(old);
+    t.false(pids.includes((await get({ host: HOST, port })).pid));
+    // The next one listens on both.
+    const both = `for (const port of [${port}, ${other}]) {
+      require('node:http').createServer((_, response) => response.end('[]')).listen(port, '${HOST}');
+    }`;
+    app.deploy(both);
+    process.kill(pid, 'SIGHUP');
+    await app.line({ primary: pid, on: 'supervisor', event: 'reload' });
+    for (const at of [port, other]) t.deepEqual(await get({ host: HOST, port: at }), []);
+    process.kill(pid, 'SIGTERM');
+    const { sockets } = await app.line({ manager: 'ended' });
+    t.deepEqual(sockets, { 'one.socket': true, 'other.socket': true });
+    await app.exited;
   });
 
   test('descriptors that can not serve are left alone, with a warning', async (t) => {

@@ -69,17 +69,14 @@ if (!isBuiltin && HAS_PROC) {
         const upgraded = app.upgrade(SILENT.includes(plays) ? { timeout: SOON } : {});
         const error = await rejection(t, upgraded, plays);
         if (plays === 'fails') t.regex(error.message, /no database/);
+        if (plays === 'speaksLaterVersion') t.regex(error.message, /versions 1000 to 1001/);
         await assertUnchanged(t, plays);
       }
-      for (const { heard } of app.lines.filter((line) => line.heard)) {
-        t.is(heard.act, 'refused');
-        t.true(heard.reason.length > 10);
-      }
-      t.is(app.lines.filter((line) => line.heard).length, 2);
     }));
 
-  test('the old primary serves on when workers of the new one fail', (t) =>
-    unnoticed(t, {}, async (app, assertUnchanged, traffic) => {
+  // One that uses up its memory has to do that before it is well.
+  test('the old primary serves on when workers of the new one fail', (t) => {
+    const operate = async (app, assertUnchanged, traffic) => {
       for (const [name, broken] of Object.entries(BROKEN)) {
         app.deploy(brokenSource(broken, trafficProgram));
         await traffic.burst();
@@ -90,7 +87,10 @@ if (!isBuiltin && HAS_PROC) {
         await assertUnchanged(t, name);
       }
       app.deploy(trafficProgram());
-    }));
+    };
+    const settings = { execArgv: ['--max-old-space-size=100'] };
+    return unnoticed(t, settings, operate, { crashes: true });
+  });
 
   test('the old primary serves on when the new one can not have an address', (t) =>
     unnoticed(t, {}, async (app, assertUnchanged) => {

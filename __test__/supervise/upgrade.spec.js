@@ -48,6 +48,7 @@ async function failsToUpgrade(t, app, options = {}) {
 if (!isBuiltin) {
   test('another primary takes over, and the promise, the event and the log say so', async (t) => {
     const app = await startApp(t, { options: { log: 'json' } });
+    const { node } = await app.status();
     const pids = await app.pids();
     const result = await app.perform('upgrade');
     const { pid, generation, ms } = result;
@@ -66,7 +67,7 @@ if (!isBuiltin) {
       .map(JSON.parse);
     const entry = (event) => log.find((it) => it.event === event);
     t.like(entry('upgrade'), { level: 'info', ...result });
-    t.like(entry('takeover'), { level: 'info', pid: app.pid, node: process.version });
+    t.like(entry('takeover'), { level: 'info', pid: app.pid, node });
     t.true(log.some(({ event, state }) => event === 'state' && state === 'upgrading'));
     t.is(app.events('upgrade').length, 1);
   });

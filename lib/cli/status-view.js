@@ -10,6 +10,7 @@ const COLORS = {
   ready: 'green',
   starting: 'cyan',
   reloading: 'cyan',
+  upgrading: 'cyan',
   draining: 'cyan',
   waiting: 'yellow',
   stopping: 'yellow',

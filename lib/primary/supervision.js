@@ -107,7 +107,14 @@ class Supervision {
         sockets.remove();
       },
       restoreFiles: () => copy.restore(),
-      tookOver: () => sockets.tookOver(),
+      tookOver: () => {
+        takeover.end();
+        sockets.tookOver();
+      },
+      gaveUp: (error) => {
+        takeover.fail(error);
+        this.#supervisor.context.nextTick(() => process.exit(1));
+      },
       handedOver: () => sockets.closed(),
       ended: () => {
         copy.remove();

@@ -3,7 +3,7 @@
 // The option `log` of `supervise()`: an entry for each event, as a line of text or JSON on stderr.
 
 const errors = require('../errors.js');
-const { STDERR_FOLLOWS, failure } = require('./failures.js');
+const { STDERR_FOLLOWS, failure, signalName } = require('./failures.js');
 const LogOutput = require('./log-output.js');
 
 const FORMATS = { text: toText, json: toJson };
@@ -34,16 +34,22 @@ const EVENTS = {
   exit: ['info', ({ worker, code, signal }) => `worker ${worker} exited with ${how(code, signal)}`],
   rejected: ['error', ({ operation, message }) => `${operation} failed: ${message}`],
   failed: ['error', ({ message }) => `every slot has failed; the last failure: ${message}`],
-  stopped: ['info', () => 'stopped'],
+  stopped: [
+    'info',
+    ({ successor }) => `stopped${successor ? `: process ${successor} serves` : ''}`,
+  ],
   warning: ['warn', ({ message }) => message],
 };
 /** States that no other event tells of. */
 const TOLD_STATES = ['reloading', 'upgrading', 'stopping'];
-/** Events that reports of the engine have other names for. */
-const RENAMED = { upgraded: 'upgrade', takenOver: 'takeover' };
+
+/** What happens at the end of a primary, also when another one has taken over, so that nothing ends for clients. */
+const ENDS = ['state', 'stopped'];
 
 class Log {
   #write;
+  /** The pid of the primary that has taken over, as long as it runs. */
+  #successor;
   #options;
   #status;
 
@@ -66,10 +72,11 @@ class Log {
   }
 
   /** Logs a report of the engine, or an event like one. */
-  add(reported, { token: _token, stays: _stays, ...report }) {
-    const type = RENAMED[reported] ?? reported;
+  add(type, { token: _token, stays: _stays, ...report }) {
     if (!this.isOn || !Object.hasOwn(EVENTS, type)) return;
+    if (type === 'successorExit') this.#successor = undefined;
     this.#write(entryOf(type, this.#fieldsOf(type, report)));
+    if (type === 'upgrade') this.#successor = report.pid;
   }
 
   /** Logs that an operation has failed. */
@@ -92,12 +99,14 @@ class Log {
   }
 
   #fieldsOf(type, report) {
+    if (this.#successor && ENDS.includes(type)) return { ...report, successor: this.#successor };
     if (type === 'ready') return readyFields(this.#status());
     if (type === 'backoff') {
       const { failure: reason, ...facts } = report;
       return { ...facts, ...this.#failureOf(reason) };
     }
     if (type === 'failed') return this.#failureOf(report.reason);
+    if (type === 'successorExit') return { ...report, signal: signalName(report.signal) };
     return report;
   }
 
@@ -137,8 +146,9 @@ function warningEntry({ name, code, message }) {
 }
 
 /** Undefined for what other lines tell already. */
-function toText({ time, event, message, state }) {
-  if (event === 'exit' || (event === 'state' && !TOLD_STATES.includes(state))) return undefined;
+function toText({ time, event, message, state, successor }) {
+  const isTold = event !== 'state' || (TOLD_STATES.includes(state) && !successor);
+  if (event === 'exit' || !isTold) return undefined;
   const clock = new Date(time).toTimeString().slice(0, 8);
   // One line an event, whatever is in a message.
   return `${clock} ${message.replaceAll(/\s*\n\s*/g, ' | ')}\n`;

@@ -128,8 +128,9 @@ class OperatorSockets {
     this.#engine.closeOperatorSockets();
   }
 
-  /** The engine has closed them. */
+  /** The engine has closed them, or another primary has them. */
   closed() {
+    this.#files.clear();
     process.removeListener('exit', this.#onExit);
   }
 

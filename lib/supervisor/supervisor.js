@@ -15,7 +15,6 @@ const Reloads = require('./reloads.js');
 const Scales = require('./scales.js');
 const Signals = require('./signals.js');
 const SilentFailures = require('./silent-failures.js');
-const takeover = require('./takeover.js');
 const { ignoreOutputErrors } = require('./terminal.js');
 const checkUpgrade = require('./upgrade-options.js');
 const Upgrades = require('./upgrades.js');
@@ -50,9 +49,9 @@ class Supervisor extends EventEmitter {
     rejected: (report) => this.#operations.failed(report, (facts) => failure(facts, this.#options)),
     ready: () => this.#onReady(),
     reload: (report) => this.#onReload(report),
-    upgraded: (report) => this.#onUpgraded(report),
-    takenOver: () => this.#onTakenOver(),
-    successorExited: (report) => this.#onSuccessorExited(report),
+    upgrade: (report) => this.#onUpgraded(report),
+    takeover: () => this.#host.tookOver(),
+    successorExit: (report) => this.#upgrades.successorExited(report),
     standbyFailed: ({ reason }) => this.#giveUp(failure(reason, this.#options)),
     backoff: (report) => this.#onBackOff(report),
     failed: ({ reason }) => this.#fail(allFailed(reason, this.#options)),
@@ -76,16 +75,16 @@ class Supervisor extends EventEmitter {
     this.#engine = engine;
     this.#options = options;
     this.#host = host;
-    const parts = { engine, recipes, host, operations: this.#operations, primary };
+    const parts = { engine, recipes, host, operations: this.#operations, primary, options };
     this.#reloads = new Reloads((given) => this.#log.watch('reload', reload(parts, given)));
     this.#scales = new Scales(() => this.status().workers, options.engine.maxSurge);
-    this.#upgrades = new Upgrades(parts, options.engine.killTimeout);
+    this.#upgrades = new Upgrades(parts, (then) => this.#endAsParent(then));
     this.#generation = (predecessor?.generation ?? 0) + 1;
     this.#log = new Log(options.log, options, this.#context, () => this.status());
     this.#silentFailures = new SilentFailures(options);
     this.#loopRef.ref();
     ignoreOutputErrors();
-    const { killTimeout: exitTimeout } = options.engine;
+    const exitTimeout = options.engine.killTimeout;
     this.#asked = new Asked(engine, this, exitTimeout);
     if (options.signals)
       this.#signals = new Signals(this, {
@@ -210,39 +209,23 @@ class Supervisor extends EventEmitter {
   /** Another primary serves in place of this one. */
   #onUpgraded({ stays, ...facts }) {
     this.#signals?.remove();
-    this.#upgrades.succeeded(facts.pid, {
-      stays,
-      forwards: this.#signals !== undefined,
-      supervisor: this,
-      whenOver: (then) => this.#endAsParent(then),
-    });
+    const forwards = this.#signals !== undefined;
+    this.#upgrades.succeeded(facts.pid, { stays, forwards, supervisor: this });
     this.#reloads.cancel(upgraded(facts.pid));
     this.#emitSoon('upgrade', facts);
   }
 
-  /** The last primary has ended. */
-  #onSuccessorExited({ code, signal }) {
-    this.#log.add('successorExit', { code, signal: signalName(signal) });
-    this.#upgrades.successorExited({ code, signal });
-  }
-
+  /** The last primary has ended, for which this process has stayed. */
   #endAsParent(then) {
     this.#setState('stopped');
     this.#context.nextTick(then);
   }
 
-  /** This primary serves in place of another one. */
-  #onTakenOver() {
-    takeover.end();
-    this.#host.tookOver();
-  }
-
   /** This primary can't take the place of another one, which goes on. */
   #giveUp(error) {
     this.#log.rejected('takeover', error);
-    takeover.fail(error);
     this.#fail(error);
-    this.#context.nextTick(() => process.exit(1));
+    this.#host.gaveUp(error);
   }
 
   #onBackOff({ failure: reason, ...facts }) {

@@ -13,6 +13,7 @@ class Upgrades {
   #operations;
   #recipe;
   #host;
+  #whenOver;
   #exitTimeout;
   /** The pid of the primary that has taken over. */
   #successor;
@@ -20,16 +21,18 @@ class Upgrades {
   #parent;
 
   /**
-   * @param {object} parts of the supervisor: `engine`, `operations`, `primary`, which is its recipe, and `host`
-   * @param {number} exitTimeout how long the program may keep this process running once its workers have ended, in
-   *   milliseconds
+   * @param {object} parts of the supervisor: `engine`, `operations`, `primary`, which is its recipe, `host`, `options`
+   * @param {(then: () => void) => void} whenOver called when a process that stays is not needed any more; calls back
+   *   when the program knows
    */
-  constructor({ engine, operations, primary, host }, exitTimeout) {
+  constructor({ engine, operations, primary, host, options }, whenOver) {
     this.#engine = engine;
     this.#operations = operations;
     this.#recipe = primary;
     this.#host = host;
-    this.#exitTimeout = exitTimeout;
+    this.#whenOver = whenOver;
+    // How long the program may keep this process running once its workers have ended.
+    this.#exitTimeout = options.engine.killTimeout;
   }
 
   /**
@@ -60,15 +63,13 @@ class Upgrades {
    * @param {boolean} how.stays whether this process has to stay nevertheless
    * @param {boolean} how.forwards whether signals to this process, if it does not stay, are for that primary
    * @param {Supervisor} how.supervisor
-   * @param {(then: () => void) => void} how.whenOver called when a process that stays is not needed any more; calls back
-   *   when the program knows
    */
-  succeeded(pid, { stays, forwards, supervisor, whenOver }) {
+  succeeded(pid, { stays, forwards, supervisor }) {
     this.#successor = pid;
     this.#host.handedOver();
     const kill = () => this.#host.kill();
     if (stays) {
-      this.#parent = new Parent(this.#engine, { kill, whenOver });
+      this.#parent = new Parent(this.#engine, { kill, whenOver: this.#whenOver });
       return;
     }
     const signals = forwards ? new ForwardedSignals(this.#engine, kill) : undefined;

@@ -3,6 +3,7 @@
 use std::{
     env,
     io::Write,
+    os::unix::process::CommandExt,
     process::{Command as Child, exit},
 };
 
@@ -57,6 +58,7 @@ impl Player {
         Self { lane, stream: stream.into(), listeners, sockets, counts, idle }
     }
 
+    #[expect(clippy::zombie_processes, reason = "ended with this process")]
     fn play(&mut self, step: &str) {
         let (step, number) = step.split_once(':').unwrap_or((step, "1"));
         let number: u32 = number.parse().expect("a number");
@@ -93,7 +95,11 @@ impl Player {
             },
             "close" => drop(std::mem::replace(&mut self.lane, lane::pipe().expect("a pipe").0)),
             "child" => {
-                let child = Child::new("sleep").arg("600").spawn().expect("a process");
+                let mut child = Child::new("sleep");
+                if number == 0 {
+                    child.process_group(0);
+                }
+                let child = child.arg("600").spawn().expect("a process");
                 self.tell(&child.id().to_string());
             }
             "stubborn" => {

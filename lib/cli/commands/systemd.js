@@ -8,6 +8,12 @@ const { RUN_OPTIONS } = require('../run-options.js');
 const OWN = [
   { name: 'user', value: 'NAME', help: 'who runs it (default: you, unless you are root)' },
   { name: 'group', value: 'NAME', help: 'its group (default: that of the user)' },
+  {
+    name: 'socket',
+    value: 'ADDRESS',
+    multiple: true,
+    help: 'print the socket unit instead, with this address',
+  },
 ];
 
 module.exports = {
@@ -17,20 +23,22 @@ module.exports = {
   description:
     'Prints a service unit that runs the program as rs-cluster run does from the\n' +
     'current directory, and reloads it by systemctl reload. Takes the options of\n' +
-    'run as well.',
+    'run as well. With --socket it prints a socket unit by which systemd listens for\n' +
+    'the service: on a port, host:port, a path, or @name.',
   options: [...OWN, ...RUN_OPTIONS.map((it) => ({ ...it, shownBy: 'user' })).filter(isOption)],
   examples: [
     'rs-cluster systemd --user web -w auto server.js > shop.service',
     'sudo cp shop.service /etc/systemd/system/ && sudo systemctl enable --now shop',
+    'rs-cluster systemd --socket 80 --socket 443 --name shop server.js > shop.socket',
   ],
   positionals: [0, Number.POSITIVE_INFINITY],
   isProgramLast: true,
   async run(values, positionals, raw) {
     const { toSuperviseOptions } = require('../supervise-options.js');
     const { options } = await toSuperviseOptions('systemd', values, positionals);
-    const unit = require('../systemd-unit.js');
     try {
-      process.stdout.write(unit(factsOf(options, values, argsOf(positionals, raw))));
+      const facts = factsOf(options, values, argsOf(positionals, raw));
+      process.stdout.write(unitOf(facts, values.socket));
     } catch (error) {
       if (error instanceof RangeError) throw usageError(error.message);
       throw error;
@@ -38,6 +46,12 @@ module.exports = {
     return EXIT.done;
   },
 };
+
+/** The unit of the service, or that of its sockets. */
+function unitOf(facts, sockets) {
+  if (sockets !== undefined) return require('../systemd-socket.js')(facts.name, sockets);
+  return require('../systemd-unit.js')(facts);
+}
 
 /** As `unit()` wants them. */
 function factsOf(options, { user = currentUser(), group }, args) {

@@ -135,6 +135,9 @@ impl Inner {
         handlers: &Rc<Handlers>,
     ) -> ListenReply {
         let Some(kind) = reply.socket else {
+            if reply.errno == 0 {
+                self.without_socket.borrow_mut().insert(reply.listener);
+            }
             return ListenReply::new(reply, None);
         };
         let listener = reply.listener;
@@ -164,7 +167,7 @@ impl Inner {
     }
 
     /// Uses another socket of the worker's own, instead of one that was lost, even if the worker has
-    /// not noticed the loss yet.
+    /// not noticed the loss yet. It may also be the first.
     pub(super) fn replace_socket(
         self: &Rc<Self>,
         listener: ListenerId,
@@ -173,8 +176,12 @@ impl Inner {
         handlers: &Rc<Handlers>,
     ) {
         let had_socket = self.sockets.borrow_mut().remove(&listener).is_some();
-        if !(self.lost.borrow_mut().remove(&listener) || had_socket) {
-            // The server was closed meanwhile.
+        let had_none = self.without_socket.borrow_mut().remove(&listener);
+        if !(self.lost.borrow_mut().remove(&listener) || had_socket || had_none) {
+            // The server is not there yet, or was closed meanwhile.
+            if self.replies.borrow().iter().any(|(reply, _)| reply.listener == listener) {
+                self.report(&ToPrimary::Lost { listener }, None);
+            }
             return;
         }
         let ownership = Ownership::Own { slot };

@@ -29,6 +29,9 @@ pub(super) struct Inner {
     pub(super) counters: SharedCounters,
     /// Sockets that this process accepts from.
     pub(super) sockets: RefCell<HashMap<ListenerId, ListeningSocket>>,
+    /// Listeners of which this worker has no socket. It may get one of its own later, when the primary takes the place
+    /// of another.
+    pub(super) without_socket: RefCell<HashSet<ListenerId>>,
     /// Listeners whose own socket this worker has lost, until it gets another.
     pub(super) lost: RefCell<HashSet<ListenerId>>,
     /// Whether the worker is paused, and accepts nothing from its own sockets.

@@ -74,6 +74,7 @@ impl WorkerLanes {
             connections,
             counters,
             sockets: RefCell::default(),
+            without_socket: RefCell::default(),
             lost: RefCell::default(),
             paused: Cell::new(false),
             drains: Cell::new(false),
@@ -191,6 +192,7 @@ impl WorkerLanes {
         let inner = &self.inner;
         drop(inner.sockets.borrow_mut().remove(&listener));
         inner.lost.borrow_mut().remove(&listener);
+        inner.without_socket.borrow_mut().remove(&listener);
         inner.send(&ToPrimary::Close { listener }, None)?;
         let is_open = inner.open.get();
         if is_open {

@@ -2,6 +2,8 @@
 
 use std::{
     future::Future,
+    io,
+    os::fd::OwnedFd,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,7 +12,7 @@ use std::{
 use tokio::{
     io::{Interest, unix::AsyncFd},
     task::spawn_local,
-    time::{sleep_until, timeout, timeout_at},
+    time::{sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -34,6 +36,7 @@ use crate::{
         upgrade::{self, Listener, MAX_REASON, ToPredecessor, ToSuccessor},
     },
     sys::{
+        adopt::are_same,
         exit::{Exit, Process},
         lane::WholePacket,
     },
@@ -44,6 +47,10 @@ const COMMIT: Duration = Duration::from_secs(5);
 
 /// How long a process whose lane has ended, or that has given up, may take to end.
 const LEAVING: Duration = Duration::from_secs(2);
+
+/// How long a process may take to stop after `SIGSTOP`, and how often that is looked at.
+const STOPPING: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// How long a process may take to end after `SIGKILL`. One in an uninterruptible sleep may never end.
 const ENDING: Duration = Duration::from_secs(5);
@@ -202,6 +209,7 @@ impl Peer<'_> {
         let copied = |error: std::io::Error| {
             Cause::Fork("fcntl", error.raw_os_error().unwrap_or(libc::EMFILE))
         };
+        let mut offered = Vec::new();
         for offer in self.context.decide(|core| core.offer()) {
             let Offer { listener, query, address, data, has_file, sockets } = offer;
             // A file that is there may be another's.
@@ -219,10 +227,14 @@ impl Peer<'_> {
                 sockets: u32::try_from(sockets.len()).unwrap_or(u32::MAX),
             });
             self.successor.send(&message, None);
+            if is_activated {
+                offered.extend(sockets.iter().filter_map(|it| it.try_clone().ok()));
+            }
             for socket in sockets {
                 self.successor.send(&ToSuccessor::Socket { listener }, Some(socket));
             }
         }
+        self.offer_unserved(&offered).map_err(copied)?;
         if let Some(supervision) = &*self.context.supervision.borrow() {
             for (kind, address, socket) in supervision.operator_sockets() {
                 let socket = socket.socket.try_clone().map_err(copied)?;
@@ -240,6 +252,30 @@ impl Peer<'_> {
         self.successor.begin_to_count();
         self.send_counted();
         self.successor.send(&ToSuccessor::Offered, None);
+        Ok(())
+    }
+
+    /// Sends the sockets of the service manager that no worker serves here: one of the next primary may.
+    fn offer_unserved(&self, offered: &[OwnedFd]) -> io::Result<()> {
+        for unserved in self.context.inherited.borrow().activated() {
+            let Some(query) = unserved.query.clone() else { continue };
+            let is_new = |socket: &&OwnedFd| !offered.iter().any(|it| are_same(it, socket));
+            for socket in unserved.sockets.iter().filter(is_new) {
+                let listener = self.context.decide(|core| core.next_listener());
+                let message = ToSuccessor::Listener(Listener {
+                    listener,
+                    query: query.clone(),
+                    address: unserved.address.clone(),
+                    data: None,
+                    has_file: false,
+                    is_activated: true,
+                    sockets: 1,
+                });
+                self.successor.send(&message, None);
+                let socket = socket.try_clone()?;
+                self.successor.send(&ToSuccessor::Socket { listener }, Some(socket));
+            }
+        }
         Ok(())
     }
 
@@ -292,17 +328,28 @@ impl Peer<'_> {
         }
     }
 
-    /// Ends the process, and all of its group. One that ends by itself takes its workers along.
+    /// Ends the process, all of its group, and its workers. One that ends by itself takes them along.
     async fn end(&self, ends_itself: bool) {
+        let process = self.process.get_ref();
         if ends_itself {
             let _ = timeout(LEAVING, exited(self.process)).await;
         }
-        let process = self.process.get_ref();
+        if process.signal_group(libc::SIGSTOP).is_ok() {
+            let _ = timeout(STOPPING, self.end_workers()).await;
+        }
         // It fails for one that has ended.
         let _ = process.signal_group(libc::SIGKILL);
         let _ = timeout(ENDING, exited(self.process)).await;
         process.kill_rest_of_group();
         process.reap();
+    }
+
+    /// Ends the workers of the process, which is about to be stopped, or has ended.
+    async fn end_workers(&self) {
+        let process = self.process.get_ref();
+        while matches!(process.status(), Ok(None)) && !process.kill_children() {
+            sleep(LOOK).await;
+        }
     }
 
     /// The successor serves, and gets all that is left here.

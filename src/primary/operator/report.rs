@@ -18,7 +18,7 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
             json!({ "type": "reload", "generation": generation, "ms": whole(*time) })
         }
         Report::Upgraded { pid, generation, time, stays } => json!({
-            "type": "upgraded", "pid": pid, "generation": generation, "ms": whole(*time),
+            "type": "upgrade", "pid": pid, "generation": generation, "ms": whole(*time),
             "stays": stays,
         }),
         Report::Replaced { slot, from, to, reason } => json!({
@@ -38,7 +38,7 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
             json!({ "type": "standbyFailed", "reason": rejection_json(rejection, stderr) })
         }
         Report::TakenOver { pid, version, node } => {
-            json!({ "type": "takenOver", "pid": pid, "version": version, "node": node })
+            json!({ "type": "takeover", "pid": pid, "version": version, "node": node })
         }
         Report::Hung { worker, time, stack } => {
             json!({ "type": "hung", "worker": worker, "ms": whole(*time), "stack": stack })
@@ -53,7 +53,7 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
                 Ended::Signal(signal) => (None, Some(signal)),
                 Ended::Unknown => (None, None),
             };
-            json!({ "type": "successorExited", "code": code, "signal": signal })
+            json!({ "type": "successorExit", "code": code, "signal": signal })
         }
         Report::Answer(token, outcome) => answer_json(*token, outcome, stderr),
     }

@@ -54,10 +54,8 @@ pub(super) fn describe(rejection: &Rejection) -> (&'static str, String) {
         Cause::NoSuchWorker => {
             ("ERR_RS_CLUSTER_NO_SUCH_WORKER", "there is no such slot, and no such worker".into())
         }
-        Cause::Busy => ("ERR_RS_CLUSTER_SUPERVISOR_BUSY", "another operation is under way".into()),
-        Cause::Upgraded => {
-            ("ERR_RS_CLUSTER_SUPERVISOR_STOPPED", "another primary has taken over".into())
-        }
+        Cause::Busy => ("ERR_RS_CLUSTER_BUSY", "another operation is under way".into()),
+        Cause::Upgraded => ("ERR_RS_CLUSTER_UPGRADED", "another primary has taken over".into()),
         Cause::NoCommonVersion(reason) | Cause::GaveUp(reason) | Cause::BrokeProtocol(reason) => {
             ("ERR_RS_CLUSTER_UPGRADE_FAILED", reason.clone())
         }

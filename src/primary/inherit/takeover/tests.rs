@@ -69,7 +69,7 @@ fn what_is_offered_is_received() {
         let operator =
             ToSuccessor::Operator { kind: OperatorKind::Admin, address: "127.0.0.1:9".into() };
         say(lane, &operator, Some(&listening()));
-        let keys = vec![TicketKey { key: "00".into(), made: 1 }];
+        let keys = vec![TicketKey { key: String::from("00").into(), made: 1 }];
         say(lane, &ToSuccessor::TicketKeys { keys }, None);
         let (parent, _) = lane::packet_pair().unwrap();
         say(lane, &ToSuccessor::Parent, Some(&parent));

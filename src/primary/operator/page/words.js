@@ -99,12 +99,15 @@ const PHASES = {
   ready: 'in the time in which it had to be ready',
   canary: 'soon after it was ready',
   drain: 'while it was drained',
+  handshake: 'before it had begun to supervise',
+  commit: 'when it was to serve',
 };
 
-/** Why a worker, or an operation, has failed. */
+/** Why a worker, a new primary, or an operation, has failed. */
 function failureText(failure) {
-  const { worker, what, phase, missing, message } = failure ?? {};
-  const who = isNumber(worker) ? `worker ${worker}` : 'the worker';
+  const { worker, what, phase, missing, message, reason } = failure ?? {};
+  const isPrimary = phase === 'handshake' || phase === 'commit';
+  const who = isNumber(worker) ? `worker ${worker}` : isPrimary ? 'the new primary' : 'the worker';
   const when = PHASES[phase] ? ` ${PHASES[phase]}` : '';
   const texts = {
     exited: () => `${who} ${ending(failure)}${when}`,
@@ -116,6 +119,11 @@ function failureText(failure) {
     fault: () => `${who} broke the protocol`,
     stopping: () => 'the supervisor stops',
     noSuchWorker: () => 'there is no such worker',
+    busy: () => 'another operation was under way',
+    upgraded: () => 'another primary had taken over',
+    gaveUp: () => `the new primary gave up: ${reason}`,
+    noCommonVersion: () => reason,
+    brokeProtocol: () => `the new primary broke the protocol: ${reason}`,
   };
   return texts[what]?.() ?? message ?? 'unknown reason';
 }
@@ -128,6 +136,7 @@ const REASONS = {
   age: 'age limit',
   requests: 'request limit',
   ended: 'ended by the program',
+  upgrade: 'another primary serves',
 };
 
 const reasonText = (reason) => REASONS[reason] ?? reason ?? UNKNOWN;
@@ -140,6 +149,12 @@ const EVENTS = {
   },
   ready: () => ['good', 'good', 'The first workers are ready'],
   reload: (it) => ['change', 'good', `Reloaded: generation ${it.generation}, in ${time(it.ms)}`],
+  upgrade: (it) => [
+    'change',
+    'good',
+    `Upgraded: process ${it.pid} serves generation ${it.generation}, after ${time(it.ms)}`,
+  ],
+  takeover: (it) => ['change', 'good', `Took over from process ${it.pid} (Node ${it.node})`],
   replace: (it) => [
     'change',
     'info',
