@@ -19,6 +19,8 @@ mod successor;
 mod supervise;
 #[path = "engine/takeover.rs"]
 mod takeover;
+#[path = "engine/ticket_keys.rs"]
+mod ticket_keys;
 #[path = "engine/upgrade.rs"]
 mod upgrade;
 
@@ -75,6 +77,10 @@ struct Primary {
     queue_timeout: Duration,
 }
 
+fn settings(scheduling: Scheduling) -> Settings {
+    Settings { scheduling, debug_log: false, ticket_key_period: PERIOD }
+}
+
 impl Primary {
     fn start(scheduling: Scheduling) -> Self {
         Self::start_heard(scheduling, |_| {})
@@ -82,6 +88,10 @@ impl Primary {
 
     /// As [`start`](Self::start); `hear` gets each event, on the engine's thread.
     fn start_heard(scheduling: Scheduling, hear: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self::start_with(settings(scheduling), hear)
+    }
+
+    fn start_with(settings: Settings, hear: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         let (sender, events) = channel();
         let thread = Arc::new(OnceLock::new());
         let seen = Arc::clone(&thread);
@@ -90,9 +100,7 @@ impl Primary {
             hear(&event);
             drop(sender.send(event));
         });
-        engine
-            .start(Settings { scheduling, debug_log: false, ticket_key_period: PERIOD })
-            .expect("a thread");
+        engine.start(settings).expect("a thread");
         Self { engine, events, thread, queue_timeout: DEADLINE }
     }
 

@@ -9,7 +9,7 @@ const { getText } = require('../helpers/client');
 const { BIN, freshUser, jsonOf, runCli, startRun } = require('../helpers/cli');
 const { start } = require('../helpers/fixture');
 const { freePort } = require('../helpers/free-port');
-const { isBuiltin } = require('../helpers/implementation');
+const { execPath, isBuiltin } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');
 const { temporaryDirectory } = require('../helpers/temporary');
 const { becomesTrue } = require('../../tools/process-group');
@@ -134,6 +134,25 @@ if (!isBuiltin) {
     await jsonOf(t, ['upgrade'], { env });
     t.is(JSON.parse(await getText({ host: '127.0.0.1', port })).version, 'two');
     await stopAll(t, { app, cli: (...args) => runCli(t, args, { env }) });
+  });
+
+  test('a program that npm has started ends with the shell of npm, also after an upgrade', async (t) => {
+    const env = freshUser(t);
+    const place = temporaryDirectory(t);
+    const run = `'${execPath}' '${BIN}' run -w 1 --min-uptime 100 shop.js ${await freePort()}`;
+    writeFileSync(path.join(place, 'package.json'), JSON.stringify({ scripts: { start: run } }));
+    writeFileSync(path.join(place, 'shop.js'), serves('one'));
+    const app = start(t, BIN, {
+      env,
+      spawn: { cwd: place },
+      launcher: ['sh', '-c', 'exec npm start --silent', 'sh'],
+    });
+    await becomesTrue(() => /ready: 1 worker/.test(app.stderr), LIMIT);
+    await jsonOf(t, ['upgrade'], { env });
+    app.signal('SIGTERM');
+    // Fails if a process is left.
+    await app.exited;
+    t.regex(app.stderr, /^\S+ the primary that followed has ended with code 0$/m);
   });
 
   test('what cannot be started exits with 1, in one line, and the program goes on', async (t) => {

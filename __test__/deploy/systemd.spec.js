@@ -135,7 +135,7 @@ test('systemd follows upgrades: the new primary is the main process, until it st
   });
   const upgrade = async () => {
     const words = [execPath, BIN, 'upgrade', '--json', '--name', NAME];
-    return JSON.parse(await manager.run(...words));
+    return JSON.parse(await manager.run(...words)).value;
   };
   const hasEnded = async (pid) =>
     (await manager.run('sh', '-c', `kill -0 ${pid} 2>/dev/null || echo gone`)).trim() === 'gone';

@@ -91,6 +91,7 @@ class Manager:
     def __init__(self):
         self.sockets = [(it["name"], bind(it)) for it in CONFIG.get("sockets", [])]
         self.stored = []
+        self.polled = set()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(CONFIG["notify"])
         self.poll = select.poll()
@@ -131,7 +132,7 @@ class Manager:
         name = next((it[7:] for it in lines if it.startswith("FDNAME=")), "stored")
         if "FDSTORE=1" in lines:
             for fd in fds:
-                self.store(name, socket.socket(fileno=fd))
+                self.store(name, socket.socket(fileno=fd), "FDPOLL=0" not in lines)
         elif "FDSTOREREMOVE=1" in lines:
             self.remove(lambda other, _: other == name)
         else:
@@ -146,19 +147,23 @@ class Manager:
         self.pid, self.pidfd = pid, os.pidfd_open(pid)
         self.poll.register(self.pidfd, select.POLLIN)
 
-    def store(self, name, made):
+    def store(self, name, made, is_polled):
         inode = os.fstat(made.fileno()).st_ino
         if any(os.fstat(other.fileno()).st_ino == inode for _, other in self.stored):
             return
         self.stored.append((name, made))
-        # Reports the end of a socket, whatever is asked for.
-        self.poll.register(made, 0)
+        if is_polled:
+            # Reports the end of a socket, whatever is asked for.
+            self.poll.register(made, 0)
+            self.polled.add(made.fileno())
         report(manager="stored", name=name, count=len(self.stored))
 
     def remove(self, is_it):
         for name, made in [it for it in self.stored if is_it(*it)]:
             self.stored.remove((name, made))
-            self.poll.unregister(made)
+            if made.fileno() in self.polled:
+                self.polled.remove(made.fileno())
+                self.poll.unregister(made)
             made.close()
             report(manager="removed", name=name, count=len(self.stored))
 

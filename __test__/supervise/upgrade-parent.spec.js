@@ -34,7 +34,7 @@ function statOf(pid) {
 async function keepBusy(app) {
   const cut = app.ask({ path: '/never' }).catch(({ code }) => code);
   await app.untilStatus(({ slots }) => slots[0].open > 0);
-  return cut;
+  return { cut };
 }
 
 /** The pid of the primary of the worker that answers. */
@@ -107,7 +107,7 @@ linux('SIGTERM to the parent during a later upgrade stops the service', async (t
 
 linux('SIGTERM to the parent while its own workers drain stops the service', async (t) => {
   const app = await startPrimary(t, { args: ['--drain-timeout', '2s'] });
-  const cut = await keepBusy(app);
+  const { cut } = await keepBusy(app);
   const { pid } = await app.command('upgrade');
   app.signal('SIGTERM');
   t.true(await becomesTrue(() => !isAlive(pid), LIMIT));
@@ -125,7 +125,7 @@ linux('SIGQUIT ends everything at once, workers that drain too', async (t) => {
   app.signal('SIGQUIT');
   const { code, signal } = await app.exited;
   t.deepEqual([code, signal], [null, 'SIGQUIT']);
-  t.deepEqual([await first, await second], ['ECONNRESET', 'ECONNRESET']);
+  t.deepEqual([await first.cut, await second.cut], ['ECONNRESET', 'ECONNRESET']);
 });
 
 linux('the parent ends by the signal that has ended the last primary', async (t) => {
@@ -151,7 +151,7 @@ linux('a primary that is killed while its workers drain does not end the service
   const app = await startPrimary(t, { args: LONG });
   const { pid } = await app.command('upgrade');
   await app.untilPrimaries(2);
-  const cut = await keepBusy(app);
+  const { cut } = await keepBusy(app);
   const last = await app.command('upgrade');
   t.deepEqual(new Set(app.primaries()), new Set([app.pid, pid, last.pid]));
   process.kill(pid, 'SIGKILL');

@@ -36,10 +36,14 @@ class TlsTickets {
   setKeys(keys) {
     this.#keys = keys.map((key) => Buffer.from(key, 'hex'));
     this.#callback?.setKeys(this.#keys);
+    this.#forgetCollected();
+    for (const reference of this.#listening) this.#apply(reference.deref());
+  }
+
+  /** A program may make servers again and again. */
+  #forgetCollected() {
     for (const reference of this.#listening) {
-      const server = reference.deref();
-      if (server === undefined) this.#listening.delete(reference);
-      else this.#apply(server);
+      if (reference.deref() === undefined) this.#listening.delete(reference);
     }
   }
 
@@ -95,7 +99,10 @@ class TlsTickets {
 
   /** A server listens, or has another context since. */
   #begin(server) {
-    if (!this.#identities.has(server)) this.#listening.add(new WeakRef(server));
+    if (!this.#identities.has(server)) {
+      this.#forgetCollected();
+      this.#listening.add(new WeakRef(server));
+    }
     this.#identities.set(server, identityOf(server, this.#withOwnContext.has(server)));
     this.#apply(server);
   }

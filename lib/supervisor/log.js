@@ -34,14 +34,22 @@ const EVENTS = {
   exit: ['info', ({ worker, code, signal }) => `worker ${worker} exited with ${how(code, signal)}`],
   rejected: ['error', ({ operation, message }) => `${operation} failed: ${message}`],
   failed: ['error', ({ message }) => `every slot has failed; the last failure: ${message}`],
-  stopped: ['info', () => 'stopped'],
+  stopped: [
+    'info',
+    ({ successor }) => `stopped${successor ? `: process ${successor} serves` : ''}`,
+  ],
   warning: ['warn', ({ message }) => message],
 };
 /** States that no other event tells of. */
 const TOLD_STATES = ['reloading', 'upgrading', 'stopping'];
 
+/** What happens at the end of a primary, also when another one has taken over, so that nothing ends for clients. */
+const ENDS = ['state', 'stopped'];
+
 class Log {
   #write;
+  /** The pid of the primary that has taken over, as long as it runs. */
+  #successor;
   #options;
   #status;
 
@@ -66,7 +74,9 @@ class Log {
   /** Logs a report of the engine, or an event like one. */
   add(type, { token: _token, stays: _stays, ...report }) {
     if (!this.isOn || !Object.hasOwn(EVENTS, type)) return;
+    if (type === 'successorExit') this.#successor = undefined;
     this.#write(entryOf(type, this.#fieldsOf(type, report)));
+    if (type === 'upgrade') this.#successor = report.pid;
   }
 
   /** Logs that an operation has failed. */
@@ -89,6 +99,7 @@ class Log {
   }
 
   #fieldsOf(type, report) {
+    if (this.#successor && ENDS.includes(type)) return { ...report, successor: this.#successor };
     if (type === 'ready') return readyFields(this.#status());
     if (type === 'backoff') {
       const { failure: reason, ...facts } = report;
@@ -135,8 +146,9 @@ function warningEntry({ name, code, message }) {
 }
 
 /** Undefined for what other lines tell already. */
-function toText({ time, event, message, state }) {
-  if (event === 'exit' || (event === 'state' && !TOLD_STATES.includes(state))) return undefined;
+function toText({ time, event, message, state, successor }) {
+  const isTold = event !== 'state' || (TOLD_STATES.includes(state) && !successor);
+  if (event === 'exit' || !isTold) return undefined;
   const clock = new Date(time).toTimeString().slice(0, 8);
   // One line an event, whatever is in a message.
   return `${clock} ${message.replaceAll(/\s*\n\s*/g, ' | ')}\n`;

@@ -212,10 +212,11 @@ impl Engine {
     }
 
     /// Passes a signal on to the primary that has followed this one, once there is one. A `successorExited` report
-    /// comes when that has ended.
+    /// comes when that has ended. `endsNow`: whether everything ends at once by that, so that primaries between the two
+    /// do not drain either.
     #[napi]
-    pub fn signal_successor(&self, signal: i32) {
-        self.send(Command::SignalSuccessor(signal));
+    pub fn signal_successor(&self, signal: i32, ends_now: bool) {
+        self.send(Command::SignalSuccessor(signal, ends_now));
     }
 
     /// The program is about to end this worker itself, so it is replaced at once, and has not failed.

@@ -3,10 +3,14 @@
 
 use std::io;
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill, killpg},
+    unistd::Pid,
+};
 
 pub use super::platform::exit::Process;
 pub(super) use super::platform::exit::kill_and_reap;
+use super::platform::family::{children_of, is_stopped};
 pub use super::wait::Exit;
 
 /// Ends this process at once, without running exit handlers, because the thread that would run them is
@@ -37,6 +41,19 @@ impl Process {
             // It fails where none is left.
             let _ = self.signal_number_of_group(libc::SIGKILL);
         }
+    }
+
+    /// If it is stopped, kills its children, with the groups that they lead: until it goes on, it can't reap them, so
+    /// their numbers are their own. Says whether it is.
+    pub fn kill_children(&self) -> bool {
+        let is_stopped = is_stopped(self.pid());
+        let children = if is_stopped { children_of(&self.pid().to_string()) } else { None };
+        for pid in children.unwrap_or_default().into_iter().map(Pid::from_raw) {
+            // Each fails for one that has ended, and the first for one that leads no group.
+            let _ = killpg(pid, Signal::SIGKILL);
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        is_stopped
     }
 
     /// Kills it, and waits for its end.

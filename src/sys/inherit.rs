@@ -44,6 +44,12 @@ pub fn duplicate_inherited(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(copy)
 }
 
+/// Closes a descriptor that this process was started with, and that no other code of it uses.
+pub fn close_inherited(fd: RawFd) {
+    // SAFETY: the caller knows that the number is that of such a descriptor.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+}
+
 /// Moves the standard stream `fd` to another number, and opens `/dev/null` in its place. If the number
 /// were free, the next file that the program opens would get it, and would receive what is printed.
 fn move_from_standard_stream(fd: RawFd) -> io::Result<OwnedFd> {

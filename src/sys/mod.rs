@@ -68,7 +68,7 @@ pub use self::{
     descriptor::{descriptor_limit, duplicate, duplicate_above, scarce_descriptors},
     exit::{exit_now, signal_name},
     failure::{errno, errno_name},
-    inherit::{duplicate_inherited, inherit},
+    inherit::{close_inherited, duplicate_inherited, inherit},
     notify::{Notifier, Sent},
     platform::orphans::{Orphans, become_subreaper, orphans_run},
     platform::use_batch_scheduling,

@@ -3,6 +3,7 @@
 use std::{
     env,
     io::Write,
+    os::unix::process::CommandExt,
     process::{Command as Child, exit},
 };
 
@@ -94,7 +95,11 @@ impl Player {
             },
             "close" => drop(std::mem::replace(&mut self.lane, lane::pipe().expect("a pipe").0)),
             "child" => {
-                let child = Child::new("sleep").arg("600").spawn().expect("a process");
+                let mut child = Child::new("sleep");
+                if number == 0 {
+                    child.process_group(0);
+                }
+                let child = child.arg("600").spawn().expect("a process");
                 self.tell(&child.id().to_string());
             }
             "stubborn" => {

@@ -275,17 +275,21 @@ fn a_primary_that_fails_leaves_nothing_and_the_old_one_serves_on() {
 
 #[test]
 #[cfg_attr(target_os = "macos", ignore = "reads /proc")]
-fn a_primary_that_fails_takes_its_whole_group_along() {
+fn a_primary_that_fails_takes_its_group_and_its_workers_along() {
     let mut program = Program::of_one(Scheduling::RoundRobin);
-    let mut part = program.upgrade_within(Duration::from_secs(1), "stubborn child hang");
-    let child = part.line();
+    // Workers lead groups of their own.
+    let play = "stubborn child child:0 hang";
+    let mut part = program.upgrade_within(Duration::from_secs(1), play);
+    let children = [part.line(), part.line()];
     assert!(timed_out(&program.rejection().cause));
-    let status = Path::new("/proc").join(child).join("status");
-    // A process that has ended may wait to be reaped.
-    let deadline = Instant::now() + DEADLINE;
-    while fs::read_to_string(&status).is_ok_and(|it| !it.contains("State:\tZ")) {
-        assert!(Instant::now() < deadline, "its child runs");
-        std::thread::yield_now();
+    for child in children {
+        let status = Path::new("/proc").join(child).join("status");
+        // A process that has ended may wait to be reaped.
+        let deadline = Instant::now() + DEADLINE;
+        while fs::read_to_string(&status).is_ok_and(|it| !it.contains("State:\tZ")) {
+            assert!(Instant::now() < deadline, "its child runs");
+            std::thread::yield_now();
+        }
     }
     program.stop();
 }

@@ -24,6 +24,11 @@ impl<D: Driver> Core<D> {
         self.supervisor.as_ref().is_some_and(|it| it.is_prepared())
     }
 
+    /// Whether it is not known yet on which addresses workers listen: they have not been ready.
+    pub(crate) fn waits_for_workers(&self) -> bool {
+        self.supervisor.as_ref().is_some_and(|it| it.waits_for_workers())
+    }
+
     /// The other primary accepts no more: this one does from now on.
     pub(crate) fn take_place(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.stands_by, false) {

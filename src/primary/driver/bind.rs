@@ -1,6 +1,12 @@
 //! Binds what workers ask to listen on, or adopts it where it was bound elsewhere.
 
-use std::{io, mem::take, rc::Rc, time::Duration};
+use std::{
+    io,
+    mem::take,
+    os::fd::OwnedFd,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::mpsc::UnboundedReceiver, task::spawn_local, time::sleep};
 
@@ -15,7 +21,7 @@ use super::{
     },
     acceptor,
     context::{Context, LostSocket},
-    engine_driver::EngineDriver,
+    engine_driver::{EngineDriver, origin},
     listening_socket::{ListeningSocket, UsedBy},
     parked_task::attend,
     rehearsal,
@@ -27,7 +33,7 @@ use crate::{
     },
     sys::{
         adopt, descriptor_limit,
-        listen::{self, Bound, Keeper},
+        listen::{self, Bound, Keeper, Origin},
     },
 };
 
@@ -101,7 +107,20 @@ fn bind(context: &Rc<Context>, worker: WorkerId, query: &Query) -> io::Result<Li
     for bound in sockets {
         acceptor::add(context, id, bound);
     }
+    serve_waiting(context, id);
     Ok(id)
+}
+
+/// Hands out the connections of an address that waited for workers of a primary which was killed.
+fn serve_waiting(context: &Context, id: ListenerId) {
+    let waiting = context.ask(|core| {
+        let listener = core.listener(id)?;
+        let is_its = |it: &mut OwnedFd| origin(listener, it) == Origin::Listener;
+        Some(context.inherited.borrow_mut().take_connections(is_its))
+    });
+    for connection in waiting.into_iter().flatten() {
+        context.decide(|core| core.accepted(id, connection, Instant::now()));
+    }
 }
 
 /// Lets all workers accept from one socket, or receive datagrams.

@@ -1,5 +1,6 @@
 use std::{
     cell::{Cell, RefCell},
+    os::fd::OwnedFd,
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -27,7 +28,6 @@ use super::{
     engine_driver::EngineDriver,
     fd_store::FdStore,
     listening_socket::ListeningSocket,
-    predecessor::Predecessor,
     primaries::Primaries,
     reading::now,
     successor::Succession,
@@ -60,9 +60,10 @@ pub(super) struct Context {
     pub(super) inherited: Rc<RefCell<Inherited>>,
     /// Where the service manager stores sockets, if it does.
     pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
-    /// The primary whose place this one takes, until it is done.
-    pub(super) predecessor: RefCell<Option<Rc<Predecessor>>>,
-    /// Tells that the workers of a primary that stands by are well.
+    /// The lane to the primary whose place this one takes, until that is done.
+    pub(super) predecessor: RefCell<Option<Rc<OwnedFd>>>,
+    /// Tells that the workers of a primary that stands by are well, or all workers are ready for the first time, or have
+    /// ended.
     pub(super) prepared: Rc<Notify>,
     /// What is about to take over from this primary.
     pub(super) succession: Rc<RefCell<Succession>>,
@@ -155,6 +156,9 @@ impl Context {
     /// Leaves what the service manager stores to the next primary.
     pub(super) fn leave_stored(&self) {
         self.each_socket(|_, socket| socket.leave_stored());
+        if let Some(store) = &*self.store.borrow() {
+            store.be_silent();
+        }
     }
 
     /// This process has taken the place of the other primary: what workers serve is its own from now on.

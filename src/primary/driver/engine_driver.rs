@@ -63,7 +63,8 @@ pub(crate) struct EngineDriver {
     pub(super) inherited: Rc<RefCell<Inherited>>,
     /// Where sockets are stored, if there is such a place.
     pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
-    /// Tells that the workers of a primary that stands by are well.
+    /// Tells that the workers of a primary that stands by are well, or all workers are ready for the first time, or have
+    /// ended.
     pub(super) prepared: Rc<Notify>,
     /// Keeps sockets that workers have as well from making this thread wait.
     pub(super) guard: Rc<AcceptGuard>,
@@ -170,6 +171,9 @@ impl Driver for EngineDriver {
         self.log.write(format_args!("{report:?}"));
         if report == Report::Ready {
             self.tell_unwanted();
+        }
+        if matches!(report, Report::Ready | Report::Stopped) {
+            self.prepared.notify_one();
         }
         if let Some(supervision) = &mut *self.supervision.borrow_mut() {
             if report == Report::Stopped {

@@ -11,8 +11,14 @@ use std::{
 
 use tokio::{sync::Notify, time::sleep};
 
-use super::super::{inherit::store_name, messages::NotifySocket};
-use crate::sys::{Notifier, Sent, listen::Bound};
+use super::super::{
+    inherit::{is_queue_name, queue_name, store_name},
+    messages::NotifySocket,
+};
+use crate::{
+    protocol::WorkerId,
+    sys::{Notifier, Sent, listen::Bound},
+};
 
 /// How soon a message is sent again for which there was no room.
 const RETRY: Duration = Duration::from_millis(100);
@@ -32,8 +38,15 @@ pub(super) struct FdStore {
 }
 
 enum Unsent {
-    Store { name: String, socket: OwnedFd },
-    Remove { name: String },
+    /// `is_polled`: the service manager removes it by itself when its other end is closed, or it listens no more.
+    Store {
+        name: String,
+        socket: OwnedFd,
+        is_polled: bool,
+    },
+    Remove {
+        name: String,
+    },
 }
 
 /// A socket that the service manager stores. It removes all of a name when the last of them is dropped.
@@ -57,6 +70,16 @@ impl FdStore {
         self.is_silent.set(true);
     }
 
+    /// Another process is the service from now on. It has no use for the queues of this one.
+    pub(super) fn hand_over(&self) {
+        let stored = self.stored.borrow();
+        let queues = stored.keys().filter(|name| is_queue_name(name)).cloned();
+        self.unsent.borrow_mut().extend(queues.map(|name| Unsent::Remove { name }));
+        drop(stored);
+        self.send();
+        self.be_silent();
+    }
+
     /// This process is the service: says what it has not said.
     pub(super) fn speak(&self) {
         self.is_silent.set(false);
@@ -66,13 +89,40 @@ impl FdStore {
     /// Stores a socket until what this returns is dropped; `None` for one that something else keeps, and where there is
     /// no room.
     pub(super) fn store(self: &Rc<Self>, bound: &Bound) -> Option<Stored> {
-        let count = self.stored.borrow().values().sum::<usize>();
-        if bound.keeper().is_some() || count >= self.limit {
+        if bound.keeper().is_some() {
             return None;
         }
-        let name = store_name(bound)?;
-        let socket = bound.socket.try_clone().ok()?;
-        self.unsent.borrow_mut().push_back(Unsent::Store { name: name.clone(), socket });
+        self.store_as(store_name(bound)?, &bound.socket, true)
+    }
+
+    /// Stores the receiving end of a worker's hand-off queue, with what waits there.
+    pub(super) fn store_queue(
+        self: &Rc<Self>,
+        worker: WorkerId,
+        queue: &OwnedFd,
+    ) -> Option<Stored> {
+        let stored = self.stored.borrow();
+        let queues = stored.keys().filter(|name| is_queue_name(name)).count();
+        drop(stored);
+        // The rest is for listening sockets, without which no client can connect.
+        if queues >= self.limit / 2 {
+            return None;
+        }
+        self.store_as(queue_name(worker), queue, false)
+    }
+
+    fn store_as(
+        self: &Rc<Self>,
+        name: String,
+        socket: &OwnedFd,
+        is_polled: bool,
+    ) -> Option<Stored> {
+        if self.stored.borrow().values().sum::<usize>() >= self.limit {
+            return None;
+        }
+        let socket = socket.try_clone().ok()?;
+        let message = Unsent::Store { name: name.clone(), socket, is_polled };
+        self.unsent.borrow_mut().push_back(message);
         *self.stored.borrow_mut().entry(name.clone()).or_default() += 1;
         self.tell();
         Some(Stored { store: Rc::clone(self), name, is_left: Cell::new(false) })
@@ -102,8 +152,10 @@ impl FdStore {
         let mut unsent = self.unsent.borrow_mut();
         while let Some(message) = unsent.front() {
             let sent = match message {
-                Unsent::Store { name, socket } => {
-                    self.notifier.send_descriptor(&format!("FDSTORE=1\nFDNAME={name}"), socket)
+                Unsent::Store { name, socket, is_polled } => {
+                    let poll = if *is_polled { "" } else { "\nFDPOLL=0" };
+                    let text = format!("FDSTORE=1\nFDNAME={name}{poll}");
+                    self.notifier.send_descriptor(&text, socket)
                 }
                 Unsent::Remove { name } => {
                     self.notifier.send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"))

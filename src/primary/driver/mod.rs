@@ -144,7 +144,9 @@ pub(super) fn run(
                     // The caller may have ceased to wait.
                     let _ = done.try_send(());
                 }
-                Command::SignalSuccessor(signal) => context.primaries.borrow_mut().signal(signal),
+                Command::SignalSuccessor(signal, ends_now) => {
+                    context.primaries.borrow().signal(signal, ends_now);
+                }
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());
                     context.emit(Event::Passed(token));

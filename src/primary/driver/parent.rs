@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{debug_log::DebugLog, primaries::Recipient};
+use super::{debug_log::DebugLog, primaries::Recipients};
 use crate::{
     protocol::{
         control::{MAX_PACKET, decode},
@@ -92,7 +92,7 @@ pub(super) struct Parent {
     /// Those that are watched, by their pids.
     processes: RefCell<BTreeMap<i32, Watched>>,
     /// Where signals go.
-    recipient: Rc<RefCell<Recipient>>,
+    recipients: Rc<RefCell<Recipients>>,
     send: UnboundedSender<Heard>,
     log: DebugLog,
 }
@@ -102,13 +102,13 @@ impl Parent {
     pub(super) fn new(
         first: Watched,
         lane: OwnedFd,
-        recipient: Rc<RefCell<Recipient>>,
+        recipients: Rc<RefCell<Recipients>>,
         log: DebugLog,
     ) -> (Self, UnboundedReceiver<Heard>) {
         let (send, heard) = unbounded_channel();
         drop(spawn_local(hear_lane(lane, send.clone())));
         let primary = RefCell::new(Primary::new(first.get_ref().pid()));
-        let parent = Self { primary, processes: RefCell::default(), recipient, send, log };
+        let parent = Self { primary, processes: RefCell::default(), recipients, send, log };
         parent.attend(first);
         (parent, heard)
     }
@@ -133,7 +133,7 @@ impl Parent {
                 None => break,
             }
         }
-        self.recipient.take();
+        self.recipients.take();
         self.exit().await
     }
 
@@ -162,7 +162,7 @@ impl Parent {
         };
         match process {
             Some(process) => {
-                self.recipient.borrow_mut().become_primary(Arc::clone(&process));
+                self.recipients.borrow_mut().become_primary(Arc::clone(&process));
                 self.attend(Rc::new(wait_on(process).await));
             }
             None => self.end(pid, None),
@@ -174,9 +174,10 @@ impl Parent {
         let mut primary = self.primary.borrow_mut();
         primary.end(pid, exit);
         if primary.pid == pid {
-            self.recipient.borrow_mut().wait_for_next();
+            self.recipients.borrow_mut().wait_for_next();
         } else if let Some(process) = self.processes.borrow_mut().remove(&pid) {
             process.get_ref().reap();
+            self.recipients.borrow_mut().forget(pid);
         }
     }
 

@@ -110,7 +110,7 @@ pub(super) fn follow(
         queue_timeout,
         speaks: Cell::new(false),
     });
-    *context.predecessor.borrow_mut() = Some(Rc::clone(&predecessor));
+    *context.predecessor.borrow_mut() = Some(Rc::clone(&predecessor.lane));
     drop(spawn_local(attend_to(Rc::clone(context), predecessor)));
 }
 
@@ -119,8 +119,8 @@ pub(super) fn give_up(context: &Context, reason: &str) {
     if !context.ask(|core| core.stands_by()) {
         return;
     }
-    if let Some(predecessor) = &*context.predecessor.borrow() {
-        send_failed(&predecessor.lane, reason);
+    if let Some(lane) = &*context.predecessor.borrow() {
+        send_failed(lane, reason);
     }
     context.decide(|core| core.end_standby(Instant::now()));
 }
@@ -135,6 +135,11 @@ async fn attend_to(context: Rc<Context>, predecessor: Rc<Predecessor>) {
     predecessor.take_place(&context);
     predecessor.let_speak(&context);
     *context.predecessor.borrow_mut() = None;
+    drop((watched, predecessor));
+    // What was offered stays open until workers can have asked for it.
+    while context.ask(|core| core.waits_for_workers()) {
+        context.prepared.notified().await;
+    }
     context.close_upgraded();
 }
 
@@ -197,6 +202,9 @@ impl Following<'_> {
     }
 
     async fn tell_prepared(&self) -> Result<bool> {
+        if !self.context.ask(|core| core.is_prepared()) {
+            return Ok(false);
+        }
         let takes = self.predecessor.taken(self.context);
         self.send(&ToPredecessor::Ready { takes }).await?;
         Ok(false)

@@ -19,10 +19,17 @@ pub(super) struct Primaries {
     /// This process's end of the lane that it has offered to its successor.
     from_primaries: Option<OwnedFd>,
     /// Where signals go.
-    recipient: Rc<RefCell<Recipient>>,
+    recipients: Rc<RefCell<Recipients>>,
 }
 
 /// Where signals go that were sent to this process, but are for the primary.
+#[derive(Debug, Default)]
+pub(super) struct Recipients {
+    pub(super) primary: Recipient,
+    /// Primaries that others have followed, and whose workers drain.
+    earlier: Vec<Arc<Process>>,
+}
+
 #[derive(Debug, Default)]
 pub(super) enum Recipient {
     /// This process is the primary, or there is none any more.
@@ -33,33 +40,55 @@ pub(super) enum Recipient {
     Next(Vec<i32>),
 }
 
-impl Recipient {
+impl Recipients {
+    pub(super) fn new(primary: Arc<Process>) -> Self {
+        Self { primary: Recipient::Primary(primary), earlier: Vec::new() }
+    }
+
+    /// Signals the primary.
     pub(super) fn signal(&mut self, signal: i32) {
-        match self {
-            Self::None => {}
+        match &mut self.primary {
+            Recipient::None => {}
             // It may have just ended.
-            Self::Primary(process) => drop(process.signal(signal)),
-            Self::Next(signals) if signals.contains(&signal) => {}
-            Self::Next(signals) => signals.push(signal),
+            Recipient::Primary(process) => drop(process.signal(signal)),
+            Recipient::Next(signals) if signals.contains(&signal) => {}
+            Recipient::Next(signals) => signals.push(signal),
+        }
+    }
+
+    /// Has the earlier ones cut the connections of their workers, and end.
+    pub(super) fn end_earlier(&self) {
+        for process in &self.earlier {
+            // It may have just ended.
+            let _ = process.signal(libc::SIGQUIT);
         }
     }
 
     /// This process is the primary now.
     pub(super) fn become_primary(&mut self, process: Arc<Process>) {
-        if let Self::Next(signals) = self {
-            for signal in signals.drain(..) {
-                // It may have just ended.
-                let _ = process.signal(signal);
+        let next = Recipient::Primary(Arc::clone(&process));
+        match std::mem::replace(&mut self.primary, next) {
+            Recipient::None => {}
+            Recipient::Primary(before) => self.earlier.push(before),
+            Recipient::Next(signals) => {
+                for signal in signals {
+                    // It may have just ended.
+                    let _ = process.signal(signal);
+                }
             }
         }
-        *self = Self::Primary(process);
     }
 
     /// The primary has ended, and another one may follow.
     pub(super) fn wait_for_next(&mut self) {
-        if matches!(self, Self::Primary(_)) {
-            *self = Self::Next(Vec::new());
+        if matches!(self.primary, Recipient::Primary(_)) {
+            self.primary = Recipient::Next(Vec::new());
         }
+    }
+
+    /// An earlier one has ended.
+    pub(super) fn forget(&mut self, pid: i32) {
+        self.earlier.retain(|process| process.pid() != pid);
     }
 }
 
@@ -104,14 +133,14 @@ impl Primaries {
     /// This process is the primary now, in place of the one that calls this. Returns the lane of primaries if that is to be
     /// their parent.
     pub(super) fn announce(&mut self, successor: &Arc<Process>) -> Option<OwnedFd> {
-        self.recipient.replace(Recipient::Primary(Arc::clone(successor)));
+        self.recipients.replace(Recipients::new(Arc::clone(successor)));
         self.tell_parent(ToParent::Successor { pid: successor.pid().unsigned_abs() });
         self.from_primaries.take()
     }
 
     /// The successor has ended like this.
     pub(super) fn announce_end(&self, pid: i32, exit: Option<Exit>) {
-        self.recipient.take();
+        self.recipients.take();
         let (code, signal) = match exit {
             Some(Exit::Code(code)) => (Some(code), None),
             Some(Exit::Signal(signal)) => (None, Some(signal)),
@@ -121,13 +150,18 @@ impl Primaries {
     }
 
     /// Where signals go.
-    pub(super) fn recipient(&self) -> Rc<RefCell<Recipient>> {
-        Rc::clone(&self.recipient)
+    pub(super) fn recipients(&self) -> Rc<RefCell<Recipients>> {
+        Rc::clone(&self.recipients)
     }
 
-    /// Sends a signal to the primary that has followed this one.
-    pub(super) fn signal(&self, signal: i32) {
-        self.recipient.borrow_mut().signal(signal);
+    /// Sends a signal to the primary that has followed this one. `ends_now`: whether everything ends at once by that, so
+    /// those between the two do not drain either.
+    pub(super) fn signal(&self, signal: i32, ends_now: bool) {
+        let mut recipients = self.recipients.borrow_mut();
+        recipients.signal(signal);
+        if ends_now {
+            recipients.end_earlier();
+        }
     }
 
     /// Tells the parent, if there is one.

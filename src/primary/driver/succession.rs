@@ -61,6 +61,9 @@ pub(super) fn keep_place(context: &Context) {
 pub(super) fn give_place(context: &Rc<Context>, successor: &Watched) {
     let pid = successor.get_ref().pid();
     let is_main = can_leave(context) && !context.primaries.borrow().has_parent();
+    if let Some(store) = &*context.store.borrow() {
+        store.hand_over();
+    }
     if let Some(systemd) = systemd(context) {
         systemd.borrow_mut().hand_over(is_main.then_some(pid.unsigned_abs()));
     }
@@ -107,8 +110,8 @@ async fn watch_successor(context: Rc<Context>, watched: Watched) {
 
 /// Looks after all later primaries, until the last one has ended.
 async fn be_parent(context: Rc<Context>, first: Watched, lane: OwnedFd) {
-    let recipient = context.primaries.borrow().recipient();
-    let (parent, heard) = Parent::new(first, lane, recipient, context.log());
+    let recipients = context.primaries.borrow().recipients();
+    let (parent, heard) = Parent::new(first, lane, recipients, context.log());
     let exit = parent.run(heard).await;
     left_behind_ends().await;
     report(&context, exit);

@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     io::{Interest, unix::AsyncFd},
     task::spawn_local,
-    time::{sleep_until, timeout, timeout_at},
+    time::{sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -47,6 +47,10 @@ const COMMIT: Duration = Duration::from_secs(5);
 
 /// How long a process whose lane has ended, or that has given up, may take to end.
 const LEAVING: Duration = Duration::from_secs(2);
+
+/// How long a process may take to stop after `SIGSTOP`, and how often that is looked at.
+const STOPPING: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(1);
 
 /// How long a process may take to end after `SIGKILL`. One in an uninterruptible sleep may never end.
 const ENDING: Duration = Duration::from_secs(5);
@@ -324,17 +328,28 @@ impl Peer<'_> {
         }
     }
 
-    /// Ends the process, and all of its group. One that ends by itself takes its workers along.
+    /// Ends the process, all of its group, and its workers. One that ends by itself takes them along.
     async fn end(&self, ends_itself: bool) {
+        let process = self.process.get_ref();
         if ends_itself {
             let _ = timeout(LEAVING, exited(self.process)).await;
         }
-        let process = self.process.get_ref();
+        if process.signal_group(libc::SIGSTOP).is_ok() {
+            let _ = timeout(STOPPING, self.end_workers()).await;
+        }
         // It fails for one that has ended.
         let _ = process.signal_group(libc::SIGKILL);
         let _ = timeout(ENDING, exited(self.process)).await;
         process.kill_rest_of_group();
         process.reap();
+    }
+
+    /// Ends the workers of the process, which is about to be stopped, or has ended.
+    async fn end_workers(&self) {
+        let process = self.process.get_ref();
+        while matches!(process.status(), Ok(None)) && !process.kill_children() {
+            sleep(LOOK).await;
+        }
     }
 
     /// The successor serves, and gets all that is left here.

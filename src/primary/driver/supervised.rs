@@ -41,12 +41,17 @@ pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
     let mut supervision = Supervision::new(forker, identity);
     let speaks = takeover.is_none();
     let systemd = run.systemd.as_ref().and_then(|it| Systemd::new(it, &options, speaks));
-    *context.inherited.borrow_mut() = inherited;
+    let useless = {
+        let mut pool = context.inherited.borrow_mut();
+        *pool = inherited;
+        pool.begin()
+    };
     if let Some(store) = run.systemd.as_ref().and_then(FdStore::new) {
         let store = Rc::new(store);
         if !speaks {
             store.be_silent();
         }
+        useless.into_iter().for_each(|name| store.remove(name));
         drop(spawn_local(send_again(Rc::clone(&store))));
         *context.store.borrow_mut() = Some(store);
     }

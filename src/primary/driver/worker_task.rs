@@ -77,6 +77,8 @@ pub(super) async fn adopt(
     };
     match watched.await {
         Ok((process, control, queue, watchdog)) => {
+            let store = context.store.borrow().clone();
+            let stored = store.and_then(|store| store.store_queue(id, &reclaim));
             let view = Arc::new(View::new(counters, reclaim));
             let counters = Arc::new(WorkerCounters::new(Arc::clone(&view) as _));
             let reserve = Rc::clone(&context.reserve);
@@ -96,6 +98,7 @@ pub(super) async fn adopt(
             let context = Rc::clone(context);
             spawn_local(async move {
                 attend(context, id, process, lanes).await;
+                drop(stored);
                 drop(attending);
             });
         }

@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::RawFd};
 
-use super::{Inherited, InheritedListener, Source, is_store_name};
+use super::{Inherited, InheritedListener, Source, is_queue_name, is_store_name};
 use crate::sys::{
     adopt::{check, query_of},
     duplicate_inherited, errno_name,
@@ -29,6 +29,13 @@ impl Inherited {
             errno => format!("can't be duplicated: {}", errno_name(errno.unwrap_or(libc::EIO))),
         };
         let socket = duplicate_inherited(fd).map_err(failed)?;
+        if is_store_name(&name) {
+            self.numbers.push((fd, socket.try_clone().map_err(failed)?));
+        }
+        if is_queue_name(&name) {
+            self.add_queue(name, socket);
+            return Ok(());
+        }
         check(&socket)?;
         let query = query_of(&socket);
         let address = socket_address(&socket).ok().flatten();

@@ -3,6 +3,7 @@
 //! ([`takeover`]).
 
 pub mod activation;
+mod queues;
 mod store_name;
 pub mod takeover;
 
@@ -14,7 +15,11 @@ use std::{
 
 use serde_json::Value;
 
-pub use self::store_name::{is_store_name, store_name};
+use self::queues::Queue;
+pub use self::{
+    queues::{is_queue_name, queue_name},
+    store_name::{is_store_name, store_name},
+};
 use crate::{
     protocol::{
         ListenerId,
@@ -31,6 +36,12 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Inherited {
     listeners: Vec<InheritedListener>,
+    /// Until supervision begins: hand-off queues of a primary that was killed.
+    queues: Vec<Queue>,
+    /// What waited in them.
+    connections: Vec<OwnedFd>,
+    /// Until supervision begins: numbers that this process was started with, and does not need, with what they are.
+    numbers: Vec<(RawFd, OwnedFd)>,
     /// The listeners here that serve what the other primary has offered, by its numbers.
     heirs: HashMap<ListenerId, ListenerId>,
     /// Whether this primary has taken the place of the other one, if there is one.
@@ -205,6 +216,7 @@ impl Inherited {
         if std::mem::replace(&mut self.is_told, true) {
             return unwanted;
         }
+        self.connections.clear();
         for listener in &self.listeners {
             match &listener.source {
                 Source::Activated { is_wanted: false, name, .. } => {

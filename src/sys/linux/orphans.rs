@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -11,6 +10,7 @@ use std::{
 
 use nix::sys::prctl::set_child_subreaper;
 
+use super::family::children_of;
 use crate::sys::wait::{first_ended, waitid};
 
 /// How many processes are being started: they have no [`Kept`] yet.
@@ -107,12 +107,7 @@ fn has_ended(pid: i32) -> bool {
 
 /// The ids of all children; `None` where the kernel does not list them.
 fn children() -> Option<Vec<i32>> {
-    let mut pids = Vec::new();
-    for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
-        let list = fs::read_to_string(thread.path().join("children")).ok()?;
-        pids.extend(list.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
-    }
-    Some(pids)
+    children_of("self")
 }
 
 #[cfg(test)]

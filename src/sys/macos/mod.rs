@@ -3,6 +3,7 @@
 //! Comments on the kernel's behavior name the function in its source (XNU).
 
 pub(super) mod exit;
+pub(super) mod family;
 pub(super) mod lane;
 pub(super) mod listen;
 pub(super) mod load;

@@ -9,8 +9,7 @@ use super::{
     options::ReadyWhen,
     report::{Reason, Report, SlotNumber},
     slot::{Rest, Slot},
-    standby::Standby,
-    supervisor::{Effect, Supervisor},
+    supervisor::{Effect, Standby, Supervisor},
 };
 use crate::protocol::WorkerId;
 

@@ -9,8 +9,7 @@ use super::{
         Cause, FailedPhase, Generation, Outcome, Reason, Rejection, Report, SlotNumber, Token,
     },
     slot::{Rest, Slot},
-    standby::Standby,
-    supervisor::{Effect, Stopping, Supervisor},
+    supervisor::{Effect, Standby, Stopping, Supervisor},
 };
 use crate::protocol::WorkerId;
 

@@ -8,22 +8,9 @@ use super::{
     operation::RecipeId,
     options::{ReadyWhen, SuperviseOptions},
     report::{Generation, Rejection, Report},
-    supervisor::{Effect, Supervisor},
+    supervisor::{Effect, Standby, Supervisor},
 };
 use crate::protocol::WorkerId;
-
-/// Whether the primary stands by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standby {
-    /// It does not, or no longer.
-    Over,
-    /// Its workers start, and get no connections.
-    Preparing,
-    /// They are well, which the predecessor knows.
-    Prepared,
-    /// One of them has failed, so all have been killed.
-    Failed,
-}
 
 impl Supervisor {
     /// Starts workers of this generation, and admits none before [`take_place`](Self::take_place).
@@ -47,6 +34,11 @@ impl Supervisor {
     /// Whether its workers get no connections yet.
     pub(crate) fn stands_by(&self) -> bool {
         matches!(self.standby, Standby::Preparing | Standby::Prepared)
+    }
+
+    /// Whether not all workers have been ready yet, and may still become so.
+    pub(crate) fn waits_for_workers(&self) -> bool {
+        !self.was_ready && !self.is_stopping() && self.standby != Standby::Failed
     }
 
     /// Whether the predecessor has been told that the workers are well.

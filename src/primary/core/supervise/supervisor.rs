@@ -13,7 +13,6 @@ use super::{
     random::Random,
     report::{Generation, Outcome, Reason, Report, SlotNumber, State, Token},
     slot::{Rest, Slot},
-    standby::Standby,
 };
 use crate::protocol::WorkerId;
 
@@ -85,6 +84,19 @@ pub(super) enum Stopping {
         until: Instant,
     },
     Stopped,
+}
+
+/// Whether the primary stands by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standby {
+    /// It does not, or no longer.
+    Over,
+    /// Its workers start, and get no connections.
+    Preparing,
+    /// They are well, which the predecessor knows.
+    Prepared,
+    /// One of them has failed, so all have been killed.
+    Failed,
 }
 
 /// Keeps the slots of a program filled with workers.

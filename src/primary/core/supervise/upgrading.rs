@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{
     operation::{Deferred, Operation, Succession, Upgrade, UpgradePhase},
     report::{Cause, FailedPhase, Outcome, Reason, Rejection, Report, State, Token},
-    supervisor::{Effect, Stopping, Supervisor},
+    supervisor::{Effect, Standby, Stopping, Supervisor},
 };
 
 impl Supervisor {
@@ -23,7 +23,8 @@ impl Supervisor {
     }
 
     fn reason_against_upgrade(&self) -> Option<Cause> {
-        let is_busy = self.operation.is_some() || !self.requests.is_empty();
+        let is_busy =
+            self.operation.is_some() || !self.requests.is_empty() || self.standby != Standby::Over;
         match self.stopping {
             Stopping::No if is_busy || self.state() == State::Failed => Some(Cause::Busy),
             Stopping::No => None,

@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{
     super::{
         super::{
-            core::supervise::report::{Cause, Outcome, Rejection, Token},
+            core::supervise::report::{Cause, FailedPhase, Outcome, Rejection, Token},
             messages::{Event, Order},
             operator::report::rejection_json,
         },
@@ -340,7 +340,7 @@ fn required<T: for<'a> Deserialize<'a>>(body: &[u8], example: &str) -> Result<T,
 fn stopped() -> Refusal {
     let (code, message) = describe(&Rejection {
         cause: Cause::Stopping,
-        phase: crate::primary::report::FailedPhase::Drain,
+        phase: FailedPhase::Drain,
         worker: None,
         slot: None,
     });

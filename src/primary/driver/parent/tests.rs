@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::*;
+use super::{super::primaries::Recipient, *};
 use crate::protocol::control::encode;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -39,18 +39,18 @@ fn later_primary() -> (i32, Child) {
 /// A parent, and what primaries have of it.
 struct Played {
     lane: OwnedFd,
-    recipient: Rc<RefCell<Recipient>>,
+    recipients: Rc<RefCell<Recipients>>,
     exit: JoinHandle<Option<Exit>>,
 }
 
 impl Played {
     fn start(first: &Arc<Process>) -> Self {
         let (ours, lane) = lane::packet_pair().unwrap();
-        let recipient = Rc::new(RefCell::new(Recipient::Primary(Arc::clone(first))));
+        let recipients = Rc::new(RefCell::new(Recipients::new(Arc::clone(first))));
         let (parent, heard) =
-            Parent::new(watched(first), ours, Rc::clone(&recipient), DebugLog::new(false));
+            Parent::new(watched(first), ours, Rc::clone(&recipients), DebugLog::new(false));
         let exit = spawn_local(async move { parent.run(heard).await });
-        Self { lane, recipient, exit }
+        Self { lane, recipients, exit }
     }
 
     fn tell(&self, message: &ToParent) {
@@ -62,13 +62,13 @@ impl Played {
     }
 
     fn signal(&self, signal: i32) {
-        self.recipient.borrow_mut().signal(signal);
+        self.recipients.borrow_mut().signal(signal);
     }
 
     /// Waits until signals go where `is_it` says.
     async fn until(&self, is_it: impl Fn(&Recipient) -> bool) {
         let wait = async {
-            while !is_it(&self.recipient.borrow()) {
+            while !is_it(&self.recipients.borrow().primary) {
                 sleep(Duration::from_millis(1)).await;
             }
         };
@@ -133,6 +133,27 @@ fn a_later_primary_gets_the_signals_and_decides_the_end() {
         played.signal(libc::SIGTERM);
         ends(&second).await;
         assert_eq!(played.exit().await, Some(Exit::Signal(libc::SIGTERM)));
+    });
+}
+
+#[test]
+fn primaries_that_drain_are_ended_with_the_last_one() {
+    run(async {
+        let (first, second) = (primary(), primary());
+        let played = Played::start(&first);
+        played.succeeds(second.pid());
+        played.until_primary(second.pid()).await;
+        played.recipients.borrow().end_earlier();
+        let is_reaped = async {
+            while first.signal(0).is_ok() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(SOON, is_reaped).await.unwrap();
+        second.signal(0).unwrap();
+        played.signal(libc::SIGINT);
+        ends(&second).await;
+        assert_eq!(played.exit().await, Some(Exit::Signal(libc::SIGINT)));
     });
 }
 

@@ -17,7 +17,6 @@ const STATE_LOOKS = {
   ready: { word: 'Ready', shape: 'good', tone: 'good' },
   reloading: { word: 'Reloading', shape: 'change', tone: 'info' },
   upgrading: { word: 'Upgrading', shape: 'change', tone: 'info' },
-  upgrading: { word: 'Upgrading', shape: 'change', tone: 'info' },
   stopping: { word: 'Stopping', shape: 'leave', tone: 'warn' },
   failed: { word: 'Failed', shape: 'bad', tone: 'bad' },
   stopped: { word: 'Stopped', shape: 'none', tone: 'idle' },
