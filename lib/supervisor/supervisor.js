@@ -52,6 +52,9 @@ class Supervisor extends EventEmitter {
     upgrade: (report) => this.#onUpgraded(report),
     takeover: () => this.#host.tookOver(),
     successorExit: (report) => this.#upgrades.successorExited(report),
+    predecessorFaulted: ({ message }) => {
+      process.emitWarning(message, { type: 'SupervisorWarning', code: 'ERR_RS_CLUSTER_PROTOCOL' });
+    },
     standbyFailed: ({ reason }) => this.#giveUp(failure(reason, this.#options)),
     backoff: (report) => this.#onBackOff(report),
     failed: ({ reason }) => this.#fail(allFailed(reason, this.#options)),

@@ -23,7 +23,7 @@ function claim() {
   // Threads have the variables of the main thread, which supervises.
   if (number === undefined || !isMainThread) return;
   delete process.env[VARIABLE];
-  isAwaited = binding.claimLane(Number(number));
+  isAwaited = binding.Engine.claimLane(Number(number));
   if (isAwaited) process.on('uncaughtExceptionMonitor', tellCrash);
 }
 

@@ -31,6 +31,7 @@ use crate::{
     primary::{
         Command, Engine as Core, Event, OperatorOrder, Order, Reply, Scheduling, Settings,
         fork::{Forked, ended_channel},
+        inherit::takeover::claim,
         inherit::{Inherited, activation::Given},
         operator::sockets::OperatorSockets,
         recipe::{Outputs, Recipe, Started},
@@ -100,6 +101,13 @@ impl Engine {
         let started =
             self.core.borrow_mut().start(Settings { scheduling, debug_log, ticket_key_period });
         Ok(started.err().map(ForkFailure::from))
+    }
+
+    /// Keeps the lane to the primary whose place this process is to take, which is open at this number, for
+    /// `takeOver`. Returns whether it is such a lane.
+    #[napi]
+    pub fn claim_lane(fd: i32) -> bool {
+        claim(fd)
     }
 
     /// Receives what the primary offers whose place this one is to take, before `listenControl`, `listenAdmin` and

@@ -1,13 +1,6 @@
 use napi_derive::napi;
 
-use crate::primary::{Offered, inherit::takeover::claim};
-
-/// Keeps the lane to the primary whose place this process is to take, which is open at this number, for
-/// `Engine#takeOver`. Returns whether it is such a lane.
-#[napi]
-pub(super) fn claim_lane(fd: i32) -> bool {
-    claim(fd)
-}
+use crate::primary::Offered;
 
 /// What a primary is told of this one, whose place it is to take.
 #[napi(object, object_to_js = false)]

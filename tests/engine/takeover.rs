@@ -13,7 +13,9 @@ use rs_cluster::{
     },
     protocol::{
         control::{BoundAddress, MAX_PACKET, decode, encode},
-        upgrade::{Counted, CountedOf, Listener, Taken as Taking, ToPredecessor, ToSuccessor},
+        upgrade::{
+            Counted, CountedOf, Listener, OperatorKind, Taken as Taking, ToPredecessor, ToSuccessor,
+        },
     },
     sys::{inherit, lane::Kind, listen::Bound},
 };
@@ -313,10 +315,16 @@ impl New {
         let offered = primary.engine.take_over_from(lane, "1.0.0", "v24.0.0", DEADLINE);
         let offered = offered.expect("an offer");
         assert_eq!(offered.predecessor.generation, 6);
+        let mut new = Self { primary };
+        new.supervise(options, recipe);
+        new
+    }
+
+    fn supervise(&mut self, options: SuperviseOptions, recipe: Recipe) {
         let program = identity::Program { name: "program".into(), node: "none".into() };
         let run = RunOptions::default();
-        primary.engine.supervise(options, run, recipe, program).expect("a running engine");
-        Self { primary }
+        let begun = self.primary.engine.supervise(options, run, recipe, program);
+        begun.expect("a running engine");
     }
 
     fn report<T>(&self, pick: impl Fn(&Report) -> Option<T>) -> T {
@@ -529,6 +537,11 @@ fn a_primary_that_serves_goes_on_whatever_the_old_one_sends() {
     old.say_garbage();
     old.say(&ToSuccessor::Commit, None);
     old.say(&ToSuccessor::Connection { listener: 9, prefers_http: false }, None);
+    let message = new.report(|report| match report {
+        Report::PredecessorFaulted(message) => Some(message.clone()),
+        _ => None,
+    });
+    assert!(message.starts_with("invalid data from the primary before this one"), "{message}");
     let client = connect(old.port);
     let stray = connect(old.port);
     served_by(client);
@@ -636,6 +649,88 @@ fn a_connection_whose_listener_has_no_worker_now_waits_for_the_next_one() {
     served_by(client);
     old.end();
     new.stop();
+}
+
+#[test]
+fn a_primary_that_is_stopped_before_it_serves_leaves_the_place_to_the_old_one() {
+    let (old, lane) = Old::new(1);
+    old.offer();
+    let recipe = workers(Play::Serve, &[&old.query]);
+    let new = New::start(Scheduling::RoundRobin, lane, options(2), recipe);
+    old.until_ready();
+    new.stop();
+    let ToPredecessor::Failed { reason } = old.until_failed() else { panic!("it has stopped") };
+    assert_eq!(reason, "the new primary stops");
+    old.say(&ToSuccessor::Commit, None);
+    let client = connect(old.port);
+    write(old.accept(), &[42]).expect("an open connection");
+    assert_eq!(served_by(client), 42);
+}
+
+/// A path for a socket of operators.
+fn path(name: &str) -> String {
+    let file = format!("rs-cluster-{}-{name}.sock", std::process::id());
+    env::temp_dir().join(file).display().to_string()
+}
+
+#[test]
+fn operators_find_the_same_sockets_and_their_files_go_with_the_last_primary() {
+    let [kept, dropped] = ["kept", "dropped"].map(path);
+    let files = || [&kept, &dropped].map(|it| std::path::Path::new(it).exists());
+    let listening = |path: &str| std::os::unix::net::UnixListener::bind(path).expect("a path");
+    let operators = [listening(&kept), listening(&dropped)];
+    let kinds = [OperatorKind::Control, OperatorKind::Admin];
+    let offer = |old: &Old| {
+        old.welcome();
+        old.offer_listener(9);
+        for ((kind, address), socket) in kinds.into_iter().zip([&kept, &dropped]).zip(&operators) {
+            let message = ToSuccessor::Operator { kind, address: address.clone() };
+            old.say(&message, Some(socket.as_fd()));
+        }
+        old.say(&ToSuccessor::Offered, None);
+    };
+    for commits in [false, true] {
+        let (old, lane) = Old::new(1);
+        offer(&old);
+        let mut primary = Primary::start(Scheduling::RoundRobin);
+        let offered = primary.engine.take_over_from(lane, "1", "v24.0.0", DEADLINE);
+        let offered = offered.expect("an offer");
+        assert_eq!(
+            (offered.control.as_ref(), offered.admin.as_ref()),
+            (Some(&kept), Some(&dropped))
+        );
+        primary.engine.sockets().listen_control(&kept).expect("the offered socket");
+        let mut new = New { primary };
+        let recipe = workers(Play::Serve, &[&old.query]);
+        new.supervise(options(1), recipe);
+        old.until_ready();
+        // The old primary answers for as long as it serves.
+        let client = UnixStream::connect(&kept).expect("a socket");
+        let (accepted, _) = operators[0].accept().expect("a client");
+        drop((client, accepted));
+        if commits {
+            old.commit();
+            assert_eq!(files(), [true, false], "that of the other is of no use any more");
+            let mut client = UnixStream::connect(&kept).expect("a socket");
+            let request = b"GET /livez HTTP/1.0\r\n\r\n";
+            std::io::Write::write_all(&mut client, request).expect("an open connection");
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).expect("an answer");
+            assert!(answer.ends_with("ok\n"), "{answer}");
+            old.end();
+            new.until_ready();
+            new.stop();
+            let begin = Instant::now();
+            while files() != [false, false] {
+                assert!(begin.elapsed() < DEADLINE, "no file is left");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        } else {
+            new.primary.engine.take_over_failed("enough");
+            // The old primary may die in any case.
+            drop((old, new));
+        }
+    }
 }
 
 /// Makes the test count descriptors in a process of its own.

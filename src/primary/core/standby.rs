@@ -19,9 +19,14 @@ impl<D: Driver> Core<D> {
         self.stands_by
     }
 
+    /// Whether this primary is to serve as soon as the other one does not: it has not failed, and does not stop.
+    pub(crate) fn may_take_place(&self) -> bool {
+        self.stands_by && self.supervisor.as_ref().is_some_and(|it| it.may_take_place())
+    }
+
     /// Whether the workers are well, and this primary only waits for its turn.
     pub(crate) fn is_prepared(&self) -> bool {
-        self.supervisor.as_ref().is_some_and(|it| it.is_prepared())
+        self.may_take_place() && self.supervisor.as_ref().is_some_and(|it| it.is_prepared())
     }
 
     /// Whether it is not known yet on which addresses workers listen: they have not been ready.

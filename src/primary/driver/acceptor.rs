@@ -118,6 +118,10 @@ impl Acceptor {
     /// Accepts as long as there is room in a queue, otherwise connections wait in the kernel's backlog:
     /// until a worker accepts.
     async fn accept(&self) {
+        // A socket that is watched wakes the engine for each connection, which another primary accepts.
+        while self.context.ask(|core| core.stands_by()) {
+            self.room.notified().await;
+        }
         if let Err(failure) = self.socket.watch() {
             return self.recover(failure).await;
         }

@@ -65,8 +65,12 @@ pub(super) struct Predecessor {
     sockets: RefCell<Option<OperatorSockets>>,
     /// How long connections may wait for a worker that serves their address.
     queue_timeout: Duration,
+    /// Whether it was told that the workers are well.
+    is_ready: Cell<bool>,
     /// Whether this primary speaks for the service.
     speaks: Cell<bool>,
+    /// Whether it has broken the protocol since its place was taken.
+    has_faulted: Cell<bool>,
 }
 
 /// What the lane brings next.
@@ -108,7 +112,9 @@ pub(super) fn follow(
         addresses,
         sockets: RefCell::new(Some(sockets)),
         queue_timeout,
+        is_ready: Cell::new(false),
         speaks: Cell::new(false),
+        has_faulted: Cell::new(false),
     });
     *context.predecessor.borrow_mut() = Some(Rc::clone(&predecessor.lane));
     drop(spawn_local(attend_to(Rc::clone(context), predecessor)));
@@ -202,9 +208,13 @@ impl Following<'_> {
     }
 
     async fn tell_prepared(&self) -> Result<bool> {
+        if self.context.ask(|core| core.stands_by() && !core.may_take_place()) {
+            send_failed(&self.predecessor.lane, "the new primary stops");
+        }
         if !self.context.ask(|core| core.is_prepared()) {
             return Ok(false);
         }
+        self.predecessor.is_ready.set(true);
         let takes = self.predecessor.taken(self.context);
         self.send(&ToPredecessor::Ready { takes }).await?;
         Ok(false)
@@ -223,6 +233,8 @@ impl Following<'_> {
                 predecessor.take_place(context);
                 self.send(&ToPredecessor::Serving).await?;
             }
+            // It has ceased to be prepared, which the other is about to hear.
+            (ToSuccessor::Commit, None) if stands_by && predecessor.is_ready.get() => {}
             (message, _) if stands_by => return misplaced(&message),
             (ToSuccessor::Main, None) => predecessor.let_speak(context),
             (ToSuccessor::Connection { listener, prefers_http }, Some(connection)) => {
@@ -267,7 +279,7 @@ impl Predecessor {
 
     /// This primary serves from now on, unless it does already, or has failed.
     fn take_place(&self, context: &Rc<Context>) {
-        if !context.ask(|core| core.stands_by()) {
+        if !context.ask(|core| core.may_take_place()) {
             return;
         }
         let takeover::Predecessor { pid, version, node, .. } = self.who.clone();
@@ -285,7 +297,7 @@ impl Predecessor {
 
     /// This primary may tell the service manager what happens.
     fn let_speak(&self, context: &Context) {
-        if self.speaks.replace(true) {
+        if context.ask(|core| core.stands_by()) || self.speaks.replace(true) {
             return;
         }
         succession::take_place(context);
@@ -295,11 +307,14 @@ impl Predecessor {
     }
 
     /// The predecessor broke the protocol. Before its place is taken, that stays as it is; afterwards this primary
-    /// serves on.
+    /// serves on, and warns once.
     fn fault(&self, context: &Context, error: &Error) {
         let message = format!("invalid data from the primary before this one: {error}");
         context.log().write(format_args!("{message}"));
         if !context.ask(|core| core.stands_by()) {
+            if !self.has_faulted.replace(true) {
+                context.tell(Report::PredecessorFaulted(message));
+            }
             return;
         }
         send_failed(&self.lane, &message);

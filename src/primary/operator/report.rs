@@ -37,6 +37,9 @@ pub fn report_json(report: &Report, stderr: Option<&str>) -> Value {
         Report::StandbyFailed(rejection) => {
             json!({ "type": "standbyFailed", "reason": rejection_json(rejection, stderr) })
         }
+        Report::PredecessorFaulted(message) => {
+            json!({ "type": "predecessorFaulted", "message": message })
+        }
         Report::TakenOver { pid, version, node } => {
             json!({ "type": "takeover", "pid": pid, "version": version, "node": node })
         }

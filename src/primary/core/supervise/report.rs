@@ -217,6 +217,9 @@ pub enum Report {
     Failed(Rejection),
     /// A worker has failed while this primary stood by, so it does not take the place of the one before it.
     StandbyFailed(Rejection),
+    /// The primary before this one, whose place this one has taken, has sent what is not a message, or does not belong
+    /// there.
+    PredecessorFaulted(String),
     /// This primary serves in the place of another.
     TakenOver {
         /// The process of the other.

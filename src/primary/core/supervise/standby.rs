@@ -36,6 +36,11 @@ impl Supervisor {
         matches!(self.standby, Standby::Preparing | Standby::Prepared)
     }
 
+    /// Whether this primary neither has failed before it has served, nor stops.
+    pub(crate) fn may_take_place(&self) -> bool {
+        self.stands_by() && !self.is_stopping()
+    }
+
     /// Whether not all workers have been ready yet, and may still become so.
     pub(crate) fn waits_for_workers(&self) -> bool {
         !self.was_ready && !self.is_stopping() && self.standby != Standby::Failed
