@@ -128,6 +128,17 @@ linux('SIGQUIT ends everything at once, workers that drain too', async (t) => {
   t.deepEqual([await first.cut, await second.cut], ['ECONNRESET', 'ECONNRESET']);
 });
 
+linux('SIGQUIT during an upgrade ends the successor too', async (t) => {
+  const app = await startPrimary(t, { args: ['--min-uptime', '60s'] });
+  const upgrade = app.attempt('upgrade');
+  await app.untilWritten(/upgrading[\s\S]* is ready /);
+  app.signal('SIGQUIT');
+  // Fails if a process is left.
+  const { code, signal } = await app.exited;
+  t.deepEqual([code, signal], [null, 'SIGQUIT']);
+  await upgrade;
+});
+
 linux('the parent ends by the signal that has ended the last primary', async (t) => {
   const app = await startPrimary(t);
   await app.command('upgrade');
@@ -224,9 +235,35 @@ function namespaceLauncher() {
 if (hasScript) {
   linux('Ctrl-C stops the service, though only the parent gets the signal', async (t) => {
     const app = await startPrimary(t, { launcher: onTerminal() });
-    await app.command('upgrade');
+    const { pid } = await app.command('upgrade');
     app.write('\x03');
     const { code } = await app.exited;
     t.is(code, 0);
+    t.false(isAlive(pid));
+  });
+
+  linux('a second Ctrl-C ends everything at once', async (t) => {
+    const app = await startPrimary(t, { launcher: onTerminal(), args: LONG });
+    const first = await keepBusy(app);
+    const { pid } = await app.command('upgrade');
+    const second = await keepBusy(app);
+    app.write('\x03');
+    await app.untilWritten(/stopping[\s\S]*drains \(stop\)/);
+    const begin = Date.now();
+    t.true(await becomesTrue(() => Date.now() > begin + 600, LIMIT));
+    app.write('\x03');
+    const { code } = await app.exited;
+    t.is(code, 128 + 2);
+    t.false(isAlive(pid));
+    t.deepEqual([await first.cut, await second.cut], ['ECONNRESET', 'ECONNRESET']);
+  });
+
+  linux('a terminal that is closed stops the service', async (t) => {
+    const app = await startPrimary(t, { launcher: onTerminal() });
+    const parent = statOf(statOf((await app.ask()).pid).parent).pid;
+    const { pid } = await app.command('upgrade');
+    app.signal('SIGKILL');
+    await app.exited.catch(() => {});
+    t.true(await becomesTrue(() => !isAlive(pid) && !isAlive(parent), LIMIT));
   });
 }
