@@ -167,3 +167,24 @@ test('systemd follows upgrades: the new primary is the main process, until it st
   t.is(await manager.property(UNIT, 'Result'), 'success');
   t.is((await ask({ host: HOST, port })).status, 0);
 });
+
+test('systemd starts the service again whose main process ends while the old primary drains', async (t) => {
+  t.timeout(240_000);
+  const port = await freePort();
+  const manager = await startUserManager(t, temporaryDirectory(t), {
+    [UNIT]: printUnit('-w', '1', '--min-uptime', '200ms', '--drain-timeout', '3s'),
+    [`${UNIT}.d/test.conf`]: `${changes(port)}WatchdogSec=0\n`,
+  });
+  await manager.systemctl('start', UNIT);
+  // Half of a head keeps the worker until its time is over.
+  const client = net.connect(port, HOST).on('error', () => {});
+  t.teardown(() => client.destroy());
+  client.write('GET / HTTP/1.1\r\n');
+  const words = [execPath, BIN, 'upgrade', '--json', '--name', NAME];
+  const { pid } = JSON.parse(await manager.run(...words)).value;
+  await manager.run('kill', '-KILL', `${pid}`);
+  await manager.until(UNIT, 'NRestarts', '1');
+  await manager.until(UNIT, 'ActiveState', 'active');
+  t.regex((await ask({ host: HOST, port })).body, /^\d+\n$/);
+  await manager.systemctl('stop', UNIT);
+});

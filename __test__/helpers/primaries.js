@@ -53,8 +53,8 @@ async function startPrimary(t, { args = [], program = serves('one'), env, ...how
         .map(({ pid }) => pid),
     /** Waits until only so many primaries run. */
     untilPrimaries: (count) => until(app, () => app.primaries().length === count),
-    /** Waits until a command has these results. */
-    untilStatus: (isSo) => until(app, async () => isSo(await app.status())),
+    /** Waits until the status is so. When one primary follows another that was killed, there may be none for a while. */
+    untilStatus: (isSo) => until(app, () => app.status().then(isSo, () => false)),
     /** Waits until the program writes something of this form. */
     untilWritten: (pattern) => until(app, () => pattern.test(app.stdout + app.stderr)),
   });
@@ -63,7 +63,7 @@ async function startPrimary(t, { args = [], program = serves('one'), env, ...how
 }
 
 async function until(app, isSo) {
-  if (!(await becomesTrue(() => isSo() || !app.isRunning, LIMIT))) {
+  if (!(await becomesTrue(async () => !app.isRunning || (await isSo()), LIMIT))) {
     throw new Error(`it does not come to this: ${isSo}: ${app}`);
   }
 }

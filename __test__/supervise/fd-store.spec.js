@@ -7,7 +7,7 @@ const { existsSync, readFileSync, readdirSync } = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const { serial: test } = require('ava');
-const { addManager, managerOf, startActivated } = require('../helpers/activated');
+const { PROGRAM, addManager, managerOf, startActivated } = require('../helpers/activated');
 const { connectionError, get, text } = require('../helpers/client');
 const { freePort } = require('../helpers/free-port');
 const { isBuiltin } = require('../helpers/implementation');
@@ -27,6 +27,30 @@ const QUEUED = 5;
 const KILLS = 3;
 /** How many connections the primary and its workers have at a time, at most. */
 const IN_FLIGHT = 20;
+
+/** What closes an address and uses it again when it is told to: the program, and the address. */
+const AGAIN = [
+  [
+    'an abstract name',
+    PROGRAM.replace(
+      "process.send('closed')",
+      "server.listen(JSON.parse(process.argv[2]), () => process.send('again'))",
+    ),
+    () => ({ path: `\0rs-cluster-again-${process.pid}` }),
+  ],
+  [
+    'a port for datagrams',
+    `'use strict';
+    const dgram = require('node:dgram');
+    const bind = (ready) => {
+      const socket = dgram.createSocket('udp4').bind(JSON.parse(process.argv[2]), ready);
+      process.once('message', () => socket.close(() => bind(() => process.send('again'))));
+    };
+    bind();
+    `,
+    async () => ({ port: await freePort(), address: HOST }),
+  ],
+];
 
 /** The name by which a port is stored. */
 const nameOf = (port) => `rs-cluster tcp ${HOST}%3A${port}`;
@@ -200,6 +224,26 @@ if (!isBuiltin) {
     t.is(typeof (await get(listen)).pid, 'number');
     t.deepEqual((await app.leave()).stored, []);
   });
+
+  for (const [title, program, listen] of AGAIN) {
+    test(`an address that is stored can be closed and used again at once: ${title}`, async (t) => {
+      const address = await listen(t);
+      const app = await startActivated(t, {
+        stores: STORES,
+        // As a busy machine may make it wait.
+        pause: 0.03,
+        program,
+        listen: address,
+        options: { workers: 1 },
+      });
+      const [id] = await app.ids();
+      for (let times = 1; times <= 20; times += 1) {
+        await app.perform('tell', id, 'close');
+        await app.linesLike({ from: id, message: 'again' }, times);
+      }
+      t.deepEqual((await app.leave()).stored, []);
+    });
+  }
 
   for (const listens of [{ host: HOST }, {}]) {
     const title = listens.host ? 'a port' : 'a path';

@@ -4,6 +4,7 @@ const { execFileSync } = require('node:child_process');
 const { readFileSync, readdirSync } = require('node:fs');
 const { serial: test } = require('ava');
 const { hasScript, onTerminal } = require('../helpers/cli');
+const { start } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { startPrimary } = require('../helpers/primaries');
 const { becomesTrue, isAlive } = require('../../tools/process-group');
@@ -128,6 +129,17 @@ linux('SIGQUIT ends everything at once, workers that drain too', async (t) => {
   t.deepEqual([await first.cut, await second.cut], ['ECONNRESET', 'ECONNRESET']);
 });
 
+linux('SIGQUIT during an upgrade ends the successor too', async (t) => {
+  const app = await startPrimary(t, { args: ['--min-uptime', '60s'] });
+  const upgrade = app.attempt('upgrade');
+  await app.untilWritten(/upgrading[\s\S]* is ready /);
+  app.signal('SIGQUIT');
+  // Fails if a process is left.
+  const { code, signal } = await app.exited;
+  t.deepEqual([code, signal], [null, 'SIGQUIT']);
+  await upgrade;
+});
+
 linux('the parent ends by the signal that has ended the last primary', async (t) => {
   const app = await startPrimary(t);
   await app.command('upgrade');
@@ -147,6 +159,20 @@ linux('the parent ends with the exit code of the last primary', async (t) => {
   t.deepEqual([code, signal], [1, null]);
 });
 
+linux(
+  'a program that handles signals, and ends when it has stopped, stops the last primary',
+  async (t) => {
+    const app = start(t, 'supervise/stays');
+    await app.line({ pid: app.pid, event: 'upgrade' });
+    const [, { pid }] = await app.linesLike({ event: 'ready' }, 2);
+    app.signal('SIGTERM');
+    const { code, signal, lines } = await app.exited;
+    t.deepEqual([code, signal], [0, null]);
+    const stopped = lines.filter(({ event }) => event === 'stopped').map((line) => line.pid);
+    t.deepEqual(stopped, [pid, app.pid]);
+  },
+);
+
 linux('a primary that is killed while its workers drain does not end the service', async (t) => {
   const app = await startPrimary(t, { args: LONG });
   const { pid } = await app.command('upgrade');
@@ -162,6 +188,24 @@ linux('a primary that is killed while its workers drain does not end the service
   app.signal('SIGTERM');
   const { code, signal } = await app.exited;
   t.deepEqual([code, signal], [0, null]);
+});
+
+linux('a successor serves whose predecessor is killed during an upgrade', async (t) => {
+  const app = await startPrimary(t, { args: ['--min-uptime', '2s'] });
+  const { pid } = await app.command('upgrade');
+  await app.untilPrimaries(2);
+  const upgrade = app.attempt('upgrade');
+  await app.untilWritten(/(upgrading[\s\S]* is ready [\s\S]*){2}/);
+  const [last] = app.primaries().filter((it) => it !== pid && it !== app.pid);
+  process.kill(pid, 'SIGKILL');
+  await app.untilPrimaries(2);
+  await app.untilStatus((status) => status.pid === last && status.ready);
+  t.is(await serving(app), last);
+  await upgrade;
+  app.signal('SIGTERM');
+  const { code, signal } = await app.exited;
+  t.deepEqual([code, signal], [0, null]);
+  t.false(isAlive(last));
 });
 
 linux('the last primary goes on when the parent is killed', async (t) => {
@@ -224,9 +268,35 @@ function namespaceLauncher() {
 if (hasScript) {
   linux('Ctrl-C stops the service, though only the parent gets the signal', async (t) => {
     const app = await startPrimary(t, { launcher: onTerminal() });
-    await app.command('upgrade');
+    const { pid } = await app.command('upgrade');
     app.write('\x03');
     const { code } = await app.exited;
     t.is(code, 0);
+    t.false(isAlive(pid));
+  });
+
+  linux('a second Ctrl-C ends everything at once', async (t) => {
+    const app = await startPrimary(t, { launcher: onTerminal(), args: LONG });
+    const first = await keepBusy(app);
+    const { pid } = await app.command('upgrade');
+    const second = await keepBusy(app);
+    app.write('\x03');
+    await app.untilWritten(/stopping[\s\S]*drains \(stop\)/);
+    const begin = Date.now();
+    t.true(await becomesTrue(() => Date.now() > begin + 600, LIMIT));
+    app.write('\x03');
+    const { code } = await app.exited;
+    t.is(code, 128 + 2);
+    t.false(isAlive(pid));
+    t.deepEqual([await first.cut, await second.cut], ['ECONNRESET', 'ECONNRESET']);
+  });
+
+  linux('a terminal that is closed stops the service', async (t) => {
+    const app = await startPrimary(t, { launcher: onTerminal() });
+    const parent = statOf(statOf((await app.ask()).pid).parent).pid;
+    const { pid } = await app.command('upgrade');
+    app.signal('SIGKILL');
+    await app.exited.catch(() => {});
+    t.true(await becomesTrue(() => !isAlive(pid) && !isAlive(parent), LIMIT));
   });
 }

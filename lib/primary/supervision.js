@@ -175,6 +175,7 @@ class Supervision {
   #kill() {
     const engine = this.#engine();
     engine.hold();
+    engine.endOthers();
     const { slots, draining } = JSON.parse(engine.status());
     const pids = [...slots, ...draining].map(({ pid }) => pid).filter((pid) => pid !== null);
     const known = [...this.#workers.values()].map((worker) => worker.process.pid);

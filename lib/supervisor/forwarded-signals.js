@@ -20,16 +20,15 @@ class ForwardedSignals {
   #interrupted = undefined;
 
   /**
-   * @param {{ signalSuccessor(signal: number, endsNow: boolean): void }} engine
+   * @param {{ signalSuccessor(signal: number): void }} engine
    * @param {() => void} endNow called when a signal ends everything at once
    */
   constructor(engine, endNow) {
     const names = hasTerminal() ? NAMES : [...NAMES, ...TERMINAL_NAMES];
     const forward = (name) => {
       this.hasStopped ||= STOPPING.includes(name);
-      const endsNow = this.#endsNow(name);
-      engine.signalSuccessor(constants.signals[name], endsNow);
-      if (endsNow) endNow();
+      engine.signalSuccessor(constants.signals[name]);
+      if (this.#endsNow(name)) endNow();
     };
     this.#listeners = names.map((name) => [name, () => forward(name)]);
     for (const [name, listener] of this.#listeners) process.on(name, listener);

@@ -44,7 +44,7 @@ class Parent {
   /** Stops the primary. */
   stop() {
     this.#isToldToStop = true;
-    this.#engine.signalSuccessor(SIGTERM, false);
+    this.#engine.signalSuccessor(SIGTERM);
   }
 
   /** The workers of this process have ended. */

@@ -220,11 +220,17 @@ impl Engine {
     }
 
     /// Passes a signal on to the primary that has followed this one, once there is one. A `successorExited` report
-    /// comes when that has ended. `endsNow`: whether everything ends at once by that, so that primaries between the two
-    /// do not drain either.
+    /// comes when that has ended.
     #[napi]
-    pub fn signal_successor(&self, signal: i32, ends_now: bool) {
-        self.send(Command::SignalSuccessor(signal, ends_now));
+    pub fn signal_successor(&self, signal: i32) {
+        self.send(Command::SignalSuccessor(signal));
+    }
+
+    /// Ends the primary that is about to follow this one, and those that have followed it and drain, because everything
+    /// ends at once.
+    #[napi]
+    pub fn end_others(&self) {
+        self.core.borrow().end_others();
     }
 
     /// The program is about to end this worker itself, so it is replaced at once, and has not failed.

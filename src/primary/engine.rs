@@ -328,6 +328,12 @@ impl Engine {
         let _ = self.send_and_wait(|done| Command::Supervision(Order::Leaves(worker, done)));
     }
 
+    /// Ends other primaries than the last that has followed this one, because this process is about to end by a signal.
+    pub fn end_others(&self) {
+        // Without its thread there are none.
+        let _ = self.send_and_wait(Command::EndOthers);
+    }
+
     /// Sends a command, and waits until the thread has carried it out, or is too busy.
     fn send_and_wait(&self, command: impl FnOnce(SyncSender<()>) -> Command) -> Result<()> {
         let (done, is_done) = sync_channel(1);

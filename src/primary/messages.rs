@@ -68,9 +68,11 @@ pub enum Command {
     /// The place of the primary before this one is not to be taken, for this reason. The sender is told when that is
     /// done.
     TakeOverFailed(String, SyncSender<()>),
-    /// Pass this signal on to the primary that has followed this one. The second value says whether everything ends at
-    /// once by that.
-    SignalSuccessor(i32, bool),
+    /// Pass this signal on to the primary that has followed this one.
+    SignalSuccessor(i32),
+    /// End other primaries than the last that has followed this one: that which is about to, and those that drain. The
+    /// sender is told when they have got the signals.
+    EndOthers(SyncSender<()>),
     /// Close what waits for a worker to come, and answer with [`Event::Passed`] and this token when all
     /// commands before this one are done, and all sockets that they closed are closed.
     Barrier(u32),

@@ -13,6 +13,7 @@ use super::{
     accept::is_connected,
     address::{internet_address, name_of, parse_address, text_of},
     listen::{self, Bound, Keeper, backlog_limit, is_ipv6_only, is_listening, wanted_backlog},
+    platform::socket::abstract_name_of,
     socket::{Nature, nature},
 };
 use crate::protocol::control::{Query, Target};
@@ -57,7 +58,7 @@ pub fn suits(socket: impl AsFd, query: &Query) -> bool {
             let name = name.as_unix_addr();
             match path.strip_prefix('\0') {
                 Some(wanted) => {
-                    let own = name.and_then(|it| it.as_abstract());
+                    let own = name.and_then(abstract_name_of);
                     own.is_some_and(|own| unfilled(own) == unfilled(wanted.as_bytes()))
                 }
                 None => {
@@ -87,7 +88,7 @@ pub fn query_of(socket: impl AsFd) -> Option<Query> {
             let name = name_of(socket).ok()?;
             let name = name.as_unix_addr()?;
             let abstract_name =
-                name.as_abstract().map(|it| format!("\0{}", String::from_utf8_lossy(it)));
+                abstract_name_of(name).map(|it| format!("\0{}", String::from_utf8_lossy(it)));
             let path = name.path().map(|it| it.to_string_lossy().into_owned());
             Target::Unix { path: abstract_name.or(path)? }
         }

@@ -156,6 +156,11 @@ impl Context {
         }
     }
 
+    /// Whether the service manager may be about to close a socket that it had stored.
+    pub(super) fn is_releasing(&self) -> bool {
+        self.store.borrow().as_ref().is_some_and(|store| store.is_releasing())
+    }
+
     /// Leaves what the service manager stores to the next primary.
     pub(super) fn leave_stored(&self) {
         self.each_socket(|_, socket| socket.leave_stored());

@@ -6,7 +6,7 @@ use std::{
     collections::{HashMap, VecDeque},
     os::fd::OwnedFd,
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::Notify, time::sleep};
@@ -23,6 +23,9 @@ use crate::{
 /// How soon a message is sent again for which there was no room.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// How long the service manager may take to close what it was told to remove, which it does not report.
+const RELEASING: Duration = Duration::from_millis(500);
+
 /// What the service manager stores for this process.
 pub(super) struct FdStore {
     notifier: Notifier,
@@ -35,6 +38,8 @@ pub(super) struct FdStore {
     /// Whether another process speaks for the service.
     is_silent: Cell<bool>,
     changed: Notify,
+    /// When the service manager was last told to remove something.
+    released: Cell<Option<Instant>>,
 }
 
 enum Unsent {
@@ -61,8 +66,8 @@ impl FdStore {
     pub(super) fn new(socket: &NotifySocket) -> Option<Self> {
         let limit = socket.stores;
         let notifier = Notifier::open(&socket.name).filter(|_| limit > 0)?;
-        let (stored, unsent, is_silent, changed) = Default::default();
-        Some(Self { notifier, limit, stored, unsent, is_silent, changed })
+        let (stored, unsent, is_silent, changed, released) = Default::default();
+        Some(Self { notifier, limit, stored, unsent, is_silent, changed, released })
     }
 
     /// Says nothing until [`speak`](Self::speak), because another process is the service.
@@ -138,7 +143,13 @@ impl FdStore {
         unsent.retain(|it| !matches!(it, Unsent::Store { name: other, .. } if *other == name));
         unsent.push_back(Unsent::Remove { name });
         drop(unsent);
+        self.released.set(Some(Instant::now()));
         self.tell();
+    }
+
+    /// Whether the service manager may still have a socket open that it was told to remove.
+    pub(super) fn is_releasing(&self) -> bool {
+        self.released.get().is_some_and(|it| it.elapsed() < RELEASING)
     }
 
     fn tell(&self) {

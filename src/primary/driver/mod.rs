@@ -144,8 +144,12 @@ pub(super) fn run(
                     // The caller may have ceased to wait.
                     let _ = done.try_send(());
                 }
-                Command::SignalSuccessor(signal, ends_now) => {
-                    context.primaries.borrow().signal(signal, ends_now);
+                Command::SignalSuccessor(signal) => context.primaries.borrow().signal(signal),
+                Command::EndOthers(done) => {
+                    context.succession.borrow_mut().abandon();
+                    context.primaries.borrow().end_earlier();
+                    // The caller may have ceased to wait.
+                    let _ = done.try_send(());
                 }
                 Command::Barrier(token) => {
                     context.decide(|core| core.close_unserved_all());

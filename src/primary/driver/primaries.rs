@@ -154,14 +154,14 @@ impl Primaries {
         Rc::clone(&self.recipients)
     }
 
-    /// Sends a signal to the primary that has followed this one. `ends_now`: whether everything ends at once by that, so
-    /// those between the two do not drain either.
-    pub(super) fn signal(&self, signal: i32, ends_now: bool) {
-        let mut recipients = self.recipients.borrow_mut();
-        recipients.signal(signal);
-        if ends_now {
-            recipients.end_earlier();
-        }
+    /// Sends a signal to the primary that has followed this one.
+    pub(super) fn signal(&self, signal: i32) {
+        self.recipients.borrow_mut().signal(signal);
+    }
+
+    /// Ends those between this one and the last, which drain.
+    pub(super) fn end_earlier(&self) {
+        self.recipients.borrow().end_earlier();
     }
 
     /// Tells the parent, if there is one.

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::spawn_local, time::sleep_until};
+use tokio::{
+    task::spawn_local,
+    time::{sleep, sleep_until},
+};
 
 use super::{
     super::{
@@ -40,6 +43,9 @@ const COOLDOWN: Duration = Duration::from_millis(10);
 
 /// How long a worker waits, at most, for an address that another one is about to close.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How soon to look again whether the service manager has closed an address that it had stored.
+const RELEASE_PAUSE: Duration = Duration::from_millis(5);
 
 impl From<Unread> for Error {
     fn from(Unread: Unread) -> Self {
@@ -287,11 +293,14 @@ async fn serve_later(context: Rc<Context>, mut demand: Demand, lanes: Weak<Worke
                 error
             }
         };
-        if !context.ask(|core| core.is_lingering()) || Instant::now() >= deadline {
+        let is_releasing = context.is_releasing();
+        if !(is_releasing || context.ask(|core| core.is_lingering())) || Instant::now() >= deadline
+        {
             break refuse(&context, id, demand.seq, &error);
         }
         tokio::select! {
             () = context.released.notified() => {}
+            () = sleep(RELEASE_PAUSE), if is_releasing => {}
             () = sleep_until(deadline.into()) => {}
         }
     };

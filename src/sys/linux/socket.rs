@@ -35,6 +35,11 @@ pub(in crate::sys) fn is_unnamed(name: &UnixAddr) -> bool {
     name.is_unnamed()
 }
 
+/// The abstract name of a socket, which has no file.
+pub(in crate::sys) fn abstract_name_of(name: &UnixAddr) -> Option<&[u8]> {
+    name.as_abstract()
+}
+
 /// The process that listens at the other end of a connected Unix socket, as far as it is visible from here.
 pub(in crate::sys) fn pid_of_peer(socket: impl AsFd) -> Option<i32> {
     getsockopt(&socket, PeerCredentials).ok().map(|it| it.pid()).filter(|pid| *pid > 0)

@@ -26,6 +26,11 @@ pub(in crate::sys) fn family(socket: BorrowedFd<'_>) -> io::Result<Option<Addres
     Ok(getsockname::<SockaddrStorage>(socket.as_raw_fd())?.family())
 }
 
+/// Abstract names exist only on Linux.
+pub(in crate::sys) fn abstract_name_of(_: &UnixAddr) -> Option<&[u8]> {
+    None
+}
+
 /// Whether this is the name of a socket without a name, which the kernel reports as zeros
 /// (`sun_noname`).
 pub(in crate::sys) fn is_unnamed(name: &UnixAddr) -> bool {

@@ -79,6 +79,11 @@ impl Played {
         self.until(|it| matches!(it, Recipient::Primary(process) if process.pid() == pid)).await;
     }
 
+    /// Waits until the parent knows that the primary has ended.
+    async fn until_end(&self) {
+        self.until(|it| matches!(it, Recipient::Next(_))).await;
+    }
+
     /// Waits for the end of the parent, when the last primary closes its lane.
     async fn exit(self) -> Option<Exit> {
         drop(self.lane);
@@ -95,9 +100,14 @@ fn run(test: impl Future<Output = ()>) {
     LocalSet::new().block_on(&runtime, test);
 }
 
-async fn ends(process: &Arc<Process>) {
-    let other = Process::watch_other(process.pid()).unwrap();
-    timeout(SOON, when_ended(&watched(&Arc::new(other)))).await.unwrap();
+/// Waits until nothing is left of it.
+async fn reaped(process: &Process) {
+    let wait = async {
+        while process.signal(0).is_ok() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(SOON, wait).await.unwrap();
 }
 
 #[test]
@@ -107,7 +117,7 @@ fn the_parent_ends_as_the_only_primary_when_that_has_closed_the_lane() {
         let played = Played::start(&first);
         played.succeeds(first.pid());
         played.signal(libc::SIGTERM);
-        played.until(|it| matches!(it, Recipient::Next(_))).await;
+        played.until_end().await;
         assert!(!played.exit.is_finished());
         assert_eq!(played.exit().await, Some(Exit::Signal(libc::SIGTERM)));
     });
@@ -122,16 +132,10 @@ fn a_later_primary_gets_the_signals_and_decides_the_end() {
         played.until_primary(second.pid()).await;
         // One that ends while it drains changes nothing, and is reaped.
         first.signal(libc::SIGKILL).unwrap();
-        ends(&first).await;
-        played.until_primary(second.pid()).await;
-        let is_reaped = async {
-            while first.signal(0).is_ok() {
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        timeout(SOON, is_reaped).await.unwrap();
+        reaped(&first).await;
+        second.signal(0).unwrap();
         played.signal(libc::SIGTERM);
-        ends(&second).await;
+        played.until_end().await;
         assert_eq!(played.exit().await, Some(Exit::Signal(libc::SIGTERM)));
     });
 }
@@ -144,15 +148,10 @@ fn primaries_that_drain_are_ended_with_the_last_one() {
         played.succeeds(second.pid());
         played.until_primary(second.pid()).await;
         played.recipients.borrow().end_earlier();
-        let is_reaped = async {
-            while first.signal(0).is_ok() {
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        timeout(SOON, is_reaped).await.unwrap();
+        reaped(&first).await;
         second.signal(0).unwrap();
         played.signal(libc::SIGINT);
-        ends(&second).await;
+        played.until_end().await;
         assert_eq!(played.exit().await, Some(Exit::Signal(libc::SIGINT)));
     });
 }
@@ -163,12 +162,11 @@ fn a_signal_between_two_primaries_waits_for_the_next() {
         let (first, second) = (primary(), primary());
         let played = Played::start(&first);
         first.signal(libc::SIGKILL).unwrap();
-        played.until(|it| matches!(it, Recipient::Next(_))).await;
+        played.until_end().await;
         for _ in 0..2 {
             played.signal(libc::SIGTERM);
         }
         played.succeeds(second.pid());
-        ends(&second).await;
         assert_eq!(played.exit().await, Some(Exit::Signal(libc::SIGTERM)));
     });
 }
@@ -182,7 +180,7 @@ fn how_a_primary_ended_is_told_by_the_one_before_it() {
         played.succeeds(pid);
         played.until_primary(pid).await;
         played.signal(libc::SIGKILL);
-        played.until(|it| matches!(it, Recipient::Next(_))).await;
+        played.until_end().await;
         played.tell(&ToParent::Ended { pid: pid.unsigned_abs(), code: Some(3), signal: None });
         assert_eq!(played.exit().await, Some(Exit::Code(3)));
         second.kill().unwrap();
@@ -202,7 +200,7 @@ fn a_primary_whose_predecessor_ends_after_it_is_inherited() {
         played.succeeds(pid);
         played.until_primary(pid).await;
         played.signal(libc::SIGUSR1);
-        played.until(|it| matches!(it, Recipient::Next(_))).await;
+        played.until_end().await;
         predecessor.kill().unwrap();
         predecessor.wait().unwrap();
         assert_eq!(played.exit().await, Some(Exit::Signal(libc::SIGUSR1)));
