@@ -67,6 +67,32 @@ if (!isBuiltin) {
     t.deepEqual(requests.at(-1).body, { timeout: 2_000 });
   });
 
+  test('upgrade succeeds when the old primary ends before it has answered, and another one has taken over', async (t) => {
+    const { env, control } = place(t);
+    let pid = 7;
+    await startControlServer(t, control, ({ url }, response) => {
+      if (url === '/status') sendJson(response, 200, statusOf({ pid, generation: pid }));
+      else {
+        pid = 8;
+        response.socket.destroy();
+      }
+      return true;
+    });
+    const { value } = await jsonOf(t, ['upgrade'], { env });
+    t.like(value, { pid: 8, generation: 8 });
+  });
+
+  test('upgrade fails when the primary closes the connection, and goes on', async (t) => {
+    const { env, control } = place(t);
+    await startControlServer(t, control, ({ url }, response) => {
+      if (url !== '/status') response.socket.destroy();
+      return url !== '/status';
+    });
+    const { code, stderr } = await runCli(t, ['upgrade'], { env });
+    t.is(code, 1);
+    t.regex(stderr, /closed the connection without an answer/);
+  });
+
   test('an operation that fails: its line, the end of stderr, and exit code 1', async (t) => {
     const { env, control } = place(t);
     const details = {

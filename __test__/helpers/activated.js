@@ -30,13 +30,14 @@ function managerOf(t, config) {
  * @param {object} options
  * @param {object[]} [options.sockets] what the manager binds
  * @param {number} [options.stores] how many descriptors the manager stores
+ * @param {number} [options.pause] how many seconds the manager waits before it removes one of them
  * @param {object} [options.listen] where the program listens, for `server.listen()`
  * @param {object} [options.variables] more variables of the service
  */
-async function startActivated(t, { sockets = [], stores, listen, variables, ...how }) {
+async function startActivated(t, { sockets = [], stores, pause, listen, variables, ...how }) {
   const app = await startSupervised(t, {
     program: PROGRAM,
-    launcher: managerOf(t, { sockets, stores, env: variables }),
+    launcher: managerOf(t, { sockets, stores, pause, env: variables }),
     ...how,
     options: { args: [JSON.stringify(listen)], ...how.options },
   });

@@ -4,8 +4,8 @@ killed.
     activating.py CONFIG COMMAND [ARGUMENT...]
 
 CONFIG is JSON: `sockets`, a list of {"name", "tcp" | "udp" | "unix" | "abstract" | "silent": address, or "connection" |
-"other": true}; `notify`, the path of the socket for notifications; `stores`, how many descriptors it stores; and `env`,
-more variables. It prints a line of JSON for each thing that happens, and ends as the service does, unless that ends by
+"other": true}; `notify`, the path of the socket for notifications; `stores`, how many descriptors it stores; `pause`,
+for how many seconds it waits before it removes one; and `env`, more variables. It prints a line of JSON for each thing that happens, and ends as the service does, unless that ends by
 SIGKILL.
 """
 import array
@@ -134,6 +134,7 @@ class Manager:
             for fd in fds:
                 self.store(name, socket.socket(fileno=fd), "FDPOLL=0" not in lines)
         elif "FDSTOREREMOVE=1" in lines:
+            time.sleep(CONFIG.get("pause", 0))
             self.remove(lambda other, _: other == name)
         else:
             report(manager="notice", lines=lines)

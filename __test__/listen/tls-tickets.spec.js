@@ -58,6 +58,15 @@ for (const kind of KINDS) {
   }
 }
 
+for (const policy of ['none', 'least-connections', 'source-hash', 'reuseport']) {
+  test(`sessions are resumed under the policy ${policy}`, async (t) => {
+    const app = await startServers(t, { env: { NODE_CLUSTER_SCHED_POLICY: policy } });
+    const [, ...rest] = await visits(app.targets[0], {}, times(ENOUGH));
+    t.true(resumed(rest) >= 0.99, `${resumed(rest)}`);
+    await app.end();
+  });
+}
+
 // Node's own servers share the keys of the first one only if they share its address, and never renew them.
 if (!isBuiltin) {
   for (const version of VERSIONS) {

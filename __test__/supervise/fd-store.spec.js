@@ -230,6 +230,8 @@ if (!isBuiltin) {
       const address = await listen(t);
       const app = await startActivated(t, {
         stores: STORES,
+        // As a busy machine may make it wait.
+        pause: 0.03,
         program,
         listen: address,
         options: { workers: 1 },

@@ -2,8 +2,16 @@
 
 // What a program sees of `supervisor.upgrade()`.
 
-const { chmodSync, mkdirSync, realpathSync, symlinkSync, renameSync, rmSync, writeFileSync } =
-  require('node:fs');
+const {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
 const { fixturePath } = require('../helpers/fixture');
@@ -84,6 +92,7 @@ if (!isBuiltin) {
   test('the new primary has other arguments and variables where upgrade() says so', async (t) => {
     const app = await startApp(t, { env: { KEPT: '1', REMOVED: '1' } });
     const pids = await app.pids();
+    const { control } = await app.status();
     const args = like(app, { workers: 3, name: 'another', maxSurge: 2 });
     const { pid } = await app.perform('upgrade', {
       args,
@@ -94,7 +103,10 @@ if (!isBuiltin) {
     await app.line({ serves: pid });
     const { env } = await app.ask();
     t.like(env, { KEPT: '1', ADDED: '1' });
+    const folder = path.dirname(control);
+    t.deepEqual(readdirSync(folder), ['another.sock']);
     await endUpgraded(t, app, pid, pids);
+    t.deepEqual(readdirSync(folder), []);
   });
 
   test('the program of the release runs that the link leads to', async (t) => {
@@ -223,6 +235,37 @@ if (!isBuiltin) {
     t.like(error, { code: 'ERR_RS_CLUSTER_UPGRADE_FAILED', phase: 'handshake' });
     t.regex(error.reason, /"options\.workers" is out of range/);
     await app.end();
+  });
+
+  test('a control socket that another primary has is the reason that upgrade() gives', async (t) => {
+    const app = await startApp(t);
+    const other = await startApp(t);
+    const { control } = await other.status();
+    const error = await failsToUpgrade(t, app, { args: like(app, { control }) });
+    t.like(error, { code: 'ERR_RS_CLUSTER_UPGRADE_FAILED', phase: 'ready' });
+    t.regex(error.reason, new RegExp(`belongs to another primary \\(pid ${other.pid}\\)`));
+    t.is((await other.perform('state')).state, 'ready');
+    await app.end();
+    await other.end();
+  });
+
+  test('a control socket that something has removed does not keep a primary from taking over', async (t) => {
+    const app = await startApp(t);
+    const pids = await app.pids();
+    rmSync((await app.status()).control);
+    const { pid } = await app.perform('upgrade');
+    await endUpgraded(t, app, pid, pids);
+  });
+
+  test('a supervisor that has failed is not upgraded', async (t) => {
+    const app = await startApp(t, {
+      program: 'process.exit(3);\n',
+      options: { maxRestarts: 0 },
+      waits: false,
+    });
+    await app.line({ on: 'supervisor', event: 'failed' });
+    t.is((await t.throwsAsync(app.perform('upgrade'))).code, 'ERR_RS_CLUSTER_BUSY');
+    await app.finish();
   });
 
   test('a worker of the new primary that fails is the reason, with what it wrote', async (t) => {

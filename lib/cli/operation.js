@@ -17,17 +17,23 @@ const GONE_INTERVAL = 20;
  * @param {string} what.operation of the control socket
  * @param {object} [what.body]
  * @param {number} [what.patience] how long to wait, in milliseconds, if not for the option `timeout`
+ * @param {(client: Client, before: object) => Promise<unknown>} [what.recover] finds out the outcome where the primary
+ *   has ended before it has answered; undefined if it has failed
  * @param {string} what.title while it runs
  * @param {(value: unknown, status: object) => string} what.done what to print
  */
-async function perform(values, { operation, body, patience = values.timeout, title, done }) {
+async function perform(values, what) {
+  const { operation, body, patience = values.timeout, recover, title, done } = what;
   const client = await connect(values);
   // A primary that does not answer is noticed by this, however long the operation may take.
   const before = await client.status(values.timeout);
   const { showProgress } = require('./progress.js');
   const isStop = operation === 'stop';
   const answer = client.perform(operation, body, patience);
-  const outcome = isStop ? untilGone(answer, before.pid, values.timeout) : answer;
+  const found = recover
+    ? answer.catch((error) => recovered(error, recover, client, before))
+    : answer;
+  const outcome = isStop ? untilGone(answer, before.pid, values.timeout) : found;
   let value;
   try {
     value = values.json ? await outcome : await showProgress(client, title, before, outcome);
@@ -40,11 +46,21 @@ async function perform(values, { operation, body, patience = values.timeout, tit
   return EXIT.done;
 }
 
+async function recovered(error, recover, client, before) {
+  const value = isClosed(error) ? await recover(client, before) : undefined;
+  if (value === undefined) throw error;
+  return value;
+}
+
 /** A primary that ends may close the connection before it answers. */
+function isClosed({ code }) {
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
 async function untilGone(answer, pid, timeout = GONE_TIMEOUT) {
   let failure;
   const value = await answer.catch((error) => {
-    if (!['ECONNRESET', 'EPIPE'].includes(error.code)) throw error;
+    if (!isClosed(error)) throw error;
     failure = error;
   });
   const deadline = Date.now() + timeout;

@@ -100,13 +100,13 @@ class OperatorSockets {
   constructor(engine, { name, control, admin, directory, settings }, offered = {}) {
     this.#engine = engine;
     for (const place of [offered.control, offered.admin]) {
-      if (place?.startsWith('/')) this.#offered.set(place, identityOf(place));
+      if (place?.startsWith('/')) this.#offered.set(place, identityIfThere(place));
     }
     this.name = name ?? programName({ directory, settings });
     try {
       if (control !== undefined && control !== false) this.#listenControl(control);
       else if (control === undefined) this.#listenByName(name !== undefined, offered.control);
-      if (admin !== false) this.#listenAdmin(samePlace(admin, offered.admin));
+      if (admin !== false) this.#listenAdmin(admin);
     } catch (error) {
       this.close();
       throw error;
@@ -114,12 +114,9 @@ class OperatorSockets {
     if (this.#files.size + this.#offered.size > 0) process.on('exit', this.#onExit);
   }
 
-  /** The primary before this one has left its files to it. */
+  /** The primary before this one has left its files to it. The engine removes those that are not needed. */
   tookOver() {
-    for (const [file, identity] of this.#offered) {
-      if (this.#adopted.has(file)) this.#files.set(file, identity);
-      else remove(file, identity);
-    }
+    for (const file of this.#adopted) this.#files.set(file, this.#offered.get(file));
   }
 
   /** Closes what has been bound, because supervision does not begin. */
@@ -136,7 +133,13 @@ class OperatorSockets {
 
   /** This process ends before the engine can close them, or before it hears that the engine has. */
   remove() {
-    for (const [file, identity] of this.#files) remove(file, identity);
+    for (const [file, identity] of this.#files) {
+      try {
+        if (identityOf(file) === identity) fs.unlinkSync(file);
+      } catch {
+        // It is gone.
+      }
+    }
   }
 
   #listenControl(file) {
@@ -205,20 +208,6 @@ function isNameOf(name, file) {
   );
 }
 
-/** The address that is in use already, where the port does not matter. */
-function samePlace(place, offered) {
-  const host = place.replace(/:0$/, ':');
-  return host !== place && offered?.replace(/\d+$/, '') === host ? offered : place;
-}
-
-function remove(file, identity) {
-  try {
-    if (identityOf(file) === identity) fs.unlinkSync(file);
-  } catch {
-    // It is gone.
-  }
-}
-
 /** Where control sockets are, the best first. */
 function directories() {
   const { RUNTIME_DIRECTORY, XDG_RUNTIME_DIR } = process.env;
@@ -235,6 +224,15 @@ function directories() {
 function identityOf(file) {
   const { dev, ino, birthtimeNs } = fs.lstatSync(file, { bigint: true });
   return `${dev} ${ino} ${birthtimeNs}`;
+}
+
+/** Undefined where something has removed the file. */
+function identityIfThere(file) {
+  try {
+    return identityOf(file);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Makes a directory that only this user can change, in one that exists, where no other user can replace it. */

@@ -315,6 +315,25 @@ fn a_stop_ends_the_primary_that_gets_ready() {
 }
 
 #[test]
+fn a_stop_after_the_commit_waits_for_the_outcome_and_stops_both() {
+    for (play, is_upgraded) in [("serving main serve", true), ("exit:3", false)] {
+        let mut program = Program::of_one(Scheduling::RoundRobin);
+        let mut part = program.upgrade(&format!("hello offered ready commit tell wait {play}"));
+        assert_eq!(part.line(), "here");
+        program.order(Order::Stop { token: 99, delay: Duration::ZERO, timeout: DEADLINE });
+        program.primary.command(Command::Barrier(7));
+        program.hear(|event| matches!(event, Event::Passed(7)).then_some(()));
+        part.go_on();
+        let outcome = program.outcome();
+        assert_eq!(matches!(outcome, Outcome::Upgraded { .. }), is_upgraded, "{outcome:?}");
+        program.until_stopped();
+        let told = if is_upgraded { part.line() } else { String::new() };
+        // It ends by the signal, before or after it has told that nothing more comes.
+        assert!(told.is_empty() || part.line().is_empty(), "{told}");
+    }
+}
+
+#[test]
 fn what_a_busy_primary_does_not_read_waits_for_it() {
     const CLIENTS: usize = 400;
     let mut program = Program::of_one(Scheduling::RoundRobin);

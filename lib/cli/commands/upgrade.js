@@ -43,18 +43,26 @@ module.exports = {
   ],
   examples: ['rs-cluster upgrade --node /opt/node-24/bin/node'],
   run({ timeout, ...values }) {
+    const began = Date.now();
     const execPath = values.node && nodeAt(values.node);
     const directory = values.directory && placeOf(values.directory);
     return perform(values, {
       operation: 'upgrade',
       body: { directory, execPath, timeout },
       patience: timeout && timeout + GRACE,
+      recover: (client, before) => resultOf(client, before, began),
       title: 'upgrading',
       done: ({ pid, generation, ms }) =>
         `process ${pid} serves generation ${generation} after ${duration(ms)}`,
     });
   },
 };
+
+/** Another primary answers: it has taken over. */
+async function resultOf(client, before, began) {
+  const { pid, generation } = await client.status();
+  return pid === before.pid ? undefined : { pid, generation, ms: Date.now() - began };
+}
 
 /** By the name of a link that the shell is in, so that later upgrades follow it. */
 function placeOf(given) {

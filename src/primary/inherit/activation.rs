@@ -30,10 +30,10 @@ impl Inherited {
         };
         let socket = duplicate_inherited(fd).map_err(failed)?;
         if is_store_name(&name) {
-            self.numbers.push((fd, socket.try_clone().map_err(failed)?));
+            self.queues.add_number(fd, socket.try_clone().map_err(failed)?);
         }
         if is_queue_name(&name) {
-            self.add_queue(name, socket);
+            self.queues.add(name, socket);
             return Ok(());
         }
         check(&socket)?;

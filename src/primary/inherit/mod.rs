@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::Value;
 
-use self::queues::Queue;
+use self::queues::Queues;
 pub use self::{
     queues::{is_queue_name, queue_name},
     store_name::{is_store_name, store_name},
@@ -36,12 +36,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Inherited {
     listeners: Vec<InheritedListener>,
-    /// Until supervision begins: hand-off queues of a primary that was killed.
-    queues: Vec<Queue>,
-    /// What waited in them.
-    connections: Vec<OwnedFd>,
-    /// Until supervision begins: numbers that this process was started with, and does not need, with what they are.
-    numbers: Vec<(RawFd, OwnedFd)>,
+    /// The hand-off queues of a primary that was killed.
+    queues: Queues,
     /// The listeners here that serve what the other primary has offered, by its numbers.
     heirs: HashMap<ListenerId, ListenerId>,
     /// Whether this primary has taken the place of the other one, if there is one.
@@ -204,6 +200,17 @@ impl Inherited {
         names
     }
 
+    /// Supervision begins: takes what waits in queues, and closes the numbers that no program knows. Returns the names
+    /// of what is of no use any more.
+    pub fn begin(&mut self) -> Vec<String> {
+        self.queues.begin()
+    }
+
+    /// The connections of which this is true: a listener is there for them.
+    pub fn take_connections(&mut self, is_its: impl FnMut(&mut OwnedFd) -> bool) -> Vec<OwnedFd> {
+        self.queues.take_connections(is_its)
+    }
+
     /// Whether a descriptor with this number belongs to this pool.
     pub fn owns(&self, fd: RawFd) -> bool {
         self.listeners.iter().flat_map(|it| &it.sockets).any(|it| it.as_raw_fd() == fd)
@@ -216,7 +223,7 @@ impl Inherited {
         if std::mem::replace(&mut self.is_told, true) {
             return unwanted;
         }
-        self.connections.clear();
+        self.queues.close_connections();
         for listener in &self.listeners {
             match &listener.source {
                 Source::Activated { is_wanted: false, name, .. } => {

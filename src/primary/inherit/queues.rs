@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
-use super::Inherited;
 use crate::{
     protocol::{WorkerId, connection::PACKET},
     sys::{
@@ -16,9 +15,18 @@ const PREFIX: &str = "rs-cluster queue ";
 
 /// A queue of a primary that was killed.
 #[derive(Debug)]
-pub(super) struct Queue {
+struct Queue {
     name: String,
     socket: OwnedFd,
+}
+
+/// The queues, until supervision begins, and what waited in them.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    queues: Vec<Queue>,
+    connections: Vec<OwnedFd>,
+    /// Until supervision begins: numbers that this process was started with, and does not need, with what they are.
+    numbers: Vec<(RawFd, OwnedFd)>,
 }
 
 /// The name by which the hand-off queue of a worker is stored. Those of several primaries differ.
@@ -31,14 +39,23 @@ pub fn is_queue_name(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-impl Inherited {
-    pub(super) fn add_queue(&mut self, name: String, socket: OwnedFd) {
+impl Queues {
+    pub(super) fn add(&mut self, name: String, socket: OwnedFd) {
         self.queues.push(Queue { name, socket });
     }
 
-    /// Supervision begins: takes what waits in queues, and closes the numbers that no program knows. Returns the names
-    /// of what is of no use any more.
-    pub fn begin(&mut self) -> Vec<String> {
+    /// This number is not needed.
+    pub(super) fn add_number(&mut self, fd: RawFd, socket: OwnedFd) {
+        self.numbers.push((fd, socket));
+    }
+
+    /// Closes the connections that no listener has taken.
+    pub(super) fn close_connections(&mut self) {
+        self.connections.clear();
+    }
+
+    /// Takes what waits in the queues, and closes the numbers. Returns the names of what is of no use any more.
+    pub(super) fn begin(&mut self) -> Vec<String> {
         for (fd, socket) in self.numbers.drain(..) {
             close_number(fd, &socket);
         }
@@ -55,8 +72,11 @@ impl Inherited {
         queues.collect()
     }
 
-    /// The connections of which this is true: a listener is there for them.
-    pub fn take_connections(&mut self, is_its: impl FnMut(&mut OwnedFd) -> bool) -> Vec<OwnedFd> {
+    /// Takes the connections of which this is true.
+    pub(super) fn take_connections(
+        &mut self,
+        is_its: impl FnMut(&mut OwnedFd) -> bool,
+    ) -> Vec<OwnedFd> {
         self.connections.extract_if(.., is_its).collect()
     }
 }

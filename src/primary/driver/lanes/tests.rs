@@ -1,9 +1,14 @@
 use super::*;
 use crate::{
-    protocol::control::{MAX_PACKET, Reply},
+    protocol::{
+        connection,
+        control::{self, MAX_PACKET, Reply},
+    },
     sys::{
         exit::Process,
+        failure::Call,
         inject::{FAULTS, GONE, SHORTAGES, fail_here},
+        lane::{self, Lane},
         ring::{self, Ring, Side},
         watched,
     },
