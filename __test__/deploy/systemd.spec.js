@@ -54,6 +54,17 @@ async function begin(port) {
 
 const SOCKET = `${NAME}.socket`;
 
+const STOPPED = `
+group=/sys/fs/cgroup$(systemctl --user show --value --property ControlGroup "$0")
+while grep -L '^State:\tT' $(sed 's|.*|/proc/&/task/*/status|' "$group/cgroup.procs") | grep -q .; do sleep 0.01; done
+`;
+
+/** Stops the service's processes; resolves when no thread runs any more. */
+async function stopAll(manager) {
+  await manager.systemctl('kill', '--kill-who', 'all', '--signal', 'SIGSTOP', UNIT);
+  await manager.run('sh', '-c', STOPPED, UNIT);
+}
+
 test('systemd keeps the sockets of a primary that is killed, and those of a socket unit', async (t) => {
   t.timeout(240_000);
   const [port, activated] = [await freePort(), await freePort()];
@@ -70,9 +81,10 @@ test('systemd keeps the sockets of a primary that is killed, and those of a sock
   t.regex(await first(), /^\d+\n$/);
   await manager.until(UNIT, 'ActiveState', 'active');
   t.regex(await (await begin(port))(), /^\d+\n$/);
-  await manager.until(UNIT, 'NFileDescriptorStore', '1');
+  // The port, and a queue of each worker.
+  await manager.until(UNIT, 'NFileDescriptorStore', '3');
 
-  await manager.systemctl('kill', '--kill-who', 'all', '--signal', 'SIGSTOP', UNIT);
+  await stopAll(manager);
   const waiting = await Promise.all([port, activated].map(begin));
   await manager.systemctl('kill', '--kill-who', 'all', '--signal', 'SIGKILL', UNIT);
   for (const answer of waiting) t.regex(await answer(), /^\d+\n$/);
