@@ -1,11 +1,11 @@
 'use strict';
 
-const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
 const { serial: test } = require('ava');
 const { compiled } = require('../helpers/compiled');
 const { startInternal } = require('../helpers/internal');
+const { namespaceLauncher } = require('../helpers/namespace');
 const { becomesTrue } = require('../../tools/process-group');
 
 const LIMIT = 20_000;
@@ -129,17 +129,3 @@ linux('process 1 reaps what is left to it', async (t) => {
   t.true(await becomesTrue(isClean, LIMIT));
   await app.end();
 });
-
-/** A `launcher` that makes a program process 1; undefined where this needs more privileges than there are. */
-function namespaceLauncher() {
-  const isolated = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
-  for (const launcher of [isolated, [...isolated, '--user', '--map-root-user']]) {
-    try {
-      execFileSync(launcher[0], [...launcher.slice(1), 'true'], { stdio: 'ignore' });
-      return launcher;
-    } catch {
-      // The next one.
-    }
-  }
-  return undefined;
-}

@@ -1,11 +1,11 @@
 'use strict';
 
-const { execFileSync } = require('node:child_process');
 const { readFileSync, readdirSync } = require('node:fs');
 const { serial: test } = require('ava');
 const { hasScript, onTerminal } = require('../helpers/cli');
 const { start } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
+const { namespaceLauncher } = require('../helpers/namespace');
 const { startPrimary } = require('../helpers/primaries');
 const { becomesTrue, isAlive } = require('../../tools/process-group');
 
@@ -250,20 +250,6 @@ linux('as process 1 the parent ends with 0 after SIGTERM', async (t) => {
   const { code, signal } = await app.exited;
   t.deepEqual([code, signal], [0, null]);
 });
-
-/** A `launcher` that makes a program process 1; undefined where this needs more privileges than there are. */
-function namespaceLauncher() {
-  const isolated = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
-  for (const launcher of [isolated, [...isolated, '--user', '--map-root-user']]) {
-    try {
-      execFileSync(launcher[0], [...launcher.slice(1), 'true'], { stdio: 'ignore' });
-      return launcher;
-    } catch {
-      // The next one.
-    }
-  }
-  return undefined;
-}
 
 if (hasScript) {
   linux('Ctrl-C stops the service, though only the parent gets the signal', async (t) => {

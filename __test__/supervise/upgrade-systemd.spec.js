@@ -4,6 +4,7 @@
 
 const { serial: test } = require('ava');
 const { isBuiltin } = require('../helpers/implementation');
+const { namespaceLauncher } = require('../helpers/namespace');
 const { startPrimary } = require('../helpers/primaries');
 const { startServiceManager } = require('../helpers/service-manager');
 const { becomesTrue, isAlive } = require('../../tools/process-group');
@@ -110,6 +111,27 @@ linux('signals to the old primary that drains reach the new one', async (t) => {
   t.is(await cut, 'ECONNRESET');
   await app.finish();
 });
+
+linux(
+  'process 1 stays though it has a service manager, which hears of no other process',
+  async (t) => {
+    const isolated = namespaceLauncher();
+    if (isolated === undefined) return t.pass('this user may not make a namespace');
+    const { manager, app } = await startService(t, { launcher: isolated });
+    await app.command('upgrade');
+    const ready = await manager.next('READY=1');
+    t.deepEqual(ready, ['READY=1', 'STATUS=1 worker ready, generation 2']);
+    await app.untilPrimaries(2);
+    process.kill(Math.min(...app.primaries()), 'SIGTERM');
+    t.is((await app.exited).code, 0);
+    const lines = linesOf(manager);
+    t.deepEqual(
+      lines.filter((line) => line.startsWith('MAINPID=')),
+      [],
+    );
+    t.is(lines.filter((line) => line === 'STOPPING=1').length, 1);
+  },
+);
 
 linux('with --no-systemd the first primary stays', async (t) => {
   const env = { NOTIFY_SOCKET: '/nowhere' };

@@ -310,8 +310,10 @@ fn a_program_that_can_not_be_started_is_no_primary() {
 fn a_stop_ends_the_primary_that_gets_ready() {
     let mut program = Program::of_one(Scheduling::RoundRobin);
     let mut part = program.upgrade("hello offered hang");
+    let begin = Instant::now();
     program.stop();
     assert_eq!(part.line(), "", "it has ended");
+    assert!(begin.elapsed() < DEADLINE, "it does not get the time of the upgrade");
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl<D: Driver> Core<D> {
     }
 
     /// Whether the successor serves the listener, and gets all of its connections.
-    pub(super) fn is_handed_over(&self, listener: ListenerId) -> bool {
+    pub(crate) fn is_handed_over(&self, listener: ListenerId) -> bool {
         self.successor.as_ref().is_some_and(|it| it.serves() && it.takes.contains_key(&listener))
     }
 

@@ -62,6 +62,8 @@ pub(super) struct Context {
     pub(super) store: Rc<RefCell<Option<Rc<FdStore>>>>,
     /// The lane to the primary whose place this one takes, until that is done.
     pub(super) predecessor: RefCell<Option<Rc<OwnedFd>>>,
+    /// Tells that another primary serves in the place of this one.
+    pub(super) handing_over: Notify,
     /// Tells that the workers of a primary that stands by are well, or all workers are ready for the first time, or have
     /// ended.
     pub(super) prepared: Rc<Notify>,
@@ -114,6 +116,7 @@ impl Context {
             inherited,
             store,
             predecessor: RefCell::default(),
+            handing_over: Notify::new(),
             prepared,
             succession,
             counters,

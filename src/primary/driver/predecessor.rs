@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     super::{
         core::{
-            driver::{Connection, Received},
+            driver::{Connection, Forwarded, Received},
             listener::Listener,
             parking::Left,
             supervise::report::{Cause, FailedPhase, Rejection, Report},
@@ -390,14 +390,21 @@ impl Predecessor {
     ) {
         let deadline = Instant::now() + self.queue_timeout;
         let mut refused = connection;
+        let mut heir = None;
         loop {
             sleep(RETRY).await;
             let mut end = Some(deadline);
+            let now_heir = self.heir_of(context, listener);
             if let Kind::Idle(until) = kind
-                && self.heir_of(context, listener).is_some()
+                && now_heir.is_some()
             {
                 end = until;
-                refused = until_readable(refused, until).await;
+                refused = until_readable(context, refused, until).await;
+            }
+            heir = now_heir.or(heir);
+            match pass_on(context, heir, refused, kind) {
+                None => return,
+                Some(again) => refused = again,
             }
             if refused.received() == Received::End {
                 break;
@@ -417,8 +424,31 @@ impl Predecessor {
     }
 }
 
-/// Waits until the client of a connection has sent something, or gone, or the time is over.
-async fn until_readable(connection: OwnedFd, until: Option<Instant>) -> OwnedFd {
+/// Sends a connection of this listener to the primary that has taken the place of this one, if that serves it. Returns
+/// it otherwise.
+fn pass_on(
+    context: &Context,
+    heir: Option<ListenerId>,
+    connection: OwnedFd,
+    kind: Kind,
+) -> Option<OwnedFd> {
+    let Some(heir) = heir.filter(|it| context.ask(|core| core.is_handed_over(*it))) else {
+        return Some(connection);
+    };
+    let succession = context.succession.borrow();
+    let Some(successor) = succession.successor() else { return Some(connection) };
+    let how = match kind {
+        Kind::New { prefers_http } => Forwarded::New { prefers_http },
+        Kind::Idle(until) => Forwarded::Idle {
+            left: until.map(|until| until.saturating_duration_since(Instant::now())),
+        },
+    };
+    successor.forward(heir, connection, how);
+    None
+}
+
+/// Waits until the client of a connection has sent something, or gone, or the time is over, or another primary serves.
+async fn until_readable(context: &Context, connection: OwnedFd, until: Option<Instant>) -> OwnedFd {
     let watched = match watched::watch(connection, Interest::READABLE) {
         Ok(watched) => watched,
         Err((connection, _)) => return connection,
@@ -427,10 +457,16 @@ async fn until_readable(connection: OwnedFd, until: Option<Instant>) -> OwnedFd 
         // It fails only when the runtime ends.
         let _ = watched.readable().await;
     };
-    match until {
-        None => readable.await,
-        // Either way it is looked at.
-        Some(until) => _ = timeout_at(until.into(), readable).await,
+    let in_time = async {
+        match until {
+            None => readable.await,
+            // Either way it is looked at.
+            Some(until) => _ = timeout_at(until.into(), readable).await,
+        }
+    };
+    tokio::select! {
+        () = in_time => {}
+        () = context.handing_over.notified() => {}
     }
     watched.into_inner()
 }

@@ -47,12 +47,15 @@ pub(super) struct Succession {
     plan: Option<Plan>,
     /// From then on.
     successor: Option<Rc<Successor>>,
+    /// Whether it has been given up.
+    is_abandoned: bool,
 }
 
 impl Succession {
     /// A process is to be started by this recipe, and its workers are to be ready at the deadline.
     pub(super) fn plan(&mut self, recipe: Arc<PrimaryRecipe>, deadline: Instant) {
         self.plan = Some(Plan { recipe, deadline });
+        self.is_abandoned = false;
     }
 
     /// By which to start it.
@@ -68,6 +71,10 @@ impl Succession {
 
     pub(super) fn set(&mut self, successor: Option<Rc<Successor>>) {
         self.successor = successor;
+        // That may have happened before there was one.
+        if self.is_abandoned {
+            self.abandon();
+        }
     }
 
     pub(super) fn successor(&self) -> Option<&Rc<Successor>> {
@@ -77,6 +84,7 @@ impl Succession {
     /// It is not needed any more, unless it serves already.
     pub(super) fn abandon(&mut self) {
         self.plan = None;
+        self.is_abandoned = true;
         if let Some(successor) = &self.successor {
             successor.abandon();
         }

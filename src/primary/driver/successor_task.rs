@@ -364,6 +364,7 @@ impl Peer<'_> {
         }
         let (now, pid) = (Instant::now(), successor.pid());
         context.decide(|core| core.supervise(now, |it| it.successor_serves(pid, stays, now)));
+        context.handing_over.notify_waiters();
         let mut is_lost = false;
         while !successor.has_everything(Instant::now()) {
             if successor.is_deaf() && !is_lost {
