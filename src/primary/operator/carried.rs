@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The names of what is counted of a slot: the workers started after the first, and the processor time of those that
-/// have ended, in microseconds.
+/// have ended, in nanoseconds.
 const RESTARTS: &str = "restarts";
 const CPU_TIME: &str = "cpuTime";
 
@@ -38,10 +38,11 @@ impl Carrier {
         let Record { tally, requests, .. } = record;
         let mut counts = BTreeMap::<CountedOf, BTreeMap<String, u64>>::new();
         let mut add = |of: CountedOf, name: &str, count: u64| {
-            let told = self.told.entry((of.clone(), name.to_owned())).or_default();
-            let more = count.saturating_sub(*told);
-            *told = count.max(*told);
-            if more > 0 {
+            let told = self.told.insert((of.clone(), name.to_owned()), count);
+            let more = count.saturating_sub(told.unwrap_or_default());
+            // A slot of which nothing is counted yet is shown nevertheless, also where it is no longer.
+            let is_new = told.is_none() && matches!(of, CountedOf::Slot(_));
+            if more > 0 || is_new {
                 counts.entry(of).or_default().insert(name.to_owned(), more);
             }
         };
@@ -49,7 +50,7 @@ impl Carrier {
             add(CountedOf::Slot(slot), RESTARTS, restarts);
         }
         for (slot, time) in record.cpu() {
-            add(CountedOf::Slot(slot), CPU_TIME, micros(time));
+            add(CountedOf::Slot(slot), CPU_TIME, nanos(time));
         }
         let failed = failed + tally.unprepared_reloads + record.failed_reloads_before;
         for (name, count) in [
@@ -90,7 +91,7 @@ impl Record {
         }
         if let Some(time) = counts.get(CPU_TIME) {
             let ended = self.ended_cpu.entry(slot).or_default();
-            *ended = ended.saturating_add(Duration::from_micros(*time));
+            *ended = ended.saturating_add(Duration::from_nanos(*time));
         }
     }
 
@@ -113,8 +114,8 @@ impl Record {
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
