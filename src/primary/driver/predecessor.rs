@@ -289,20 +289,21 @@ impl Predecessor {
         for (listener, worker) in context.ask(|core| core.lacking_sockets()) {
             context.replace_socket(listener, worker);
         }
-        if let Some(mut sockets) = self.sockets.borrow_mut().take() {
-            sockets.own();
-            http::open(context, sockets);
-        }
     }
 
-    /// This primary may tell the service manager what happens.
-    fn let_speak(&self, context: &Context) {
+    /// This primary may tell operators and the service manager what happens: it has been told all that the other one
+    /// has shown.
+    fn let_speak(&self, context: &Rc<Context>) {
         if context.ask(|core| core.stands_by()) || self.speaks.replace(true) {
             return;
         }
         succession::take_place(context);
         if let Some(store) = &*context.store.borrow() {
             store.speak();
+        }
+        if let Some(mut sockets) = self.sockets.borrow_mut().take() {
+            sockets.own();
+            http::open(context, sockets);
         }
     }
 

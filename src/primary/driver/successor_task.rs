@@ -358,12 +358,14 @@ impl Peer<'_> {
         successor.set_serving();
         let stays = succession::stays(context);
         succession::give_place(context, process);
-        successor.send(&ToSuccessor::Main, None);
         if let Some(supervision) = &mut *context.supervision.borrow_mut() {
             supervision.hand_over_operators();
         }
         let (now, pid) = (Instant::now(), successor.pid());
         context.decide(|core| core.supervise(now, |it| it.successor_serves(pid, stays, now)));
+        // Operators have seen nothing here that the successor is not told, so for them counters never go down.
+        self.send_counted();
+        successor.send(&ToSuccessor::Main, None);
         context.handing_over.notify_waiters();
         let mut is_lost = false;
         while !successor.has_everything(Instant::now()) {
