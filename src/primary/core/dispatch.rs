@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    driver::{Acceptors, Connection, Driver, HandOver, Lanes},
+    driver::{Acceptors, Connection, Driver, Forwarded, HandOver, Lanes},
     listener::{Delivery, Distribution, Listener, Membership, Origin},
     state::Core,
     supervise::report::Generation,
@@ -60,8 +60,9 @@ impl<D: Driver> Core<D> {
         }
     }
 
-    /// A connection that was at a worker. It waits before the new ones; with the listener gone, it is
-    /// closed. `prefers_http` says that the worker served HTTP, so the client may have begun to speak that.
+    /// A connection that was at a worker. It waits before the new ones. Where connections do not wait, because workers
+    /// share the socket, one that no worker has room for is closed, as it is with the listener gone. `prefers_http` says
+    /// that the worker served HTTP, so the client may have begun to speak that.
     pub(super) fn accepted_before(
         &mut self,
         id: ListenerId,
@@ -69,12 +70,13 @@ impl<D: Driver> Core<D> {
         prefers_http: bool,
         now: Instant,
     ) {
-        match self.distribution(id) {
-            Some(distribution) => {
-                distribution.add_returned(connection, prefers_http);
-                self.dispatch(id, now);
-            }
-            None => self.driver.close(connection),
+        if let Some(distribution) = self.distribution(id) {
+            distribution.add_returned(connection, prefers_http);
+            self.dispatch(id, now);
+        } else if self.is_handed_over(id) {
+            self.driver.forward(id, connection, Forwarded::New { prefers_http });
+        } else if let Some(refused) = self.hand_to_sharer(id, connection, prefers_http, now) {
+            self.driver.close(refused);
         }
     }
 

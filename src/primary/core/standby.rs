@@ -98,7 +98,8 @@ impl<D: Driver> Core<D> {
         self.accepted_before(listener, connection, prefers_http, now);
     }
 
-    /// Hands a connection to a worker of a listener whose socket all workers share. Returns it if none has room.
+    /// Hands a connection to a worker of a listener whose socket all workers share. Returns it if none has room. It is
+    /// not taken back if that worker is stuck, as nothing is that such a worker has accepted.
     pub(crate) fn hand_to_sharer(
         &mut self,
         id: ListenerId,
@@ -122,7 +123,6 @@ impl<D: Driver> Core<D> {
             HandOver::Done => {
                 worker.add_given(id);
                 self.driver.close(connection);
-                self.begin_to_wait(chosen, now);
                 None
             }
             how => {

@@ -238,10 +238,15 @@ impl Context {
             Some(Exit::Signal(signal)) => Ended::Signal(signal),
             None => Ended::Unknown,
         };
+        self.send_counted();
+        self.decide(|core| core.tell_exited(worker, how, Instant::now()));
+    }
+
+    /// Tells the successor what was counted since the last time, if there is one.
+    pub(super) fn send_counted(&self) {
         if let Some(successor) = self.succession.borrow().successor() {
             successor.send_counted(&self.counters, &self.board);
         }
-        self.decide(|core| core.tell_exited(worker, how, Instant::now()));
     }
 
     /// Tells the program what happened, and operators.

@@ -43,5 +43,8 @@ async fn snapshot(context: &Context) -> Option<Snapshot> {
         }
         context.board.used(used, Instant::now());
     }
-    context.board.snapshot(&context.counters, now())
+    let snapshot = context.board.snapshot(&context.counters, now());
+    // Operators that ask a primary which has taken the place of this one find no less there.
+    context.send_counted();
+    snapshot
 }
