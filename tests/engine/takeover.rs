@@ -710,13 +710,14 @@ fn operators_find_the_same_sockets_and_their_files_go_with_the_last_primary() {
         drop((client, accepted));
         if commits {
             old.commit();
-            assert_eq!(files(), [true, false], "that of the other is of no use any more");
+            old.say(&ToSuccessor::Main, None);
             let mut client = UnixStream::connect(&kept).expect("a socket");
             let request = b"GET /livez HTTP/1.0\r\n\r\n";
             std::io::Write::write_all(&mut client, request).expect("an open connection");
             let mut answer = String::new();
             client.read_to_string(&mut answer).expect("an answer");
             assert!(answer.ends_with("ok\n"), "{answer}");
+            assert_eq!(files(), [true, false], "that of the other is of no use any more");
             old.end();
             new.until_ready();
             new.stop();
