@@ -10,7 +10,6 @@
 //! - `driver`: the engine's thread, which carries them out,
 //! - [`ticket_keys`]: the keys of TLS session tickets,
 //! - [`operator`]: what operators see,
-//! - [`inherit`]: listening sockets that come from elsewhere,
 //! - [`stats`]: what is counted, for any thread to read.
 
 mod core;

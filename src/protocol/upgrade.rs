@@ -11,6 +11,7 @@
 //!     Ready            ------------------->            its workers are well; or Failed
 //!                      <-------------------  Commit    the old one accepts no more
 //!     Serving          ------------------->            the new one accepts
+//!                      <-------------------  Connection*, Parked*, Counted*
 //!                      <-------------------  Main      it may speak for the service
 //!                      <-------------------  Connection*, Parked*, Counted*, until the old workers have ended
 //!                      <-------------------  Done

@@ -6,6 +6,7 @@ use rs_cluster::{
     primary::{
         Order, RunOptions,
         fork::LaneNumbers,
+        inherit::{InheritedListener, Source},
         operator::identity,
         options::{ReadyWhen, SuperviseOptions},
         recipe::Recipe,
@@ -20,7 +21,11 @@ use rs_cluster::{
     sys::{inherit, lane::Kind, listen::Bound},
 };
 
-use super::*;
+use super::{
+    successor::SUCCESSOR,
+    upgrade::{GOOD, recipe as recipe_of_primary},
+    *,
+};
 
 /// Makes this program a worker, see [`plays_a_worker`]: what it listens on, as JSON.
 const WORKER: &str = "RS_CLUSTER_PLAYS_WORKER";
@@ -527,6 +532,52 @@ fn an_old_primary_that_breaks_the_protocol_keeps_its_place() {
 }
 
 #[test]
+fn a_primary_that_has_failed_says_so_once() {
+    let (old, lane) = Old::new(1);
+    old.offer();
+    let recipe = workers(Play::Serve, &[&old.query]);
+    let new = New::start(Scheduling::RoundRobin, lane, options(2), recipe);
+    old.until_ready();
+    (0..3).for_each(|_| old.say_garbage());
+    new.until_failed();
+    new.primary.command(Command::Barrier(7));
+    loop {
+        match new.primary.event() {
+            Event::Passed(7) => break,
+            Event::Report { report: Report::StandbyFailed(again), .. } => panic!("{again:?}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_descriptor_is_adopted_whatever_has_its_number_here() {
+    let (old, lane) = Old::new(1);
+    old.welcome();
+    old.say(&ToSuccessor::Offered, None);
+    let mut primary = Primary::start(Scheduling::RoundRobin);
+    primary.engine.take_over_from(lane, "1", "v24.0.0", DEADLINE).expect("an offer");
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = socket.local_addr().expect("a name").port();
+    let socket = OwnedFd::from(socket);
+    let query = Query::new(Target::Descriptor { fd: socket.as_raw_fd(), datagrams: false });
+    primary.engine.inherited().add(InheritedListener {
+        source: Source::Upgraded { listener: 9, has_file: false, is_activated: false },
+        query: Some(query.clone()),
+        address: None,
+        data: None,
+        sockets: vec![socket],
+    });
+    let mut new = New { primary };
+    new.supervise(options(1), workers(Play::Serve, &[&query]));
+    old.until_ready();
+    old.commit();
+    served_by(connect(port));
+    old.end();
+    new.stop();
+}
+
+#[test]
 fn a_primary_that_serves_goes_on_whatever_the_old_one_sends() {
     let (old, lane) = Old::new(1);
     old.offer();
@@ -582,6 +633,34 @@ fn idle_connections_wait_in_the_new_primary_for_their_clients() {
         old.end();
         new.stop();
     }
+}
+
+#[test]
+fn a_primary_that_is_replaced_passes_on_what_the_one_before_it_still_sends() {
+    let (old, lane) = Old::new(1);
+    old.offer();
+    let of_workers = workers(Play::ServeHttp, &[&old.query]);
+    let new = New::start(Scheduling::RoundRobin, lane, options(1), of_workers);
+    old.until_ready();
+    let (client, accepted) = (connect(old.port), old.accept());
+    let (mut idle, parked) = (connect(old.port), old.accept());
+    old.commit();
+    old.say(&ToSuccessor::Main, None);
+    new.until_ready();
+    let (_stream, theirs) = UnixStream::pair().expect("a stream");
+    let upgrade = Order::Upgrade(7, Arc::new(recipe_of_primary(GOOD, &theirs)), DEADLINE);
+    new.primary.command(Command::Supervision(upgrade));
+    let is_upgraded =
+        |report: &Report| matches!(report, Report::Answer(7, Outcome::Upgraded { .. }));
+    new.report(|report| is_upgraded(report).then_some(()));
+    while !matches!(new.primary.event(), Event::Exited { .. }) {}
+    old.send_connection(9, accepted);
+    old.park(9, parked, None);
+    std::io::Write::write_all(&mut idle, b"x").expect("an open connection");
+    assert_eq!(served_by(client), SUCCESSOR);
+    assert_eq!(served_by(idle), SUCCESSOR);
+    old.end();
+    new.report(|report| (*report == Report::Stopped).then_some(()));
 }
 
 #[test]
@@ -710,13 +789,14 @@ fn operators_find_the_same_sockets_and_their_files_go_with_the_last_primary() {
         drop((client, accepted));
         if commits {
             old.commit();
-            assert_eq!(files(), [true, false], "that of the other is of no use any more");
+            old.say(&ToSuccessor::Main, None);
             let mut client = UnixStream::connect(&kept).expect("a socket");
             let request = b"GET /livez HTTP/1.0\r\n\r\n";
             std::io::Write::write_all(&mut client, request).expect("an open connection");
             let mut answer = String::new();
             client.read_to_string(&mut answer).expect("an answer");
             assert!(answer.ends_with("ok\n"), "{answer}");
+            assert_eq!(files(), [true, false], "that of the other is of no use any more");
             old.end();
             new.until_ready();
             new.stop();

@@ -8,7 +8,13 @@ use std::{
     path::Path,
 };
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::{
+    sys::{
+        resource::{Resource, setrlimit},
+        signal::{Signal, kill},
+    },
+    unistd::Pid,
+};
 use rs_cluster::primary::{
     Order,
     options::SuperviseOptions,
@@ -50,7 +56,7 @@ fn c(text: &str) -> CString {
 }
 
 /// This test's own program, as a primary that plays this.
-fn recipe(play: &str, stream: &UnixStream) -> PrimaryRecipe {
+pub(super) fn recipe(play: &str, stream: &UnixStream) -> PrimaryRecipe {
     let file = env::current_exe().expect("a program");
     let args = ["engine", NAME, "--exact", "--ignored", "--nocapture", "--quiet"];
     PrimaryRecipe {
@@ -135,7 +141,7 @@ impl Worker {
     }
 }
 
-const GOOD: &str = "hello offered ready commit serving main serve";
+pub(super) const GOOD: &str = "hello offered ready commit serving main serve";
 
 #[test]
 fn a_primary_hands_over_what_waits_and_what_its_workers_leave() {
@@ -160,6 +166,21 @@ fn a_primary_hands_over_what_waits_and_what_its_workers_leave() {
     let told = part.line();
     assert!(told.ends_with(" 1 idle"), "{told}");
     assert_eq!(served_by(connect(port)), SUCCESSOR, "the socket listens still");
+}
+
+#[test]
+fn a_primary_without_workers_leaves_its_place_too() {
+    let mut program = Program::of_one(Scheduling::RoundRobin);
+    program.order(Order::Hold);
+    let processes = program.primary.engine.snapshot().expect("a status").processes;
+    for process in processes.values() {
+        kill(Pid::from_raw(process.pid), Signal::SIGKILL).expect("a worker");
+    }
+    program.hear(|event| matches!(event, Event::Exited { .. }).then_some(()));
+    let mut part = program.upgrade(GOOD);
+    program.until_upgraded();
+    program.until_stopped();
+    assert_eq!(part.line(), "0 accepted, 0 new, 0 idle", "the end comes last");
 }
 
 /// Whether the test of this name has a process of its own; if not, it is run in one now.

@@ -17,7 +17,7 @@ use crate::protocol::{ListenerId, WorkerId};
 /// How often it is looked whether all has come that is to come.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How long that is done after all workers have ended, at most.
+/// How long that is done after all workers have ended, at most, unless another primary still sends connections.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl<D: Driver> Core<D> {
@@ -190,7 +190,7 @@ impl<D: Driver> Core<D> {
         };
         let may_come =
             !self.owed.is_empty() || !self.departed.is_empty() || !self.returning.is_empty();
-        if now < until && (may_come || self.has_ended_connections()) {
+        if self.follows || (now < until && (may_come || self.has_ended_connections())) {
             return self.deadlines.add(now + LOOK, Due::HandOver);
         }
         let taken = self.successor.as_mut().map(|it| std::mem::take(&mut it.takes));

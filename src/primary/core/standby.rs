@@ -63,9 +63,15 @@ impl<D: Driver> Core<D> {
         pairs.filter(|&(listener, worker)| self.lacks_socket(worker, listener)).collect()
     }
 
-    /// Whether there is this listener, and workers serve it, or may come to do so.
+    /// Whether there is this listener, and workers serve it, or may come to do so, or the successor does.
     pub(crate) fn is_alive(&self, listener: ListenerId) -> bool {
-        self.listeners.get(&listener).is_some_and(|it| it.is_served() || it.is_waiting())
+        self.is_handed_over(listener)
+            || self.listeners.get(&listener).is_some_and(|it| it.is_served() || it.is_waiting())
+    }
+
+    /// The primary whose place this one takes may send connections until it is said that it does not.
+    pub(crate) fn set_following(&mut self, follows: bool) {
+        self.follows = follows;
     }
 
     /// The listener of what another primary had bound to this address, by this query.
@@ -74,12 +80,10 @@ impl<D: Driver> Core<D> {
         query: &Query,
         address: Option<&BoundAddress>,
     ) -> Option<ListenerId> {
-        let lives = |it: &Listener<D>| it.is_served() || it.is_waiting();
-        let by_query = |it: &Listener<D>| lives(it) && it.is_for(query);
-        let by_address =
-            |it: &Listener<D>| lives(it) && address.is_some() && it.address.as_ref() == address;
-        let found = self.listeners.iter().find(|(_, it)| by_query(it));
-        found.or_else(|| self.listeners.iter().find(|(_, it)| by_address(it))).map(|(&id, _)| id)
+        let alive = || self.listeners.iter().filter(|(id, _)| self.is_alive(**id));
+        let by_address = |it: &Listener<D>| address.is_some() && it.address.as_ref() == address;
+        let found = alive().find(|(_, it)| it.is_for(query));
+        found.or_else(|| alive().find(|(_, it)| by_address(it))).map(|(&id, _)| id)
     }
 
     /// Whether connections of the listener wait here, rather than at a socket that all workers share.

@@ -55,6 +55,8 @@ pub(crate) struct Core<D: Driver> {
     pub(super) withheld: HashSet<WorkerId>,
     /// Whether nothing is accepted, because another primary still serves the addresses.
     pub(super) stands_by: bool,
+    /// Whether the primary whose place this one takes, or has taken, may still send connections.
+    pub(super) follows: bool,
     /// The primary that is about to take over, or has.
     pub(super) successor: Option<Successor>,
 }
@@ -79,6 +81,7 @@ impl<D: Driver> Core<D> {
             flush: None,
             withheld: HashSet::new(),
             stands_by: false,
+            follows: false,
             successor: None,
         }
     }

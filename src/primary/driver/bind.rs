@@ -208,11 +208,6 @@ fn start(
 /// Adopts what was bound elsewhere for the query of a worker, or binds what it asks for. Descriptors of the engine are
 /// not for workers to name.
 fn find(context: &Context, worker: WorkerId, query: &Query) -> io::Result<Place> {
-    if let Target::Descriptor { fd, .. } = query.target
-        && (context.ask(|core| core.owns(fd)) || context.inherited.borrow().owns(fd))
-    {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
     check_descriptors(context, worker, descriptors_at(&query.target))?;
     let (run, query) = (context.run.borrow(), query.clone());
     if !run.rehearses
@@ -221,6 +216,12 @@ fn find(context: &Context, worker: WorkerId, query: &Query) -> io::Result<Place>
         let Adopted { sockets, address, data } = adopted;
         context.log().write(format_args!("{} sockets adopted for {query:?}", sockets.len()));
         return Ok(Place { sockets, query, address, data, is_adopted: true });
+    }
+    // An adopted socket goes by its number in another process, which something else may have here.
+    if let Target::Descriptor { fd, .. } = query.target
+        && (context.ask(|core| core.owns(fd)) || context.inherited.borrow().owns(fd))
+    {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
     let is_contested =
         context.ask(|core| core.worker(worker).is_some_and(|worker| worker.is_other_user));

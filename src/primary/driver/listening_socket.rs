@@ -249,7 +249,7 @@ impl Socket for Rc<ListeningSocket> {
     }
 
     fn accept_backlog(&self, query: &Query, take: &mut dyn FnMut(OwnedFd)) -> bool {
-        // There they go on waiting, for whoever has the socket next.
+        // They go on waiting at the socket, which stays open elsewhere.
         if self.keeper().is_some() {
             return true;
         }

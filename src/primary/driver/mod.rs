@@ -16,7 +16,6 @@
 //!   reap,
 //! - [`succession`]: one primary follows another, as the service manager sees it; [`primaries`]: what a primary has of
 //!   the others; [`parent`]: the process that stays,
-//! - [`systemd`]: what the service manager is told; [`orphans`]: what process 1 has to reap,
 //! - [`ticket_keys`]: which workers have the keys of TLS session tickets,
 //! - [`faults`]: the end of a worker that breaks the protocol; [`accept_guard`]: the end of an `accept` that
 //!   waits; [`debug_log`]: `NODE_DEBUG=cluster`.

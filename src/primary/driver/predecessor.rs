@@ -117,6 +117,7 @@ pub(super) fn follow(
         has_faulted: Cell::new(false),
     });
     *context.predecessor.borrow_mut() = Some(Rc::clone(&predecessor.lane));
+    context.decide(|core| core.set_following(true));
     drop(spawn_local(attend_to(Rc::clone(context), predecessor)));
 }
 
@@ -134,13 +135,15 @@ pub(super) fn give_up(context: &Context, reason: &str) {
 async fn attend_to(context: Rc<Context>, predecessor: Rc<Predecessor>) {
     let lane = Rc::clone(&predecessor.lane);
     let watched = watch(lane, Interest::READABLE | Interest::WRITABLE).await;
-    // Without memory for that, it is as if the predecessor had gone.
-    if let Ok(lane) = &watched {
-        Following { context: &context, predecessor: &predecessor, lane }.run().await;
+    match &watched {
+        Ok(lane) => Following { context: &context, predecessor: &predecessor, lane }.run().await,
+        // It serves on, and this primary would not hear of the commit.
+        Err(error) => give_up(&context, &error.to_string()),
     }
     predecessor.take_place(&context);
     predecessor.let_speak(&context);
     *context.predecessor.borrow_mut() = None;
+    context.decide(|core| core.set_following(false));
     drop((watched, predecessor));
     // What was offered stays open until workers can have asked for it.
     while context.ask(|core| core.waits_for_workers()) {
@@ -307,8 +310,8 @@ impl Predecessor {
         }
     }
 
-    /// The predecessor broke the protocol. Before its place is taken, that stays as it is; afterwards this primary
-    /// serves on, and warns once.
+    /// The predecessor broke the protocol. Before its place is taken, it keeps that, and this primary fails, once;
+    /// afterwards this primary serves on, and warns once.
     fn fault(&self, context: &Context, error: &Error) {
         let message = format!("invalid data from the primary before this one: {error}");
         context.log().write(format_args!("{message}"));
@@ -316,6 +319,9 @@ impl Predecessor {
             if !self.has_faulted.replace(true) {
                 context.tell(Report::PredecessorFaulted(message));
             }
+            return;
+        }
+        if !context.ask(|core| core.may_take_place()) {
             return;
         }
         send_failed(&self.lane, &message);
@@ -353,6 +359,7 @@ impl Predecessor {
         kind: Kind,
     ) -> Option<OwnedFd> {
         let Some(heir) = self.heir_of(context, listener) else { return Some(connection) };
+        let connection = pass_on(context, Some(heir), connection, kind)?;
         let now = Instant::now();
         let distributes = context.ask(|core| core.distributes(heir));
         match kind {
@@ -396,8 +403,9 @@ impl Predecessor {
             sleep(RETRY).await;
             let mut end = Some(deadline);
             let now_heir = self.heir_of(context, listener);
+            // Nothing tells again that another primary serves.
             if let Kind::Idle(until) = kind
-                && now_heir.is_some()
+                && now_heir.is_some_and(|it| !context.ask(|core| core.is_handed_over(it)))
             {
                 end = until;
                 refused = until_readable(context, refused, until).await;

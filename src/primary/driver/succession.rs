@@ -117,8 +117,8 @@ async fn be_parent(context: Rc<Context>, first: Watched, lane: OwnedFd) {
     report(&context, exit);
 }
 
-/// Waits for the ends of the processes that the last primary has left, its workers above all: whoever starts the service
-/// again can have its addresses then. Some may be meant to run on.
+/// Waits for the ends of the processes that the last primary has left, its workers above all: where the service is
+/// started again at once, its addresses are free then. Some may be meant to run on.
 async fn left_behind_ends() {
     let deadline = Instant::now() + LEFT_PATIENCE;
     while orphans_run() && Instant::now() < deadline {

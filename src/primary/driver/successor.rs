@@ -98,7 +98,7 @@ enum State {
     /// It is to end.
     Abandoned,
     Serving,
-    /// It has been given the last that it is to get, which it reads until then.
+    /// It gets the last that it is to get, which it reads until then.
     Ending(Instant),
 }
 
@@ -242,9 +242,8 @@ impl Successor {
         let _ = self.process.signal(libc::SIGTERM);
     }
 
-    /// It has been given the last that it is to get.
+    /// All has come here that it is to get: its task sends the last.
     pub(super) fn end(&self) {
-        self.send(&ToSuccessor::Done, None);
         self.state.set(State::Ending(Instant::now() + ENDING));
         self.changed.notify_one();
     }

@@ -367,8 +367,14 @@ impl Peer<'_> {
         self.send_counted();
         successor.send(&ToSuccessor::Main, None);
         context.handing_over.notify_waiters();
-        let mut is_lost = false;
-        while !successor.has_everything(Instant::now()) {
+        let (mut is_lost, mut is_done) = (false, false);
+        while !(is_done && successor.has_everything(Instant::now())) {
+            if successor.ending().is_some() && !is_done {
+                is_done = true;
+                self.send_counted();
+                successor.send(&ToSuccessor::Done, None);
+                continue;
+            }
             if successor.is_deaf() && !is_lost {
                 is_lost = true;
                 successor.lose();

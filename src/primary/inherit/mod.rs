@@ -1,6 +1,5 @@
 //! Listening sockets that come from elsewhere, until workers ask for their addresses: from the service manager
-//! ([`activation`]), or from the primary before this one
-//! ([`takeover`]).
+//! ([`activation`]), or from the primary before this one ([`takeover`]).
 
 pub mod activation;
 mod queues;
@@ -11,6 +10,7 @@ use std::{
     collections::HashMap,
     io,
     os::fd::{AsRawFd, OwnedFd, RawFd},
+    path::Path,
 };
 
 use serde_json::Value;
@@ -128,7 +128,8 @@ impl Inherited {
     /// `EMFILE` when no descriptor is left.
     pub fn adopt(&self, query: &Query) -> io::Result<Option<Adopted>> {
         let (mut sockets, mut data) = (Vec::<Bound>::new(), None);
-        for listener in self.listeners.iter().filter(|it| it.is_for(query)) {
+        let is_usable = |it: &&InheritedListener| !(self.is_committed && it.has_lost_file());
+        for listener in self.listeners.iter().filter(|it| it.is_for(query)).filter(is_usable) {
             data = data.or_else(|| listener.data.clone());
             for socket in &listener.sockets {
                 if !sockets.iter().any(|it| are_same(it, socket)) {
@@ -270,6 +271,17 @@ impl InheritedListener {
             // A number of the other primary, or a port that the kernel has chosen for it.
             (Source::Upgraded { .. }, target) if self.is_asked_for(target, query.index) => true,
             _ => self.sockets.iter().any(|it| suits(it, query)),
+        }
+    }
+
+    /// Whether the other primary has closed a Unix socket, and removed the file, so that no client finds it.
+    fn has_lost_file(&self) -> bool {
+        let target = self.query.as_ref().map(|it| &it.target);
+        match (&self.source, target) {
+            (Source::Upgraded { has_file: true, .. }, Some(Target::Unix { path })) => {
+                !Path::new(path).exists()
+            }
+            _ => false,
         }
     }
 

@@ -102,6 +102,18 @@ fn a_file_belongs_to_the_other_primary_until_the_commit() {
 }
 
 #[test]
+fn a_socket_whose_file_the_other_primary_has_removed_is_bound_anew() {
+    let path = socket_path("removed");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut pool = Inherited::default();
+    pool.add(offered(1, unix(&path), &listener));
+    pool.commit();
+    assert!(pool.adopt(&unix(&path)).unwrap().is_some());
+    std::fs::remove_file(&path).unwrap();
+    assert!(pool.adopt(&unix(&path)).unwrap().is_none());
+}
+
+#[test]
 fn what_no_worker_serves_closes_with_the_other_primary() {
     let (one, other) = two_listeners();
     let query = |socket: &TcpListener| query_of(socket).unwrap();
