@@ -2,7 +2,7 @@
 
 // One of the primaries lacks descriptors, or memory, at some step of an upgrade: it succeeds, or the old one serves on.
 
-const { chmodSync, writeFileSync } = require('node:fs');
+const { writeFileSync } = require('node:fs');
 const { spawnSync } = require('node:child_process');
 const os = require('node:os');
 const path = require('node:path');
@@ -11,18 +11,16 @@ const { canCompile, installFaulty } = require('../helpers/faulty-addon');
 const { execPath, isBuiltin } = require('../helpers/implementation');
 const { assertNothingLost, load } = require('../helpers/load');
 const { answerLimit, startUpgradedTraffic } = require('../helpers/supervised-traffic');
+const { temporaryDirectory } = require('../helpers/temporary');
 const { descriptorsOf } = require('../helpers/traces');
 const { LIMIT, SOON, noteState, shapesFor, unnoticed } = require('../helpers/unchanged');
 const { HAS_PROC } = require('../../tools/process-group');
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 
-/** A Node with a limit of descriptors. */
-function limitedNode(app, most) {
-  const file = path.join(app.runtime, 'limited-node');
-  writeFileSync(file, `#!/bin/sh\nulimit -n ${most}\nexec '${execPath}' "$@"\n`);
-  chmodSync(file, 0o755);
-  return file;
+/** Makes a Node that has a limit of descriptors of this file. */
+function limitNode(file, most) {
+  writeFileSync(file, `#!/bin/sh\nulimit -n ${most}\nexec '${execPath}' "$@"\n`, { mode: 0o755 });
 }
 
 const limitDescriptors = (pid, most) =>
@@ -81,21 +79,24 @@ if (!isBuiltin && HAS_PROC && canCompile) {
 }
 
 if (!isBuiltin && HAS_PROC) {
-  test('the old primary serves on while the new one has too few descriptors, whatever it lacks them for', (t) =>
-    unnoticed(t, {}, async (app, assertUnchanged) => {
-      const execPath = limitedNode(app, 12);
-      let most = 12;
+  test('the old primary serves on while the new one has too few descriptors, whatever it lacks them for', (t) => {
+    const node = path.join(temporaryDirectory(t), 'node');
+    const operate = async (app, assertUnchanged) => {
       // With more it may succeed: the last step of the test is that.
-      for (; most <= 44; most += 2) {
-        limitedNode(app, most);
-        await t.throwsAsync(app.upgrade({ execPath, timeout: SOON }), undefined, `${most}`);
+      for (let most = 12; most <= 44; most += 2) {
+        limitNode(node, most);
+        const upgraded = app.upgrade({ execPath: node, timeout: SOON });
+        await t.throwsAsync(upgraded, undefined, `${most}`);
         await assertUnchanged(t, `${most} descriptors`);
       }
-    }));
+    };
+    // Node itself aborts, and says where.
+    return unnoticed(t, {}, operate, { crashes: true, warns: true });
+  });
 
   if (hasPrlimit) {
-    test('an old primary that runs out of descriptors at any step of an upgrade serves on', (t) =>
-      unnoticed(t, {}, async (app, assertUnchanged) => {
+    test('an old primary that runs out of descriptors at any step of an upgrade serves on', (t) => {
+      const operate = async (app, assertUnchanged) => {
         const has = descriptorsOf(app.first).length;
         for (let more = 0; more < 12; more += 1) {
           limitDescriptors(app.first, has + more);
@@ -104,6 +105,9 @@ if (!isBuiltin && HAS_PROC) {
           limitDescriptors(app.first, 4_096);
           await assertUnchanged(t, `${more} more descriptors`);
         }
-      }));
+      };
+      // It warns of connections that wait.
+      return unnoticed(t, {}, operate, { warns: true });
+    });
   }
 }
