@@ -471,7 +471,7 @@ declare namespace cluster {
      * - `ERR_RS_CLUSTER_WORKER_MEMORY`: a worker had more than `maxMemory`.
      * - `ERR_RS_CLUSTER_NO_SUCH_WORKER`: `restart()` was given neither a slot nor the id of a worker.
      * - `ERR_RS_CLUSTER_UPGRADE_FAILED`: the new primary has not taken over, or there was nothing to start it by.
-     * - `ERR_RS_CLUSTER_BUSY`: `upgrade()` was called during another operation.
+     * - `ERR_RS_CLUSTER_BUSY`: `upgrade()` was called during another operation, or after every slot has failed.
      * - `ERR_RS_CLUSTER_UPGRADED`: another primary has taken over.
      * - `ERR_RS_CLUSTER_FAILED`: every slot has failed.
      * - `ERR_RS_CLUSTER_SUPERVISOR_STOPPED`: the supervisor stops, or has stopped.

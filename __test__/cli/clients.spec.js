@@ -82,6 +82,22 @@ if (!isBuiltin) {
     t.like(value, { pid: 8, generation: 8 });
   });
 
+  test('upgrade fails when a primary has been started anew that is not the next one', async (t) => {
+    const { env, control } = place(t);
+    let status = { pid: 7, generation: 3 };
+    await startControlServer(t, control, ({ url }, response) => {
+      if (url === '/status') sendJson(response, 200, statusOf(status));
+      else {
+        status = { pid: 8, generation: 1 };
+        response.socket.destroy();
+      }
+      return true;
+    });
+    const { code, stderr } = await runCli(t, ['upgrade'], { env });
+    t.is(code, 1);
+    t.regex(stderr, /closed the connection without an answer/);
+  });
+
   test('upgrade fails when the primary closes the connection, and goes on', async (t) => {
     const { env, control } = place(t);
     await startControlServer(t, control, ({ url }, response) => {

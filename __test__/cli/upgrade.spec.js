@@ -20,8 +20,8 @@ const ROOT = path.join(__dirname, '../..');
 const FILES = ['bin', 'index.js', 'lib', 'package.json', 'preload.js'];
 
 /** A program that runs, and what speaks to it. */
-async function startProgram(t, args = []) {
-  const env = freshUser(t);
+async function startProgram(t, args = [], variables = {}) {
+  const env = { ...freshUser(t), ...variables };
   const folder = temporaryDirectory(t);
   const program = path.join(folder, 'shop.js');
   writeFileSync(program, serves('one'));
@@ -199,6 +199,16 @@ if (!isBuiltin) {
       stderr: 'no database',
     });
     await stopAll(t, it);
+  });
+
+  test('a variable that no primary has set does nothing, and workers do not get it', async (t) => {
+    // The standard input, a descriptor that is not open, and no descriptor.
+    for (const RS_CLUSTER_UPGRADE of ['0', '999', 'soon']) {
+      const it = await startProgram(t, [], { RS_CLUSTER_UPGRADE });
+      t.is((await it.app.ask()).env.RS_CLUSTER_UPGRADE, undefined);
+      t.is((await it.json('status')).generation, 1);
+      await stopAll(t, it);
+    }
   });
 
   test('wrong options of upgrade end with 2', async (t) => {

@@ -48,6 +48,16 @@ async function nextKey(target, before) {
   return keys.get(1);
 }
 
+/** Begins a session, and finds out by which key. */
+async function beginSession(target, options) {
+  for (;;) {
+    const before = await visit(target, options);
+    const { session, key } = await visit(target, options);
+    // If it is another one, keys are being renewed, and it may be that of the session or not.
+    if (key === before.key) return { session, key };
+  }
+}
+
 for (const kind of KINDS) {
   for (const version of VERSIONS) {
     test(`sessions of ${kind} are resumed by ${version} at any worker`, async (t) => {
@@ -92,11 +102,18 @@ if (!isBuiltin) {
     test(`a session is resumed by ${version} by the key before the current one, and no other`, async (t) => {
       const app = await startServers(t, { env: RENEWS });
       const [target] = app.targets;
-      const { session, key } = await visit(target, { version });
-      const next = await nextKey(target, key);
-      t.true((await visit(target, { version, session })).isReused);
+      let begun;
+      let later;
+      let next;
+      // On a busy machine keys may have been renewed twice before the session is used again.
+      do {
+        begun = await beginSession(target, { version });
+        next = await nextKey(target, begun.key);
+        later = await visit(target, { version, session: begun.session });
+      } while (later.key !== next);
+      t.true(later.isReused);
       await nextKey(target, next);
-      t.false((await visit(target, { version, session })).isReused);
+      t.false((await visit(target, { version, session: begun.session })).isReused);
       await app.end();
     });
 

@@ -94,7 +94,8 @@ linux('SIGTERM during the first upgrade stops the service, and no successor is l
 });
 
 linux('SIGTERM to the parent during a later upgrade stops the service', async (t) => {
-  const app = await startPrimary(t);
+  // So that the signal comes before the commit.
+  const app = await startPrimary(t, { args: ['--min-uptime', '2s'] });
   const { pid } = await app.command('upgrade');
   await app.untilPrimaries(2);
   const upgrade = app.attempt('upgrade');

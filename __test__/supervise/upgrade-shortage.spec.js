@@ -2,7 +2,7 @@
 
 // One of the primaries lacks descriptors, or memory, at some step of an upgrade: it succeeds, or the old one serves on.
 
-const { chmodSync, writeFileSync } = require('node:fs');
+const { writeFileSync } = require('node:fs');
 const { spawnSync } = require('node:child_process');
 const os = require('node:os');
 const path = require('node:path');
@@ -18,10 +18,9 @@ const { HAS_PROC } = require('../../tools/process-group');
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 
-/** Makes a file a Node with a limit of descriptors. */
+/** Makes a Node that has a limit of descriptors of this file. */
 function limitNode(file, most) {
-  writeFileSync(file, `#!/bin/sh\nulimit -n ${most}\nexec '${execPath}' "$@"\n`);
-  chmodSync(file, 0o755);
+  writeFileSync(file, `#!/bin/sh\nulimit -n ${most}\nexec '${execPath}' "$@"\n`, { mode: 0o755 });
 }
 
 const limitDescriptors = (pid, most) =>
@@ -80,34 +79,35 @@ if (!isBuiltin && HAS_PROC && canCompile) {
 }
 
 if (!isBuiltin && HAS_PROC) {
-  test('the old primary serves on while the new one has too few descriptors, whatever it lacks them for', (t) =>
-    unnoticed(t, {}, async (app, assertUnchanged) => {
-      const execPath = path.join(temporaryDirectory(t), 'limited-node');
+  test('the old primary serves on while the new one has too few descriptors, whatever it lacks them for', (t) => {
+    const node = path.join(temporaryDirectory(t), 'node');
+    const operate = async (app, assertUnchanged) => {
       // With more it may succeed: the last step of the test is that.
       for (let most = 12; most <= 44; most += 4) {
-        limitNode(execPath, most);
-        await t.throwsAsync(app.upgrade({ execPath, timeout: SOON }), undefined, `${most}`);
+        limitNode(node, most);
+        const upgraded = app.upgrade({ execPath: node, timeout: SOON });
+        await t.throwsAsync(upgraded, undefined, `${most}`);
         await assertUnchanged(t, `${most} descriptors`);
       }
-    }));
+    };
+    // Node itself aborts, and says where.
+    return unnoticed(t, {}, operate, { crashes: true, warns: true });
+  });
 
   if (hasPrlimit) {
-    test('an old primary that runs out of descriptors at any step of an upgrade serves on', (t) =>
-      unnoticed(
-        t,
-        {},
-        async (app, assertUnchanged) => {
-          const has = descriptorsOf(app.first).length;
-          for (let more = 0; more < 12; more += 1) {
-            limitDescriptors(app.first, has + more);
-            app.change({ breaks: { at: 'listening', does: 'die' } });
-            await t.throwsAsync(app.upgrade({ timeout: SOON }), undefined, `${more} more`);
-            limitDescriptors(app.first, 4_096);
-            await assertUnchanged(t, `${more} more descriptors`);
-          }
-        },
-        // Of connections that have to wait.
-        { warns: true },
-      ));
+    test('an old primary that runs out of descriptors at any step of an upgrade serves on', (t) => {
+      const operate = async (app, assertUnchanged) => {
+        const has = descriptorsOf(app.first).length;
+        for (let more = 0; more < 12; more += 1) {
+          limitDescriptors(app.first, has + more);
+          app.change({ breaks: { at: 'listening', does: 'die' } });
+          await t.throwsAsync(app.upgrade({ timeout: SOON }), undefined, `${more} more`);
+          limitDescriptors(app.first, 4_096);
+          await assertUnchanged(t, `${more} more descriptors`);
+        }
+      };
+      // It warns of connections that wait.
+      return unnoticed(t, {}, operate, { warns: true });
+    });
   }
 }

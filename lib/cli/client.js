@@ -10,7 +10,7 @@ const { CliError } = require('./errors.js');
 /** What to do about errors that the primary answers with. */
 const HINTS = {
   ERR_RS_CLUSTER_PRIMARY_BLOCKED: 'status, restart, hold, release and stop work nevertheless',
-  ERR_RS_CLUSTER_BUSY: 'Try again when it has ended: rs-cluster status shows it',
+  ERR_RS_CLUSTER_BUSY: 'Try again when rs-cluster status says that it is ready',
   ERR_RS_CLUSTER_NO_SUCH_WORKER: 'rs-cluster status lists the slots',
 };
 const MOST_BYTES = 64 * 1024 * 1024;

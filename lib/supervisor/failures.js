@@ -25,7 +25,7 @@ const WORDS = {
   busy: [
     'BUSY',
     () =>
-      'upgrade() waits for nothing: another operation is under way, or the supervisor has failed',
+      'upgrade() does not wait for other operations: one is under way, or every slot has failed',
   ],
   upgraded: [
     'UPGRADED',

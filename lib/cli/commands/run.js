@@ -34,17 +34,17 @@ module.exports = {
   isDense: true,
   notOurs,
   async run(values, positionals) {
-    if (UPGRADE_VARIABLE in process.env) return takeOver(() => start(values, positionals, true));
+    if (UPGRADE_VARIABLE in process.env) return takeOver(values, positionals);
     return start(values, positionals);
   },
 };
 
 /** As the successor of a primary, which goes on if this one does not start, and is told why. */
-async function takeOver(begin) {
+async function takeOver(values, positionals) {
   const takeover = require('../../supervisor/takeover.js');
   takeover.claim();
   try {
-    await begin();
+    await start(values, positionals, takeover.isAwaited);
   } catch (error) {
     takeover.fail(error);
     throw error;

@@ -9,6 +9,8 @@ const { seconds } = require('../values.js');
 
 /** How much later than the primary this command gives up, in milliseconds. */
 const GRACE = 10_000;
+/** How long a new primary may take to answer after the old one has been killed, in milliseconds. */
+const PATIENCE = 120_000;
 
 module.exports = {
   name: 'upgrade',
@@ -50,7 +52,7 @@ module.exports = {
       operation: 'upgrade',
       body: { directory, execPath, timeout },
       patience: timeout && timeout + GRACE,
-      recover: (client, before) => resultOf(client, before, began),
+      recover: (client, before) => resultOf(client, before, { began, patience: timeout }),
       title: 'upgrading',
       done: ({ pid, generation, ms }) =>
         `process ${pid} serves generation ${generation} after ${duration(ms)}`,
@@ -58,10 +60,12 @@ module.exports = {
   },
 };
 
-/** Another primary answers: it has taken over. */
-async function resultOf(client, before, began) {
-  const { pid, generation } = await client.status();
-  return pid === before.pid ? undefined : { pid, generation, ms: Date.now() - began };
+/** Another primary answers, and its workers are of the next generation: it has taken over. */
+async function resultOf(client, before, { began, patience = PATIENCE }) {
+  const { pid, generation } = await client.status(patience);
+  // One that a service manager has started anew begins with the first generation.
+  const isNext = pid !== before.pid && generation > before.generation;
+  return isNext ? { pid, generation, ms: Date.now() - began } : undefined;
 }
 
 /** By the name of a link that the shell is in, so that later upgrades follow it. */
