@@ -3,7 +3,6 @@
 // Every kind of address goes over to the new primary: the same socket, and no client notices.
 
 const dgram = require('node:dgram');
-const { once } = require('node:events');
 const { statSync } = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
@@ -33,6 +32,21 @@ if (port) {
   socket.on('message', (message, { port, address }) => socket.send(message, port, address));
   socket.bind(port, ${JSON.stringify(HOST)});
 }
+`;
+
+/** Serves on the first address, and on the second: at once, or when it is asked to. */
+const LATE = `'use strict';
+const http = require('node:http');
+const [first, second, when] = process.argv.slice(2).map((arg) => JSON.parse(arg));
+const answer = (response) => response.end(JSON.stringify({ pid: process.pid }));
+const late = http.createServer((_request, response) => answer(response));
+const server = http.createServer(({ url }, response) => {
+  // An answer to the other is never begun.
+  if (url === '/listen') late.listen(second, () => answer(response));
+  else if (url !== '/wait') answer(response);
+});
+server.listen(first);
+if (when === 'at once') late.listen(second);
 `;
 
 /** Opens connections, one after the other, each with a request; all of them must be answered. */
@@ -173,9 +187,48 @@ if (!isBuiltin && HAS_PROC) {
     await app.upgrade();
     await app.untilSettled();
     t.is(typeof (await get({ host: HOST, port: second })).pid, 'number');
-    const socket = net.connect(first, HOST);
-    const [error] = await once(socket, 'error');
-    t.is(error.code, 'ECONNREFUSED');
+    const isRefused = async () => {
+      const { code } = await get({ host: HOST, port: first }).catch((error) => error);
+      return code === 'ECONNREFUSED';
+    };
+    t.true(await becomesTrue(isRefused, WITHIN));
     t.is((await app.stop()).code, 0);
   });
+
+  for (const [kind, policy] of [
+    ['a port', 'SCHED_RR'],
+    ['a path', 'SCHED_RR'],
+    ['a port', 'SCHED_REUSEPORT'],
+    ['a path', 'SCHED_NONE'],
+  ]) {
+    test(`${policy}: an address is still open when a worker of the new primary asks for it later: ${kind}`, async (t) => {
+      t.timeout(LIMIT);
+      const first = { host: HOST, port: await freePort() };
+      const second =
+        kind === 'a port'
+          ? { host: HOST, port: await freePort() }
+          : { path: path.join(temporaryDirectory(t), 'socket') };
+      const target = kind === 'a port' ? second : { socketPath: second.path };
+      const args = (when) => [first, second, when].map((it) => JSON.stringify(it));
+      const app = await startUpgraded(t, {
+        program: LATE,
+        settings: { args: args('at once'), workers: 1, policy },
+        timeout: LIMIT,
+      });
+      // The old worker has this as long as the client wants.
+      const waiting = net.connect(first.port, HOST);
+      waiting.on('error', () => {});
+      waiting.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+      await get(first);
+      app.change({ args: args('later') });
+      await app.upgrade();
+      const { pid } = await get({ ...first, path: '/listen' });
+      t.deepEqual(await app.pids(), [pid]);
+      waiting.destroy();
+      await app.untilSettled();
+      t.is((await get(target)).pid, pid);
+      t.is((await app.stop()).code, 0);
+      if (kind === 'a path') t.throws(() => statSync(second.path), { code: 'ENOENT' });
+    });
+  }
 }

@@ -60,7 +60,7 @@ impl<D: Driver> Core<D> {
         }
     }
 
-    /// Accepts nothing more at what the successor takes.
+    /// Accepts nothing more at what the successor was offered.
     pub(super) fn stop_accepting(&mut self) {
         if let Some(successor) = &mut self.successor {
             successor.phase = Phase::Committing;
@@ -70,11 +70,11 @@ impl<D: Driver> Core<D> {
     /// The successor is gone before it has served: everything is as it was. Returns the workers that are to get sockets
     /// of their own, which they could not meanwhile.
     pub(crate) fn accept_again(&mut self, now: Instant) -> Vec<(ListenerId, WorkerId)> {
-        let Some(Successor { phase, offered, takes, unserved }) = self.successor.take() else {
+        let Some(Successor { phase, offered, unserved, .. }) = self.successor.take() else {
             return Vec::new();
         };
         if phase == Phase::Committing {
-            for listener in takes.into_keys() {
+            for &listener in &offered {
                 if let Some(distribution) = self.distribution(listener) {
                     distribution.notify_acceptors();
                 }
@@ -89,11 +89,11 @@ impl<D: Driver> Core<D> {
         members.filter(|&(listener, worker)| self.lacks_socket(worker, listener)).collect()
     }
 
-    /// Whether the engine accepts no connections of the listener, because the successor does, or is about to.
+    /// Whether the engine accepts no connections of the listener, because the successor does, or may come to do so.
     pub(super) fn has_stopped_accepting(&self, listener: ListenerId) -> bool {
-        let is_taken =
-            |it: &Successor| it.phase != Phase::Offered && it.takes.contains_key(&listener);
-        self.successor.as_ref().is_some_and(is_taken)
+        let is_left_to_it =
+            |it: &Successor| it.phase != Phase::Offered && it.offered.contains(&listener);
+        self.successor.as_ref().is_some_and(is_left_to_it)
     }
 
     /// Whether the successor serves the listener, and gets all of its connections.
@@ -137,12 +137,13 @@ impl<D: Driver> Core<D> {
         };
         successor.phase = Phase::Serving;
         let unserved = std::mem::take(&mut successor.unserved);
+        // Workers of the successor may still come to serve those that none does yet.
+        for listener in successor.offered.iter().filter_map(|id| self.listeners.get(id)) {
+            listener.disown_sockets();
+        }
         let mut taken: Vec<_> = successor.takes.keys().copied().collect();
         taken.sort_unstable();
         for &id in &taken {
-            if let Some(listener) = self.listeners.get(&id) {
-                listener.disown_sockets();
-            }
             self.tell_takers(id, Duration::ZERO, now);
             self.forward_waiting(id, now);
         }

@@ -9,6 +9,7 @@ pub mod takeover;
 use std::{
     collections::HashMap,
     io,
+    mem::{replace, take},
     os::fd::{AsRawFd, OwnedFd, RawFd},
     path::Path,
 };
@@ -195,9 +196,11 @@ impl Inherited {
     pub fn close_upgraded(&mut self) -> Vec<String> {
         self.commit();
         let is_unserved = |it: &InheritedListener| matches!(it.source, Source::Upgraded { .. });
-        let closed = self.listeners.iter().filter(|it| is_unserved(it));
-        let names = closed.flat_map(|it| &it.sockets).filter_map(store_name).collect();
-        self.listeners.retain(|it| !is_unserved(it));
+        let (unserved, others) = take(&mut self.listeners).into_iter().partition(is_unserved);
+        self.listeners = others;
+        let names = |it: &InheritedListener| it.sockets.iter().filter_map(store_name).collect();
+        let names = unserved.iter().flat_map::<Vec<_>, _>(names).collect();
+        unserved.iter().for_each(InheritedListener::end);
         names
     }
 
@@ -221,7 +224,7 @@ impl Inherited {
     /// primary has bound.
     pub fn end_wait(&mut self) -> Unwanted {
         let mut unwanted = Unwanted::default();
-        if std::mem::replace(&mut self.is_told, true) {
+        if replace(&mut self.is_told, true) {
             return unwanted;
         }
         self.queues.close_connections();
@@ -233,12 +236,7 @@ impl Inherited {
                 }
                 Source::Stored { name } => {
                     unwanted.stored.push(name.clone());
-                    for socket in &listener.sockets {
-                        listen::stop(socket.as_raw_fd());
-                        // Its file is removed when this is dropped.
-                        let copy = socket.try_clone();
-                        drop(copy.and_then(|copy| listener.adopt(copy, self.is_committed)));
-                    }
+                    listener.end();
                 }
                 Source::Activated { .. } | Source::Upgraded { .. } => {}
             }
@@ -293,6 +291,19 @@ impl InheritedListener {
     fn is_open_at(&self, fd: RawFd) -> bool {
         let socket = self.sockets.first();
         duplicate(fd).is_ok_and(|it| socket.is_some_and(|socket| are_same(it, socket)))
+    }
+
+    /// Ends listening, in whatever process the sockets are open, and removes the file of a Unix socket; unless the
+    /// service manager or a program keeps them.
+    fn end(&self) {
+        for socket in &self.sockets {
+            let bound = socket.try_clone().and_then(|copy| self.adopt(copy, true));
+            if let Ok(bound) = bound
+                && bound.keeper().is_none()
+            {
+                listen::stop(bound.as_raw_fd());
+            }
+        }
     }
 
     fn adopt(&self, socket: OwnedFd, is_committed: bool) -> io::Result<Bound> {

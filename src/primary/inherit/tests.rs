@@ -125,9 +125,15 @@ fn what_no_worker_serves_closes_with_the_other_primary() {
     pool.commit();
     assert!(pool.find(&query(&one)).is_none());
     assert!(pool.find(&query(&other)).is_some(), "a worker may still ask for it");
-    let name = store_name(&other).unwrap();
-    assert_eq!(pool.close_upgraded(), [name]);
+    let path = socket_path("unserved");
+    let unserved = UnixListener::bind(&path).unwrap();
+    pool.add(offered(3, unix(&path), &unserved));
+    let names = [store_name(&other).unwrap(), store_name(&unserved).unwrap()];
+    assert_eq!(pool.close_upgraded(), names);
     assert!(pool.find(&query(&other)).is_none());
+    assert!(!path.exists());
+    assert!(!listen::is_listening(&other));
+    assert!(listen::is_listening(&one));
 }
 
 #[test]
