@@ -29,7 +29,7 @@ module.exports = {
   examples: [
     'rs-cluster systemd --user web -w auto server.js > shop.service',
     'sudo cp shop.service /etc/systemd/system/ && sudo systemctl enable --now shop',
-    'rs-cluster systemd --socket 80 --socket 443 --name shop server.js > shop.socket',
+    'rs-cluster systemd --socket 443 --name shop server.js > shop.socket',
   ],
   positionals: [0, Number.POSITIVE_INFINITY],
   isProgramLast: true,
