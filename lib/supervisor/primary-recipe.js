@@ -1,6 +1,7 @@
 'use strict';
 
 const { accessSync, constants, readFileSync } = require('node:fs');
+const { createRequire } = require('node:module');
 const path = require('node:path');
 const { environmentPairs } = require('../node/fork-options.js');
 const { isSingleExecutable } = require('../process/preloading.js');
@@ -121,7 +122,8 @@ function checkProgram(program, execArgv, cwd) {
   }
   const file = path.resolve(cwd, program);
   try {
-    accessSync(require.resolve(file), constants.R_OK);
+    // Bundlers take `require.resolve()` for a file to be included.
+    accessSync(createRequire(file).resolve(file), constants.R_OK);
   } catch (error) {
     if (error.code !== 'MODULE_NOT_FOUND') throw error;
     throw Object.assign(new Error(`there is no program ${file}`), { code: 'ENOENT', path: file });
