@@ -30,9 +30,6 @@ use super::{
 /// Makes this program a worker, see [`plays_a_worker`]: what it listens on, as JSON.
 const WORKER: &str = "RS_CLUSTER_PLAYS_WORKER";
 
-/// How long the first worker has to live.
-const SOON: Duration = Duration::from_millis(20);
-
 /// What the played worker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Play {
@@ -152,28 +149,7 @@ fn workers(play: Play, queries: &[&Query]) -> Recipe {
 }
 
 fn options(workers: u32) -> SuperviseOptions {
-    SuperviseOptions {
-        workers,
-        ready_when: ReadyWhen::Listening,
-        ready_timeout: DEADLINE,
-        min_uptime: SOON,
-        max_surge: 1,
-        drain_timeout: DEADLINE,
-        shutdown_delay: Duration::ZERO,
-        kill_timeout: DEADLINE,
-        hands_over: true,
-        max_generations: 3,
-        restart_delay: SOON,
-        max_restart_delay: DEADLINE,
-        max_restarts: None,
-        hung_timeout: None,
-        blocked_timeout: None,
-        max_memory: None,
-        max_age: None,
-        max_requests: None,
-        jitter: 0.0,
-        seed: 1,
-    }
+    SuperviseOptions { ready_when: ReadyWhen::Listening, ..supervise::options(workers) }
 }
 
 /// The old primary, with the sockets that it listens on.

@@ -28,18 +28,6 @@ impl Simulation {
         }
     }
 
-    fn play(&mut self, steps: Vec<(usize, Step)>) {
-        for (worker, step) in steps {
-            let ids: Vec<_> = self.workers.keys().copied().collect();
-            let Some(id) = ids.get(worker % ids.len().max(1)) else {
-                break;
-            };
-            self.step(*id, step);
-            self.check_places();
-            self.check_reasons();
-        }
-    }
-
     /// All workers end. The successor serves what it has been given, and what waits at the sockets.
     fn end_hand_over(&mut self, sockets: &[Rc<MemorySocket>]) {
         for id in std::mem::take(&mut self.unread) {

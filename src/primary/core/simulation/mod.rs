@@ -641,6 +641,26 @@ impl Simulation {
         self.player(id).is_exhausted = is_exhausted;
         self.core.report_descriptors(id, is_exhausted, self.now);
     }
+
+    /// Plays steps, and checks after each that no client is lost, and no worker is kept back without a reason.
+    fn play(&mut self, steps: Vec<(usize, Step)>) {
+        self.play_each(steps, |simulation| {
+            simulation.check_places();
+            simulation.check_reasons();
+        });
+    }
+
+    /// Plays steps, each of one of the workers that there are then, and checks after each.
+    fn play_each(&mut self, steps: Vec<(usize, Step)>, check: impl Fn(&Self)) {
+        for (worker, step) in steps {
+            let ids: Vec<_> = self.workers.keys().copied().collect();
+            let Some(id) = ids.get(worker % ids.len().max(1)) else {
+                break;
+            };
+            self.step(*id, step);
+            check(self);
+        }
+    }
 }
 
 fn policies() -> impl Strategy<Value = Scheduling> {
@@ -694,15 +714,7 @@ proptest! {
             let id = simulation.fork();
             simulation.listen(id, 0);
         }
-        for (worker, step) in steps {
-            let ids: Vec<_> = simulation.workers.keys().copied().collect();
-            let Some(id) = ids.get(worker % ids.len().max(1)) else {
-                break;
-            };
-            simulation.step(*id, step);
-            simulation.check_places();
-            simulation.check_reasons();
-        }
+        simulation.play(steps);
         simulation.settle();
     }
 }

@@ -37,17 +37,6 @@ impl Simulation {
             self.core.inherit_connection(listener, connection, false, self.now);
         }
     }
-
-    fn play_each(&mut self, steps: Vec<(usize, Step)>, check: impl Fn(&Self)) {
-        for (worker, step) in steps {
-            let ids: Vec<_> = self.workers.keys().copied().collect();
-            let Some(id) = ids.get(worker % ids.len().max(1)) else {
-                break;
-            };
-            self.step(*id, step);
-            check(self);
-        }
-    }
 }
 
 /// What happens while the primary stands by: no worker leaves, because then it would not take the place.
@@ -92,10 +81,7 @@ proptest! {
             simulation.inherit(address, is_idle);
             simulation.check_places();
         }
-        simulation.play_each(after, |simulation| {
-            simulation.check_places();
-            simulation.check_reasons();
-        });
+        simulation.play(after);
         simulation.settle();
     }
 }
