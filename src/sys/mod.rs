@@ -71,7 +71,7 @@ pub use self::{
     failure::{errno, errno_name},
     inherit::{close_inherited, duplicate_inherited, inherit},
     notify::{Notifier, Sent},
-    platform::use_batch_scheduling,
+    platform::BatchScheduling,
     platform::orphans::{Orphans, become_subreaper, orphans_run},
     usage::{cpu_time_of, memory_of, thread_time},
 };
