@@ -39,7 +39,9 @@ fn run() -> io::Result<String> {
         "connections" => connections::run(&serde_json::from_str(&argument)?),
         "kept" => kept::run(&serde_json::from_str(&argument)?),
         "traffic" => traffic::run(serde_json::from_str(&argument)?),
-        _ => Err(io::Error::other("usage: rs-cluster-load connections LOAD | kept KEPT | traffic PLAN")),
+        _ => Err(io::Error::other(
+            "usage: rs-cluster-load connections LOAD | kept KEPT | traffic PLAN",
+        )),
     }
 }
 
