@@ -13,7 +13,7 @@ const TITLE_HEIGHT = 40;
 const PANEL_HEIGHT = 110;
 const AXIS_HEIGHT = 34;
 const LABELS_WIDTH = 44;
-const ROOM_FOR_LABELS = 30;
+const ROOM_FOR_LABELS = 40;
 
 // The colors are readable on white as well as on black.
 const TEXT = '#7a828e';
@@ -87,7 +87,7 @@ function drawPanel(figures, { left, top, width, height, index, max, names, title
       min: 0,
       max,
       splitNumber: 3,
-      axisLabel: STYLE,
+      axisLabel: { showMaxLabel: true, ...STYLE },
       splitLine: { lineStyle: { color: LINE } },
     },
     series: names.map((name) => drawSeries(figures, name, index, digits)),
@@ -98,7 +98,8 @@ function drawPanel(figures, { left, top, width, height, index, max, names, title
 function scaleOf(figures) {
   const highest = Math.max(...figures.flatMap(({ values }) => values.map((it) => it.median)));
   const power = 10 ** Math.floor(Math.log10(highest || 1));
-  return power * [1, 1.5, 2, 3, 4, 6, 8, 10].find((factor) => factor * power >= highest);
+  const factor = [1, 1.5, 2, 3, 4, 6, 9, 10].find((it) => it * power >= highest);
+  return Number((factor * power).toPrecision(2));
 }
 
 function layOut(figures) {
@@ -128,6 +129,13 @@ function layOut(figures) {
   return { panels, names, height: 2 * PADDING + LEGEND_HEIGHT + rows.length * rowHeight };
 }
 
+/** The numbers of names continue through the process, so they would depend on how many charts came before. */
+function renumber(svg) {
+  const classes = unique(svg.match(/\bcls-\d+\b/g) ?? []);
+  const withoutIds = svg.replace(/\bzr\d+-/g, '');
+  return withoutIds.replace(/\bcls-\d+\b/g, (name) => `cls-${classes.indexOf(name)}`);
+}
+
 /** Returns an SVG, which is always the same for the same figures. */
 function drawSizes({ figures }) {
   const { panels, names, height } = layOut(figures);
@@ -145,8 +153,7 @@ function drawSizes({ figures }) {
   });
   const svg = chart.renderToSVGString();
   chart.dispose();
-  // The numbers of names continue through the process, so they would depend on how many charts came before.
-  return `${svg.replace(/\bzr\d+-/g, '')}\n`;
+  return `${renumber(svg)}\n`;
 }
 
 module.exports = { drawSizes, isAboutSizes };

@@ -43,7 +43,7 @@ const CALLS_OF_STATS = 101;
 const PATIENCE_SECONDS = 3;
 
 const COLUMNS = [
-  { key: 'primaryCpu', title: 'primary µs/conn', label: 'CPU of the primary, each', unit: 'µs' },
+  { key: 'primaryCpu', title: 'primary µs/conn', label: 'CPU of the primary', unit: 'µs/conn' },
   {
     key: 'idle',
     title: 'idle %',
@@ -52,9 +52,9 @@ const COLUMNS = [
     digits: 2,
   },
   { key: 'resident', title: 'primary MB', label: 'memory of the primary', unit: 'MB', digits: 1 },
-  { key: 'stats', title: 'stats() µs', label: 'a call of stats()', unit: 'µs', hasRatio: false },
-  { key: 'workerMemory', title: 'a worker MB', digits: 1, hasRatio: true },
-].map((column) => ({ digits: 1, hasRatio: column.key !== 'idle', ...column }));
+  { key: 'stats', title: 'stats() µs', label: 'a call of stats()', unit: 'µs', digits: 0 },
+  { key: 'workerMemory', title: 'a worker MB' },
+].map((column) => ({ digits: 1, hasRatio: !['idle', 'stats'].includes(column.key), ...column }));
 
 function casesOf([workers]) {
   return FAMILIES.flatMap(({ family, sizes, serverOf }) =>

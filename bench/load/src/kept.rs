@@ -72,3 +72,49 @@ fn is_open(connection: &TcpStream) -> bool {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     recv(connection.as_raw_fd(), &mut [0], flags) == Err(Errno::EAGAIN)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, thread};
+
+    use super::*;
+
+    /// A server that answers one request so; it ends when the connection is dropped.
+    fn serve(answer: &'static [u8]) -> (u16, thread::JoinHandle<TcpStream>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let served = thread::spawn(move || {
+            let (mut connection, client) = listener.accept().unwrap();
+            assert_eq!(client.ip(), Ipv4Addr::new(127, 0, 0, 7));
+            let mut request = vec![0; REQUEST.len()];
+            connection.read_exact(&mut request).unwrap();
+            assert_eq!(request, REQUEST);
+            connection.write_all(answer).unwrap();
+            connection
+        });
+        (port, served)
+    }
+
+    fn kept(port: u16) -> Kept {
+        Kept { port, source: Ipv4Addr::new(127, 0, 0, 7), count: 1 }
+    }
+
+    #[test]
+    fn a_connection_is_open_until_the_server_closes_it() {
+        let (port, served) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let connection = open(&kept(port)).unwrap();
+        let server = served.join().unwrap();
+        assert!(is_open(&connection));
+        drop(server);
+        // Returns when the end has come.
+        assert_eq!(connection.peek(&mut [0]).unwrap(), 0);
+        assert!(!is_open(&connection));
+    }
+
+    #[test]
+    fn another_answer_than_200_is_an_error() {
+        let (port, served) = serve(b"HTTP/1.1 503 Service Unavailable\r\n\r\n");
+        assert!(open(&kept(port)).is_err());
+        served.join().unwrap();
+    }
+}

@@ -186,13 +186,10 @@ impl Program {
         self.core.queue_has_room(worker, self.now);
     }
 
-    /// All workers are looked at, which turn or sleep. Those that are asked answer.
+    /// All workers are looked at, which turn or sleep.
     pub fn look(&mut self, turns: bool) {
         self.turns.set(turns);
         self.pass(A_LOOK);
-        for id in self.orders.probes.take() {
-            self.core.answered(id, self.now);
-        }
     }
 
     /// So many idle connections of workers that have drained wait in the engine.
@@ -223,10 +220,15 @@ impl Program {
         }
     }
 
+    /// Time passes, and what is due is done. Workers that are asked whether their event loops turn answer.
     fn pass(&mut self, time: Duration) {
         self.now += time;
-        if self.core.next_deadline().is_some_and(|next| next <= self.now) {
-            self.core.expire(self.now);
+        if self.core.next_deadline().is_none_or(|next| next > self.now) {
+            return;
+        }
+        self.core.expire(self.now);
+        for id in self.orders.probes.take() {
+            self.core.answered(id, self.now);
         }
     }
 
