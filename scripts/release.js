@@ -13,6 +13,7 @@ const {
   platformPackages,
   tagOf,
 } = require('../packaging/lib/packages.js');
+const { makeMainPackage } = require('../packaging/lib/main-package.js');
 const { startRegistry } = require('../packaging/lib/registry.js');
 const { targetOf } = require('../lib/addon/binary.js');
 const { cached } = require('../tools/cache.js');
@@ -90,7 +91,7 @@ async function publishDry() {
   const { version } = manifestOf(ROOT);
   const options = ['--dry-run', '--access', 'public', '--tag', tagOf(version)];
   options.push('--loglevel', 'notice', '--registry', registry.url);
-  for (const directory of [...builtPackages().map((it) => it.directory), ROOT]) {
+  for (const directory of [...builtPackages().map((it) => it.directory), makeMainPackage()]) {
     await run('npm', ['publish', directory, ...options]);
   }
   registry.close();
