@@ -90,8 +90,7 @@ function wrap(modules, name) {
 function loader(above, others) {
   const extend = others.map((file) => `() => require('./${path.posix.basename(file)}')`);
   return `
-const path = require('node:path');
-const root = typeof __dirname === 'string' ? path.join(__dirname, '${above}') : undefined;
+const root = typeof __dirname === 'string' ? require('node:path').join(__dirname, '${above}') : undefined;
 const loaded = new Map();
 const others = [${extend.join(', ')}];
 
@@ -101,7 +100,7 @@ function load(name) {
   while (modules[name] === undefined) Object.assign(modules, others.shift()());
   const module = { exports: {} };
   loaded.set(name, module);
-  const file = root && path.join(root, name);
+  const file = root && root + '/' + name;
   try {
     modules[name](module, module.exports, file, load);
   } catch (error) {
