@@ -87,10 +87,12 @@ function wrap(modules, name) {
 }
 
 /** What loads modules. The first chunk exports it. */
-function loader(above, others) {
+function loader(first, others) {
   const extend = others.map((file) => `() => require('./${path.posix.basename(file)}')`);
   return `
-const root = typeof __dirname === 'string' ? require('node:path').join(__dirname, '${above}') : undefined;
+const file = typeof __filename === 'string' ? __filename : undefined;
+// Not in a bundle of the user, where all that the modules know is the bundle's file.
+const root = file?.endsWith('/${first}') ? file.slice(0, -'/${first}'.length) : undefined;
 const loaded = new Map();
 const others = [${extend.join(', ')}];
 
@@ -100,9 +102,9 @@ function load(name) {
   while (modules[name] === undefined) Object.assign(modules, others.shift()());
   const module = { exports: {} };
   loaded.set(name, module);
-  const file = root && root + '/' + name;
+  const itsFile = root === undefined ? file : root + '/' + name;
   try {
-    modules[name](module, module.exports, file, load);
+    modules[name](module, module.exports, itsFile, load);
   } catch (error) {
     // The next one to need it tries again, as with modules of Node.
     loaded.delete(name);
@@ -127,8 +129,7 @@ function joinModules(root, chunks) {
   const texts = distribute(modules, chunks).map((names, index) => {
     const all = `{\n${names.map((name) => wrap(modules, name)).join('')}}`;
     if (index > 0) return `${STRICT}module.exports = ${all};\n`;
-    const above = path.posix.relative(path.posix.dirname(first), '.');
-    return `${STRICT}const modules = ${all};\n${loader(above, others)}`;
+    return `${STRICT}const modules = ${all};\n${loader(first, others)}`;
   });
   return new Map(chunks.map(({ file }, index) => [file, texts[index]]));
 }
