@@ -14,6 +14,7 @@ const { describeFailures } = require('../../bench/lib/failing');
 const times = require('../../bench/lib/process-times');
 const { interleave } = require('../../bench/lib/rounds');
 const { compareRounds } = require('../../bench/lib/statistics');
+const { countCalls } = require('../../bench/lib/system-calls');
 const { UserError } = require('../../tools/user-error');
 const { temporaryDirectory } = require('../helpers/temporary');
 
@@ -98,6 +99,26 @@ test('an opponent that fails twice is left out of later rounds, and the others g
   ]);
   const broken = () => interleave([{ name: 'bug' }], 1, async () => undefined.nothing);
   await t.throwsAsync(broken, { instanceOf: TypeError });
+});
+
+const TRACE = `accept4(8, {sa_family=AF_INET, ...}, [16], SOCK_CLOEXEC) = 21
+accept4(8, 0x7ffd, [16], SOCK_CLOEXEC) = -1 EAGAIN (Resource temporarily unavailable)
+openat(AT_FDCWD, "/proc/7/stat", O_RDONLY|O_CLOEXEC) = 22
+read(22, ""..., 512)                    = 180
+close(22)                               = 0
+read(22, ""..., 512)                    = 8
+pread64(9, ""..., 512, 0)               = 20
++++ exited with 0 +++
+`;
+
+test('system calls are counted by name, with those in vain and the reads of /proc', (t) => {
+  t.deepEqual(countCalls(TRACE, [9]), {
+    all: 7,
+    byName: { accept4: 2, openat: 1, read: 2, close: 1, pread64: 1 },
+    succeeded: { accept4: 1, openat: 1, read: 2, close: 1, pread64: 1 },
+    again: { accept4: 1 },
+    proc: 2,
+  });
 });
 
 test('a table that was measured beside a busy process is marked, and goes on without a failing opponent', async (t) => {
