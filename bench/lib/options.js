@@ -77,7 +77,7 @@ ${lines.join('\n')}
 Options:
   --rounds N      rounds of each opponent ${defaultOf('rounds')}
   --seconds S     measured seconds in each round ${defaultOf('seconds')}
-  --quick         fewer and shorter rounds, which takes about half as long
+  --quick         fewer and shorter rounds, which takes about 25 minutes
   --node PATH     the Node binary that runs the opponents (this one)
   --bun PATH|npm  Bun takes part, by its binary or fetched by npm
 

@@ -34,7 +34,7 @@ function casesOf({ workers: counts }) {
 module.exports = serverScenario({
   summary: 'new connections a second, HTTP (Connection: close) and TCP, CPU per connection',
   defaults: { rounds: '7', seconds: '2', workers: '2,4,8' },
-  quick: { seconds: '1' },
+  quick: { rounds: '3', seconds: '1' },
   casesOf,
   prepare: (options, cases) => {
     if (cases.some(({ server }) => server.protocol === 'http')) requireWrk(options);

@@ -48,8 +48,8 @@ function describe({ rate }, cases) {
 
 module.exports = serverScenario({
   summary: 'how long a connection takes at fixed rates, HTTP (Connection: close) and TCP',
-  defaults: { rounds: '9', seconds: '3', rate: '1000' },
-  quick: { rounds: '5', seconds: '2' },
+  defaults: { rounds: '9', seconds: '2', rate: '1000' },
+  quick: { rounds: '3', seconds: '1' },
   casesOf,
   prepare,
   measure: measureLatency,

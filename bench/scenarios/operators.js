@@ -194,7 +194,7 @@ function figures({ settings: { rate }, opponents }) {
 
 module.exports = {
   summary: 'how long a connection takes while operators ask, or flood, the admin endpoint',
-  defaults: { rounds: '3', seconds: '5', rate: '1000' },
+  defaults: { rounds: '2', seconds: '5', rate: '1000' },
   quick: { rounds: '1', seconds: '3' },
   figures,
   format,

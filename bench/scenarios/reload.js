@@ -17,6 +17,6 @@ module.exports = replacementScenario({
     { key: 'closed', label: 'closed connections', unit: 'connections', digits: 0 },
     { key: 'replaced', label: 'time of a reload', unit: 's', digits: 1 },
   ],
-  defaults: { rounds: '2', seconds: '25' },
-  quick: { rounds: '1', seconds: '20' },
+  defaults: { rounds: '2', seconds: '20' },
+  quick: { rounds: '1', seconds: '15' },
 });

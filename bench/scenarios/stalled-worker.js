@@ -11,7 +11,7 @@ const STALL = { ms: 1000, everyMs: 2000 };
 module.exports = serverScenario({
   summary: `how long a connection takes while one worker stalls for ${STALL.ms} ms now and then`,
   defaults: { rounds: '9', seconds: '4', workers: '3', rate: '500' },
-  quick: { rounds: '5', seconds: '4' },
+  quick: { rounds: '3' },
   casesOf: ({ workers: counts }) =>
     counts.map((workers) => ({
       name: `http, ${workers} workers`,
