@@ -11,6 +11,7 @@ const {
   otherLoadBetween,
 } = require('../../bench/lib/disturbance');
 const { describeFailures } = require('../../bench/lib/failing');
+const { drawFlameGraph, parseStacks } = require('../../bench/lib/flame-graph');
 const times = require('../../bench/lib/process-times');
 const { interleave } = require('../../bench/lib/rounds');
 const { compareRounds } = require('../../bench/lib/statistics');
@@ -119,6 +120,36 @@ test('system calls are counted by name, with those in vain and the reads of /pro
     again: { accept4: 1 },
     proc: 2,
   });
+});
+
+const SAMPLES = `
+ffffffff8100 do_syscall_64 ([kernel.kallsyms])
+      7f1001 v8::Call(int, (anonymous)) (/opt/a b/node)
+      7f1002 JS:*respond /home/someone/app/worker.js:15:9 (/tmp/perf-7.map)
+
+      7f1003 JS:~processTimers node:internal/timers:5:1 (/tmp/perf-7.map)
+      7f1004 rs_cluster::run::h0123456789abcdef (/home/someone/lib.node)
+
+`;
+
+test('samples become stacks, without paths of the machine, and these a picture', (t) => {
+  const stacks = parseStacks(SAMPLES);
+  t.deepEqual(stacks, [
+    [
+      { name: 'JS:*respond worker.js:15:9', kind: 'script' },
+      { name: 'v8::Call(int, (anonymous))', kind: 'native' },
+      { name: 'do_syscall_64', kind: 'kernel' },
+    ],
+    [
+      { name: 'rs_cluster::run', kind: 'native' },
+      { name: 'JS:~processTimers node:internal/timers:5:1', kind: 'script' },
+    ],
+  ]);
+  const svg = drawFlameGraph([...stacks, ...Array(997).fill(stacks[1])], 'Where the time goes');
+  t.regex(svg, /Where the time goes/);
+  t.regex(svg, /processTimers/);
+  t.notRegex(svg, /respond/); // too narrow
+  t.notRegex(svg, /someone/);
 });
 
 test('a table that was measured beside a busy process is marked, and goes on without a failing opponent', async (t) => {
