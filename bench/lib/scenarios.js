@@ -15,6 +15,7 @@ const NAMES = [
   'reload',
   'upgrade',
   'operators',
+  'scale',
   'footprint',
   'fork',
   'ipc',
