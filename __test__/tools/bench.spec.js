@@ -123,7 +123,7 @@ test('system calls are counted by name, with those in vain and the reads of /pro
 });
 
 const SAMPLES = `
-ffffffff8100 do_syscall_64 ([kernel.kallsyms])
+ffffffff8100 do_syscall_64 ([kernel])
       7f1001 v8::Call(int, (anonymous)) (/opt/a b/node)
       7f1002 JS:*respond /home/someone/app/worker.js:15:9 (/tmp/perf-7.map)
 
