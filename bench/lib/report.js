@@ -7,6 +7,7 @@ const path = require('node:path');
 const { drawChart } = require('./chart.js');
 const { BASELINE } = require('./opponents.js');
 const { readResults } = require('./results.js');
+const { drawSizes, isAboutSizes } = require('./size-chart.js');
 const { formatMarkdownTable, formatNumber } = require('./table.js');
 const { UserError } = require('../../tools/user-error.js');
 
@@ -39,7 +40,7 @@ const SUMMARY_CHART = [
 const SUMMARY_NAMES = ['rs-cluster', 'node:cluster round-robin'];
 
 // Scenarios whose opponents are not those of the others: each has a table of its own.
-const APART = ['drain', 'reload', 'upgrade', 'operators'];
+const APART = ['drain', 'reload', 'upgrade', 'operators', 'scale'];
 
 function namesOf(results) {
   const values = results.flatMap(({ figures }) => figures.flatMap((figure) => figure.values));
@@ -96,12 +97,14 @@ function describe(results) {
   ].join('\n');
 }
 
-function chartOf(name) {
-  return `![${name}: the figures of the table as bars](../bench/charts/${name}.svg)\n`;
+function chartOf(result) {
+  const { name } = result;
+  const drawing = isAboutSizes(result) ? 'drawn against the sizes' : 'as bars';
+  return `![${name}: the figures of the table ${drawing}](../bench/charts/${name}.svg)\n`;
 }
 
 function formatReport(results) {
-  const pictures = results.map(({ name }) => chartOf(name)).join('\n');
+  const pictures = results.map(chartOf).join('\n');
   const isApart = ({ name }) => APART.includes(name);
   const together = results.filter((result) => !isApart(result));
   const groups = [together, ...results.filter(isApart).map((result) => [result])];
@@ -134,7 +137,8 @@ function writeReport() {
   const drawn = summary.filter(({ label }) => SUMMARY_CHART.includes(label));
   fs.mkdirSync(CHARTS, { recursive: true });
   for (const result of [...results, { name: 'summary', figures: drawn }]) {
-    fs.writeFileSync(path.join(CHARTS, `${result.name}.svg`), drawChart(result));
+    const draw = isAboutSizes(result) ? drawSizes : drawChart;
+    fs.writeFileSync(path.join(CHARTS, `${result.name}.svg`), draw(result));
   }
   fs.writeFileSync(README, readme);
   fs.writeFileSync(ALL, all);

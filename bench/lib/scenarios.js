@@ -14,6 +14,7 @@ const NAMES = [
   'reload',
   'upgrade',
   'operators',
+  'scale',
   'footprint',
   'fork',
   'ipc',
