@@ -80,6 +80,8 @@ async function main() {
   await buildLoad();
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'rs-cluster-flame-'));
   const implementation = await buildPackage(path.join(directory, 'rs-cluster'));
+  // V8 also writes a log into the current directory.
+  process.chdir(directory);
   process.env.NODE_OPTIONS = NODE_OPTIONS;
   const opponent = { name: 'rs-cluster', program: 'rs-cluster.js', node: process.execPath };
   const settings = { workers: WORKERS, protocol: 'http' };

@@ -27,7 +27,7 @@ function shortenName(name) {
 
 function kindOf(name, object) {
   if (/kernel|\[k\]|vmlinux|_\[k\]/.test(object)) return 'kernel';
-  return /^(?:JS:|Builtin:|BytecodeHandler|Script:|Function:|RegExp:)/.test(name)
+  return /^(?:JS:|Eval:|Builtin:|BytecodeHandler|Script:|Function:|RegExp:)/.test(name)
     ? 'script'
     : 'native';
 }
