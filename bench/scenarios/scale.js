@@ -8,6 +8,8 @@ const { setTimeout } = require('node:timers/promises');
 const { selectCases } = require('../lib/cases.js');
 const { measureCost } = require('../lib/cost.js');
 const { cpuOf } = require('../lib/cpu.js');
+const { describeDisturbance, watchOthers } = require('../lib/disturbance.js');
+const { describeFailures } = require('../lib/failing.js');
 const { implementations } = require('../lib/implementations.js');
 const { keepOpen, whyNotKept } = require('../lib/kept.js');
 const { buildLoad, runLoad } = require('../lib/load.js');
@@ -15,8 +17,8 @@ const { memoryOf } = require('../lib/memory.js');
 const { BASELINE } = require('../lib/opponents.js');
 const { interleave } = require('../lib/rounds.js');
 const { startServer } = require('../lib/server.js');
-const { compare } = require('../lib/statistics.js');
-const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
+const { compareRounds } = require('../lib/statistics.js');
+const { formatMedian, formatNumber, formatRatio, formatTable } = require('../lib/table.js');
 const { UserError } = require('../../tools/user-error.js');
 
 const PROGRAM = 'scale.js';
@@ -111,7 +113,7 @@ async function measureServer(server, { kept }, { rate, seconds }) {
 
 async function measure(opponent, settings, options) {
   const server = await startServer(opponent, settings);
-  const measured = measureServer(server, settings, options);
+  const measured = watchOthers(() => measureServer(server, settings, options));
   try {
     return await Promise.race([measured, server.ended]);
   } finally {
@@ -130,10 +132,7 @@ function logRound(it, opponent, round, rounds, measured) {
 }
 
 function summarize({ name, rounds }, baseline) {
-  const compared = COLUMNS.map(({ key }) => {
-    const valuesOf = (all) => all.map((round) => round[key]);
-    return [key, compare(valuesOf(rounds), valuesOf(baseline.rounds))];
-  });
+  const compared = COLUMNS.map(({ key }) => [key, compareRounds(rounds, baseline.rounds, key)]);
   return { name, ...Object.fromEntries(compared), rounds };
 }
 
@@ -171,7 +170,7 @@ function formatRows({ name, opponents }) {
     index === 0 ? name : '',
     opponent.name,
     ...COLUMNS.flatMap(({ key, digits, hasRatio }) => {
-      const median = formatNumber(opponent[key].median, digits);
+      const median = formatMedian(opponent[key], digits);
       return hasRatio ? [median, formatRatio(opponent[key])] : [median];
     }),
   ]);
@@ -180,11 +179,14 @@ function formatRows({ name, opponents }) {
 function format({ settings: { rounds, seconds, rate, workers }, skipped, cases }) {
   const titles = COLUMNS.flatMap(({ title, hasRatio }) => (hasRatio ? [title, 'ratio'] : [title]));
   const failures = cases.flatMap(({ name, opponents }) =>
-    opponents.flatMap((opponent) =>
-      opponent.rounds.flatMap((round, index) =>
-        round.failures.map((it) => `! ${name}, ${opponent.name}, round ${index + 1}: ${it}`),
-      ),
-    ),
+    opponents.flatMap((opponent) => {
+      const where = `${name}, ${opponent.name}`;
+      const bad = opponent.rounds.flatMap(({ failures: all = [] }, index) =>
+        all.map((it) => `! ${where}, round ${index + 1}: ${it}`),
+      );
+      const described = describeDisturbance(where, opponent.rounds);
+      return [...bad, ...describeFailures(where, opponent.rounds), ...described];
+    }),
   );
   return [
     `Rounds: ${rounds} of ${seconds} s each; ${rate} new HTTP connections a second; where not said, ${workers} workers`,
@@ -217,6 +219,7 @@ function figures({ cases }) {
 module.exports = {
   summary: 'what the primary costs with many workers, open connections and listeners',
   defaults: { rounds: '2', seconds: '2', workers: '8', rate: '1000' },
+  quick: { rounds: '1', seconds: '1' },
   figures,
   format,
   run,
