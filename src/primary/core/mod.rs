@@ -13,8 +13,8 @@
 //! - [`listening`]: binding, sharing and closing addresses; [`handover`]: how another primary gets them, and what
 //!   waits here,
 //! - [`standby`]: nothing is accepted before another primary leaves its place; what comes from that one,
-//! - [`stalls`]: workers that take nothing; [`suspicion`]: whether one of them is stuck or only waits for
-//!   a processor,
+//! - [`stalls`]: workers that take nothing; [`progress`]: whether one of them takes what waits for it; [`suspicion`]:
+//!   whether it is stuck or only waits for a processor,
 //! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`], [`successor`]: what the registries of [`state`] consist of,
 //! - [`supervise`]: slots, their workers, and what the program has done with them,
 //! - [`deadlines`]: when to call [`state::Core::expire`]; [`quota`]: what one worker may ask for;
@@ -34,6 +34,7 @@ pub(super) mod listening;
 pub(super) mod members;
 pub(super) mod parked;
 pub(super) mod parking;
+pub(super) mod progress;
 pub(super) mod quota;
 pub(super) mod reclaim;
 pub(super) mod round;
