@@ -13,8 +13,8 @@
 //! - [`listening`]: binding, sharing and closing addresses; [`handover`]: how another primary gets them, and what
 //!   waits here,
 //! - [`standby`]: nothing is accepted before another primary leaves its place; what comes from that one,
-//! - [`stalls`]: workers that take nothing; [`progress`]: whether one of them takes what waits for it; [`suspicion`]:
-//!   whether it is stuck or only waits for a processor,
+//! - [`stalls`]: workers that take nothing; [`watch`]: whether one of them takes what waits for it, [`progress`]: what
+//!   is known of that; [`suspicion`]: whether it is stuck or only waits for a processor,
 //! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`], [`successor`]: what the registries of [`state`] consist of,
 //! - [`supervise`]: slots, their workers, and what the program has done with them,
 //! - [`deadlines`]: when to call [`state::Core::expire`]; [`quota`]: what one worker may ask for;
@@ -50,6 +50,7 @@ pub(super) mod successor;
 /// Slots, and their workers.
 pub(super) mod supervise;
 pub(super) mod suspicion;
+pub(super) mod watch;
 #[doc(hidden)]
 pub mod workbench;
 pub(super) mod worker;

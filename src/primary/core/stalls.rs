@@ -14,9 +14,9 @@ use super::{
     deadlines::Due,
     driver::{Driver, Lanes},
     listener::Listener,
-    progress::Sight,
     state::Core,
-    suspicion::{LOYAL_SUSPICION, SUSPICION},
+    suspicion::{LOYAL_SUSPICION, SLOW_SWEEP, SUSPICION},
+    watch::Sight,
 };
 use crate::{
     protocol::{WorkerId, control::ToWorker},
@@ -25,9 +25,6 @@ use crate::{
 
 /// How often the detector looks at workers for which connections wait.
 const SWEEP: Duration = Duration::from_millis(2);
-
-/// How often it looks when all of these are stuck and no worker is left to ask: one that gets free says so.
-pub(super) const SLOW_SWEEP: Duration = Duration::from_millis(50);
 
 /// Workers of which one sweep reads the state of the threads: each takes a third of a millisecond.
 const LOADS_A_SWEEP: usize = 4;

@@ -13,6 +13,9 @@ pub(crate) const SUSPICION: Duration = Duration::from_millis(2);
 /// The same where clients would rather wait than have another worker, which does not know them.
 pub(crate) const LOYAL_SUSPICION: Duration = Duration::from_secs(1);
 
+/// How often a worker that is stuck is looked at, where no other is left to ask: one that gets free says so.
+pub(crate) const SLOW_SWEEP: Duration = Duration::from_millis(50);
+
 /// How long a suspected worker is observed: it is stuck when it takes nothing meanwhile. On a busy
 /// machine that is processor time, not time, because one that waits for a processor is not stuck.
 pub(crate) const OBSERVATION: Duration = Duration::from_millis(5);

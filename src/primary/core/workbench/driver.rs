@@ -200,8 +200,12 @@ impl Lanes for Lane {
         0
     }
 
-    fn taken(&self) -> u64 {
+    fn taken_beside(&self, _queued: usize) -> u64 {
         self.served.0.load(Ordering::Relaxed)
+    }
+
+    fn counted(&self) -> Option<u64> {
+        Some(self.served.0.load(Ordering::Relaxed))
     }
 
     fn has_shared_counters(&self) -> bool {
@@ -268,6 +272,10 @@ impl Lanes for Lane {
 
     fn requests(&self) -> u64 {
         0
+    }
+
+    fn main_time(&self) -> Option<Duration> {
+        self.processor_time()
     }
 
     fn load(&self) -> Option<Load> {
