@@ -33,18 +33,18 @@ class Connection {
   /** Whether a client would notice if this process ended now; undefined until that is first known. */
   isEngaged;
   #connections;
-  #fd;
   /** A weak reference to `unread`, which Node's parser keeps for as long as it is needed. */
   #unread = null;
   #hasEnded = false;
 
-  constructor(connections, { listener, server, protocol, handle }) {
+  /** @param {number} fd the descriptor of the handle */
+  constructor(connections, { listener, server, protocol }, handle, fd) {
     this.#connections = connections;
     this.listener = listener;
     this.server = server;
     this.protocol = protocol;
     this.handle = handle;
-    this.#fd = handle.fd;
+    this.fd = fd;
   }
 
   /** The socket whose end the client understands. */
@@ -97,7 +97,7 @@ class Connection {
     const isEngaged = this.#hasMore();
     if (this.#hasEnded || isEngaged === this.isEngaged) return;
     this.isEngaged = isEngaged;
-    this.#connections.setState(this.#fd, isEngaged ? State.ENGAGED : State.IDLE);
+    this.#connections.setState(this.fd, isEngaged ? State.ENGAGED : State.IDLE);
   }
 
   #hasMore() {
@@ -109,7 +109,7 @@ class Connection {
   /** It is closed. Returns whether its client has been cut, because the time to drain is over. */
   end(deadline) {
     const isCut = this.isEngaged && now() >= deadline;
-    if (!isCut) this.#connections.setState(this.#fd, State.NONE);
+    if (!isCut) this.#connections.setState(this.fd, State.NONE);
     this.#hasEnded = true;
     this.newest = null;
     return isCut;

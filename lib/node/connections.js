@@ -2,14 +2,13 @@
 
 const net = require('node:net');
 const Connection = require('./connection.js');
-const { handleOf, openStream, socketOf } = require('./handles.js');
+const { descriptorOf, followClosing, handleOf, openStream, socketOf } = require('./handles.js');
 const { followUpgrades } = require('./http-requests.js');
 const { passConnection } = require('./listening-handles.js');
 
 /**
- * The connections that the engine has delivered, until their handles are closed. The prototype of such a
- * handle inherits from the prototype of Node's class, so noticing that costs a connection neither a closure
- * nor a property.
+ * The connections that the engine has delivered, until their handles are closed. Node's classes of handles tell
+ * that, so it costs a connection neither a closure nor a property.
  */
 class Connections {
   /** What a drain does about connections; see `Drain`. */
@@ -19,10 +18,15 @@ class Connections {
   /** Called for each HTTP/2 stream that a client opens, if those are counted. */
   countStream = null;
   #onEnd;
-  /** By handle. */
-  #open = new Map();
-  /** The prototypes of handles, by kind. */
-  #prototypes = {};
+  /**
+   * By the numbers of their descriptors. In a Map they would outlive their end: it replaces its table again and
+   * again, each table refers to the next, and once one of them is old, V8 takes all that follow for alive until it
+   * collects old objects.
+   */
+  #open = [];
+  #size = 0;
+  /** The kinds of handles that are followed. */
+  #followed = new Set();
   /** Their states, by the numbers of their descriptors: memory that the engine reads. */
   #states = new Uint8Array(0);
 
@@ -38,35 +42,43 @@ class Connections {
   }
 
   get size() {
-    return this.#open.size;
+    return this.#size;
   }
 
-  [Symbol.iterator]() {
-    return this.#open.values();
+  *[Symbol.iterator]() {
+    for (const connection of this.#open) {
+      if (connection !== undefined) yield connection;
+    }
   }
 
   /** The connection of a socket, or of the TLS socket upon it; undefined for others. */
   of(socket) {
     const handle = handleOf(socket);
-    if (handle === null || handle === undefined) return undefined;
     // lib/_tls_wrap.js, TLSSocket.prototype._wrapHandle
-    return this.#open.get(handle) ?? this.#open.get(handle._parent);
+    return this.#ofHandle(handle) ?? this.#ofHandle(handle?._parent);
+  }
+
+  #ofHandle(handle) {
+    if (handle === null || handle === undefined) return undefined;
+    return this.#at(descriptorOf(handle), handle);
+  }
+
+  #at(fd, handle) {
+    const connection = this.#open[fd];
+    return connection?.handle === handle ? connection : undefined;
   }
 
   /** Passes a connection to the server of a listening handle. */
   serve(served, fd) {
-    const { listener, server, protocol, handle: listening, kind } = served;
-    const handle = this.#openHandle(kind, fd);
-    const connection = new Connection(this, { listener, server, protocol, handle });
-    this.#register(connection);
+    const connection = this.#register(served, this.#openCounted(served.kind, fd), fd);
     let isServed = false;
     try {
-      passConnection(listening, 0, handle);
+      passConnection(served.handle, 0, connection.handle);
       isServed = true;
     } finally {
       // A listener has thrown. As in Node the socket stays open, perhaps for ever, but it must not count as
       // load.
-      if (!isServed) this.#release(handle);
+      if (!isServed) this.#end(connection);
     }
     this.#delivered(connection);
   }
@@ -76,23 +88,32 @@ class Connections {
    * the listening socket.
    */
   serveShared(served, fd, passes) {
-    const { listener, server, protocol, handle: listening, kind } = served;
-    const handle = this.#watched(openStream(kind, fd), kind);
-    const connection = new Connection(this, { listener, server, protocol, handle });
+    const connection = this.#register(served, openStream(served.kind, fd), fd);
     connection.isCounted = false;
-    this.#register(connection);
-    passes(() => passConnection(listening, 0, handle));
+    passes(() => passConnection(served.handle, 0, connection.handle));
     this.#delivered(connection);
   }
 
-  #register(connection) {
-    this.#open.set(connection.handle, connection);
+  #register(served, handle, fd) {
+    if (!this.#followed.has(served.kind)) this.#follow(served.kind, handle);
+    const connection = new Connection(this, served, handle, fd);
+    // The program may have closed a descriptor itself, and its number is another's now.
+    this.#end(this.#open[fd]);
+    while (this.#open.length <= fd) this.#open.push(undefined);
+    this.#open[fd] = connection;
+    this.#size += 1;
     connection.updateEngaged();
+    return connection;
+  }
+
+  #follow(kind, handle) {
+    this.#followed.add(kind);
+    followClosing(handle, (closed, fd) => this.#end(this.#at(fd, closed)));
   }
 
   /** The server has got the connection, and may have closed it. */
   #delivered(connection) {
-    if (!this.#open.has(connection.handle)) return;
+    if (connection.hasEnded) return;
     const socket = socketOf(connection.handle);
     if (!socket) return;
     connection.setSocket(socket);
@@ -101,40 +122,25 @@ class Connections {
   }
 
   /** A 'tcp' or 'pipe' handle for the descriptor of a connection. The handle closes it. */
-  #openHandle(kind, fd) {
+  #openCounted(kind, fd) {
     let handle;
     try {
       handle = openStream(kind, fd);
     } finally {
       if (handle === undefined) this.#onEnd();
     }
-    return this.#watched(handle, kind);
+    return handle;
   }
 
-  #watched(handle, kind) {
-    this.#prototypes[kind] ??= watchedPrototype(Object.getPrototypeOf(handle), (closed) =>
-      this.#closed(closed),
-    );
-    return Object.setPrototypeOf(handle, this.#prototypes[kind]);
-  }
-
-  /** The handle is being closed, perhaps once more. */
-  #closed(handle) {
-    const connection = this.#open.get(handle);
-    if (connection === undefined) return;
-    this.#open.delete(handle);
+  /** Counts a connection as ended, unless it has ended already. */
+  #end(connection) {
+    if (connection === undefined || connection.hasEnded) return;
+    this.#open[connection.fd] = undefined;
+    this.#size -= 1;
     // The engine counts no more connections as cut than it considers open.
     const isCut = connection.end(this.deadline);
     if (connection.isCounted && !isCut) this.#onEnd();
     this.observer?.onClose(connection);
-  }
-
-  /** Counts a connection as ended, unless it has ended already. Its handle is not watched any longer. */
-  #release(handle) {
-    this.#closed(handle);
-    const prototype = Object.getPrototypeOf(handle);
-    if (!Object.values(this.#prototypes).includes(prototype)) return;
-    Object.setPrototypeOf(handle, Object.getPrototypeOf(prototype));
   }
 
   /** Counts a socket that is moved to another thread, without its handle being closed (lib/net.js). */
@@ -146,10 +152,10 @@ class Connections {
     if (name === undefined) return;
     const transfer = prototype[name];
     const connections = this;
-    prototype[name] = function transferAndRelease(...args) {
-      const handle = this._handle;
+    prototype[name] = function transferAndEnd(...args) {
+      const connection = connections.of(this);
       const moved = transfer.apply(this, args);
-      connections.#release(handle);
+      connections.#end(connection);
       return moved;
     };
   }
@@ -158,24 +164,6 @@ class Connections {
   setState(fd, state) {
     this.#states[fd] = state;
   }
-}
-
-function watchedPrototype(plain, onClose) {
-  const prototype = {
-    __proto__: plain,
-    close(callback) {
-      onClose(this);
-      return super.close(callback);
-    },
-    reset(callback) {
-      const errno = super.reset(callback);
-      if (errno === 0) onClose(this);
-      return errno;
-    },
-  };
-  // Unix sockets can't be reset.
-  if (plain.reset === undefined) delete prototype.reset;
-  return prototype;
 }
 
 module.exports = Connections;

@@ -39,6 +39,27 @@ function firstSocket(fd) {
   }
 }
 
+/**
+ * Calls back with each handle of the class of this one that is being closed, and its descriptor: by `close()`, perhaps
+ * more than once, or by `reset()`.
+ */
+function followClosing(handle, onClose) {
+  const prototype = Object.getPrototypeOf(handle);
+  const { close, reset } = prototype;
+  prototype.close = function closeAndTell(callback) {
+    onClose(this, this.fd);
+    return close.call(this, callback);
+  };
+  // Unix sockets can't be reset.
+  if (reset === undefined) return;
+  prototype.reset = function resetAndTell(callback) {
+    const { fd } = this;
+    const errno = reset.call(this, callback);
+    if (errno === 0) onClose(this, fd);
+    return errno;
+  };
+}
+
 /** A UDP handle for a descriptor. The handle closes it. */
 function openDatagram(fd) {
   if (classes.udp === undefined) {
@@ -162,6 +183,7 @@ module.exports = {
   countSent,
   descriptorOf,
   detach,
+  followClosing,
   handleOf,
   handleOfBound,
   handleOfDatagram,

@@ -218,7 +218,8 @@ class Listeners {
       return false;
     }
     debug('worker %d serves a connection', this.#worker.id);
-    this.#context.nextTick(() => this.#connections.serve(found, fd));
+    // What delivers it runs in the context of this worker's events.
+    nextTick(serve, this.#connections, found, fd);
     return true;
   }
 
@@ -334,6 +335,10 @@ function isListening(server) {
   } catch {
     return false;
   }
+}
+
+function serve(connections, served, fd) {
+  connections.serve(served, fd);
 }
 
 /** Closes a server. Calls back once, after the other listeners of 'close', even if one of them throws. */

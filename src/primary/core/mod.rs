@@ -18,7 +18,8 @@
 //! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`], [`successor`]: what the registries of [`state`] consist of,
 //! - [`supervise`]: slots, their workers, and what the program has done with them,
 //! - [`deadlines`]: when to call [`state::Core::expire`]; [`quota`]: what one worker may ask for;
-//!   [`stats`]: what is counted.
+//!   [`stats`]: what is counted,
+//! - [`workbench`]: all of it without a driver's I/O, for measurements.
 
 pub(super) mod availability;
 pub(super) mod deadlines;
@@ -49,4 +50,6 @@ pub(super) mod successor;
 /// Slots, and their workers.
 pub(super) mod supervise;
 pub(super) mod suspicion;
+#[doc(hidden)]
+pub mod workbench;
 pub(super) mod worker;
