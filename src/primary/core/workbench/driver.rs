@@ -275,7 +275,7 @@ impl Lanes for Lane {
     }
 
     fn main_time(&self) -> Option<Duration> {
-        self.processor_time()
+        None
     }
 
     fn load(&self) -> Option<Load> {
