@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { promisify } = require('node:util');
 const { serial: test } = require('ava');
+const { makeMainPackage } = require('./lib/main-package.js');
 const { install } = require('../__test__/helpers/installation.js');
 const { temporaryDirectory } = require('../__test__/helpers/temporary.js');
 const { fetchPackage } = require('../tools/package.js');
@@ -78,7 +79,7 @@ const bundlers = {
 /** Makes a directory with the package installed, and with a bundled program. */
 async function bundle(t, name, { source, external = [] }) {
   const directory = temporaryDirectory(t);
-  install(t, undefined, directory);
+  makeMainPackage(install(t, undefined, directory));
   for (const [file, text] of Object.entries(SOURCES)) {
     fs.writeFileSync(path.join(directory, file), text);
   }

@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { serial: test } = require('ava');
+const { makeMainPackage } = require('./lib/main-package.js');
 const { NODES } = require('./lib/nodes.js');
 const { ROOT, builtPackages, manifestOf, pack, platformPackages } = require('./lib/packages.js');
 const { startRegistry } = require('./lib/registry.js');
@@ -27,7 +28,8 @@ let tarballs;
 
 test.before('all packages are packed, and a registry has them', async () => {
   const packed = async (directory) => (await pack(directory, path.join(place, 'packed'))).file;
-  tarballs = { main: await packed(ROOT), platform: await packed(own.directory) };
+  const main = makeMainPackage(path.join(place, 'main'));
+  tarballs = { main: await packed(main), platform: await packed(own.directory) };
   registry = await startRegistry([
     { manifest: manifestOf(ROOT), tarball: tarballs.main },
     ...platformPackages().map(({ target, manifest }) => ({

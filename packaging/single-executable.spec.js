@@ -5,12 +5,14 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { promisify } = require('node:util');
 const { serial: test } = require('ava');
-const { ROOT } = require('./lib/packages.js');
+const { makeRunnable } = require('./lib/main-package.js');
 const { temporaryDirectory } = require('../__test__/helpers/temporary.js');
 const { findNode } = require('../tools/node-binary.js');
 const { fetchPackage } = require('../tools/package.js');
 
 const run = promisify(execFile);
+
+const HOME = makeRunnable();
 
 // The name by which Node finds what was injected into an executable.
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
@@ -56,7 +58,7 @@ async function ask(t, version, cluster, options) {
 if (process.platform === 'linux') {
   for (const version of ['20', '26']) {
     test(`a worker of a single executable of Node ${version} is started as by node:cluster`, async (t) => {
-      const ours = await ask(t, version, ROOT);
+      const ours = await ask(t, version, HOME);
       t.is(ours.id, 1);
       t.is(ours.args.at(-1), 'an argument');
       const builtin = await ask(t, version, 'node:cluster');
@@ -71,7 +73,7 @@ if (process.platform === 'linux') {
   }
 
   test('a process of a single executable that takes no options becomes a worker when it loads the package', async (t) => {
-    const { id, args, now } = await ask(t, '26', ROOT, { execArgvExtension: 'none' });
+    const { id, args, now } = await ask(t, '26', HOME, { execArgvExtension: 'none' });
     t.is(id, 1);
     t.deepEqual(args, now);
     t.is(args.at(-1), 'an argument');

@@ -4,6 +4,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const test = require('ava');
 const { NODES } = require('./lib/nodes.js');
+const { makeMainPackage } = require('./lib/main-package.js');
 const { ROOT, pack } = require('./lib/packages.js');
 const { temporaryDirectory } = require('../__test__/helpers/temporary.js');
 const { fetchPackage } = require('../tools/package.js');
@@ -17,7 +18,7 @@ async function prepare(t, types) {
   const project = temporaryDirectory(t);
   const modules = path.join(project, 'node_modules');
   fs.mkdirSync(path.join(modules, 'rs-cluster'), { recursive: true });
-  const { file } = await pack(ROOT, project);
+  const { file } = await pack(makeMainPackage(path.join(project, 'main')), project);
   const unpack = ['-xf', file, '--strip-components=1', '-C', path.join(modules, 'rs-cluster')];
   await runTool('tar', unpack);
   // The types of Node have dependencies of their own.

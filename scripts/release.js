@@ -13,6 +13,7 @@ const {
   platformPackages,
   tagOf,
 } = require('../packaging/lib/packages.js');
+const { makeMainPackage, makeRunnable } = require('../packaging/lib/main-package.js');
 const { startRegistry } = require('../packaging/lib/registry.js');
 const { targetOf } = require('../lib/addon/binary.js');
 const { cached } = require('../tools/cache.js');
@@ -29,6 +30,8 @@ const VERSION = '1.0.0';
 const TOOLCHAIN = `@napi-rs/cross-toolchain-x64-target-x86_64@${VERSION}`;
 const BUILT = path.join(ROOT, 'target', 'prebuilt');
 const TARGET = 'x86_64-unknown-linux-gnu';
+// What runs on the main package too, and not only on the sources.
+const SPECS = ['environment', 'lifecycle', 'messages'].map((name) => `__test__/${name}/*.spec.js`);
 
 const USAGE = `npm run release:dry
 
@@ -90,7 +93,7 @@ async function publishDry() {
   const { version } = manifestOf(ROOT);
   const options = ['--dry-run', '--access', 'public', '--tag', tagOf(version)];
   options.push('--loglevel', 'notice', '--registry', registry.url);
-  for (const directory of [...builtPackages().map((it) => it.directory), ROOT]) {
+  for (const directory of [...builtPackages().map((it) => it.directory), makeMainPackage()]) {
     await run('npm', ['publish', directory, ...options]);
   }
   registry.close();
@@ -104,6 +107,7 @@ async function main(argv) {
   const [target, env] = await choose();
   await build(target, env);
   await run('npx', ['ava', '--config', 'packaging/ava.config.mjs']);
+  await run('npx', ['ava', ...SPECS], { CLUSTER: makeRunnable() });
   await publishDry();
   return 0;
 }

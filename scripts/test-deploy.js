@@ -7,19 +7,13 @@
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 const { runCommand } = require('../tools/command.js');
-const { findMissing, install, installCommand } = require('../tools/debian-packages.js');
+const { describeMissing, findMissing, install } = require('../tools/debian-packages.js');
 const { DEPLOY_PROGRAMS } = require('../tools/deploy-programs.js');
 const { parse } = require('../tools/options.js');
 
 const ROOT = path.join(__dirname, '..');
 const AVA = path.join(ROOT, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
 const CONFIG = path.join('__test__', 'deploy', 'ava.config.mjs');
-
-function describe(missing) {
-  const programs = missing.map(({ program }) => program.replaceAll('|', ' or ')).join(', ');
-  const hint = 'npm run test:deploy -- --install';
-  return `Missing: ${programs}. Install with\n\n  ${installCommand(missing).join(' ')}\n\nor let "${hint}" do it.\n`;
-}
 
 async function main(argv) {
   const { values, positionals } = parse(argv, { install: { type: 'boolean', default: false } });
@@ -29,7 +23,7 @@ async function main(argv) {
     missing = findMissing(DEPLOY_PROGRAMS);
   }
   if (missing.length > 0) {
-    process.stderr.write(describe(missing));
+    process.stderr.write(describeMissing(missing, 'npm run test:deploy -- --install'));
     return 2;
   }
   const args = [AVA, '--config', CONFIG, ...positionals];

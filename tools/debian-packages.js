@@ -64,7 +64,7 @@ function installCommand(missing) {
 }
 
 /** Runs a command as root; returns whether it succeeds. */
-function run(...command) {
+function runAsRoot(...command) {
   const sudo = process.getuid() === 0 ? [] : ['sudo', '-n'];
   const [program, ...args] = [...sudo, 'env', 'DEBIAN_FRONTEND=noninteractive', ...command];
   const { status, error } = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
@@ -75,8 +75,8 @@ function run(...command) {
 /** Keeps packages from starting their services; returns the function that allows it again. */
 function forbidServices() {
   if (existsSync(POLICY)) return () => {};
-  run('sh', '-c', REFUSE);
-  return () => run('rm', '-f', POLICY);
+  runAsRoot('sh', '-c', REFUSE);
+  return () => runAsRoot('rm', '-f', POLICY);
 }
 
 /** Installs the packages of these programs, and starts none of their services. */
@@ -84,12 +84,26 @@ function install(missing) {
   const names = installCommand(missing).slice(4);
   const allowServices = forbidServices();
   process.once('exit', allowServices);
-  const attempt = () => run('apt-get', 'install', ...OPTIONS, ...names);
+  const attempt = () => runAsRoot('apt-get', 'install', ...OPTIONS, ...names);
   // The lists of packages may be missing, or too old.
-  const installed = attempt() || (run('apt-get', 'update') && attempt());
+  const installed = attempt() || (runAsRoot('apt-get', 'update') && attempt());
   process.removeListener('exit', allowServices);
   allowServices();
   if (!installed) throw new UserError(`apt-get could not install ${names.join(' ')}`);
 }
 
-module.exports = { findMissing, findOneOf, findProgram, install, installCommand };
+/** Names programs that are missing, and how to install them; `hint` is a command that does so. */
+function describeMissing(missing, hint) {
+  const programs = missing.map(({ program }) => program.replaceAll('|', ' or ')).join(', ');
+  return `Missing: ${programs}. Install with\n\n  ${installCommand(missing).join(' ')}\n\nor let "${hint}" do it.\n`;
+}
+
+module.exports = {
+  describeMissing,
+  findMissing,
+  findOneOf,
+  findProgram,
+  install,
+  installCommand,
+  runAsRoot,
+};

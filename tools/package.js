@@ -23,13 +23,19 @@ function fetchedPackage(specifier) {
   return directory && path.join(directory, 'node_modules', nameOf(specifier));
 }
 
-/** The directory of a package, which npm fetches if it isn't there. */
-async function fetchPackage(specifier) {
+/**
+ * The directory of a package, which npm fetches if it isn't there.
+ *
+ * @param {object} [options]
+ * @param {boolean} [options.isForeign] whether the package is for another platform
+ */
+async function fetchPackage(specifier, { isForeign = false } = {}) {
   const directory = await cached(keyOf(specifier), async (prefix) => {
     // stdout is not used, because the tool that needs the package may print a report there.
     process.stderr.write(`Fetching ${specifier} by npm …\n`);
     const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
-    const args = ['install', '--prefix', prefix, ...quiet, specifier];
+    const force = isForeign ? ['--force'] : [];
+    const args = ['install', '--prefix', prefix, ...force, ...quiet, specifier];
     await runTool('npm', args, { missing: MISSING });
   });
   return path.join(directory, 'node_modules', nameOf(specifier));

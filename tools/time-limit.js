@@ -8,13 +8,15 @@ const { availableParallelism, loadavg } = require('node:os');
 
 /** A machine busier than this counts as a hang. */
 const LARGEST_SLOWDOWN = 10;
+/** How many times slower than a processor its emulator is, if the tests run in one. */
+const EMULATION = Number(process.env.EMULATION_SLOWDOWN ?? 1);
 /** How often a time limit checks the load, in milliseconds. */
 const LOOKS = 500;
 
-/** How many times longer a process has to wait for a processor than on an idle machine. */
+/** How many times longer a process takes than on an idle machine, without an emulator. */
 function slowdown() {
   const wanted = Math.max(loadavg()[0], runnable()) / availableParallelism();
-  return Math.min(Math.max(wanted, 1), LARGEST_SLOWDOWN);
+  return EMULATION * Math.min(Math.max(wanted, 1), LARGEST_SLOWDOWN);
 }
 
 /** How many threads run or want to run; 0 if the system does not say. The load average would lag behind. */

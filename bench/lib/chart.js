@@ -87,7 +87,8 @@ function drawPanel({ label, unit, digits, better, values }, { left, top }, index
 }
 
 /** Returns an SVG, which is always the same for the same figures. */
-function drawChart({ figures }) {
+function drawChart({ figures: all }) {
+  const figures = all.filter(({ isDrawn }) => isDrawn !== false);
   const { places, height } = layOut(figures);
   const panels = figures.map((figure, index) => drawPanel(figure, places[index], index));
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });

@@ -62,13 +62,18 @@ function cpuOf(pids) {
 /** Microseconds that the thread of a process with this name has used so far; null if that is unknown. */
 function threadCpuOf(pid, name) {
   if (readCpu !== fromSchedstat) return null;
-  const threads = fs.readdirSync(`/proc/${pid}/task`);
-  const thread = threads.find((it) => nameOf(pid, it) === name);
+  const thread = threadOf(pid, name);
   return thread === undefined ? null : threadFromSchedstat(pid, thread);
+}
+
+/** The id of the thread of a process with this name, if there is one. */
+function threadOf(pid, name) {
+  const threads = fs.readdirSync(`/proc/${pid}/task`);
+  return threads.find((it) => nameOf(pid, it) === name);
 }
 
 function nameOf(pid, thread) {
   return fs.readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim();
 }
 
-module.exports = { cpuOf, cpuSource, threadCpuOf };
+module.exports = { cpuOf, cpuSource, threadCpuOf, threadOf };

@@ -1,14 +1,17 @@
 'use strict';
 
 const path = require('node:path');
+const { makeRunnable } = require('../../packaging/lib/main-package.js');
 
-const ROOT = path.join(__dirname, '..', '..');
+let made;
 
 /**
- * The checkouts of rs-cluster that take part as opponents: this one, and the one that `--against` names.
+ * The variants of rs-cluster that take part as opponents: the package of this checkout, as users install it, and the
+ * checkout, or package, that `--against` names.
  */
 function implementations({ against }) {
-  const own = { name: 'rs-cluster', implementation: ROOT };
+  made ??= makeRunnable();
+  const own = { name: 'rs-cluster', implementation: made };
   if (!against) return [own];
   return [own, { name: 'other rs-cluster', implementation: path.resolve(against) }];
 }

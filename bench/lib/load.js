@@ -22,10 +22,11 @@ async function buildLoad() {
 
 /**
  * Opens connections to `port` for `seconds`, as `pace` says: `{ concurrency }` or `{ rate }`. At a rate,
- * connections that are open at the end have `patienceSeconds` more. Latency is in µs.
+ * connections that are open at the end have `patienceSeconds` more. They go to `furtherPorts` as well, in
+ * turn. Latency is in µs.
  */
-async function runLoad({ port, protocol, pace, seconds, patienceSeconds = 0, lateMs = 100 }) {
-  const load = { port, protocol, pace, seconds, patienceSeconds, lateMs };
+async function runLoad({ seconds, patienceSeconds = 0, lateMs = 100, ...others }) {
+  const load = { ...others, seconds, patienceSeconds, lateMs };
   const limit = (seconds + patienceSeconds) * 1000 + GRACE_MS;
   const args = ['connections', JSON.stringify(load)];
   const report = JSON.parse(await runTool(PROGRAM, args, { limit }));
@@ -33,4 +34,4 @@ async function runLoad({ port, protocol, pace, seconds, patienceSeconds = 0, lat
   return { ...report, requests: served, rate: served / elapsed, errors: failures };
 }
 
-module.exports = { buildLoad, runLoad };
+module.exports = { PROGRAM, buildLoad, runLoad };

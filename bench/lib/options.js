@@ -17,6 +17,7 @@ const OPTIONS = {
   bun: { type: 'string' },
   against: { type: 'string' },
   write: { type: 'boolean', default: false },
+  quick: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 };
 
@@ -47,8 +48,8 @@ function parseArguments(argv) {
 }
 
 /** The given options, completed by the scenario's own defaults and the common ones. */
-function completeOptions(given, { defaults }) {
-  const options = { ...DEFAULTS, ...defaults, ...given };
+function completeOptions(given, { defaults, quick }) {
+  const options = { ...DEFAULTS, ...defaults, ...(given.quick && quick), ...given };
   return {
     ...options,
     rounds: positiveInteger('rounds', options.rounds),
@@ -76,6 +77,7 @@ ${lines.join('\n')}
 Options:
   --rounds N      rounds of each opponent ${defaultOf('rounds')}
   --seconds S     measured seconds in each round ${defaultOf('seconds')}
+  --quick         fewer and shorter rounds, which takes about 25 minutes
   --node PATH     the Node binary that runs the opponents (this one)
   --bun PATH|npm  Bun takes part, by its binary or fetched by npm
 

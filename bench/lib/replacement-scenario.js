@@ -4,11 +4,13 @@
 
 const { setTimeout } = require('node:timers/promises');
 const { selectCases } = require('./cases.js');
+const { describeDisturbance, watchOthers } = require('./disturbance.js');
+const { describeFailures } = require('./failing.js');
 const { everyShape } = require('./every-shape.js');
 const { buildLoad } = require('./load.js');
 const { interleave } = require('./rounds.js');
-const { compare } = require('./statistics.js');
-const { formatNumber, formatRange, formatTable } = require('./table.js');
+const { compareRounds } = require('./statistics.js');
+const { formatMedian, formatNumber, formatRange, formatTable } = require('./table.js');
 const { startTraffic } = require('./traffic.js');
 const { startTrafficServer } = require('./traffic-server.js');
 const { UserError } = require('../../tools/user-error.js');
@@ -109,7 +111,7 @@ async function play(server, pace) {
 
 async function measure(opponent, { node, workers, ...pace }) {
   const server = await startTrafficServer(opponent, { node, workers, timeout: TIMEOUT });
-  const played = play(server, pace);
+  const played = watchOthers(() => play(server, pace));
   try {
     return await Promise.race([played, server.ended]);
   } finally {
@@ -128,7 +130,7 @@ function formatSummary(opponents, columns) {
   const rows = opponents.map((opponent) => [
     opponent.name,
     ...columns.flatMap(({ key, digits }) => [
-      formatNumber(opponent[key].median, digits),
+      formatMedian(opponent[key], digits),
       formatRange(opponent[key], digits),
     ]),
   ]);
@@ -137,8 +139,10 @@ function formatSummary(opponents, columns) {
 
 /** How the requests of each shape failed, over all rounds. */
 function formatShapes({ name, rounds }) {
-  const rows = rounds[0].shapes.map((shape) => {
-    const all = rounds.map(({ shapes }) => shapes.find((it) => it.name === shape.name));
+  const played = rounds.filter(({ failure }) => !failure);
+  if (played.length === 0) return '';
+  const rows = played[0].shapes.map((shape) => {
+    const all = played.map(({ shapes }) => shapes.find((it) => it.name === shape.name));
     const classes = new Set(all.flatMap(({ failures }) => Object.keys(failures)));
     const how = [...classes].map((it) => {
       const count = sum(all.map(({ failures }) => failures[it] ?? 0));
@@ -162,20 +166,15 @@ function formatShapes({ name, rounds }) {
  * @param {(options: object) => Promise<{ opponents: object[], skipped: string[] }>} scenario.find
  * @param {object[]} scenario.figures for the report: `key`, `label`, `unit` and `digits`
  * @param {object} scenario.defaults
+ * @param {object} scenario.quick the defaults for a short run
  */
 function replacementScenario(scenario) {
   const { name, summary, subject = 'all workers', what } = scenario;
-  const { duration, times, find, figures, defaults } = scenario;
+  const { duration, times, find, figures, defaults, quick } = scenario;
   const columns = [...COLUMNS, { key: 'replaced', title: duration, digits: 1 }];
 
   const summarize = ({ name: opponent, rounds }) => {
-    const values = ({ key }) => [
-      key,
-      compare(
-        rounds.map((round) => round[key]),
-        [],
-      ),
-    ];
+    const values = ({ key }) => [key, compareRounds(rounds, undefined, key)];
     return { name: opponent, ...Object.fromEntries(columns.map(values)), rounds };
   };
 
@@ -198,7 +197,11 @@ function replacementScenario(scenario) {
     const heading =
       `Rounds: ${rounds} of ${seconds} s with ${workers} workers; ${subject} ${what} ${times} times in each; ` +
       `workers may take ${TIMEOUT / 1e3} s to leave\n`;
-    const remarks = skipped.map((line) => `${line}\n`);
+    const described = opponents.flatMap(({ name: opponent, rounds: all }) => [
+      ...describeFailures(opponent, all),
+      ...describeDisturbance(opponent, all),
+    ]);
+    const remarks = [...described, ...skipped].map((line) => `${line}\n`);
     const tables = [formatSummary(opponents, columns), ...opponents.map(formatShapes)];
     return [heading, ...tables, ...remarks].join('\n');
   }
@@ -211,7 +214,7 @@ function replacementScenario(scenario) {
       values: opponents.map(({ name: opponent, [key]: value }) => ({ name: opponent, ...value })),
     }));
 
-  return { summary, defaults, figures: figuresOf, format, run };
+  return { summary, defaults, quick, figures: figuresOf, format, run };
 }
 
 module.exports = { replacementScenario };

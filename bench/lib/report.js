@@ -5,9 +5,11 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { drawChart } = require('./chart.js');
+const { FOOTNOTE } = require('./disturbance.js');
 const { BASELINE } = require('./opponents.js');
 const { readResults } = require('./results.js');
-const { formatMarkdownTable, formatNumber } = require('./table.js');
+const { drawSizes, isAboutSizes } = require('./size-chart.js');
+const { formatMarkdownTable, formatMedian, formatNumber } = require('./table.js');
 const { UserError } = require('../../tools/user-error.js');
 
 const ROOT = path.join(__dirname, '..', '..');
@@ -21,8 +23,10 @@ const END = '<!-- /bench -->';
 const SUMMARY = [
   'HTTP, 2 workers',
   'HTTP, 2 workers, CPU of the primary',
+  'HTTP, 8 workers',
   'HTTP, 1000/s, 2 workers, p50',
   'HTTP, 1000/s, 2 workers, p99',
+  'HTTP, half of saturation, 2 workers, p99',
   'HTTP, one of 3 workers stalls, p99.9',
   'HTTP, 2 workers, primary blocked',
   'HTTP keep-alive, 2 workers',
@@ -39,7 +43,7 @@ const SUMMARY_CHART = [
 const SUMMARY_NAMES = ['rs-cluster', 'node:cluster round-robin'];
 
 // Scenarios whose opponents are not those of the others: each has a table of its own.
-const APART = ['drain', 'reload', 'upgrade', 'operators'];
+const APART = ['drain', 'reload', 'upgrade', 'operators', 'calls', 'scale'];
 
 function namesOf(results) {
   const values = results.flatMap(({ figures }) => figures.flatMap((figure) => figure.values));
@@ -48,7 +52,7 @@ function namesOf(results) {
 
 function formatCell(value, digits) {
   if (value?.median === undefined) return '-';
-  const figure = formatNumber(value.median, digits);
+  const figure = formatMedian(value, digits);
   return value.ratio && value.name !== BASELINE
     ? `${figure} (${formatNumber(value.ratio.median, 2)}x)`
     : figure;
@@ -96,22 +100,37 @@ function describe(results) {
   ].join('\n');
 }
 
-function chartOf(name) {
-  return `![${name}: the figures of the table as bars](../bench/charts/${name}.svg)\n`;
+/** What readers have to know of figures that are doubtful or missing. */
+function remarksOf(results) {
+  const values = results.flatMap(({ figures }) => figures.flatMap((figure) => figure.values));
+  const isDisturbed = values.some(({ median, disturbed }) => disturbed && median !== undefined);
+  const say = (what, key) =>
+    results.flatMap(({ name, [key]: names = [] }) =>
+      names.length > 0 ? [`${what} \`${name}\`: ${names.join(', ')}.`] : [],
+    );
+  const missing = [...say('Left out of', 'absent'), ...say('Failed in', 'failed')];
+  return [...(isDisturbed ? [FOOTNOTE] : []), ...missing].flatMap((line) => [line, '']);
+}
+
+function chartOf(result) {
+  const { name } = result;
+  const drawing = isAboutSizes(result) ? 'drawn against the sizes' : 'as bars';
+  return `![${name}: the figures of the table ${drawing}](../bench/charts/${name}.svg)\n`;
 }
 
 function formatReport(results) {
-  const pictures = results.map(({ name }) => chartOf(name)).join('\n');
+  const pictures = results.map(chartOf).join('\n');
   const isApart = ({ name }) => APART.includes(name);
   const together = results.filter((result) => !isApart(result));
   const groups = [together, ...results.filter(isApart).map((result) => [result])];
   const tables = groups.filter((group) => group.length > 0).map(formatFigures);
-  return [describe(results), '', tables.join('\n'), pictures].join('\n');
+  return [describe(results), '', tables.join('\n'), ...remarksOf(results), pictures].join('\n');
 }
 
 function formatSummary(results, figures) {
   const picture = `![${SUMMARY_CHART.length} figures of the table as bars](bench/charts/summary.svg)`;
-  return [picture, '', formatFigures([{ figures }]), describe(results), ''].join('\n');
+  const table = formatFigures([{ figures }]);
+  return [picture, '', table, ...remarksOf([{ figures }]), describe(results), ''].join('\n');
 }
 
 function replaceBetweenMarkers(file, replacement) {
@@ -134,7 +153,8 @@ function writeReport() {
   const drawn = summary.filter(({ label }) => SUMMARY_CHART.includes(label));
   fs.mkdirSync(CHARTS, { recursive: true });
   for (const result of [...results, { name: 'summary', figures: drawn }]) {
-    fs.writeFileSync(path.join(CHARTS, `${result.name}.svg`), drawChart(result));
+    const draw = isAboutSizes(result) ? drawSizes : drawChart;
+    fs.writeFileSync(path.join(CHARTS, `${result.name}.svg`), draw(result));
   }
   fs.writeFileSync(README, readme);
   fs.writeFileSync(ALL, all);

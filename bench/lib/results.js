@@ -17,11 +17,26 @@ function shorten({ nodeVersion, kernel, cores }) {
   return { nodeVersion, kernel: /^\D+\d+(\.\d+)?/.exec(kernel)?.[0] ?? kernel, cores };
 }
 
+/** The opponents that did not take part, and those of which a round failed; why is in the output of the run. */
+function absencesOf({ skipped = [], cases = [], opponents = [] }) {
+  const all = [...opponents, ...cases.flatMap((it) => it.opponents)];
+  const failed = all.filter(({ rounds }) => rounds?.some(({ failure }) => failure));
+  return {
+    absent: skipped.map((line) => line.slice(0, line.indexOf(':'))),
+    failed: [...new Set(failed.map(({ name }) => name))],
+  };
+}
+
 function writeResult({ name, figures }, environment, result) {
   const { rounds } = result.settings;
-  const record = { environment: shorten(environment), rounds, figures: figures(result) };
+  const facts = { environment: shorten(environment), rounds, ...absencesOf(result) };
+  const record = { ...facts, figures: figures(result) };
   fs.mkdirSync(RESULTS, { recursive: true });
   fs.writeFileSync(fileOf(name), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+function removeResult({ name }) {
+  fs.rmSync(fileOf(name), { force: true });
 }
 
 /** Reads the results of the scenarios that have been measured. */
@@ -30,4 +45,4 @@ function readResults() {
   return measured.map((name) => ({ name, ...JSON.parse(fs.readFileSync(fileOf(name), 'utf8')) }));
 }
 
-module.exports = { readResults, writeResult };
+module.exports = { readResults, removeResult, writeResult };

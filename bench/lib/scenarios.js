@@ -5,6 +5,7 @@ const { UserError } = require('../../tools/user-error.js');
 // The scenarios are in the order in which they run, and are reported.
 const NAMES = [
   'connections',
+  'calls',
   'latency',
   'keep-alive',
   'slow-turns',
@@ -14,6 +15,7 @@ const NAMES = [
   'reload',
   'upgrade',
   'operators',
+  'scale',
   'footprint',
   'fork',
   'ipc',

@@ -3,17 +3,18 @@
 // The common parts of scenarios that load servers: their cases, rounds, tables and figures.
 
 const { selectCases } = require('./cases.js');
-const { sparingGuests } = require('./guests.js');
+const { describeDisturbance, watchOthers } = require('./disturbance.js');
+const { describeFailures } = require('./failing.js');
 const { buildLoad } = require('./load.js');
 const { BASELINE, findOpponents } = require('./opponents.js');
 const { interleave } = require('./rounds.js');
 const { startServer } = require('./server.js');
-const { compare } = require('./statistics.js');
-const { formatNumber, formatRange, formatRatio, formatTable } = require('./table.js');
+const { compareRounds } = require('./statistics.js');
+const { formatMedian, formatNumber, formatRange, formatRatio, formatTable } = require('./table.js');
 
 async function measureServer(opponent, settings, measure) {
   const server = await startServer(opponent, settings);
-  const measured = measure(server);
+  const measured = watchOthers(() => measure(server));
   try {
     return await Promise.race([measured, server.ended]);
   } finally {
@@ -25,50 +26,47 @@ async function measureServer(opponent, settings, measure) {
 
 function logRound(opponent, round, rounds, it, [first], measured) {
   const figure = `${formatNumber(measured[first.key], first.digits)} ${first.unit}`;
-  const remarks = measured.failure ? [measured.failure] : measured.failures;
-  const result = measured.failure ? '-' : figure;
+  const others = measured.disturbed ? [`others used ${measured.otherLoad?.toFixed(2)}`] : [];
+  const remarks = [...measured.failures, ...others];
   const remark = remarks.length > 0 ? `  ! ${remarks.join(', ')}` : '';
-  const where = `round ${round}/${rounds}  ${it.name.padEnd(18)}${opponent.name.padEnd(26)}`;
-  process.stderr.write(`${where}${result}${remark}\n`);
+  const where = `round ${round}/${rounds}  ${it.name.padEnd(18)} ${opponent.name.padEnd(26)}`;
+  process.stderr.write(`${where}${figure}${remark}\n`);
 }
 
-function summarizeOpponent({ name, rounds }, baseline, columns) {
-  const compareRounds = ({ key }) => {
-    const valuesOf = (it) => it.map((round) => round[key] ?? null);
-    return [key, compare(valuesOf(rounds), valuesOf(baseline.rounds))];
-  };
-  return {
-    name,
-    ...Object.fromEntries(columns.map(compareRounds)),
-    failure: rounds.find(({ failure }) => failure)?.failure,
-    rounds,
-  };
+/** Compares the columns with the baseline, or with the opponent that a column names. */
+function summarizeOpponent({ name, rounds }, results, columns) {
+  const roundsOf = (wanted) => results.find((it) => it.name === wanted)?.rounds;
+  const compareColumn = ({ key, of = key, to = BASELINE }) => [
+    key,
+    compareRounds(rounds, roundsOf(to), of),
+  ];
+  return { name, ...Object.fromEntries(columns.map(compareColumn)), rounds };
 }
 
 async function runCase(it, opponents, { rounds, ...options }, { columns, measure }) {
-  const measureOne = sparingGuests(async (opponent) =>
-    measureServer(opponent, it.server, (server) => measure(server, it.server, options)),
-  );
   const results = await interleave(opponents, rounds, async (opponent, round) => {
-    const measured = await measureOne(opponent, round);
+    const measured = await measureServer(opponent, it.server, (server) =>
+      measure(server, it.server, { ...options, ...it.options }),
+    );
     logRound(opponent, round, rounds, it, columns, measured);
     return measured;
   });
-  const baseline = results.find(({ name }) => name === BASELINE);
-  const summaries = results.map((opponent) => summarizeOpponent(opponent, baseline, columns));
-  return { ...it, opponents: summaries };
+  return {
+    ...it,
+    opponents: results.map((opponent) => summarizeOpponent(opponent, results, columns)),
+  };
 }
 
-function countBadRounds({ failure, rounds }) {
-  if (failure) return '-';
-  const bad = rounds.filter(({ failures }) => failures.length > 0).length;
+function countBadRounds({ rounds }) {
+  const bad = rounds.filter(({ failure, failures }) => failure || failures.length > 0).length;
   return bad > 0 ? `${bad} of ${rounds.length}` : '0';
 }
 
-function formatCells(opponent, { key, digits, hasRange, hasRatio = true }) {
+function formatCells(opponent, { key, digits, hasRange, hasRatio = true, isRatio = false }) {
   const value = opponent[key];
+  if (isRatio) return [formatRatio(value)];
   return [
-    formatNumber(value.median, digits),
+    formatMedian(value, digits),
     ...(hasRange ? [formatRange(value, digits)] : []),
     ...(hasRatio ? [formatRatio(value)] : []),
   ];
@@ -83,23 +81,25 @@ function formatRows({ name, opponents }, columns) {
   ]);
 }
 
-function headerOf({ title, hasRange, hasRatio = true }) {
+function headerOf({ title, hasRange, hasRatio = true, isRatio = false }) {
+  if (isRatio) return [title];
   return [title, ...(hasRange ? ['min - max'] : []), ...(hasRatio ? ['ratio'] : [])];
 }
 
-function formatFailures({ name: caseName, opponents }) {
-  return opponents.flatMap(({ name, failure, rounds }) => {
-    if (failure) return [`! ${caseName}, ${failure}`];
-    return rounds.flatMap(({ failures }, index) =>
-      failures.length ? [`! ${caseName}, ${name}, round ${index + 1}: ${failures.join(', ')}`] : [],
+function describeRounds({ name: caseName, opponents }) {
+  return opponents.flatMap(({ name, rounds }) => {
+    const where = `${caseName}, ${name}`;
+    const bad = rounds.flatMap(({ failures = [] }, index) =>
+      failures.length > 0 ? [`! ${where}, round ${index + 1}: ${failures.join(', ')}`] : [],
     );
+    return [...bad, ...describeFailures(where, rounds), ...describeDisturbance(where, rounds)];
   });
 }
 
 function format({ settings, skipped, cases }, { columns, describe }) {
   const { rounds, seconds } = settings;
   const heading = [
-    `Rounds: ${rounds} of ${seconds} s each; ${describe(settings)}`,
+    `Rounds: ${rounds} of ${seconds} s each; ${describe(settings, cases)}`,
     `Medians; ratios to ${BASELINE}`,
   ];
   const header = ['case', 'opponent', ...columns.flatMap(headerOf), 'bad rounds'];
@@ -108,40 +108,49 @@ function format({ settings, skipped, cases }, { columns, describe }) {
     cases.flatMap((it) => formatRows(it, columns)),
     2,
   );
-  const remarks = [...cases.flatMap(formatFailures), ...skipped].map((line) => `${line}\n`);
+  const remarks = [...cases.flatMap(describeRounds), ...skipped].map((line) => `${line}\n`);
   return `${heading.join('\n')}\n\n${table}${remarks.join('')}`;
 }
 
+/** The median of a ratio is a figure of its own. */
+function reportedValue({ name, value: { ratio, disturbed, ...value } }, isRatio) {
+  return isRatio ? { name, ...ratio, disturbed } : { name, ...value, ratio, disturbed };
+}
+
 function figuresOf({ cases }, columns) {
-  const charted = columns.filter(({ better }) => better);
-  return cases.flatMap((it) =>
-    charted.map(({ key, unit, label, digits, better }) => ({
+  const reported = columns.filter(({ better }) => better);
+  const figures = cases.flatMap((it) =>
+    reported.map(({ key, unit, label, digits, better, isRatio, isDrawn }) => ({
       label: label ? `${it.title}, ${label}` : it.title,
       unit,
       digits,
       better,
-      values: it.opponents.map(({ name, [key]: value }) => ({ name, ...value })),
+      isDrawn,
+      values: it.opponents.map(({ name, [key]: value }) => reportedValue({ name, value }, isRatio)),
     })),
   );
+  return figures.filter(({ values }) => values.some(({ median }) => median !== undefined));
 }
 
 /**
  * Makes a scenario that loads servers, one case after the other.
  *
- * @param {object} scenario with `summary` and `defaults` like every scenario, and
+ * @param {object} scenario with `summary`, `defaults` and `quick` like every scenario, and
  *   `casesOf(options)`, each with its `name`, a `title` for figures, and the settings of its `server`;
  *   `measure(server, settings, options)`, which resolves to the values of the columns, and `failures`;
  *   `columns`, each with a `key`, the `title` in the table, its `unit`, and, if it is a figure of the
- *   report, which is `better`, 'more' or 'less', and a `label`;
- *   `describe(settings)`, which returns the text above the table; `prepare(options, cases)`
+ *   report, which is `better`, 'more' or 'less', a `label`, and `isDrawn: false` if it has no picture; one with
+ *   `isRatio` is the ratio of the column `of` to the same of the opponent `to`;
+ *   `describe(settings, cases)`, which returns the text above the table; `prepare(options, cases)`, which may
+ *   complete the cases: the `options` of a case replace those of the run
  */
-function serverScenario({ summary, defaults, casesOf, prepare, ...own }) {
+function serverScenario({ summary, defaults, quick, casesOf, prepare, ...own }) {
   const run = async (options) => {
     const { rounds, seconds, rate, only } = options;
     const cases = selectCases(casesOf(options), only);
-    await prepare?.(options, cases);
     await buildLoad();
     const { opponents, skipped } = await findOpponents(options);
+    await prepare?.(options, cases, opponents);
     const results = [];
     for (const it of cases) results.push(await runCase(it, opponents, options, own));
     return { settings: { rounds, seconds, rate }, skipped, cases: results };
@@ -149,6 +158,7 @@ function serverScenario({ summary, defaults, casesOf, prepare, ...own }) {
   return {
     summary,
     defaults,
+    quick,
     run,
     format: (result) => format(result, own),
     figures: (result) => figuresOf(result, own.columns),

@@ -10,6 +10,8 @@ const { UserError } = require('../../tools/user-error.js');
 
 const SERVERS = path.join(__dirname, '..', 'servers');
 const ANSWER_LIMIT_MS = 15_000;
+/** Hundreds of workers start one after the other. */
+const START_LIMIT_MS_A_WORKER = 500;
 const STOP_LIMIT_MS = 3_000;
 
 // A policy in the shell's environment would turn one opponent into another.
@@ -44,7 +46,8 @@ async function stopServer(child, ended, isBlocked) {
  * `settings` are the number of `workers`, the `protocol`, and what troubles the workers (see
  * parts/worker.js). The result has all that the program prints when it listens. `primary` and `workers` are
  * process ids; `ended` rejects if the server ends before `stop()`; `block(ms)` blocks the primary's JavaScript
- * for that long, and resolves when the block begins.
+ * for that long, and resolves when the block begins; `ask(request)` resolves to the answer of a program that
+ * takes requests.
  */
 async function startServer({ name, program, node, implementation }, settings) {
   const child = startProcess(node, [path.join(SERVERS, program), JSON.stringify(settings)], {
@@ -53,23 +56,27 @@ async function startServer({ name, program, node, implementation }, settings) {
   });
   const stderr = keepTail(child.stderr);
   const ended = endOf(child, name, stderr);
-  const answer = (fault) =>
+  const answer = (fault, limit = ANSWER_LIMIT_MS) =>
     withDeadline(
       Promise.race([firstJsonLine(child.stdout), ended]),
-      ANSWER_LIMIT_MS,
-      () => `${name} ${fault} after ${ANSWER_LIMIT_MS} ms; its stderr: ${stderr() || '-'}`,
+      limit,
+      () => `${name} ${fault} after ${limit} ms; its stderr: ${stderr() || '-'}`,
     );
   child.stdin.on('error', () => {}); // `ended` says more about the end of the process
   let isBlocked = false;
+  const ask = (request, fault = 'does not answer') => {
+    child.stdin.write(`${JSON.stringify(request)}\n`);
+    return answer(fault);
+  };
   const block = async (blockMs) => {
-    child.stdin.write(`${JSON.stringify({ blockMs })}\n`);
-    await answer('does not block');
+    await ask({ blockMs }, 'does not block');
     isBlocked = true;
   };
   try {
-    const facts = await answer('does not listen');
+    const startLimit = ANSWER_LIMIT_MS + settings.workers * START_LIMIT_MS_A_WORKER;
+    const facts = await answer('does not listen', startLimit);
     const stop = () => stopServer(child, ended, isBlocked);
-    return { ...facts, name, primary: child.pid, ended, block, stop };
+    return { ...facts, name, primary: child.pid, ended, ask, block, stop };
   } catch (error) {
     if (child.pid !== undefined) killGroup(child);
     throw error;

@@ -19,19 +19,40 @@ function summarize(values) {
 }
 
 /**
+ * The values of `key` in all rounds: null where it could not be measured, undefined where the round failed, or was
+ * left out.
+ */
+function valuesOf(rounds, key) {
+  return rounds.map((round) => (round.failure ? undefined : (round[key] ?? null)));
+}
+
+const isMeasured = (value) => value !== undefined;
+
+/**
  * Compares value by value, so that each round is compared with its neighbor in time: a slowdown of the
  * machine affects both.
  */
 function ratios(values, baseline) {
-  return values.map((value, index) => {
-    const base = baseline[index];
-    return value === null || !base ? null : value / base;
-  });
+  const pairs = values.map((value, index) => [value, baseline[index]]);
+  const divide = ([value, base]) => (value === null || !base ? null : value / base);
+  return pairs.filter((pair) => pair.every(isMeasured)).map(divide);
 }
 
 /** Median and extremes of the values, and of their `ratio` to those of the baseline. */
 function compare(values, baseline) {
-  return { ...summarize(values), ratio: summarize(ratios(values, baseline)) };
+  return {
+    ...summarize(values.filter(isMeasured)),
+    ratio: summarize(ratios(values, baseline)),
+  };
 }
 
-module.exports = { compare, median, quantile };
+/** Compares the rounds of an opponent with those of a baseline, if there is one; says how many were `disturbed`. */
+function compareRounds(rounds, baseline, key) {
+  const disturbed = rounds.filter((round) => round.disturbed).length;
+  return {
+    ...compare(valuesOf(rounds, key), baseline ? valuesOf(baseline, key) : []),
+    ...(disturbed > 0 && { disturbed }),
+  };
+}
+
+module.exports = { compare, compareRounds, median, quantile };

@@ -1,5 +1,7 @@
 'use strict';
 
+const { MARK } = require('./disturbance.js');
+
 /** Formats rows of strings as aligned text: the first columns to the left, the others to the right. */
 function formatTable(header, rows, firstColumns = 1) {
   const lines = [header, ...rows];
@@ -32,6 +34,12 @@ function formatNumber(value, digits = 0) {
   return value.toLocaleString('en-US', options);
 }
 
+/** The median, marked if it was disturbed. */
+function formatMedian({ median, disturbed }, digits) {
+  const text = formatNumber(median, digits);
+  return disturbed && median !== undefined ? `${text}${MARK}` : text;
+}
+
 function formatRange({ min, max }, digits) {
   return min === undefined ? '-' : `${formatNumber(min, digits)} - ${formatNumber(max, digits)}`;
 }
@@ -40,4 +48,11 @@ function formatRatio({ ratio }) {
   return ratio ? `${formatNumber(ratio.median, 2)}x` : '-';
 }
 
-module.exports = { formatMarkdownTable, formatNumber, formatRange, formatRatio, formatTable };
+module.exports = {
+  formatMarkdownTable,
+  formatMedian,
+  formatNumber,
+  formatRange,
+  formatRatio,
+  formatTable,
+};

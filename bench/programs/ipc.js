@@ -5,6 +5,7 @@
 // time, how long that was, and the CPU time that they took, in microseconds, for the primary and for all
 // workers together. An answer that is wrong or missing is an error.
 
+const { once } = require('node:events');
 const { writeSync } = require('node:fs');
 const { performance } = require('node:perf_hooks');
 const { inspect, isDeepStrictEqual } = require('node:util');
@@ -127,6 +128,15 @@ function ask(all, report) {
   return reports;
 }
 
+/** Ends the workers, and waits for them, so that their processor time counts as this process's. */
+async function end(all) {
+  cluster.removeAllListeners('exit');
+  const ended = all.map((worker) => once(worker, 'exit'));
+  for (const worker of all) worker.process.kill('SIGKILL');
+  await Promise.all(ended);
+  process.exit();
+}
+
 function sumOf(usages) {
   return usages.reduce((sum, { user, system }) => sum + user + system, 0);
 }
@@ -163,7 +173,7 @@ async function main() {
 
   const { messages, sent, duration } = measured;
   const result = { messages, rate: (sent / duration) * 1000, primaryCpu, workersCpu };
-  process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit());
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => end(all));
 }
 
 main();

@@ -35,6 +35,7 @@ async function measure(server, { protocol }, { seconds }) {
 module.exports = serverScenario({
   summary: "new connections a second while the primary's JavaScript is blocked",
   defaults: { rounds: '3', seconds: '2' },
+  quick: { seconds: '1' },
   casesOf: ({ workers: counts }) =>
     counts.map((workers) => ({
       name: `http, ${workers} workers`,

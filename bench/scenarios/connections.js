@@ -5,6 +5,7 @@
 
 const { WARM_UP_SECONDS, measureCost } = require('../lib/cost.js');
 const { cpuSource } = require('../lib/cpu.js');
+const { INDEPENDENT } = require('../lib/opponents.js');
 const { runLoad } = require('../lib/load.js');
 const { serverScenario } = require('../lib/server-scenario.js');
 const { requireWrk, runWrk } = require('../lib/wrk.js');
@@ -32,7 +33,8 @@ function casesOf({ workers: counts }) {
 
 module.exports = serverScenario({
   summary: 'new connections a second, HTTP (Connection: close) and TCP, CPU per connection',
-  defaults: { seconds: '2', workers: '2,4' },
+  defaults: { rounds: '7', seconds: '2', workers: '2,4,8' },
+  quick: { rounds: '3', seconds: '1' },
   casesOf,
   prepare: (options, cases) => {
     if (cases.some(({ server }) => server.protocol === 'http')) requireWrk(options);
@@ -42,6 +44,18 @@ module.exports = serverScenario({
   columns: [
     { key: 'rate', title: 'connections/s', unit: 'connections/s', better: 'more', hasRange: true },
     {
+      key: 'ofIndependent',
+      of: 'rate',
+      to: INDEPENDENT,
+      isRatio: true,
+      isDrawn: false,
+      title: 'of independent',
+      unit: `times ${INDEPENDENT}`,
+      label: 'connections/s',
+      digits: 2,
+      better: 'more',
+    },
+    {
       key: 'primaryCpu',
       title: 'primary µs/conn',
       unit: 'µs/connection',
@@ -49,7 +63,14 @@ module.exports = serverScenario({
       digits: 1,
       better: 'less',
     },
-    { key: 'workersCpu', title: 'workers µs/conn', digits: 1, hasRatio: false },
+    {
+      key: 'workersCpu',
+      title: 'workers µs/conn',
+      unit: 'µs/connection',
+      label: 'CPU of the workers',
+      digits: 1,
+      better: 'less',
+    },
   ],
   describe: () =>
     `${WARM_UP_SECONDS} s of warm-up before; load: ${CONCURRENCY} connections at a time, on the ` +

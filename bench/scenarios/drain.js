@@ -16,5 +16,6 @@ module.exports = replacementScenario({
     { key: 'failedShare', label: 'failed requests', unit: 'per 100,000', digits: 1 },
     { key: 'closed', label: 'closed connections', unit: 'connections', digits: 0 },
   ],
-  defaults: { rounds: '3', seconds: '30' },
+  defaults: { rounds: '2', seconds: '20' },
+  quick: { rounds: '1', seconds: '15' },
 });

@@ -3,12 +3,20 @@
 // What an application pays before its first request: the time to load the module and to start a worker, and
 // the memory and threads of that worker.
 
+const { describeDisturbance, watchOthers } = require('../lib/disturbance.js');
+const { describeFailures } = require('../lib/failing.js');
 const { implementations } = require('../lib/implementations.js');
 const { BASELINE } = require('../lib/opponents.js');
 const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
-const { compare, median } = require('../lib/statistics.js');
-const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
+const { compareRounds, median } = require('../lib/statistics.js');
+const {
+  formatMedian,
+  formatNumber,
+  formatRange,
+  formatRatio,
+  formatTable,
+} = require('../lib/table.js');
 
 const STARTS_A_ROUND = 5;
 const ROUND_LIMIT_MS = 30_000;
@@ -36,18 +44,17 @@ async function run({ rounds, node, against }) {
   const builtin = { name: BASELINE, implementation: 'node:cluster' };
   const opponents = [...implementations({ against }), builtin];
   const results = await interleave(opponents, rounds, async (opponent, round) => {
-    const measured = await measureRound(opponent, node);
+    const measured = await watchOthers(() => measureRound(opponent, node));
     const load = `${formatNumber(measured.load, 1)} ms`;
     process.stderr.write(`round ${round}/${rounds}  ${opponent.name.padEnd(28)}${load}\n`);
     return measured;
   });
-  const valuesOf = (name, key) =>
-    results.find((it) => it.name === name).rounds.map((round) => round[key]);
+  const roundsOf = (wanted) => results.find(({ name }) => name === wanted).rounds;
   return {
     settings: { rounds, starts: STARTS_A_ROUND },
-    opponents: opponents.map(({ name }) => {
-      const compared = ({ key }) => [key, compare(valuesOf(name, key), valuesOf(BASELINE, key))];
-      return { name, ...Object.fromEntries(FIGURES.map(compared)) };
+    opponents: results.map(({ name, rounds: own }) => {
+      const compared = ({ key }) => [key, compareRounds(own, roundsOf(BASELINE), key)];
+      return { name, ...Object.fromEntries(FIGURES.map(compared)), rounds: own };
     }),
   };
 }
@@ -57,15 +64,20 @@ function format({ settings: { rounds, starts }, opponents }) {
     opponents.map(({ name, [key]: it }) => [
       `${label}: ${unit}`,
       name,
-      formatNumber(it.median, digits),
-      `${formatNumber(it.min, digits)} - ${formatNumber(it.max, digits)}`,
+      formatMedian(it, digits),
+      formatRange(it, digits),
       formatRatio(it),
     ]),
   );
+  const remarks = opponents.flatMap(({ name, rounds: all }) => [
+    ...describeFailures(name, all),
+    ...describeDisturbance(name, all),
+  ]);
   return [
     `Rounds: ${rounds} of ${starts} starts each; medians of the rounds' medians`,
     '',
-    formatTable(['figure', 'opponent', 'median', 'min - max', 'ratio'], rows),
+    formatTable(['figure', 'opponent', 'median', 'min - max', 'ratio'], rows) +
+      remarks.map((line) => `${line}\n`).join(''),
   ].join('\n');
 }
 

@@ -4,13 +4,14 @@
 
 const { findBun } = require('../lib/bun.js');
 const { selectCases } = require('../lib/cases.js');
-const { sparingGuests } = require('../lib/guests.js');
+const { describeDisturbance, watchOthers } = require('../lib/disturbance.js');
+const { describeFailures } = require('../lib/failing.js');
 const { implementations } = require('../lib/implementations.js');
 const { BASELINE: REPORTED_BASELINE } = require('../lib/opponents.js');
 const { runProgram } = require('../lib/program.js');
 const { interleave } = require('../lib/rounds.js');
-const { compare } = require('../lib/statistics.js');
-const { formatNumber, formatRatio, formatTable } = require('../lib/table.js');
+const { compareRounds } = require('../lib/statistics.js');
+const { formatMedian, formatNumber, formatRatio, formatTable } = require('../lib/table.js');
 const { UserError } = require('../../tools/user-error.js');
 const MESSAGES = require('../programs/parts/ipc-messages.js');
 
@@ -73,36 +74,27 @@ async function measure({ name, node, implementation }, { name: caseName, ...sett
   };
 }
 
+const digitsOf = (value) => (value < 1000 ? 1 : 0);
+
 function formatFigure(value) {
-  return formatNumber(value, value < 1000 ? 1 : 0);
+  return formatNumber(value, digitsOf(value));
 }
 
-function logRound(opponent, round, rounds, { name, pattern }, { figure, failure }) {
-  const result = failure ? `! ${failure}` : `${formatFigure(figure)} ${PATTERNS[pattern].unit}`;
+function logRound(opponent, round, rounds, { name, pattern }, { figure }) {
+  const result = `${formatFigure(figure)} ${PATTERNS[pattern].unit}`;
   const where = `round ${round}/${rounds}  ${name.padEnd(26)}${opponent.name.padEnd(18)}`;
   process.stderr.write(`${where}${result}\n`);
 }
 
 function summarizeOpponent({ name, rounds }, baseline) {
-  const compareRounds = (key) => {
-    const valuesOf = (it) => it.map((round) => round[key] ?? null);
-    return compare(valuesOf(rounds), valuesOf(baseline.rounds));
-  };
-  return {
-    name,
-    figure: compareRounds('figure'),
-    rate: compareRounds('rate'),
-    primaryCpu: compareRounds('primaryCpu'),
-    workersCpu: compareRounds('workersCpu'),
-    failure: rounds.find(({ failure }) => failure)?.failure,
-    rounds,
-  };
+  const keys = ['figure', 'rate', 'primaryCpu', 'workersCpu'];
+  const values = keys.map((key) => [key, compareRounds(rounds, baseline.rounds, key)]);
+  return { name, ...Object.fromEntries(values), rounds };
 }
 
 async function measureCase(it, opponents, { rounds, seconds }) {
-  const measureOne = sparingGuests((opponent) => measure(opponent, it, seconds));
   const results = await interleave(opponents, rounds, async (opponent, round) => {
-    const measured = await measureOne(opponent);
+    const measured = await watchOthers(() => measure(opponent, it, seconds));
     logRound(opponent, round, rounds, it, measured);
     return measured;
   });
@@ -120,7 +112,6 @@ async function run(options) {
     name: `Bun ${version}`,
     implementation: 'node:cluster',
     node: bun,
-    isGuest: true,
   };
   const builtin = { name: BASELINE, implementation: 'node:cluster' };
   const opponents = [...implementations(options), builtin].map((it) => ({ ...it, node }));
@@ -138,7 +129,7 @@ function formatRows({ message, serialization, opponents }) {
   return opponents.map(({ name, figure, rate, primaryCpu, workersCpu }, index) => [
     index === 0 ? `${message}, ${serialization}` : '',
     name,
-    formatFigure(figure.median),
+    formatMedian(figure, digitsOf(figure.median)),
     figure.median === undefined ? '-' : `${formatFigure(figure.min)} - ${formatFigure(figure.max)}`,
     formatRatio(rate),
     formatNumber(primaryCpu.median, 1),
@@ -166,8 +157,11 @@ function formatPattern(pattern, cases) {
   return `${TITLES[pattern](cases)}\n\n${table}`;
 }
 
-function formatFailures({ opponents }) {
-  return opponents.flatMap(({ failure }) => (failure ? [`! ${failure}`] : []));
+function describeRounds({ name: caseName, opponents }) {
+  return opponents.flatMap(({ name, rounds }) => {
+    const where = `${caseName}, ${name}`;
+    return [...describeFailures(where, rounds), ...describeDisturbance(where, rounds)];
+  });
 }
 
 function format({ settings, skipped, cases }) {
@@ -181,8 +175,8 @@ function format({ settings, skipped, cases }) {
     const own = cases.filter((it) => it.pattern === pattern);
     return own.length > 0 ? [formatPattern(pattern, own)] : [];
   });
-  const failures = cases.flatMap(formatFailures).map((line) => `${line}\n`);
-  return [`${heading.join('\n')}\n`, ...tables, ...failures].join('\n');
+  const remarks = cases.flatMap(describeRounds).map((line) => `${line}\n`);
+  return `${[`${heading.join('\n')}\n`, ...tables].join('\n')}${remarks.join('')}`;
 }
 
 // The report has only those of the 24 cases that most programs need.
@@ -209,6 +203,7 @@ module.exports = {
   summary: 'messages between primary and worker, CPU per message',
   // With these values 24 cases take less than five minutes.
   defaults: { rounds: '3', seconds: '0.5', workers: '8' },
+  quick: { rounds: '1' },
   figures,
   format,
   run,

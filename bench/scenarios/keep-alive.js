@@ -12,6 +12,7 @@ const CONNECTIONS = 64;
 module.exports = serverScenario({
   summary: 'HTTP requests a second on connections that stay open',
   defaults: { rounds: '3', seconds: '3' },
+  quick: { seconds: '1' },
   casesOf: ({ workers: counts }) =>
     counts.map((workers) => ({
       name: `${workers} workers`,

@@ -5,14 +5,22 @@
 const { setTimeout } = require('node:timers/promises');
 const { selectCases } = require('../lib/cases.js');
 const { threadCpuOf } = require('../lib/cpu.js');
+const { describeDisturbance, watchOthers } = require('../lib/disturbance.js');
+const { describeFailures } = require('../lib/failing.js');
 const { PERCENTILES, measureLatency } = require('../lib/fixed-rate.js');
 const { implementations } = require('../lib/implementations.js');
 const { buildLoad } = require('../lib/load.js');
 const { startOperators, timeOf } = require('../lib/operators.js');
 const { interleave } = require('../lib/rounds.js');
 const { startServer } = require('../lib/server.js');
-const { compare, quantile } = require('../lib/statistics.js');
-const { formatNumber, formatRange, formatRatio, formatTable } = require('../lib/table.js');
+const { compareRounds, quantile } = require('../lib/statistics.js');
+const {
+  formatMedian,
+  formatNumber,
+  formatRange,
+  formatRatio,
+  formatTable,
+} = require('../lib/table.js');
 const { UserError } = require('../../tools/user-error.js');
 
 const BASELINE = 'none';
@@ -106,7 +114,7 @@ async function measureBeside(server, { kind }, options) {
 
 async function measure(opponent, { workers, ...options }) {
   const server = await startServer(opponent, { workers });
-  const measured = measureBeside(server, opponent, options);
+  const measured = watchOthers(() => measureBeside(server, opponent, options));
   try {
     return await Promise.race([measured, server.ended]);
   } finally {
@@ -134,15 +142,11 @@ async function run(options) {
     logRound(it, round, rounds, measured);
     return measured;
   });
-  const valuesOf = (it, key) => it?.rounds.map((round) => round[key] ?? null) ?? [];
   const summarize = (it) => {
     const isBaseline = (other) =>
       other.kind === BASELINE && other.implementation === it.implementation;
     const baseline = results.find(isBaseline);
-    const values = COLUMNS.map(({ key }) => [
-      key,
-      compare(valuesOf(it, key), valuesOf(baseline, key)),
-    ]);
+    const values = COLUMNS.map(({ key }) => [key, compareRounds(it.rounds, baseline?.rounds, key)]);
     return { name: it.name, ...Object.fromEntries(values), rounds: it.rounds };
   };
   return { settings: { rounds, seconds, rate, workers }, opponents: results.map(summarize) };
@@ -157,21 +161,24 @@ function format({ settings: { rounds, seconds, rate, workers }, opponents }) {
     it.name,
     ...COLUMNS.flatMap((column) => {
       const value = it[column.key];
-      const median = formatNumber(value.median, column.digits);
+      const median = formatMedian(value, column.digits);
       if (!isCompared(column)) return [median];
       return [median, formatRange(value, column.digits), formatRatio(value)];
     }),
   ]);
-  const failures = opponents.flatMap(({ name, rounds: all }) =>
-    all.flatMap((round, index) =>
-      round.failures.map((failure) => `! ${name}, round ${index + 1}: ${failure}\n`),
+  const remarks = opponents.flatMap(({ name, rounds: all }) => [
+    ...all.flatMap(({ failures = [] }, index) =>
+      failures.map((failure) => `! ${name}, round ${index + 1}: ${failure}`),
     ),
-  );
+    ...describeFailures(name, all),
+    ...describeDisturbance(name, all),
+  ]);
   return [
     `Rounds: ${rounds} of ${seconds} s each; ${rate} connections a second to ${workers} workers`,
     `Medians; ratios to a round without operators`,
     '',
-    formatTable(['clients of the admin endpoint', ...header], rows) + failures.join(''),
+    formatTable(['clients of the admin endpoint', ...header], rows) +
+      remarks.map((line) => `${line}\n`).join(''),
   ].join('\n');
 }
 
@@ -187,7 +194,8 @@ function figures({ settings: { rate }, opponents }) {
 
 module.exports = {
   summary: 'how long a connection takes while operators ask, or flood, the admin endpoint',
-  defaults: { rounds: '3', seconds: '5', rate: '1000' },
+  defaults: { rounds: '2', seconds: '5', rate: '1000' },
+  quick: { rounds: '1', seconds: '3' },
   figures,
   format,
   run,

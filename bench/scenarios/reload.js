@@ -17,5 +17,6 @@ module.exports = replacementScenario({
     { key: 'closed', label: 'closed connections', unit: 'connections', digits: 0 },
     { key: 'replaced', label: 'time of a reload', unit: 's', digits: 1 },
   ],
-  defaults: { rounds: '3', seconds: '30' },
+  defaults: { rounds: '2', seconds: '20' },
+  quick: { rounds: '1', seconds: '15' },
 });

@@ -20,6 +20,7 @@ async function measure({ port }, { protocol }, { seconds }) {
 module.exports = serverScenario({
   summary: `new connections a second, to workers whose event loops take ${TURN_MS} ms a turn`,
   defaults: { rounds: '3', seconds: '2' },
+  quick: { seconds: '1' },
   casesOf: ({ workers: counts }) =>
     counts.map((workers) => ({
       name: `http, ${workers} workers`,

@@ -10,7 +10,8 @@ const STALL = { ms: 1000, everyMs: 2000 };
 
 module.exports = serverScenario({
   summary: `how long a connection takes while one worker stalls for ${STALL.ms} ms now and then`,
-  defaults: { rounds: '3', seconds: '6', workers: '3', rate: '500' },
+  defaults: { rounds: '9', seconds: '4', workers: '3', rate: '500' },
+  quick: { rounds: '3' },
   casesOf: ({ workers: counts }) =>
     counts.map((workers) => ({
       name: `http, ${workers} workers`,

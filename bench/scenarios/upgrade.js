@@ -19,5 +19,6 @@ module.exports = replacementScenario({
     { key: 'longest', label: 'longest wait', unit: 'ms', digits: 0 },
     { key: 'replaced', label: 'time of an upgrade', unit: 's', digits: 1 },
   ],
-  defaults: { rounds: '3', seconds: '30' },
+  defaults: { rounds: '2', seconds: '20' },
+  quick: { rounds: '1', seconds: '15' },
 });

@@ -1,7 +1,7 @@
 'use strict';
 
-// Decides whether a message arrives the same in JSON as in the format of V8's serializer, which costs several
-// times as much. The decision neither runs code of the user (accessors, traps of proxies, patched methods)
+// Decides whether a message arrives the same in JSON, with attachments (attachments.js), as in the format of V8's
+// serializer, which costs several times as much. The decision neither runs code of the user (accessors, traps of proxies, patched methods)
 // nor depends on it, because that code must run as often, and in the same order, as V8's serializer runs it.
 
 const {
@@ -18,6 +18,8 @@ const {
   isWeakMap,
   isWeakSet,
 } = require('node:util/types');
+
+const { isAttachable } = require('./attachments.js');
 
 const { getOwnPropertyDescriptor, getPrototypeOf, is, keys, prototype: plainPrototype } = Object;
 const { isArray, prototype: arrayPrototype } = Array;
@@ -37,14 +39,23 @@ const VALUES_AN_OBJECT = 4;
 const VALUES_A_FRACTION = 4;
 const LONGEST_TEXT = 1024;
 
+/** Nothing is attached to a message. */
+const NONE = [];
+
 /**
- * True for a tree of plain objects, arrays, strings, numbers, booleans and null that is not too large, and
- * has each object in one place.
+ * For a tree of plain objects, arrays, strings, numbers, booleans and null that is not too large, and has each
+ * object in one place: those of its values that JSON can't carry, or only slowly, each with its path. They are
+ * views of bytes and long texts. For all other messages undefined.
  */
-function isJsonSafe(message) {
-  if (typeof message !== 'object') return isPlainLeaf(message);
-  if (message === null) return true;
-  return getPrototypeOf(arrayPrototype) === plainPrototype && new Tree().isJsonSafe(message);
+function attachmentsOf(message) {
+  if (typeof message !== 'object') return isPlainLeaf(message) ? NONE : undefined;
+  if (message === null) return NONE;
+  if (getPrototypeOf(arrayPrototype) !== plainPrototype) return undefined;
+  const tree = new Tree();
+  if (!tree.isJsonSafe(message)) return undefined;
+  const { attachments } = tree;
+  // JSON makes texts of arrays of ours, too.
+  return attachments.length > 0 && 'toJSON' in arrayPrototype ? undefined : attachments;
 }
 
 function isPlainLeaf(value) {
@@ -65,11 +76,16 @@ class Tree {
   /** Few enough for a linear search, because each object counts as several values. */
   seen = [];
   values = 0;
+  /** Names and indexes that lead to the value that is visited. */
+  path = [];
+  depth = 0;
+  attachments = NONE;
 
   /** Takes an object, or an array. */
   isJsonSafe(value) {
     // Only V8's serializer preserves the identity of an object that is in two places, or in itself.
     if (isProxy(value) || this.hasSeen(value)) return false;
+    if (isView(value)) return this.isAttached(value);
     return isArray(value) ? this.isPlainArray(value) : this.isPlainObject(value);
   }
 
@@ -94,7 +110,7 @@ class Tree {
     for (let index = 0; index < length; index += 1) {
       // For an array this costs a tenth of getting the descriptor.
       if (apply(getterOf, array, [index]) !== undefined) return false;
-      if (!this.isPlainMember(array[index])) return false;
+      if (!this.isPlainMember(array[index], index)) return false;
     }
     return true;
   }
@@ -111,17 +127,46 @@ class Tree {
       if (name === '__proto__') return false;
       // Undefined for an accessor, and so not safe.
       const { value } = getOwnPropertyDescriptor(object, name);
-      if (!this.isPlainMember(value)) return false;
+      if (!this.isPlainMember(value, name)) return false;
     }
     return true;
   }
 
-  isPlainMember(value) {
-    if (typeof value === 'object') return value === null || this.isJsonSafe(value);
+  isPlainMember(value, name) {
+    if (typeof value === 'object') return value === null || this.isJsonSafeAt(value, name);
+    if (typeof value === 'string' && value.length > LONGEST_TEXT) {
+      this.path[this.depth] = name;
+      this.depth += 1;
+      this.attach(value);
+      this.depth -= 1;
+      return true;
+    }
     if (typeof value === 'number' && !isInteger(value) && !this.countValues(VALUES_A_FRACTION)) {
       return false;
     }
     return isPlainLeaf(value);
+  }
+
+  isJsonSafeAt(value, name) {
+    this.path[this.depth] = name;
+    this.depth += 1;
+    const isSafe = this.isJsonSafe(value);
+    this.depth -= 1;
+    return isSafe;
+  }
+
+  isAttached(view) {
+    if (!this.countValues(VALUES_AN_OBJECT) || !isAttachable(view)) return false;
+    this.attach(view);
+    return true;
+  }
+
+  attach(value) {
+    if (this.attachments === NONE) this.attachments = [];
+    const { attachments, depth } = this;
+    const path = [];
+    for (let index = 0; index < depth; index += 1) path[index] = this.path[index];
+    attachments[attachments.length] = { path, value };
   }
 
   /** Counts more values. Returns whether the limit allows them. */
@@ -143,7 +188,6 @@ function isOrdinary(object) {
   return (
     // This finds `arguments`, errors, dates, regular expressions and most boxed primitives.
     apply(tagOf, object, []) === '[object Object]' &&
-    !isView(object) &&
     !isMap(object) &&
     !isSet(object) &&
     !isAnyArrayBuffer(object) &&
@@ -157,4 +201,4 @@ function isOrdinary(object) {
   );
 }
 
-module.exports = isJsonSafe;
+module.exports = attachmentsOf;

@@ -19,6 +19,11 @@ function v8Serializer() {
   return loaded;
 }
 
+/** Only channels that are `'advanced'` need it. */
+function attached() {
+  return require('./attachments.js');
+}
+
 function toJson(message) {
   return stringify(message) ?? 'null';
 }
@@ -26,9 +31,13 @@ function toJson(message) {
 /** The function that makes a string or a Buffer of a message. */
 function encoderOf(mode) {
   if (mode === 'json') return toJson;
-  const isJsonSafe = require('./json-safe.js');
+  const attachmentsOf = require('./json-safe.js');
   // V8's serializer costs several times as much as JSON, where both give the same.
-  return (message) => (isJsonSafe(message) ? toJson(message) : v8Serializer().toBytes(message));
+  return (message) => {
+    const attachments = attachmentsOf(message);
+    if (attachments === undefined) return v8Serializer().toBytes(message);
+    return attachments.length === 0 ? toJson(message) : attached().toBytes(message, attachments);
+  };
 }
 
 /** The messages of `text`, which is an array of them, or the only one itself. */
@@ -51,6 +60,7 @@ function fromManyBytes(many) {
 }
 
 function fromBytes(message) {
+  if (attached().isMarked(message)) return attached().fromBytes(message);
   return v8Serializer().fromBytes(message);
 }
 

@@ -126,12 +126,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function stats() {
-    const { listeners, workers } = engine().stats();
-    const flat = ({ counts, ...rest }) => ({ ...rest, ...counts });
-    return {
-      listeners: listeners.map(flat),
-      workers: Object.fromEntries(workers.map(({ id, ...rest }) => [id, flat(rest)])),
-    };
+    const { readStats } = require('./stats.js');
+    return readStats(engine().stats());
   }
 
   /** A method of Worker. */

@@ -27,6 +27,8 @@ pub mod stdio;
 pub mod ticket_keys;
 mod worker_ids;
 
+#[doc(hidden)]
+pub use self::core::workbench;
 pub use self::{
     core::{
         drain::DrainOptions,

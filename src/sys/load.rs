@@ -1,5 +1,7 @@
 //! What the kernel's scheduler knows of a process.
 
+use std::time::Duration;
+
 use super::platform;
 pub use super::process_load::Load;
 
@@ -10,9 +12,16 @@ pub fn load_of(pid: i32) -> Option<Load> {
     platform::load::load_of(pid)
 }
 
+/// The processor time of the main thread of a process, exact to about one tick of the kernel.
+///
+/// `None` as with [`load_of`].
+pub fn main_time_of(pid: i32) -> Option<Duration> {
+    platform::load::main_time_of(pid)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{env, process::Command, thread, time::Duration};
+    use std::{env, process::Command, thread};
 
     use super::*;
 
@@ -69,6 +78,6 @@ mod tests {
         assert!(load(Command::new("sleep").arg("60"), |load| {
             !load.is_runnable && !load.may_wait_for_thread
         }));
-        assert_eq!(load_of(-1), None);
+        assert_eq!((load_of(-1), main_time_of(-1)), (None, None));
     }
 }

@@ -6,7 +6,7 @@
 //!   shared memory,
 //! - `descriptor`: operations on any descriptor, `inherit`: descriptors that this process was started
 //!   with,
-//! - [`reserve`]: a spare descriptor for when there is no other,
+//! - [`reserve`]: a spare descriptor for when there is no other, [`free_descriptors`]: whether there is another,
 //! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`), [`adopt`]: sockets
 //!   that were bound elsewhere,
 //!   [`socket`]: the type of a descriptor, [`operator_socket`]: where operators ask,
@@ -30,6 +30,7 @@ mod call;
 mod descriptor;
 pub mod exit;
 pub mod failure;
+pub mod free_descriptors;
 mod inherit;
 #[cfg(any(test, feature = "inject"))]
 pub mod inject;
@@ -70,7 +71,7 @@ pub use self::{
     failure::{errno, errno_name},
     inherit::{close_inherited, duplicate_inherited, inherit},
     notify::{Notifier, Sent},
+    platform::BatchScheduling,
     platform::orphans::{Orphans, become_subreaper, orphans_run},
-    platform::use_batch_scheduling,
     usage::{cpu_time_of, memory_of, thread_time},
 };

@@ -20,6 +20,7 @@ use crate::{
     },
     sys::{
         failure::{Failure, Fault},
+        free_descriptors::FreeDescriptors,
         lane,
         reserve::has_free_descriptor,
     },
@@ -175,6 +176,7 @@ pub enum Received {
 /// The worker's end of the hand-off queue.
 pub struct Connections {
     socket: OwnedFd,
+    free: FreeDescriptors,
 }
 
 /// What [`Connections::take`] found.
@@ -199,7 +201,7 @@ pub enum Taken {
 impl Connections {
     /// `socket` is the receiving end of a [`lane::packet_pair`].
     pub fn new(socket: OwnedFd) -> Self {
-        Self { socket }
+        Self { socket, free: FreeDescriptors::default() }
     }
 
     /// The descriptor, to poll it.
@@ -217,7 +219,7 @@ impl Connections {
     /// # Errors
     /// When the primary sent something that is not a connection, or the socket can't be read.
     pub fn take(&self) -> Result<Taken> {
-        if self.is_exhausted() {
+        if !self.free.has_one(&self.socket) {
             return Ok(Taken::Exhausted);
         }
         let mut buffer = [0; PACKET];

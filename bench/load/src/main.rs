@@ -1,12 +1,16 @@
 //! `rs-cluster-load connections LOAD` opens connections to a server on 127.0.0.1 as [`connections::Load`]
 //! says, in JSON, and prints the results as a line of JSON.
 //!
+//! `rs-cluster-load kept KEPT` opens connections as [`kept::Kept`] says, in JSON, and keeps them open: see
+//! [`kept`].
+//!
 //! `rs-cluster-load traffic PLAN` sends requests of many shapes at once as [`traffic::Plan`] says, in
 //! JSON, obeys the commands on stdin, and prints what failed as a line of JSON: see [`traffic`].
 
 #![forbid(unsafe_code)]
 
 mod connections;
+mod kept;
 mod traffic;
 
 use std::{env, io, process::ExitCode};
@@ -33,8 +37,11 @@ fn run() -> io::Result<String> {
     allow_descriptors()?;
     match mode.as_str() {
         "connections" => connections::run(&serde_json::from_str(&argument)?),
+        "kept" => kept::run(&serde_json::from_str(&argument)?),
         "traffic" => traffic::run(serde_json::from_str(&argument)?),
-        _ => Err(io::Error::other("usage: rs-cluster-load connections LOAD | traffic PLAN")),
+        _ => Err(io::Error::other(
+            "usage: rs-cluster-load connections LOAD | kept KEPT | traffic PLAN",
+        )),
     }
 }
 

@@ -150,7 +150,16 @@ pub(crate) trait Lanes {
 
     /// How many connections the worker has taken from the queue, or accepted from sockets of its own.
     /// Costs a system call.
-    fn taken(&self) -> u64;
+    fn taken(&self) -> u64 {
+        self.taken_beside(self.queued())
+    }
+
+    /// The same, if so many are in the queue.
+    fn taken_beside(&self, queued: usize) -> u64;
+
+    /// The same by what the worker counts, from any start: only that it changes says something. `None` where
+    /// the worker can't count.
+    fn counted(&self) -> Option<u64>;
 
     /// Whether the worker counts what it takes, in memory that it shares with this process. Only such a
     /// worker can accept from a socket of its own.
@@ -216,7 +225,11 @@ pub(crate) trait Lanes {
     /// How many requests the worker has served, if it counts them, or else how many connections it has taken.
     fn requests(&self) -> u64;
 
-    /// How the worker's process gets on; `None` where the kernel does not say.
+    /// The processor time that the main thread of the worker's process has had; `None` where the kernel does not
+    /// say. Costs a few system calls.
+    fn main_time(&self) -> Option<Duration>;
+
+    /// How the worker's process gets on; `None` where the kernel does not say. Costs dozens of system calls.
     fn load(&self) -> Option<Load>;
 }
 

@@ -13,12 +13,13 @@
 //! - [`listening`]: binding, sharing and closing addresses; [`handover`]: how another primary gets them, and what
 //!   waits here,
 //! - [`standby`]: nothing is accepted before another primary leaves its place; what comes from that one,
-//! - [`stalls`]: workers that take nothing; [`suspicion`]: whether one of them is stuck or only waits for
-//!   a processor,
+//! - [`stalls`]: workers that take nothing; [`progress`]: whether one of them takes what waits for it; [`suspicion`]:
+//!   whether it is stuck or only waits for a processor,
 //! - [`worker`], [`listener`], [`sockets`], [`drain`], [`parked`], [`successor`]: what the registries of [`state`] consist of,
 //! - [`supervise`]: slots, their workers, and what the program has done with them,
 //! - [`deadlines`]: when to call [`state::Core::expire`]; [`quota`]: what one worker may ask for;
-//!   [`stats`]: what is counted.
+//!   [`stats`]: what is counted,
+//! - [`workbench`]: all of it without a driver's I/O, for measurements.
 
 pub(super) mod availability;
 pub(super) mod deadlines;
@@ -33,6 +34,7 @@ pub(super) mod listening;
 pub(super) mod members;
 pub(super) mod parked;
 pub(super) mod parking;
+pub(super) mod progress;
 pub(super) mod quota;
 pub(super) mod reclaim;
 pub(super) mod round;
@@ -48,4 +50,6 @@ pub(super) mod successor;
 /// Slots, and their workers.
 pub(super) mod supervise;
 pub(super) mod suspicion;
+#[doc(hidden)]
+pub mod workbench;
 pub(super) mod worker;

@@ -5,12 +5,16 @@
 //! seem free are probed: they may be stuck as well, with nothing to show it. The first that answers, and
 //! has nothing else to do, gets what waits at the stuck one.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Bound,
+    time::{Duration, Instant},
+};
 
 use super::{
     deadlines::Due,
     driver::{Driver, Lanes},
     listener::Listener,
+    progress::Sight,
     state::Core,
     suspicion::{LOYAL_SUSPICION, SUSPICION},
 };
@@ -23,7 +27,10 @@ use crate::{
 const SWEEP: Duration = Duration::from_millis(2);
 
 /// How often it looks when all of these are stuck and no worker is left to ask: one that gets free says so.
-const SLOW_SWEEP: Duration = Duration::from_millis(50);
+pub(super) const SLOW_SWEEP: Duration = Duration::from_millis(50);
+
+/// Workers of which one sweep reads the state of the threads: each takes a third of a millisecond.
+const LOADS_A_SWEEP: usize = 4;
 
 /// Workers probed in one sweep for each that is stuck: usually the first is free.
 const PROBES: usize = 2;
@@ -60,17 +67,27 @@ impl<D: Driver> Core<D> {
             _ => SUSPICION,
         };
         let mut stuck = Vec::new();
-        let Self { backlogged, workers, .. } = self;
-        backlogged.retain(|id| {
-            let Some(worker) = workers.get_mut(id) else {
-                return false;
+        let mut loads = LOADS_A_SWEEP;
+        let Self { backlogged, workers, last_loaded, .. } = self;
+        // Those come first that had no turn in the last sweep.
+        let last = *last_loaded;
+        let after = backlogged.range((Bound::Excluded(last), Bound::Unbounded));
+        let in_turn = after.chain(backlogged.range(..=last));
+        for id in in_turn.copied().collect::<Vec<_>>() {
+            let left = loads;
+            let sight = match workers.get_mut(&id) {
+                Some(worker) => worker.watch(patience, &mut loads, now),
+                None => Sight::Nothing,
             };
-            let waits = worker.look();
-            if waits == Some(true) && worker.observe(now, patience) {
-                stuck.push(*id);
+            match sight {
+                Sight::Nothing => drop(backlogged.remove(&id)),
+                Sight::Waits => {}
+                Sight::Stuck => stuck.push(id),
             }
-            waits != Some(false)
-        });
+            if loads < left {
+                *last_loaded = id;
+            }
+        }
         stuck
     }
 

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,7 +37,9 @@ pub(crate) struct Core<D: Driver> {
     /// How many ids listeners have been given. After the last one, they begin again with 1.
     listener_ids: u64,
     /// Workers for which connections may wait, in queues or at sockets of their own.
-    pub(super) backlogged: HashSet<WorkerId>,
+    pub(super) backlogged: BTreeSet<WorkerId>,
+    /// The worker of which a sweep has read the state of the threads last.
+    pub(super) last_loaded: WorkerId,
     /// Workers of which not all that waits could be taken back, for want of descriptors.
     pub(super) owed: HashSet<WorkerId>,
     /// Those whose last requests, with returned connections, can't be read yet.
@@ -71,7 +73,8 @@ impl<D: Driver> Core<D> {
             departed: HashMap::new(),
             listeners: HashMap::new(),
             listener_ids: 0,
-            backlogged: HashSet::new(),
+            backlogged: BTreeSet::new(),
+            last_loaded: 0,
             owed: HashSet::new(),
             returning: HashSet::new(),
             deadlines: Deadlines::default(),

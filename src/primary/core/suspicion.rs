@@ -1,4 +1,9 @@
 //! Whether a worker that takes no connections is stuck, or only waits for a processor.
+//!
+//! The processor clock of its process costs one system call, the state of its threads dozens. A thread that runs
+//! moves the clock at the latest when it stops running. So while the clock stands, a thread that was runnable
+//! still is, and one that sleeps has slept since the clock was first seen there: the state is read only when the
+//! clock has moved, or once it has stood for long enough to show that the worker sleeps.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +29,7 @@ const LONG_OBSERVATION: Duration = Duration::from_millis(20);
 pub(crate) struct Load {
     /// The processor time that the main thread has had, up to the last tick or so of the kernel.
     pub(crate) main: Duration,
-    /// The processor time that all threads have had, up to now.
+    /// The processor time that all threads have had, up to the same tick.
     pub(crate) all: Duration,
     /// Whether the main thread has a processor, or waits for one.
     pub(crate) is_runnable: bool,
@@ -32,11 +37,29 @@ pub(crate) struct Load {
     pub(crate) may_wait_for_thread: bool,
 }
 
+/// What may be asked about the process of a worker that is suspected. `None` where the kernel does not say.
+pub(crate) trait Suspect {
+    /// The processor time that all threads have had. Costs a system call.
+    fn processor_time(&self) -> Option<Duration>;
+
+    /// The processor time that the main thread has had. Costs a few system calls.
+    fn main_time(&self) -> Option<Duration>;
+
+    /// How the process gets on. Costs dozens of system calls.
+    fn load(&self) -> Option<Load>;
+}
+
 /// What is known of a worker that is suspected.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Suspicion {
-    /// Since when it is, and how it got on then.
+    /// Since when it is, and the processor time that it had had then.
     since: Instant,
+    all: Option<Duration>,
+    main: Option<Duration>,
+    /// The processor time at the last look, and since when it is the same.
+    spent: Option<Duration>,
+    still: Instant,
+    /// How it got on since the clock is the same, if that was read.
     load: Option<Load>,
     /// Since when it has been seen to sleep, with no other of its threads running.
     asleep: Option<Instant>,
@@ -45,24 +68,60 @@ pub(crate) struct Suspicion {
 }
 
 impl Suspicion {
-    /// A suspicion that begins now, when the worker gets on like this.
-    pub(crate) fn new(load: Option<Load>, now: Instant) -> Self {
-        let asleep = load.is_none_or(is_asleep).then_some(now);
-        Self { since: now, load, asleep, confirmed: false }
+    /// A suspicion that begins now.
+    pub(crate) fn new(suspect: &impl Suspect, now: Instant) -> Self {
+        let all = suspect.processor_time();
+        let main = suspect.main_time();
+        Self {
+            since: now,
+            all,
+            main,
+            spent: all,
+            still: now,
+            load: None,
+            asleep: None,
+            confirmed: false,
+        }
     }
 
-    /// The suspicion later, when the worker gets on like this and still has taken nothing.
-    pub(crate) fn confirm(self, load: Option<Load>, now: Instant) -> Self {
+    /// The suspicion later, when the worker still has taken nothing. `loads` is how often the state of threads may
+    /// be read until the next sweep; with none left, the worker is looked at then.
+    pub(crate) fn confirm(self, suspect: &impl Suspect, loads: &mut usize, now: Instant) -> Self {
+        let spent = suspect.processor_time();
+        let has_run = spent != self.spent;
+        let is_due = has_run || self.next_load().is_some_and(|next| next <= now);
+        if !is_due || *loads == 0 {
+            return self;
+        }
+        *loads -= 1;
+        let still = if has_run { now } else { self.still };
+        Self { spent, still, ..self }.judge(suspect.load(), now)
+    }
+
+    /// When to read the state of the threads again, if none has run until then: never, if that would be known.
+    fn next_load(&self) -> Option<Instant> {
+        match self.load {
+            Some(load) if load.is_runnable => None,
+            // Only the main thread may have been woken.
+            Some(load) if load.may_wait_for_thread => Some(self.since + LONG_OBSERVATION),
+            _ => Some(self.asleep.unwrap_or(self.still) + OBSERVATION),
+        }
+    }
+
+    /// The suspicion of a worker that gets on like this.
+    fn judge(self, load: Option<Load>, now: Instant) -> Self {
         // Where the kernel does not say, the worker counts as asleep.
-        let asleep = load.is_none_or(is_asleep).then_some(self.asleep.unwrap_or(now));
+        let asleep = load.is_none_or(is_asleep).then_some(self.asleep.unwrap_or(self.still));
         let has_slept = asleep.is_some_and(|since| now.duration_since(since) >= OBSERVATION);
-        let has_run = load.zip(self.load).is_some_and(|(load, before)| {
-            load.all.saturating_sub(before.all) >= OBSERVATION
-                && load.main.saturating_sub(before.main) >= OF_MAIN_THREAD
+        let had = |before: Option<Duration>, now: Duration| {
+            before.map_or(Duration::ZERO, |before| now.saturating_sub(before))
+        };
+        let has_run = load.is_some_and(|load| {
+            had(self.all, load.all) >= OBSERVATION && had(self.main, load.main) >= OF_MAIN_THREAD
         });
         let is_long_off = load.is_some_and(|load| !load.is_runnable)
             && now.duration_since(self.since) >= LONG_OBSERVATION;
-        Self { asleep, confirmed: has_slept || has_run || is_long_off, ..self }
+        Self { load, asleep, confirmed: has_slept || has_run || is_long_off, ..self }
     }
 }
 
@@ -70,3 +129,6 @@ impl Suspicion {
 fn is_asleep(load: Load) -> bool {
     !load.is_runnable && !load.may_wait_for_thread
 }
+
+#[cfg(test)]
+mod tests;

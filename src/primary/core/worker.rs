@@ -7,12 +7,12 @@ use std::{
 use super::{
     availability::{Availability, Standing},
     drain::Drain,
-    driver::{Driver, Lanes, NewWorker, Socket, TakenBack},
+    driver::{Driver, Lanes, NewWorker, TakenBack},
+    progress::Progress,
     quota::{Claim, MAX_AWAITED, MAX_LISTENERS},
     round::Round,
     stats::{Counts, Owner, WorkerCounters},
     supervise::report::Generation,
-    suspicion::Suspicion,
 };
 use crate::protocol::{ListenerId, WorkerId, control::COUNTER_SLOTS};
 
@@ -44,29 +44,20 @@ pub(crate) struct Worker<D: Driver> {
     /// returned. `u64::MAX` where it accepts itself, which only it counts.
     given: HashMap<ListenerId, u64>,
     /// The sockets that it accepts from itself.
-    sockets: Vec<OwnSocket<D>>,
+    pub(super) sockets: Vec<OwnSocket<D>>,
     /// Looks for what waits at them.
-    round: Round,
-    progress: Progress,
+    pub(super) round: Round,
+    pub(super) progress: Progress,
     /// How many addresses it waits for.
     awaited: usize,
 }
 
 /// A socket of a listener that a worker accepts from itself.
-struct OwnSocket<D: Driver> {
+pub(super) struct OwnSocket<D: Driver> {
     listener: ListenerId,
     /// By which the worker knows it; none if it has more than it can count.
     slot: Option<u8>,
-    socket: D::Socket,
-}
-
-/// When a worker, for which connections wait, took one last.
-#[derive(Debug, Clone, Copy)]
-struct Progress {
-    /// How many it had taken.
-    taken: u64,
-    since: Instant,
-    suspicion: Option<Suspicion>,
+    pub(super) socket: D::Socket,
 }
 
 impl<D: Driver> Worker<D> {
@@ -88,7 +79,7 @@ impl<D: Driver> Worker<D> {
             given: HashMap::new(),
             sockets: Vec::new(),
             round: Round::default(),
-            progress: Progress { taken: 0, since: now, suspicion: None },
+            progress: Progress::new(0, None, now),
             awaited: 0,
         }
     }
@@ -200,53 +191,5 @@ impl<D: Driver> Worker<D> {
     pub(crate) fn unassign_all(&mut self) {
         self.lanes.unassigned(None);
         self.sockets.clear();
-    }
-
-    /// Connections begin to wait for it, for which none did: time runs from now.
-    pub(crate) fn begin_watch(&mut self, now: Instant) {
-        self.progress = Progress { taken: self.lanes.taken(), since: now, suspicion: None };
-    }
-
-    /// Looks whether connections wait for it. `None` when it has many sockets, and it takes more looks to know.
-    pub(crate) fn look(&mut self) -> Option<bool> {
-        if self.lanes.queued() > 0 {
-            return Some(true);
-        }
-        let Self { sockets, round, .. } = self;
-        let waits = round
-            .look(sockets.len(), |at| sockets.get(at).is_some_and(|own| own.socket.backlog() > 0));
-        if waits == Some(false) {
-            self.lanes.emptied();
-        }
-        waits
-    }
-
-    /// Observes a worker for which connections wait now. Says whether it is stuck: for so long it has taken
-    /// none of them, though it could.
-    pub(crate) fn observe(&mut self, now: Instant, patience: Duration) -> bool {
-        let Progress { taken, since, suspicion } = self.progress;
-        if self.lanes.taken() != taken {
-            self.begin_watch(now);
-            return false;
-        }
-        if suspicion.is_some_and(|suspicion| suspicion.confirmed) {
-            return true;
-        }
-        if now.duration_since(since) < patience {
-            return false;
-        }
-        let load = self.lanes.load();
-        let suspicion = match suspicion {
-            Some(suspicion) => suspicion.confirm(load, now),
-            None => Suspicion::new(load, now),
-        };
-        self.progress.suspicion = Some(suspicion);
-        suspicion.confirmed
-    }
-
-    /// Whether it was stuck when it was observed last, and has taken nothing since of what still waits.
-    pub(crate) fn is_still_stuck(&mut self) -> bool {
-        let is_confirmed = self.progress.suspicion.is_some_and(|suspicion| suspicion.confirmed);
-        is_confirmed && self.lanes.taken() == self.progress.taken && self.look() == Some(true)
     }
 }

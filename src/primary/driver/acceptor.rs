@@ -138,9 +138,11 @@ impl Acceptor {
             let mut accepted = 0;
             while accepted < ACCEPTS_A_TURN && self.may_accept() {
                 match self.accept_one() {
-                    Ok(Some(connection)) => self.context.decide(|core| {
-                        core.accepted(self.listener, connection, Instant::now());
-                    }),
+                    Ok(Some(connection)) => {
+                        let now = Instant::now();
+                        self.context.note_accepted(now);
+                        self.context.decide(|core| core.accepted(self.listener, connection, now));
+                    }
                     Ok(None) => {}
                     Err(Failure::WouldBlock) => break,
                     Err(_) if self.close_if_spoilt() => break,

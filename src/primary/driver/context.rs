@@ -28,6 +28,7 @@ use super::{
     engine_driver::EngineDriver,
     fd_store::FdStore,
     listening_socket::ListeningSocket,
+    pace::Pace,
     primaries::Primaries,
     reading::now,
     successor::Succession,
@@ -37,7 +38,10 @@ use super::{
 use crate::{
     error::Error,
     protocol::{ListenerId, WorkerId, control::Target, upgrade::TicketKey},
-    sys::{cpu_time_of, exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve, signal_name},
+    sys::{
+        BatchScheduling, cpu_time_of, exit::Exit, listen::SPREADS_CONNECTIONS, reserve::Reserve,
+        signal_name,
+    },
 };
 
 /// Turns of this thread after which all has been read that was there before.
@@ -55,6 +59,9 @@ pub(super) struct Context {
     /// Tells that a listening socket is closed, or that a worker has closed its descriptor of one.
     pub(super) released: Rc<Notify>,
     pub(super) guard: Rc<AcceptGuard>,
+    /// How fast connections come, and the scheduling class of this thread, which depends on it.
+    pace: RefCell<Pace>,
+    batch: BatchScheduling,
     pub(super) supervision: Rc<RefCell<Option<Supervision>>>,
     /// Sockets that come from elsewhere.
     pub(super) inherited: Rc<RefCell<Inherited>>,
@@ -112,6 +119,8 @@ impl Context {
             reserve,
             released,
             guard,
+            pace: RefCell::new(Pace::new(Instant::now())),
+            batch: BatchScheduling::of_this_thread(),
             supervision,
             inherited,
             store,
@@ -128,6 +137,12 @@ impl Context {
             sooner: Notify::new(),
             awaited: Cell::new(None),
         }
+    }
+
+    /// A connection has been accepted. While many are, one wake-up of this thread hands over several of them,
+    /// because the thread lets others finish their turns first.
+    pub(super) fn note_accepted(&self, now: Instant) {
+        self.batch.set(self.pace.borrow_mut().accepted(now));
     }
 
     /// Lets the core decide something. Calls wait for no peer; binding a path waits for its file system,

@@ -42,7 +42,7 @@ use crate::{
         exit::Process,
         failure::Fault,
         lane::Transit,
-        load::load_of,
+        load::{load_of, main_time_of},
         memory_of,
         reserve::Reserve,
         ring::{ENGAGED, IDLE},
@@ -164,9 +164,15 @@ impl Lanes for Rc<WorkerLanes> {
         self.view.open()
     }
 
-    fn taken(&self) -> u64 {
-        let from_queue = self.view.handed().saturating_sub(self.view.queued() as u64);
+    fn taken_beside(&self, queued: usize) -> u64 {
+        let from_queue = self.view.handed().saturating_sub(queued as u64);
         from_queue.wrapping_add(self.view.counters.accepted())
+    }
+
+    fn counted(&self) -> Option<u64> {
+        let counters = &self.view.counters;
+        let counted = || u64::from(counters.taken()).wrapping_add(counters.accepted());
+        counters.is_shared().then(counted)
     }
 
     fn has_shared_counters(&self) -> bool {
@@ -260,6 +266,10 @@ impl Lanes for Rc<WorkerLanes> {
             0 => self.taken(),
             requests => requests,
         }
+    }
+
+    fn main_time(&self) -> Option<Duration> {
+        main_time_of(self.process.pid())
     }
 
     fn load(&self) -> Option<Load> {

@@ -4,7 +4,7 @@
 //! - here: the thread and its loop over commands; [`context`]: what its tasks share,
 //! - [`worker_task`]: one worker; [`requests`]: what workers ask for; [`bind`]: addresses;
 //!   [`rehearsal`]: what stands for them,
-//! - [`acceptor`]: one listening socket; [`parked_task`]: connections that wait
+//! - [`acceptor`]: one listening socket; [`pace`]: how fast connections come; [`parked_task`]: connections that wait
 //!   for their clients; [`timers`]: the deadlines of the core,
 //! - [`engine_driver`], [`lanes`], [`watchdog_lane`], [`listening_socket`], [`parked_connections`]: what the core sees as its driver,
 //! - [`supervised`]: how supervision begins; [`orders`]: what the program wants of it; [`supervision`]: what the core sees of it,
@@ -36,6 +36,7 @@ mod listening_socket;
 mod observe;
 mod orders;
 mod orphans;
+mod pace;
 mod parent;
 mod parked_connections;
 mod parked_task;
@@ -77,7 +78,7 @@ use super::{
     messages::{Command, Emit, Event, Settings},
     operator::board::SharedBoard,
 };
-use crate::sys::{reserve::Reserve, use_batch_scheduling};
+use crate::sys::reserve::Reserve;
 
 /// What the thread of an engine has from its start.
 pub(super) struct Equipment {
@@ -96,9 +97,6 @@ pub(super) fn run(
     mut commands: UnboundedReceiver<Command>,
     equipment: Equipment,
 ) {
-    // Measured at 10,000 connections a second: half the processor time for each, at a somewhat
-    // higher rate and with lower latencies.
-    use_batch_scheduling();
     let Equipment { settings, emit, reserve, counters, board } = equipment;
     let (lost_sockets, lost) = unbounded_channel();
     let context = Rc::new(Context::new(settings, emit, reserve, counters, board, lost_sockets));

@@ -71,7 +71,9 @@ pub(in crate::sys) fn receive_whole_packet(
 ) -> Result<WholePacket, Failure> {
     let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
     let (length, flags) = attempt_to_receive(Lane::Control, || {
-        let peeked = recvmsg::<()>(socket.as_raw_fd(), &mut [], None, peek)?;
+        // QEMU's user mode would not make a call without a slice.
+        let slices = &mut [IoSliceMut::new(&mut [])];
+        let peeked = recvmsg::<()>(socket.as_raw_fd(), slices, None, peek)?;
         Ok((peeked.bytes, peeked.flags))
     })?;
     check(flags.contains(MsgFlags::MSG_CTRUNC))?;

@@ -1,6 +1,7 @@
 use std::{
     ffi::{c_char, c_int, c_void},
     io,
+    mem::MaybeUninit,
     os::fd::{FromRawFd, OwnedFd, RawFd},
     ptr,
     sync::{
@@ -122,7 +123,8 @@ fn is_refused(error: &io::Error) -> bool {
 
 /// Starts the child, and returns when it has executed its program or ended.
 fn clone(plan: &Plan<'_>, flag: c_int) -> io::Result<(i32, Option<OwnedFd>)> {
-    let mut stack = Vec::<u128>::with_capacity(STACK);
+    // Not on the heap, where what is allocated meanwhile would leave a hole of this size for each worker.
+    let mut stack = [const { MaybeUninit::<u128>::uninit() }; STACK];
     let mut pidfd: RawFd = -1;
     // None of the parent's signal handlers may run in the child. `clone` by `libc`, because that of
     // `nix` does not return the pidfd.

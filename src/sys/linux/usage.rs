@@ -23,3 +23,10 @@ const SCHEDULED: libc::clockid_t = 2;
 pub(in crate::sys) fn cpu_time_of(pid: i32) -> Option<Duration> {
     Some(ClockId::from_raw((!pid << 3) | SCHEDULED).now().ok()?.into())
 }
+
+/// How many descriptors the table of this process has room for: all that it has ever had, at least. `None` if
+/// the kernel does not tell.
+pub(in crate::sys) fn descriptor_table_size() -> Option<usize> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("FDSize:"))?.trim().parse().ok()
+}

@@ -34,6 +34,10 @@ pub(in crate::sys) fn load_of(pid: i32) -> Option<Load> {
     })
 }
 
+pub(in crate::sys) fn main_time_of(pid: i32) -> Option<Duration> {
+    load_of(pid).map(|load| load.main)
+}
+
 fn thread(pid: i32, handle: u64) -> Option<Thread> {
     // SAFETY: plain numbers, for which zeros do.
     let mut info: libc::proc_threadinfo = unsafe { std::mem::zeroed() };

@@ -23,4 +23,15 @@ pub(super) mod usage;
 pub(super) mod watched;
 
 /// Does nothing: macOS has no such scheduling class.
-pub fn use_batch_scheduling() {}
+#[derive(Debug)]
+pub struct BatchScheduling(());
+
+impl BatchScheduling {
+    /// That of the calling thread.
+    pub fn of_this_thread() -> Self {
+        Self(())
+    }
+
+    /// Does nothing.
+    pub fn set(&self, _is_on: bool) {}
+}

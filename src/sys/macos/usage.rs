@@ -25,6 +25,11 @@ pub(in crate::sys) fn cpu_time_of(pid: i32) -> Option<Duration> {
     Some(Duration::from_nanos(u64::try_from(nanoseconds).ok()?))
 }
 
+/// macOS does not tell.
+pub(in crate::sys) fn descriptor_table_size() -> Option<usize> {
+    None
+}
+
 fn task_info(pid: i32) -> Option<libc::proc_taskinfo> {
     // SAFETY: plain numbers, for which zeros do.
     let mut info: libc::proc_taskinfo = unsafe { mem::zeroed() };

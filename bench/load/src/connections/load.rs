@@ -1,6 +1,10 @@
 //! The load, which is the argument of the program.
 
-use std::time::Duration;
+use std::{
+    iter,
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Duration,
+};
 
 use serde::Deserialize;
 
@@ -10,6 +14,9 @@ use serde::Deserialize;
 pub(crate) struct Load {
     /// Where the server listens, on 127.0.0.1.
     pub(crate) port: u16,
+    /// Where it listens as well: each connection goes to the next port in turn.
+    #[serde(default)]
+    pub(crate) further_ports: Vec<u16>,
     /// The protocol of a connection.
     pub(crate) protocol: Protocol,
     /// When the next connection starts.
@@ -24,6 +31,12 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// The addresses of the server, one of which each connection goes to in turn.
+    pub(crate) fn servers(&self) -> Vec<SocketAddrV4> {
+        let ports = iter::once(&self.port).chain(&self.further_ports);
+        ports.map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port)).collect()
+    }
+
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.seconds)
     }

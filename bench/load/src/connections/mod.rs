@@ -8,8 +8,10 @@ mod report;
 mod timer;
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    iter::Cycle,
+    net::SocketAddrV4,
     time::{Duration, Instant},
+    vec,
 };
 
 use nix::{
@@ -41,7 +43,7 @@ pub(crate) fn run(load: &Load) -> std::io::Result<String> {
 
 struct Run<'a> {
     load: &'a Load,
-    server: SocketAddrV4,
+    servers: Cycle<vec::IntoIter<SocketAddrV4>>,
     epoll: Epoll,
     timer: Timer,
     connections: Vec<Option<Connection>>,
@@ -59,7 +61,7 @@ impl<'a> Run<'a> {
         epoll.add(&timer, EpollEvent::new(once, TIMER))?;
         Ok(Self {
             load,
-            server: SocketAddrV4::new(Ipv4Addr::LOCALHOST, load.port),
+            servers: load.servers().into_iter().cycle(),
             epoll,
             timer,
             connections: Vec::new(),
@@ -119,7 +121,9 @@ impl<'a> Run<'a> {
     }
 
     fn try_start(&mut self, intended: Instant) -> Result<()> {
-        let connection = Connection::open(self.server, self.load.protocol, intended)?;
+        // There is one at least.
+        let server = self.servers.next().ok_or(Errno::EDESTADDRREQ)?;
+        let connection = Connection::open(server, self.load.protocol, intended)?;
         let index = self.free.last().copied().unwrap_or(self.connections.len());
         let event = EpollEvent::new(connection.interest(), index as u64);
         self.epoll.add(&connection, event)?;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A simulation of workers that all serve the first address.
-fn simulation(scheduling: Scheduling, workers: usize) -> Simulation {
+pub(super) fn simulation(scheduling: Scheduling, workers: usize) -> Simulation {
     let mut simulation = Simulation::new(scheduling);
     for _ in 0..workers {
         let id = simulation.fork();
@@ -14,7 +14,7 @@ fn simulation(scheduling: Scheduling, workers: usize) -> Simulation {
 }
 
 /// So many clients connect to the first address, and are accepted by the engine if it can.
-fn connect(simulation: &mut Simulation, count: usize) {
+pub(super) fn connect(simulation: &mut Simulation, count: usize) {
     simulation.step(1, Step::Connect(0, count));
     let tasks: Vec<_> = simulation.acceptors.keys().copied().collect();
     for (listener, socket) in tasks {

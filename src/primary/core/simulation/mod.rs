@@ -9,6 +9,7 @@ mod looks;
 mod many_workers;
 mod memory;
 mod parking;
+mod stalls;
 mod standby;
 
 use std::{

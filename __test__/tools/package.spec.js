@@ -1,0 +1,98 @@
+'use strict';
+
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('ava');
+const { run } = require('../helpers/fixture');
+const { temporaryDirectory } = require('../helpers/temporary');
+const { joinModules, redirect } = require('../../packaging/lib/chunks');
+const { makeRunnable } = require('../../packaging/lib/main-package');
+
+// What loading takes depends on the number of files, so these lists must not grow.
+const PRIMARY = ['addon', 'index.js', 'lib/chunks/primary.js'];
+const FORKING = ['addon', 'index.js', 'lib/chunks/fork.js', 'lib/chunks/primary.js'];
+const WORKER = ['addon', 'index.js', 'lib/chunks/worker.js', 'preload.js'];
+
+test('processes load few files of the package, and only joined ones', async (t) => {
+  const directory = makeRunnable(path.join(temporaryDirectory(t), 'rs-cluster'));
+  const { lines, stderr, code } = await run(t, 'tools/loaded-files', { args: [directory] });
+  t.is(stderr, '');
+  t.is(code, 0);
+  const [{ primary, forking, worker, supervised, supervising }] = lines;
+  t.deepEqual(primary, PRIMARY);
+  t.deepEqual(forking, FORKING);
+  t.deepEqual(worker, WORKER);
+  t.deepEqual(supervised, [...WORKER, 'lib/chunks/worker-rest.js'].sort());
+  t.deepEqual(supervising, [...FORKING, 'lib/chunks/primary-rest.js'].sort());
+});
+
+/** Writes modules, joins them, and returns the directory with the chunks. */
+function joined(t, sources, chunks) {
+  const directory = temporaryDirectory(t);
+  const put = (file, text) => {
+    fs.mkdirSync(path.dirname(path.join(directory, file)), { recursive: true });
+    fs.writeFileSync(path.join(directory, file), text);
+  };
+  for (const [file, lines] of Object.entries(sources))
+    put(file, `'use strict';\n${lines.join('\n')}\n`);
+  for (const [file, text] of joinModules(directory, chunks)) put(file, text);
+  return directory;
+}
+
+const CHUNKS = [
+  { file: 'chunks/first.js', entries: ['lib/a.js'] },
+  { file: 'chunks/second.js', entries: ['lib/later.js'] },
+  { file: 'chunks/rest.js', entries: [] },
+];
+
+test('joined modules run once, when they are needed, and share what they export', (t) => {
+  const sources = {
+    'lib/a.js': [
+      "require('./shared.js').ran.push('a');",
+      "module.exports = (name) => (name ? require('./later.js') : require('./seldom.js'));",
+    ],
+    'lib/shared.js': ['module.exports = { ran: [] };'],
+    'lib/later.js': [
+      'const {',
+      '  ran,',
+      "} = require('./shared.js');",
+      "ran.push('later');",
+      'exports.ran = ran;',
+    ],
+    'lib/seldom.js': ["exports.file = require('node:path').basename(__filename);"],
+  };
+  const directory = joined(t, sources, CHUNKS);
+  const isLoaded = (name) => path.join(directory, 'chunks', name) in require.cache;
+  const load = require(path.join(directory, 'chunks/first.js'));
+  const { ran } = load('lib/shared.js');
+  const a = load('lib/a.js');
+  t.deepEqual(ran, ['a']);
+  t.false(isLoaded('second.js'));
+  t.is(a('later').ran, ran);
+  a('later');
+  t.deepEqual(ran, ['a', 'later']);
+  t.false(isLoaded('rest.js'));
+  t.is(a().file, 'seldom.js');
+});
+
+test('a joined module that fails runs again for the next one that needs it', (t) => {
+  const sources = {
+    'lib/a.js': ["exports.load = () => require('./later.js');"],
+    'lib/later.js': [
+      'globalThis.failures ??= 1;',
+      "if (globalThis.failures-- > 0) throw new Error('no');",
+      'exports.isWhole = true;',
+    ],
+  };
+  const load = require(path.join(joined(t, sources, CHUNKS), 'chunks/first.js'));
+  t.teardown(() => delete globalThis.failures);
+  t.throws(load('lib/a.js').load, { message: 'no' });
+  t.deepEqual(load('lib/a.js').load(), { isWhole: true });
+});
+
+test('a file that loads modules loads joined ones, but no other file is touched', (t) => {
+  const source = "require('./lib/a.js')(require('./preload.js'), require('node:net'));";
+  const wanted =
+    "require('./chunks/first.js')('lib/a.js')(require('./preload.js'), require('node:net'));";
+  t.is(redirect(source, 'chunks/first.js'), wanted);
+});
