@@ -7,6 +7,7 @@ const UPGRADE_VARIABLE = require('../supervisor/upgrade-variable.js');
 const lazyEngine = require('./engine.js');
 const { POLICIES, checkPolicy, defaultPolicy } = require('./policies.js');
 const { checkSettings, mergeSettings } = require('./settings.js');
+const { readStats } = require('./stats.js');
 
 // Loaded now, in the context of the code that loads this package: handles in messages get that context.
 require('../event-context.js');
@@ -126,7 +127,6 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   function stats() {
-    const { readStats } = require('./stats.js');
     return readStats(engine().stats());
   }
 
