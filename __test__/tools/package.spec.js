@@ -1,5 +1,6 @@
 'use strict';
 
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('ava');
@@ -91,8 +92,21 @@ test('a joined module that fails runs again for the next one that needs it', (t)
 });
 
 test('a file that loads modules loads joined ones, but no other file is touched', (t) => {
+  const isJoined = (name) => name === 'lib/a.js';
   const source = "require('./lib/a.js')(require('./preload.js'), require('node:net'));";
   const wanted =
     "require('./chunks/first.js')('lib/a.js')(require('./preload.js'), require('node:net'));";
-  t.is(redirect(source, 'chunks/first.js'), wanted);
+  t.is(redirect(source, 'index.js', 'chunks/first.js', isJoined), wanted);
+  const inside = "require('../a.js'), require('./b.js');";
+  const shared = "require('../../chunks/first.js')('lib/a.js'), require('./b.js');";
+  t.is(redirect(inside, 'lib/cli/c.js', 'chunks/first.js', isJoined), shared);
+});
+
+test('the command of the package supervises by the modules of the package', (t) => {
+  const directory = makeRunnable(path.join(temporaryDirectory(t), 'package'));
+  const server = path.join(directory, 'server.js');
+  fs.writeFileSync(server, "require('node:net').createServer().listen(0);");
+  const args = [path.join(directory, 'bin/rs-cluster.js'), 'check', server];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  t.regex(stdout, /^ready after /, stderr);
 });

@@ -134,11 +134,25 @@ function joinModules(root, chunks) {
   return new Map(chunks.map(({ file }, index) => [file, texts[index]]));
 }
 
-/** The text of a module that loads those in `lib/` from chunks, whose first file is `first`. */
-function redirect(source, first) {
-  return source.replace(REQUIRE, (all, specifier) =>
-    specifier.startsWith('./lib/') ? `require('./${first}')('${specifier.slice(2)}')` : all,
-  );
+/**
+ * The text of a module that loads others from chunks, so that none is loaded twice.
+ *
+ * @param {string} file of the module
+ * @param {string} first the first file of the chunks
+ * @param {(name: string) => boolean} isJoined whether the chunks have a module
+ */
+function redirect(source, file, first, isJoined) {
+  const relative = path.posix.relative(path.posix.dirname(file), first);
+  const chunk = relative.startsWith('.') ? relative : `./${relative}`;
+  return source.replace(REQUIRE, (all, specifier) => {
+    const name = resolve(file, specifier);
+    return isJoined(name) ? `require('${chunk}')('${name}')` : all;
+  });
 }
 
-module.exports = { joinModules, redirect };
+/** The names of all modules in these chunks. */
+function joinedNames(root, chunks) {
+  return new Set(distribute(new Modules(root), chunks).flat());
+}
+
+module.exports = { joinModules, joinedNames, redirect };

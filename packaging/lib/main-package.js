@@ -5,7 +5,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { joinModules, redirect } = require('./chunks.js');
+const { joinModules, joinedNames, redirect } = require('./chunks.js');
 const { targetOf } = require('../../lib/addon/binary.js');
 
 const ROOT = path.join(__dirname, '..', '..');
@@ -43,6 +43,20 @@ function filesOf({ files }) {
   });
 }
 
+const names = new Map([PRIMARY, WORKER].map((chunks) => [chunks, joinedNames(ROOT, chunks)]));
+
+/**
+ * A file as it is published. What only the command line loads shares the modules of the primary: two of one would not
+ * know each other's state.
+ */
+function redirected(file, text) {
+  const isJoined = [...names.values()].some((joined) => joined.has(file));
+  const chunks =
+    CHUNKS_OF.get(file) ?? (file.startsWith('lib/') && !isJoined ? PRIMARY : undefined);
+  if (chunks === undefined) return text;
+  return redirect(text, file, chunks[0].file, (name) => names.get(chunks).has(name));
+}
+
 /**
  * Makes the package in a directory, which is emptied before.
  *
@@ -53,14 +67,13 @@ function makeMainPackage(directory = MAIN) {
   const put = (file, text) => {
     const target = path.join(directory, file);
     fs.mkdirSync(path.dirname(target), { recursive: true });
-    fs.writeFileSync(target, text);
+    fs.writeFileSync(target, text, { mode: file.startsWith('bin/') ? 0o755 : 0o644 });
   };
   fs.rmSync(directory, { recursive: true, force: true });
   const manifest = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
   for (const file of [...ALWAYS, ...filesOf(manifest)]) {
     const text = fs.readFileSync(path.join(ROOT, file), 'utf8');
-    const chunks = CHUNKS_OF.get(file);
-    put(file, chunks === undefined ? text : redirect(text, chunks[0].file));
+    put(file, redirected(file, text));
   }
   for (const chunks of [PRIMARY, WORKER]) {
     for (const [file, text] of joinModules(ROOT, chunks)) put(file, text);
