@@ -2,7 +2,7 @@
 
 // Draws one picture of a scenario: a panel of bars for each figure, each with its own scale.
 
-const echarts = require('echarts');
+const { FONT, TEXT, renderSvg } = require('./svg.js');
 const { formatNumber } = require('./table.js');
 
 const WIDTH = 900;
@@ -15,11 +15,8 @@ const MARGIN = 14;
 const NAMES_WIDTH = 160;
 const LABELS_WIDTH = 80;
 
-// The colors are readable on white as well as on black.
-const TEXT = '#7a828e';
 const OURS = '#d9730d';
 const OTHERS = '#6b8fb8';
-const FONT = 'system-ui, sans-serif';
 
 function heightOf({ values }) {
   return TITLE_HEIGHT + values.length * BAR_HEIGHT + MARGIN;
@@ -91,20 +88,15 @@ function drawChart({ figures: all }) {
   const figures = all.filter(({ isDrawn }) => isDrawn !== false);
   const { places, height } = layOut(figures);
   const panels = figures.map((figure, index) => drawPanel(figure, places[index], index));
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
   const part = (key) => panels.map((panel) => panel[key]);
-  chart.setOption({
-    animation: false,
+  const options = {
     title: part('title'),
     grid: part('grid'),
     xAxis: part('xAxis'),
     yAxis: part('yAxis'),
     series: part('series'),
-  });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  // The numbers of names continue through the process, so they would depend on how many charts came before.
-  return `${svg.replace(/\bzr\d+-/g, '')}\n`;
+  };
+  return renderSvg(options, { width: WIDTH, height });
 }
 
 module.exports = { drawChart };

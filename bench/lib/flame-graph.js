@@ -3,7 +3,7 @@
 // Folds the samples of perf, and draws them as a flame graph: each frame as wide as its share of the samples, and above
 // the frame that called it.
 
-const echarts = require('echarts');
+const { FONT, TEXT, renderSvg } = require('./svg.js');
 
 const WIDTH = 1200;
 const ROW = 17;
@@ -13,8 +13,6 @@ const LEAST_WIDTH = 2;
 /** The width of a letter, and the least width of a frame with a name. */
 const LETTER = 6.2;
 const LEAST_NAMED = 30;
-const TEXT = '#7a828e';
-const FONT = 'system-ui, sans-serif';
 const COLORS = { kernel: '#8aa6c4', script: '#e2b04a', native: '#e08a4f', root: '#b8bec6' };
 
 /** A name without what only this machine has: paths, and addresses. */
@@ -99,10 +97,8 @@ function drawFrame({ name, kind, left, width, depth }, height) {
 function drawFlameGraph(stacks, title) {
   const frames = layOut(fold(stacks));
   const height = TITLE + (Math.max(...frames.map(({ depth }) => depth)) + 1) * ROW;
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
   const subtext = 'blue: the kernel, orange: compiled code, yellow: JavaScript';
-  chart.setOption({
-    animation: false,
+  const options = {
     title: {
       text: title,
       subtext,
@@ -112,10 +108,8 @@ function drawFlameGraph(stacks, title) {
       subtextStyle: { color: TEXT, fontSize: 11, fontFamily: FONT },
     },
     graphic: { elements: frames.flatMap((frame) => drawFrame(frame, height)) },
-  });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return `${svg.replace(/\bzr\d+-/g, '')}\n`;
+  };
+  return renderSvg(options, { width: WIDTH, height });
 }
 
 module.exports = { drawFlameGraph, parseStacks, shortenName };

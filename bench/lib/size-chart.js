@@ -3,7 +3,7 @@
 // Draws figures against sizes: a column of panels for each thing that grows, a row for each figure. All panels
 // of a row have one scale, so that a steep line in one is a steep line in all.
 
-const echarts = require('echarts');
+const { FONT, TEXT, renderSvg } = require('./svg.js');
 const { formatNumber } = require('./table.js');
 
 const WIDTH = 900;
@@ -15,11 +15,9 @@ const AXIS_HEIGHT = 34;
 const LABELS_WIDTH = 44;
 const ROOM_FOR_LABELS = 40;
 
-// The colors are readable on white as well as on black.
-const TEXT = '#7a828e';
 const LINE = '#7a828e40';
 const COLORS = ['#d9730d', '#6b8fb8', '#7a9e7e'];
-const STYLE = { color: TEXT, fontSize: 11, fontFamily: 'system-ui, sans-serif' };
+const STYLE = { color: TEXT, fontSize: 11, fontFamily: FONT };
 
 /** Whether the figures of a result are drawn by `drawSizes`. */
 function isAboutSizes({ figures }) {
@@ -129,20 +127,11 @@ function layOut(figures) {
   return { panels, names, height: 2 * PADDING + LEGEND_HEIGHT + rows.length * rowHeight };
 }
 
-/** The numbers of names continue through the process, so they would depend on how many charts came before. */
-function renumber(svg) {
-  const classes = unique(svg.match(/\bcls-\d+\b/g) ?? []);
-  const withoutIds = svg.replace(/\bzr\d+-/g, '');
-  return withoutIds.replace(/\bcls-\d+\b/g, (name) => `cls-${classes.indexOf(name)}`);
-}
-
 /** Returns an SVG, which is always the same for the same figures. */
 function drawSizes({ figures }) {
   const { panels, names, height } = layOut(figures);
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
   const part = (key) => panels.flatMap((panel) => panel[key]);
-  chart.setOption({
-    animation: false,
+  const options = {
     color: COLORS,
     legend: { data: names, left: PADDING, top: PADDING, padding: 0, textStyle: STYLE },
     title: part('title'),
@@ -150,10 +139,8 @@ function drawSizes({ figures }) {
     xAxis: part('xAxis'),
     yAxis: part('yAxis'),
     series: part('series'),
-  });
-  const svg = chart.renderToSVGString();
-  chart.dispose();
-  return `${renumber(svg)}\n`;
+  };
+  return renderSvg(options, { width: WIDTH, height });
 }
 
 module.exports = { drawSizes, isAboutSizes };
