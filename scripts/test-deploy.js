@@ -5,31 +5,19 @@
 // installs them (Debian, Ubuntu).
 
 const path = require('node:path');
-const { spawnSync } = require('node:child_process');
+const { runAva } = require('../tools/ava.js');
 const { runCommand } = require('../tools/command.js');
-const { describeMissing, findMissing, install } = require('../tools/debian-packages.js');
+const { providePackages } = require('../tools/debian-packages.js');
 const { DEPLOY_PROGRAMS } = require('../tools/deploy-programs.js');
 const { parse } = require('../tools/options.js');
 
-const ROOT = path.join(__dirname, '..');
-const AVA = path.join(ROOT, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
 const CONFIG = path.join('__test__', 'deploy', 'ava.config.mjs');
+const HINT = 'npm run test:deploy -- --install';
 
 async function main(argv) {
   const { values, positionals } = parse(argv, { install: { type: 'boolean', default: false } });
-  let missing = findMissing(DEPLOY_PROGRAMS);
-  if (missing.length > 0 && values.install) {
-    install(missing);
-    missing = findMissing(DEPLOY_PROGRAMS);
-  }
-  if (missing.length > 0) {
-    process.stderr.write(describeMissing(missing, 'npm run test:deploy -- --install'));
-    return 2;
-  }
-  const args = [AVA, '--config', CONFIG, ...positionals];
-  const { status, signal } = spawnSync(process.execPath, args, { cwd: ROOT, stdio: 'inherit' });
-  if (signal) process.kill(process.pid, signal);
-  return status ?? 1;
+  if (!providePackages(DEPLOY_PROGRAMS, values.install, HINT)) return 2;
+  return runAva(['--config', CONFIG, ...positionals]);
 }
 
 if (require.main === module) runCommand(main);

@@ -92,18 +92,32 @@ function install(missing) {
   if (!installed) throw new UserError(`apt-get could not install ${names.join(' ')}`);
 }
 
-/** Names programs that are missing, and how to install them; `hint` is a command that does so. */
 function describeMissing(missing, hint) {
   const programs = missing.map(({ program }) => program.replaceAll('|', ' or ')).join(', ');
   return `Missing: ${programs}. Install with\n\n  ${installCommand(missing).join(' ')}\n\nor let "${hint}" do it.\n`;
 }
 
+/**
+ * Returns whether the programs of these packages are there. Otherwise they are installed, or named with the commands
+ * that install them.
+ *
+ * @param {Package[]} packages
+ * @param {boolean} mayInstall
+ * @param {string} hint the command that would install them
+ */
+function providePackages(packages, mayInstall, hint) {
+  const missing = findMissing(packages);
+  if (missing.length > 0 && mayInstall) install(missing);
+  const left = mayInstall ? findMissing(packages) : missing;
+  if (left.length > 0) process.stderr.write(describeMissing(left, hint));
+  return left.length === 0;
+}
+
 module.exports = {
-  describeMissing,
   findMissing,
   findOneOf,
   findProgram,
-  install,
   installCommand,
+  providePackages,
   runAsRoot,
 };

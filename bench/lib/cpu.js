@@ -5,14 +5,13 @@
 // former.
 
 const fs = require('node:fs');
+const { TICKS_A_SECOND, fieldsOfStat } = require('./process-times.js');
 
-// USER_HZ: 100 on every architecture Node runs on, whatever the kernel's own tick is.
-const MICROSECONDS_A_TICK = 1e6 / 100;
+const MICROSECONDS_A_TICK = 1e6 / TICKS_A_SECOND;
 
-// utime and stime of proc(5), counted from the field after the command name. The name may hold
-// spaces and parentheses, so the search starts from the end.
+/** The utime and stime of proc(5). */
 function ticksOf(stat) {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = fieldsOfStat(stat);
   return Number(fields[11]) + Number(fields[12]);
 }
 

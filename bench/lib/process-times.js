@@ -35,8 +35,8 @@ const withoutInterrupts = countsInterruptsApart();
 
 /**
  * Seconds that all processors together have not been busy so far, by /proc/stat. The time that they are busy would be
- * less exact: most kernels only look at every tick what runs. Where the time of interrupts is no process's, it does not
- * count as busy: the network's are part of the load.
+ * less exact, because most kernels look at what runs only at every tick. Where the kernel does not charge interrupts to a
+ * process, their time does not count as busy: those of the network are part of the load.
  */
 function idleSeconds(stat, leaveOutInterrupts) {
   const [, , , idle, waiting, hard, soft] = stat
@@ -52,10 +52,14 @@ function processorsOf(stat) {
   return stat.match(/^cpu\d/gm).length;
 }
 
+/** The fields of /proc/<pid>/stat after the name of the command, which may hold spaces and parentheses. */
+function fieldsOfStat(stat) {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
 /** What /proc/<pid>/stat says: the parent, and the seconds of the process and of children it has waited for. */
 function parseStat(stat) {
-  // The name may hold spaces and parentheses, so the search starts from the end.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = fieldsOfStat(stat);
   const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
   return { parent: Number(fields[1]), seconds: ticks / TICKS_A_SECOND };
 }
@@ -104,4 +108,13 @@ function readTimes() {
   };
 }
 
-module.exports = { idleSeconds, markRun, parseStat, processorsOf, readTimes, secondsOfRun };
+module.exports = {
+  TICKS_A_SECOND,
+  fieldsOfStat,
+  idleSeconds,
+  markRun,
+  parseStat,
+  processorsOf,
+  readTimes,
+  secondsOfRun,
+};
