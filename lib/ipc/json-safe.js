@@ -1,8 +1,9 @@
 'use strict';
 
 // Decides whether a message arrives the same in JSON, with attachments (attachments.js), as in the format of V8's
-// serializer, which costs several times as much. The decision neither runs code of the user (accessors, traps of proxies, patched methods)
-// nor depends on it, because that code must run as often, and in the same order, as V8's serializer runs it.
+// serializer, which costs several times as much. The decision neither runs code of the user (accessors, traps of
+// proxies, patched methods) nor depends on it, because that code must run as often, and in the same order, as V8's
+// serializer runs it.
 
 const {
   isAnyArrayBuffer,

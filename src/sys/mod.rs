@@ -6,7 +6,7 @@
 //!   shared memory,
 //! - `descriptor`: operations on any descriptor, `inherit`: descriptors that this process was started
 //!   with,
-//! - [`reserve`]: a spare descriptor for when there is no other, [`free_descriptors`]: whether there is another,
+//! - [`reserve`]: a spare descriptor for when the process has no other; [`free_descriptors`]: whether it has another,
 //! - [`listen`]: addresses bound, and connections accepted (`address`, `accept`, `socket_file`), [`adopt`]: sockets
 //!   that were bound elsewhere,
 //!   [`socket`]: the type of a descriptor, [`operator_socket`]: where operators ask,

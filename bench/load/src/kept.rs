@@ -2,7 +2,7 @@
 //! stdin ends. Prints `{"open":…}` when all are open, and at the end how many the server has closed:
 //! `{"lost":…}`.
 //!
-//! Each is opened when the one before has its answer: whoever wants more at once starts several processes, each
+//! Each is opened when the one before has its answer: to open several at once, start several processes, each
 //! with a source address of its own, because an address has only some ten thousand ports.
 
 use std::{

@@ -21,7 +21,7 @@ const BELIEF: Duration = Duration::from_millis(20);
 pub(super) enum Sight {
     /// None wait.
     Nothing,
-    /// Some may wait, and the worker takes them, as far as is known.
+    /// Some may wait, and the worker seems to take them.
     Waits,
     /// It takes none, though it could.
     Stuck,

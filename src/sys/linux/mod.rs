@@ -30,7 +30,7 @@ use std::{cell::Cell, marker::PhantomData};
 pub struct BatchScheduling {
     is_on: Cell<bool>,
     may_change: bool,
-    /// Of one thread.
+    /// Binds the value to the thread that made it.
     thread: PhantomData<*const ()>,
 }
 
