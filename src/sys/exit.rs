@@ -152,4 +152,25 @@ mod tests {
         drop(process);
         assert!(is_gone(pid));
     }
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "reaped by the code under test")]
+    fn a_process_that_is_left_stays_a_zombie_for_whoever_inherits_it() {
+        for ends_before in [true, false] {
+            let child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+            let pid = child.id().cast_signed();
+            let process = Process::watch(pid).unwrap();
+            process.leave();
+            if ends_before {
+                process.end();
+            }
+            drop(process);
+            // As in the process that inherits it.
+            let inherited = Process::watch(pid).unwrap();
+            inherited.end();
+            assert_eq!(inherited.status().unwrap(), Some(Exit::Signal(libc::SIGKILL)));
+            drop(inherited);
+            assert!(is_gone(pid));
+        }
+    }
 }

@@ -70,7 +70,12 @@ pub(super) fn give_place(context: &Rc<Context>, successor: &Watched) {
     let lane = context.primaries.borrow_mut().announce(successor.get_ref());
     let successor = Rc::clone(successor);
     match lane {
-        None => drop(spawn_local(watch_successor(Rc::clone(context), successor))),
+        None => {
+            // This process may end together with it, before it sees that. What inherits it then is to learn how it has
+            // ended.
+            successor.get_ref().leave();
+            drop(spawn_local(watch_successor(Rc::clone(context), successor)));
+        }
         Some(lane) => {
             // Where that is not possible, later primaries are watched nevertheless.
             let inherits = become_subreaper();
@@ -98,11 +103,9 @@ async fn watch_successor(context: Rc<Context>, watched: Watched) {
     let exit = successor.status().ok().flatten();
     let primaries = context.primaries.borrow();
     primaries.announce_end(successor.pid(), exit);
+    // Otherwise a service manager inherits it when this process ends, and only then learns how its main process has ended.
     if primaries.has_parent() {
         successor.reap();
-    } else {
-        // A service manager inherits it when this process ends, and only then learns how its main process has ended.
-        std::mem::forget(successor);
     }
     drop(primaries);
     report(&context, exit);

@@ -1,7 +1,10 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -35,6 +38,8 @@ pub struct Process {
     pub(in crate::sys) leads_group: bool,
     /// The number may belong to another process from then on. Locked while the number is used.
     is_reaped: Mutex<bool>,
+    /// Whether it stays a zombie when the last holder drops this.
+    is_left: AtomicBool,
     /// Until it is reaped.
     kept: Mutex<Option<Kept>>,
 }
@@ -87,7 +92,15 @@ impl Process {
 
     fn new(pid: Pid, end: End) -> Self {
         let kept = Mutex::new(Some(Kept::new(pid.as_raw())));
-        Self { pid, end, is_own: true, leads_group: false, is_reaped: Mutex::new(false), kept }
+        Self {
+            pid,
+            end,
+            is_own: true,
+            leads_group: false,
+            is_reaped: Mutex::new(false),
+            is_left: AtomicBool::new(false),
+            kept,
+        }
     }
 
     /// The thread does not reap the child, so its pid stays valid while it is used here.
@@ -175,6 +188,12 @@ impl Process {
         }
     }
 
+    /// Leaves it a zombie if it ends and nothing here calls [`reap`](Self::reap): the process that inherits it learns
+    /// then how it has ended.
+    pub fn leave(&self) {
+        self.is_left.store(true, Ordering::Relaxed);
+    }
+
     fn wait(&self, options: libc::c_int) -> nix::Result<Option<Exit>> {
         if let End::Pidfd(pidfd) = &self.end {
             match waitid(libc::P_PIDFD, pidfd.as_raw_fd(), options) {
@@ -189,7 +208,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.reap();
+        if !self.is_left.load(Ordering::Relaxed) {
+            self.reap();
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use nix::{
@@ -27,6 +30,8 @@ pub struct Process {
     pub(in crate::sys) leads_group: bool,
     /// The number may belong to another process from then on. Locked while the number is used.
     is_reaped: Mutex<bool>,
+    /// Whether it stays a zombie when the last holder drops this.
+    is_left: AtomicBool,
 }
 
 impl Process {
@@ -43,7 +48,13 @@ impl Process {
             Err(Errno::ESRCH) if is_zombie(child) => queue.trigger()?,
             result => result?,
         }
-        Ok(Self { queue, pid: child, leads_group: false, is_reaped: Mutex::new(false) })
+        Ok(Self {
+            queue,
+            pid: child,
+            leads_group: false,
+            is_reaped: Mutex::new(false),
+            is_left: AtomicBool::new(false),
+        })
     }
 
     /// Watches a process that is a child of another one. How it ends is not known.
@@ -114,6 +125,12 @@ impl Process {
         }
     }
 
+    /// Leaves it a zombie if it ends and nothing here calls [`reap`](Self::reap): the process that inherits it learns
+    /// then how it has ended.
+    pub fn leave(&self) {
+        self.is_left.store(true, Ordering::Relaxed);
+    }
+
     fn wait(&self) -> nix::Result<Option<Exit>> {
         loop {
             match waitid(libc::P_PID, self.pid(), libc::WNOWAIT) {
@@ -126,7 +143,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.reap();
+        if !self.is_left.load(Ordering::Relaxed) {
+            self.reap();
+        }
     }
 }
 
