@@ -1,7 +1,7 @@
 //! What Linux has and other systems do not. `macos` has the same names.
 
+pub(super) mod children;
 pub(super) mod exit;
-pub(super) mod family;
 pub(super) mod lane;
 pub(super) mod listen;
 pub(super) mod load;
