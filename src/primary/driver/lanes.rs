@@ -3,6 +3,7 @@
 
 mod hand_off;
 mod messages;
+mod queue;
 mod view;
 
 use std::{
@@ -20,8 +21,8 @@ use tokio::{
     sync::Notify,
 };
 
-pub(super) use self::view::View;
 use self::view::{SlotCounter, count_from};
+pub(super) use self::{queue::Queue, view::View};
 use super::{
     super::core::{
         driver::{EndSignal, HandOver, Lanes, TakenBack, Unread},
@@ -63,7 +64,7 @@ pub(crate) struct WorkerLanes {
     /// When to try to send them again, at the earliest.
     flush: Cell<Instant>,
     /// The sending end of the hand-off queue.
-    pub(super) queue: AsyncFd<OwnedFd>,
+    pub(super) queue: Queue,
     /// Where the worker tells its JavaScript stack.
     pub(super) watchdog: WatchdogLane,
     /// What is in the queue.
@@ -88,7 +89,7 @@ impl WorkerLanes {
     pub(super) fn new(
         process: Arc<Process>,
         control: AsyncFd<OwnedFd>,
-        queue: AsyncFd<OwnedFd>,
+        queue: Queue,
         watchdog: WatchdogLane,
         view: Arc<View>,
         reserve: Rc<RefCell<Reserve>>,

@@ -22,7 +22,7 @@ use super::{
     },
     context::Context,
     faults::fault,
-    lanes::{View, WorkerLanes},
+    lanes::{Queue, View, WorkerLanes},
     requests::{answer, park, return_connection},
     watchdog_lane::WatchdogLane,
 };
@@ -48,6 +48,10 @@ const LAST_ATTEMPTS: usize = 3;
 /// before it has ended.
 const ENDING: Duration = Duration::from_secs(1);
 
+/// For how long a queue that was full is still watched for room: it may soon be full again, and to begin or to end
+/// that takes two system calls.
+const CALM: Duration = Duration::from_millis(100);
+
 /// How long a new worker waits for memory of the kernel's to be looked after, while all others that come
 /// wait behind it.
 const WATCH_PATIENCE: Duration = Duration::from_secs(1);
@@ -68,7 +72,7 @@ pub(super) async fn adopt(
     let watched = async {
         let process = watch(Arc::clone(&process), Interest::READABLE).await?;
         let control = watch(control, Interest::READABLE | Interest::WRITABLE).await?;
-        let queue = watch(hand_off, Interest::READABLE | Interest::WRITABLE).await?;
+        let queue = when_memory(Rc::new(hand_off), Queue::watch).await?;
         let watchdog = match watchdog {
             Some(watchdog) => Some(watch(watchdog, Interest::READABLE).await?),
             None => None,
@@ -114,10 +118,18 @@ pub(super) async fn adopt(
 
 /// Waits on what a new process has, as soon as the kernel has memory for that.
 pub(super) async fn watch<T: Watchable>(inner: T, interest: Interest) -> Result<AsyncFd<T>> {
+    when_memory(inner, |inner| watched::watch(inner, interest)).await
+}
+
+/// Has something watched as soon as the kernel has memory for that.
+async fn when_memory<T, Watch>(
+    inner: T,
+    watch: impl Fn(T) -> std::result::Result<Watch, (T, Failure)>,
+) -> Result<Watch> {
     let deadline = Instant::now() + WATCH_PATIENCE;
     let mut unwatched = inner;
     loop {
-        match watched::watch(unwatched, interest) {
+        match watch(unwatched) {
             Ok(watched) => return Ok(watched),
             Err((inner, Failure::Shortage(_))) if Instant::now() < deadline => unwatched = inner,
             Err((_, Failure::Shortage(fault) | Failure::Fault(fault))) => {
@@ -144,6 +156,8 @@ async fn attend(
     // No state of the wait may be lost with a branch that is not taken, so it is kept here: when to
     // look for room in the queue, if it is full.
     let mut full = None;
+    // When to cease to watch for room, unless it is full again.
+    let mut calm = None;
     // Until when the process is to have ended, if the control socket has.
     let mut ending = None;
     let exit = loop {
@@ -179,13 +193,17 @@ async fn attend(
             }
             // A worker sends nothing here. It can end the queue only by `shutdown`, as its receiving end is
             // ours as well; both are faults.
-            _ = lanes.queue.readable(), if obeying => {
+            () = lanes.queue.misused(), if obeying => {
                 (obeying, faulted) = (false, true);
                 fault(&context, id, Error::Connection, &lanes);
             }
             () = has_room(&lanes.control, flush), if flush.is_some() => lanes.flush(),
             () = lanes.changed.notified() => {
                 full = lanes.full();
+                if full.is_some() {
+                    calm = None;
+                    lanes.queue.watch_room();
+                }
                 if let Some(failed) = lanes.take_fault().filter(|_| !faulted) {
                     (obeying, faulted) = (false, true);
                     fault(&context, id, failed.into(), &lanes);
@@ -194,10 +212,15 @@ async fn attend(
             stack = lanes.watchdog.answer() => {
                 context.decide(|core| core.has_stack(id, stack, Instant::now()));
             }
-            () = has_room(&lanes.queue, full), if full.is_some() => {
-                full = None;
+            () = lanes.queue.has_room(full.unwrap_or_else(Instant::now)), if full.is_some() => {
+                let now = Instant::now();
+                (full, calm) = (None, Some(now + CALM));
                 lanes.set_drained();
-                context.decide(|core| core.queue_has_room(id, Instant::now()));
+                context.decide(|core| core.queue_has_room(id, now));
+            }
+            () = sleep_until(calm.unwrap_or_else(Instant::now).into()), if calm.is_some() => {
+                calm = None;
+                lanes.queue.unwatch_room();
             }
         }
     };

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{WorkerLanes, show_full};
+use super::WorkerLanes;
 use crate::{
     primary::core::driver::{HandOver, TakenBack},
     protocol::{ListenerId, connection},
@@ -40,7 +40,7 @@ impl WorkerLanes {
                 HandOver::Done
             }
             Err(Failure::WouldBlock) => {
-                show_full(&self.queue);
+                self.queue.show_full();
                 self.fill(Duration::ZERO)
             }
             // Nothing tells when it is over.

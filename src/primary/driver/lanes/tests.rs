@@ -22,7 +22,7 @@ fn lanes() -> (Rc<WorkerLanes>, OwnedFd, OwnedFd) {
     let (control, their_control) = lane::packet_pair().unwrap();
     let (queue, their_queue) = lane::packet_pair().unwrap();
     let control = watched::watch(control, Interest::READABLE | Interest::WRITABLE);
-    let queue = watched::watch(queue, Interest::WRITABLE);
+    let queue = Queue::watch(Rc::new(queue));
     let memory = ring::create().unwrap();
     let counters = Ring::map(memory, Side::Primary).unwrap().counters;
     let view = Arc::new(View::new(counters, their_queue.try_clone().unwrap()));

@@ -1,0 +1,127 @@
+//! The engine's sending end of a hand-off queue, and what it is watched for.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    rc::Rc,
+    task::{Poll, ready},
+    time::Instant,
+};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::{sleep, sleep_until},
+};
+
+use crate::sys::{
+    failure::{Failure, SHORTAGE_PAUSE},
+    watched,
+};
+
+/// The sending end of a hand-off queue. It is watched for room only while it is full, or has just been: otherwise each
+/// connection that the worker takes would wake the engine.
+pub(in crate::primary::driver) struct Queue {
+    // Dropped first: a descriptor has to be open when its watch ends.
+    watch: RefCell<Option<Watch>>,
+    socket: Rc<OwnedFd>,
+}
+
+struct Watch {
+    queue: AsyncFd<Rc<OwnedFd>>,
+    sees_room: bool,
+}
+
+impl Watch {
+    fn new(socket: &Rc<OwnedFd>, sees_room: bool) -> Result<Self, Failure> {
+        let room = if sees_room { Some(Interest::WRITABLE) } else { None };
+        let interest = room.map_or(Interest::READABLE, |room| room | Interest::READABLE);
+        let queue = watched::watch(Rc::clone(socket), interest).map_err(|(_, failure)| failure)?;
+        Ok(Self { queue, sees_room })
+    }
+}
+
+impl Queue {
+    /// Watches the queue for what a worker must not do.
+    ///
+    /// # Errors
+    /// The descriptor with the failure of [`watched::watch`].
+    pub(in crate::primary::driver) fn watch(
+        socket: Rc<OwnedFd>,
+    ) -> Result<Self, (Rc<OwnedFd>, Failure)> {
+        match Watch::new(&socket, false) {
+            Ok(watch) => Ok(Self { watch: RefCell::new(Some(watch)), socket }),
+            Err(failure) => Err((socket, failure)),
+        }
+    }
+
+    /// The kernel has just said that there is no room.
+    pub(super) fn show_full(&self) {
+        if let Some(watch) = self.watch.borrow().as_ref().filter(|it| it.sees_room) {
+            let full = |_: &Rc<OwnedFd>| Err::<(), _>(Failure::WouldBlock);
+            let _ = watched::try_ready(&watch.queue, Interest::WRITABLE, full);
+        }
+    }
+
+    /// Watches the queue for room as well. If there is room already, [`has_room`](Self::has_room) says so.
+    pub(in crate::primary::driver) fn watch_room(&self) {
+        if !self.watch.borrow().as_ref().is_some_and(|it| it.sees_room) {
+            self.change_watch(true);
+        }
+    }
+
+    /// Does not watch for room any longer.
+    pub(in crate::primary::driver) fn unwatch_room(&self) {
+        self.change_watch(false);
+    }
+
+    fn change_watch(&self, sees_room: bool) {
+        // A descriptor can be watched only once.
+        self.watch.take();
+        *self.watch.borrow_mut() = Watch::new(&self.socket, sees_room).ok();
+    }
+
+    /// Waits until the worker does what it must not: it sends something, or ends the queue.
+    pub(in crate::primary::driver) async fn misused(&self) {
+        loop {
+            let is_misused = poll_fn(|context| match &*self.watch.borrow() {
+                Some(watch) => watch.queue.poll_read_ready(context).map(|_| true),
+                None => Poll::Ready(false),
+            });
+            if is_misused.await {
+                return;
+            }
+            // The kernel had no memory for a watch.
+            sleep(SHORTAGE_PAUSE).await;
+            if self.watch.borrow().is_none() {
+                self.change_watch(false);
+            }
+        }
+    }
+
+    /// Waits until there may be room, and it is time to try. Where room is not watched for, because the kernel had no
+    /// memory for that, each time has a pause before it.
+    pub(in crate::primary::driver) async fn has_room(&self, retry: Instant) {
+        sleep_until(retry.into()).await;
+        let sees_room = poll_fn(|context| match &*self.watch.borrow() {
+            Some(watch) if watch.sees_room => {
+                // It fails only when the runtime ends.
+                let _ = ready!(watch.queue.poll_write_ready(context));
+                Poll::Ready(true)
+            }
+            _ => Poll::Ready(false),
+        });
+        if !sees_room.await {
+            sleep(SHORTAGE_PAUSE).await;
+        }
+    }
+}
+
+impl AsFd for Queue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;
