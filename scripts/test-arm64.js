@@ -5,7 +5,7 @@
 // and messages. Names what is missing, and exits with 2; or installs it (Debian, Ubuntu).
 
 const path = require('node:path');
-const { copyFileSync, existsSync, readdirSync } = require('node:fs');
+const { copyFileSync, readdirSync } = require('node:fs');
 const { runAva } = require('../tools/ava.js');
 const { runCommand } = require('../tools/command.js');
 const { providePackages } = require('../tools/debian-packages.js');
@@ -14,6 +14,7 @@ const { PACKAGES, canStart, register } = require('../tools/emulator.js');
 const { parse } = require('../tools/options.js');
 const { fetchPackage } = require('../tools/package.js');
 const { runTool } = require('../tools/run-tool.js');
+const { hasStandardLibrary } = require('../tools/rust-target.js');
 
 const ROOT = path.join(__dirname, '..');
 const HINT = 'npm run test:arm64 -- --install';
@@ -53,16 +54,11 @@ async function build() {
     CARGO_PROFILE_RELEASE_LTO: 'off',
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '8',
   };
-  if (!(await hasStandardLibrary())) env.RUSTC = await debianRust('arm64');
+  if (!(await hasStandardLibrary(TARGET))) env.RUSTC = await debianRust('arm64');
   process.stderr.write(`Compiling for ${TARGET} …\n`);
   const args = ['build', '--locked', '--release', '--lib', '--target', TARGET];
   await runTool('cargo', args, { cwd: ROOT, env });
   copyFileSync(path.join(ROOT, LIBRARY), path.join(ROOT, ADDON));
-}
-
-async function hasStandardLibrary() {
-  const directory = await runTool('rustc', ['--print', 'target-libdir', '--target', TARGET]);
-  return existsSync(directory.trim());
 }
 
 function specs() {

@@ -8,9 +8,9 @@ use nix::{
     unistd::Pid,
 };
 
+use super::platform::children::{children_of, is_stopped};
 pub use super::platform::exit::Process;
 pub(super) use super::platform::exit::kill_and_reap;
-use super::platform::family::{children_of, is_stopped};
 pub use super::wait::Exit;
 
 /// Ends this process at once, without running exit handlers, because the thread that would run them is

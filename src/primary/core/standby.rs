@@ -75,7 +75,7 @@ impl<D: Driver> Core<D> {
     }
 
     /// The listener of what another primary had bound to this address, by this query.
-    pub(crate) fn heir_of(
+    pub(crate) fn listener_for(
         &self,
         query: &Query,
         address: Option<&BoundAddress>,

@@ -1,10 +1,12 @@
 //! The primary whose place this one takes, as the engine's thread sees it: from the time when everything has been
 //! offered until its last worker has ended.
 
+mod connections;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::OwnedFd,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -12,15 +14,13 @@ use std::{
 use tokio::{
     io::{Interest, unix::AsyncFd},
     task::{spawn_local, yield_now},
-    time::{sleep, timeout_at},
+    time::sleep,
 };
 
 use super::{
     super::{
         core::{
-            driver::{Connection, Forwarded, Received},
             listener::Listener,
-            parking::Left,
             supervise::report::{Cause, FailedPhase, Rejection, Report},
         },
         inherit::takeover::{self, Address, Takeover, name_of, send_failed},
@@ -28,9 +28,7 @@ use super::{
     },
     carried,
     context::Context,
-    http,
-    parked_task::attend,
-    succession,
+    http, succession,
     worker_task::{receive, watch},
 };
 use crate::{
@@ -42,18 +40,12 @@ use crate::{
     },
     sys::{
         failure::{Failure, SHORTAGE_PAUSE},
-        lane, scarce_descriptors, watched,
+        lane, watched,
     },
 };
 
 /// Messages that are read before other tasks get a turn.
 const MESSAGES_A_TURN: usize = 64;
-
-/// How soon a connection that no worker could take is tried again.
-const RETRY: Duration = Duration::from_millis(20);
-
-/// How long a connection that was ended here stays open for its client to read the end.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// The primary whose place this one takes.
 pub(super) struct Predecessor {
@@ -261,8 +253,9 @@ impl Predecessor {
     /// What it serves and workers of this primary serve as well.
     fn taken(&self, context: &Context) -> Vec<Taken> {
         let taken = self.addresses.keys().filter_map(|&listener| {
-            let heir = self.heir_of(context, listener)?;
-            let is_http = context.ask(|core| core.listener(heir).is_some_and(Listener::has_taker));
+            let target = self.listener_for(context, listener)?;
+            let is_http =
+                context.ask(|core| core.listener(target).is_some_and(Listener::has_taker));
             Some(Taken { listener, is_http })
         });
         let mut taken: Vec<_> = taken.collect();
@@ -271,12 +264,12 @@ impl Predecessor {
     }
 
     /// The listener of this primary that serves the address of this listener.
-    fn heir_of(&self, context: &Context, listener: ListenerId) -> Option<ListenerId> {
-        let adopted = context.inherited.borrow().heir_of(listener);
+    fn listener_for(&self, context: &Context, listener: ListenerId) -> Option<ListenerId> {
+        let adopted = context.inherited.borrow().listener_for(listener);
         let address = self.addresses.get(&listener)?;
         context.ask(|core| {
             let adopted = adopted.filter(|it| core.is_alive(*it));
-            adopted.or_else(|| core.heir_of(&address.query, address.bound.as_ref()))
+            adopted.or_else(|| core.listener_for(&address.query, address.bound.as_ref()))
         })
     }
 
@@ -330,152 +323,4 @@ impl Predecessor {
         let rejection = Rejection { cause, phase: FailedPhase::Start, worker: None, slot: None };
         context.tell(Report::StandbyFailed(rejection));
     }
-
-    /// A connection has come. What can't go to its listener now is tried again for a while.
-    fn receive(
-        self: &Rc<Self>,
-        context: &Rc<Context>,
-        listener: ListenerId,
-        connection: OwnedFd,
-        kind: Kind,
-    ) {
-        let refused = self.put(context, listener, connection, kind);
-        // The descriptor may be free again.
-        context.reserve.borrow_mut().refill();
-        if let Some(connection) = refused {
-            let (this, context) = (Rc::clone(self), Rc::clone(context));
-            drop(spawn_local(async move {
-                this.put_later(&context, listener, connection, kind).await;
-            }));
-        }
-    }
-
-    /// Gives a connection to the listener of its address. Returns it where there is none, or no worker that takes it.
-    fn put(
-        &self,
-        context: &Rc<Context>,
-        listener: ListenerId,
-        connection: OwnedFd,
-        kind: Kind,
-    ) -> Option<OwnedFd> {
-        let Some(heir) = self.heir_of(context, listener) else { return Some(connection) };
-        let connection = pass_on(context, Some(heir), connection, kind)?;
-        let now = Instant::now();
-        let distributes = context.ask(|core| core.distributes(heir));
-        match kind {
-            Kind::New { prefers_http } if distributes => {
-                context.decide(|core| {
-                    core.inherit_connection(heir, connection, prefers_http, now);
-                });
-                None
-            }
-            Kind::Idle(until) if distributes => {
-                let has_room = connection.as_raw_fd() < scarce_descriptors();
-                let time = until.map(|until| until.saturating_duration_since(now));
-                let left = Left { time, timeout: self.queue_timeout };
-                context.decide(|core| core.keep_parked(heir, connection, left, has_room, now));
-                attend(context, heir);
-                None
-            }
-            Kind::New { prefers_http } => {
-                context.decide(|core| core.hand_to_sharer(heir, connection, prefers_http, now))
-            }
-            // Workers take connections only when their clients have sent something.
-            Kind::Idle(_) if connection.received() == Received::Nothing => Some(connection),
-            Kind::Idle(_) => {
-                context.decide(|core| core.hand_to_sharer(heir, connection, true, now))
-            }
-        }
-    }
-
-    /// Tries again until no worker is to be expected any more, or the client goes.
-    async fn put_later(
-        &self,
-        context: &Rc<Context>,
-        listener: ListenerId,
-        connection: OwnedFd,
-        kind: Kind,
-    ) {
-        let deadline = Instant::now() + self.queue_timeout;
-        let mut refused = connection;
-        let mut heir = None;
-        loop {
-            sleep(RETRY).await;
-            let mut end = Some(deadline);
-            let now_heir = self.heir_of(context, listener);
-            // Nothing tells again that another primary serves.
-            if let Kind::Idle(until) = kind
-                && now_heir.is_some_and(|it| !context.ask(|core| core.is_handed_over(it)))
-            {
-                end = until;
-                refused = until_readable(context, refused, until).await;
-            }
-            heir = now_heir.or(heir);
-            match pass_on(context, heir, refused, kind) {
-                None => return,
-                Some(again) => refused = again,
-            }
-            if refused.received() == Received::End {
-                break;
-            }
-            match self.put(context, listener, refused, kind) {
-                None => return,
-                Some(again) => refused = again,
-            }
-            if end.is_some_and(|end| Instant::now() >= end) {
-                break;
-            }
-        }
-        refused.end();
-        sleep(LINGER).await;
-        drop(refused);
-        context.reserve.borrow_mut().refill();
-    }
-}
-
-/// Sends a connection of this listener to the primary that has taken the place of this one, if that serves it. Returns
-/// it otherwise.
-fn pass_on(
-    context: &Context,
-    heir: Option<ListenerId>,
-    connection: OwnedFd,
-    kind: Kind,
-) -> Option<OwnedFd> {
-    let Some(heir) = heir.filter(|it| context.ask(|core| core.is_handed_over(*it))) else {
-        return Some(connection);
-    };
-    let succession = context.succession.borrow();
-    let Some(successor) = succession.successor() else { return Some(connection) };
-    let how = match kind {
-        Kind::New { prefers_http } => Forwarded::New { prefers_http },
-        Kind::Idle(until) => Forwarded::Idle {
-            left: until.map(|until| until.saturating_duration_since(Instant::now())),
-        },
-    };
-    successor.forward(heir, connection, how);
-    None
-}
-
-/// Waits until the client of a connection has sent something, or gone, or the time is over, or another primary serves.
-async fn until_readable(context: &Context, connection: OwnedFd, until: Option<Instant>) -> OwnedFd {
-    let watched = match watched::watch(connection, Interest::READABLE) {
-        Ok(watched) => watched,
-        Err((connection, _)) => return connection,
-    };
-    let readable = async {
-        // It fails only when the runtime ends.
-        let _ = watched.readable().await;
-    };
-    let in_time = async {
-        match until {
-            None => readable.await,
-            // Either way it is looked at.
-            Some(until) => _ = timeout_at(until.into(), readable).await,
-        }
-    };
-    tokio::select! {
-        () = in_time => {}
-        () = context.handing_over.notified() => {}
-    }
-    watched.into_inner()
 }

@@ -112,7 +112,7 @@ pub(super) struct Successor {
     flush: Cell<Instant>,
     state: Cell<State>,
     /// Whether it has closed its end of the lane.
-    is_deaf: Cell<bool>,
+    is_unreachable: Cell<bool>,
     /// Has its task look again at what it waits for.
     pub(super) changed: Notify,
     /// Which connections had to be taken by, when there were no other descriptors.
@@ -133,7 +133,7 @@ impl Successor {
             outgoing: RefCell::default(),
             flush: Cell::new(Instant::now()),
             state: Cell::new(State::GettingReady),
-            is_deaf: Cell::new(false),
+            is_unreachable: Cell::new(false),
             changed: Notify::new(),
             reserve,
             carrier: RefCell::default(),
@@ -147,7 +147,7 @@ impl Successor {
 
     /// Sends a message behind those that wait for room.
     pub(super) fn send(&self, message: &ToSuccessor, descriptor: Option<OwnedFd>) {
-        if self.is_deaf.get() {
+        if self.is_unreachable.get() {
             return;
         }
         // Encoding fails only for what is too long, which nothing is: `data` is checked.
@@ -201,19 +201,19 @@ impl Successor {
             }
             // Nothing tells when it is over.
             Err(Failure::Shortage(_)) => self.flush.set(Instant::now() + SHORTAGE_PAUSE),
-            Err(Failure::Gone | Failure::Fault(_)) => self.is_deaf.set(true),
+            Err(Failure::Gone | Failure::Fault(_)) => self.is_unreachable.set(true),
         }
         self.changed.notify_one();
     }
 
     /// Whether it gets nothing any more.
-    pub(super) fn is_deaf(&self) -> bool {
-        self.is_deaf.get()
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.is_unreachable.get()
     }
 
     /// It has ended: what waits for it is of no use any more.
     pub(super) fn lose(&self) {
-        self.is_deaf.set(true);
+        self.is_unreachable.set(true);
         *self.outgoing.borrow_mut() = Packets::default();
     }
 

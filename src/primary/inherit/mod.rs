@@ -165,7 +165,7 @@ impl Inherited {
     }
 
     /// The listener here that serves what the other primary has offered by this name.
-    pub fn heir_of(&self, offered: ListenerId) -> Option<ListenerId> {
+    pub fn listener_for(&self, offered: ListenerId) -> Option<ListenerId> {
         self.heirs.get(&offered).copied()
     }
 

@@ -51,12 +51,12 @@ fn an_address_is_found_with_all_its_sockets() {
     assert_eq!(adopted.data, Some(serde_json::json!(1)));
     assert_eq!(adopted.address.unwrap().port, port);
     pool.serve(&query, 3);
-    assert_eq!(pool.heir_of(7), Some(3));
+    assert_eq!(pool.listener_for(7), Some(3));
     assert_eq!(pool.heirs().collect::<Vec<_>>(), [(7, 3)]);
     assert!(pool.adopt(&query).unwrap().is_some(), "for a worker that listens again");
     pool.commit();
     assert!(pool.adopt(&query).unwrap().is_none(), "the address can be free again");
-    assert_eq!(pool.heir_of(7), Some(3));
+    assert_eq!(pool.listener_for(7), Some(3));
 }
 
 #[test]

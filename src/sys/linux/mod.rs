@@ -1,7 +1,7 @@
 //! What Linux has and other systems do not. `macos` has the same names.
 
+pub(super) mod children;
 pub(super) mod exit;
-pub(super) mod family;
 pub(super) mod lane;
 pub(super) mod listen;
 pub(super) mod load;
@@ -65,21 +65,22 @@ mod tests {
     /// The classes that a thread of this class has with batch scheduling, and after it.
     fn classes_of(class: libc::c_int) -> [libc::c_int; 2] {
         let thread = std::thread::spawn(move || {
-            let priority = libc::sched_param { sched_priority: 0 };
-            // SAFETY: the calling thread, and a structure that lives.
-            unsafe { libc::sched_setscheduler(0, class, &raw const priority) };
+            let priority: libc::c_int = 0;
+            // As in `set()`, because musl's own functions do nothing.
+            // SAFETY: the calling thread, and a number that lives.
+            unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, class, &raw const priority) };
             let batch = BatchScheduling::of_this_thread();
             [true, false].map(|is_on| {
                 batch.set(is_on);
                 // SAFETY: the calling thread.
-                unsafe { libc::sched_getscheduler(0) }
+                let class = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
+                class as libc::c_int
             })
         });
         thread.join().unwrap()
     }
 
     #[test]
-    #[cfg(target_env = "gnu")]
     fn a_scheduling_class_that_the_user_has_chosen_stays() {
         assert_eq!(classes_of(libc::SCHED_OTHER), [libc::SCHED_BATCH, libc::SCHED_OTHER]);
         assert_eq!(classes_of(libc::SCHED_IDLE), [libc::SCHED_IDLE; 2]);

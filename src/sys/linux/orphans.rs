@@ -10,7 +10,7 @@ use std::{
 
 use nix::sys::prctl::set_child_subreaper;
 
-use super::family::children_of;
+use super::children::children_of;
 use crate::sys::wait::{first_ended, waitid};
 
 /// How many processes are being started: they have no [`Kept`] yet.

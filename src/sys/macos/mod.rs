@@ -2,8 +2,8 @@
 //!
 //! Comments on the kernel's behavior name the function in its source (XNU).
 
+pub(super) mod children;
 pub(super) mod exit;
-pub(super) mod family;
 pub(super) mod lane;
 pub(super) mod listen;
 pub(super) mod load;

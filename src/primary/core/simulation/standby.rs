@@ -25,7 +25,7 @@ impl Simulation {
     /// A client that the other primary has accepted, or that waits there idle.
     fn inherit(&mut self, address: usize, is_idle: bool) {
         let query = Self::query(address);
-        let Some(listener) = self.core.heir_of(&query, None) else { return };
+        let Some(listener) = self.core.listener_for(&query, None) else { return };
         let client = self.clients.connect();
         let connection = Client(client, Rc::clone(&self.clients));
         if is_idle {

@@ -29,12 +29,12 @@ pub(crate) enum Notice {
 
 /// Whether this process speaks for the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Voice {
+enum Speaks {
     /// Another primary still does.
     NotYet,
     Now,
     /// Another primary does, which the service manager is told if that is possible.
-    After,
+    NoMore,
 }
 
 /// For how long the service manager is asked to wait, at most.
@@ -58,7 +58,7 @@ pub(crate) struct Notices {
     /// Whether it is known when all is over.
     is_ending: bool,
     state: State,
-    voice: Voice,
+    speaks: Speaks,
     /// Whether the first workers have been ready.
     is_ready: bool,
     /// Changes that it has not been told, in their order.
@@ -109,7 +109,7 @@ impl Notices {
             extension: None,
             is_ending: false,
             state: State::Starting,
-            voice: if speaks { Voice::Now } else { Voice::NotYet },
+            speaks: if speaks { Speaks::Now } else { Speaks::NotYet },
             is_ready: false,
             changes: Vec::new(),
             has_reloaded: false,
@@ -123,7 +123,7 @@ impl Notices {
 
     /// When to [`take`](Self::take) notices, unless something changes before.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        if self.voice != Voice::Now {
+        if self.speaks != Speaks::Now {
             return None;
         }
         let watchdog = self.watchdog.map(|(_, next)| next);
@@ -133,8 +133,8 @@ impl Notices {
 
     /// This process is the service now. The service manager is told the state anew.
     pub(crate) fn speak(&mut self, now: Instant) {
-        if self.voice == Voice::NotYet {
-            self.voice = Voice::Now;
+        if self.speaks == Speaks::NotYet {
+            self.speaks = Speaks::Now;
             self.changes = self.state_anew().into_iter().collect();
             if let Some((_, next)) = &mut self.watchdog {
                 *next = now;
@@ -152,7 +152,7 @@ impl Notices {
 
     /// Another process is the service now: `pid`, if that can be told. That is the last notice.
     pub(crate) fn hand_over(&mut self, pid: Option<u32>) {
-        self.voice = Voice::After;
+        self.speaks = Speaks::NoMore;
         self.changes = pid.map(Notice::MainPid).into_iter().collect();
     }
 
@@ -256,10 +256,10 @@ impl Notices {
 
     /// Takes what is to be told now, message by message.
     pub(crate) fn take(&mut self, now: Instant) -> Vec<Vec<Notice>> {
-        match self.voice {
-            Voice::NotYet => return Vec::new(),
-            Voice::Now => {}
-            Voice::After => {
+        match self.speaks {
+            Speaks::NotYet => return Vec::new(),
+            Speaks::Now => {}
+            Speaks::NoMore => {
                 let last = take(&mut self.changes);
                 return last.into_iter().filter(is_last).map(|it| vec![it]).collect();
             }
