@@ -10,6 +10,7 @@ const { BINARY, ROOT, TARGET, install } = require('../helpers/installation');
 const { unprivileged } = require('../helpers/privileges');
 const { temporaryDirectory } = require('../helpers/temporary');
 const { majorVersion } = require('../helpers/version');
+const { loaderOf } = require('../../lib/addon/binary');
 
 const MACHINE = 18; // The offset of the machine in an ELF header.
 const MACHINES = { x64: 62, arm64: 183 };
@@ -18,6 +19,18 @@ const good = fs.readFileSync(path.join(ROOT, 'lib', BINARY));
 
 const permission = majorVersion < 22 ? '--experimental-permission' : '--permission';
 const permitted = [permission, '--allow-fs-read=*'];
+
+/** What `targetOf()` says, with musl's dynamic loader installed, after these changes to the process. */
+function targetAfter(...changes) {
+  const script = [
+    "require('node:fs').existsSync = () => true;",
+    ...changes,
+    "const { targetOf } = require('./lib/addon/binary.js');",
+    'console.log(targetOf({ platform: process.platform, arch: process.arch }));',
+  ];
+  const options = { cwd: ROOT, encoding: 'utf8' };
+  return spawnSync(process.execPath, ['-e', script.join('\n')], options);
+}
 
 if (!isBuiltin) {
   test('the package of the platform provides the binary', async (t) => {
@@ -152,6 +165,41 @@ if (!isBuiltin) {
       });
       t.like(lines, { length: 1, 0: { code: 'ERR_RS_CLUSTER_UNSUPPORTED_PLATFORM' } });
       t.regex(lines[0].message, platform === 'win32' ? /Windows/ : /linux-riscv64-gnu.*Rust/);
+    });
+  }
+
+  if (isExamined) {
+    test('the executable tells which C library this process has, without a report', (t) => {
+      const noReport = "process.report.getReport = () => { throw new Error('slow'); };";
+      const { stdout, stderr } = targetAfter(noReport);
+      t.is(stdout.trim(), TARGET, stderr);
+    });
+
+    test('where the executable can not be read, a report tells the C library', (t) => {
+      const { stdout, stderr } = targetAfter("process.execPath = '/missing';");
+      t.is(stdout.trim(), TARGET, stderr);
+    });
+
+    test('the dynamic loader of an executable is what its header names', (t) => {
+      const file = path.join(temporaryDirectory(t), 'program');
+      const loader = '/lib/ld-musl-x86_64.so.1';
+      const program = Buffer.alloc(256);
+      program.write('\x7fELF');
+      program.writeUInt32LE(64, 32); // Where the segments are, how large each is, and how many there are.
+      program.writeUInt16LE(56, 54);
+      program.writeUInt16LE(2, 56);
+      program.writeUInt32LE(3, 64 + 56); // The second one names the loader: where, and how long.
+      program.writeUInt32LE(200, 64 + 56 + 8);
+      program.writeUInt32LE(loader.length + 1, 64 + 56 + 32);
+      program.write(loader, 200);
+      fs.writeFileSync(file, program);
+      t.is(loaderOf(file), loader);
+      program.writeUInt16LE(1, 56);
+      fs.writeFileSync(file, program);
+      t.is(loaderOf(file), undefined);
+      fs.writeFileSync(file, '#!/bin/sh\n'.repeat(100));
+      t.is(loaderOf(file), undefined);
+      t.is(loaderOf(`${file}.missing`), undefined);
     });
   }
 

@@ -91,6 +91,16 @@ test('a joined module that fails runs again for the next one that needs it', (t)
   t.deepEqual(load('lib/a.js').load(), { isWhole: true });
 });
 
+test('joined modules are ASCII, and have the texts that they had', (t) => {
+  const sources = {
+    'lib/a.js': ['// \u2026', "module.exports = 'a\u2026\u{1f600}';"],
+    'lib/later.js': [],
+  };
+  const file = path.join(joined(t, sources, CHUNKS), 'chunks/first.js');
+  t.notRegex(fs.readFileSync(file, 'utf8'), /[^\0-\x7f]/);
+  t.is(require(file)('lib/a.js'), 'a\u2026\u{1f600}');
+});
+
 test('a file that loads modules loads joined ones, but no other file is touched', (t) => {
   const isJoined = (name) => name === 'lib/a.js';
   const source = "require('./lib/a.js')(require('./preload.js'), require('node:net'));";

@@ -14,6 +14,15 @@ const SECTIONS = 40;
 const SECTION_SIZE = 58;
 const SECTION_COUNT = 60;
 
+const SEGMENTS = 32;
+const SEGMENT_SIZE = 54;
+const SEGMENT_COUNT = 56;
+
+// The segment that names the dynamic loader of an executable, and offsets in the header of a segment.
+const INTERPRETER = 3;
+const START = 8;
+const LENGTH = 32;
+
 // The names of processors in those of musl's dynamic loaders.
 const LOADERS = { x64: 'x86_64', arm64: 'aarch64' };
 
@@ -30,7 +39,7 @@ function targetOf({ platform, arch }) {
 }
 
 function isMusl(arch) {
-  return mayExist(`/lib/ld-musl-${LOADERS[arch] ?? arch}.so.1`) && !hasGlibc();
+  return mayExist(`/lib/ld-musl-${LOADERS[arch] ?? arch}.so.1`) && !usesGlibc();
 }
 
 /** Whether the file exists, or may exist, because Node's permission model hides it. */
@@ -42,10 +51,42 @@ function mayExist(file) {
   }
 }
 
+/** Systems with glibc may have musl's dynamic loader too, which is why this process is asked. */
+function usesGlibc() {
+  const loader = loaderOf(process.execPath);
+  return loader === undefined ? reportsGlibc() : !loader.includes('ld-musl');
+}
+
 /**
- * Systems with glibc may have musl's dynamic loader too, which is why this is asked. It takes milliseconds.
+ * The dynamic loader that an executable names; undefined if it names none, or can't be read: where Node was started by
+ * the loader, the executable is that, and Node's permission model may hide it.
  */
-function hasGlibc() {
+function loaderOf(executable) {
+  try {
+    return readInterpreter(executable);
+  } catch {
+    return undefined;
+  }
+}
+
+function readInterpreter(executable) {
+  return withFile(executable, (fd) => {
+    const header = readAt(fd, 0, HEADER);
+    if (header.readUInt32BE(0) !== MAGIC) return undefined;
+    const size = header.readUInt16LE(SEGMENT_SIZE);
+    const count = header.readUInt16LE(SEGMENT_COUNT);
+    const table = readAt(fd, Number(header.readBigUInt64LE(SEGMENTS)), size * count);
+    for (let at = 0; at < table.length; at += size) {
+      if (table.readUInt32LE(at) !== INTERPRETER) continue;
+      const [start, length] = [START, LENGTH].map((it) => Number(table.readBigUInt64LE(at + it)));
+      return readAt(fd, start, length).toString('latin1', 0, length - 1);
+    }
+    return undefined;
+  });
+}
+
+/** The same, which takes milliseconds. */
+function reportsGlibc() {
   const { report } = process;
   const { excludeNetwork } = report;
   // Otherwise the report would look up the names of all peers.
@@ -73,14 +114,23 @@ function examine(file, { platform, arch }) {
 }
 
 function read(file) {
+  return withFile(file, (fd) => ({ header: readAt(fd, 0, HEADER), size: fstatSync(fd).size }));
+}
+
+function withFile(file, use) {
   const fd = openSync(file);
   try {
-    const header = Buffer.alloc(HEADER);
-    readSync(fd, header, 0, HEADER, 0);
-    return { header, size: fstatSync(fd).size };
+    return use(fd);
   } finally {
     closeSync(fd);
   }
 }
 
-module.exports = { chosen, examine, targetOf };
+/** What a file has there, followed by zeros if it is shorter. */
+function readAt(fd, start, length) {
+  const bytes = Buffer.alloc(length);
+  readSync(fd, bytes, 0, length, start);
+  return bytes;
+}
+
+module.exports = { chosen, examine, loaderOf, targetOf };

@@ -117,6 +117,12 @@ module.exports = load;
 `;
 }
 
+/** Escapes what is not ASCII: V8 keeps a text with a single such character in two bytes for each. */
+function toAscii(text) {
+  const toEscape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return text.replace(/[^\0-\x7f]/g, toEscape);
+}
+
 /**
  * Joins the modules below `root` that the entries of these chunks need.
  *
@@ -131,7 +137,7 @@ function joinModules(root, chunks) {
     if (index > 0) return `${STRICT}module.exports = ${all};\n`;
     return `${STRICT}const modules = ${all};\n${loader(first, others)}`;
   });
-  return new Map(chunks.map(({ file }, index) => [file, texts[index]]));
+  return new Map(chunks.map(({ file }, index) => [file, toAscii(texts[index])]));
 }
 
 /**
