@@ -90,3 +90,52 @@ test('forged attachments are refused, and reach no prototype', (t) => {
   t.throws(() => serialization.fromBytes(Buffer.from([0, 255, 255, 255, 255])));
   t.throws(() => serialization.fromBytes(Buffer.from([0])));
 });
+
+/** Several messages as they come in one turn, each after its length, and at a multiple of eight. */
+function gathered(messages) {
+  const bytes = [];
+  for (const message of messages) {
+    const one = encoded(message);
+    while (bytes.length % 8 !== 4) bytes.push(0);
+    bytes.push(...new Uint8Array(Uint32Array.of(one.length).buffer), ...one);
+  }
+  return Buffer.from(Uint8Array.from(bytes).buffer);
+}
+
+test('numbers are looked at where they are, wherever their message is', (t) => {
+  const views = [Float64Array, BigInt64Array, Uint32Array, Int16Array, Uint8ClampedArray];
+  for (let length = 0; length < 9; length += 1) {
+    const messages = views.map((View) => ({
+      name: 'x'.repeat(length),
+      bytes: Buffer.alloc(1 + length, 1),
+      numbers: View.of(View === BigInt64Array ? 7n : 7),
+    }));
+    const buffer = gathered(messages);
+    const decoded = serialization.fromManyBytes(buffer);
+    t.deepEqual(decoded, messages);
+    t.true(decoded.every(({ numbers }) => numbers.buffer === buffer.buffer));
+  }
+});
+
+test('numbers that are not where they can be looked at are copied', (t) => {
+  const message = { numbers: new Float64Array([1, 2]) };
+  const bytes = encoded(message);
+  const shifted = Buffer.from(new ArrayBuffer(bytes.length + 1), 1);
+  bytes.copy(shifted);
+  const decoded = serialization.fromBytes(shifted);
+  t.deepEqual(decoded, message);
+  t.not(decoded.numbers.buffer, shifted.buffer);
+  const part = forged([{ a: null }, [['a'], 11, 4]], 'x'.repeat(16));
+  t.throws(() => serialization.fromBytes(part));
+});
+
+test('nothing of other messages is between attachments', (t) => {
+  encode({ bytes: Buffer.alloc(4000, 0xaa) });
+  const bytes = encode({
+    name: '',
+    numbers: new Float64Array(1),
+    more: Buffer.alloc(1),
+    last: new Float64Array(1),
+  });
+  t.false(bytes.includes(0xaa));
+});

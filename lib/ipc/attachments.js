@@ -7,7 +7,8 @@
 //     | 0 | length of the head (4 bytes) | head | attachments |
 //
 // The head is an array in JSON: the message, with null for each attachment, and then for each attachment where
-// it belongs (a path of names and indexes), its type, and its length in bytes.
+// it belongs (a path of names and indexes), its type, and its length in bytes. Views of larger numbers are aligned, so
+// the receiver can look at them where they are.
 
 const { Buffer } = require('node:buffer');
 
@@ -37,6 +38,9 @@ const ASCII = 0;
 const UTF16 = 1;
 const FIRST_VIEW = 2;
 const LAST_OF_BYTES = 3;
+
+/** A multiple of the size of every number. */
+const ALIGNMENT = 8;
 
 // Their order is that of their numbers.
 const VIEWS = [
@@ -92,27 +96,43 @@ function isAttachable(view) {
  */
 function toBytes(message, attachments) {
   const head = [withoutAttachments(message, attachments)];
-  let length = 0;
   for (let index = 0; index < attachments.length; index += 1) {
     const { path, value } = attachments[index];
     const part = [path, 0, 0];
     describe(value, part);
     head[index + 1] = part;
-    length += part[2];
   }
   const text = stringify(head);
   const textLength = lengthInUtf8(text);
   let start = HEAD + textLength;
-  const bytes = roomFor(start + length);
+  const bytes = roomFor(endOf(head, start));
   bytes[0] = MARK;
   for (let byte = 0; byte < 4; byte += 1) bytes[1 + byte] = textLength >>> (8 * byte);
   apply(textLength === text.length ? latin1Write : utf8Write, bytes, [text, HEAD, textLength]);
   for (let index = 0; index < attachments.length; index += 1) {
     const part = head[index + 1];
+    // The memory may have held other messages.
+    for (const place = alignedFor(part[1], start); start < place; start += 1) bytes[start] = 0;
     write(bytes, start, attachments[index].value, part[1], part[2]);
     start += part[2];
   }
   return bytes;
+}
+
+/** Where the last attachment ends, if the first may begin at `start`. */
+function endOf(head, start) {
+  let end = start;
+  for (let index = 1; index < head.length; index += 1) {
+    const part = head[index];
+    end = alignedFor(part[1], end) + part[2];
+  }
+  return end;
+}
+
+/** Where an attachment begins, from this position on. */
+function alignedFor(type, position) {
+  if (type <= LAST_OF_BYTES || position % ALIGNMENT === 0) return position;
+  return position + ALIGNMENT - (position % ALIGNMENT);
 }
 
 function roomFor(length) {
@@ -190,6 +210,7 @@ function fromBytes(bytes) {
   const root = { message };
   let start = end;
   for (const [path, type, length] of parts) {
+    start = alignedFor(type, start);
     if (!isSafeInteger(length) || length < 0 || start + length > bytes.length) {
       throw new RangeError('an attachment is too short');
     }
@@ -222,7 +243,9 @@ function read(bytes, type, start, length) {
   if (View === Buffer) return bytes.subarray(start, start + length);
   const offset = bytes.byteOffset + start;
   if (View === Uint8Array) return new Uint8Array(bytes.buffer, offset, length);
-  // Their elements have to be aligned.
+  const size = View.BYTES_PER_ELEMENT;
+  if (length % size !== 0) throw new RangeError('an attachment is too short');
+  if (offset % size === 0) return new View(bytes.buffer, offset, length / size);
   return new View(bytes.buffer.slice(offset, offset + length));
 }
 

@@ -6,8 +6,9 @@
 // Taken now, because Node's own channels do not use what a program puts in their place either.
 const { parse, stringify } = JSON;
 
-// The bytes of a message's length, before the message.
+// The bytes of a message's length, before the message, and where messages begin among several.
 const LENGTH = 4;
+const ALIGNMENT = 8;
 
 let loaded;
 
@@ -51,10 +52,10 @@ function fromTexts(text, count) {
 /** The messages of `many`, each after its length. */
 function fromManyBytes(many) {
   const messages = [];
-  for (let start = LENGTH; start <= many.length; ) {
+  for (let start = ALIGNMENT; start <= many.length; ) {
     const end = start + many.readUInt32LE(start - LENGTH);
     messages.push(fromBytes(many.subarray(start, end)));
-    start = end + LENGTH;
+    start = Math.ceil((end + LENGTH) / ALIGNMENT) * ALIGNMENT;
   }
   return messages;
 }

@@ -11,6 +11,12 @@ use crate::{
 /// Messages of at least this many bytes go to JavaScript one by one, without another copy.
 const LONG: usize = 16 * 1024;
 
+/// The bytes of a message's length, before the message.
+const LENGTH: usize = 4;
+
+/// Where messages begin among several.
+const ALIGNMENT: usize = 8;
+
 /// A text in the form that is cheapest for V8: Latin-1 if it is ASCII.
 pub(super) type Text = Either3<Latin1String, Utf16String, String>;
 
@@ -21,7 +27,7 @@ pub(super) type Payload = Either<Text, Buffer>;
 pub(super) enum Delivery {
     /// Messages of the user: an array of JSON, or the one value itself.
     Texts { text: Text, count: u32 },
-    /// Messages of the user, each after its length in four bytes, little-endian.
+    /// Messages of the user, each after its length in four bytes, little-endian, and at a multiple of eight.
     Bytes(Vec<u8>),
     /// A message of the user that is a string.
     String(Text),
@@ -95,6 +101,9 @@ impl Inbox {
 
     fn append_bytes(&mut self, bytes: &[u8]) {
         self.end_texts();
+        // So that JavaScript can look at numbers in a message where they are.
+        let place = (self.bytes.len() + LENGTH).next_multiple_of(ALIGNMENT) - LENGTH;
+        self.bytes.resize(place, 0);
         // Shorter than LONG.
         self.bytes.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(bytes);

@@ -30,7 +30,7 @@ pub struct ChannelHandlers<'a> {
     /// Gets several messages at once, and their count: an array of JSON, or the one value itself.
     pub on_texts: Function<'a, OnTexts, ()>,
     /// Gets several messages at once, as V8 serializes them, each after its length in four bytes,
-    /// little-endian.
+    /// little-endian, and at a multiple of eight.
     pub on_bytes: Function<'a, OnBytes, ()>,
     /// Gets a message that is a string.
     pub on_string: Function<'a, OnString, ()>,
