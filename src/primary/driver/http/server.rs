@@ -1,7 +1,13 @@
 //! HTTP/1 for operators on the engine's thread: connections, and the limits on them.
 
 use std::{
-    convert::Infallible, future::Future, io::Write, os::fd::OwnedFd, rc::Rc, time::Duration,
+    convert::Infallible,
+    future::{Future, poll_fn},
+    io::{self, Write},
+    os::fd::OwnedFd,
+    pin::Pin,
+    rc::Rc,
+    time::Duration,
 };
 
 use http_body_util::{BodyExt, Collected, Limited};
@@ -14,7 +20,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, unix::AsyncFd},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
     net::{TcpStream, UnixStream},
     task::spawn_local,
     time::{Instant, sleep, sleep_until, timeout},
@@ -34,6 +40,10 @@ use crate::sys::{
 /// How long a client may take for the head of a request, how long it may be silent between two, and how long
 /// it may take to read an answer.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long a client whose connection is ended here may still send, and how many bytes.
+const LINGER: Duration = Duration::from_secs(1);
+const MAX_LINGER: usize = 2 * 1024 * 1024;
 
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 8 * 1024;
@@ -170,7 +180,7 @@ async fn attend<R: Routes>(connection: OwnedFd, kind: Kind, service: Service<R>)
 }
 
 async fn exchange<R: Routes>(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: Peer,
     service: Service<R>,
 ) {
@@ -181,12 +191,30 @@ async fn exchange<R: Routes>(
         .header_read_timeout(SILENCE)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), answers);
+        .serve_connection(TokioIo::new(&mut stream), answers);
     tokio::select! {
         // What a client does wrong ends its connection, and is its own affair.
         _ = connection => {}
-        () = silence(&service.client) => {}
+        () = silence(&service.client) => return,
     }
+    let _ = timeout(LINGER, linger(&mut stream)).await;
+}
+
+/// Reads on, until the client has ended the connection or has sent too much. If it were closed with bytes that nobody has
+/// read, a client that still sends would get an error in place of the answer.
+async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+    poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context)).await?;
+    let mut bytes = [0; 8 * 1024];
+    let mut left = MAX_LINGER;
+    while left > 0 {
+        let mut read = ReadBuf::new(&mut bytes);
+        poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut read)).await?;
+        match read.filled().len() {
+            0 => break,
+            length => left = left.saturating_sub(length),
+        }
+    }
+    Ok(())
 }
 
 /// Until the client has been silent for too long.
