@@ -200,8 +200,8 @@ async fn exchange<R: Routes>(
     let _ = timeout(LINGER, linger(&mut stream)).await;
 }
 
-/// Reads on, until the client has ended the connection or has sent too much. If it were closed with bytes that nobody has
-/// read, a client that still sends would get an error in place of the answer.
+/// Ends this side, and reads until the client ends the connection or has sent too much. If the connection were closed
+/// while bytes are unread, a client that still sends would get an error in place of the answer.
 async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context)).await?;
     let mut bytes = [0; 8 * 1024];

@@ -55,7 +55,7 @@ impl Queue {
         }
     }
 
-    /// The kernel has just said that there is no room.
+    /// The queue is full: the kernel has just refused a connection.
     pub(super) fn show_full(&self) {
         if let Some(watch) = self.watch.borrow().as_ref().filter(|it| it.sees_room) {
             let full = |_: &Rc<OwnedFd>| Err::<(), _>(Failure::WouldBlock);

@@ -22,7 +22,7 @@ fn queue() -> (Queue, OwnedFd) {
     (Queue::watch(Rc::new(ours)).ok().unwrap(), theirs)
 }
 
-/// Sends connections until there is no room. Says how many.
+/// Sends connections until the queue is full. Returns how many it has taken.
 fn fill(queue: &Queue) -> usize {
     let (connection, _other) = lane::stream_pair().unwrap();
     let send = || lane::send_fixed_packet(queue, &encode(1), Some(connection.as_fd()));
