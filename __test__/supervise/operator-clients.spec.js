@@ -2,6 +2,7 @@
 
 const { once } = require('node:events');
 const net = require('node:net');
+const { promisify } = require('node:util');
 const { serial: test } = require('ava');
 const { start } = require('../helpers/fixture');
 const { connect } = require('../helpers/http-client');
@@ -16,6 +17,8 @@ const CONTROL_CLIENTS = 32;
 const PIPELINED = 1_000;
 const STOPS = 12;
 const BIG = 'a'.repeat(100_000);
+/** More than the buffers of a socket hold. */
+const TOO_MUCH = 'a'.repeat(1_000_000);
 
 /** `[what, bytes, status]`: what is unusual, and allowed or refused on the admin endpoint. */
 const UNUSUAL = [
@@ -103,6 +106,18 @@ if (!isBuiltin) {
     }
     await client.text('HTTP/1.1 413 ');
     client.destroy();
+    await app.end();
+  });
+
+  test('a client that reads only when it has sent too much still gets the answer', async (t) => {
+    const app = await startOperated(t);
+    const client = net.connect(app.control.socketPath).pause();
+    const length = TOO_MUCH.length;
+    const head = `POST /scale HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`;
+    await promisify(client.write).call(client, head + TOO_MUCH);
+    const received = [];
+    for await (const chunk of client) received.push(chunk);
+    t.regex(Buffer.concat(received).toString(), /^HTTP\/1\.1 413 /);
     await app.end();
   });
 

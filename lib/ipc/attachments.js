@@ -16,6 +16,7 @@ const { parse, stringify } = JSON;
 const { getPrototypeOf, getOwnPropertyDescriptor, hasOwn } = Object;
 const { isArray } = Array;
 const { isSafeInteger } = Number;
+const { ceil } = Math;
 const { apply } = Reflect;
 const { latin1Write, ucs2Write, utf8Write } = Buffer.prototype;
 const { allocUnsafeSlow, byteLength: lengthInUtf8, from } = Buffer;
@@ -112,7 +113,7 @@ function toBytes(message, attachments) {
   for (let index = 0; index < attachments.length; index += 1) {
     const part = head[index + 1];
     // The memory may have held other messages.
-    for (const place = alignedFor(part[1], start); start < place; start += 1) bytes[start] = 0;
+    for (const place = placeFor(part[1], start); start < place; start += 1) bytes[start] = 0;
     write(bytes, start, attachments[index].value, part[1], part[2]);
     start += part[2];
   }
@@ -124,15 +125,19 @@ function endOf(head, start) {
   let end = start;
   for (let index = 1; index < head.length; index += 1) {
     const part = head[index];
-    end = alignedFor(part[1], end) + part[2];
+    end = placeFor(part[1], end) + part[2];
   }
   return end;
 }
 
 /** Where an attachment begins, from this position on. */
-function alignedFor(type, position) {
-  if (type <= LAST_OF_BYTES || position % ALIGNMENT === 0) return position;
-  return position + ALIGNMENT - (position % ALIGNMENT);
+function placeFor(type, position) {
+  return type <= LAST_OF_BYTES ? position : align(position);
+}
+
+/** The next position from this one on, at which any number can be looked at. */
+function align(position) {
+  return ceil(position / ALIGNMENT) * ALIGNMENT;
 }
 
 function roomFor(length) {
@@ -210,7 +215,7 @@ function fromBytes(bytes) {
   const root = { message };
   let start = end;
   for (const [path, type, length] of parts) {
-    start = alignedFor(type, start);
+    start = placeFor(type, start);
     if (!isSafeInteger(length) || length < 0 || start + length > bytes.length) {
       throw new RangeError('an attachment is too short');
     }
@@ -249,4 +254,4 @@ function read(bytes, type, start, length) {
   return new View(bytes.buffer.slice(offset, offset + length));
 }
 
-module.exports = { fromBytes, isAttachable, isMarked, toBytes };
+module.exports = { align, fromBytes, isAttachable, isMarked, toBytes };

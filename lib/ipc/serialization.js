@@ -6,9 +6,8 @@
 // Taken now, because Node's own channels do not use what a program puts in their place either.
 const { parse, stringify } = JSON;
 
-// The bytes of a message's length, before the message, and where messages begin among several.
+/** The bytes of a message's length, before the message. */
 const LENGTH = 4;
-const ALIGNMENT = 8;
 
 let loaded;
 
@@ -49,13 +48,14 @@ function fromTexts(text, count) {
   return messages;
 }
 
-/** The messages of `many`, each after its length. */
+/** The messages of `many`, each aligned and after its length. */
 function fromManyBytes(many) {
+  const { align } = attached();
   const messages = [];
-  for (let start = ALIGNMENT; start <= many.length; ) {
+  for (let start = align(LENGTH); start <= many.length; ) {
     const end = start + many.readUInt32LE(start - LENGTH);
     messages.push(fromBytes(many.subarray(start, end)));
-    start = Math.ceil((end + LENGTH) / ALIGNMENT) * ALIGNMENT;
+    start = align(end + LENGTH);
   }
   return messages;
 }

@@ -62,6 +62,12 @@ pub async fn when_ready<T: Watchable, R>(
     done.await.unwrap_or(Err(Failure::Gone))
 }
 
+/// A call on a watched descriptor that the caller made by itself would have blocked. The runtime believes the descriptor
+/// ready until it is shown otherwise.
+pub fn show_blocked<T: Watchable>(watched: &AsyncFd<T>, interest: Interest) {
+    let _ = try_ready(watched, interest, |_| Err::<(), _>(Failure::WouldBlock));
+}
+
 /// Makes a call on a watched descriptor, once, if it is ready.
 ///
 /// # Errors

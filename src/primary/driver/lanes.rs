@@ -9,17 +9,13 @@ mod view;
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
-    io,
     os::fd::{OwnedFd, RawFd},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    sync::Notify,
-};
+use tokio::{io::unix::AsyncFd, sync::Notify};
 
 use self::view::{SlotCounter, count_from};
 pub(super) use self::{queue::Queue, view::View};
@@ -281,12 +277,6 @@ impl Lanes for Rc<WorkerLanes> {
             may_wait_for_thread: load.may_wait_for_thread,
         })
     }
-}
-
-/// The runtime believes a lane writable until it is shown otherwise.
-fn show_full(lane: &AsyncFd<OwnedFd>) {
-    let blocked = |_: &OwnedFd| Err::<(), _>(io::ErrorKind::WouldBlock.into());
-    let _ = lane.try_io(Interest::WRITABLE, blocked);
 }
 
 #[cfg(test)]

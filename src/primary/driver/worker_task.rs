@@ -49,8 +49,8 @@ const LAST_ATTEMPTS: usize = 3;
 const ENDING: Duration = Duration::from_secs(1);
 
 /// For how long a queue that was full is still watched for room: it may soon be full again, and to begin or to end
-/// that takes two system calls.
-const CALM: Duration = Duration::from_millis(100);
+/// watching takes two system calls.
+const STILL_WATCHED: Duration = Duration::from_millis(100);
 
 /// How long a new worker waits for memory of the kernel's to be looked after, while all others that come
 /// wait behind it.
@@ -157,7 +157,7 @@ async fn attend(
     // look for room in the queue, if it is full.
     let mut full = None;
     // When to cease to watch for room, unless it is full again.
-    let mut calm = None;
+    let mut unwatch_at = None;
     // Until when the process is to have ended, if the control socket has.
     let mut ending = None;
     let exit = loop {
@@ -201,7 +201,7 @@ async fn attend(
             () = lanes.changed.notified() => {
                 full = lanes.full();
                 if full.is_some() {
-                    calm = None;
+                    unwatch_at = None;
                     lanes.queue.watch_room();
                 }
                 if let Some(failed) = lanes.take_fault().filter(|_| !faulted) {
@@ -214,12 +214,12 @@ async fn attend(
             }
             () = lanes.queue.has_room(full.unwrap_or_else(Instant::now)), if full.is_some() => {
                 let now = Instant::now();
-                (full, calm) = (None, Some(now + CALM));
+                (full, unwatch_at) = (None, Some(now + STILL_WATCHED));
                 lanes.set_drained();
                 context.decide(|core| core.queue_has_room(id, now));
             }
-            () = sleep_until(calm.unwrap_or_else(Instant::now).into()), if calm.is_some() => {
-                calm = None;
+            () = sleep_until(unwatch_at.unwrap_or_else(Instant::now).into()), if unwatch_at.is_some() => {
+                unwatch_at = None;
                 lanes.queue.unwatch_room();
             }
         }

@@ -2,11 +2,16 @@
 
 use std::{os::fd::OwnedFd, time::Instant};
 
-use super::{WorkerLanes, show_full};
+use tokio::io::Interest;
+
+use super::WorkerLanes;
 use crate::{
     primary::core::{driver::Unread, quota::MAX_LISTENERS},
     protocol::control::{self, DrainOrder, ToWorker},
-    sys::failure::{Failure, SHORTAGE_PAUSE},
+    sys::{
+        failure::{Failure, SHORTAGE_PAUSE},
+        watched,
+    },
 };
 
 /// Messages that may wait for a worker to read those before them. One that asks more often without
@@ -31,7 +36,7 @@ impl WorkerLanes {
         match flushed {
             Ok(()) => {}
             Err(Failure::WouldBlock) => {
-                show_full(&self.control);
+                watched::show_blocked(&self.control, Interest::WRITABLE);
                 self.changed.notify_one();
             }
             // Nothing tells when it is over.

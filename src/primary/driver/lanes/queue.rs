@@ -58,8 +58,7 @@ impl Queue {
     /// The queue is full: the kernel has just refused a connection.
     pub(super) fn show_full(&self) {
         if let Some(watch) = self.watch.borrow().as_ref().filter(|it| it.sees_room) {
-            let full = |_: &Rc<OwnedFd>| Err::<(), _>(Failure::WouldBlock);
-            let _ = watched::try_ready(&watch.queue, Interest::WRITABLE, full);
+            watched::show_blocked(&watch.queue, Interest::WRITABLE);
         }
     }
 

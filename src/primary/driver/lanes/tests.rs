@@ -1,3 +1,5 @@
+use tokio::io::Interest;
+
 use super::*;
 use crate::{
     protocol::{
