@@ -8,6 +8,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { threadOf } = require('./lib/cpu.js');
+const { MARK, describeDisturbance, watchOthers } = require('./lib/disturbance.js');
 const { drawFlameGraph, parseStacks } = require('./lib/flame-graph.js');
 const { buildLoad, runLoad } = require('./lib/load.js');
 const { startServer } = require('./lib/server.js');
@@ -63,6 +64,16 @@ async function sample(which, directory) {
 }
 
 async function sampleBoth(server, directory) {
+  const measured = await watchOthers(() => sampleEach(server, directory));
+  process.stderr.write(
+    describeDisturbance('flame graphs', [measured])
+      .map((it) => `${it}\n`)
+      .join(''),
+  );
+  return measured;
+}
+
+async function sampleEach(server, directory) {
   const load = runLoad({
     port: server.port,
     protocol: 'http',
@@ -88,11 +99,13 @@ async function main() {
   const server = await startServer({ ...opponent, implementation }, settings);
   delete process.env.NODE_OPTIONS;
   try {
-    const { engine, worker } = await sampleBoth(server, directory);
-    const write = (name, stacks, title) =>
+    const { engine, worker, disturbed } = await sampleBoth(server, directory);
+    const write = (name, stacks, whose) => {
+      const title = `${whose}, HTTP, 64 connections at once${disturbed ? MARK : ''}`;
       fs.writeFileSync(path.join(CHARTS, name), drawFlameGraph(stacks, title));
-    write('flame-engine.svg', engine, "The engine's thread, HTTP, 64 connections at once");
-    write('flame-worker.svg', worker, "A worker's main thread, HTTP, 64 connections at once");
+    };
+    write('flame-engine.svg', engine, "The engine's thread");
+    write('flame-worker.svg', worker, "A worker's main thread");
   } finally {
     await server.stop();
     for (const pid of [server.primary, ...server.workers]) {

@@ -46,7 +46,7 @@ async function runOne(scenario, given) {
     fs.writeFileSync(options.json, `${JSON.stringify(record, null, 2)}\n`);
   }
   if (options.write) {
-    writeResult(scenario, environment, result);
+    writeResult(scenario, environment, result, options.quick);
     writeReport();
   }
 }
@@ -57,7 +57,7 @@ async function runOfAll(scenario, options) {
   const begun = performance.now();
   try {
     const { environment, result } = await runScenario(scenario, options);
-    writeResult(scenario, environment, result);
+    writeResult(scenario, environment, result, options.quick);
     return [];
   } catch (error) {
     removeResult(scenario);

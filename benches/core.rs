@@ -46,6 +46,7 @@ fn parked(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
             bencher.iter(|| program.park_and_speak());
         });
+        assert_eq!(program.parked(), parked, "all others have gone to workers");
     }
     group.finish();
 }

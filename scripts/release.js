@@ -31,7 +31,13 @@ const TOOLCHAIN = `@napi-rs/cross-toolchain-x64-target-x86_64@${VERSION}`;
 const BUILT = path.join(ROOT, 'target', 'prebuilt');
 const TARGET = 'x86_64-unknown-linux-gnu';
 // What runs on the main package too, and not only on the sources.
-const SPECS = ['environment', 'lifecycle', 'messages'].map((name) => `__test__/${name}/*.spec.js`);
+const SPECS = [
+  ...['environment', 'lifecycle', 'messages'].map((name) => `__test__/${name}/*.spec.js`),
+  // Here a primary loads modules late.
+  '__test__/faults/without-descriptors.spec.js',
+  '__test__/supervise/reload.spec.js',
+  '__test__/supervise/upgrade.spec.js',
+];
 
 const USAGE = `npm run release:dry
 

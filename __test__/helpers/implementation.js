@@ -13,4 +13,4 @@ const isBuiltin = [BUILTIN, 'cluster'].includes(specifier);
 // The Node that runs the fixtures: any supported version, while the test runner needs a newer one.
 const execPath = process.env.FIXTURE_NODE || process.execPath;
 
-module.exports = { BUILTIN, execPath, isBuiltin, specifier };
+module.exports = { BUILTIN, ROOT, execPath, isBuiltin, specifier };

@@ -2,8 +2,10 @@
 
 const path = require('node:path');
 const test = require('ava');
+const { ROOT, isBuiltin, specifier } = require('../helpers/implementation');
 
-const root = process.env.CLUSTER ?? path.join(__dirname, '../..');
+// What encodes messages is not part of the API, so for the built-in module these are the tests of this project's.
+const root = isBuiltin ? ROOT : specifier;
 const serialization = require(path.join(root, 'lib/ipc/serialization.js'));
 const encode = serialization.encoderOf('advanced');
 

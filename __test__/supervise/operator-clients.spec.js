@@ -18,7 +18,7 @@ const PIPELINED = 1_000;
 const STOPS = 12;
 const BIG = 'a'.repeat(100_000);
 /** More than the buffers of a socket hold. */
-const TOO_MUCH = 'a'.repeat(1_000_000);
+const TOO_MUCH = 'a'.repeat(500_000);
 
 /** `[what, bytes, status]`: what is unusual, and allowed or refused on the admin endpoint. */
 const UNUSUAL = [

@@ -91,6 +91,20 @@ test('a joined module that fails runs again for the next one that needs it', (t)
   t.deepEqual(load('lib/a.js').load(), { isWhole: true });
 });
 
+test('a file of joined modules that could not be read is read when they are next needed', (t) => {
+  const sources = {
+    'lib/a.js': ['exports.load = () => {', "  return require('./later.js');", '};'],
+    'lib/later.js': ['exports.isWhole = true;'],
+  };
+  const directory = joined(t, sources, CHUNKS);
+  const [file, elsewhere] = ['chunks/second.js', 'second.js'].map((it) => path.join(directory, it));
+  const { load } = require(path.join(directory, 'chunks/first.js'))('lib/a.js');
+  fs.renameSync(file, elsewhere);
+  for (let time = 0; time < 2; time += 1) t.throws(load, { code: 'MODULE_NOT_FOUND' });
+  fs.renameSync(elsewhere, file);
+  t.deepEqual(load(), { isWhole: true });
+});
+
 test('joined modules are ASCII, and have the texts that they had', (t) => {
   const sources = {
     'lib/a.js': ['// \u2026', "module.exports = 'a\u2026\u{1f600}';"],

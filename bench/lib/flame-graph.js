@@ -24,7 +24,7 @@ function shortenName(name) {
 }
 
 function kindOf(name, object) {
-  if (/kernel|\[k\]|vmlinux|_\[k\]/.test(object)) return 'kernel';
+  if (/^\[|vmlinux/.test(object)) return 'kernel';
   return /^(?:JS:|Eval:|Builtin:|BytecodeHandler|Script:|Function:|RegExp:)/.test(name)
     ? 'script'
     : 'native';
@@ -112,4 +112,4 @@ function drawFlameGraph(stacks, title) {
   return renderSvg(options, { width: WIDTH, height });
 }
 
-module.exports = { drawFlameGraph, parseStacks, shortenName };
+module.exports = { drawFlameGraph, parseStacks };

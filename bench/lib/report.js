@@ -93,9 +93,10 @@ function describe(results) {
     ({ environment: { nodeVersion, kernel, cores } }) =>
       `Node ${nodeVersion}, ${kernel}, ${cores} cores`,
   );
+  const isQuick = results.some((result) => result.isQuick);
   return [
     `${[...new Set(machines)].join('; ')}; the load generator runs on the same machine. Medians of`,
-    `${describeRounds(results)} interleaved rounds; in parentheses, times \`${BASELINE}\` in the same`,
+    `${describeRounds(results)} ${isQuick ? 'short ' : ''}interleaved rounds; in parentheses, times \`${BASELINE}\` in the same`,
     'round.',
   ].join('\n');
 }
@@ -109,7 +110,8 @@ function remarksOf(results) {
       names.length > 0 ? [`${what} \`${name}\`: ${names.join(', ')}.`] : [],
     );
   const missing = [...say('Left out of', 'absent'), ...say('Failed in', 'failed')];
-  return [...(isDisturbed ? [FOOTNOTE] : []), ...missing].flatMap((line) => [line, '']);
+  const notes = results.flatMap(({ notes: lines = [] }) => lines.map((line) => `${line}.`));
+  return [...(isDisturbed ? [FOOTNOTE] : []), ...missing, ...notes].flatMap((line) => [line, '']);
 }
 
 function chartOf(result) {

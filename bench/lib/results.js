@@ -27,9 +27,11 @@ function absencesOf({ skipped = [], cases = [], opponents = [] }) {
   };
 }
 
-function writeResult({ name, figures }, environment, result) {
+/** `isQuick` tells that the rounds were fewer and shorter than usual. */
+function writeResult({ name, figures, notes }, environment, result, isQuick) {
   const { rounds } = result.settings;
-  const facts = { environment: shorten(environment), rounds, ...absencesOf(result) };
+  const measured = { environment: shorten(environment), rounds, ...(isQuick && { isQuick }) };
+  const facts = { ...measured, notes: notes?.(result), ...absencesOf(result) };
   const record = { ...facts, figures: figures(result) };
   fs.mkdirSync(RESULTS, { recursive: true });
   fs.writeFileSync(fileOf(name), `${JSON.stringify(record, null, 2)}\n`);

@@ -142,9 +142,10 @@ function figuresOf({ cases }, columns) {
  *   report, which is `better`, 'more' or 'less', a `label`, and `isDrawn: false` if it has no picture; one with
  *   `isRatio` is the ratio of the column `of` to the same of the opponent `to`;
  *   `describe(settings, cases)`, which returns the text above the table; `prepare(options, cases)`, which may
- *   complete the cases: the `options` of a case replace those of the run
+ *   complete the cases: the `options` of a case replace those of the run; `notes(result)`, which returns lines that
+ *   the report needs besides the figures
  */
-function serverScenario({ summary, defaults, quick, casesOf, prepare, ...own }) {
+function serverScenario({ summary, defaults, quick, casesOf, prepare, notes, ...own }) {
   const run = async (options) => {
     const { rounds, seconds, rate, only } = options;
     const cases = selectCases(casesOf(options), only);
@@ -159,6 +160,7 @@ function serverScenario({ summary, defaults, quick, casesOf, prepare, ...own }) 
     summary,
     defaults,
     quick,
+    notes,
     run,
     format: (result) => format(result, own),
     figures: (result) => figuresOf(result, own.columns),

@@ -2,6 +2,7 @@
 
 // How long a connection takes at a rate that every opponent can serve, and at half of what the baseline can.
 
+const { MARK, watchOthers } = require('../lib/disturbance.js');
 const { PERCENTILES, measureLatency } = require('../lib/fixed-rate.js');
 const { BASELINE } = require('../lib/opponents.js');
 const { findSaturation } = require('../lib/saturation.js');
@@ -35,15 +36,29 @@ function casesOf({ workers: counts, rate }) {
 async function prepare(_options, cases, opponents) {
   const baseline = opponents.find(({ name }) => name === BASELINE);
   for (const it of cases.filter(({ isHalf }) => isHalf)) {
-    it.options = { rate: Math.round((await findSaturation(baseline, it.server)) / 2) };
+    const find = async () => ({ most: await findSaturation(baseline, it.server) });
+    const { most, disturbed } = await watchOthers(find);
+    it.options = { rate: Math.round(most / 2) };
+    it.isDoubtful = disturbed;
   }
 }
 
+/** The rates of the cases that run at half of saturation, as `HTTP, half of saturation, 2 workers: 5,100/s`. */
+function ratesOf(cases) {
+  return cases
+    .filter(({ isHalf }) => isHalf)
+    .map(
+      ({ title, options, isDoubtful }) =>
+        `${title}: ${formatNumber(options.rate)}/s${isDoubtful ? MARK : ''}`,
+    );
+}
+
 function describe({ rate }, cases) {
-  const halves = cases.filter(({ isHalf }) => isHalf);
-  const rates = halves.map(({ name, options }) => `${name}: ${formatNumber(options.rate)}/s`);
-  const lines = [`${rate} connections a second, each from its own moment on`, ...rates];
-  return `${lines.join('\n')}${halves.length > 0 ? `\nhalf: of what ${BASELINE} serves at most` : ''}`;
+  const rates = ratesOf(cases);
+  const half = rates.length > 0 ? [`half: of what ${BASELINE} serves at most`] : [];
+  return [`${rate} connections a second, each from its own moment on`, ...rates, ...half].join(
+    '\n',
+  );
 }
 
 module.exports = serverScenario({
@@ -55,4 +70,5 @@ module.exports = serverScenario({
   measure: measureLatency,
   columns: [...PERCENTILES, { key: 'max', title: 'max ms', digits: 2, hasRatio: false }],
   describe,
+  notes: ({ cases }) => ratesOf(cases),
 });

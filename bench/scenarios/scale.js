@@ -36,8 +36,10 @@ const FAMILIES = [
     serverOf: (listeners, workers) => ({ workers, listeners }),
   },
 ];
-/** A worker needs at most so much, in MB. */
+/** A worker needs at most so much, in MB, … */
 const A_WORKER = 50;
+/** … and an open connection, with what the client and the kernel keep of it. */
+const A_CONNECTION = 0.04;
 /** Until what the start has left to do is done. */
 const SETTLE_MS = 1_000;
 const IDLE_MS = 2_000;
@@ -72,7 +74,7 @@ function casesOf([workers]) {
 /** Why a case can't be measured on this machine. */
 function whyNot({ workers, kept }) {
   const free = os.freemem() / 1024 ** 2;
-  const needed = workers * A_WORKER;
+  const needed = workers * A_WORKER + kept * A_CONNECTION;
   if (needed > free) return `${formatNumber(needed)} MB needed, ${formatNumber(free)} MB free`;
   return whyNotKept(kept, workers);
 }

@@ -85,7 +85,7 @@ function readInterpreter(executable) {
   });
 }
 
-/** The same, which takes milliseconds. */
+/** Whether Node's diagnostic report names a version of glibc. To make one takes milliseconds. */
 function reportsGlibc() {
   const { report } = process;
   const { excludeNetwork } = report;

@@ -65,7 +65,7 @@ class Inbox {
     this.#receiveMany(text.length, () => serialization.fromTexts(text, count));
   }
 
-  /** Messages in V8's format, each after its length. */
+  /** Messages in bytes, each after its length. */
   receiveBytes(bytes) {
     this.#receiveMany(bytes.length, () => {
       this.#expectBytes();

@@ -1,7 +1,7 @@
 'use strict';
 
-// How messages become what the IPC channel carries, by `settings.serialization`, and back: texts in JSON, or
-// bytes of V8's serializer.
+// How messages become what the IPC channel carries, by `settings.serialization`, and back: texts in JSON, JSON with
+// attachments (attachments.js), or bytes of V8's serializer.
 
 // Taken now, because Node's own channels do not use what a program puts in their place either.
 const { parse, stringify } = JSON;

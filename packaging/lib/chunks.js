@@ -99,7 +99,11 @@ const others = [${extend.join(', ')}];
 function load(name) {
   const known = loaded.get(name);
   if (known !== undefined) return known.exports;
-  while (modules[name] === undefined) Object.assign(modules, others.shift()());
+  while (modules[name] === undefined) {
+    Object.assign(modules, others[0]());
+    // Not before: what can't be read now, may be later.
+    others.shift();
+  }
   const module = { exports: {} };
   loaded.set(name, module);
   const itsFile = root === undefined ? file : root + '/' + name;

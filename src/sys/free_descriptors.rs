@@ -1,6 +1,10 @@
 //! Whether a number for another descriptor is left, without a system call for each question.
 
-use std::{cell::Cell, os::fd::AsFd};
+use std::{
+    cell::Cell,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
 
 use super::{
     descriptor::descriptor_limit, platform::usage::descriptor_table_size,
@@ -14,6 +18,9 @@ const UNUSED_FOR_EACH: usize = 256;
 /// Descriptors taken until the numbers are looked at again, at most.
 const UNCHECKED: u32 = 256;
 
+/// For how long after a look at the numbers descriptors are taken without a check.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Fewer are not worth a look.
 const WORTH_A_LOOK: u32 = 64;
 
@@ -24,8 +31,10 @@ const WORTH_A_LOOK: u32 = 64;
 /// many, the next descriptors surely get a number. Otherwise each question is a [check](has_free_descriptor).
 #[derive(Debug, Default)]
 pub struct FreeDescriptors {
-    /// How many may be taken without a check.
+    /// How many may be taken without a check, …
     unchecked: Cell<u32>,
+    /// … and until when.
+    fresh: Cell<Option<Instant>>,
     /// For how many there are checks until the numbers are looked at again.
     checked: Cell<u32>,
 }
@@ -33,16 +42,33 @@ pub struct FreeDescriptors {
 impl FreeDescriptors {
     /// Whether there is a number for the descriptor that is taken next. `open` is any open descriptor.
     pub fn has_one(&self, open: impl AsFd) -> bool {
-        self.answer(unused, || has_free_descriptor(open))
+        self.answer(Instant::now(), unused, || has_free_descriptor(open))
     }
 
-    fn answer(&self, unused: impl FnOnce() -> usize, check: impl FnOnce() -> bool) -> bool {
+    /// There was no number for a descriptor, though it was taken after an answer that there is: the next ones are
+    /// checked.
+    pub fn was_wrong(&self) {
+        self.unchecked.set(0);
+        self.checked.set(UNCHECKED);
+    }
+
+    fn answer(
+        &self,
+        now: Instant,
+        unused: impl FnOnce() -> usize,
+        check: impl FnOnce() -> bool,
+    ) -> bool {
+        if self.fresh.get().is_some_and(|until| now >= until) {
+            self.fresh.set(None);
+            self.unchecked.set(0);
+        }
         if self.unchecked.get() == 0 && self.checked.get() == 0 {
             let unchecked = (unused() / UNUSED_FOR_EACH).try_into().unwrap_or(u32::MAX);
             if unchecked < WORTH_A_LOOK {
                 self.checked.set(UNCHECKED);
             } else {
                 self.unchecked.set(unchecked.min(UNCHECKED));
+                self.fresh.set(Some(now + FRESH));
             }
         }
         if let Some(left) = self.unchecked.get().checked_sub(1) {
@@ -68,7 +94,7 @@ mod tests {
 
     /// How many of so many questions are checked, and how many looks these take.
     fn count(unused: usize, questions: u32) -> (u32, u32) {
-        let free = FreeDescriptors::default();
+        let (free, now) = (FreeDescriptors::default(), Instant::now());
         let (mut checks, mut looks) = (0, 0);
         for _ in 0..questions {
             let look = || {
@@ -79,7 +105,7 @@ mod tests {
                 checks += 1;
                 true
             };
-            assert!(free.answer(look, check));
+            assert!(free.answer(now, look, check));
         }
         (checks, looks)
     }
@@ -101,9 +127,28 @@ mod tests {
 
     #[test]
     fn a_check_that_fails_is_the_answer() {
-        let free = FreeDescriptors::default();
-        assert!(!free.answer(|| 0, || false));
-        assert!(free.answer(|| 0, || true));
+        let (free, now) = (FreeDescriptors::default(), Instant::now());
+        assert!(!free.answer(now, || 0, || false));
+        assert!(free.answer(now, || 0, || true));
+    }
+
+    #[test]
+    fn after_a_wrong_answer_each_question_is_checked() {
+        let (free, now) = (FreeDescriptors::default(), Instant::now());
+        assert!(free.answer(now, || usize::MAX, || false));
+        free.was_wrong();
+        for _ in 0..UNCHECKED {
+            assert!(!free.answer(now, || usize::MAX, || false));
+        }
+        assert!(free.answer(now, || usize::MAX, || false));
+    }
+
+    #[test]
+    fn what_was_seen_long_ago_is_not_believed() {
+        let (free, now) = (FreeDescriptors::default(), Instant::now());
+        assert!(free.answer(now, || usize::MAX, || false));
+        assert!(free.answer(now + FRESH / 2, || 0, || false));
+        assert!(!free.answer(now + FRESH, || 0, || false));
     }
 
     #[test]

@@ -232,7 +232,10 @@ impl Connections {
         };
         match (connection::decode(&buffer[..packet.length]), packet.descriptor) {
             (Some(listener), Some(accepted)) => Ok(Taken::Connection(listener, accepted)),
-            (Some(_), None) if packet.truncated => Ok(Taken::Lost),
+            (Some(_), None) if packet.truncated => {
+                self.free.was_wrong();
+                Ok(Taken::Lost)
+            }
             _ => Err(Error::Connection),
         }
     }

@@ -113,8 +113,11 @@ impl Suspicion {
 
     /// The suspicion of a worker that gets on like this.
     fn judge(self, load: Option<Load>, now: Instant) -> Self {
-        // Where the kernel does not say, the worker counts as asleep.
-        let asleep = load.is_none_or(is_asleep).then_some(self.asleep.unwrap_or(self.still));
+        let asleep = match load {
+            Some(load) => is_asleep(load).then_some(self.asleep.unwrap_or(self.still)),
+            // Where the kernel does not say, the worker counts as asleep, but only from then on.
+            None => Some(self.asleep.unwrap_or(now)),
+        };
         let has_slept = asleep.is_some_and(|since| now.duration_since(since) >= OBSERVATION);
         let had = |before: Option<Duration>, now: Duration| {
             before.map_or(Duration::ZERO, |before| now.saturating_sub(before))

@@ -193,9 +193,9 @@ async fn attend(
             }
             // A worker sends nothing here. It can end the queue only by `shutdown`, as its receiving end is
             // ours as well; both are faults.
-            () = lanes.queue.misused(), if obeying => {
+            ended = lanes.queue.ended(), if obeying => {
                 (obeying, faulted) = (false, true);
-                fault(&context, id, Error::Connection, &lanes);
+                fault(&context, id, ended.map_or(Error::Connection, Into::into), &lanes);
             }
             () = has_room(&lanes.control, flush), if flush.is_some() => lanes.flush(),
             () = lanes.changed.notified() => {

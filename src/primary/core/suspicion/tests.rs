@@ -103,7 +103,7 @@ fn without_a_look_left_the_suspicion_waits() {
 }
 
 #[test]
-fn where_the_kernel_does_not_say_one_counts_as_asleep() {
+fn where_the_kernel_says_nothing_for_5_ms_one_counts_as_asleep() {
     struct Unknown;
     impl Suspect for Unknown {
         fn processor_time(&self) -> Option<Duration> {
@@ -118,7 +118,7 @@ fn where_the_kernel_does_not_say_one_counts_as_asleep() {
     }
     let start = Instant::now();
     let later = |millis| start + Duration::from_millis(millis);
-    let suspicion = Suspicion::new(&Unknown, start).confirm(&Unknown, &mut 1, later(4));
-    assert!(!suspicion.confirmed);
-    assert!(suspicion.confirm(&Unknown, &mut 1, later(6)).confirmed);
+    let suspicion = Suspicion::new(&Unknown, start).confirm(&Unknown, &mut 1, later(6));
+    assert!(!suspicion.confirmed, "one failed look shows nothing");
+    assert!(suspicion.confirm(&Unknown, &mut 1, later(12)).confirmed);
 }

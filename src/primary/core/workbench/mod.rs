@@ -232,7 +232,12 @@ impl Program {
         }
     }
 
-    /// Whether everybody is ready, and all connections have reached workers. So it is known that what was
+    /// How many idle connections still wait in the engine.
+    pub fn parked(&self) -> usize {
+        self.core.counters.stats().listeners.iter().map(|it| it.parked).sum()
+    }
+
+    /// Whether there are as many workers as there should be, and all connections have reached workers. So it is known that what was
     /// measured has happened.
     pub fn is_well(&self) -> bool {
         let stats = self.core.counters.stats();

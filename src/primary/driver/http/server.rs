@@ -43,7 +43,10 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long a client whose connection is ended here may still send, and how many bytes.
 const LINGER: Duration = Duration::from_secs(1);
-const MAX_LINGER: usize = 2 * 1024 * 1024;
+const MAX_LINGER: usize = 1024 * 1024;
+
+/// How many of these bytes take as much of the engine's time as a request, at most.
+const LINGER_A_REQUEST: usize = 64 * 1024;
 
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 8 * 1024;
@@ -197,21 +200,27 @@ async fn exchange<R: Routes>(
         _ = connection => {}
         () = silence(&service.client) => return,
     }
-    let _ = timeout(LINGER, linger(&mut stream)).await;
+    let _ = timeout(LINGER, linger(&mut stream, &service.admission)).await;
 }
 
 /// Ends this side, and reads until the client ends the connection or has sent too much. If the connection were closed
 /// while bytes are unread, a client that still sends would get an error in place of the answer.
-async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
+async fn linger(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    admission: &Admission,
+) -> io::Result<()> {
     poll_fn(|context| Pin::new(&mut *stream).poll_shutdown(context)).await?;
     let mut bytes = [0; 8 * 1024];
-    let mut left = MAX_LINGER;
-    while left > 0 {
-        let mut read = ReadBuf::new(&mut bytes);
-        poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut read)).await?;
-        match read.filled().len() {
-            0 => break,
-            length => left = left.saturating_sub(length),
+    for _ in 0..MAX_LINGER / LINGER_A_REQUEST {
+        admission.wait().await;
+        let mut left = LINGER_A_REQUEST;
+        while left > 0 {
+            let mut read = ReadBuf::new(&mut bytes);
+            poll_fn(|context| Pin::new(&mut *stream).poll_read(context, &mut read)).await?;
+            match read.filled().len() {
+                0 => return Ok(()),
+                length => left = left.saturating_sub(length),
+            }
         }
     }
     Ok(())

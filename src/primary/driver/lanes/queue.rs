@@ -1,7 +1,7 @@
 //! The engine's sending end of a hand-off queue, and what it is watched for.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     rc::Rc,
@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::sys::{
-    failure::{Failure, SHORTAGE_PAUSE},
+    failure::{Failure, Fault, SHORTAGE_PAUSE},
     watched,
 };
 
@@ -24,6 +24,8 @@ use crate::sys::{
 pub(in crate::primary::driver) struct Queue {
     // Dropped first: a descriptor has to be open when its watch ends.
     watch: RefCell<Option<Watch>>,
+    /// Why it can't be watched any longer.
+    fault: Cell<Option<Fault>>,
     socket: Rc<OwnedFd>,
 }
 
@@ -34,8 +36,8 @@ struct Watch {
 
 impl Watch {
     fn new(socket: &Rc<OwnedFd>, sees_room: bool) -> Result<Self, Failure> {
-        let room = if sees_room { Some(Interest::WRITABLE) } else { None };
-        let interest = room.map_or(Interest::READABLE, |room| room | Interest::READABLE);
+        let readable = Interest::READABLE;
+        let interest = if sees_room { readable | Interest::WRITABLE } else { readable };
         let queue = watched::watch(Rc::clone(socket), interest).map_err(|(_, failure)| failure)?;
         Ok(Self { queue, sees_room })
     }
@@ -50,7 +52,9 @@ impl Queue {
         socket: Rc<OwnedFd>,
     ) -> Result<Self, (Rc<OwnedFd>, Failure)> {
         match Watch::new(&socket, false) {
-            Ok(watch) => Ok(Self { watch: RefCell::new(Some(watch)), socket }),
+            Ok(watch) => {
+                Ok(Self { watch: RefCell::new(Some(watch)), fault: Cell::default(), socket })
+            }
             Err(failure) => Err((socket, failure)),
         }
     }
@@ -77,18 +81,27 @@ impl Queue {
     fn change_watch(&self, sees_room: bool) {
         // A descriptor can be watched only once.
         self.watch.take();
-        *self.watch.borrow_mut() = Watch::new(&self.socket, sees_room).ok();
+        match Watch::new(&self.socket, sees_room) {
+            Ok(watch) => *self.watch.borrow_mut() = Some(watch),
+            Err(Failure::Fault(fault)) => self.fault.set(Some(fault)),
+            // It is tried again.
+            Err(_) => {}
+        }
     }
 
-    /// Waits until the worker does what it must not: it sends something, or ends the queue.
-    pub(in crate::primary::driver) async fn misused(&self) {
+    /// Waits until the queue is of no use any more: the worker does what it must not, because it sends something or
+    /// ends the queue, or the kernel refuses to watch it, for the reason that is returned.
+    pub(in crate::primary::driver) async fn ended(&self) -> Option<Fault> {
         loop {
             let is_misused = poll_fn(|context| match &*self.watch.borrow() {
                 Some(watch) => watch.queue.poll_read_ready(context).map(|_| true),
                 None => Poll::Ready(false),
             });
             if is_misused.await {
-                return;
+                return None;
+            }
+            if let Some(fault) = self.fault.get() {
+                return Some(fault);
             }
             // The kernel had no memory for a watch.
             sleep(SHORTAGE_PAUSE).await;
@@ -101,7 +114,10 @@ impl Queue {
     /// Waits until there may be room, and it is time to try. Where room is not watched for, because the kernel had no
     /// memory for that, each time has a pause before it.
     pub(in crate::primary::driver) async fn has_room(&self, retry: Instant) {
-        sleep_until(retry.into()).await;
+        // A sleep until now would last for a tick of the runtime's.
+        if retry > Instant::now() {
+            sleep_until(retry.into()).await;
+        }
         let sees_room = poll_fn(|context| match &*self.watch.borrow() {
             Some(watch) if watch.sees_room => {
                 // It fails only when the runtime ends.

@@ -142,9 +142,19 @@ async fn misuse_is_noticed_whatever_the_queue_is_watched_for() {
                 fail_here(Call::Watch, libc::ENOMEM, 2);
                 queue.unwatch_room();
             }
-            assert!(is_pending(queue.misused()).await);
+            assert!(is_pending(queue.ended()).await);
             lane::send_fixed_packet(&theirs, &encode(1), None).unwrap();
-            timeout(LONG, queue.misused()).await.unwrap();
+            assert_eq!(timeout(LONG, queue.ended()).await.unwrap(), None);
         }
     }
+}
+
+#[tokio::test]
+async fn a_queue_that_the_kernel_refuses_to_watch_has_ended() {
+    let (queue, _theirs) = queue();
+    fill(&queue);
+    fail_here(Call::Watch, libc::EPERM, 1);
+    queue.watch_room();
+    let fault = timeout(LONG, queue.ended()).await.unwrap().unwrap();
+    assert_eq!((fault.call, fault.errno), (Call::Watch, libc::EPERM));
 }
