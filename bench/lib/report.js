@@ -28,6 +28,7 @@ const SUMMARY = [
   'HTTP, 1000/s, 2 workers, p99',
   'HTTP, half of saturation, 2 workers, p99',
   'HTTP, one of 3 workers stalls, p99.9',
+  'HTTP, one of 3 workers stalls, longest',
   'HTTP, 2 workers, primary blocked',
   'HTTP keep-alive, 2 workers',
   'fork(), 2 GB held',
@@ -37,7 +38,7 @@ const SUMMARY = [
 const SUMMARY_CHART = [
   'HTTP, 2 workers',
   'HTTP, 2 workers, CPU of the primary',
-  'HTTP, one of 3 workers stalls, p99.9',
+  'HTTP, one of 3 workers stalls, longest',
   'fork(), 2 GB held',
 ];
 const SUMMARY_NAMES = ['rs-cluster', 'node:cluster round-robin'];
