@@ -77,6 +77,23 @@ function addCommands(app, directory) {
         ({ slots, draining }) =>
           draining.length === 0 && slots.every(({ state }) => state === 'ready'),
       ),
+    /**
+     * How many descriptors the primary has when it has no child but the workers of its slots. A worker that has ended
+     * is still there for a moment after the status has forgotten it: until JavaScript reaps it, and closes its channel.
+     */
+    async descriptorsWhenReaped() {
+      let last;
+      const areReaped = async () => {
+        const before = last?.descriptors;
+        last = await app.perform('count');
+        const pids = new Set(await app.pids());
+        const { children, descriptors } = last;
+        const areWorkers = children.every((pid) => pids.has(Number(pid)));
+        return areWorkers && children.length === pids.size && descriptors === before;
+      };
+      if (await becomesTrue(areReaped, LIMIT)) return last.descriptors;
+      throw new Error(`there are not just the workers: ${JSON.stringify(last)}`);
+    },
     /** The next line with this event of the supervisor that is not there yet. */
     async next(event, how) {
       const pattern = { on: 'supervisor', event, ...how };
