@@ -94,10 +94,10 @@ function describe(results) {
     ({ environment: { nodeVersion, kernel, cores } }) =>
       `Node ${nodeVersion}, ${kernel}, ${cores} cores`,
   );
-  const isQuick = results.some((result) => result.isQuick);
+  const rounds = results.some(({ isQuick }) => isQuick) ? 'short interleaved' : 'interleaved';
   return [
     `${[...new Set(machines)].join('; ')}; the load generator runs on the same machine. Medians of`,
-    `${describeRounds(results)} ${isQuick ? 'short ' : ''}interleaved rounds; in parentheses, times \`${BASELINE}\` in the same`,
+    `${describeRounds(results)} ${rounds} rounds; in parentheses, times \`${BASELINE}\` in the same`,
     'round.',
   ].join('\n');
 }

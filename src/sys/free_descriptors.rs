@@ -34,7 +34,7 @@ pub struct FreeDescriptors {
     /// How many may be taken without a check, …
     unchecked: Cell<u32>,
     /// … and until when.
-    fresh: Cell<Option<Instant>>,
+    unchecked_until: Cell<Option<Instant>>,
     /// For how many there are checks until the numbers are looked at again.
     checked: Cell<u32>,
 }
@@ -45,8 +45,7 @@ impl FreeDescriptors {
         self.answer(Instant::now(), unused, || has_free_descriptor(open))
     }
 
-    /// There was no number for a descriptor, though it was taken after an answer that there is: the next ones are
-    /// checked.
+    /// The last answer was wrong: the process had no number for the descriptor. The next answers are checked.
     pub fn was_wrong(&self) {
         self.unchecked.set(0);
         self.checked.set(UNCHECKED);
@@ -58,8 +57,8 @@ impl FreeDescriptors {
         unused: impl FnOnce() -> usize,
         check: impl FnOnce() -> bool,
     ) -> bool {
-        if self.fresh.get().is_some_and(|until| now >= until) {
-            self.fresh.set(None);
+        if self.unchecked_until.get().is_some_and(|until| now >= until) {
+            self.unchecked_until.set(None);
             self.unchecked.set(0);
         }
         if self.unchecked.get() == 0 && self.checked.get() == 0 {
@@ -68,7 +67,7 @@ impl FreeDescriptors {
                 self.checked.set(UNCHECKED);
             } else {
                 self.unchecked.set(unchecked.min(UNCHECKED));
-                self.fresh.set(Some(now + FRESH));
+                self.unchecked_until.set(Some(now + FRESH));
             }
         }
         if let Some(left) = self.unchecked.get().checked_sub(1) {

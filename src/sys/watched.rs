@@ -62,8 +62,8 @@ pub async fn when_ready<T: Watchable, R>(
     done.await.unwrap_or(Err(Failure::Gone))
 }
 
-/// A call on a watched descriptor that the caller made by itself would have blocked. The runtime believes the descriptor
-/// ready until it is shown otherwise.
+/// Shows the runtime that a watched descriptor is not ready: the caller has made a call on it by itself, which would have
+/// blocked. Until then the runtime believes the descriptor ready.
 pub fn show_blocked<T: Watchable>(watched: &AsyncFd<T>, interest: Interest) {
     let _ = try_ready(watched, interest, |_| Err::<(), _>(Failure::WouldBlock));
 }

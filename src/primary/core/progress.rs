@@ -7,8 +7,8 @@ use super::suspicion::Suspicion;
 /// When a worker, for which connections wait, took one last.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Progress {
-    /// How many it had taken, by the kernel, or as it counts itself when connections begin to wait for it; and since when
-    /// it is believed without asking the kernel again.
+    /// How many it had taken: by the kernel, or by its own count when connections begin to wait for it. Then, since
+    /// when it is believed without asking the kernel again.
     pub(super) taken: u64,
     pub(super) believed: Instant,
     /// When the kernel was asked last.

@@ -192,7 +192,7 @@ async fn attend(
                 }
             }
             // A worker sends nothing here. It can end the queue only by `shutdown`, as its receiving end is
-            // ours as well; both are faults.
+            // ours as well. Both are faults, and so is a queue that the kernel refuses to watch.
             ended = lanes.queue.ended(), if obeying => {
                 (obeying, faulted) = (false, true);
                 fault(&context, id, ended.map_or(Error::Connection, Into::into), &lanes);

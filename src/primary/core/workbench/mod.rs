@@ -237,8 +237,8 @@ impl Program {
         self.core.counters.stats().listeners.iter().map(|it| it.parked).sum()
     }
 
-    /// Whether there are as many workers as there should be, and all connections have reached workers. So it is known that what was
-    /// measured has happened.
+    /// Whether there are as many workers as there should be, and all connections have reached workers. So it is known
+    /// that what was measured has happened.
     pub fn is_well(&self) -> bool {
         let stats = self.core.counters.stats();
         let served: u64 = stats.workers.iter().map(|it| it.counts.handed_over).sum();
