@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use std::{borrow::Cow, collections::VecDeque, os::fd::BorrowedFd};
+use std::{collections::VecDeque, os::fd::BorrowedFd};
 
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -100,7 +100,7 @@ impl End {
 
     fn send(&mut self, message: &Message) -> Result<()> {
         let handle = message.handle.map(|handle| (handle, fitting(handle)));
-        let queued = self.channel.send(message.kind, Cow::Owned(message.payload()), handle)?;
+        let queued = self.channel.send(message.kind, message.payload(), handle)?;
         self.sent += 1;
         self.gone += usize::from(queued == 0);
         Ok(())

@@ -5,7 +5,6 @@
 #![no_main]
 
 use std::{
-    borrow::Cow,
     fs::File,
     io::IoSlice,
     os::{
@@ -173,12 +172,12 @@ impl Run {
         let peer = &mut self.peer;
         match *step {
             Step::Send(sort, length) => {
-                let payload = Cow::Owned(vec![b'x'; length.get()]);
+                let payload = vec![b'x'; length.get()];
                 let _ = self.honest.send(sort.kind(), payload, None);
             }
             Step::SendHandle(handle, length) => {
                 let handle = handle_type(handle);
-                let payload = Cow::Owned(vec![b'h'; length.get()]);
+                let payload = vec![b'h'; length.get()];
                 let handle = Some((handle, fitting(handle)));
                 let _ = self.honest.send(Sort::Text.kind(), payload, handle);
             }

@@ -15,7 +15,28 @@ const { socketsOf } = require('./socket-list.js');
 const HIGH_WATER_MARK = 2 * 65536;
 // From this length on, a string costs less alone than in a JSON text with other messages.
 const LONG_STRING = 1024;
+// From this length on, a string that is queued for one channel is not copied for others. Shorter ones are seldom
+// queued.
+const SHARED_STRING = 64 * 1024;
 const NO_CALLBACK = {};
+
+/** The channel that has sent a long string in this tick, and the string. */
+let last;
+
+function forgetLast() {
+  last = undefined;
+}
+
+/** A broadcast sends the same string again and again. */
+function sendString(ipc, string) {
+  if (string.length < SHARED_STRING) return ipc.sendString(string);
+  // This takes no time if both are the same object, and less than a copy otherwise.
+  const queued = last?.string === string ? ipc.sendStringOf(last.ipc) : null;
+  if (queued !== null) return queued;
+  if (last === undefined) nextTick(forgetLast);
+  last = { ipc, string };
+  return ipc.sendString(string);
+}
 
 /** What one end of a channel sends: it checks and encodes messages, and calls their callbacks. */
 class Outbox {
@@ -91,7 +112,7 @@ class Outbox {
   #sendAlone(message) {
     const ipc = this.#ipc;
     if (typeof message === 'string' && message.length >= LONG_STRING) {
-      return ipc.sendString(message);
+      return sendString(ipc, message);
     }
     const payload = this.#encode(message);
     return typeof payload === 'string' ? ipc.sendText(payload) : ipc.sendBytes(payload);

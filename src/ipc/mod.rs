@@ -12,12 +12,12 @@ mod adaptive_spin;
 mod handle;
 mod outgoing;
 mod packets;
+mod payload;
 mod receiving;
 mod route;
 mod sending;
 
 use std::{
-    borrow::Cow,
     fmt,
     os::fd::{AsRawFd, OwnedFd, RawFd},
     time::Duration,
@@ -25,6 +25,7 @@ use std::{
 
 pub use outgoing::Flushed;
 pub use packets::Packets;
+pub use payload::{Payload, SharedBytes, WeakBytes};
 use receiving::Receiver;
 pub use receiving::{Incoming, Reading, Rest};
 use route::Route;
@@ -119,13 +120,13 @@ impl Channel {
     /// `Memory` when the peer has written invalid data into the memory. In all cases the message is not
     /// sent. A fault without a descriptor concerns the whole channel: [`fault`](Self::fault) returns
     /// it.
-    pub fn send(
+    pub fn send<'a>(
         &mut self,
         kind: Kind,
-        payload: Cow<'_, [u8]>,
+        payload: impl Into<Payload<'a>>,
         handle: Option<(HandleType, OwnedFd)>,
     ) -> Result<usize> {
-        self.sender.send(kind, payload, handle)
+        self.sender.send(kind, payload.into(), handle)
     }
 
     /// Writes what is queued, until the stream is full or refuses a message.

@@ -4,6 +4,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
+use super::payload::Payload;
 use crate::{
     error::{Error, Result},
     protocol::frame::{self, Kind},
@@ -28,7 +29,7 @@ pub struct Flushed {
 
 /// Bytes that wait for room in the stream.
 pub(super) struct Chunk {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Payload<'static>,
     pub(super) sent: usize,
     /// Sent with the first byte.
     pub(super) descriptor: Option<OwnedFd>,
@@ -115,7 +116,7 @@ impl Outgoing {
                 break;
             }
         }
-        let bytes = frame::header(Kind::Refused, None, 0)?.to_vec();
+        let bytes = Payload::Owned(frame::header(Kind::Refused, None, 0)?.to_vec());
         self.length += bytes.len();
         self.chunks.push_front(Chunk { bytes, sent: 0, descriptor: None, ends_message: false });
         Ok(())

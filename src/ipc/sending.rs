@@ -1,5 +1,4 @@
 use std::{
-    borrow::Cow,
     io::IoSlice,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     thread,
@@ -8,6 +7,7 @@ use std::{
 
 use super::{
     outgoing::{Chunk, Flushed, Outgoing},
+    payload::Payload,
     route::Route,
 };
 use crate::{
@@ -92,7 +92,7 @@ impl Sender {
     pub(super) fn send(
         &mut self,
         kind: Kind,
-        payload: Cow<'_, [u8]>,
+        payload: Payload<'_>,
         handle: Option<(HandleType, OwnedFd)>,
     ) -> Result<usize> {
         if handle.is_none() && self.send_by_memory(kind, &payload)? {
@@ -201,7 +201,7 @@ impl Sender {
     fn send_by_stream(
         &mut self,
         kind: Kind,
-        payload: Cow<'_, [u8]>,
+        payload: Payload<'_>,
         handle: Option<(HandleType, OwnedFd)>,
     ) -> Result<()> {
         let (handle, mut descriptor) = handle.unzip();
@@ -225,20 +225,21 @@ impl Sender {
         }
         if !payload.is_empty() && payload.len() < SHORT {
             let bytes = [header.as_slice(), &payload].concat();
-            self.outgoing.push(Chunk { bytes, sent, descriptor, ends_message: true });
+            self.outgoing.push(Chunk {
+                bytes: Payload::Owned(bytes),
+                sent,
+                descriptor,
+                ends_message: true,
+            });
             return Ok(());
         }
         if sent < header.len() {
             let ends_message = payload.is_empty();
-            let bytes = header.to_vec();
+            let bytes = Payload::Owned(header.to_vec());
             self.outgoing.push(Chunk { bytes, sent, descriptor, ends_message });
         }
         if !payload.is_empty() {
-            let sent = sent.saturating_sub(header.len());
-            let (bytes, sent) = match payload {
-                Cow::Owned(payload) => (payload, sent),
-                Cow::Borrowed(payload) => (payload[sent..].to_vec(), 0),
-            };
+            let (bytes, sent) = payload.into_waiting(sent.saturating_sub(header.len()));
             self.outgoing.push(Chunk { bytes, sent, descriptor: None, ends_message: true });
         }
         Ok(())
@@ -246,6 +247,7 @@ impl Sender {
 
     /// Queues the rest of a frame that is not a message.
     fn queue(&mut self, bytes: Vec<u8>, sent: usize) {
+        let bytes = Payload::Owned(bytes);
         self.outgoing.push(Chunk { bytes, sent, descriptor: None, ends_message: false });
     }
 

@@ -1,4 +1,4 @@
-use std::{io::IoSlice, os::fd::AsFd};
+use std::{borrow::Cow, io::IoSlice, os::fd::AsFd};
 
 use proptest::prelude::*;
 
@@ -27,8 +27,8 @@ fn texts<'a>(messages: &'a [Incoming<'_>]) -> Vec<&'a str> {
     messages.iter().map(|message| str::from_utf8(&message.payload).unwrap()).collect()
 }
 
-fn payload(text: &str) -> Cow<'_, [u8]> {
-    Cow::Borrowed(text.as_bytes())
+fn payload(text: &str) -> Payload<'_> {
+    Payload::Borrowed(text.as_bytes())
 }
 
 fn send(channel: &mut Channel, text: &str) {
@@ -78,6 +78,30 @@ fn what_the_socket_does_not_take_is_queued_and_flushed_in_order() {
     }
     assert_eq!(texts(&messages), ["first", &long, "", &long, "last"]);
     assert_eq!((flushed, one.sender.outgoing.len(), one.is_idle()), (5, 0, true));
+}
+
+#[test]
+fn several_channels_queue_the_same_bytes_until_the_last_has_sent_them() {
+    let mut pairs = [pair(), pair()];
+    let long = vec![b'x'; 1 << 20];
+    let bytes = SharedBytes::new(long.clone());
+    let kept = bytes.downgrade();
+    for (one, _) in &mut pairs {
+        one.send(Kind::String, bytes.clone(), None).unwrap();
+        send(one, "after");
+    }
+    drop(bytes);
+    for (one, other) in &mut pairs {
+        assert!(kept.upgrade().is_some());
+        let mut messages = Vec::new();
+        while messages.len() < 2 {
+            one.flush().unwrap();
+            receive(other, &mut messages).unwrap();
+        }
+        assert_eq!(messages[0].payload, long);
+        assert_eq!(texts(&messages[1..]), ["after"]);
+    }
+    assert!(kept.upgrade().is_none());
 }
 
 #[test]

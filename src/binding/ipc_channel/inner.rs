@@ -1,5 +1,4 @@
 use std::{
-    borrow::Cow,
     cell::{Cell, OnceCell, RefCell},
     iter::Peekable,
     os::fd::RawFd,
@@ -8,11 +7,11 @@ use std::{
     vec,
 };
 
-use super::handlers::Handlers;
+use super::handlers::{Handlers, NONE};
 use crate::{
     binding::inbox::{Entry, Inbox},
     error::{Error, Result},
-    ipc::{Channel, Flushed, Incoming, Reading, Rest},
+    ipc::{Channel, Flushed, Incoming, Payload, Reading, Rest, WeakBytes},
     protocol::{frame::Kind, handle::HandleType},
     sys::{
         duplicate, errno,
@@ -36,6 +35,8 @@ pub(super) struct Inner {
     pub(super) reading: Cell<bool>,
     /// Whether the last turn has left something to read, which the poll may not report.
     pub(super) has_more: Cell<bool>,
+    /// The long string that was sent last, as long as a channel has it queued.
+    pub(super) last_string: RefCell<Option<(Kind, WeakBytes)>>,
     /// How many messages have come.
     pub(super) messages: Cell<u64>,
     pub(super) alongside: OnceCell<Box<dyn Alongside>>,
@@ -98,7 +99,7 @@ impl Inner {
     pub(super) fn answer(
         &self,
         kind: Kind,
-        payload: Cow<'_, [u8]>,
+        payload: Payload<'_>,
         handle: Option<HandleType>,
         fd: RawFd,
     ) -> f64 {
@@ -113,11 +114,28 @@ impl Inner {
         }
     }
 
+    /// Like [`answer`](Self::answer), for a message without a handle. A long string can be sent again.
+    pub(super) fn answer_string(&self, kind: Kind, payload: Payload<'_>) -> f64 {
+        let last = match &payload {
+            Payload::Shared(bytes) => Some((kind, bytes.downgrade())),
+            _ => None,
+        };
+        self.last_string.replace(last);
+        self.answer(kind, payload, None, NONE)
+    }
+
+    /// The long string that was sent last, as long as a channel has it queued.
+    pub(super) fn last_string(&self) -> Option<(Kind, Payload<'static>)> {
+        let last = self.last_string.borrow();
+        let (kind, bytes) = last.as_ref()?;
+        Some((*kind, Payload::Shared(bytes.upgrade()?)))
+    }
+
     /// Returns how many bytes are queued afterwards.
     pub(super) fn send(
         &self,
         kind: Kind,
-        payload: Cow<'_, [u8]>,
+        payload: Payload<'_>,
         handle: Option<HandleType>,
         fd: RawFd,
     ) -> Result<usize> {

@@ -16,7 +16,7 @@ use self::{
 };
 use super::callback::{Caller, reason};
 use crate::{
-    ipc::Channel,
+    ipc::{Channel, Payload, SharedBytes},
     protocol::{frame::Kind, handle::HandleType},
     sys::{
         errno,
@@ -116,14 +116,20 @@ impl IpcChannel {
             (c"sendBytes", Argument::Bytes, Kind::Bytes, Kind::Bytes),
         ] {
             let channel = Rc::downgrade(inner);
+            let is_string = kind == Kind::String;
             let send = move |value: Value<'_>| {
                 let Some(channel) = channel.upgrade() else { return f64::from(-libc::EPIPE) };
                 let (kind, payload) = match value {
-                    Value::Utf8(text) => (kind, text),
-                    Value::Utf16(text) => (wide, Cow::Borrowed(text)),
-                    Value::Bytes(bytes) => (kind, Cow::Borrowed(bytes)),
+                    Value::Utf8(Cow::Borrowed(text)) => (kind, Payload::Borrowed(text)),
+                    Value::Utf8(Cow::Owned(text)) => (kind, SharedBytes::new(text).into()),
+                    Value::Utf16(text) => (wide, SharedBytes::new(text).into()),
+                    Value::Bytes(bytes) => (kind, Payload::Borrowed(bytes)),
                 };
-                channel.answer(kind, payload, None, NONE)
+                if is_string {
+                    channel.answer_string(kind, payload)
+                } else {
+                    channel.answer(kind, payload, None, NONE)
+                }
             };
             let defined =
                 function::define(env.raw().cast(), this.raw().cast(), name, argument, send);
@@ -157,7 +163,21 @@ impl IpcChannel {
             Either::A(text) => (Kind::Text, text.as_bytes()),
             Either::B(bytes) => (Kind::Bytes, bytes.as_ref()),
         };
-        self.inner.answer(kind, Cow::Borrowed(payload), HandleType::from_number(handle_type), fd)
+        self.inner.answer(
+            kind,
+            Payload::Borrowed(payload),
+            HandleType::from_number(handle_type),
+            fd,
+        )
+    }
+
+    /// Sends the string that another channel was the last to send with `sendString`, without a copy.
+    /// Returns what `sendString` returns; null if that string was short, or no channel has it queued
+    /// any longer.
+    #[napi]
+    pub fn send_string_of(&self, other: &IpcChannel) -> Option<f64> {
+        let (kind, payload) = other.inner.last_string()?;
+        Some(self.inner.answer(kind, payload, None, NONE))
     }
 
     /// Reads everything that a peer which has died had sent, and calls the handlers at once. Returns

@@ -28,10 +28,21 @@ pub enum Argument {
 pub enum Value<'a> {
     /// A string in UTF-8.
     Utf8(Cow<'a, [u8]>),
-    /// A string in UTF-16, of this machine's byte order, because that is cheaper.
-    Utf16(&'a [u8]),
+    /// A string in UTF-16, because that is cheaper.
+    Utf16(Utf16),
     /// The bytes of a Buffer.
     Bytes(&'a [u8]),
+}
+
+/// A string in UTF-16, as bytes in the order of this machine.
+#[derive(Debug)]
+pub struct Utf16(Vec<u16>);
+
+impl AsRef<[u8]> for Utf16 {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the same memory, as bytes.
+        unsafe { slice::from_raw_parts(self.0.as_ptr().cast(), size_of_val(self.0.as_slice())) }
+    }
 }
 
 /// Texts up to this length, in bytes, share one buffer.
@@ -158,9 +169,7 @@ impl Callee {
             return Some((self.run)(Value::Utf8(Cow::Owned(text))));
         }
         let text = self.read_utf16(env, argument, units)?;
-        // SAFETY: the same memory, as bytes.
-        let bytes = unsafe { slice::from_raw_parts(text.as_ptr().cast(), text.len() * 2) };
-        Some((self.run)(Value::Utf16(bytes)))
+        Some((self.run)(Value::Utf16(Utf16(text))))
     }
 
     /// How many units of UTF-16 a string has.
