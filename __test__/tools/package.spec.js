@@ -3,10 +3,11 @@
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
+const { parse } = require('acorn');
 const test = require('ava');
 const { run } = require('../helpers/fixture');
 const { temporaryDirectory } = require('../helpers/temporary');
-const { joinModules, redirect } = require('../../packaging/lib/chunks');
+const { compact, joinModules, redirect } = require('../../packaging/lib/chunks');
 const { makeRunnable } = require('../../packaging/lib/main-package');
 
 // What loading takes depends on the number of files, so these lists must not grow.
@@ -113,6 +114,50 @@ test('joined modules are ASCII, and have the texts that they had', (t) => {
   const file = path.join(joined(t, sources, CHUNKS), 'chunks/first.js');
   t.notRegex(fs.readFileSync(file, 'utf8'), /[^\0-\x7f]/);
   t.is(require(file)('lib/a.js'), 'a\u2026\u{1f600}');
+});
+
+/** What the parser sees of a program: its tokens, and which of them begin lines. */
+function tokensOf(source) {
+  const tokens = [];
+  let end = 0;
+  parse(source, {
+    ecmaVersion: 'latest',
+    onToken: ({ type, start, end: next }) => {
+      const isFirst = source.slice(end, start).includes('\n');
+      tokens.push([type.label, source.slice(start, next), isFirst]);
+      end = next;
+    },
+  });
+  return tokens;
+}
+
+test('joined modules have no comments and no indentation, and the tokens of their sources', (t) => {
+  const lib = path.join(__dirname, '../../lib');
+  const files = fs.readdirSync(lib, { recursive: true }).filter((name) => name.endsWith('.js'));
+  t.true(files.length > 50);
+  for (const file of files) {
+    const source = fs.readFileSync(path.join(lib, file), 'utf8');
+    const compacted = compact(source);
+    t.true(compacted.length < source.length, file);
+    t.notRegex(compacted, /^\/[/*]/m, file);
+    t.deepEqual(tokensOf(compacted), tokensOf(source), file);
+  }
+});
+
+test('what looks like a comment or an indentation stays in a template', (t) => {
+  const source = [
+    '/**',
+    ' * One.',
+    ' */',
+    'f(`',
+    '  // two',
+    '',
+    '  `,',
+    '  // Three.',
+    '  4);',
+    '',
+  ];
+  t.is(compact(source.join('\n')), 'f(`\n  // two\n\n  `,\n4);\n');
 });
 
 test('a file that loads modules loads joined ones, but no other file is touched', (t) => {
