@@ -64,7 +64,7 @@ for (const [fields, expected] of [
   [{ instances: 0, exec_mode: 'cluster_mode' }, { workers: 'auto' }],
   [{ instances: -1 }, { workers: Math.max(1, processors - 1) }],
   [{ instances: '-1' }, { workers: Math.max(1, processors - 1) }],
-  [{ instances: -processors }, { workers: 1 }],
+  [{ instances: -processors - 1 }, { workers: 1 }],
   [{ instances: 1, exec_mode: 'fork' }, { workers: 1 }],
   [{ exec_mode: 'fork_mode' }, { workers: 1 }],
   [{ max_memory_restart: '300M' }, { maxMemory: 300 * 1024 ** 2 }],
