@@ -47,16 +47,17 @@ impl fmt::Debug for WeakBytes {
 /// The bytes of a message. Those that are borrowed are copied if they have to wait.
 #[derive(Debug, Clone)]
 pub enum Payload<'a> {
-    /// Of the caller, for as long as it sends.
+    /// The caller keeps them, and needs them back when `send` returns.
     Borrowed(&'a [u8]),
-    /// Of this message alone.
+    /// Only this message uses them.
     Owned(Vec<u8>),
-    /// Of this message and others.
+    /// Other messages may use them too.
     Shared(SharedBytes),
 }
 
 impl Payload<'_> {
-    /// What waits after `sent` bytes have been sent, and how many bytes at its start have been.
+    /// Makes a payload that can wait in a queue, after `sent` of its bytes have been sent. Returns it, and how many bytes
+    /// at its start are not to be sent again.
     pub(super) fn into_waiting(self, sent: usize) -> (Payload<'static>, usize) {
         match self {
             Self::Borrowed(bytes) => (Payload::Owned(bytes[sent..].to_vec()), 0),

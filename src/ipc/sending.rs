@@ -224,13 +224,8 @@ impl Sender {
             }
         }
         if !payload.is_empty() && payload.len() < SHORT {
-            let bytes = [header.as_slice(), &payload].concat();
-            self.outgoing.push(Chunk {
-                bytes: Payload::Owned(bytes),
-                sent,
-                descriptor,
-                ends_message: true,
-            });
+            let bytes = Payload::Owned([header.as_slice(), &payload].concat());
+            self.outgoing.push(Chunk { bytes, sent, descriptor, ends_message: true });
             return Ok(());
         }
         if sent < header.len() {
