@@ -216,9 +216,10 @@ fn run(woken: &OwnedFd, orders: &Mutex<Orders>, mut outputs: Outputs<'_>) {
         let waker = (!is_closing).then(|| woken.as_fd());
         let all: Vec<_> = readers.chain(waker).collect();
         let deadline = relayed.iter().filter_map(Relayed::deadline).min();
-        let timeout = deadline.map(|it| it.saturating_duration_since(Instant::now()));
-        let mut ready = wait_readable(&all, timeout).into_iter();
+        // What comes in time is in the pipe before this thread looks, however late it runs again afterwards.
         let now = Instant::now();
+        let timeout = deadline.map(|it| it.saturating_duration_since(now));
+        let mut ready = wait_readable(&all, timeout).into_iter();
         let mut are_readable: Vec<_> = ready.by_ref().take(relayed.len()).collect();
         let mut flushes = Vec::new();
         if ready.next() == Some(true) {
