@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    super::core::{driver::Socket, sockets::SocketId},
+    super::core::{driver::Socket, listener::Listener, sockets::SocketId},
     context::Context,
     listening_socket::{ListeningSocket, UsedBy},
 };
@@ -116,7 +116,8 @@ impl Acceptor {
     }
 
     /// Accepts as long as there is room in a queue, otherwise connections wait in the kernel's backlog:
-    /// until a worker accepts.
+    /// until a worker accepts. Where there are several sockets, the task at one that has taken all the room lets the
+    /// others run before it looks for more: otherwise it would get all of it again, and they nothing.
     async fn accept(&self) {
         // A socket that is watched wakes the engine for each connection, which another primary accepts.
         while self.context.ask(|core| core.stands_by()) {
@@ -150,7 +151,8 @@ impl Acceptor {
                 }
                 accepted += 1;
             }
-            if accepted == ACCEPTS_A_TURN {
+            let has_filled = || accepted > 0 && self.has_siblings() && !self.may_accept();
+            if accepted == ACCEPTS_A_TURN || has_filled() {
                 yield_now().await;
             }
         }
@@ -202,6 +204,14 @@ impl Acceptor {
         self.context.ask(|core| core.may_accept(self.listener))
     }
 
+    /// Whether the listener has other sockets.
+    fn has_siblings(&self) -> bool {
+        self.context.ask(|core| {
+            let distribution = core.listener(self.listener).and_then(Listener::distribution);
+            distribution.is_some_and(|it| it.sockets.len() > 1)
+        })
+    }
+
     /// Waits until there is room, or a worker accepts.
     async fn wait_for_room(&self) {
         while !self.may_accept() && self.owner().is_none() {
@@ -212,44 +222,29 @@ impl Acceptor {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{net::TcpStream, sync::Arc};
 
     use tokio::{sync::mpsc::unbounded_channel, task::LocalSet};
 
     use super::*;
     use crate::{
         primary::{
-            core::listener::{Delivery, Listener},
+            core::{driver::Acceptors, listener::Delivery},
             messages::Settings,
             ticket_keys::PERIOD,
         },
-        protocol::control::{Query, Target},
+        protocol::control::{BoundAddress, Query, Target},
         scheduler::Scheduling,
-        sys::{
-            listen::{allow_siblings, bind_query, start},
-            reserve::Reserve,
-        },
+        sys::listen::{allow_siblings, bind_query, bound_address, start},
     };
 
-    #[tokio::test]
-    #[cfg_attr(target_os = "macos", ignore = "workers have no sockets of their own")]
-    async fn a_socket_that_listens_no_more_is_removed() {
-        let settings = Settings {
-            scheduling: Scheduling::ReusePort,
-            debug_log: false,
-            ticket_key_period: PERIOD,
-        };
+    /// A listener of one worker, without sockets.
+    fn listener(scheduling: Scheduling) -> (Rc<Context>, ListenerId, Query) {
+        let settings = Settings { scheduling, debug_log: false, ticket_key_period: PERIOD };
         let (emit, counters) = (Arc::new(drop), Arc::default());
-        let (lost_sockets, _lost) = unbounded_channel();
-        let context = Context::new(
-            settings,
-            emit,
-            Reserve::default(),
-            counters,
-            Default::default(),
-            lost_sockets,
-        );
-        let context = Rc::new(context);
+        let (lost_sockets, _) = unbounded_channel();
+        let (reserve, board) = Default::default();
+        let context = Context::new(settings, emit, reserve, counters, board, lost_sockets);
         let target = Target::Tcp { address: Some("127.0.0.1".into()), port: 0 };
         let query = Query::new(target.clone());
         let distribution = context.ask(|core| core.new_distribution(&target, 1)).unwrap();
@@ -261,31 +256,86 @@ mod tests {
             core.insert_listener(id, listener);
             id
         });
-        let first = bind_query(&query, false).unwrap();
-        start(&first, &query).unwrap();
+        (Rc::new(context), id, query)
+    }
+
+    /// The first socket of the listener.
+    fn first_socket(query: &Query) -> Bound {
+        let first = bind_query(query, false).unwrap();
+        start(&first, query).unwrap();
         allow_siblings(&first).unwrap();
-        let sockets = || -> Vec<_> {
-            context.ask(|core| {
-                let sockets = &core.listener(id).unwrap().distribution().unwrap().sockets;
-                sockets.iter().map(|it| Rc::clone(&it.socket)).collect()
-            })
+        first
+    }
+
+    fn sockets(context: &Context, id: ListenerId) -> Vec<Rc<ListeningSocket>> {
+        context.ask(|core| {
+            let sockets = &core.listener(id).unwrap().distribution().unwrap().sockets;
+            sockets.iter().map(|it| Rc::clone(&it.socket)).collect()
+        })
+    }
+
+    fn has_pending(context: &Context, id: ListenerId) -> bool {
+        context.ask(|core| core.listener(id).unwrap().distribution().unwrap().has_pending())
+    }
+
+    /// Waits for what tasks do.
+    async fn until(is_true: impl Fn() -> bool) {
+        for _ in 0..10_000 {
+            if !is_true() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+        assert!(is_true());
+    }
+
+    #[tokio::test]
+    #[cfg_attr(target_os = "macos", ignore = "workers have no sockets of their own")]
+    async fn a_socket_that_listens_no_more_is_removed() {
+        let (context, id, query) = listener(Scheduling::ReusePort);
+        let run = async {
+            add(&context, id, first_socket(&query));
+            for _ in 0..3 {
+                add(&context, id, sockets(&context, id)[0].sibling(&query).unwrap());
+            }
+            assert_eq!(sockets(&context, id).len(), 4);
+            sockets(&context, id)[..3].iter().for_each(|socket| socket.stop());
+            until(|| sockets(&context, id).len() == 1).await;
         };
-        let tasks = LocalSet::new();
-        tasks
-            .run_until(async {
-                add(&context, id, first);
-                for _ in 0..3 {
-                    add(&context, id, sockets()[0].sibling(&query).unwrap());
-                }
-                assert_eq!(sockets().len(), 4);
-                sockets()[..3].iter().for_each(|socket| socket.stop());
-                for _ in 0..10_000 {
-                    if sockets().len() > 1 {
-                        sleep(Duration::from_millis(1)).await;
-                    }
-                }
-                assert_eq!(sockets().len(), 1);
-            })
-            .await;
+        LocalSet::new().run_until(run).await;
+    }
+
+    #[tokio::test]
+    #[cfg_attr(target_os = "macos", ignore = "one of several sockets gets all connections")]
+    async fn sockets_take_turns_where_there_is_room_for_one_connection_at_a_time() {
+        const TURNS: usize = 8;
+        let (context, id, query) = listener(Scheduling::RoundRobin);
+        let run = async {
+            let first = first_socket(&query);
+            let BoundAddress { port, .. } = bound_address(&first).unwrap().unwrap();
+            add(&context, id, first);
+            for _ in 0..2 {
+                add(&context, id, sockets(&context, id)[0].sibling(&query).unwrap());
+            }
+            let sockets = sockets(&context, id);
+            let backlogs = || sockets.iter().map(|it| it.backlog()).collect::<Vec<_>>();
+            let mut clients = Vec::new();
+            while backlogs().into_iter().any(|backlog| backlog < 2 * TURNS) {
+                clients.push(TcpStream::connect(("127.0.0.1", port)).unwrap());
+                assert!(clients.len() < 500, "the kernel spreads them: {:?}", backlogs());
+            }
+            let before = backlogs();
+            for _ in 0..3 * TURNS {
+                until(|| has_pending(&context, id)).await;
+                context.decide(|core| {
+                    let distribution = core.distribution(id).unwrap();
+                    drop(distribution.take_pending());
+                    distribution.acceptors.notify_room();
+                });
+            }
+            let taken = before.iter().zip(backlogs()).map(|(before, now)| before - now);
+            let taken: Vec<_> = taken.collect();
+            assert!(taken.iter().all(|taken| taken.abs_diff(TURNS) <= 1), "{taken:?}");
+        };
+        LocalSet::new().run_until(run).await;
     }
 }
