@@ -18,6 +18,8 @@ const KEPT = 100;
 /** How long servers keep idle connections, in ms. */
 const KEEP_ALIVE = 8_000;
 const WITHIN = 20_000;
+/** More than the 100 ms after which a worker is ready that has added no address, in ms. */
+const LATER = 300;
 
 /** A program that says its version, on the port of its first argument. */
 const answers = (version) => `'use strict';
@@ -38,6 +40,23 @@ async function startAnswering(t, settings) {
   });
   return { app, target: { host: HOST, port } };
 }
+
+/**
+ * A program that listens on the ports of its two arguments, on the second one so many milliseconds later, if that is given:
+ * after a time in which the worker would be taken for one that has no further server.
+ */
+const listensTwice = (version, later) => `'use strict';
+const http = require('node:http');
+const answer = JSON.stringify({ version: ${JSON.stringify(version)}, pid: process.pid });
+function listen(port) {
+  const server = http.createServer((_request, response) => response.end(answer));
+  server.keepAliveTimeout = ${LIMIT};
+  server.listen(port, ${JSON.stringify(HOST)});
+}
+listen(process.argv[2]);
+if (${later} === undefined) listen(process.argv[3]);
+else setTimeout(listen, ${later}, process.argv[3]);
+`;
 
 /** How many connections the engine has accepted that no worker has taken. */
 const waitingIn = ({ listeners }) => listeners.reduce((sum, { waiting }) => sum + waiting, 0);
@@ -71,6 +90,28 @@ if (!isBuiltin && HAS_PROC) {
       const ask = (client) => client.ask('/').then(({ json }) => json.version);
       t.deepEqual(new Set(await Promise.all(clients.map(ask))), new Set(['one']));
       app.deploy(answers('two'));
+      await app.upgrade();
+      await app.untilSettled();
+      t.deepEqual(new Set(await Promise.all(clients.map(ask))), new Set(['two']));
+      for (const client of clients) client.destroy();
+      t.is((await app.stop()).code, 0);
+    });
+  }
+
+  for (const policy of POLICIES.filter((it) => it !== 'SCHED_NONE')) {
+    test(`${policy}: idle connections stay open where workers of the new primary listen a little later`, async (t) => {
+      t.timeout(LIMIT);
+      const [port, second] = [await freePort(), await freePort()];
+      const app = await startUpgraded(t, {
+        program: listensTwice('one'),
+        settings: { args: [`${port}`, `${second}`], policy, minUptime: 0 },
+        timeout: LIMIT,
+      });
+      const target = { host: HOST, port: second };
+      const clients = await Promise.all(Array.from({ length: KEPT }, () => connect(target)));
+      const ask = (client) => client.ask('/').then(({ json }) => json.version);
+      t.deepEqual(new Set(await Promise.all(clients.map(ask))), new Set(['one']));
+      app.deploy(listensTwice('two', LATER));
       await app.upgrade();
       await app.untilSettled();
       t.deepEqual(new Set(await Promise.all(clients.map(ask))), new Set(['two']));

@@ -141,7 +141,8 @@ impl Engine {
         };
         self.sockets.offer(offer.operators);
         let addresses = offer.listeners.iter().map(|(it, _)| {
-            (it.listener, Address { query: it.query.clone(), bound: it.address.clone() })
+            let (query, bound) = (it.query.clone(), it.address.clone());
+            (it.listener, Address { query, bound, is_unserved: it.is_unserved })
         });
         self.takeover = Some(Takeover {
             lane: offer.lane,

@@ -199,6 +199,9 @@ pub struct Listener {
     /// Whether the socket was given by the service manager, which keeps it.
     #[serde(default)]
     pub is_activated: bool,
+    /// Whether no supervised worker of the old primary listens on it, so that none of the new one is expected to.
+    #[serde(default)]
+    pub is_unserved: bool,
     /// How many sockets it has.
     pub sockets: u32,
 }
@@ -278,6 +281,7 @@ mod tests {
             data: Some(json!({ "key": "value" })),
             has_file: false,
             is_activated: false,
+            is_unserved: false,
             sockets: 2,
         };
         let counted = Counted {
@@ -319,6 +323,7 @@ mod tests {
                     "data": { "key": "value" },
                     "hasFile": false,
                     "isActivated": false,
+                    "isUnserved": false,
                     "sockets": 2,
                 }),
             ),

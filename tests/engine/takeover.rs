@@ -209,6 +209,7 @@ impl Old {
                 data: None,
                 has_file: false,
                 is_activated: false,
+                is_unserved: false,
                 sockets: u32::try_from(self.sockets.len()).expect("a few"),
             }),
             None,
@@ -652,6 +653,7 @@ fn addresses_may_be_added_and_dropped() {
         data: None,
         has_file: false,
         is_activated: false,
+        is_unserved: false,
         sockets: 1,
     });
     old.say(&message, None);

@@ -24,7 +24,9 @@ impl<D: Driver> Core<D> {
     /// What a successor gets: all listeners that have sockets. From now on these stay open, whatever workers do.
     pub(crate) fn offer(&mut self) -> Vec<Offer<D::Socket>> {
         let bound = self.listeners.iter().filter(|(_, listener)| listener.is_bound());
-        let mut offers: Vec<_> = bound.map(|(&id, listener)| Offer::of(id, listener)).collect();
+        let is_supervised = |worker| self.supervisor.as_ref().is_some_and(|it| it.has(worker));
+        let offers = bound.map(|(&id, listener)| Offer::of(id, listener, is_supervised));
+        let mut offers: Vec<_> = offers.collect();
         offers.sort_unstable_by_key(|it| it.listener);
         self.successor = Some(Successor::new(offers.iter().map(|it| it.listener)));
         offers

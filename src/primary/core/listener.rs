@@ -357,7 +357,7 @@ impl<D: Driver> Listener<D> {
     }
 }
 
-fn name(address: Option<&BoundAddress>, target: &Target) -> String {
+pub(crate) fn name(address: Option<&BoundAddress>, target: &Target) -> String {
     match (address, target) {
         (Some(BoundAddress { address, port, .. }), _) if address.contains(':') => {
             format!("[{address}]:{port}")

@@ -10,7 +10,7 @@ use super::{
     listener::{Delivery, Listener},
 };
 use crate::protocol::{
-    ListenerId,
+    ListenerId, WorkerId,
     control::{BoundAddress, Query, Target},
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct Offer<S> {
     pub(crate) data: Option<serde_json::Value>,
     /// Whether a Unix socket has a file, which is to be removed when it closes.
     pub(crate) has_file: bool,
+    /// Whether no supervised worker serves it.
+    pub(crate) is_unserved: bool,
     pub(crate) sockets: Vec<S>,
 }
 
@@ -64,7 +66,11 @@ impl Successor {
 }
 
 impl<S> Offer<S> {
-    pub(super) fn of<D: Driver<Socket = S>>(id: ListenerId, listener: &Listener<D>) -> Self
+    pub(super) fn of<D: Driver<Socket = S>>(
+        id: ListenerId,
+        listener: &Listener<D>,
+        is_supervised: impl Fn(WorkerId) -> bool,
+    ) -> Self
     where
         S: Clone,
     {
@@ -80,6 +86,7 @@ impl<S> Offer<S> {
             address: listener.address.clone(),
             data: listener.data.clone(),
             has_file: matches!(&listener.query.target, Target::Unix { path } if !path.starts_with('\0')),
+            is_unserved: !listener.members.keys().any(|it| is_supervised(*it)),
             sockets,
         }
     }

@@ -51,7 +51,7 @@ const MESSAGES_A_TURN: usize = 64;
 pub(super) struct Predecessor {
     lane: Rc<OwnedFd>,
     who: takeover::Predecessor,
-    /// What it serves.
+    /// What it has offered.
     addresses: HashMap<ListenerId, Address>,
     /// Where operators ask, until this primary takes the place.
     sockets: RefCell<Option<OperatorSockets>>,
@@ -250,7 +250,7 @@ impl Following<'_> {
 }
 
 impl Predecessor {
-    /// What it serves and workers of this primary serve as well.
+    /// What it has offered and workers of this primary serve.
     fn taken(&self, context: &Context) -> Vec<Taken> {
         let taken = self.addresses.keys().filter_map(|&listener| {
             let target = self.listener_for(context, listener)?;

@@ -6,7 +6,10 @@ use tokio::{sync::mpsc, task::spawn_local};
 
 use super::{
     super::{
-        core::supervise::supervisor::Supervisor,
+        core::{
+            listener::name,
+            supervise::{member::Address, supervisor::Supervisor},
+        },
         messages::{Event, OperatorOrder, Supervise},
         recipe::Started,
     },
@@ -75,7 +78,10 @@ pub(super) fn begin(context: &Rc<Context>, supervise: Supervise) {
         None => Supervisor::new(options, recipe, next_id),
         Some(takeover) => {
             let generation = takeover.predecessor.generation.saturating_add(1);
-            Supervisor::standing_by(options, recipe, next_id, generation)
+            let served = takeover.addresses.values().filter(|it| !it.is_unserved);
+            let expected = served
+                .map(|it| Address::new(&it.query, &name(it.bound.as_ref(), &it.query.target)));
+            Supervisor::standing_by(options, recipe, next_id, generation, expected.collect())
         }
     };
     if let Some(takeover) = &takeover {

@@ -116,13 +116,15 @@ pub(in crate::primary) struct Takeover {
     pub(in crate::primary) parent: Option<OwnedFd>,
 }
 
-/// An address that the old primary serves.
+/// An address that the old primary has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::primary) struct Address {
     /// What workers have asked for.
     pub(in crate::primary) query: Query,
     /// Where that is bound.
     pub(in crate::primary) bound: Option<BoundAddress>,
+    /// Whether none of its supervised workers serves it.
+    pub(in crate::primary) is_unserved: bool,
 }
 
 /// All that the old primary offers.

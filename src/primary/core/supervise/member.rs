@@ -1,13 +1,13 @@
 //! One worker under supervision, from the order to start it until its process has ended.
 
-use std::time::Instant;
+use std::{slice, time::Instant};
 
 use super::report::{Generation, Reason, SlotNumber};
 use crate::protocol::control::{Query, Target};
 
 /// An address that a worker listens on.
 #[derive(Debug, Clone)]
-pub(super) struct Address {
+pub(crate) struct Address {
     pub(super) target: Target,
     pub(super) index: u32,
     /// For people.
@@ -15,8 +15,19 @@ pub(super) struct Address {
 }
 
 impl Address {
+    pub(crate) fn new(query: &Query, name: &str) -> Self {
+        Self { target: query.target.clone(), index: query.index, name: name.to_owned() }
+    }
+
     pub(super) fn is_in(&self, addresses: &[Self]) -> bool {
         addresses.iter().any(|it| it.target == self.target && it.index == self.index)
+    }
+
+    /// Whether it is the same address, of the same kind, however workers have asked for it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let has_its_name =
+            self.name == other.name && self.target.has_datagrams() == other.target.has_datagrams();
+        has_its_name || self.is_in(slice::from_ref(other))
     }
 
     pub(super) fn is_for(&self, query: &Query) -> bool {

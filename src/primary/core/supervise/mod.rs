@@ -21,7 +21,7 @@ mod deadlines;
 mod failures;
 mod filling;
 pub(super) mod looks;
-mod member;
+pub(crate) mod member;
 pub(crate) mod notices;
 pub(crate) mod operation;
 mod operations;

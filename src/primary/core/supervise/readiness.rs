@@ -21,8 +21,7 @@ impl Supervisor {
     /// The worker listens on an address.
     pub(crate) fn listens(&mut self, worker: WorkerId, query: &Query, name: &str, now: Instant) {
         if let Some(member) = self.members.get_mut(&worker) {
-            let (target, index) = (query.target.clone(), query.index);
-            let address = Address { target, index, name: name.to_owned() };
+            let address = Address::new(query, name);
             if !address.is_in(&member.addresses) {
                 member.addresses.push(address.clone());
                 member.listened = Some(now);

@@ -1,10 +1,10 @@
 //! A primary that stands by: its workers start and become ready, but serve nothing yet, because the primary before it
 //! (the predecessor) does. When they are well, the predecessor leaves its place by a commit, or is gone by then.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
-    member::{Member, Phase},
+    member::{Address, Member, Phase},
     operation::RecipeId,
     options::{ReadyWhen, SuperviseOptions},
     report::{Generation, Rejection, Report},
@@ -12,13 +12,20 @@ use super::{
 };
 use crate::protocol::WorkerId;
 
+/// For how long after they are ready the workers may add addresses on which the predecessor's listen. What is missing then
+/// counts as given up.
+const LATE: Duration = Duration::from_secs(2);
+
 impl Supervisor {
-    /// Starts workers of this generation, and admits none before [`take_place`](Self::take_place).
+    /// Starts workers of this generation, and admits none before [`take_place`](Self::take_place). `expected` is where
+    /// the predecessor's workers listen: it sends what waits there only if workers of this primary listen there too when
+    /// they are said to be well.
     pub(crate) fn standing_by(
         options: SuperviseOptions,
         recipe: RecipeId,
         next_id: Box<dyn FnMut() -> WorkerId>,
         generation: Generation,
+        expected: Vec<Address>,
     ) -> Self {
         let mut supervisor = Self::new(options, recipe, next_id);
         supervisor.committed = generation;
@@ -28,6 +35,7 @@ impl Supervisor {
             slot.wanted = generation;
         }
         supervisor.standby = Standby::Preparing;
+        supervisor.expected = expected;
         supervisor
     }
 
@@ -61,15 +69,26 @@ impl Supervisor {
         is_due
     }
 
-    /// When the workers are well, if nothing happens meanwhile: all are ready, and the first has been for a while.
+    /// When the workers are well, if nothing happens meanwhile: all are ready, the first has been for a while, and one
+    /// of them at least listens wherever the predecessor's do, or it is too late for that.
     pub(super) fn prepared_at(&self) -> Option<Instant> {
         let serves =
             self.slots.values().all(|slot| slot.serving.is_some() && slot.coming.is_none());
         if self.standby != Standby::Preparing || !serves {
             return None;
         }
-        let first = self.members.values().filter_map(Member::ready_since).min();
-        first.map(|since| since + self.options.min_uptime)
+        let ready = || self.members.values().filter_map(Member::ready_since);
+        let well = ready().min()? + self.options.min_uptime;
+        if self.expected.iter().all(|it| self.is_listened_on(it)) {
+            return Some(well);
+        }
+        Some(well.max(ready().max()? + LATE))
+    }
+
+    /// Whether a worker listens on the address, even if it has asked for that in another way.
+    fn is_listened_on(&self, address: &Address) -> bool {
+        let workers = self.members.values().filter(|it| it.counts());
+        workers.flat_map(|it| &it.addresses).any(|it| address.is_same(it))
     }
 
     /// The predecessor serves no longer: workers get connections from now on.

@@ -124,6 +124,8 @@ pub(crate) struct Supervisor {
     pub(super) was_ready: bool,
     pub(super) stopping: Stopping,
     pub(super) standby: Standby,
+    /// The addresses that workers of the predecessor serve.
+    pub(super) expected: Vec<Address>,
     /// Whether another primary has taken over.
     pub(super) succession: Succession,
     /// A stop that waits until it is known whether one does.
@@ -168,6 +170,7 @@ impl Supervisor {
             was_ready: false,
             stopping: Stopping::No,
             standby: Standby::Over,
+            expected: Vec::new(),
             succession: Succession::None,
             deferred: None,
             stop_tokens: Vec::new(),

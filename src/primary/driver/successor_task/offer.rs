@@ -56,7 +56,7 @@ impl Peer<'_> {
         };
         let mut offered = Vec::new();
         for offer in self.context.decide(|core| core.offer()) {
-            let Offer { listener, query, address, data, has_file, sockets } = offer;
+            let Offer { listener, query, address, data, has_file, is_unserved, sockets } = offer;
             // A file that is there may be another's.
             let has_file = has_file && sockets.iter().any(|it| it.has_file());
             let is_activated = sockets.iter().any(|it| it.is_activated());
@@ -69,6 +69,7 @@ impl Peer<'_> {
                 data,
                 has_file,
                 is_activated,
+                is_unserved,
                 sockets: u32::try_from(sockets.len()).unwrap_or(u32::MAX),
             });
             self.successor.send(&message, None);
@@ -114,6 +115,7 @@ impl Peer<'_> {
                     data: None,
                     has_file: false,
                     is_activated: true,
+                    is_unserved: true,
                     sockets: 1,
                 });
                 self.successor.send(&message, None);

@@ -33,6 +33,7 @@ fn listener(id: ListenerId, sockets: u32) -> ToSuccessor {
         data: None,
         has_file: false,
         is_activated: false,
+        is_unserved: false,
         sockets,
     })
 }

@@ -14,7 +14,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    member::Phase,
+    member::{Address, Phase},
     operation::{Operation, RecipeId},
     options::{ReadyWhen, RestartLimit, SuperviseOptions},
     report::{Cause, Ended, FailedPhase, Outcome, Reason, Rejection, Report, State, Token},

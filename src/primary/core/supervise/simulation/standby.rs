@@ -2,9 +2,26 @@
 
 use super::*;
 
+/// The predecessor's workers listen where those of a good program do.
 fn standing_by(program: Program, workers: u32, max_surge: u32, seed: u64) -> World {
+    let expected = [Address::new(&tcp(80), ":80")];
+    standing_by_for(&expected, program, workers, max_surge, seed)
+}
+
+fn standing_by_for(
+    expected: &[Address],
+    program: Program,
+    workers: u32,
+    max_surge: u32,
+    seed: u64,
+) -> World {
     let options = options(workers, max_surge, None);
-    World::of(Supervisor::standing_by(options, 0, next_ids(), 5), program, seed)
+    let supervisor = Supervisor::standing_by(options, 0, next_ids(), 5, expected.to_vec());
+    World::of(supervisor, program, seed)
+}
+
+fn tcp(port: u16) -> Query {
+    Query::new(Target::Tcp { address: None, port })
 }
 
 impl World {
@@ -36,6 +53,24 @@ fn all_workers_start_at_once_and_none_is_admitted_before_the_place_is_taken() {
         assert_eq!(world.reports.iter().filter(|it| **it == Report::Ready).count(), 1);
         assert_eq!(world.supervisor.status().generation, 5);
         world.end();
+    }
+}
+
+#[test]
+fn workers_are_not_well_before_they_listen_where_those_of_the_predecessor_do() {
+    let expected = [Address::new(&tcp(80), ":80"), Address::new(&tcp(81), ":81")];
+    let other_name = Query::new(Target::Tcp { address: Some("::".into()), port: 81 });
+    let datagrams = Query::new(Target::Udp { address: None, port: 81, ipv6: true });
+    for (query, is_expected) in [(tcp(81), true), (other_name, true), (datagrams, false)] {
+        let mut world = standing_by_for(&expected, Program::Good, 2, 1, 7);
+        world.wait_for(1900);
+        assert!(!world.is_prepared, "the first has been well for more than a second");
+        let worker = *world.processes.keys().next().unwrap();
+        world.tell(|it, now| it.listens(worker, &query, ":81", now));
+        assert_eq!(world.is_prepared, is_expected, "{query:?}");
+        // Then it counts as given up, whatever else is added.
+        world.wait_for(500);
+        assert!(world.is_prepared, "{query:?}");
     }
 }
 
@@ -127,10 +162,12 @@ proptest! {
         later in prop::collection::vec(any_step(), 0..20),
         workers in 1..5_u32,
         max_surge in 0..3_u32,
+        port in 80..82_u16,
         seed in any::<u64>(),
     ) {
         let max_surge = if workers == 1 { max_surge.max(1) } else { max_surge };
-        let mut world = standing_by(program, workers, max_surge, seed);
+        let expected = [Address::new(&tcp(port), &format!(":{port}"))];
+        let mut world = standing_by_for(&expected, program, workers, max_surge, seed);
         for step in steps {
             world.step(step);
             let started = world.processes.keys().all(|it| world.withheld.contains(it));
