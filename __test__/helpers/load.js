@@ -8,12 +8,15 @@ const { compareIds } = require('../../bench/lib/ids');
 const { startTraffic } = require('../../bench/lib/traffic');
 const { freePort } = require('./free-port');
 const { temporaryDirectory } = require('./temporary');
+const { becomesTrue } = require('../../tools/process-group');
 
 const KINDS = ['http', 'https', 'h2c', 'h2'];
 /** Shapes whose clients keep a plain HTTP/1 connection, which the server does not close. */
 const KEPT = ['get', 'post'];
 /** The least share of TLS sessions that have to be resumed. */
 const RESUMED = 0.99;
+/** How long the requests of a burst may wait for their answers on an idle machine, in ms. */
+const BURST_WITHIN = 60_000;
 const NONE_CLOSED = { announced: 0, byClient: 0, idleFin: 0, idleReset: 0 };
 
 /** What servers of every kind listen on, and the addresses of it for clients. */
@@ -36,6 +39,13 @@ function shapesWith(postClients, at) {
   });
 }
 
+/** Begins a burst when the last one is served. On a busy machine they would pile up otherwise, until requests time out. */
+async function burst(traffic) {
+  const isServed = async () => (await traffic.status()).inBursts === 0;
+  if (!(await becomesTrue(isServed, BURST_WITHIN))) throw new Error('a burst is not served');
+  await traffic.burst();
+}
+
 /**
  * Plays shapes of traffic while `operate` does something to the server.
  *
@@ -46,14 +56,15 @@ function shapesWith(postClients, at) {
  * @param {ReturnType<typeof logsOf>} [options.logs] to compare the ids of clients and workers
  * @param {number} [options.requests] how many requests there must be at least
  * @param {number} [options.answerLimitMs]
- * @param {(traffic: object) => Promise<void>} [options.operate] begins when every shape has had an answer
+ * @param {(traffic: object) => Promise<void>} [options.operate] begins when every shape has had an answer; gets
+ *   `burst()` and `status()`
  * @returns the report: of each shape by its name, `failed` in all, `total`, and the `ids`
  */
 async function load(t, shapes, { logs, requests = 0, answerLimitMs, operate } = {}) {
   const traffic = await startTraffic(shapes, { log: logs?.client, answerLimitMs });
   t.teardown(() => traffic.kill());
   await traffic.ready();
-  await operate?.(traffic);
+  await operate?.({ burst: () => burst(traffic), status: () => traffic.status() });
   while ((await traffic.status()).requests < requests) await setTimeout(50);
   const { shapes: reports, ...report } = await traffic.stop();
   const byName = Object.fromEntries(reports.map((shape) => [shape.name, shape]));

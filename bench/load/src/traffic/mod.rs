@@ -140,7 +140,18 @@ impl Run {
             "answered": self.sum(|record| record.answered),
             "failed": self.sum(Record::failed),
             "opened": self.sum(|record| record.opened),
+            "inBursts": self.in_bursts(),
         })
+    }
+
+    /// How many requests of bursts are under way.
+    fn in_bursts(&self) -> u64 {
+        let bursts = self.scenes.iter().filter(|scene| scene.shape.shape == Kind::Burst);
+        let under_way = bursts.map(|scene| {
+            let record = scene.record.borrow();
+            record.requests.saturating_sub(record.answered + record.failed())
+        });
+        under_way.sum()
     }
 
     fn report(&self) -> Value {
