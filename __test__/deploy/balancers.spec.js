@@ -58,6 +58,8 @@ for (const kind of ['haproxy', 'nginx']) {
             t.deepEqual(await machine.stop(), { code: 0, signal: null });
             await more(traffic, 200);
             await machine.start();
+            // Before, there would be no machine left when the other one stops.
+            await balancer.untilUp(machine);
             await more(traffic, 2_000);
           }
         }

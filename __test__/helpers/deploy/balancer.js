@@ -10,6 +10,9 @@ const { freePort } = require('../free-port');
 const { temporaryDirectory } = require('../temporary');
 const { findProgram } = require('../../../tools/debian-packages');
 
+/** The machines in the configuration of HAProxy. */
+const NAMES = ['one', 'two'];
+
 const BALANCERS = {
   haproxy: {
     file: 'haproxy/haproxy.cfg',
@@ -17,6 +20,11 @@ const BALANCERS = {
     admin: (port) => ({ 'port 9100': `port ${port}` }),
     command: (file) => ['haproxy', '-db', '-f', file],
     adapt: (text) => text,
+    // It says so when a machine has passed enough checks, or failed enough.
+    isUp: (output, index) => {
+      const last = (state) => output.lastIndexOf(`Server app/${NAMES[index]} is ${state}`);
+      return last('UP') >= last('DOWN');
+    },
     stop: 'SIGUSR1',
   },
   nginx: {
@@ -32,6 +40,8 @@ const BALANCERS = {
         process.getuid() === 0 ? 'user root;' : '',
         text.replace('http {', `http {\n${temporaryPaths(directory)}`),
       ].join('\n'),
+    // It checks none, and tries each.
+    isUp: () => true,
     stop: 'SIGQUIT',
   },
 };
@@ -50,7 +60,7 @@ function temporaryPaths(directory) {
  * @param {Record<string, string>} [replacements] in the configuration
  */
 async function startBalancer(t, kind, machines, replacements = {}) {
-  const { file, listens, admin, command, adapt, stop } = BALANCERS[kind];
+  const { file, listens, admin, command, adapt, isUp, stop } = BALANCERS[kind];
   const directory = temporaryDirectory(t);
   const target = { host: '127.0.0.1', port: await freePort() };
   const address = `${target.host}:${target.port}`;
@@ -66,7 +76,15 @@ async function startBalancer(t, kind, machines, replacements = {}) {
   const [program, ...args] = command(place, directory);
   const daemon = startDaemon(t, findProgram(program), args);
   await daemon.until(async () => (await ask(target)).status === 200, 'it answers');
-  return { daemon, target, address, stop: () => daemon.stop(stop) };
+  return {
+    daemon,
+    target,
+    address,
+    /** Waits until it sends requests to a machine that has been started again. */
+    untilUp: (machine) =>
+      daemon.until(() => isUp(daemon.output, machines.indexOf(machine)), 'the machine is up'),
+    stop: () => daemon.stop(stop),
+  };
 }
 
 module.exports = { startBalancer };
