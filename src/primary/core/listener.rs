@@ -357,6 +357,7 @@ impl<D: Driver> Listener<D> {
     }
 }
 
+/// What people read for an address.
 pub(crate) fn name(address: Option<&BoundAddress>, target: &Target) -> String {
     match (address, target) {
         (Some(BoundAddress { address, port, .. }), _) if address.contains(':') => {

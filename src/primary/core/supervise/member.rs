@@ -1,6 +1,6 @@
 //! One worker under supervision, from the order to start it until its process has ended.
 
-use std::{slice, time::Instant};
+use std::time::Instant;
 
 use super::report::{Generation, Reason, SlotNumber};
 use crate::protocol::control::{Query, Target};
@@ -20,14 +20,18 @@ impl Address {
     }
 
     pub(super) fn is_in(&self, addresses: &[Self]) -> bool {
-        addresses.iter().any(|it| it.target == self.target && it.index == self.index)
+        addresses.iter().any(|it| self.is_asked_for_as(it))
     }
 
     /// Whether it is the same address, of the same kind, however workers have asked for it.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let has_its_name =
             self.name == other.name && self.target.has_datagrams() == other.target.has_datagrams();
-        has_its_name || self.is_in(slice::from_ref(other))
+        has_its_name || self.is_asked_for_as(other)
+    }
+
+    fn is_asked_for_as(&self, other: &Self) -> bool {
+        self.target == other.target && self.index == other.index
     }
 
     pub(super) fn is_for(&self, query: &Query) -> bool {
