@@ -43,7 +43,10 @@ class Traffic {
     return this.#ask('burst');
   }
 
-  /** The counts so far: `requests`, `answered`, `failed` and `opened`, and how many requests of bursts are under way, `inBursts`. */
+  /**
+   * The counts so far: `requests`, `answered`, `failed` and `opened`; and how many requests of bursts are under way,
+   * `inBursts`.
+   */
   status() {
     return this.#ask('status');
   }
