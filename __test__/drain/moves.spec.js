@@ -60,12 +60,12 @@ if (!isBuiltin) {
     const left = lines.pop();
     t.deepEqual(left, { parked: 0, workers: 1 });
     t.is(lines.length, 7);
-    for (const { cut, others, ends } of lines) {
-      t.is(cut, 0);
-      t.true(others);
+    for (const { ms, cut, others, ends } of lines) {
+      t.is(cut, 0, `killed after ${ms} ms`);
+      t.true(others, `killed after ${ms} ms`);
       t.true(
         ends.every((end) => ['FIN', 'ECONNRESET', 'EPIPE'].includes(end)),
-        `${ends}`,
+        `killed after ${ms} ms: ${ends}`,
       );
     }
   });
