@@ -12,8 +12,16 @@ const { makeRunnable } = require('../../packaging/lib/main-package');
 
 // What loading takes depends on the number of files, so these lists must not grow.
 const PRIMARY = ['addon', 'index.js', 'lib/chunks/primary.js'];
-const FORKING = ['addon', 'index.js', 'lib/chunks/fork.js', 'lib/chunks/primary.js'];
+const FORKING = [
+  'addon',
+  'index.js',
+  'lib/chunks/channel.js',
+  'lib/chunks/fork.js',
+  'lib/chunks/primary.js',
+];
 const WORKER = ['addon', 'index.js', 'lib/chunks/worker.js', 'preload.js'];
+
+const UNREADABLE = { code: 'MODULE_NOT_FOUND', workers: 0, isEnded: true };
 
 test('processes load few files of the package, and only joined ones', async (t) => {
   const directory = makeRunnable(path.join(temporaryDirectory(t), 'rs-cluster'));
@@ -26,6 +34,20 @@ test('processes load few files of the package, and only joined ones', async (t) 
   t.deepEqual(worker, WORKER);
   t.deepEqual(supervised, [...WORKER, 'lib/chunks/worker-rest.js'].sort());
   t.deepEqual(supervising, [...FORKING, 'lib/chunks/primary-rest.js'].sort());
+});
+
+test('fork() leaves no process where it can not load the rest of the package, and works later', async (t) => {
+  for (const [recovers, later] of [
+    [[], []],
+    [['recovers'], [{ ...UNREADABLE, isClosed: true }, { code: 0 }]],
+  ]) {
+    const directory = makeRunnable(path.join(temporaryDirectory(t), 'rs-cluster'));
+    const args = [directory, ...recovers];
+    const { lines, stderr, code } = await run(t, 'tools/unreadable-channel', { args });
+    t.is(stderr, '');
+    t.is(code, 0);
+    t.deepEqual(lines, [UNREADABLE, ...later]);
+  }
 });
 
 /** Writes modules, joins them, and returns the directory with the chunks. */

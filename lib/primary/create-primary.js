@@ -74,11 +74,11 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
       .then(() => {
         if (!require('node:worker_threads').isMainThread) return;
         engine();
-        workers();
+        workers().load();
       })
       .catch(() => {});
     // The program may drop the permission to read more files, and fork nevertheless.
-    if (process.permission?.drop !== undefined) workers();
+    if (process.permission?.drop !== undefined) workers().load();
   }
 
   function setupPrimary(options) {

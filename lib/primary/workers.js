@@ -74,6 +74,7 @@ class Workers {
     if (this.#supervision !== undefined) throw errors.supervisedTwice();
     const failure = this.#start(policy);
     if (failure !== undefined) throw errors.errnoException(failure.errno, failure.syscall);
+    WorkerProcess.load();
     const Supervision = require('./supervision.js');
     const supervision = new Supervision(this.#engine, {
       adopt: (id, request, started) => this.#adopt(id, request, started),
@@ -84,6 +85,11 @@ class Workers {
     const supervisor = supervision.start(options, this.#defaults);
     this.#supervision = supervision;
     return supervisor;
+  }
+
+  /** Loads what `fork()` would otherwise load when it has started a process. */
+  load() {
+    WorkerProcess.load();
   }
 
   /** Starts the engine. Returns why it can't be started. */

@@ -1,14 +1,13 @@
 'use strict';
 
-const { SIGUSR1 } = require('node:os').constants.signals;
+const { SIGKILL, SIGUSR1 } = require('node:os').constants.signals;
 const EventContext = require('../event-context.js');
-const Channel = require('../ipc/channel.js');
 const LoopRef = require('../loop-ref.js');
 const { countClose, expectClose, makeChildProcess, spawn } = require('../node/child-process.js');
 const EngineProcess = require('./engine-process.js');
 
-// Loaded now, although only 'advanced' channels use it: the program may replace what it relies on.
-require('../ipc/json-safe.js');
+/** The class; undefined until it is needed. */
+let Channel;
 
 /**
  * A worker's process: a ChildProcess as `child_process.fork()` makes it, on our engine.
@@ -27,6 +26,7 @@ class WorkerProcess {
   #end;
   #onExiting;
   #hasExited = false;
+  #isAbandoned = false;
   /** Called when the engine has closed all that the worker was the last to serve. */
   #onLeft = null;
   /** Keeps the event loop running until then. */
@@ -41,18 +41,52 @@ class WorkerProcess {
    * @param {(code: number | null) => void} handlers.onExiting before 'exit'
    * @param {() => void} handlers.onExited after 'exit', or after the 'error' of a process that could not be
    *   started
-   * @throws what Node throws for settings that are of no use together
+   * @throws what Node throws for settings that are of no use together, or why `load()` fails; then no process is left
    */
   constructor(engine, id, request, result, handlers) {
     this.#process = new EngineProcess(engine, id, request, result);
     this.#onExiting = handlers.onExiting;
-    const { child, end } = makeChildProcess(this.#process, handlers.onExited);
+    const { child, end } = makeChildProcess(
+      this.#process,
+      () => this.#isAbandoned || handlers.onExited(),
+    );
     this.child = child;
     this.#end = end;
     spawn(child, request.spawn);
     const ipc = this.#process.takeIpc();
+    try {
+      WorkerProcess.load();
+    } catch (error) {
+      this.#abandon(ipc);
+      throw error;
+    }
     if (ipc === null) Channel.showClosed(child);
     else this.#openChannel(ipc, request.serialization, handlers);
+  }
+
+  /**
+   * Loads what the channels of workers need, if that is not done. The first worker does it when its process has been
+   * started, which runs meanwhile.
+   */
+  static load() {
+    if (Channel !== undefined) return;
+    const loaded = require('../ipc/channel.js');
+    // Although only 'advanced' channels use it: the program may replace what it relies on.
+    require('../ipc/json-safe.js');
+    Channel = loaded;
+  }
+
+  /** Ends a process that can have no channel, without an event. */
+  #abandon(ipc) {
+    this.#isAbandoned = true;
+    ipc?.close();
+    // Node emits it if there is no process.
+    this.child.on('error', () => {});
+    if (!this.isStarted) return;
+    this.#process.kill(SIGKILL);
+    // The engine reaps it when it has ended.
+    this.#process.reap();
+    this.#end(null, SIGKILL);
   }
 
   #openChannel(ipc, mode, { onInternalMessage, onFault, onDisconnected }) {

@@ -13,13 +13,14 @@ const MAIN = path.join(ROOT, 'target', 'package');
 // npm adds these to what the manifest names.
 const ALWAYS = ['package.json', 'README.md', 'LICENSE'];
 
-// What a primary loads at once, what it needs to fork, and what else it may need.
+// What a primary loads at once, what it needs to start a worker, to talk with it, and what else it may need.
 const PRIMARY = [
   {
     file: 'lib/chunks/primary.js',
     entries: ['lib/node/builtin.js', 'lib/singleton.js', 'lib/primary/create-primary.js'],
   },
   { file: 'lib/chunks/fork.js', entries: ['lib/primary/workers.js'] },
+  { file: 'lib/chunks/channel.js', entries: ['lib/ipc/channel.js', 'lib/ipc/json-safe.js'] },
   { file: 'lib/chunks/primary-rest.js', entries: [] },
 ];
 const WORKER = [
