@@ -3,7 +3,7 @@
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
-const { startApp, statsOf } = require('../helpers/app');
+const { startApp, statsOf, untilWaiting } = require('../helpers/app');
 const { countAnswers, get } = require('../helpers/client');
 const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
@@ -42,14 +42,14 @@ if (!isBuiltin) {
     app.tell(1, { do: 'block', until: release });
     await app.line({ blocked: 1 });
     const answer = get(app.target);
-    let stats;
-    do stats = await statsOf(app);
-    while (stats.listeners[0].accepted === 0);
+    await untilWaiting(app, 1);
+    let stats = await statsOf(app);
+    t.is(stats.listeners[0].accepted, 1);
     t.like(stats.workers[1], { handedOver: 1, waiting: 1, open: 1 });
     writeFileSync(release, '');
     await answer;
     do stats = await statsOf(app);
-    while (stats.workers[1].open > 0);
+    while (stats.workers[1].open > 0 || stats.workers[1].stalled);
     t.like(stats.workers[1], { handedOver: 1, waiting: 0, stalled: false });
     await app.end();
   });
