@@ -8,8 +8,8 @@ const { TimeLimit, afterTimeLimit } = require('../../tools/time-limit');
 const ROOT = path.join(__dirname, '../..');
 
 test('a time limit on an idle machine expires, and calls back once', async (t) => {
+  t.true(new TimeLimit(60_000, () => 1).left() > 0);
   const limit = new TimeLimit(20, () => 1);
-  t.true(limit.left() > 0);
   await new Promise((resolve) => afterTimeLimit(20, resolve));
   t.is(limit.left(), 0);
 });
@@ -21,9 +21,9 @@ test('time counts less on a busier machine', async (t) => {
 });
 
 test('a time limit that is met does not call back', async (t) => {
-  const inTime = afterTimeLimit(1, () => t.fail());
+  const inTime = afterTimeLimit(200, () => t.fail());
   inTime();
-  await new Promise((resolve) => afterTimeLimit(20, resolve));
+  await new Promise((resolve) => afterTimeLimit(300, resolve));
   t.pass();
 });
 
