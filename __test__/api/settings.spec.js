@@ -23,7 +23,7 @@ async function fork(t, settings, { forkEnv = {}, ...options } = {}) {
   t.is(code, 0);
   const printed = lines.map(({ text = '' }) => text).join('');
   const facts = lines.find((line) => line.facts) ?? (printed[0] === '{' && JSON.parse(printed));
-  return { ...facts, ...lines[0], printed };
+  return { ...facts, ...lines.find((line) => 'spawnfile' in line), printed };
 }
 
 test('the settings are empty before they are set up', async (t) => {

@@ -55,7 +55,8 @@ async function writeTo(t, stdio, fd) {
   const { lines, code, stdout } = await run(t, 'shared/worker-settings', { args: [settings, {}] });
   t.is(code, 0);
   const printed = lines.find((line) => line.fd === fd)?.text;
-  return { streams: lines[0].stdio, printed, stdout, read: () => readFileSync(file, 'utf8') };
+  const { stdio: streams } = lines.find((line) => 'spawnfile' in line);
+  return { streams, printed, stdout, read: () => readFileSync(file, 'utf8') };
 }
 
 const [no, yes] = [false, true];
