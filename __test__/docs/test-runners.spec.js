@@ -22,11 +22,14 @@ const testAva = majorVersion < 20 ? serial.skip : test;
 const LEFTOVERS =
   /open handle|did not exit|exit gracefully|force exited|torn down|after tests are done/i;
 
+/** Two processes, which may take longer to exit than the half a second that Jest gives them. */
+const AT_ONCE = ['--maxWorkers=2', '--workerGracefulExitTimeout=4000'];
+
 const jestWays = {
   'one after the other, and nothing is left open': { args: ['-i', '--detectOpenHandles'] },
-  'at once': { args: ['--maxWorkers=2'] },
+  'at once': { args: AT_ONCE },
   'at once, under rs-cluster/register': {
-    args: ['--maxWorkers=2'],
+    args: AT_ONCE,
     nodeArgs: ['--require', 'rs-cluster/register'],
   },
   'one after the other, under rs-cluster/register': {
