@@ -131,7 +131,7 @@ if (!isBuiltin && hasScript) {
     };
     const app = await startOnTerminal(t, ['reload'], { answer });
     await app.untilPrinted(
-      /reloading \(\d+ms\)\r\n {2}slot 0 +ready +worker 9, generation 4, new\r\n {2}slot 1 +starting +worker 10/,
+      /reloading \((?:\d+ms|\d+(?:\.\d)?s)\)\r\n {2}slot 0 +ready +worker 9, generation 4, new\r\n {2}slot 1 +starting +worker 10/,
     );
     finish();
     const { code, stdout } = await app.exited;
