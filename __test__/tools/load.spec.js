@@ -84,8 +84,11 @@ test('requests of a killed worker are found, in the logs as well', async (t) => 
   };
   const { shapes: reports, ids } = await load(t, shapes, { logs, operate });
   await program.end();
-  const halfServed = ids.halfServed.filter(({ id }) => id.startsWith('download'));
-  t.true(halfServed.length > 0);
-  t.is(reports.download.failures.truncated, halfServed.length);
+  // A killed worker may have sent the head of an answer, and not logged yet that it had begun.
+  const [halfServed, lost] = ['halfServed', 'lost'].map((verdict) =>
+    ids[verdict].filter(({ id }) => id.startsWith('download')),
+  );
+  t.deepEqual([...new Set(halfServed.map(({ outcome }) => outcome))], ['truncated']);
+  t.is(reports.download.failed, halfServed.length + lost.length);
   t.deepEqual(ids.twice, []);
 });
