@@ -6,7 +6,7 @@ const { serial: test } = require('ava');
 const { BIN, freshUser, jsonOf, runCli } = require('../helpers/cli');
 const { getText } = require('../helpers/client');
 const { start } = require('../helpers/fixture');
-const { freePort } = require('../helpers/free-port');
+const { freePort, freePortPair } = require('../helpers/free-port');
 const { isBuiltin } = require('../helpers/implementation');
 const { temporaryDirectory } = require('../helpers/temporary');
 const { becomesTrue } = require('../../tools/process-group');
@@ -74,7 +74,7 @@ if (!isBuiltin) {
   });
 
   test('instances keep their numbers, and their ports, over a reload', async (t) => {
-    const port = await freePort();
+    const port = await freePortPair();
     const env = { FIRST_PORT: `${port}`, SECRET: '1', SECRETS: '2' };
     const app = await startConfig(t, ['ports.config.mjs'], env);
     const both = () => Promise.all([ask(port), ask(port + 1)]);

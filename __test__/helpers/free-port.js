@@ -28,4 +28,11 @@ async function freePort() {
   }
 }
 
-module.exports = { freePort };
+/** The lower one of two free ports that are neighbors. */
+async function freePortPair() {
+  let [port, next] = [await freePort(), await freePort()];
+  while (next !== port + 1) [port, next] = [next, await freePort()];
+  return port;
+}
+
+module.exports = { freePort, freePortPair };
