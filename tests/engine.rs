@@ -138,8 +138,8 @@ impl Primary {
         let memory = ring::create().expect("memory");
         let ring = Ring::map(memory, Side::Primary).expect("a mapping");
         let mut process = Process::new("sh");
-        let process =
-            process.args(["-c", program]).stdin(Stdio::piped()).spawn().expect("a process");
+        process.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let process = process.spawn().expect("a process");
         let pid = process.id().cast_signed();
         let watched = Arc::new(exit::Process::watch(pid).expect("a child"));
         self.command(Command::Adopt(Adopted {
@@ -163,6 +163,7 @@ impl Primary {
             connections: Connections::new(their_lane),
             counters: ring.counters,
             stdin: process.stdin,
+            stdout: process.stdout.expect("a pipe"),
         }
     }
 }
@@ -202,6 +203,7 @@ struct Worker {
     counters: SharedCounters,
     /// The process ends when this closes.
     stdin: Option<std::process::ChildStdin>,
+    stdout: std::process::ChildStdout,
 }
 
 impl Worker {
@@ -295,6 +297,14 @@ impl Worker {
 
     fn answer(&self, connection: &OwnedFd) {
         write(connection, &[self.id.to_le_bytes()[0]]).expect("an open connection");
+    }
+
+    /// Waits until its process has written this.
+    fn expect_output(&mut self, text: &str) {
+        wait_readable(self.stdout.as_fd());
+        let mut output = vec![0; text.len()];
+        self.stdout.read_exact(&mut output).expect("a pipe");
+        assert_eq!(output, text.as_bytes());
     }
 
     fn waiting(&self) -> usize {

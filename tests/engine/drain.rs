@@ -330,9 +330,10 @@ fn a_worker_that_does_not_drain_may_not_park_connections() {
 
 #[test]
 fn a_worker_that_is_late_gets_sigterm_then_sigkill_and_what_that_cuts_is_counted() {
-    for (kind, ends) in [("cat", 15), ("trap '' TERM; cat", 9)] {
+    for (kind, ends) in [("echo ready; cat", 15), ("trap '' TERM; echo ready; cat", 9)] {
         let primary = Primary::start(Scheduling::RoundRobin);
         let mut worker = primary.worker_running(1, kind);
+        worker.expect_output("ready\n");
         let (_, port) = worker.listen_http(0);
         let _clients = [connect(port), connect(port), connect(port)];
         let _taken = [worker.take(), worker.take(), worker.take()];
