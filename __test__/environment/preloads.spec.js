@@ -2,7 +2,7 @@
 
 const { serial: test } = require('ava');
 const { startApp } = require('../helpers/app');
-const { countAnswers } = require('../helpers/client');
+const { askEach } = require('../helpers/client');
 const { fixturePath } = require('../helpers/fixture');
 
 const NODE_OPTIONS = `--require ${fixturePath('environment/user-preload')}`;
@@ -15,7 +15,7 @@ for (const [EARLY, does] of Object.entries({
 })) {
   test(`a user's preload that ${does} does not harm a worker`, async (t) => {
     const app = await startApp(t, { workers: 2 }, { env: { NODE_OPTIONS, EARLY } });
-    t.deepEqual(await countAnswers(app.target, 10), { 1: 5, 2: 5 });
+    await t.notThrowsAsync(askEach(app.target, [1, 2]));
     await app.end();
   });
 }

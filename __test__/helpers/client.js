@@ -20,11 +20,27 @@ async function getText(target, options) {
 }
 
 /** Sends requests one after the other; resolves to how many each worker has answered, by its id. */
-async function countAnswers(target, count) {
+async function countAnswers(target, count, ask = get) {
   const answers = {};
   for (let i = 0; i < count; i += 1) {
-    const { id } = await get(target);
+    const { id } = await ask(target);
     answers[id] = (answers[id] ?? 0) + 1;
+  }
+  return answers;
+}
+
+/**
+ * Sends at least ten requests, one after the other, until each of these workers has answered, however they share
+ * them; resolves to the answers. No other worker may answer.
+ */
+async function askEach(target, ids, ask = get) {
+  const answers = [];
+  const silent = new Set(ids);
+  while (silent.size > 0 || answers.length < 10) {
+    const answer = await ask(target);
+    if (!ids.includes(answer.id)) throw new Error(`worker ${answer.id} answered`);
+    silent.delete(answer.id);
+    answers.push(answer);
   }
   return answers;
 }
@@ -66,4 +82,4 @@ async function connectionError(target) {
   }
 }
 
-module.exports = { askDatagrams, connectionError, countAnswers, get, getText, read, text };
+module.exports = { askDatagrams, askEach, connectionError, countAnswers, get, getText, read, text };

@@ -2,7 +2,7 @@
 
 const { serial: test } = require('ava');
 const { HOST, startApp } = require('../helpers/app');
-const { connectionError, countAnswers, get } = require('../helpers/client');
+const { askEach, connectionError, countAnswers, get } = require('../helpers/client');
 
 /** Resolves to the value of `server.address()` in each worker. */
 const addresses = async (app, workers) =>
@@ -20,7 +20,7 @@ for (const [name, listen, reached, refused] of families) {
     const app = await startApp(t, { workers: 2, listen: { port: 0, ...listen } });
     const { port } = app.target;
     for (const host of reached) {
-      t.deepEqual(await countAnswers({ host, port }, 10), { 1: 5, 2: 5 }, host);
+      await t.notThrowsAsync(askEach({ host, port }, [1, 2]), host);
     }
     for (const host of refused) {
       t.is(await connectionError({ host, port }), 'ECONNREFUSED', host);
@@ -33,7 +33,7 @@ test('a host name is resolved', async (t) => {
   const app = await startApp(t, { workers: 2, listen: { port: 0, host: 'localhost' } });
   const { port, address } = (await addresses(app, 1))[0];
   t.true(['127.0.0.1', '::1'].includes(address));
-  t.deepEqual(await countAnswers({ host: address, port }, 10), { 1: 5, 2: 5 });
+  await askEach({ host: address, port }, [1, 2]);
   await app.end();
 });
 
@@ -63,9 +63,7 @@ test('the second port 0 of a worker is another port, again the same in all worke
   t.is(first[0], first[1]);
   t.is(second[0], second[1]);
   t.not(first[0], second[0]);
-  for (const port of [first[0], second[0]]) {
-    t.deepEqual(await countAnswers({ host: HOST, port }, 10), { 1: 5, 2: 5 });
-  }
+  for (const port of [first[0], second[0]]) await askEach({ host: HOST, port }, [1, 2]);
   await app.end();
 });
 

@@ -1,8 +1,8 @@
 'use strict';
 
 const { serial: test } = require('ava');
-const { startApp } = require('../helpers/app');
-const { countAnswers, get } = require('../helpers/client');
+const { hold, startApp } = require('../helpers/app');
+const { askEach, countAnswers, get } = require('../helpers/client');
 const { majorVersion } = require('../helpers/version');
 
 async function limit(app, id, connections, more) {
@@ -10,15 +10,14 @@ async function limit(app, id, connections, more) {
   await app.line({ server: 'limited', id });
 }
 
-/** Sends each worker a request that it does not answer yet; resolves to promises of the answers. */
-async function hold(app, workers) {
-  const answers = workers.map(() => get(app.target, { path: '/hold' }));
-  for (const id of workers) await app.line({ server: 'holds', id });
-  return answers;
-}
-
 function release(app, workers) {
   for (const id of workers) app.tell(id, { do: 'release' });
+}
+
+/** Resolves to the ids of the workers that give these answers, in ascending order. */
+async function workersOf(answers) {
+  const ids = (await Promise.all(answers)).map(({ id }) => id);
+  return ids.sort();
 }
 
 test('a worker that has reached maxConnections leaves connections to the other workers', async (t) => {
@@ -27,7 +26,10 @@ test('a worker that has reached maxConnections leaves connections to the other w
   const held = await hold(app, [1, 2]);
   t.deepEqual(await countAnswers(app.target, 10), { 2: 10 });
   release(app, [1, 2]);
-  t.deepEqual((await Promise.all(held)).map(({ id }) => id).sort(), [1, 2]);
+  // Worker 2 may get more of them while worker 1 waits for a processor.
+  const [first, ...others] = await workersOf(held);
+  t.is(first, 1);
+  t.true(others.every((id) => id === 2));
   // The worker has room again.
   await t.notThrowsAsync(async () => {
     while ((await get(app.target)).id !== 1);
@@ -43,7 +45,7 @@ test('a connection waits while every worker has reached maxConnections', async (
   release(app, [2]);
   t.is((await waiting).id, 2);
   release(app, [1]);
-  t.deepEqual((await Promise.all(held)).map(({ id }) => id).sort(), [1, 2]);
+  t.deepEqual(await workersOf(held), [1, 2]);
   await app.end();
 });
 
@@ -51,8 +53,7 @@ test('a server whose maxConnections is 0 behaves as without a cluster', async (t
   const app = await startApp(t, { workers: 2 });
   await limit(app, 1, 0);
   // Depending on the version of Node, worker 1 accepts no connection or all of them.
-  const expected = majorVersion < 22 ? { 1: 5, 2: 5 } : { 2: 10 };
-  t.deepEqual(await countAnswers(app.target, 10), expected);
+  await t.notThrowsAsync(askEach(app.target, majorVersion < 22 ? [1, 2] : [2]));
   await app.end();
 });
 

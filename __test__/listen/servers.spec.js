@@ -7,8 +7,8 @@ const https = require('node:https');
 const { readFileSync } = require('node:fs');
 const tls = require('node:tls');
 const { serial: test } = require('ava');
-const { startApp } = require('../helpers/app');
-const { get, read, text } = require('../helpers/client');
+const { checkTurns, startApp } = require('../helpers/app');
+const { askEach, get, read, text } = require('../helpers/client');
 const { fixturePath } = require('../helpers/fixture');
 
 const ca = readFileSync(fixturePath('shared/keys/cert.pem'));
@@ -41,9 +41,9 @@ const clients = {
 for (const [kind, ask] of Object.entries(clients)) {
   test(`a server of ${kind} answers from all workers in turn`, async (t) => {
     const app = await startApp(t, { workers: 2, kind });
-    const answers = { 1: 0, 2: 0 };
-    for (let i = 0; i < 10; i += 1) answers[(await ask(app.target)).id] += 1;
-    t.deepEqual(answers, { 1: 5, 2: 5 });
+    // The first request of a worker takes long, because the code that answers it is compiled.
+    await askEach(app.target, [1, 2], ask);
+    await checkTurns(t, app, { 1: 5, 2: 5 }, ask);
     await app.end();
   });
 }

@@ -3,14 +3,14 @@
 const { writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { serial: test } = require('ava');
-const { startApp, untilWaiting } = require('../helpers/app');
+const { checkTurns, hold, startApp, untilWaiting } = require('../helpers/app');
 const { connectionError, countAnswers, get } = require('../helpers/client');
 const { isBuiltin } = require('../helpers/implementation');
 const { temporaryDirectory } = require('../helpers/temporary');
 
 test('300 successive connections to 3 workers are 100 for each', async (t) => {
   const app = await startApp(t, { workers: 3 });
-  t.deepEqual(await countAnswers(app.target, 300), { 1: 100, 2: 100, 3: 100 });
+  await checkTurns(t, app, { 1: 100, 2: 100, 3: 100 });
   await app.end();
 });
 
@@ -19,7 +19,7 @@ test('a new worker gets its share', async (t) => {
   t.deepEqual(await countAnswers(app.target, 5), { 1: 5 });
   app.send({ do: 'fork' });
   await app.line({ on: 'cluster', event: 'listening', id: 2 });
-  t.deepEqual(await countAnswers(app.target, 20), { 1: 10, 2: 10 });
+  await checkTurns(t, app, { 1: 10, 2: 10 });
   await app.end();
 });
 
@@ -27,7 +27,7 @@ test('the share of a worker that died goes to the others', async (t) => {
   const app = await startApp(t, { workers: 3 });
   app.send({ do: 'signal', id: 2, signal: 'SIGKILL' });
   await app.line({ on: 'cluster', event: 'exit', id: 2 });
-  t.deepEqual(await countAnswers(app.target, 20), { 1: 10, 3: 10 });
+  await checkTurns(t, app, { 1: 10, 3: 10 });
   await app.end();
 });
 
@@ -35,22 +35,20 @@ test('the share of a worker that closed its server goes to the others', async (t
   const app = await startApp(t, { workers: 3 });
   app.tell(2, { do: 'close', index: 0 });
   await app.line({ server: 'closed', id: 2 });
-  t.deepEqual(await countAnswers(app.target, 20), { 1: 10, 3: 10 });
+  await checkTurns(t, app, { 1: 10, 3: 10 });
   await app.end();
 });
 
 test('a disconnected worker finishes its responses, and gets no new connections', async (t) => {
   const app = await startApp(t, { workers: 2 });
-  const answers = [1, 2].map(() => get(app.target, { path: '/hold' }));
-  await app.line({ server: 'holds', id: 1 });
-  await app.line({ server: 'holds', id: 2 });
+  const answers = await hold(app, [1, 2]);
   app.send({ do: 'disconnect', id: 1 });
   await app.line({ did: 'disconnect', id: 1 });
   t.deepEqual(await countAnswers(app.target, 10), { 2: 10 });
   app.tell(1, { do: 'release' });
   app.tell(2, { do: 'release' });
   const held = await Promise.all(answers);
-  t.deepEqual(held.map(({ id }) => id).sort(), [1, 2]);
+  t.deepEqual([...new Set(held.map(({ id }) => id))].sort(), [1, 2]);
   const { exitedAfterDisconnect } = await app.line({ on: 'cluster', event: 'exit', id: 1 });
   t.true(exitedAfterDisconnect);
   await app.end();

@@ -5,6 +5,7 @@ const http = require('node:http');
 const net = require('node:net');
 const tls = require('node:tls');
 const { serial: test } = require('ava');
+const { rescued, statsOf, statsWhenReachable } = require('../helpers/app');
 const { start } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
@@ -33,20 +34,26 @@ if (!isBuiltin) {
       const program = start(t, 'policies/least-connections', { args: [options] });
       const { port } = await program.line({});
       const connect = () => CLIENTS[kind](port);
+      // On a busy machine a worker may seem blocked, and lose connections to the other one.
+      const rescuedSince = async (before = 0) => rescued(await statsOf(program)) - before;
       const first = [];
-      for (let i = 0; i < 6; i += 1) first.push(await connect());
-      t.deepEqual(first.map(({ id }) => id).sort(), ['1', '1', '1', '2', '2', '2']);
-      for (const { id, close } of first) if (id === '2') close();
-      await program.linesLike({ closed: '2' }, 3);
+      const of = (id) => first.filter((client) => client.id === id);
+      while (of('1').length < 3 || of('2').length < 3) first.push(await connect());
+      t.true(first.length === 6 || (await rescuedSince()) > 0);
+      const closed = of('2');
+      for (const { close } of closed) close();
+      await program.linesLike({ closed: '2' }, closed.length);
+      const before = rescued(await statsWhenReachable(program));
       const second = [];
       for (let i = 0; i < 3; i += 1) second.push(await connect());
-      t.deepEqual(
-        second.map(({ id }) => id),
-        ['2', '2', '2'],
-      );
+      const areExact = second.every(({ id }) => id === '2');
+      t.true(areExact || (await rescuedSince(before)) > 0);
       for (const { close } of [...first, ...second]) close();
-      await program.linesLike({ closed: '1' }, 3);
-      await program.linesLike({ closed: '2' }, 6);
+      const served = [...first, ...second].map(({ id }) => id);
+      for (const id of ['1', '2']) {
+        const count = served.filter((other) => other === id).length;
+        await program.linesLike({ closed: id }, count);
+      }
       await program.end();
     });
   }
