@@ -2,14 +2,18 @@
 
 // Programs that a spec deploys, as text: each serves on the port of its first argument, or fails to.
 
-/** Answers with its `version`, pid and environment; `never` answers `/never`. `ready` runs when it listens. */
+/**
+ * Answers with its `version`, pid and environment. It says when it begins with a request that it does not answer:
+ * `/never`, `/spin` or `/wait`. `ready` runs when it listens.
+ */
 const serves = (version, { before = '', ready = '' } = {}) => `'use strict';
 const http = require('node:http');
 ${before}
+const begin = () => process.send('begun');
 const routes = {
-  '/never': () => process.send('begun'),
-  '/spin': () => { for (;;); },
-  '/wait': () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0),
+  '/never': begin,
+  '/spin': () => { begin(); for (;;); },
+  '/wait': () => { begin(); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); },
   '/exit': () => process.exit(5),
 };
 http.createServer((request, response) => {
@@ -20,6 +24,9 @@ http.createServer((request, response) => {
   ${ready}
 });
 `;
+
+/** Tells the primary when the worker is about to listen, if it runs before. */
+const TELLS_WHEN_IT_LISTENS = 'process.send({ listens: Date.now() });';
 
 /** A program without servers, which says that it is ready in one of three ways, or does not. */
 const worksWithoutServers = (says = '') => `'use strict';
@@ -84,4 +91,11 @@ const BROKEN = {
 const brokenSource = ({ source, defect }, serving = (ready) => serves('broken', { ready })) =>
   source ?? serving(defect);
 
-module.exports = { BROKEN, MIN_UPTIME, brokenSource, serves, worksWithoutServers };
+module.exports = {
+  BROKEN,
+  MIN_UPTIME,
+  TELLS_WHEN_IT_LISTENS,
+  brokenSource,
+  serves,
+  worksWithoutServers,
+};

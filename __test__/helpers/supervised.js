@@ -52,6 +52,31 @@ function addCommands(app, directory) {
       renameSync(`${place}.new`, place);
     },
     ask: (options) => get(app.target, options),
+    /**
+     * Sends a request that is not answered. Resolves when a worker has begun with it; `ended` resolves to the code of
+     * the error that ends it. Of several, each is to be sent when that before has begun.
+     */
+    async begin(path) {
+      const { length } = app.seen({ message: 'begun' });
+      const ended = app.ask({ path }).catch(({ code }) => code);
+      await app.linesLike({ message: 'begun' }, length + 1);
+      return { ended };
+    },
+    /**
+     * Sends requests that are not answered until each worker has one: a worker that waits for a processor may lose
+     * its turn to another. Resolves to the promises of how they end, and to how many each worker has, by slot.
+     */
+    async beginEverywhere() {
+      const ends = [];
+      const isCounted = ({ slots }) =>
+        slots.reduce((sum, { open }) => sum + open, 0) === ends.length;
+      for (;;) {
+        ends.push((await app.begin('/never')).ended);
+        const { slots } = await app.statusWhen(isCounted);
+        const open = slots.map((slot) => slot.open);
+        if (open.every((count) => count > 0)) return { ends, open };
+      }
+    },
     status: () => app.perform('status'),
     /** The pids of the workers, by slot. */
     async pids() {

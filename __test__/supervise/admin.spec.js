@@ -221,8 +221,8 @@ if (!isBuiltin) {
     const app = await startOperated(t, { options: { hungTimeout: 0 } });
     const admin = await adminOf(app);
     const pids = await app.pids();
-    // One for each: those that wait go to the other worker.
-    const stuck = pids.map(() => app.ask({ path: '/wait' }).catch(({ code }) => code));
+    // One for each: a worker that is stuck does not take the second one.
+    const stuck = [await app.begin('/wait'), await app.begin('/wait')];
     const isStuck = async () => {
       const { slots } = (await request(admin, '/status')).json();
       return slots.every(({ stalled, open }) => stalled || open > 0);
@@ -243,7 +243,7 @@ if (!isBuiltin) {
     }
     for (const pid of pids) process.kill(pid, 'SIGKILL');
     await unblock();
-    await Promise.all(stuck);
+    await Promise.all(stuck.map(({ ended }) => ended));
     await app.untilSettled();
     await app.end();
   });

@@ -6,7 +6,7 @@ const { FIXTURES } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { serves } = require('../helpers/programs');
 const { startSupervised } = require('../helpers/supervised');
-const { isAlive } = require('../../tools/process-group');
+const { becomesTrue, isAlive } = require('../../tools/process-group');
 
 const IDLE = { exec: path.join(FIXTURES, 'shared/idle.js'), args: [] };
 
@@ -66,8 +66,10 @@ if (!isBuiltin) {
     });
     const { pid } = await app.line({ on: 'cluster', event: 'listening', id });
     const [first] = await app.pids();
-    const pids = [(await app.ask()).pid, (await app.ask()).pid];
-    t.deepEqual(new Set(pids), new Set([first, pid]));
+    const pids = new Set();
+    const haveBothAnswered = async () => pids.add((await app.ask()).pid).size === 2;
+    t.true(await becomesTrue(haveBothAnswered, 10_000));
+    t.deepEqual(pids, new Set([first, pid]));
     await app.end();
   });
 

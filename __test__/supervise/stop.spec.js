@@ -135,12 +135,12 @@ if (!isBuiltin) {
       program: serves('one', { before: "process.on('SIGTERM', () => {});" }),
       options: { killTimeout: 200 },
     });
-    const clients = ['/never', '/spin'].map((path) => app.ask({ path }).catch((e) => e.code));
-    await app.line({ message: 'begun' });
+    // The worker that spins does not take the other one.
+    const clients = [await app.begin('/spin'), await app.begin('/never')];
     const begin = Date.now();
     await app.perform('stop', { timeout: 300 });
     t.true(Date.now() - begin >= 500);
-    await Promise.all(clients);
+    await Promise.all(clients.map(({ ended }) => ended));
     const signals = app.seen({ on: 'cluster', event: 'exit' }).map(({ args }) => args[1]);
     t.deepEqual(signals, ['SIGKILL', 'SIGKILL']);
     const { code } = await app.finish();
