@@ -136,7 +136,7 @@ test('half a head is counted as cut when the time is over', async (t) => {
     client.write(HALF);
     await app.untilRead(1, client.sent);
   });
-  await app.drain(1, { timeout: 600 });
+  await app.drain(1, { timeout: 2000 });
   t.is(await app.drained(1), 1);
   await end(app, client);
 });
@@ -193,7 +193,7 @@ test('a connection whose bytes wait for the program does not move', async (t) =>
     client.send('/');
     await app.line({ from: 1, isUnread: true });
   });
-  await app.drain(1, { timeout: 600 });
+  await app.drain(1, { timeout: 2000 });
   await app.drained(1);
   t.is(await app.moved(), 0);
   await end(app, client);
@@ -201,7 +201,7 @@ test('a connection whose bytes wait for the program does not move', async (t) =>
 
 test('a connection that the program has paused does not move', async (t) => {
   const { app, client } = await startWithClient(t, {}, afterwards('pauses'));
-  await app.drain(1, { timeout: 600 });
+  await app.drain(1, { timeout: 2000 });
   await app.drained(1);
   t.is(await app.moved(), 0);
   await end(app, client);
@@ -209,7 +209,7 @@ test('a connection that the program has paused does not move', async (t) => {
 
 test('a connection that the program ends does not move', async (t) => {
   const { app, client } = await startWithClient(t, {}, afterwards('ends'));
-  await app.drain(1, { timeout: 600 });
+  await app.drain(1, { timeout: 2000 });
   await app.drained(1);
   t.is(await app.moved(), 0);
   await end(app, client);
@@ -219,7 +219,7 @@ test('a silent connection that the program has written to does not move', async 
   const { app, client } = await startWithClient(t, { greets: true }, (client) =>
     client.text('hello'),
   );
-  await app.drain(1, { timeout: 600 });
+  await app.drain(1, { timeout: 2000 });
   await app.drained(1);
   t.is(await app.moved(), 0);
   await end(app, client);
