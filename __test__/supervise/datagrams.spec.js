@@ -41,7 +41,7 @@ if (!isBuiltin) {
     test(`the canary gets no datagrams during its minUptime, with the policy ${policy}`, async (t) => {
       const app = await startSupervised(t, {
         program: answers('one'),
-        options: { workers: 2, minUptime: 2_000 },
+        options: { workers: 2, minUptime: 4_000 },
         env: { NODE_CLUSTER_SCHED_POLICY: policy },
       });
       app.deploy(answers('two'));

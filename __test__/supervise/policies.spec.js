@@ -17,7 +17,7 @@ const DEFECT = BROKEN['throws right after it is ready'];
 // The built-in module does not supervise.
 for (const policy of isBuiltin ? [] : POLICIES) {
   test(`the canary gets no connections during its minUptime: ${policy}`, async (t) => {
-    const app = await startSupervised(t, { options: { policy, minUptime: 1_500 } });
+    const app = await startSupervised(t, { options: { policy, minUptime: 3_000 } });
     app.deploy(serves('two'));
     const reloaded = app.perform('reload');
     await app.linesLike({ on: 'cluster', event: 'listening' }, 3);
