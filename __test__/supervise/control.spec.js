@@ -153,12 +153,14 @@ if (!isBuiltin) {
   });
 
   test('a client that goes away while it waits changes nothing', async (t) => {
-    const app = await startOperated(t);
+    const app = await startOperated(t, { options: { minUptime: 2_000 } });
     app.deploy(serves('two'));
-    await t.throwsAsync(
-      request(app.control, '/reload', { method: 'POST', signal: AbortSignal.timeout(100) }),
-    );
-    await app.next('reload');
+    const client = new AbortController();
+    const asked = request(app.control, '/reload', { method: 'POST', signal: client.signal });
+    await app.linesLike({ on: 'cluster', event: 'fork' }, 3);
+    client.abort();
+    t.is((await t.throwsAsync(asked)).name, 'AbortError');
+    await app.line({ on: 'supervisor', event: 'reload' });
     t.deepEqual(new Set(await app.versions()), new Set(['two']));
     await app.end();
   });

@@ -50,9 +50,10 @@ function ask(port, path) {
   });
 }
 
-/** Asks until a worker answers that was not there before. */
-async function untilOtherAnswers(ask, before) {
+/** Asks until a worker answers that was not there before. The time limit, if any, follows the load meanwhile. */
+async function untilOtherAnswers(ask, before, limit) {
   for (;;) {
+    limit?.left();
     const pid = await ask();
     if (!before.includes(pid) && typeof pid === 'number') return pid;
     await setTimeout(20);
@@ -97,7 +98,7 @@ if (!isBuiltin) {
         const { program, pids, ask } = await startProgram(t, {}, node);
         const limit = new TimeLimit(HUNG_TIMEOUT + MARGIN);
         const cut = ask(kind);
-        await untilOtherAnswers(ask, pids);
+        await untilOtherAnswers(ask, pids, limit);
         t.true(limit.left() > 0, 'it was replaced in time');
         t.is(await cut, 'ECONNRESET');
         const { ms, stack, worker } = await program.line({ event: 'hung' });

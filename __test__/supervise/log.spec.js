@@ -1,9 +1,11 @@
 'use strict';
 
+const path = require('node:path');
 const { serial: test } = require('ava');
 const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { startSupervised } = require('../helpers/supervised');
+const { temporaryDirectory } = require('../helpers/temporary');
 
 const LINES = 8_000;
 
@@ -43,9 +45,11 @@ if (!isBuiltin) {
   });
 
   test('lines that a slow reader has no room for are counted, and the others stay whole and in order', async (t) => {
+    const written = path.join(temporaryDirectory(t), 'written');
+    const reader = `until [ -e '${written}' ]; do sleep 0.05; done; exec cat >&2`;
     const { stderr } = await run(t, 'supervise/slow-log', {
-      args: [LINES],
-      launcher: ['bash', '-c', 'exec "$@" 2> >(sleep 1; exec cat >&2)', 'bash'],
+      args: [LINES, written],
+      launcher: ['bash', '-c', `exec "$@" 2> >(${reader})`, 'bash'],
     });
     const lines = stderr.trimEnd().split('\n');
     const numbers = lines

@@ -85,7 +85,7 @@ if (!isBuiltin) {
     const other = "http.createServer().listen({ path: '\\0rs-cluster-' + process.argv[2] });";
     const app = await startSupervised(t, {
       program: serves('one', { before: other }),
-      options: { readyTimeout: 700 },
+      options: { readyTimeout: 3_000 },
       // The first workers, too, may take longer than that on a busy machine.
       warns: true,
     });

@@ -82,10 +82,10 @@ if (!isBuiltin) {
   });
 
   test('no worker is recycled while it is held', async (t) => {
-    const app = await startSupervised(t, { options: { workers: 1, maxAge: 500, jitter: 0 } });
+    const app = await startSupervised(t, { options: { workers: 1, maxAge: 2_000, jitter: 0 } });
     await app.perform('hold');
     const [pid] = await app.pids();
-    await app.statusWhen(({ slots }) => slots[0].uptime > 1_200);
+    await app.statusWhen(({ slots }) => slots[0].uptime > 3_000);
     t.deepEqual(await app.pids(), [pid]);
     await app.perform('release');
     await app.line({ on: 'supervisor', event: 'replace', reason: 'age' });

@@ -33,8 +33,9 @@ if (!isBuiltin) {
     const pids = await app.pids();
     app.deploy("console.error('no database'); process.exit(3);");
     app.signal('SIGHUP');
-    await app.statusWhen(({ state }) => state === 'reloading');
-    const { slots } = await app.statusWhen(({ state }) => state === 'ready');
+    const { slots } = await app.statusWhen(
+      ({ state, totals }) => totals.reloadsFailed === 1 && state === 'ready',
+    );
     t.deepEqual(
       slots.map(({ pid }) => pid),
       pids,

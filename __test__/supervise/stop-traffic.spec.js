@@ -10,7 +10,7 @@ const { answerLimit, startTrafficProgram } = require('../helpers/supervised-traf
 
 const STOPS = Number(process.env.STOPS ?? 20);
 const AT_ONCE = 4;
-const SHUTDOWN_DELAY = 1_500;
+const SHUTDOWN_DELAY = 4_000;
 // Requests that come after the program has said that it is not ready.
 const AFTERWARDS = 100;
 

@@ -89,7 +89,7 @@ if (!isBuiltin) {
   });
 
   test('it goes on serving for shutdownDelay, new connections as well', async (t) => {
-    const shutdownDelay = 1_500;
+    const shutdownDelay = 3_000;
     const app = await startSupervised(t, { options: { shutdownDelay } });
     const client = await connect(app.target);
     t.is((await client.ask('/')).connection, 'keep-alive');
@@ -97,7 +97,7 @@ if (!isBuiltin) {
     const stopped = app.perform('stop');
     await app.statusWhen(({ state }) => state === 'stopping');
     const answers = [];
-    while (Date.now() < begin + shutdownDelay - 500) {
+    while (Date.now() < begin + shutdownDelay - 2_000) {
       answers.push((await app.ask()).version, (await client.ask('/')).status);
     }
     t.deepEqual(new Set(answers), new Set(['one', 200]));
