@@ -40,6 +40,25 @@ if (HAS_PROC) {
   });
 }
 
+if (HAS_PROC) {
+  test("a first fork emits 'error' with too few descriptors left, and one works later", async (t) => {
+    const outcomes = [];
+    for (let left = 1; left <= 20; left += 1) {
+      const { lines, code } = await run(t, 'faults/first-fork-without-descriptors', {
+        launcher: fewDescriptors,
+        args: [left],
+      });
+      t.is(code, 0);
+      t.like(lines, [{ again: { exitCode: 0 } }], `${left} left`);
+      outcomes.push(lines[0].outcome);
+    }
+    const works = outcomes.findIndex(({ exitCode }) => exitCode === 0);
+    t.true(works > 0);
+    t.true(outcomes.slice(0, works).every(({ code }) => code === 'EMFILE'));
+    t.true(outcomes.slice(works).every(({ exitCode }) => exitCode === 0));
+  });
+}
+
 // With the built-in module, libuv closes connections for which there is no descriptor.
 if (HAS_PROC && !isBuiltin) {
   test('connections wait while there is no descriptor for them, with a warning', async (t) => {

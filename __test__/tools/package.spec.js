@@ -39,7 +39,7 @@ test('processes load few files of the package, and only joined ones', async (t) 
 test('fork() leaves no process where it can not load the rest of the package, and works later', async (t) => {
   for (const [recovers, later] of [
     [[], []],
-    [['recovers'], [{ ...UNREADABLE, isClosed: true }, { code: 0 }]],
+    [['recovers'], [UNREADABLE, UNREADABLE, { isClosed: true, code: 0 }]],
   ]) {
     const directory = makeRunnable(path.join(temporaryDirectory(t), 'rs-cluster'));
     const args = [directory, ...recovers];

@@ -5,7 +5,7 @@ const emitThen = require('../emit-then.js');
 const errors = require('../errors.js');
 const { Control, showChannel } = require('../node/channel.js');
 const Inbox = require('./inbox.js');
-const { Outbox, report } = require('./outbox.js');
+const Outbox = require('./outbox.js');
 const { SocketList } = require('./socket-list.js');
 
 // How long to wait before another try when the kernel is short of memory, in milliseconds.
@@ -74,16 +74,6 @@ class Channel {
     });
     if (refs === 0) ipc.unref();
     if (errno !== 0) this.#failBy(errors.errnoException(errno, 'epoll_ctl'));
-  }
-
-  /** Shows on `target` the channel of a process that was never started. */
-  static showClosed(target) {
-    target.send = (_message, ...rest) => {
-      const callback = rest.find((it) => typeof it === 'function');
-      report(target, errors.ipcChannelClosed(), callback);
-      return false;
-    };
-    target.disconnect = () => target.emit('error', errors.ipcDisconnected());
   }
 
   get control() {

@@ -6,6 +6,7 @@ const EventContext = require('../event-context.js');
 const Fifo = require('../fifo.js');
 const LoopRef = require('../loop-ref.js');
 const { serverOf } = require('../node/handles.js');
+const { report } = require('./closed-channel.js');
 const flushOnExit = require('./flush-on-exit.js');
 const handles = require('./handles.js');
 const { encoderOf } = require('./serialization.js');
@@ -190,12 +191,6 @@ class Outbox {
   }
 }
 
-/** Passes an error to the callback of a message, or else emits it. */
-function report(target, error, callback) {
-  if (typeof callback === 'function') nextTick(callback, error);
-  else nextTick(() => target.emit('error', error));
-}
-
 /**
  * As in Node, a message that goes with a handle is the member `msg` of an object, so `toJSON()` gets that
  * name.
@@ -214,4 +209,4 @@ function isObject(value) {
   return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
-module.exports = { Outbox, report };
+module.exports = Outbox;

@@ -52,8 +52,8 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   return cluster;
 
   /**
-   * All that deals with workers: two thirds of what there is to load. It is loaded once, even if a test
-   * runner resets the module registry meanwhile.
+   * All that deals with workers, but for their channels, which `load()` loads. It is loaded once, even if a test runner
+   * resets the module registry meanwhile.
    */
   function workers() {
     if (loaded === undefined) {
@@ -64,7 +64,7 @@ function createPrimary(cluster = new EventEmitter(), defaults = { killMode: 'gra
   }
 
   /**
-   * Loads the rest in the next microtask, so that the package itself loads quickly. fork() would be too late:
+   * Loads the rest in the next microtask, so that the package itself loads quickly. A later fork() would be too late:
    * there may be no descriptor left to load anything with, and `jest --detectOpenHandles` would take the
    * engine, which keeps nothing running and stays, for something that a test has left open. What fails here
    * fails in fork() again. Threads inherit `--require rs-cluster/register`, and hardly ever fork.

@@ -2,11 +2,12 @@
 
 const { SIGKILL, SIGUSR1 } = require('node:os').constants.signals;
 const EventContext = require('../event-context.js');
+const { showClosed } = require('../ipc/closed-channel.js');
 const LoopRef = require('../loop-ref.js');
 const { countClose, expectClose, makeChildProcess, spawn } = require('../node/child-process.js');
 const EngineProcess = require('./engine-process.js');
 
-/** The class; undefined until it is needed. */
+/** `lib/ipc/channel.js`, once `load()` has loaded it. */
 let Channel;
 
 /**
@@ -54,13 +55,7 @@ class WorkerProcess {
     this.#end = end;
     spawn(child, request.spawn);
     const ipc = this.#process.takeIpc();
-    try {
-      WorkerProcess.load();
-    } catch (error) {
-      this.#abandon(ipc);
-      throw error;
-    }
-    if (ipc === null) Channel.showClosed(child);
+    if (ipc === null) showClosed(child);
     else this.#openChannel(ipc, request.serialization, handlers);
   }
 
@@ -71,16 +66,16 @@ class WorkerProcess {
   static load() {
     if (Channel !== undefined) return;
     const loaded = require('../ipc/channel.js');
-    // Although only 'advanced' channels use it: the program may replace what it relies on.
+    // Loaded now, although only 'advanced' channels use it: the program may replace what it relies on.
     require('../ipc/json-safe.js');
     Channel = loaded;
   }
 
-  /** Ends a process that can have no channel, without an event. */
+  /** Ends a process that can have no channel, without an event of the cluster. */
   #abandon(ipc) {
     this.#isAbandoned = true;
-    ipc?.close();
-    // Node emits it if there is no process.
+    ipc.close();
+    // Emitted if the process could not be started either. Nobody has the ChildProcess that could listen.
     this.child.on('error', () => {});
     if (!this.isStarted) return;
     this.#process.kill(SIGKILL);
@@ -91,6 +86,12 @@ class WorkerProcess {
 
   #openChannel(ipc, mode, { onInternalMessage, onFault, onDisconnected }) {
     const { child, context } = this;
+    try {
+      WorkerProcess.load();
+    } catch (error) {
+      this.#abandon(ipc);
+      throw error;
+    }
     expectClose(child);
     // The events of a process that could not be started come even if the program has nothing else to do, and
     // has unreferenced the channel.
