@@ -6,7 +6,7 @@ const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 
 const TIMEOUT = 400;
-// Where the worker has to do something first.
+// For workers that must react before the deadline.
 const LONG_TIMEOUT = 2_000;
 
 async function drain(t, name) {

@@ -12,7 +12,7 @@ const { connect } = require('../helpers/http-client.js');
 const TIMEOUT = 9000;
 // When the last third of the time begins, as clients see it: they do not learn when it was that the order came.
 const LAST_THIRD = 5900;
-// So few that one of them ends at a time, every 100 ms.
+// Few enough that the worker ends one at a time, every 100 ms.
 const COUNT = 12;
 const TLS_ALERT = 21;
 

@@ -57,13 +57,15 @@ if (!isBuiltin) {
       t.log(counts);
       t.true(counts.answered > 0);
       // The engine may still be closing connections that the last workers had.
+      let now;
       const hasNoMore = async () => {
         program.send({});
         const counted = program.seen({ counted: true }).length;
         const lines = await program.linesLike({ counted: true }, counted + 1);
-        return lines.at(-1).descriptors <= descriptors;
+        now = lines.at(-1).descriptors;
+        return now <= descriptors;
       };
-      t.true(await becomesTrue(hasNoMore, CLOSED_WITHIN));
+      t.true(await becomesTrue(hasNoMore, CLOSED_WITHIN), `${now} descriptors, not ${descriptors}`);
       await program.end();
     });
   }

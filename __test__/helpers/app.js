@@ -58,22 +58,27 @@ function rescued({ listeners }) {
 }
 
 /**
- * Sends requests one after the other, and checks that the workers take turns: each answers as many as expected, by
- * its id. On a busy machine a worker may seem blocked for a moment. It loses connections to the other workers, and
- * gets no more for that moment, so then the answers only have to agree with the statistics.
+ * Plays a round again until no connection was taken back meanwhile from a worker that seemed to be blocked. On a busy
+ * machine that happens to workers that are not, and they lose their turns. Resolves to what the last round resolves to.
  */
+async function withoutRescue(app, round) {
+  if (isBuiltin) return round();
+  for (;;) {
+    const before = rescued(await statsWhenReachable(app));
+    const result = await round();
+    if (rescued(await statsOf(app)) === before) return result;
+  }
+}
+
+/** Sends requests one after the other, and checks that the workers take turns: each answers as many as expected, by its id. */
 async function checkTurns(t, app, expected, ask = get) {
   const count = Object.values(expected).reduce((sum, each) => sum + each);
-  if (isBuiltin) return t.deepEqual(await countAnswers(app.target, count, ask), expected);
-  const before = await statsWhenReachable(app);
-  const answers = await countAnswers(app.target, count, ask);
-  const after = await statsOf(app);
-  if (rescued(after) === rescued(before)) t.deepEqual(answers, expected);
-  const [earlier, later] = [served(before), served(after)];
-  for (const id of Object.keys({ ...later, ...answers })) {
-    t.is(answers[id] ?? 0, later[id] - earlier[id], `worker ${id}`);
-    t.true(id in expected || answers[id] === undefined, `worker ${id} answers`);
-  }
+  const answers = await withoutRescue(app, async () => {
+    const counts = await countAnswers(app.target, count, ask);
+    t.deepEqual(Object.keys(counts), Object.keys(expected));
+    return counts;
+  });
+  t.deepEqual(answers, expected);
 }
 
 /**
@@ -93,10 +98,9 @@ module.exports = {
   HOST,
   checkTurns,
   hold,
-  rescued,
   served,
   startApp,
   statsOf,
-  statsWhenReachable,
   untilWaiting,
+  withoutRescue,
 };

@@ -25,7 +25,7 @@ http.createServer((request, response) => {
 });
 `;
 
-/** Tells the primary when the worker is about to listen, if it runs before. */
+/** For the option `before`: tells the primary when the worker is about to listen. */
 const TELLS_WHEN_IT_LISTENS = 'process.send({ listens: Date.now() });';
 
 /** A program without servers, which says that it is ready in one of three ways, or does not. */

@@ -54,7 +54,7 @@ function addCommands(app, directory) {
     ask: (options) => get(app.target, options),
     /**
      * Sends a request that is not answered. Resolves when a worker has begun with it; `ended` resolves to the code of
-     * the error that ends it. Of several, each is to be sent when that before has begun.
+     * the error that ends it. Call it again only when the previous call has resolved.
      */
     async begin(path) {
       const { length } = app.seen({ message: 'begun' });

@@ -40,7 +40,7 @@ if (!isBuiltin) {
     const app = await startSupervised(t, { options });
     const before = await app.pids();
     const { ends: cut, open } = await app.beginEverywhere();
-    // The worker of slot 3 drains, until the deadline, because at least one of the requests is its.
+    // The worker of slot 3 drains, until the deadline, because it has at least one of the requests.
     await app.perform('scale', 3);
     const unblocked = app.perform('block', BLOCKED);
     await app.line({ blocked: 'primary' });

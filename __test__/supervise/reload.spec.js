@@ -66,7 +66,7 @@ if (!isBuiltin) {
   });
 
   test('there are never more than workers + maxSurge workers that start or are ready', async (t) => {
-    // They start for so long that some of the looks find them.
+    // Workers take half a second to start, so that the checks find some that are starting.
     const program = `setTimeout(() => {\n${serves('one')}}, 500);`;
     for (const maxSurge of [0, 2]) {
       const options = { workers: 4, maxSurge, minUptime: 50 };

@@ -97,9 +97,8 @@ if (!isBuiltin) {
     const stopped = app.perform('stop');
     await app.statusWhen(({ state }) => state === 'stopping');
     const answers = [];
-    while (Date.now() < begin + shutdownDelay - 2_000) {
-      answers.push((await app.ask()).version, (await client.ask('/')).status);
-    }
+    do answers.push((await app.ask()).version, (await client.ask('/')).status);
+    while (Date.now() < begin + shutdownDelay - 2_000);
     t.deepEqual(new Set(answers), new Set(['one', 200]));
     t.deepEqual(app.events('draining'), []);
     await app.linesLike({ on: 'supervisor', event: 'draining' }, 2);

@@ -12,7 +12,7 @@ const OPTIONS = { workers: 3, maxSurge: 0, minUptime: 1_000 };
 // The built-in module does not supervise.
 if (!isBuiltin) {
   test('with maxSurge: 0 the canary takes the place of one worker, and nothing else is taken before it is well', async (t) => {
-    // Long enough for what is looked at meanwhile.
+    // Longer than the checks below take.
     const minUptime = 5_000;
     const app = await startSupervised(t, { options: { ...OPTIONS, minUptime } });
     const pids = await app.pids();
