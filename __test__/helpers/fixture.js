@@ -26,6 +26,7 @@ class Program extends EventEmitter {
   #failure;
   #warns;
   #crashes;
+  #goneWithin;
 
   /**
    * @param {string} name of a file in `fixtures/`, as in `shared/app`; or the path of any other program
@@ -35,6 +36,7 @@ class Program extends EventEmitter {
    * @param {string[]} [options.nodeArgs]
    * @param {string[]} [options.launcher] a command that executes the command appended to it
    * @param {number} [options.timeout] of the watchdog, in milliseconds of an idle machine
+   * @param {number} [options.goneWithin] how long workers may outlive the program, in milliseconds of an idle machine
    * @param {boolean} [options.warns] whether process warnings are expected
    * @param {boolean} [options.crashes] whether crashes of workers are expected
    * @param {object} [options.spawn] for `child_process.spawn()`: `cwd`, `uid`, …
@@ -46,6 +48,7 @@ class Program extends EventEmitter {
     this.#name = name;
     this.#warns = options.warns ?? false;
     this.#crashes = options.crashes ?? false;
+    this.#goneWithin = options.goneWithin ?? GONE_WITHIN;
 
     const [file, ...rest] = [
       ...launcher,
@@ -170,7 +173,7 @@ class Program extends EventEmitter {
     // Workers share the outputs, so 'close' comes after the last worker is gone.
     const closed = once(this.#child, 'close');
     const [code, signal] = await once(this.#child, 'exit');
-    const gone = await becomesTrue(() => membersOfSession(this.pid).length === 0, GONE_WITHIN);
+    const gone = await becomesTrue(() => membersOfSession(this.pid).length === 0, this.#goneWithin);
     const left = membersOfSession(this.pid).map(({ pid, command }) => `${pid} ${command}`);
     this.destroy();
     await closed;

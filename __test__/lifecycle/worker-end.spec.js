@@ -10,8 +10,8 @@ const { run } = require('../helpers/fixture');
 const { isBuiltin } = require('../helpers/implementation');
 const { unprivileged } = require('../helpers/privileges');
 
-async function runScenario(t, scenario) {
-  const { lines, signal } = await run(t, 'lifecycle/worker-end', { args: [scenario] });
+async function runScenario(t, scenario, options) {
+  const { lines, signal } = await run(t, 'lifecycle/worker-end', { ...options, args: [scenario] });
   return { lines, signal, exit: lines.find((line) => 'exitedAfterDisconnect' in line) };
 }
 
@@ -30,7 +30,9 @@ test("a worker that does not listen to 'disconnect' goes on after its channel cl
 });
 
 test('a worker that has disconnected by itself may outlive its primary', async (t) => {
-  const { lines } = await runScenario(t, 'has left before its primary ends');
+  // It does so for more than a second.
+  const options = { goneWithin: 5_000 };
+  const { lines } = await runScenario(t, 'has left before its primary ends', options);
   t.deepEqual(lines, [{ worker: 'has outlived its primary' }]);
 });
 
