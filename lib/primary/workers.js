@@ -74,7 +74,7 @@ class Workers {
     if (this.#supervision !== undefined) throw errors.supervisedTwice();
     const failure = this.#start(policy);
     if (failure !== undefined) throw errors.errnoException(failure.errno, failure.syscall);
-    WorkerProcess.load();
+    this.load();
     const Supervision = require('./supervision.js');
     const supervision = new Supervision(this.#engine, {
       adopt: (id, request, started) => this.#adopt(id, request, started),

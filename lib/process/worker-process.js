@@ -65,10 +65,9 @@ class WorkerProcess {
    */
   static load() {
     if (Channel !== undefined) return;
-    const loaded = require('../ipc/channel.js');
     // Loaded now, although only 'advanced' channels use it: the program may replace what it relies on.
     require('../ipc/json-safe.js');
-    Channel = loaded;
+    Channel = require('../ipc/channel.js');
   }
 
   /** Ends a process that can have no channel, without an event of the cluster. */
